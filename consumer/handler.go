@@ -1,0 +1,38 @@
+package consumer
+
+import (
+	"context"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Batch is consecutive records of one partition, at least one.
+type Batch struct {
+	Topic     topology.Topic
+	Partition int
+	Records   []topology.Record
+}
+
+// Handler turns the records of one partition into records to publish.
+//
+// Handle handles the first records of the batch, as many as it can, in order,
+// and says how many in Result.Handled; the loop calls again for the rest. A
+// record that makes no sense is handled too: by a dead letter among the
+// outputs. An error means that a server which the role needs is away: the loop
+// publishes what the Result has, waits, and calls again for the rest, for as
+// long as the partition is owned. Handle is called by one goroutine for each
+// partition, so a Handler is used by several at once. When ctx ends, Handle
+// returns soon.
+type Handler interface {
+	Handle(ctx context.Context, b Batch) (Result, error)
+}
+
+// Result is what came of a batch.
+type Result struct {
+	// Out is what is to be published: the loop writes each record to its
+	// Topic, at the batch's partition number, before it commits the batch.
+	// Key, Value and Headers are used, the rest is ignored.
+	Out []topology.Record
+	// Handled is how many of the batch's records are done with.
+	Handled int
+}

@@ -1,0 +1,68 @@
+package topology
+
+import (
+	"strconv"
+	"time"
+)
+
+// Headers that a dead letter carries beside the record's own.
+const (
+	HeaderOriginalTopic     = "x-original-topic"
+	HeaderOriginalPartition = "x-original-partition"
+	HeaderOriginalOffset    = "x-original-offset"
+	HeaderReason            = "x-reason"
+	HeaderError             = "x-error"
+	HeaderRole              = "x-role"
+	HeaderAttempts          = "x-attempts"
+	HeaderFailedAt          = "x-failed-at"
+	HeaderRedrives          = "x-redrives"
+)
+
+// DeadLetter makes the record that keeps r, bytes and headers, with the cause
+// and the place where it was found.
+func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.Time) Record {
+	redrives := []byte("0")
+	headers := make([]Header, 0, len(r.Headers)+9)
+	for _, h := range r.Headers {
+		switch h.Key {
+		case HeaderRedrives:
+			redrives = h.Value
+		case HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
+			HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt:
+		default:
+			headers = append(headers, h)
+		}
+	}
+	headers = append(headers,
+		Header{HeaderOriginalTopic, []byte(r.Topic)},
+		Header{HeaderOriginalPartition, []byte(strconv.Itoa(r.Partition))},
+		Header{HeaderOriginalOffset, []byte(strconv.FormatInt(r.Offset, 10))},
+		Header{HeaderReason, []byte(fault.Reason)},
+		Header{HeaderError, []byte(clip(fault.Error(), MaxDetailBytes))},
+		Header{HeaderRole, []byte(role)},
+		Header{HeaderAttempts, []byte("1")},
+		Header{HeaderFailedAt, []byte(at.UTC().Format(TimeFormat))},
+		Header{HeaderRedrives, redrives},
+	)
+	return Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
+}
+
+// Carried returns the headers of an event that every later record about it
+// carries too: the trace context, and what makes it a CloudEvent.
+func Carried(headers []Header) []Header {
+	var carried []Header
+	for _, h := range headers {
+		if isCarried(h.Key) {
+			carried = append(carried, h)
+		}
+	}
+	return carried
+}
+
+func isCarried(key string) bool {
+	switch key {
+	case "traceparent", "tracestate", "content-type":
+		return true
+	}
+	return len(key) > 3 && key[:3] == "ce_"
+}

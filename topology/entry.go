@@ -1,0 +1,123 @@
+package topology
+
+import "time"
+
+// Entry is one line of the delivery log: what became of one event at one
+// moment. It never holds the recipient's address or the message.
+type Entry struct {
+	EventID           EventID
+	JobID             JobID
+	Lane              Lane
+	Generation        int
+	Attempt           int // 0 before a job was made, so that a job's own entries outrank the matcher's
+	Status            Status
+	Reason            Reason
+	Detail            string
+	Type              string
+	Channel           Channel
+	Template          TemplateRef
+	Provider          string
+	ProviderMessageID string
+	Source            Source    // of the event record
+	ReceivedAt        time.Time // the Kafka time of the event record
+	At                time.Time
+}
+
+// MaxDetailBytes bounds an entry's detail; what is longer is cut.
+const MaxDetailBytes = 500
+
+// EntryOf starts an entry about a job.
+func EntryOf(j *Job, status Status, reason Reason, at time.Time) Entry {
+	return Entry{
+		EventID:    j.EventID,
+		JobID:      j.JobID,
+		Lane:       j.Lane,
+		Generation: j.Generation,
+		Attempt:    j.Attempt,
+		Status:     status,
+		Reason:     reason,
+		Type:       j.Type,
+		Channel:    j.Channel,
+		Template:   j.Template,
+		Source:     j.Source,
+		ReceivedAt: j.ReceivedAt,
+		At:         at,
+	}
+}
+
+// Append appends the entry's wire form, a JSON object, to b.
+func (e *Entry) Append(b []byte) []byte {
+	w := objectWriter{b: b}
+	w.open()
+	w.text("event_id", string(e.EventID))
+	w.text("job_id", string(e.JobID))
+	w.text("lane", string(e.Lane))
+	w.number("generation", e.Generation)
+	w.number("attempt", e.Attempt)
+	w.text("status", string(e.Status))
+	w.text("reason", string(e.Reason))
+	w.text("detail", clip(e.Detail, MaxDetailBytes))
+	w.text("type", e.Type)
+	w.text("channel", string(e.Channel))
+	w.text("template", string(e.Template))
+	w.text("provider", e.Provider)
+	w.text("provider_message_id", e.ProviderMessageID)
+	w.text("source", string(e.Source))
+	w.time("received_at", e.ReceivedAt)
+	w.time("at", e.At)
+	w.close()
+	return w.b
+}
+
+// DecodeEntry reads an entry's wire form. Its error is a *Fault.
+func DecodeEntry(value []byte) (Entry, error) {
+	var e Entry
+	d, err := newObjectReader(value)
+	if err != nil {
+		return e, err
+	}
+	d.each(func(key string, v wireValue) {
+		switch key {
+		case "event_id":
+			e.EventID = EventID(d.text(key, v))
+		case "job_id":
+			e.JobID = JobID(d.text(key, v))
+		case "lane":
+			e.Lane = Lane(d.text(key, v))
+		case "generation":
+			e.Generation = d.number(key, v, MaxGeneration)
+		case "attempt":
+			e.Attempt = d.number(key, v, MaxAttempt)
+		case "status":
+			e.Status = Status(d.text(key, v))
+		case "reason":
+			e.Reason = Reason(d.text(key, v))
+		case "detail":
+			e.Detail = clip(d.text(key, v), MaxDetailBytes)
+		case "type":
+			e.Type = d.text(key, v)
+		case "channel":
+			e.Channel = Channel(d.text(key, v))
+		case "template":
+			e.Template = TemplateRef(d.text(key, v))
+		case "provider":
+			e.Provider = d.text(key, v)
+		case "provider_message_id":
+			e.ProviderMessageID = d.text(key, v)
+		case "source":
+			e.Source = Source(d.text(key, v))
+		case "received_at":
+			e.ReceivedAt = d.time(key, v)
+		case "at":
+			e.At = d.time(key, v)
+		}
+	})
+	d.requireID("event_id", e.EventID)
+	if e.Status.rank() < 0 {
+		d.fail(ReasonBadValue, "status", "is not one of the seven statuses")
+	}
+	if e.At.IsZero() {
+		d.fail(ReasonMissingField, "at", "must say when this happened")
+	}
+	return e, d.fault()
+}

@@ -1,0 +1,64 @@
+package topology
+
+// Reason says why an event is where it is. The list is closed: the same word
+// stands in the log line, the metric label, the delivery log and Redis.
+type Reason string
+
+const (
+	// NoReason is the reason of statuses that need none: pending, sent.
+	NoReason Reason = ""
+
+	// Why a record could not be read. With a readable id the event is
+	// not_covered with reason invalid; the dead letter names the finer cause.
+	ReasonInvalid        Reason = "invalid"         // the event breaks the contract; detail says where
+	ReasonNotJSON        Reason = "not_json"        // the value is no JSON object
+	ReasonNotUTF8        Reason = "not_utf8"        // the value has bytes that are not UTF-8
+	ReasonNullValue      Reason = "null_value"      // the record has no value
+	ReasonTooDeep        Reason = "too_deep"        // the JSON nests deeper than MaxDepth
+	ReasonTooLarge       Reason = "too_large"       // the record is larger than the pipeline takes
+	ReasonMissingField   Reason = "missing_field"   // a required field is absent or empty
+	ReasonWrongType      Reason = "wrong_type"      // a field has another JSON type than it must
+	ReasonBadValue       Reason = "bad_value"       // a field's text is not of its form
+	ReasonBadID          Reason = "bad_id"          // the id has forbidden characters or length
+	ReasonUnknownChannel Reason = "unknown_channel" // no such channel
+	ReasonMissingAddress Reason = "missing_address" // the channel's address field is absent
+	ReasonHandlerFault   Reason = "handler_fault"   // handling this record crashed: a defect in meddela
+	ReasonTopicRefused   Reason = "topic_refused"   // the target topic does not take the record
+
+	// Why no template was linked.
+	ReasonNoTemplateForType     Reason = "no_template_for_type"
+	ReasonNoTemplateForChannel  Reason = "no_template_for_channel"
+	ReasonNoTemplateForLanguage Reason = "no_template_for_language"
+
+	// Why a job waits.
+	ReasonScheduled Reason = "scheduled" // not before the event's own time
+
+	// Why a job was not delivered.
+	ReasonExpired         Reason = "expired"          // its validity ended before it could be sent
+	ReasonTemplateMissing Reason = "template_missing" // the matched version is not in the catalogue any more
+	ReasonMissingData     Reason = "missing_data"     // the template reads a path that the event does not have
+	ReasonRenderFailed    Reason = "render_failed"    // the template failed on this event
+	ReasonNoProvider      Reason = "no_provider"      // nothing is configured for the channel
+	ReasonInvalidAddress  Reason = "invalid_address"  // the provider, or its protocol, does not take the address
+	ReasonSuppressed      Reason = "suppressed"       // the recipient must not be written to
+	ReasonTransient       Reason = "transient"        // the provider failed for now; it will be tried again
+	ReasonTriesUsedUp     Reason = "tries_used_up"    // every try failed for now
+	ReasonProviderRefused Reason = "provider_refused" // the provider said no for good
+	ReasonProviderDown    Reason = "provider_down"    // the provider could not be reached
+	ReasonAmbiguous       Reason = "ambiguous"        // it may have been accepted, and must not be sent twice
+	ReasonExternal        Reason = "external"         // another engine's entry gave no reason of this list
+)
+
+// Reasons lists every reason but NoReason.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonInvalid, ReasonNotJSON, ReasonNotUTF8, ReasonNullValue, ReasonTooDeep, ReasonTooLarge,
+		ReasonMissingField, ReasonWrongType, ReasonBadValue, ReasonBadID, ReasonUnknownChannel,
+		ReasonMissingAddress, ReasonHandlerFault, ReasonTopicRefused,
+		ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonNoTemplateForLanguage,
+		ReasonScheduled,
+		ReasonExpired, ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
+		ReasonInvalidAddress, ReasonSuppressed, ReasonTransient, ReasonTriesUsedUp,
+		ReasonProviderRefused, ReasonProviderDown, ReasonAmbiguous, ReasonExternal,
+	}
+}

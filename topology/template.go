@@ -1,0 +1,67 @@
+package topology
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// TemplateRecord is one version of a template on the templates topic, keyed
+// by its Ref. It is read rarely, so its wire form is plain encoding/json.
+type TemplateRecord struct {
+	Name            string   `json:"name"`
+	Version         string   `json:"version"` // the hash of everything but the times
+	Types           []string `json:"types"`   // event types that it covers
+	Channel         Channel  `json:"channel"`
+	DefaultLanguage string   `json:"default_language"`
+	// Bodies by language, then by part ("email.subject", "sms.txt", …).
+	Bodies map[string]map[string]string `json:"bodies"`
+	// Partials are shared pieces that bodies include, by name.
+	Partials map[string]string `json:"partials,omitempty"`
+
+	When        string   `json:"when,omitempty"`
+	TTL         Duration `json:"ttl,omitempty"` // how long after receipt a message is still worth sending
+	Urgent      bool     `json:"urgent,omitempty"`
+	OnAmbiguous string   `json:"on_ambiguous,omitempty"` // "resend" (default) or "hold"
+	URL         string   `json:"url,omitempty"`          // the target of channel webhook
+
+	PublishedAt time.Time `json:"published_at"`
+}
+
+// Ref is the record's key.
+func (t *TemplateRecord) Ref() TemplateRef { return TemplateRef(t.Name + "@" + t.Version) }
+
+// Split returns the name and the version of a reference.
+func (r TemplateRef) Split() (name, version string) {
+	name, version, _ = strings.Cut(string(r), "@")
+	return name, version
+}
+
+// Duration is a time.Duration whose wire form is text such as "90s" or "24h".
+type Duration time.Duration
+
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = Duration(parsed)
+	return err
+}
+
+// DecodeTemplate reads a template record's wire form.
+func DecodeTemplate(value []byte) (TemplateRecord, error) {
+	var t TemplateRecord
+	if err := json.Unmarshal(value, &t); err != nil {
+		return t, &Fault{Reason: ReasonNotJSON, Detail: "the template record is not of its form: " + err.Error()}
+	}
+	return t, nil
+}
+
+// Append appends the record's wire form to b.
+func (t *TemplateRecord) Append(b []byte) []byte {
+	value, err := json.Marshal(t)
+	if err != nil {
+		panic("topology: a template record has nothing that cannot be JSON: " + err.Error())
+	}
+	return append(b, value...)
+}

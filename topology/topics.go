@@ -1,0 +1,202 @@
+package topology
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Topic is the full name of a Kafka topic, prefix included.
+type Topic string
+
+// DefaultPrefix starts the name of every topic unless configured otherwise.
+const DefaultPrefix = "meddela."
+
+// MaxEventBytes is the largest event value that the pipeline accepts. It is
+// Kafka's own default limit of a record batch, so whatever a broker with
+// default settings lets upstream publish fits.
+const MaxEventBytes = 1 << 20
+
+// Topics names the topics of one installation.
+type Topics struct {
+	// Prefix starts every topic name, its separator included.
+	// Empty means no prefix.
+	Prefix string
+}
+
+// Events is where upstream systems publish.
+func (t Topics) Events(l Lane) Topic { return t.lane(l, "events") }
+
+// Jobs is where match asks for deliveries.
+func (t Topics) Jobs(l Lane) Topic { return t.lane(l, "jobs") }
+
+// DeliveryLog is where the outcome of every event is written.
+func (t Topics) DeliveryLog(l Lane) Topic { return t.lane(l, "delivery-log") }
+
+// DeadLetters is where records go that cannot be handled.
+func (t Topics) DeadLetters(l Lane) Topic { return t.lane(l, "dead-letters") }
+
+// Delay is where records wait that are not due yet.
+func (t Topics) Delay(l Lane, tier Tier) Topic { return t.lane(l, "delay."+tier.Name) }
+
+// Templates is the compacted topic of published templates.
+func (t Topics) Templates() Topic { return Topic(t.Prefix + "templates") }
+
+// Control is the compacted topic of operators' orders.
+func (t Topics) Control() Topic { return Topic(t.Prefix + "control") }
+
+func (t Topics) lane(l Lane, name string) Topic {
+	return Topic(t.Prefix + string(l) + "." + name)
+}
+
+// Tier is one length of waiting: every record of a tier's topic waits at most
+// this long there.
+type Tier struct {
+	Name string
+	Wait time.Duration
+}
+
+// Tiers lists the delay tiers, shortest first.
+func Tiers() []Tier {
+	return []Tier{
+		{"10s", 10 * time.Second},
+		{"1m", time.Minute},
+		{"10m", 10 * time.Minute},
+		{"1h", time.Hour},
+		{"6h", 6 * time.Hour},
+	}
+}
+
+// TierFor returns the longest tier that is no longer than wait, or the
+// shortest tier when all are longer.
+func TierFor(wait time.Duration) Tier {
+	tiers := Tiers()
+	best := tiers[0]
+	for _, t := range tiers {
+		if t.Wait <= wait {
+			best = t
+		}
+	}
+	return best
+}
+
+// Group is the consumer group of a role on a lane.
+func (t Topics) Group(role Role, l Lane) string {
+	return t.Prefix + string(l) + "." + string(role)
+}
+
+// Role names what a process does.
+type Role string
+
+const (
+	RoleMatch   Role = "match"
+	RoleDeliver Role = "deliver"
+	RoleStatus  Role = "status"
+	RoleDelay   Role = "delay"
+)
+
+// Roles lists every role in the order in which an event meets them.
+func Roles() []Role { return []Role{RoleMatch, RoleDeliver, RoleStatus, RoleDelay} }
+
+// Sizing is what an operator may choose about topics.
+type Sizing struct {
+	// Partitions of every topic of a lane but the dead letters. Default 12.
+	Partitions int
+	// DeadLetterPartitions of each lane's dead letters. Default 3.
+	DeadLetterPartitions int
+	// Replication factor; -1 is the broker's own default.
+	Replication int
+	// MinInSync replicas; 0 leaves it to the broker.
+	MinInSync int
+	// RetainBytes bounds each partition of a lane topic; 0 does not.
+	RetainBytes int64
+}
+
+// TopicSpec says how a topic must be.
+type TopicSpec struct {
+	Name        Topic
+	Partitions  int
+	Replication int
+	// Config holds Kafka topic settings by their Kafka names.
+	Config map[string]string
+}
+
+// Room for what the pipeline wraps around an event: a job carries the event
+// and its own fields, a dead letter the record and its headers.
+const wrappedEventBytes = 2 * MaxEventBytes
+
+const day = 24 * time.Hour
+
+// Specs lists every topic of an installation with its settings.
+func (t Topics) Specs(s Sizing) []TopicSpec {
+	var specs []TopicSpec
+	for _, l := range Lanes() {
+		specs = append(specs,
+			s.retained(t.Events(l), s.Partitions, 7*day, 0),
+			s.retained(t.Jobs(l), s.Partitions, 7*day, wrappedEventBytes),
+			s.retained(t.DeliveryLog(l), s.Partitions, 30*day, 0),
+			s.retained(t.DeadLetters(l), s.DeadLetterPartitions, 30*day, wrappedEventBytes),
+		)
+		for _, tier := range Tiers() {
+			specs = append(specs, s.retained(t.Delay(l, tier), s.Partitions, 7*day, wrappedEventBytes))
+		}
+	}
+	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()))
+}
+
+func (s Sizing) retained(name Topic, partitions int, keep time.Duration, maxBytes int) TopicSpec {
+	spec := s.spec(name, partitions, "delete")
+	spec.Config["retention.ms"] = strconv.FormatInt(keep.Milliseconds(), 10)
+	if maxBytes > 0 {
+		spec.Config["max.message.bytes"] = strconv.Itoa(maxBytes)
+	}
+	if s.RetainBytes > 0 {
+		spec.Config["retention.bytes"] = strconv.FormatInt(s.RetainBytes, 10)
+		spec.Config["segment.bytes"] = strconv.FormatInt(max(s.RetainBytes/4, 1<<20), 10)
+	}
+	return spec
+}
+
+func (s Sizing) compacted(name Topic) TopicSpec {
+	spec := s.spec(name, 1, "compact")
+	spec.Config["max.message.bytes"] = strconv.Itoa(wrappedEventBytes)
+	return spec
+}
+
+func (s Sizing) spec(name Topic, partitions int, cleanup string) TopicSpec {
+	spec := TopicSpec{
+		Name:        name,
+		Partitions:  partitions,
+		Replication: s.Replication,
+		Config:      map[string]string{"cleanup.policy": cleanup},
+	}
+	if s.MinInSync > 0 {
+		spec.Config["min.insync.replicas"] = strconv.Itoa(s.MinInSync)
+	}
+	return spec
+}
+
+// Source says where a record came from: "topic/partition/offset".
+type Source string
+
+// SourceOf makes a Source.
+func SourceOf(t Topic, partition int, offset int64) Source {
+	b := make([]byte, 0, len(t)+24)
+	b = append(b, t...)
+	b = append(b, '/')
+	b = strconv.AppendInt(b, int64(partition), 10)
+	b = append(b, '/')
+	b = strconv.AppendInt(b, offset, 10)
+	return Source(b)
+}
+
+// LaneOf returns the lane of a lane topic, and whether it is one.
+func (t Topics) LaneOf(topic Topic) (Lane, bool) {
+	rest, ok := strings.CutPrefix(string(topic), t.Prefix)
+	if !ok {
+		return "", false
+	}
+	name, _, ok := strings.Cut(rest, ".")
+	lane, err := ParseLane(name)
+	return lane, ok && err == nil
+}
