@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // EventID identifies an event, and is its idempotency key: the same id
 // published twice is one message.
@@ -55,4 +58,15 @@ type Event struct {
 	Expiration    time.Time
 	Ctx           []byte // the personalisation data, a JSON object
 	Raw           []byte // the upstream bytes, untouched
+}
+
+// positionID is the id of an event that brings none: "lane-partition-offset".
+func positionID(r Record, lane Lane) EventID {
+	b := make([]byte, 0, len(lane)+24)
+	b = append(b, lane...)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, int64(r.Partition), 10)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, r.Offset, 10)
+	return EventID(b)
 }
