@@ -1,0 +1,120 @@
+package consumer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// generation is one assignment of partitions to this member. Three contexts
+// bound what it may still do:
+//
+//   - fetching ends when the loop stops or the partitions are lost;
+//   - working ends when the partitions are lost, or when a stopped loop's
+//     grace is over;
+//   - publishing ends a little after working, so that a publication under way
+//     can be acknowledged and committed rather than repeated.
+type generation struct {
+	loop   *Loop
+	kafka  *kafka.Generation
+	ledger *ledger
+
+	fetching, working, publishing context.Context
+}
+
+// runGeneration returns when the generation has ended and everything that it
+// acknowledged is committed.
+func (l *Loop) runGeneration(ctx context.Context, k *kafka.Generation) {
+	done := make(chan struct{})
+	k.Start(func(owned context.Context) {
+		defer close(done)
+		working, stopWorking := after(ctx, owned, l.config.Grace)
+		defer stopWorking()
+		fetching, stopFetching := context.WithCancel(working)
+		defer stopFetching()
+		defer context.AfterFunc(ctx, stopFetching)()
+		publishing, stopPublishing := after(working, context.Background(), lingerAfterLoss)
+		defer stopPublishing()
+
+		g := &generation{
+			loop: l, kafka: k, ledger: newLedger(),
+			fetching: fetching, working: working, publishing: publishing,
+		}
+		g.run()
+	})
+	<-done
+}
+
+// after returns a context that ends with parent, or d after trigger has ended.
+func after(trigger, parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	var timer *time.Timer
+	var mu sync.Mutex
+	stop := context.AfterFunc(trigger, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		timer = time.AfterFunc(d, cancel)
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+		mu.Lock()
+		defer mu.Unlock()
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
+func (g *generation) run() {
+	g.logAssignment()
+	committing, stopCommitting := context.WithCancel(context.Background())
+	var committer, partitions sync.WaitGroup
+	committer.Go(func() { g.commitUntil(committing) })
+	for topic, assigned := range g.kafka.Assignments {
+		for _, a := range assigned {
+			partitions.Go(func() { g.newPipeline(topology.Topic(topic), a).run() })
+		}
+	}
+	g.loop.stats.joined.Store(true)
+	partitions.Wait()
+	// With nothing assigned there is nothing to wait for: stay a member.
+	<-g.fetching.Done()
+	g.loop.stats.joined.Store(false)
+	stopCommitting()
+	committer.Wait()
+}
+
+func (g *generation) logAssignment() {
+	event := g.loop.log.Info().Int32("generation", g.kafka.ID)
+	for topic, assigned := range g.kafka.Assignments {
+		event = event.Int(topic, len(assigned))
+	}
+	event.Msg("partitions assigned")
+}
+
+// commitUntil commits what is acknowledged at intervals, and once more at the
+// end. A failed commit is tried again: the broker refuses those that are stale.
+func (g *generation) commitUntil(ctx context.Context) {
+	ticker := time.NewTicker(g.loop.config.CommitInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			g.commit()
+		case <-ctx.Done():
+			g.commit()
+			return
+		}
+	}
+}
+
+func (g *generation) commit() {
+	if err := g.ledger.commit(g.kafka.CommitOffsets); err != nil {
+		g.loop.log.Warn().Err(err).Msg("offsets not committed; what they cover will be read again")
+	}
+}

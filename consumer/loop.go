@@ -1,0 +1,169 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Publisher writes a loop's outputs.
+type Publisher interface {
+	// Publish writes the records to one partition of a topic, in order, and
+	// returns when all replicas in sync have them. It tries again for as
+	// long as ctx lasts, so that its only error is ctx's; records that the
+	// topic will never take are left out, and their indexes returned.
+	Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) (refused []int, err error)
+}
+
+// Config says what a Loop reads, and what it does with it. The zero value of
+// the durations and sizes is their default.
+type Config struct {
+	Role      topology.Role
+	Lane      topology.Lane
+	Names     topology.Topics
+	Topics    []topology.Topic // read by the group Names.Group(Role, Lane)
+	Handler   Handler
+	Publisher Publisher
+
+	Brokers   []string
+	Dialer    *kafka.Dialer
+	Transport kafka.RoundTripper
+	Log       zerolog.Logger
+
+	// FetchBytes bounds a fetched batch. Up to five batches of a partition
+	// are in memory at once. Default 256 KiB.
+	FetchBytes int
+	// FetchWait is how long a fetch waits on an idle partition. Default 1 s.
+	FetchWait time.Duration
+	// CommitInterval is how often offsets are committed. Default 100 ms.
+	CommitInterval time.Duration
+	// SessionTimeout is how long a dead member keeps its partitions.
+	// Default 8 s.
+	SessionTimeout time.Duration
+	// Grace is how long a stopped loop may take to finish what it has
+	// fetched. Default 20 s.
+	Grace time.Duration
+}
+
+const (
+	heartbeatInterval = 500 * time.Millisecond
+	joinBackoff       = 500 * time.Millisecond
+	// watchInterval is how often new partitions are looked for.
+	watchInterval = 5 * time.Second
+	// lingerAfterLoss is how long a publication that is under way when a
+	// partition is lost may take to be acknowledged.
+	lingerAfterLoss = 2 * time.Second
+)
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.FetchBytes, 256<<10)
+	setDefault(&c.FetchWait, time.Second)
+	setDefault(&c.CommitInterval, 100*time.Millisecond)
+	setDefault(&c.SessionTimeout, 8*time.Second)
+	setDefault(&c.Grace, 20*time.Second)
+	return c
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// Loop is a member of a consumer group that runs one role.
+type Loop struct {
+	config Config
+	log    zerolog.Logger
+	stats  Stats
+}
+
+// New makes a Loop. It connects to nothing yet.
+func New(config Config) *Loop {
+	config = config.withDefaults()
+	return &Loop{
+		config: config,
+		log:    config.Log.With().Str("role", string(config.Role)).Str("lane", string(config.Lane)).Logger(),
+	}
+}
+
+// Stats are the loop's counters and signs of life.
+func (l *Loop) Stats() *Stats { return &l.stats }
+
+// Run handles records until ctx ends, then finishes what is fetched, publishes
+// it, commits, and leaves the group. Servers being away is not an error: Run
+// waits for them. Its error is of the configuration.
+func (l *Loop) Run(ctx context.Context) error {
+	group, err := kafka.NewConsumerGroup(l.groupConfig())
+	if err != nil {
+		return fmt.Errorf("consumer group %s: %w", l.config.Names.Group(l.config.Role, l.config.Lane), err)
+	}
+	defer l.leave(group)
+	complaint := everySoOften{}
+	for {
+		generation, err := group.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, kafka.RebalanceInProgress):
+			continue
+		case err != nil:
+			complaint.about(func(n int) {
+				l.log.Warn().Err(err).Int("times", n).Msg("cannot join the consumer group yet; trying on")
+			})
+			continue
+		}
+		complaint = everySoOften{}
+		l.runGeneration(ctx, generation)
+	}
+}
+
+// leave closes the group: this member's partitions go to the others at once.
+func (l *Loop) leave(group *kafka.ConsumerGroup) {
+	if err := group.Close(); err != nil {
+		l.log.Warn().Err(err).Msg("leaving the consumer group failed; its session will run out")
+	}
+}
+
+func (l *Loop) groupConfig() kafka.ConsumerGroupConfig {
+	topics := make([]string, len(l.config.Topics))
+	for i, t := range l.config.Topics {
+		topics[i] = string(t)
+	}
+	return kafka.ConsumerGroupConfig{
+		ID:                     l.config.Names.Group(l.config.Role, l.config.Lane),
+		Brokers:                l.config.Brokers,
+		Dialer:                 l.config.Dialer,
+		Topics:                 topics,
+		GroupBalancers:         []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
+		HeartbeatInterval:      heartbeatInterval,
+		SessionTimeout:         l.config.SessionTimeout,
+		RebalanceTimeout:       l.config.SessionTimeout,
+		JoinGroupBackoff:       joinBackoff,
+		WatchPartitionChanges:  true,
+		PartitionWatchInterval: watchInterval,
+		StartOffset:            kafka.FirstOffset,
+	}
+}
+
+// everySoOften calls back about a repeated error, but not for each.
+type everySoOften struct {
+	last  time.Time
+	times int
+}
+
+const complainInterval = 10 * time.Second
+
+func (e *everySoOften) about(complain func(times int)) {
+	e.times++
+	if time.Since(e.last) >= complainInterval {
+		e.last = time.Now()
+		complain(e.times)
+	}
+}

@@ -1,0 +1,291 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// pipeline runs one partition: while one batch is being acknowledged the next
+// is handled and the one after that fetched. The order of the lines in deliver
+// is the delivery guarantee.
+type pipeline struct {
+	*generation
+	topic     topology.Topic
+	partition int
+	fetcher   Fetcher
+	isolating int // how many records to handle one at a time, after a crash
+	log       zerolog.Logger
+}
+
+// fetched is a batch on its way to the handler.
+type fetched struct {
+	Batch
+	next int64
+}
+
+// handled is a handler's output on its way to Kafka, and the offset to commit
+// once it is there.
+type handled struct {
+	out  []topology.Record
+	next int64
+}
+
+func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionAssignment) *pipeline {
+	p := &pipeline{
+		generation: g,
+		topic:      topic,
+		partition:  assigned.ID,
+		fetcher: Fetcher{
+			Addr:      kafka.TCP(g.loop.config.Brokers...),
+			Transport: g.loop.config.Transport,
+			Topic:     topic,
+			Partition: assigned.ID,
+			MaxBytes:  g.loop.config.FetchBytes,
+			MaxWait:   g.loop.config.FetchWait,
+		},
+		log: g.loop.log.With().Str("topic", string(topic)).Int("partition", assigned.ID).Logger(),
+	}
+	p.fetcher.Seek(assigned.Offset)
+	return p
+}
+
+func (p *pipeline) run() {
+	batches := make(chan fetched, 1)
+	outputs := make(chan handled, 1)
+	var stages errgroup.Group
+	stages.Go(func() error { defer close(batches); p.fetchAll(batches); return nil })
+	stages.Go(func() error { defer close(outputs); p.handleAll(batches, outputs); return nil })
+	for h := range outputs {
+		if !p.deliver(h) {
+			break
+		}
+	}
+	for range outputs { // lost: what is left is the next owner's to do again
+	}
+	_ = stages.Wait()
+}
+
+// deliver publishes every output, waits for the acknowledgement, and only then
+// lets the input be committed. It reports whether the partition is still ours.
+func (p *pipeline) deliver(h handled) bool {
+	if p.working.Err() != nil {
+		return false
+	}
+	if err := p.publish(p.publishing, h.out); err != nil {
+		return false
+	}
+	p.ledger.ack(string(p.topic), p.partition, h.next)
+	p.loop.stats.publish(len(h.out))
+	return true
+}
+
+// publish writes the outputs, those of different topics side by side.
+func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
+	groups := byTopic(out)
+	if len(groups) == 1 {
+		return p.publishTopic(ctx, groups[0])
+	}
+	var all errgroup.Group
+	for _, group := range groups {
+		all.Go(func() error { return p.publishTopic(ctx, group) })
+	}
+	return all.Wait()
+}
+
+func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) error {
+	refused, err := p.loop.config.Publisher.Publish(ctx, records[0].Topic, p.partition, records)
+	if err != nil || len(refused) == 0 {
+		return err
+	}
+	letters := make([]topology.Record, 0, len(refused))
+	for _, i := range refused {
+		letters = append(letters, p.deadLetter(&records[i], &topology.Fault{
+			Reason: topology.ReasonTopicRefused,
+			Detail: "the topic does not take this record: see its max.message.bytes, or run `meddela topics apply`",
+		}))
+	}
+	lost, err := p.loop.config.Publisher.Publish(ctx, letters[0].Topic, p.partition, letters)
+	for _, i := range lost {
+		p.log.Error().Str("target", string(records[0].Topic)).Bytes("key", letters[i].Key).
+			Msg("neither the topic nor the dead letters take this record; it is only on the topic that it was read from")
+	}
+	return err
+}
+
+// byTopic splits records by topic, keeping their order. A batch has few
+// topics, so a scan beats a map.
+func byTopic(out []topology.Record) [][]topology.Record {
+	var groups [][]topology.Record
+next:
+	for i := range out {
+		for g := range groups {
+			if groups[g][0].Topic == out[i].Topic {
+				groups[g] = append(groups[g], out[i])
+				continue next
+			}
+		}
+		group := make([]topology.Record, 0, len(out)-i)
+		groups = append(groups, append(group, out[i]))
+	}
+	return groups
+}
+
+func (p *pipeline) deadLetter(r *topology.Record, fault *topology.Fault) topology.Record {
+	p.loop.stats.deadLetter()
+	return p.loop.config.Names.DeadLetter(p.loop.config.Lane, r, fault, p.loop.config.Role, time.Now())
+}
+
+// fetchAll fetches until fetching ends.
+func (p *pipeline) fetchAll(batches chan<- fetched) {
+	if !p.findStart() {
+		return
+	}
+	wait, complaint := newBackoff(), everySoOften{}
+	for p.fetching.Err() == nil {
+		got, err := p.fetcher.Fetch(p.fetching)
+		if err != nil {
+			if p.fetching.Err() != nil {
+				return
+			}
+			complaint.about(func(n int) {
+				p.log.Warn().Err(err).Int("times", n).Msg("fetch failed; trying on")
+			})
+			if !wait.wait(p.fetching) || !p.recoverFetch(err) {
+				return
+			}
+			continue
+		}
+		wait.reset()
+		p.loop.stats.fetch(len(got.Records))
+		if !p.pass(batches, got) {
+			return
+		}
+	}
+}
+
+func (p *pipeline) pass(batches chan<- fetched, got Fetched) bool {
+	if len(got.Records) == 0 {
+		return true
+	}
+	batch := Batch{Topic: p.topic, Partition: p.partition, Records: got.Records}
+	select {
+	case batches <- fetched{Batch: batch, next: got.Next}:
+		return true
+	case <-p.fetching.Done():
+		return false
+	}
+}
+
+// handleAll runs the handler over every batch, in order.
+func (p *pipeline) handleAll(batches <-chan fetched, outputs chan<- handled) {
+	for b := range batches {
+		if !p.handle(b, outputs) {
+			break
+		}
+	}
+	for range batches { // lost or stopped: not committed, so read again
+	}
+}
+
+// handle runs the handler until the batch is done with. While a server is away
+// it tries again; a stopped loop does not wait for servers.
+func (p *pipeline) handle(b fetched, outputs chan<- handled) bool {
+	wait, complaint := newBackoff(), everySoOften{}
+	for len(b.Records) > 0 {
+		result, err := p.try(b.Batch)
+		if n := min(result.Handled, len(b.Records)); n > 0 {
+			next := b.next
+			if n < len(b.Records) {
+				next = b.Records[n-1].Offset + 1
+			}
+			b.Records = b.Records[n:]
+			select {
+			case outputs <- handled{out: result.Out, next: next}:
+			case <-p.working.Done():
+				return false
+			}
+			wait.reset()
+		}
+		if p.working.Err() != nil {
+			return false
+		}
+		if err != nil {
+			p.loop.stats.retry()
+			complaint.about(func(n int) {
+				p.log.Warn().Err(err).Int("times", n).Msg("handling waits for a server; trying on")
+			})
+			if !wait.wait(p.fetching) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// findStart turns "the first there is" into an offset.
+func (p *pipeline) findStart() bool {
+	if p.fetcher.offset >= 0 {
+		return true
+	}
+	return p.seekFirst()
+}
+
+// recoverFetch does what a fetch error asks for before the next try.
+func (p *pipeline) recoverFetch(err error) bool {
+	if !errors.Is(err, kafka.OffsetOutOfRange) {
+		return true
+	}
+	from := p.fetcher.offset
+	if !p.seekFirst() {
+		return false
+	}
+	skipped := max(p.fetcher.offset-from, 0)
+	p.loop.stats.skip(skipped)
+	p.log.Error().Int64("from", from).Int64("to", p.fetcher.offset).Int64("skipped", skipped).
+		Msg("the wanted offset is not on the broker any more (retention, or a new topic); going on with the first that is")
+	return true
+}
+
+// seekFirst moves to the partition's first offset, trying for as long as the
+// partition is ours.
+func (p *pipeline) seekFirst() bool {
+	client := kafka.Client{Addr: p.fetcher.Addr, Transport: p.loop.config.Transport}
+	wait, complaint := newBackoff(), everySoOften{}
+	for {
+		first, err := firstOffset(p.fetching, &client, p.topic, p.partition)
+		if err == nil {
+			p.fetcher.Seek(first)
+			return true
+		}
+		if p.fetching.Err() == nil {
+			complaint.about(func(n int) {
+				p.log.Warn().Err(err).Int("times", n).Msg("cannot find the first offset yet; trying on")
+			})
+		}
+		if !wait.wait(p.fetching) {
+			return false
+		}
+	}
+}
+
+func firstOffset(ctx context.Context, client *kafka.Client, topic topology.Topic, partition int) (int64, error) {
+	response, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Topics: map[string][]kafka.OffsetRequest{string(topic): {kafka.FirstOffsetOf(partition)}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range response.Topics[string(topic)] {
+		if p.Partition == partition {
+			return p.FirstOffset, p.Error
+		}
+	}
+	return 0, errNoPartition
+}
