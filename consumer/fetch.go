@@ -41,6 +41,8 @@ type Fetched struct {
 	Records []topology.Record
 	// Next is the offset at which the next fetch goes on.
 	Next int64
+	// Moved tells whether Next is further than before the fetch.
+	Moved bool
 	// HighWatermark is the offset after the last record of the partition.
 	HighWatermark int64
 }
@@ -48,8 +50,8 @@ type Fetched struct {
 // answerTime is how much longer than MaxWait a broker may take to answer.
 const answerTime = 10 * time.Second
 
-// Seek sets the offset of the next fetch.
-func (f *Fetcher) Seek(offset int64) { f.offset = offset }
+// SeekTo sets the offset of the next fetch.
+func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
 
 // Fetch waits for records and returns them. Its error is of the kafka package
 // or of the network; after one, Fetch may be called again.
@@ -126,6 +128,7 @@ func (f *Fetcher) read(partition *fetchapi.ResponsePartition) (Fetched, error) {
 	return Fetched{
 		Records:       copied.records,
 		Next:          f.offset,
+		Moved:         f.offset > before,
 		HighWatermark: partition.HighWatermark,
 	}, nil
 }

@@ -52,7 +52,7 @@ func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionA
 		},
 		log: g.loop.log.With().Str("topic", string(topic)).Int("partition", assigned.ID).Logger(),
 	}
-	p.fetcher.Seek(assigned.Offset)
+	p.fetcher.SeekTo(assigned.Offset)
 	return p
 }
 
@@ -170,8 +170,10 @@ func (p *pipeline) fetchAll(batches chan<- fetched) {
 	}
 }
 
+// pass hands a batch on. One without records, of which only the offset counts,
+// goes the same way, so that offsets stay in order.
 func (p *pipeline) pass(batches chan<- fetched, got Fetched) bool {
-	if len(got.Records) == 0 {
+	if !got.Moved {
 		return true
 	}
 	batch := Batch{Topic: p.topic, Partition: p.partition, Records: got.Records}
@@ -197,6 +199,9 @@ func (p *pipeline) handleAll(batches <-chan fetched, outputs chan<- handled) {
 // handle runs the handler until the batch is done with. While a server is away
 // it tries again; a stopped loop does not wait for servers.
 func (p *pipeline) handle(b fetched, outputs chan<- handled) bool {
+	if len(b.Records) == 0 {
+		return p.forward(outputs, handled{next: b.next})
+	}
 	wait, complaint := newBackoff(), everySoOften{}
 	for len(b.Records) > 0 {
 		result, err := p.try(b.Batch)
@@ -206,9 +211,7 @@ func (p *pipeline) handle(b fetched, outputs chan<- handled) bool {
 				next = b.Records[n-1].Offset + 1
 			}
 			b.Records = b.Records[n:]
-			select {
-			case outputs <- handled{out: result.Out, next: next}:
-			case <-p.working.Done():
+			if !p.forward(outputs, handled{out: result.Out, next: next}) {
 				return false
 			}
 			wait.reset()
@@ -227,6 +230,15 @@ func (p *pipeline) handle(b fetched, outputs chan<- handled) bool {
 		}
 	}
 	return true
+}
+
+func (p *pipeline) forward(outputs chan<- handled, h handled) bool {
+	select {
+	case outputs <- h:
+		return true
+	case <-p.working.Done():
+		return false
+	}
 }
 
 // findStart turns "the first there is" into an offset.
@@ -261,7 +273,7 @@ func (p *pipeline) seekFirst() bool {
 	for {
 		first, err := firstOffset(p.fetching, &client, p.topic, p.partition)
 		if err == nil {
-			p.fetcher.Seek(first)
+			p.fetcher.SeekTo(first)
 			return true
 		}
 		if p.fetching.Err() == nil {

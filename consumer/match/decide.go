@@ -1,0 +1,99 @@
+package match
+
+import (
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Template is what deciding needs to know about the latest version of one
+// template.
+type Template interface {
+	Ref() topology.TemplateRef
+	// Body returns the language that the template has for the wanted one:
+	// the same, else its base language, else the template's default; and how
+	// far that is from what was wanted, 0 being the same.
+	Body(language string) (body string, distance int)
+	// TTL is how long after its receipt an event's message is worth sending;
+	// 0 is for ever.
+	TTL() time.Duration
+}
+
+// Catalogue is the templates that matching chooses from.
+type Catalogue[T Template] interface {
+	// Candidates returns the templates for a type and channel, the most
+	// recently published first.
+	Candidates(eventType string, channel topology.Channel) []T
+	// HasType tells whether any template, on whatever channel, covers the
+	// type.
+	HasType(eventType string) bool
+}
+
+// Decision is what is to become of an event, and why.
+type Decision struct {
+	Status   topology.Status // pending_delivery, not_covered or expired
+	Reason   topology.Reason
+	Template topology.TemplateRef
+	Language string // of the template's body
+	Expires  time.Time
+}
+
+// Decide links an event to a template. It is pure: the same arguments give the
+// same decision, whoever asks. Among the templates for the event's type and
+// channel the one with the nearest language wins, then the most recently
+// published.
+func Decide[T Template](event *topology.Event, received time.Time, catalogue Catalogue[T], now time.Time) Decision {
+	candidates := catalogue.Candidates(event.Type, event.Channel)
+	if len(candidates) == 0 {
+		return Decision{Status: topology.NotCovered, Reason: uncovered(event, catalogue)}
+	}
+	chosen, language := nearest(candidates, event.Language)
+	decision := Decision{
+		Status:   topology.PendingDelivery,
+		Template: chosen.Ref(),
+		Language: language,
+		Expires:  expiry(event, received, chosen.TTL()),
+	}
+	switch {
+	case !decision.Expires.IsZero() && !now.Before(decision.Expires):
+		decision.Status, decision.Reason = topology.Expired, topology.ReasonExpired
+	case event.Scheduled.After(now):
+		decision.Reason = topology.ReasonScheduled
+	}
+	return decision
+}
+
+func uncovered[T Template](event *topology.Event, catalogue Catalogue[T]) topology.Reason {
+	if catalogue.HasType(event.Type) {
+		return topology.ReasonNoTemplateForChannel
+	}
+	return topology.ReasonNoTemplateForType
+}
+
+func nearest[T Template](candidates []T, wanted string) (chosen T, language string) {
+	chosen = candidates[0]
+	language, least := chosen.Body(wanted)
+	for _, c := range candidates[1:] {
+		if body, distance := c.Body(wanted); distance < least {
+			chosen, language, least = c, body, distance
+		}
+	}
+	return chosen, language
+}
+
+// expiry is the earlier of the event's own end and the template's time to live,
+// which runs from the time at which the message may first be sent.
+func expiry(event *topology.Event, received time.Time, ttl time.Duration) time.Time {
+	end := event.Expiration
+	if ttl <= 0 {
+		return end
+	}
+	start := received
+	if event.Scheduled.After(start) {
+		start = event.Scheduled
+	}
+	if byTTL := start.Add(ttl); end.IsZero() || byTTL.Before(end) {
+		return byTTL
+	}
+	return end
+}

@@ -1,0 +1,150 @@
+// Package match is the role that links events to templates: of each event it
+// makes a delivery job, or an entry that says why there is none.
+package match
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+// Handler is the match role of one lane. It keeps no state: what it decides
+// follows from the event, the catalogue and the time.
+type Handler[T Template] struct {
+	Lane  topology.Lane
+	Names topology.Topics
+	// Catalogue returns the catalogue as it is now.
+	Catalogue func() Catalogue[T]
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Handle decides on every event of the batch.
+func (h *Handler[T]) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+	now := time.Now
+	if h.Now != nil {
+		now = h.Now
+	}
+	m := matching[T]{
+		handler:   h,
+		catalogue: h.Catalogue(),
+		now:       now(),
+		out:       make([]topology.Record, 0, 2*len(b.Records)),
+	}
+	for i := range b.Records {
+		m.match(&b.Records[i])
+	}
+	return consumer.Result{Out: m.out, Handled: len(b.Records)}, nil
+}
+
+// matching is the work on one batch. Its outputs share one buffer.
+type matching[T Template] struct {
+	handler   *Handler[T]
+	catalogue Catalogue[T]
+	now       time.Time
+	out       []topology.Record
+	slab      []byte
+}
+
+func (m *matching[T]) match(r *topology.Record) {
+	event, err := topology.DecodeEvent(*r, m.handler.Lane)
+	if err != nil {
+		m.refuse(r, &event, err)
+		return
+	}
+	decision := Decide(&event, r.Time, m.catalogue, m.now)
+	entry := m.entry(r, &event)
+	entry.Status, entry.Reason, entry.Template = decision.Status, decision.Reason, decision.Template
+	if decision.Status == topology.PendingDelivery {
+		entry.JobID = topology.JobIDOf(event.ID, 0)
+		entry.Attempt = 1
+		m.emitJob(r, &event, &decision, &entry)
+	}
+	m.emitEntry(r, &entry)
+}
+
+// refuse keeps a record that breaks the contract as a dead letter and, where
+// it has an id, says so in the event's status.
+func (m *matching[T]) refuse(r *topology.Record, event *topology.Event, err error) {
+	var fault *topology.Fault
+	if !errors.As(err, &fault) {
+		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
+	}
+	m.out = append(m.out, m.handler.Names.DeadLetter(m.handler.Lane, r, fault, topology.RoleMatch, m.now))
+	if event.ID == "" {
+		return
+	}
+	entry := m.entry(r, event)
+	entry.Status, entry.Reason = topology.NotCovered, topology.ReasonInvalid
+	entry.Detail = string(fault.Reason) + ": " + fault.Error()
+	m.emitEntry(r, &entry)
+}
+
+// entry starts the entry about an event that has no job yet.
+func (m *matching[T]) entry(r *topology.Record, event *topology.Event) topology.Entry {
+	return topology.Entry{
+		EventID:    event.ID,
+		Lane:       m.handler.Lane,
+		Type:       event.Type,
+		Channel:    event.Channel,
+		Source:     r.Source(),
+		ReceivedAt: r.Time,
+		At:         m.now,
+	}
+}
+
+func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Decision, entry *topology.Entry) {
+	job := topology.Job{
+		JobID:      entry.JobID,
+		EventID:    event.ID,
+		Lane:       m.handler.Lane,
+		Attempt:    entry.Attempt,
+		Template:   d.Template,
+		Type:       event.Type,
+		Channel:    event.Channel,
+		To:         event.To,
+		Language:   d.Language,
+		NotBefore:  event.Scheduled,
+		Expires:    d.Expires,
+		ReceivedAt: r.Time,
+		Source:     entry.Source,
+		Event:      event.Raw,
+	}
+	record := topology.Record{
+		Topic:   m.handler.Names.Jobs(m.handler.Lane),
+		Key:     []byte(event.ID),
+		Value:   m.write(len(event.Raw)+512, job.Append),
+		Headers: topology.Carried(r.Headers),
+	}
+	if d.Reason == topology.ReasonScheduled {
+		record = m.handler.Names.Delayed(m.handler.Lane, record, event.Scheduled, m.now)
+	}
+	m.out = append(m.out, record)
+}
+
+func (m *matching[T]) emitEntry(r *topology.Record, entry *topology.Entry) {
+	m.out = append(m.out, topology.Record{
+		Topic:   m.handler.Names.DeliveryLog(m.handler.Lane),
+		Key:     []byte(entry.EventID),
+		Value:   m.write(512, entry.Append),
+		Headers: topology.Carried(r.Headers),
+	})
+}
+
+const slabBytes = 64 << 10
+
+// write encodes into the shared buffer, of which about size bytes are needed.
+func (m *matching[T]) write(size int, encode func([]byte) []byte) []byte {
+	if size > cap(m.slab)-len(m.slab) {
+		m.slab = make([]byte, 0, max(size, slabBytes))
+	}
+	start := len(m.slab)
+	out := encode(m.slab[start:start:cap(m.slab)])
+	if start+len(out) <= cap(m.slab) {
+		m.slab = m.slab[:start+len(out)]
+	}
+	return out[:len(out):len(out)]
+}

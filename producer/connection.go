@@ -1,0 +1,69 @@
+package producer
+
+import (
+	"crypto/tls"
+	"net"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+)
+
+// Connection says how to reach a Kafka cluster. The client library has two
+// stacks, one for requests and one for consumer groups; both are made here, so
+// that they cannot differ.
+type Connection struct {
+	// Brokers are the addresses to start from, host:port.
+	Brokers []string
+	// ClientID is what brokers log and meter. Default "meddela".
+	ClientID string
+	// TLS switches encryption on; nil is plain text.
+	TLS *tls.Config
+	// SASL says who we are; nil is nobody.
+	SASL sasl.Mechanism
+}
+
+const (
+	dialTimeout = 5 * time.Second
+	// metadataTTL is how long a moved partition leader may go unnoticed.
+	metadataTTL = time.Second
+	// idleTimeout is longer than the longest fetch, so that busy
+	// connections are kept.
+	idleTimeout = time.Minute
+)
+
+// Addr is the cluster's address for requests.
+func (c Connection) Addr() net.Addr { return kafka.TCP(c.Brokers...) }
+
+// Transport carries requests over pooled connections. Each caller that must
+// not wait for another one's requests takes its own.
+func (c Connection) Transport() *kafka.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return &kafka.Transport{
+		Dial:        dialer.DialContext,
+		DialTimeout: dialTimeout,
+		IdleTimeout: idleTimeout,
+		MetadataTTL: metadataTTL,
+		ClientID:    c.clientID(),
+		TLS:         c.TLS,
+		SASL:        c.SASL,
+	}
+}
+
+// Dialer makes the connections of consumer groups.
+func (c Connection) Dialer() *kafka.Dialer {
+	return &kafka.Dialer{
+		ClientID:      c.clientID(),
+		Timeout:       dialTimeout,
+		DualStack:     true,
+		TLS:           c.TLS,
+		SASLMechanism: c.SASL,
+	}
+}
+
+func (c Connection) clientID() string {
+	if c.ClientID == "" {
+		return "meddela"
+	}
+	return c.ClientID
+}

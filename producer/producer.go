@@ -1,0 +1,222 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Config says where a Producer publishes. Only Connection.Brokers is required.
+type Config struct {
+	Connection Connection
+	// Prefix of the topic names. Default topology.DefaultPrefix; "-" is none.
+	Prefix string
+	// Compression of the batches. Default none.
+	Compression kafka.Compression
+	// Log hears of failed tries. Default: nothing is logged.
+	Log *zerolog.Logger
+}
+
+// Producer publishes events. It is safe for use by several goroutines, and
+// fastest when given many events a call.
+type Producer struct {
+	names     topology.Topics
+	transport *kafka.Transport
+	publisher *Publisher
+	next      atomic.Uint32 // the partition of the next call's events without id
+}
+
+// New makes a Producer. It connects at the first call.
+func New(config Config) (*Producer, error) {
+	if len(config.Connection.Brokers) == 0 {
+		return nil, errors.New("producer: Connection.Brokers is empty: name at least one broker, such as 127.0.0.1:9092")
+	}
+	log := zerolog.Nop()
+	if config.Log != nil {
+		log = *config.Log
+	}
+	transport := config.Connection.Transport()
+	return &Producer{
+		names:     topology.Topics{Prefix: prefix(config.Prefix)},
+		transport: transport,
+		publisher: &Publisher{
+			Addr:        config.Connection.Addr(),
+			Transport:   transport,
+			Compression: config.Compression,
+			Log:         log,
+		},
+	}, nil
+}
+
+func prefix(configured string) string {
+	switch configured {
+	case "":
+		return topology.DefaultPrefix
+	case "-":
+		return ""
+	}
+	return configured
+}
+
+// Close closes idle connections.
+func (p *Producer) Close() { p.transport.CloseIdleConnections() }
+
+// Receipt says what became of one event.
+type Receipt struct {
+	// ID is the event's id: its own or, without one, the id that its place
+	// gives it.
+	ID        topology.EventID
+	Partition int
+	Offset    int64
+	// Err is nil when all replicas in sync have the event. Otherwise the
+	// event was refused (*topology.Fault), or it is not known whether it was
+	// written: publishing it again with the same id is safe.
+	Err error
+}
+
+// Publish publishes events to a lane and returns one receipt for each, in
+// their order. It returns when every event is acknowledged or has failed; it
+// tries again for as long as ctx lasts, so give ctx a deadline. Events that
+// break the contract fail at once and harm no other. The error says how many
+// failed, and wraps the first one's.
+func (p *Producer) Publish(ctx context.Context, lane topology.Lane, events []topology.Event) ([]Receipt, error) {
+	records := make([]topology.Record, len(events))
+	for i := range events {
+		records[i] = topology.Record{Value: events[i].Append(nil)}
+		if events[i].ID != "" {
+			records[i].Key = []byte(events[i].ID)
+		}
+	}
+	return p.PublishRecords(ctx, lane, records)
+}
+
+// PublishRecords is Publish for events that are encoded already: Value, and
+// where wanted Key, Headers and Time. A record without a key is given its
+// event's id as key.
+func (p *Producer) PublishRecords(ctx context.Context, lane topology.Lane, records []topology.Record) ([]Receipt, error) {
+	receipts := make([]Receipt, len(records))
+	topic := p.names.Events(lane)
+	count, err := p.publisher.sizes.wait(ctx, p.publisher, topic)
+	if err != nil {
+		return failAll(receipts, fmt.Errorf("topic %s cannot be reached: %w", topic, err))
+	}
+	partitions := p.assign(lane, records, receipts, count)
+	var all errgroup.Group
+	for number, members := range partitions {
+		if len(members) > 0 {
+			all.Go(func() error {
+				p.publishPartition(ctx, target{topic, number}, lane, records, members, receipts)
+				return nil
+			})
+		}
+	}
+	_ = all.Wait()
+	return receipts, firstFault(receipts)
+}
+
+// assign checks the events and chooses their partitions: by id as Java's
+// clients do, or the same one for all of a call's events without id.
+func (p *Producer) assign(lane topology.Lane, records []topology.Record, receipts []Receipt, count int) [][]int {
+	members := make([][]int, count)
+	numbers := make([]int, count)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	sticky := int(p.next.Add(1)) % count
+	var balancer kafka.Murmur2Balancer
+	for i := range records {
+		r := &records[i]
+		event, err := topology.DecodeEvent(*r, lane)
+		if err != nil {
+			receipts[i] = Receipt{ID: event.ID, Err: err}
+			continue
+		}
+		partition := sticky
+		if hasOwnID := event.ID != topology.PositionID(lane, r.Partition, r.Offset); hasOwnID {
+			receipts[i].ID = event.ID
+			if r.Key == nil {
+				r.Key = []byte(event.ID)
+			}
+		}
+		if r.Key != nil {
+			partition = balancer.Balance(kafka.Message{Key: r.Key}, numbers...)
+		}
+		members[partition] = append(members[partition], i)
+	}
+	return members
+}
+
+// publishPartition publishes the records of one partition and fills in their
+// receipts.
+func (p *Producer) publishPartition(ctx context.Context, t target, lane topology.Lane, records []topology.Record, members []int, receipts []Receipt) {
+	batch := make([]topology.Record, len(members))
+	for i, m := range members {
+		batch[i] = records[m]
+	}
+	for from := 0; from < len(batch); {
+		to := p.publisher.batchEnd(batch, from)
+		p.publishBatch(ctx, t, lane, batch[from:to], members[from:to], receipts)
+		from = to
+	}
+}
+
+func (p *Producer) publishBatch(ctx context.Context, t target, lane topology.Lane, batch []topology.Record, members []int, receipts []Receipt) {
+	base, err := p.publisher.writeUntilAcknowledged(ctx, t, batch)
+	if isRefusal(err) && len(batch) > 1 {
+		half := len(batch) / 2
+		p.publishBatch(ctx, t, lane, batch[:half], members[:half], receipts)
+		p.publishBatch(ctx, t, lane, batch[half:], members[half:], receipts)
+		return
+	}
+	for i, m := range members {
+		r := &receipts[m]
+		r.Partition, r.Offset, r.Err = t.partition, base+int64(i), explain(t.topic, err)
+		if r.ID == "" && err == nil {
+			r.ID = topology.PositionID(lane, r.Partition, r.Offset)
+		}
+	}
+}
+
+func explain(topic topology.Topic, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isRefusal(err):
+		return &topology.Fault{
+			Reason: topology.ReasonTopicRefused,
+			Detail: "topic " + string(topic) + " does not take this event: " + err.Error(),
+		}
+	}
+	return fmt.Errorf("not known to be written to topic %s: %w", topic, err)
+}
+
+func failAll(receipts []Receipt, err error) ([]Receipt, error) {
+	for i := range receipts {
+		receipts[i].Err = err
+	}
+	return receipts, firstFault(receipts)
+}
+
+func firstFault(receipts []Receipt) error {
+	var first error
+	failed := 0
+	for i := range receipts {
+		if receipts[i].Err != nil {
+			failed++
+			if first == nil {
+				first = fmt.Errorf("event %d of the call: %w", i, receipts[i].Err)
+			}
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d events were not published; the first, %w", failed, len(receipts), first)
+}

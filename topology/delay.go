@@ -1,0 +1,27 @@
+package topology
+
+import "time"
+
+// Headers of a record that waits on a delay topic.
+const (
+	// HeaderDue is when the record is due, RFC 3339 with milliseconds.
+	HeaderDue = "x-due"
+	// HeaderTarget is the topic that it goes to then.
+	HeaderTarget = "x-target-topic"
+)
+
+// Delayed makes r, which is meant for r.Topic, wait on a delay topic until due.
+func (t Topics) Delayed(l Lane, r Record, due, now time.Time) Record {
+	headers := make([]Header, 0, len(r.Headers)+2)
+	for _, h := range r.Headers {
+		if h.Key != HeaderDue && h.Key != HeaderTarget {
+			headers = append(headers, h)
+		}
+	}
+	r.Headers = append(headers,
+		Header{HeaderDue, due.UTC().AppendFormat(nil, TimeFormat)},
+		Header{HeaderTarget, []byte(r.Topic)},
+	)
+	r.Topic = t.Delay(l, TierFor(due.Sub(now)))
+	return r
+}
