@@ -26,7 +26,12 @@ func (b *backoff) wait(ctx context.Context) bool {
 		d = min(b.shortest<<b.tries, b.longest)
 	}
 	b.tries++
-	timer := time.NewTimer(d/2 + rand.N(d/2+1))
+	return sleep(ctx, d/2+rand.N(d/2+1))
+}
+
+// sleep waits for d and reports true, or reports false as soon as ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

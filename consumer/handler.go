@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"time"
 
 	"github.com/meddela/meddela/topology"
 )
@@ -18,9 +19,10 @@ type Batch struct {
 // Handle handles the first records of the batch, as many as it can, in order,
 // and says how many in Result.Handled; the loop calls again for the rest. A
 // record that makes no sense is handled too: by a dead letter among the
-// outputs. An error means that a server which the role needs is away: the loop
-// publishes what the Result has, waits, and calls again for the rest, for as
-// long as the partition is owned. Handle is called by one goroutine for each
+// outputs. An error means that a server which the role needs is away, or, if it
+// is a NotYet, that it is too early: the loop publishes what the Result has,
+// waits, and calls again for the rest, for as long as the partition is owned.
+// Handle is called by one goroutine for each
 // partition, so a Handler is used by several at once. When ctx ends, Handle
 // returns soon.
 type Handler interface {
@@ -36,3 +38,9 @@ type Result struct {
 	// Handled is how many of the batch's records are done with.
 	Handled int
 }
+
+// NotYet is the error of a Handler whose next record must not be handled
+// before a certain time.
+type NotYet struct{ Until time.Time }
+
+func (e NotYet) Error() string { return "not before " + e.Until.Format(time.RFC3339) }

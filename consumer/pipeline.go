@@ -219,17 +219,25 @@ func (p *pipeline) handle(b fetched, outputs chan<- handled) bool {
 		if p.working.Err() != nil {
 			return false
 		}
-		if err != nil {
-			p.loop.stats.retry()
-			complaint.about(func(n int) {
-				p.log.Warn().Err(err).Int("times", n).Msg("handling waits for a server; trying on")
-			})
-			if !wait.wait(p.fetching) {
-				return false
-			}
+		if err != nil && !p.waitAfter(err, &wait, &complaint) {
+			return false
 		}
 	}
 	return true
+}
+
+// waitAfter waits for what a handler's error is about. It reports false when
+// the loop stops first.
+func (p *pipeline) waitAfter(err error, wait *backoff, complaint *everySoOften) bool {
+	var early NotYet
+	if errors.As(err, &early) {
+		return sleep(p.fetching, time.Until(early.Until))
+	}
+	p.loop.stats.retry()
+	complaint.about(func(n int) {
+		p.log.Warn().Err(err).Int("times", n).Msg("handling waits for a server; trying on")
+	})
+	return wait.wait(p.fetching)
 }
 
 func (p *pipeline) forward(outputs chan<- handled, h handled) bool {

@@ -19,9 +19,17 @@ func (t Topics) Delayed(l Lane, r Record, due, now time.Time) Record {
 		}
 	}
 	r.Headers = append(headers,
-		Header{HeaderDue, due.UTC().AppendFormat(nil, TimeFormat)},
+		Header{HeaderDue, ceilMilli(due).UTC().AppendFormat(nil, TimeFormat)},
 		Header{HeaderTarget, []byte(r.Topic)},
 	)
 	r.Topic = t.Delay(l, TierFor(due.Sub(now)))
 	return r
+}
+
+// ceilMilli rounds up to the wire's precision, so that nothing is due early.
+func ceilMilli(t time.Time) time.Time {
+	if floor := t.Truncate(time.Millisecond); floor.Before(t) {
+		return floor.Add(time.Millisecond)
+	}
+	return t
 }

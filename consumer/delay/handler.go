@@ -1,0 +1,114 @@
+// Package delay is the role that holds records until they are due. Each delay
+// topic's partition is a queue whose records all wait about as long, so only
+// its head needs watching: no timers, nothing in memory, nothing lost by a
+// restart, and nothing early.
+package delay
+
+import (
+	"context"
+	"time"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+// Handler is the delay role of one lane.
+type Handler struct {
+	Lane  topology.Lane
+	Names topology.Topics
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Topics lists the topics that the role reads.
+func (h *Handler) Topics() []topology.Topic {
+	var topics []topology.Topic
+	for _, tier := range topology.Tiers() {
+		topics = append(topics, h.Names.Delay(h.Lane, tier))
+	}
+	return topics
+}
+
+// Handle passes on what is due, and what has waited as long as its tier does:
+// home, or to the tier that fits what is left of its time.
+func (h *Handler) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+	now := time.Now
+	if h.Now != nil {
+		now = h.Now
+	}
+	tier := h.tierOf(b.Topic)
+	var result consumer.Result
+	for i := range b.Records {
+		r := &b.Records[i]
+		due, target, fault := h.dueOf(r)
+		if fault != nil {
+			result.Out = append(result.Out, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleDelay, now()))
+			result.Handled++
+			continue
+		}
+		moment := now()
+		if leave := earlier(due, r.Time.Add(tier.Wait)); leave.After(moment) {
+			return result, consumer.NotYet{Until: leave}
+		}
+		result.Out = append(result.Out, h.passOn(r, due, target, moment))
+		result.Handled++
+	}
+	return result, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (h *Handler) tierOf(topic topology.Topic) topology.Tier {
+	for _, tier := range topology.Tiers() {
+		if h.Names.Delay(h.Lane, tier) == topic {
+			return tier
+		}
+	}
+	return topology.Tiers()[0]
+}
+
+func (h *Handler) passOn(r *topology.Record, due time.Time, target topology.Topic, now time.Time) topology.Record {
+	out := topology.Record{Topic: target, Key: r.Key, Value: r.Value, Headers: r.Headers}
+	if due.After(now) {
+		return h.Names.Delayed(h.Lane, out, due, now)
+	}
+	out.Headers = withoutDelay(r.Headers)
+	return out
+}
+
+func withoutDelay(headers []topology.Header) []topology.Header {
+	kept := make([]topology.Header, 0, len(headers))
+	for _, header := range headers {
+		if header.Key != topology.HeaderDue && header.Key != topology.HeaderTarget {
+			kept = append(kept, header)
+		}
+	}
+	return kept
+}
+
+// dueOf reads when a record is due, and where it goes then: always to a topic
+// of its own lane.
+func (h *Handler) dueOf(r *topology.Record) (due time.Time, target topology.Topic, fault *topology.Fault) {
+	text, _ := r.Header(topology.HeaderDue)
+	due, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil {
+		return due, "", &topology.Fault{
+			Reason: topology.ReasonBadValue, Field: topology.HeaderDue,
+			Detail: "must be a time such as 2026-12-01T08:00:00.000Z",
+		}
+	}
+	to, _ := r.Header(topology.HeaderTarget)
+	target = topology.Topic(to)
+	if lane, ok := h.Names.LaneOf(target); !ok || lane != h.Lane {
+		return due, "", &topology.Fault{
+			Reason: topology.ReasonBadValue, Field: topology.HeaderTarget,
+			Detail: "must name a topic of lane " + string(h.Lane),
+		}
+	}
+	return due, target, nil
+}

@@ -1,0 +1,284 @@
+package match_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/match"
+	"github.com/meddela/meddela/topology"
+)
+
+// template is a Template by its ref and languages, of which the first is the
+// default.
+type template struct {
+	ref       topology.TemplateRef
+	languages []string
+	ttl       time.Duration
+}
+
+func (t template) Ref() topology.TemplateRef { return t.ref }
+func (t template) TTL() time.Duration        { return t.ttl }
+
+func (t template) Body(language string) (string, int) {
+	if slices.Contains(t.languages, language) {
+		return language, 0
+	}
+	if base, _, _ := strings.Cut(language, "-"); slices.Contains(t.languages, base) {
+		return base, 1
+	}
+	return t.languages[0], 2
+}
+
+// shelf is a Catalogue by "type/channel".
+type shelf map[string][]template
+
+func (s shelf) Candidates(eventType string, channel topology.Channel) []template {
+	return s[eventType+"/"+string(channel)]
+}
+
+func (s shelf) HasType(eventType string) bool {
+	for key := range s {
+		if strings.HasPrefix(key, eventType+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+var now = time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
+
+var templates = shelf{
+	"order/email": {
+		{ref: "order-new@2", languages: []string{"en", "sv"}},
+		{ref: "order-old@1", languages: []string{"sv", "sv-FI", "de"}},
+	},
+	"code/sms": {{ref: "code@1", languages: []string{"en"}, ttl: time.Minute}},
+}
+
+func TestDecide(t *testing.T) {
+	order := topology.Event{Type: "order", Channel: topology.Email}
+	code := topology.Event{Type: "code", Channel: topology.SMS}
+	with := func(e topology.Event, change func(*topology.Event)) topology.Event {
+		change(&e)
+		return e
+	}
+	for _, test := range []struct {
+		name     string
+		event    topology.Event
+		received time.Time
+		want     match.Decision
+	}{
+		{"the newest, in its default language", order, now,
+			match.Decision{Status: topology.PendingDelivery, Template: "order-new@2", Language: "en"}},
+		{"of equally near languages the newest", with(order, func(e *topology.Event) { e.Language = "sv" }), now,
+			match.Decision{Status: topology.PendingDelivery, Template: "order-new@2", Language: "sv"}},
+		{"an exact language before a newer base language", with(order, func(e *topology.Event) { e.Language = "sv-FI" }), now,
+			match.Decision{Status: topology.PendingDelivery, Template: "order-old@1", Language: "sv-FI"}},
+		{"a base language before a newer default", with(order, func(e *topology.Event) { e.Language = "de-AT" }), now,
+			match.Decision{Status: topology.PendingDelivery, Template: "order-old@1", Language: "de"}},
+		{"no template for the type", with(order, func(e *topology.Event) { e.Type = "parcel" }), now,
+			match.Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForType}},
+		{"a template for the type, but not by this channel", with(order, func(e *topology.Event) { e.Channel = topology.Push }), now,
+			match.Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForChannel}},
+		{"its validity has ended", with(order, func(e *topology.Event) { e.Expiration = now }), now,
+			match.Decision{Status: topology.Expired, Reason: topology.ReasonExpired, Template: "order-new@2", Language: "en", Expires: now}},
+		{"its validity ends later", with(order, func(e *topology.Event) { e.Expiration = now.Add(1) }), now,
+			match.Decision{Status: topology.PendingDelivery, Template: "order-new@2", Language: "en", Expires: now.Add(1)}},
+		{"scheduled for later", with(order, func(e *topology.Event) { e.Scheduled = now.Add(time.Hour) }), now,
+			match.Decision{Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Template: "order-new@2", Language: "en"}},
+		{"scheduled for a time that has come", with(order, func(e *topology.Event) { e.Scheduled = now }), now,
+			match.Decision{Status: topology.PendingDelivery, Template: "order-new@2", Language: "en"}},
+		{"within the template's time to live", code, now.Add(-time.Minute + 1),
+			match.Decision{Status: topology.PendingDelivery, Template: "code@1", Language: "en", Expires: now.Add(1)}},
+		{"the template's time to live has run out", code, now.Add(-time.Minute),
+			match.Decision{Status: topology.Expired, Reason: topology.ReasonExpired, Template: "code@1", Language: "en", Expires: now}},
+		{"the time to live runs from the scheduled time", with(code, func(e *topology.Event) { e.Scheduled = now.Add(time.Hour) }), now.Add(-time.Hour),
+			match.Decision{Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Template: "code@1", Language: "en", Expires: now.Add(time.Hour + time.Minute)}},
+		{"the event's own end, where that is earlier", with(code, func(e *topology.Event) { e.Expiration = now.Add(time.Second) }), now,
+			match.Decision{Status: topology.PendingDelivery, Template: "code@1", Language: "en", Expires: now.Add(time.Second)}},
+	} {
+		if got := match.Decide(&test.event, test.received, templates, now); got != test.want {
+			t.Errorf("%s:\n got %+v\nwant %+v", test.name, got, test.want)
+		}
+	}
+}
+
+var names = topology.Topics{Prefix: topology.DefaultPrefix}
+
+func handle(t testing.TB, values ...string) []topology.Record {
+	t.Helper()
+	var records []topology.Record
+	for i, value := range values {
+		r := topology.Record{
+			Topic: names.Events(topology.Realtime), Partition: 3, Offset: int64(40 + i), Time: now,
+			Value:   []byte(value),
+			Headers: []topology.Header{{Key: "traceparent", Value: []byte("00-aa-bb-01")}, {Key: "other", Value: nil}},
+		}
+		if value == "null" {
+			r.Value = nil
+		}
+		records = append(records, r)
+	}
+	h := match.Handler[template]{
+		Lane: topology.Realtime, Names: names,
+		Catalogue: func() match.Catalogue[template] { return templates },
+		Now:       func() time.Time { return now },
+	}
+	result, err := h.Handle(context.Background(), consumer.Batch{
+		Topic: names.Events(topology.Realtime), Partition: 3, Records: records,
+	})
+	if err != nil || result.Handled != len(records) {
+		t.Fatalf("handled %d of %d, %v", result.Handled, len(records), err)
+	}
+	return result.Out
+}
+
+const good = `{"id":"good-%","type":"order","email":"kim@example.com","language":"sv","ctx":{"n":1}}`
+
+func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
+	value := strings.Replace(good, "%", "1", 1)
+	out := handle(t, value)
+	if len(out) != 2 || out[0].Topic != names.Jobs(topology.Realtime) || out[1].Topic != names.DeliveryLog(topology.Realtime) {
+		t.Fatalf("got %d records, want a job and an entry", len(out))
+	}
+	job, err := topology.DecodeJob(out[0].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job.JobID != topology.JobIDOf("good-1", 0) || job.To != "kim@example.com" || job.Template != "order-new@2" ||
+		job.Language != "sv" || job.Attempt != 1 || string(job.Event) != value || job.Source != "meddela.realtime.events/3/40" {
+		t.Errorf("job %+v", job)
+	}
+	entry, err := topology.DecodeEntry(out[1].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entry.Status != topology.PendingDelivery || entry.JobID != job.JobID || entry.Attempt != 1 || !entry.At.Equal(now) {
+		t.Errorf("entry %+v", entry)
+	}
+	for _, r := range out {
+		if string(r.Key) != "good-1" || len(r.Headers) != 1 || r.Headers[0].Key != "traceparent" {
+			t.Errorf("%s: key %q, headers %v", r.Topic, r.Key, r.Headers)
+		}
+		if r.Topic != names.Jobs(topology.Realtime) && strings.Contains(string(r.Value), "kim@") {
+			t.Errorf("%s holds the address", r.Topic)
+		}
+	}
+}
+
+// TestBadInput: each bad event ends where the design says, and the good ones
+// before and after it in the batch are untouched.
+func TestBadInput(t *testing.T) {
+	const position = topology.EventID("realtime-3-41")
+	deep := `{"id":"bad","type":"order","ctx":` + strings.Repeat(`{"a":`, 500) + "1" + strings.Repeat("}", 500) + `}`
+	for _, test := range []struct {
+		name, value string
+		letter      topology.Reason  // of the dead letter; none when empty
+		id          topology.EventID // of the entry; none when empty
+		status      topology.Status
+		reason      topology.Reason
+	}{
+		{"not JSON", `hello`, topology.ReasonNotJSON, position, topology.NotCovered, topology.ReasonInvalid},
+		{"an array", `[1]`, topology.ReasonNotJSON, position, topology.NotCovered, topology.ReasonInvalid},
+		{"cut off", `{"id":"bad","type":"order"`, topology.ReasonNotJSON, position, topology.NotCovered, topology.ReasonInvalid},
+		{"null value", `null`, topology.ReasonNullValue, position, topology.NotCovered, topology.ReasonInvalid},
+		{"bad UTF-8", "{\"id\":\"bad\",\"type\":\"\xff\",\"ctx\":{}}", topology.ReasonNotUTF8, position, topology.NotCovered, topology.ReasonInvalid},
+		{"deep nesting", deep, topology.ReasonTooDeep, position, topology.NotCovered, topology.ReasonInvalid},
+		{"no type", `{"id":"bad","ctx":{}}`, topology.ReasonMissingField, "bad", topology.NotCovered, topology.ReasonInvalid},
+		{"no ctx", `{"id":"bad","type":"order"}`, topology.ReasonMissingField, "bad", topology.NotCovered, topology.ReasonInvalid},
+		{"type is a number", `{"id":"bad","type":7,"ctx":{}}`, topology.ReasonWrongType, "bad", topology.NotCovered, topology.ReasonInvalid},
+		{"ctx is a string", `{"id":"bad","type":"order","ctx":"x"}`, topology.ReasonWrongType, "bad", topology.NotCovered, topology.ReasonInvalid},
+		{"unknown channel", `{"id":"bad","type":"order","channel":"pigeon","ctx":{}}`, topology.ReasonUnknownChannel, "bad", topology.NotCovered, topology.ReasonInvalid},
+		{"bad time", `{"id":"bad","type":"order","expiration":"soon","ctx":{}}`, topology.ReasonBadValue, "bad", topology.NotCovered, topology.ReasonInvalid},
+		{"forbidden characters in the id", `{"id":"a b","type":"order","ctx":{}}`, topology.ReasonBadID, position, topology.NotCovered, topology.ReasonInvalid},
+		{"no id", `{"type":"order","email":"k@example.com","ctx":{}}`, "", position, topology.PendingDelivery, ""},
+		{"no address", `{"id":"bad","type":"order","ctx":{}}`, "", "bad", topology.PendingDelivery, ""},
+		{"1 MB of ctx", `{"id":"bad","type":"order","ctx":{"x":"` + strings.Repeat("y", 1_000_000) + `"}}`, "", "bad", topology.PendingDelivery, ""},
+		{"the same id again", strings.Replace(good, "%", "1", 1), "", "good-1", topology.PendingDelivery, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out := handle(t, strings.Replace(good, "%", "1", 1), test.value, strings.Replace(good, "%", "2", 1))
+			wantGood(t, out[:2], "good-1")
+			wantGood(t, out[len(out)-2:], "good-2")
+			var letters, entries []topology.Record
+			for _, r := range out[2 : len(out)-2] {
+				switch r.Topic {
+				case names.DeadLetters(topology.Realtime):
+					letters = append(letters, r)
+				case names.DeliveryLog(topology.Realtime):
+					entries = append(entries, r)
+				}
+			}
+			checkLetter(t, letters, test.letter, test.value)
+			checkEntry(t, entries, test.id, test.status, test.reason)
+		})
+	}
+}
+
+func wantGood(t *testing.T, out []topology.Record, id string) {
+	t.Helper()
+	if out[0].Topic != names.Jobs(topology.Realtime) || string(out[0].Key) != id || string(out[1].Key) != id {
+		t.Errorf("the neighbour %s became %s %q", id, out[0].Topic, out[0].Key)
+	}
+}
+
+func checkLetter(t *testing.T, letters []topology.Record, reason topology.Reason, value string) {
+	t.Helper()
+	if reason == "" {
+		if len(letters) > 0 {
+			t.Errorf("became a dead letter: %v", letters[0].Headers)
+		}
+		return
+	}
+	if len(letters) != 1 {
+		t.Fatalf("%d dead letters, want 1", len(letters))
+	}
+	if got, _ := letters[0].Header(topology.HeaderReason); topology.Reason(got) != reason {
+		detail, _ := letters[0].Header(topology.HeaderError)
+		t.Errorf("the dead letter's reason is %s (%s), want %s", got, detail, reason)
+	}
+	if offset, _ := letters[0].Header(topology.HeaderOriginalOffset); string(offset) != "41" {
+		t.Errorf("the dead letter's offset is %s", offset)
+	}
+	if value != "null" && string(letters[0].Value) != value {
+		t.Errorf("the dead letter's bytes are not the record's")
+	}
+}
+
+func checkEntry(t *testing.T, entries []topology.Record, id topology.EventID, status topology.Status, reason topology.Reason) {
+	t.Helper()
+	if id == "" {
+		if len(entries) > 0 {
+			t.Errorf("has an entry: %s", entries[0].Value)
+		}
+		return
+	}
+	if len(entries) != 1 {
+		t.Fatalf("%d entries, want 1", len(entries))
+	}
+	entry, err := topology.DecodeEntry(entries[0].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entry.EventID != id || entry.Status != status || entry.Reason != reason {
+		t.Errorf("entry about %s: %s %s; want %s: %s %s", entry.EventID, entry.Status, entry.Reason, id, status, reason)
+	}
+}
+
+func BenchmarkHandle(b *testing.B) {
+	value := `{"id":"01JD8Q3Z5X6P7R8S9T0V1W2X3Y","type":"order","email":"kim@example.com","language":"sv-FI","ctx":{"x":"` +
+		strings.Repeat("0123456789", 90) + `"}}`
+	values := make([]string, 250)
+	for i := range values {
+		values[i] = value
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		handle(b, values...)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(values)), "ns/event")
+}
