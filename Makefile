@@ -1,0 +1,58 @@
+# Every target that a developer or an operator needs. `make` alone lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GO ?= go
+BIN := bin/meddela
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 30s
+GO_SOURCES := $(shell git ls-files '*.go' '*.lua' '*.json' '*.yaml' 'cmd/samples' 2>/dev/null) go.mod go.sum
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN): $(GO_SOURCES)
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/meddela
+
+.PHONY: build
+build: $(BIN) ## build bin/meddela
+
+.PHONY: demo
+demo: $(BIN) ## see events of both lanes become statuses; needs nothing but Go
+	$(BIN) demo
+
+.PHONY: up
+up: $(BIN) ## an embedded system on loopback, for kcat, redis-cli and you
+	$(BIN) up
+
+.PHONY: test
+test: ## everything that needs no server, and the scenarios on the real servers when they are up
+	@test/run
+
+.PHONY: servers
+servers: ## bring up Apache Kafka 4 and Redis 7 on loopback (BROKERS=3: a cluster)
+	@test/servers/up
+
+.PHONY: servers-down
+servers-down: ## stop exactly what `make servers` started
+	@test/servers/down
+
+.PHONY: bench
+bench: $(BIN) ## throughput and latency on the real servers, beside their floors
+	@test/bench
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck (pinned)
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzzer for FUZZTIME (default 30s)
+	@test/fuzz $(FUZZTIME)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin .tools

@@ -1,0 +1,432 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"go.uber.org/goleak"
+
+	"github.com/meddela/meddela/cmd/embedded"
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, embedded.IgnoreLeaks()...) }
+
+const partitions = 4
+
+var names = topology.Topics{Prefix: "test."}
+
+// world is a broker with the lanes' topics, and what is needed to run loops
+// on it.
+type world struct {
+	t         *testing.T
+	broker    *embedded.Broker
+	link      producer.Connection
+	transport *kafka.Transport
+	publisher *producer.Publisher
+	log       zerolog.Logger
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, broker: broker, link: producer.Connection{Brokers: []string{broker.Addr()}}}
+	w.transport = w.link.Transport()
+	w.log = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
+	if testing.Verbose() {
+		w.log = zerolog.New(os.Stderr).Level(zerolog.InfoLevel)
+	}
+	w.publisher = &producer.Publisher{Addr: w.link.Addr(), Transport: w.transport, Log: w.log}
+	t.Cleanup(func() {
+		w.transport.CloseIdleConnections()
+		broker.Close()
+	})
+	w.createTopics()
+	return w
+}
+
+func (w *world) createTopics() {
+	w.t.Helper()
+	var topics []kafka.TopicConfig
+	for _, spec := range names.Specs(topology.Sizing{Partitions: partitions, DeadLetterPartitions: 1, Replication: 1}) {
+		topics = append(topics, kafka.TopicConfig{
+			Topic: string(spec.Name), NumPartitions: spec.Partitions, ReplicationFactor: 1,
+		})
+	}
+	client := kafka.Client{Addr: w.link.Addr(), Transport: w.transport}
+	response, err := client.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: topics})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for topic, err := range response.Errors {
+		if err != nil {
+			w.t.Fatalf("topic %s: %v", topic, err)
+		}
+	}
+}
+
+// publish writes n numbered events to each partition.
+func (w *world) publish(from, to int) {
+	w.t.Helper()
+	for p := range partitions {
+		var records []topology.Record
+		for i := from; i < to; i++ {
+			records = append(records, topology.Record{Value: fmt.Appendf(nil, "%d/%d", p, i)})
+		}
+		if _, err := w.publisher.Publish(w.t.Context(), names.Events(topology.Realtime), p, records); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// start runs a loop until stop is called or the test ends.
+func (w *world) start(h consumer.Handler, change ...func(*consumer.Config)) (stop func()) {
+	config := consumer.Config{
+		Role: topology.RoleMatch, Lane: topology.Realtime, Names: names,
+		Topics:  []topology.Topic{names.Events(topology.Realtime)},
+		Handler: h, Publisher: w.publisher,
+		Brokers: w.link.Brokers, Dialer: w.link.Dialer(), Transport: w.link.Transport(),
+		Log: w.log, FetchWait: 200 * time.Millisecond, Grace: 5 * time.Second,
+		SessionTimeout: 6 * time.Second,
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- consumer.New(config).Run(ctx) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				w.t.Errorf("the loop ended with %v", err)
+			}
+			config.Transport.(*kafka.Transport).CloseIdleConnections()
+		})
+	}
+	w.t.Cleanup(stop)
+	return stop
+}
+
+// read reads a whole topic, by partition.
+func (w *world) read(topic topology.Topic) map[int][]string {
+	w.t.Helper()
+	out := make(map[int][]string)
+	for p := range partitions {
+		f := consumer.Fetcher{
+			Addr: w.link.Addr(), Transport: w.transport, Topic: topic, Partition: p,
+			MaxBytes: 1 << 20, MaxWait: 10 * time.Millisecond,
+		}
+		for {
+			got, err := f.Fetch(w.t.Context())
+			if errors.Is(err, kafka.UnknownTopicOrPartition) {
+				break // the dead letters have one partition only
+			}
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			for _, r := range got.Records {
+				out[p] = append(out[p], string(r.Value))
+			}
+			if got.Next >= got.HighWatermark {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// eventually waits until check finds nothing wrong.
+func (w *world) eventually(what string, check func() error) {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s: %v", what, err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// jobsAre checks that each partition's jobs are events 0 to n, in order; with
+// repeats allowed, that each is there and the first of each are in order.
+func (w *world) jobsAre(n int, repeats bool) error {
+	jobs := w.read(names.Jobs(topology.Realtime))
+	for p := range partitions {
+		got := jobs[p]
+		if repeats {
+			got = firsts(got)
+		}
+		want := make([]string, n)
+		for i := range want {
+			want[i] = fmt.Sprintf("%d/%d", p, i)
+		}
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("partition %d has %d jobs (%d with repeats), want %d", p, len(got), len(jobs[p]), n)
+		}
+	}
+	return nil
+}
+
+func firsts(values []string) []string {
+	seen, out := make(map[string]bool), []string(nil)
+	for _, v := range values {
+		if !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// committed returns the group's committed offsets.
+func (w *world) committed() map[int]int64 {
+	w.t.Helper()
+	client := kafka.Client{Addr: w.link.Addr(), Transport: w.transport}
+	topic := string(names.Events(topology.Realtime))
+	response, err := client.OffsetFetch(w.t.Context(), &kafka.OffsetFetchRequest{
+		GroupID: names.Group(topology.RoleMatch, topology.Realtime),
+		Topics:  map[string][]int{topic: {0, 1, 2, 3}},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := make(map[int]int64)
+	for _, p := range response.Topics[topic] {
+		out[p.Partition] = p.CommittedOffset
+	}
+	return out
+}
+
+// handlerFunc is a Handler by a function.
+type handlerFunc func(ctx context.Context, b consumer.Batch) (consumer.Result, error)
+
+func (f handlerFunc) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+	return f(ctx, b)
+}
+
+// toJobs passes every record on to the jobs topic.
+func toJobs(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+	var result consumer.Result
+	for _, r := range b.Records {
+		result.Out = append(result.Out, topology.Record{Topic: names.Jobs(topology.Realtime), Key: r.Key, Value: r.Value})
+		result.Handled++
+	}
+	return result, nil
+}
+
+func TestInOrderOnceAndCommitted(t *testing.T) {
+	w := newWorld(t)
+	w.publish(0, 300)
+	stop := w.start(handlerFunc(toJobs), func(c *consumer.Config) { c.FetchBytes = 1000 })
+	w.eventually("jobs", func() error { return w.jobsAre(300, false) })
+	w.publish(300, 310)
+	w.eventually("live jobs", func() error { return w.jobsAre(310, false) })
+	stop()
+	if got, want := w.committed(), map[int]int64{0: 310, 1: 310, 2: 310, 3: 310}; !maps.Equal(got, want) {
+		t.Errorf("committed %v, want %v", got, want)
+	}
+
+	w.start(handlerFunc(toJobs))
+	w.publish(310, 320)
+	w.eventually("after a restart, only what is new", func() error { return w.jobsAre(320, false) })
+}
+
+// TestPartialProgress: a handler that does part of a batch and then finds its
+// server away is called again for the rest, and only for that.
+func TestPartialProgress(t *testing.T) {
+	w := newWorld(t)
+	w.publish(0, 50)
+	var calls atomic.Int64
+	w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+		if calls.Add(1)%2 == 1 && len(b.Records) > 1 {
+			b.Records = b.Records[:len(b.Records)/2]
+			result, _ := toJobs(ctx, b)
+			return result, errors.New("the server is away")
+		}
+		return toJobs(ctx, b)
+	}))
+	w.eventually("jobs", func() error { return w.jobsAre(50, false) })
+}
+
+func TestNotYetWaitsUntilThen(t *testing.T) {
+	w := newWorld(t)
+	w.publish(0, 3)
+	due := time.Now().Add(700 * time.Millisecond)
+	var early atomic.Bool
+	w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+		if time.Now().Before(due) {
+			return consumer.Result{}, consumer.NotYet{Until: due}
+		}
+		return toJobs(ctx, b)
+	}))
+	w.eventually("jobs", func() error {
+		err := w.jobsAre(3, false)
+		if err == nil && time.Now().Before(due) {
+			early.Store(true)
+		}
+		return err
+	})
+	if early.Load() {
+		t.Error("handled too early")
+	}
+}
+
+// TestACrashHitsOneRecord: the record that crashes the handler becomes a dead
+// letter; all others, those of its own batch included, are handled in order.
+func TestACrashHitsOneRecord(t *testing.T) {
+	w := newWorld(t)
+	w.log = zerolog.Nop()
+	w.publish(0, 100)
+	w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+		for _, r := range b.Records {
+			if string(r.Value) == "1/42" {
+				panic("cannot bear this one")
+			}
+		}
+		return toJobs(ctx, b)
+	}))
+	w.eventually("the neighbours", func() error {
+		jobs := w.read(names.Jobs(topology.Realtime))
+		if len(jobs[0]) != 100 || len(jobs[1]) != 99 || slices.Contains(jobs[1], "1/42") || !slices.IsSortedFunc(jobs[1], byNumber) {
+			return fmt.Errorf("partition 0 has %d, partition 1 has %d", len(jobs[0]), len(jobs[1]))
+		}
+		return nil
+	})
+	w.eventually("the dead letter", func() error {
+		if letters := w.read(names.DeadLetters(topology.Realtime)); !slices.Equal(letters[0], []string{"1/42"}) {
+			return fmt.Errorf("dead letters %v", letters)
+		}
+		return nil
+	})
+}
+
+func byNumber(a, b string) int {
+	var p, i, q, j int
+	fmt.Sscanf(a, "%d/%d", &p, &i)
+	fmt.Sscanf(b, "%d/%d", &q, &j)
+	return i - j
+}
+
+// TestSharing: a second member takes half of the partitions, and gives them
+// back when it leaves; nothing is lost on the way.
+func TestSharing(t *testing.T) {
+	w := newWorld(t)
+	w.start(handlerFunc(toJobs))
+	w.publish(0, 100)
+	w.eventually("alone", func() error { return w.jobsAre(100, false) })
+
+	var second atomic.Int64
+	stop := w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+		second.Add(int64(len(b.Records)))
+		return toJobs(ctx, b)
+	}))
+	sent := 100
+	w.eventually("the second member's share", func() error {
+		w.publish(sent, sent+10)
+		sent += 10
+		if second.Load() == 0 {
+			return errors.New("the second member has handled nothing")
+		}
+		return w.jobsAre(sent, true)
+	})
+	stop()
+	w.publish(sent, sent+10)
+	w.eventually("alone again", func() error { return w.jobsAre(sent+10, true) })
+}
+
+// TestBrokerAway: whatever the broker refuses for a while, every record comes
+// through when it is back.
+func TestBrokerAway(t *testing.T) {
+	w := newWorld(t)
+	w.start(handlerFunc(toJobs))
+	w.publish(0, 20)
+	w.eventually("before", func() error { return w.jobsAre(20, false) })
+	for i, outage := range []func() (heal func()){
+		func() func() { w.broker.Sleep(); return w.broker.Wake },
+		func() func() { return w.broker.FailProduce(kafka.NotEnoughReplicas) },
+		func() func() { return w.broker.FailProduce(kafka.UnknownServerError) },
+		func() func() { return w.broker.FailFetch(kafka.NotLeaderForPartition) },
+		func() func() { return w.broker.FailCommit(kafka.GroupCoordinatorNotAvailable) },
+	} {
+		from := 20 + 20*i
+		heal := outage()
+		healed := time.AfterFunc(500*time.Millisecond, heal)
+		w.publish(from, from+20)
+		w.eventually(fmt.Sprintf("after outage %d", i), func() error { return w.jobsAre(from+20, true) })
+		healed.Stop()
+		heal()
+	}
+}
+
+// TestATopicThatRefuses: an output that its topic does not take becomes a dead
+// letter, and holds up nobody.
+func TestATopicThatRefuses(t *testing.T) {
+	w := newWorld(t)
+	w.publish(0, 10)
+	w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+		result, err := toJobs(ctx, b)
+		for i := range result.Out {
+			if string(result.Out[i].Value) == "2/5" {
+				result.Out[i].Value = make([]byte, 8<<20)
+			}
+		}
+		return result, err
+	}), func(c *consumer.Config) { c.Publisher = refusingPublisher{w.publisher} })
+	w.eventually("the neighbours", func() error {
+		if jobs := w.read(names.Jobs(topology.Realtime)); len(jobs[2]) != 9 || len(jobs[1]) != 10 {
+			return fmt.Errorf("partition 1 has %d, partition 2 has %d", len(jobs[1]), len(jobs[2]))
+		}
+		return nil
+	})
+	w.eventually("the dead letter", func() error {
+		if letters := w.read(names.DeadLetters(topology.Realtime)); len(letters[0]) != 1 {
+			return fmt.Errorf("%d dead letters", len(letters[0]))
+		}
+		return nil
+	})
+}
+
+// refusingPublisher refuses records over 4 MiB on the jobs topic as a broker
+// does, which the embedded one may not.
+type refusingPublisher struct{ *producer.Publisher }
+
+func (p refusingPublisher) Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) ([]int, error) {
+	if topic != names.Jobs(topology.Realtime) {
+		for i := range records {
+			records[i].Value = records[i].Value[:min(len(records[i].Value), 100)]
+		}
+		return p.Publisher.Publish(ctx, topic, partition, records)
+	}
+	var refused []int
+	var rest []topology.Record
+	for i, r := range records {
+		if len(r.Value) > 4<<20 {
+			refused = append(refused, i)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	_, err := p.Publisher.Publish(ctx, topic, partition, rest)
+	return refused, err
+}
