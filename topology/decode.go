@@ -1,38 +1,302 @@
 package topology
 
-// DecodeEvent reads the event in a record of a lane's events topic. Its error
-// is a *Fault.
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// DecodeEvent reads the event in a record of a lane's events topic: plain
+// JSON, or a CloudEvent in binary or structured mode. Its error is a *Fault,
+// and then the event has what could be read.
+//
+// The id is the CloudEvent's, else the value's, else the record's PositionID;
+// the last also where the id that was given is a fault. It is empty only when
+// the value cannot be read as a JSON object and no header brings an id.
+//
+// Decoding is more lenient than the schema, which has the form to write: the
+// letter case of channel does not matter, wishedChannel may be a number in
+// quotes, times may have any offset, empty texts and nulls count as absent,
+// of a key that comes twice the last counts, and members that the event does
+// not use are not looked at. Missing addresses are no faults: delivery ignores
+// the event. Nor is an expiration before the scheduled time: such an event
+// expires.
 func DecodeEvent(r Record, lane Lane) (Event, error) {
-	e := Event{ID: positionID(r, lane), Channel: Email, Raw: r.Value}
-	d, err := newObjectReader(r.Value)
+	e := Event{Raw: r.Value}
+	ce := headerAttributes(r.Headers)
+	var d eventReader
+	var members eventMembers
+	err := d.read(r.Value, eventLimits, func(key []byte, v wireValue) { members.keep(key, v) })
 	if err != nil {
+		if id := EventID(ce.id.v); id.Valid() {
+			e.ID = id
+		}
 		return e, err
 	}
-	d.each(func(key string, v wireValue) {
-		switch key {
-		case "id":
-			if id := EventID(d.text(key, v)); id.Valid() {
-				e.ID = id
-			} else {
-				d.fail(ReasonBadID, key, badIDDetail)
-			}
-		case "type":
-			e.Type = d.text(key, v)
-		case "channel":
-			e.Channel = Channel(d.text(key, v))
-		case "email":
-			e.To = d.text(key, v)
-		case "language":
-			e.Language = d.text(key, v)
-		case "scheduled":
-			e.Scheduled = d.time(key, v)
-		case "expiration":
-			e.Expiration = d.time(key, v)
-		case "ctx":
-			e.Ctx = d.raw(v)
-		}
-	})
-	d.require("type", e.Type)
-	d.require("ctx", string(e.Ctx))
+	if ce.structured || members.isEnvelope() {
+		d.unwrap(&members)
+	}
+	d.takeAttributes(&members, &ce)
+	d.event(&e, &members)
+	if e.ID == "" {
+		e.ID = PositionID(lane, r.Partition, r.Offset)
+	}
 	return e, d.fault()
+}
+
+// member is one member of an event, and where it came from.
+type member struct {
+	v    wireValue
+	name string
+	from string // "", or what stands before the name in a fault: "data.", "ce_"
+	bare bool   // v is the text itself, as in a header, without JSON's quotes
+}
+
+func (m *member) path() string { return m.from + m.name }
+
+// eventMembers are the members of an event's object that mean something.
+type eventMembers struct {
+	id, kind                          member
+	channel, wishedChannel            member
+	email, mobilePhone, token         member
+	language, country                 member
+	origin, externalID, correlationID member
+	scheduled, expiration             member
+	ctx                               member
+
+	// Of a CloudEvent in structured mode.
+	specVersion, source, data, dataBase64 member
+
+	from string // given to the members that are kept
+}
+
+// keep notes a member if it means something.
+func (m *eventMembers) keep(key []byte, v wireValue) {
+	if slot, name := m.slot(key); slot != nil {
+		slot.v, slot.name, slot.from = v, name, m.from
+	}
+}
+
+func (m *eventMembers) slot(key []byte) (*member, string) {
+	switch string(key) {
+	case "id":
+		return &m.id, "id"
+	case "type":
+		return &m.kind, "type"
+	case "channel":
+		return &m.channel, "channel"
+	case "wishedChannel":
+		return &m.wishedChannel, "wishedChannel"
+	case "email":
+		return &m.email, "email"
+	case "mobilePhone":
+		return &m.mobilePhone, "mobilePhone"
+	case "registrationToken":
+		return &m.token, "registrationToken"
+	case "language":
+		return &m.language, "language"
+	case "country":
+		return &m.country, "country"
+	case "origin":
+		return &m.origin, "origin"
+	case "externalId":
+		return &m.externalID, "externalId"
+	case "correlationId":
+		return &m.correlationID, "correlationId"
+	case "scheduled":
+		return &m.scheduled, "scheduled"
+	case "expiration":
+		return &m.expiration, "expiration"
+	case "ctx":
+		return &m.ctx, "ctx"
+	case "specversion":
+		return &m.specVersion, "specversion"
+	case "source":
+		return &m.source, "source"
+	case "data":
+		return &m.data, "data"
+	case "data_base64":
+		return &m.dataBase64, "data_base64"
+	}
+	return nil, ""
+}
+
+// eventReader reads an event's members.
+type eventReader struct{ objectReader }
+
+func (d *eventReader) event(e *Event, m *eventMembers) {
+	d.room = m.textBytes()
+	e.ID = d.id(&m.id)
+	e.Type = d.text(&m.kind, MaxTypeLength)
+	if e.Type == "" {
+		d.fail(ReasonMissingField, "type", "is required: it picks the template")
+	}
+	e.Channel = d.channel(m)
+	e.To = d.address(e.Channel, m)
+	e.Language = d.text(&m.language, MaxLanguageLength)
+	e.Country = d.text(&m.country, MaxCountryLength)
+	e.Origin = d.text(&m.origin, MaxOriginLength)
+	e.ExternalID = d.text(&m.externalID, MaxOriginLength)
+	e.CorrelationID = d.text(&m.correlationID, MaxOriginLength)
+	e.Scheduled = ceilMilli(d.time(&m.scheduled))
+	e.Expiration = d.time(&m.expiration).Truncate(time.Millisecond)
+	e.Ctx = d.ctx(m)
+}
+
+// textBytes is how much the texts of an event need at most.
+func (m *eventMembers) textBytes() int {
+	return len(m.id.v) + len(m.kind.v) + len(m.channel.v) +
+		max(len(m.email.v), len(m.mobilePhone.v), len(m.token.v)) +
+		len(m.language.v) + len(m.country.v) +
+		len(m.origin.v) + len(m.externalID.v) + len(m.correlationID.v)
+}
+
+// id reads the id; empty when there is none, or none that may be used.
+func (d *eventReader) id(m *member) EventID {
+	if m.v.isNull() && !m.bare {
+		return ""
+	}
+	raw, ok := d.raw(m)
+	if !ok {
+		return ""
+	}
+	if id := EventID(d.keep(raw)); id.Valid() {
+		return id
+	}
+	d.fail(ReasonBadID, m.path(), badIDDetail)
+	return ""
+}
+
+// raw reads a string's bytes; ok tells that there is a string.
+func (d *eventReader) raw(m *member) (text []byte, ok bool) {
+	switch {
+	case m.bare:
+		return m.v, true
+	case m.v.isText():
+		return m.v.bytes(), true
+	case !m.v.isNull():
+		d.fail(ReasonWrongType, m.path(), textWanted)
+	}
+	return nil, false
+}
+
+// text reads a string of at most limit characters, none of them a control
+// character: texts go into message headers and logs.
+func (d *eventReader) text(m *member, limit int) string {
+	raw, _ := d.raw(m)
+	switch {
+	case len(raw) == 0:
+		return ""
+	case m.bare && !utf8.Valid(raw):
+		d.fail(ReasonNotUTF8, m.path(), "must be UTF-8")
+	case len(raw) > limit && utf8.RuneCount(raw) > limit:
+		d.fail(ReasonBadValue, m.path(), "must have at most "+strconv.Itoa(limit)+" characters")
+	case hasControl(raw):
+		d.fail(ReasonBadValue, m.path(), "must not have control characters such as line breaks")
+	default:
+		return d.keep(raw)
+	}
+	return ""
+}
+
+func hasControl(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *eventReader) time(m *member) time.Time {
+	raw, _ := d.raw(m)
+	t, ok := parseTime(raw)
+	if !ok {
+		d.fail(ReasonBadValue, m.path(), timeWanted)
+	}
+	return t
+}
+
+const channelWanted = "must be email, sms, push or webhook"
+
+// channel reads the channel: by its name, else by the number that the
+// reference knows it by, else e-mail.
+func (d *eventReader) channel(m *eventMembers) Channel {
+	name, isText := d.raw(&m.channel)
+	if !isText || len(name) == 0 {
+		return d.wishedChannel(&m.wishedChannel)
+	}
+	for _, c := range Channels() {
+		if equalFoldASCII(name, string(c)) {
+			return c
+		}
+	}
+	d.fail(ReasonUnknownChannel, m.channel.path(), channelWanted)
+	return Email
+}
+
+func (d *eventReader) wishedChannel(m *member) Channel {
+	number := m.v
+	if m.v.isText() {
+		number = m.v.bytes()
+	} else if !m.v.isNull() && !m.v.isNumber() {
+		d.fail(ReasonWrongType, m.path(), "must be a number")
+		return Email
+	}
+	if m.v.isNull() {
+		return Email
+	}
+	switch string(number) {
+	case "", "0":
+		return Email
+	case "1":
+		return SMS
+	case "41", "42":
+		return Push
+	}
+	d.fail(ReasonUnknownChannel, m.path(), "must be 0 (e-mail), 1 (SMS), 41 or 42 (push)")
+	return Email
+}
+
+// equalFoldASCII compares text with a name in small letters. Letters outside
+// ASCII are never equal to any in it, unlike in bytes.EqualFold.
+func equalFoldASCII(text []byte, lower string) bool {
+	if len(text) != len(lower) {
+		return false
+	}
+	for i, c := range text {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// address reads the address on the channel that was chosen. The others are
+// not looked at.
+func (d *eventReader) address(c Channel, m *eventMembers) string {
+	switch c {
+	case Email:
+		return d.text(&m.email, MaxEmailLength)
+	case SMS:
+		return d.text(&m.mobilePhone, MaxPhoneLength)
+	case Push:
+		return d.text(&m.token, MaxTokenLength)
+	}
+	return ""
+}
+
+func (d *eventReader) ctx(m *eventMembers) []byte {
+	switch {
+	case m.ctx.v.isNull():
+		d.fail(ReasonMissingField, m.from+"ctx", "is required: an object of the data for the message, {} when there is none")
+	case !m.ctx.v.isObject():
+		d.fail(ReasonWrongType, m.ctx.path(), "must be an object")
+	default:
+		return m.ctx.v
+	}
+	return nil
 }

@@ -69,15 +69,20 @@ func (e *Entry) Append(b []byte) []byte {
 	return w.b
 }
 
+// Greatest lengths of an entry's other texts, in bytes; what is longer is cut,
+// because an outcome matters more than its particulars.
+const maxEntryTextBytes = 512
+
 // DecodeEntry reads an entry's wire form. Its error is a *Fault.
+//
+// Anyone may write entries, so only event_id, status and at are required. A
+// final status needs a reason unless it is sent: one that is not of Reasons,
+// or none, is read as ReasonExternal.
 func DecodeEntry(value []byte) (Entry, error) {
 	var e Entry
-	d, err := newObjectReader(value)
-	if err != nil {
-		return e, err
-	}
-	d.each(func(key string, v wireValue) {
-		switch key {
+	var d objectReader
+	err := d.read(value, eventLimits, func(key []byte, v wireValue) {
+		switch string(key) {
 		case "event_id":
 			e.EventID = EventID(d.text(key, v))
 		case "job_id":
@@ -93,31 +98,47 @@ func DecodeEntry(value []byte) (Entry, error) {
 		case "reason":
 			e.Reason = Reason(d.text(key, v))
 		case "detail":
-			e.Detail = clip(d.text(key, v), MaxDetailBytes)
+			e.Detail = d.clipped(key, v, MaxDetailBytes)
 		case "type":
-			e.Type = d.text(key, v)
+			e.Type = d.clipped(key, v, maxEntryTextBytes)
 		case "channel":
 			e.Channel = Channel(d.text(key, v))
 		case "template":
-			e.Template = TemplateRef(d.text(key, v))
+			e.Template = TemplateRef(d.clipped(key, v, maxEntryTextBytes))
 		case "provider":
-			e.Provider = d.text(key, v)
+			e.Provider = d.clipped(key, v, maxEntryTextBytes)
 		case "provider_message_id":
-			e.ProviderMessageID = d.text(key, v)
+			e.ProviderMessageID = d.clipped(key, v, maxEntryTextBytes)
 		case "source":
-			e.Source = Source(d.text(key, v))
+			e.Source = Source(d.clipped(key, v, maxEntryTextBytes))
 		case "received_at":
 			e.ReceivedAt = d.time(key, v)
 		case "at":
 			e.At = d.time(key, v)
 		}
 	})
-	d.requireID("event_id", e.EventID)
-	if e.Status.rank() < 0 {
-		d.fail(ReasonBadValue, "status", "is not one of the seven statuses")
+	if err != nil {
+		return Entry{}, err
 	}
-	if e.At.IsZero() {
-		d.fail(ReasonMissingField, "at", "must say when this happened")
-	}
+	d.checkEntry(&e)
+	e.Reason = e.Reason.known(e.Status)
 	return e, d.fault()
+}
+
+func (d *objectReader) checkEntry(e *Entry) {
+	d.requireID("event_id", e.EventID)
+	if e.JobID != "" && !EventID(e.JobID).Valid() {
+		d.fail(ReasonBadID, "job_id", badIDDetail)
+	}
+	if e.Lane != "" {
+		d.requireLane("lane", e.Lane)
+	}
+	d.require("status", string(e.Status))
+	if e.Status.rank() < 0 {
+		d.fail(ReasonBadValue, "status", "must be one of the seven statuses")
+	}
+	d.checkChannel("channel", e.Channel)
+	if e.At.IsZero() {
+		d.fail(ReasonMissingField, "at", "is required: when this happened")
+	}
 }

@@ -1,9 +1,6 @@
 package topology
 
-import (
-	"strconv"
-	"time"
-)
+import "time"
 
 // EventID identifies an event, and is its idempotency key: the same id
 // published twice is one message.
@@ -43,6 +40,39 @@ const (
 // Channels lists every channel.
 func Channels() []Channel { return []Channel{Email, SMS, Push, Webhook} }
 
+func (c Channel) known() bool {
+	switch c {
+	case Email, SMS, Push, Webhook:
+		return true
+	}
+	return false
+}
+
+// addressField is the event's field that holds an address on the channel;
+// empty for a channel whose target is the template's own.
+func (c Channel) addressField() string {
+	switch c {
+	case Email, "":
+		return "email"
+	case SMS:
+		return "mobilePhone"
+	case Push:
+		return "registrationToken"
+	}
+	return ""
+}
+
+// Greatest lengths of an event's texts, in characters.
+const (
+	MaxTypeLength     = 128
+	MaxEmailLength    = 254
+	MaxPhoneLength    = 32
+	MaxTokenLength    = 4096
+	MaxLanguageLength = 35
+	MaxCountryLength  = 64
+	MaxOriginLength   = 512 // of origin, externalId and correlationId
+)
+
 // Event is something that happened upstream.
 type Event struct {
 	ID            EventID
@@ -60,13 +90,31 @@ type Event struct {
 	Raw           []byte // the upstream bytes, untouched
 }
 
-// positionID is the id of an event that brings none: "lane-partition-offset".
-func positionID(r Record, lane Lane) EventID {
-	b := make([]byte, 0, len(lane)+24)
-	b = append(b, lane...)
-	b = append(b, '-')
-	b = strconv.AppendInt(b, int64(r.Partition), 10)
-	b = append(b, '-')
-	b = strconv.AppendInt(b, r.Offset, 10)
-	return EventID(b)
+// Append appends the event's plain wire form, a JSON object, to b. Ctx is
+// written as it is, and nil as an empty object; Raw is not written. Append
+// checks nothing: DecodeEvent of the result tells whether the pipeline takes
+// it.
+func (e *Event) Append(b []byte) []byte {
+	w := objectWriter{b: b}
+	w.open()
+	w.text("id", string(e.ID))
+	w.text("type", e.Type)
+	w.text("channel", string(e.Channel))
+	if field := e.Channel.addressField(); field != "" {
+		w.text(field, e.To)
+	}
+	w.text("language", e.Language)
+	w.text("country", e.Country)
+	w.text("origin", e.Origin)
+	w.text("externalId", e.ExternalID)
+	w.text("correlationId", e.CorrelationID)
+	w.time("scheduled", ceilMilli(e.Scheduled))
+	w.time("expiration", e.Expiration)
+	ctx := e.Ctx
+	if len(ctx) == 0 {
+		ctx = []byte("{}")
+	}
+	w.raw("ctx", ctx)
+	w.close()
+	return w.b
 }

@@ -57,7 +57,7 @@ func (j *Job) Append(b []byte) []byte {
 	w.text("channel", string(j.Channel))
 	w.text("to", j.To)
 	w.text("language", j.Language)
-	w.time("not_before", j.NotBefore)
+	w.time("not_before", ceilMilli(j.NotBefore))
 	w.time("expires", j.Expires)
 	w.time("received_at", j.ReceivedAt)
 	w.text("source", string(j.Source))
@@ -66,15 +66,13 @@ func (j *Job) Append(b []byte) []byte {
 	return w.b
 }
 
-// DecodeJob reads a job's wire form. Its error is a *Fault.
+// DecodeJob reads a job's wire form. Its error is a *Fault. The job's Event
+// shares value's memory.
 func DecodeJob(value []byte) (Job, error) {
 	var j Job
-	d, err := newObjectReader(value)
-	if err != nil {
-		return j, err
-	}
-	d.each(func(key string, v wireValue) {
-		switch key {
+	var d objectReader
+	err := d.read(value, wrapLimits, func(key []byte, v wireValue) {
+		switch string(key) {
 		case "job_id":
 			j.JobID = JobID(d.text(key, v))
 		case "event_id":
@@ -104,13 +102,39 @@ func DecodeJob(value []byte) (Job, error) {
 		case "source":
 			j.Source = Source(d.text(key, v))
 		case "event":
-			j.Event = d.raw(v)
+			j.Event = v
 		}
 	})
-	d.require("job_id", string(j.JobID))
-	d.require("event_id", string(j.EventID))
-	d.require("template", string(j.Template))
-	d.require("channel", string(j.Channel))
-	d.require("event", string(j.Event))
+	if err != nil {
+		return Job{}, err
+	}
+	d.checkJob(&j)
 	return j, d.fault()
+}
+
+func (d *objectReader) checkJob(j *Job) {
+	d.requireID("job_id", EventID(j.JobID))
+	d.requireID("event_id", j.EventID)
+	d.requireLane("lane", j.Lane)
+	if j.Attempt == 0 {
+		d.fail(ReasonMissingField, "attempt", "is required: 1 is the first")
+	}
+	d.require("template", string(j.Template))
+	d.require("type", j.Type)
+	d.require("channel", string(j.Channel))
+	d.checkChannel("channel", j.Channel)
+	switch event := wireValue(j.Event); {
+	case event.isNull():
+		d.fail(ReasonMissingField, "event", "is required: the upstream event")
+	case !event.isObject():
+		d.fail(ReasonWrongType, "event", "must be an object")
+	}
+}
+
+// DecodeEvent reads the event that the job carries, of which headers are the
+// job record's. Its error is a *Fault.
+func (j *Job) DecodeEvent(headers []Header) (Event, error) {
+	e, err := DecodeEvent(Record{Value: j.Event, Headers: headers}, j.Lane)
+	e.ID = j.EventID // which may be the position of the event's own record
+	return e, err
 }

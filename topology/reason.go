@@ -32,6 +32,7 @@ const (
 
 	// Why a job waits.
 	ReasonScheduled Reason = "scheduled" // not before the event's own time
+	ReasonPaused    Reason = "paused"    // an operator has paused its template, type, channel or lane
 
 	// Why a job was not delivered.
 	ReasonExpired         Reason = "expired"          // its validity ended before it could be sent
@@ -41,6 +42,7 @@ const (
 	ReasonNoProvider      Reason = "no_provider"      // nothing is configured for the channel
 	ReasonInvalidAddress  Reason = "invalid_address"  // the provider, or its protocol, does not take the address
 	ReasonSuppressed      Reason = "suppressed"       // the recipient must not be written to
+	ReasonKilled          Reason = "killed"           // an operator has stopped its template, type, channel or lane for good
 	ReasonTransient       Reason = "transient"        // the provider failed for now; it will be tried again
 	ReasonTriesUsedUp     Reason = "tries_used_up"    // every try failed for now
 	ReasonProviderRefused Reason = "provider_refused" // the provider said no for good
@@ -56,9 +58,29 @@ func Reasons() []Reason {
 		ReasonMissingField, ReasonWrongType, ReasonBadValue, ReasonBadID, ReasonUnknownChannel,
 		ReasonMissingAddress, ReasonHandlerFault, ReasonTopicRefused,
 		ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonNoTemplateForLanguage,
-		ReasonScheduled,
+		ReasonScheduled, ReasonPaused,
 		ReasonExpired, ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
-		ReasonInvalidAddress, ReasonSuppressed, ReasonTransient, ReasonTriesUsedUp,
+		ReasonInvalidAddress, ReasonSuppressed, ReasonKilled, ReasonTransient, ReasonTriesUsedUp,
 		ReasonProviderRefused, ReasonProviderDown, ReasonAmbiguous, ReasonExternal,
 	}
+}
+
+var knownReasons = func() map[Reason]bool {
+	known := make(map[Reason]bool)
+	for _, r := range Reasons() {
+		known[r] = true
+	}
+	return known
+}()
+
+// known is r if it is of the list, and ReasonExternal if it is not. Statuses
+// that say why need a reason.
+func (r Reason) known(s Status) Reason {
+	switch {
+	case knownReasons[r]:
+		return r
+	case r == NoReason && (s == Pending || s == PendingDelivery || s == Sent):
+		return r
+	}
+	return ReasonExternal
 }

@@ -2,7 +2,6 @@ package topology
 
 import (
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"time"
 )
@@ -39,22 +38,9 @@ type State struct {
 	Scheduled time.Time
 }
 
-// Rank orders the entries of one event: the greater string wins. It is
-// generation, attempt, rank of the status, time, and a digest of the rest, so
-// that two entries of equal rank say the same.
-type Rank string
-
-// Highest generation and attempt that a Rank has room for.
-const (
-	MaxGeneration = 999_999
-	MaxAttempt    = 9_999
-)
-
-// maxMillis is the last time, in Unix milliseconds, that a Rank has room for.
-const maxMillis = 9_999_999_999_999
-
 // StateOf is the state of an event of which e is all that is known.
 func StateOf(e *Entry) State {
+	at := rankTime(e.At)
 	s := State{
 		EventID:           e.EventID,
 		Source:            e.Source,
@@ -70,13 +56,13 @@ func StateOf(e *Entry) State {
 		Template:          e.Template,
 		Provider:          e.Provider,
 		ProviderMessageID: e.ProviderMessageID,
-		UpdatedAt:         e.At,
+		UpdatedAt:         at,
 	}
 	switch e.Status {
 	case Pending:
-		s.PendingAt = e.At
+		s.PendingAt = at
 	case PendingDelivery:
-		s.PendingDeliveryAt = e.At
+		s.PendingDeliveryAt = at
 	}
 	return s
 }
@@ -91,9 +77,7 @@ func (s *State) FinalAt() time.Time {
 
 // Merge folds what another state of the same event knows into s.
 func (s *State) Merge(o *State) {
-	if o.Source != "" && (s.Source == "" || o.Source < s.Source) {
-		s.Source, s.Lane, s.Type, s.Channel = o.Source, o.Lane, o.Type, o.Channel
-	}
+	s.mergeIdentity(o)
 	if o.Rank > s.Rank {
 		s.Rank, s.Generation, s.Attempt = o.Rank, o.Generation, o.Attempt
 		s.Status, s.Reason, s.Detail = o.Status, o.Reason, o.Detail
@@ -107,50 +91,24 @@ func (s *State) Merge(o *State) {
 	}
 }
 
+// mergeIdentity takes the identity with the lesser Source. Entries about the
+// same copy may differ in how much of it they name, so there each field is
+// the greater text, which is never the empty one.
+func (s *State) mergeIdentity(o *State) {
+	switch {
+	case o.Source == s.Source:
+		s.Lane, s.Type, s.Channel = max(s.Lane, o.Lane), max(s.Type, o.Type), max(s.Channel, o.Channel)
+	case s.Source == "", o.Source != "" && o.Source < s.Source:
+		s.Source, s.Lane, s.Type, s.Channel = o.Source, o.Lane, o.Type, o.Channel
+	}
+}
+
 // earlier is the earlier of two times, where zero means none.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
 		return b
 	}
 	return a
-}
-
-func rankOf(e *Entry) Rank {
-	b := make([]byte, 0, 40)
-	b = appendPadded(b, int64(e.Generation), 6)
-	b = append(b, '.')
-	b = appendPadded(b, int64(e.Attempt), 4)
-	b = append(b, '.')
-	b = appendPadded(b, int64(e.Status.rank()), 1)
-	b = append(b, '.')
-	b = appendPadded(b, min(max(e.At.UnixMilli(), 0), maxMillis), 13)
-	b = append(b, '.')
-	return Rank(appendDigest(b, e))
-}
-
-func appendPadded(b []byte, n int64, width int) []byte {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits); i < width; i++ {
-		b = append(b, '0')
-	}
-	return append(b, digits...)
-}
-
-// appendDigest appends 16 hex digits over the fields that the winner brings,
-// each with its length, so that no two sets of fields run together.
-func appendDigest(b []byte, e *Entry) []byte {
-	h := fnv.New64a()
-	var length [1]byte
-	for _, field := range [...]string{string(e.Reason), e.Detail, string(e.Template), e.Provider, e.ProviderMessageID} {
-		length[0] = byte(len(field))
-		h.Write(length[:])
-		h.Write([]byte(field))
-	}
-	const hexDigits = "0123456789abcdef"
-	for sum, shift := h.Sum64(), 60; shift >= 0; shift -= 4 {
-		b = append(b, hexDigits[sum>>shift&0xf])
-	}
-	return b
 }
 
 // Names of the fields of an event's hash in Redis.

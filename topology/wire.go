@@ -4,8 +4,6 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
-
-	"github.com/tidwall/gjson"
 )
 
 // TimeFormat is the wire form of times: RFC 3339, UTC, milliseconds.
@@ -34,7 +32,7 @@ func (w *objectWriter) key(k string) {
 func (w *objectWriter) text(k, v string) {
 	if v != "" {
 		w.key(k)
-		w.b = gjson.AppendJSONString(w.b, v)
+		w.b = appendText(w.b, v)
 	}
 }
 
@@ -47,116 +45,69 @@ func (w *objectWriter) time(k string, v time.Time) {
 	if !v.IsZero() {
 		w.key(k)
 		w.b = append(w.b, '"')
-		w.b = v.UTC().AppendFormat(w.b, TimeFormat)
+		w.b = appendTime(w.b, v)
 		w.b = append(w.b, '"')
 	}
 }
 
+// raw writes v, which must be JSON, as it is.
 func (w *objectWriter) raw(k string, v []byte) {
-	w.key(k)
-	w.b = append(w.b, v...)
-}
-
-// clip cuts s to at most n bytes, at a character's edge.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
-
-// wireValue is one value of a JSON object.
-type wireValue = gjson.Result
-
-// objectReader reads the fields of one JSON object and keeps the first fault.
-type objectReader struct {
-	object gjson.Result
-	first  *Fault
-}
-
-// newObjectReader checks that value is one JSON object in valid UTF-8, no
-// deeper than MaxDepth. Its error is a *Fault.
-func newObjectReader(value []byte) (*objectReader, error) {
-	if f := checkJSON(value); f != nil {
-		return nil, f
-	}
-	return &objectReader{object: gjson.ParseBytes(value)}, nil
-}
-
-func (d *objectReader) each(visit func(key string, v wireValue)) {
-	d.object.ForEach(func(key, v gjson.Result) bool {
-		visit(key.String(), v)
-		return true
-	})
-}
-
-func (d *objectReader) fail(r Reason, field, detail string) {
-	if d.first == nil {
-		d.first = &Fault{Reason: r, Field: field, Detail: detail}
+	if len(v) > 0 {
+		w.key(k)
+		w.b = append(w.b, v...)
 	}
 }
 
-// fault returns the first fault as an error, or a nil error.
-func (d *objectReader) fault() error {
-	if d.first == nil {
-		return nil
+// appendText appends s as a JSON string. Bytes that are not UTF-8 become
+// U+FFFD.
+func appendText(b []byte, s string) []byte {
+	b = append(b, '"')
+	if isPlain(s) {
+		return append(append(b, s...), '"')
 	}
-	return d.first
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r < ' ':
+			const hexDigits = "0123456789abcdef"
+			b = append(b, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&0xf])
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return append(b, '"')
 }
 
-// text reads a string; JSON null counts as absent.
-func (d *objectReader) text(key string, v wireValue) string {
-	switch v.Type {
-	case gjson.String:
-		return v.Str
-	case gjson.Null:
-		return ""
+// isPlain tells whether s is ASCII that stands for itself in a JSON string.
+func isPlain(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= utf8.RuneSelf || !plain[c] {
+			return false
+		}
 	}
-	d.fail(ReasonWrongType, key, "must be a string")
-	return ""
+	return true
 }
 
-// number reads a whole number from 0 to limit.
-func (d *objectReader) number(key string, v wireValue, limit int) int {
-	n, err := strconv.Atoi(v.Raw)
-	if v.Type != gjson.Number || err != nil {
-		d.fail(ReasonWrongType, key, "must be a whole number")
-		return 0
+// appendTime appends t in TimeFormat, by hand because every record has
+// several times.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, TimeFormat)
 	}
-	if n < 0 || n > limit {
-		d.fail(ReasonBadValue, key, "must be from 0 to "+strconv.Itoa(limit))
-		return 0
-	}
-	return n
+	hour, minute, second := t.Clock()
+	b = appendTwo(b, year/100)
+	b = appendTwo(b, year%100)
+	b = appendTwo(append(b, '-'), int(month))
+	b = appendTwo(append(b, '-'), day)
+	b = appendTwo(append(b, 'T'), hour)
+	b = appendTwo(append(b, ':'), minute)
+	b = appendTwo(append(b, ':'), second)
+	millis := t.Nanosecond() / int(time.Millisecond)
+	b = append(b, '.', byte('0'+millis/100))
+	return append(appendTwo(b, millis%100), 'Z')
 }
 
-func (d *objectReader) time(key string, v wireValue) time.Time {
-	text := d.text(key, v)
-	if text == "" {
-		return time.Time{}
-	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		d.fail(ReasonBadValue, key, "must be a time such as 2026-12-01T08:00:00.000Z")
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func (d *objectReader) raw(v wireValue) []byte { return []byte(v.Raw) }
-
-func (d *objectReader) require(key, v string) {
-	if v == "" {
-		d.fail(ReasonMissingField, key, "is required")
-	}
-}
-
-func (d *objectReader) requireID(key string, id EventID) {
-	d.require(key, string(id))
-	if id != "" && !id.Valid() {
-		d.fail(ReasonBadID, key, badIDDetail)
-	}
-}
+func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }

@@ -1,0 +1,103 @@
+package topology
+
+import "bytes"
+
+// cloudEventType is the media type of a CloudEvent in structured mode.
+const cloudEventType = "application/cloudevents+json"
+
+// attributes are what a record's headers say about its CloudEvent.
+type attributes struct {
+	structured                    bool // the value is the whole CloudEvent
+	id, kind, source, specVersion member
+}
+
+// headerAttributes reads the headers of the Kafka binding of CloudEvents 1.0.
+// Of a header that comes twice the last counts; null is none.
+func headerAttributes(headers []Header) attributes {
+	var a attributes
+	for i := range headers {
+		h := &headers[i]
+		switch h.Key {
+		case "content-type":
+			a.structured = isCloudEventType(h.Value)
+		case "ce_id":
+			a.id = headerMember("id", h.Value)
+		case "ce_type":
+			a.kind = headerMember("type", h.Value)
+		case "ce_source":
+			a.source = headerMember("source", h.Value)
+		case "ce_specversion":
+			a.specVersion = headerMember("specversion", h.Value)
+		}
+	}
+	return a
+}
+
+func headerMember(name string, value []byte) member {
+	return member{v: value, name: name, from: "ce_", bare: value != nil}
+}
+
+// isCloudEventType compares a media type without its parameters.
+func isCloudEventType(contentType []byte) bool {
+	mediaType, _, _ := bytes.Cut(contentType, []byte{';'})
+	return equalFoldASCII(bytes.TrimSpace(mediaType), cloudEventType)
+}
+
+// isEnvelope tells whether the object is a CloudEvent in structured mode that
+// no header announces.
+func (m *eventMembers) isEnvelope() bool {
+	return m.specVersion.v != nil && m.data.v != nil && m.ctx.v == nil
+}
+
+// unwrap replaces the members of a CloudEvent's envelope by those of its data.
+// The envelope's id and type win over the data's; its source is the origin
+// unless the data has one.
+func (d *eventReader) unwrap(m *eventMembers) {
+	envelope := *m
+	*m = eventMembers{from: "data."}
+	d.checkSpecVersion(&envelope.specVersion)
+	switch {
+	case !envelope.dataBase64.v.isNull():
+		d.fail(ReasonBadValue, "data_base64", "is not read: put the event into data, as a JSON object")
+	case envelope.data.v.isNull():
+		d.fail(ReasonMissingField, "data", "is required: an object with ctx, and channel, email and so on")
+	case !envelope.data.v.isObject():
+		d.fail(ReasonWrongType, "data", "must be an object with ctx, and channel, email and so on")
+	default:
+		// The data was checked with the whole, so this cannot be a fault.
+		_ = d.read(envelope.data.v, eventLimits, func(key []byte, v wireValue) { m.keep(key, v) })
+	}
+	m.prefer(&envelope.id, &envelope.kind, &envelope.source)
+}
+
+// takeAttributes lets a CloudEvent's headers win over what the value says.
+func (d *eventReader) takeAttributes(m *eventMembers, a *attributes) {
+	if a.specVersion.bare {
+		d.checkSpecVersion(&a.specVersion)
+	}
+	m.prefer(&a.id, &a.kind, &a.source)
+}
+
+func (m *eventMembers) prefer(id, kind, source *member) {
+	if id.given() {
+		m.id = *id
+	}
+	if kind.given() {
+		m.kind = *kind
+	}
+	if source.given() && !m.origin.given() {
+		m.origin = *source
+	}
+}
+
+func (m *member) given() bool { return m.bare || !m.v.isNull() }
+
+func (d *eventReader) checkSpecVersion(m *member) {
+	if raw, _ := d.raw(m); string(raw) != "1.0" {
+		path := m.path()
+		if path == "" {
+			path = "specversion"
+		}
+		d.fail(ReasonBadValue, path, "must be 1.0: that is the CloudEvents version that is read")
+	}
+}
