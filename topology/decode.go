@@ -10,9 +10,9 @@ import (
 // JSON, or a CloudEvent in binary or structured mode. Its error is a *Fault,
 // and then the event has what could be read.
 //
-// The id is the CloudEvent's, else the value's, else the record's PositionID;
-// the last also where the id that was given is a fault. It is empty only when
-// the value cannot be read as a JSON object and no header brings an id.
+// The id is the CloudEvent's, else the value's, else the record's PositionID.
+// The last is also the id of a record whose own id is a fault or cannot be
+// read, so the id is never empty.
 //
 // Decoding is more lenient than the schema, which has the form to write: the
 // letter case of channel does not matter, wishedChannel may be a number in
@@ -27,21 +27,20 @@ func DecodeEvent(r Record, lane Lane) (Event, error) {
 	var d eventReader
 	var members eventMembers
 	err := d.read(r.Value, eventLimits, func(key []byte, v wireValue) { members.keep(key, v) })
-	if err != nil {
-		if id := EventID(ce.id.v); id.Valid() {
-			e.ID = id
+	if err == nil {
+		if ce.structured || members.isEnvelope() {
+			d.unwrap(&members)
 		}
-		return e, err
+		d.takeAttributes(&members, &ce)
+		d.event(&e, &members)
+		err = d.fault()
+	} else if id := EventID(ce.id.v); id.Valid() {
+		e.ID = id
 	}
-	if ce.structured || members.isEnvelope() {
-		d.unwrap(&members)
-	}
-	d.takeAttributes(&members, &ce)
-	d.event(&e, &members)
 	if e.ID == "" {
 		e.ID = PositionID(lane, r.Partition, r.Offset)
 	}
-	return e, d.fault()
+	return e, err
 }
 
 // member is one member of an event, and where it came from.
