@@ -1,0 +1,203 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Survey returns those of the topics that the cluster has.
+func Survey(ctx context.Context, client *kafka.Client, topics []topology.Topic) (map[topology.Topic]Existing, error) {
+	metadata, err := describe(ctx, client, topics)
+	if err != nil {
+		return nil, err
+	}
+	existing := make(map[topology.Topic]Existing)
+	for _, t := range metadata {
+		switch {
+		case errors.Is(t.Error, kafka.UnknownTopicOrPartition):
+			continue
+		case t.Error != nil && !passing(t.Error):
+			return nil, fmt.Errorf("topic %s cannot be looked at: %w", t.Name, t.Error)
+		}
+		existing[topology.Topic(t.Name)] = Existing{Partitions: len(t.Partitions), Replication: leastReplicas(t.Partitions)}
+	}
+	return existing, readConfigs(ctx, client, existing)
+}
+
+func describe(ctx context.Context, client *kafka.Client, topics []topology.Topic) ([]kafka.Topic, error) {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = string(t)
+	}
+	response, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: names})
+	if err != nil {
+		return nil, fmt.Errorf("the cluster's topics cannot be listed: %w", err)
+	}
+	return response.Topics, nil
+}
+
+func leastReplicas(partitions []kafka.Partition) int {
+	least := 0
+	for i, p := range partitions {
+		if i == 0 || len(p.Replicas) < least {
+			least = len(p.Replicas)
+		}
+	}
+	return least
+}
+
+// readConfigs fills in the settings of the existing topics. Those that the
+// cluster keeps to itself stay nil.
+func readConfigs(ctx context.Context, client *kafka.Client, existing map[topology.Topic]Existing) error {
+	if len(existing) == 0 {
+		return nil
+	}
+	request := &kafka.DescribeConfigsRequest{}
+	for _, name := range slices.Sorted(maps.Keys(existing)) {
+		request.Resources = append(request.Resources, kafka.DescribeConfigRequestResource{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: string(name),
+		})
+	}
+	response, err := client.DescribeConfigs(ctx, request)
+	if err != nil {
+		return fmt.Errorf("the topics' settings cannot be read: %w", err)
+	}
+	for _, r := range response.Resources {
+		topic, ok := existing[topology.Topic(r.ResourceName)]
+		if !ok || r.Error != nil {
+			continue
+		}
+		topic.Config = make(map[string]string, len(r.ConfigEntries))
+		for _, entry := range r.ConfigEntries {
+			topic.Config[entry.ConfigName] = entry.ConfigValue
+		}
+		existing[topology.Topic(r.ResourceName)] = topic
+	}
+	return nil
+}
+
+const (
+	retryInterval = 100 * time.Millisecond
+	// createTimeout is how long the cluster may take over one request.
+	createTimeout = 15 * time.Second
+)
+
+// Create creates the topics. One that exists by now is as good as created.
+// Its error names every topic that could not be created, and why.
+func Create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) error {
+	for len(specs) > 0 {
+		failed, err := createOnce(ctx, client, specs)
+		if err != nil {
+			return err
+		}
+		var refused []error
+		var again []topology.TopicSpec
+		for _, spec := range specs {
+			switch err := failed[spec.Name]; {
+			case err == nil:
+			case passing(err):
+				again = append(again, spec)
+			default:
+				refused = append(refused, fmt.Errorf("topic %s cannot be created: %w", spec.Name, err))
+			}
+		}
+		if len(refused) > 0 {
+			return errors.Join(refused...)
+		}
+		if specs = again; len(specs) > 0 {
+			if err := pause(ctx); err != nil {
+				return fmt.Errorf("topic %s is not created yet: %w", specs[0].Name, failed[specs[0].Name])
+			}
+		}
+	}
+	return nil
+}
+
+// createOnce returns the errors of those topics that do not exist afterwards.
+func createOnce(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) (map[topology.Topic]error, error) {
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	request := &kafka.CreateTopicsRequest{}
+	for _, spec := range specs {
+		topic := kafka.TopicConfig{
+			Topic: string(spec.Name), NumPartitions: spec.Partitions, ReplicationFactor: spec.Replication,
+		}
+		for _, key := range slices.Sorted(maps.Keys(spec.Config)) {
+			topic.ConfigEntries = append(topic.ConfigEntries, kafka.ConfigEntry{ConfigName: key, ConfigValue: spec.Config[key]})
+		}
+		request.Topics = append(request.Topics, topic)
+	}
+	response, err := client.CreateTopics(ctx, request)
+	if err != nil {
+		return nil, fmt.Errorf("topics cannot be created: %w", err)
+	}
+	failed := make(map[topology.Topic]error)
+	for name, err := range response.Errors {
+		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+			failed[topology.Topic(name)] = err
+		}
+	}
+	return failed, nil
+}
+
+// passing tells whether the cluster means by err that it is not ready yet.
+func passing(err error) bool {
+	var code kafka.Error
+	return errors.As(err, &code) && code.Temporary()
+}
+
+// AwaitLeaders returns when every partition of the topics has a leader, so
+// that it can be written to. Its error is ctx's, and says what is missing.
+func AwaitLeaders(ctx context.Context, client *kafka.Client, topics []topology.Topic) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	for {
+		missing, err := withoutLeader(ctx, client, topics)
+		if err == nil && missing == 0 {
+			return nil
+		}
+		if pauseErr := pause(ctx); pauseErr != nil {
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("%d of %d topics have partitions without a leader: %w", missing, len(topics), pauseErr)
+		}
+	}
+}
+
+// withoutLeader counts the topics that cannot be written to yet.
+func withoutLeader(ctx context.Context, client *kafka.Client, topics []topology.Topic) (int, error) {
+	metadata, err := describe(ctx, client, topics)
+	if err != nil {
+		return 0, err
+	}
+	missing := len(topics)
+	for _, t := range metadata {
+		if t.Error == nil && len(t.Partitions) > 0 && !slices.ContainsFunc(t.Partitions, leaderless) {
+			missing--
+		}
+	}
+	return missing, nil
+}
+
+func leaderless(p kafka.Partition) bool { return p.Error != nil || p.Leader.Host == "" }
+
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(retryInterval)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
