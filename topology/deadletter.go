@@ -26,7 +26,7 @@ func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.T
 	for _, h := range r.Headers {
 		switch h.Key {
 		case HeaderRedrives:
-			redrives = h.Value
+			redrives = redrivesOf(h.Value)
 		case HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
 			HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt:
 		default:
@@ -45,6 +45,15 @@ func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.T
 		Header{HeaderRedrives, redrives},
 	)
 	return Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
+}
+
+// redrivesOf is a count of redrives as a header has it; what is no count, which
+// is not from here, is none.
+func redrivesOf(value []byte) []byte {
+	if n, err := strconv.ParseUint(string(value), 10, 31); err == nil {
+		return strconv.AppendUint(nil, n, 10)
+	}
+	return []byte("0")
 }
 
 // Carried returns the headers of an event that every later record about it

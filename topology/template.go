@@ -1,7 +1,6 @@
 package topology
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
 )
@@ -31,10 +30,14 @@ type TemplateRecord struct {
 // Ref is the record's key.
 func (t *TemplateRecord) Ref() TemplateRef { return TemplateRef(t.Name + "@" + t.Version) }
 
-// Split returns the name and the version of a reference.
+// Split returns the name and the version of a reference; the version is what
+// follows the last "@".
 func (r TemplateRef) Split() (name, version string) {
-	name, version, _ = strings.Cut(string(r), "@")
-	return name, version
+	at := strings.LastIndexByte(string(r), '@')
+	if at < 0 {
+		return string(r), ""
+	}
+	return string(r[:at]), string(r[at+1:])
 }
 
 // Duration is a time.Duration whose wire form is text such as "90s" or "24h".
@@ -48,20 +51,25 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
-// DecodeTemplate reads a template record's wire form.
+// DecodeTemplate reads a template record's wire form. Its error is a *Fault.
 func DecodeTemplate(value []byte) (TemplateRecord, error) {
 	var t TemplateRecord
-	if err := json.Unmarshal(value, &t); err != nil {
-		return t, &Fault{Reason: ReasonNotJSON, Detail: "the template record is not of its form: " + err.Error()}
+	if f := unmarshal(value, &t); f != nil {
+		return TemplateRecord{}, f
 	}
-	return t, nil
+	var d objectReader
+	d.require("name", t.Name)
+	d.require("version", t.Version)
+	d.require("channel", string(t.Channel))
+	d.checkChannel("channel", t.Channel)
+	return t, d.fault()
 }
 
 // Append appends the record's wire form to b.
 func (t *TemplateRecord) Append(b []byte) []byte {
-	value, err := json.Marshal(t)
-	if err != nil {
-		panic("topology: a template record has nothing that cannot be JSON: " + err.Error())
-	}
-	return append(b, value...)
+	type plain TemplateRecord
+	return marshal(b, struct {
+		*plain
+		PublishedAt wireTime `json:"published_at"` // in the wire's form, instead of plain's
+	}{(*plain)(t), wireTime(t.PublishedAt)})
 }
