@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"bytes"
 	"strconv"
 	"unicode/utf8"
 )
@@ -38,7 +39,7 @@ func walk(value []byte, l limits, visit func(key, value []byte)) *Fault {
 	}
 	s := scanner{data: value, maxDepth: l.depth}
 	if s.space() != '{' {
-		return &Fault{Reason: ReasonNotJSON, Detail: "the value must be a JSON object, and does not start as one"}
+		return &Fault{Reason: ReasonNotJSON, Detail: notObject(value)}
 	}
 	for next := s.value(); next != nothing; {
 		switch next {
@@ -68,6 +69,14 @@ func checkBytes(value []byte, limit int) *Fault {
 		return &Fault{Reason: ReasonNotUTF8, Detail: "the value is not UTF-8 at offset " + strconv.Itoa(notUTF8At(value))}
 	}
 	return nil
+}
+
+// notObject says why a value is no object, which does not start as one.
+func notObject(value []byte) string {
+	if bytes.HasPrefix(value, []byte("\ufeff")) {
+		return "the value starts with a byte order mark: leave it out"
+	}
+	return "the value must be a JSON object: it does not start with {"
 }
 
 // notUTF8At is the offset of the first byte that is not UTF-8.
