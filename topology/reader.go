@@ -148,12 +148,26 @@ func parseTime(text []byte) (time.Time, bool) {
 	if len(text) == 0 {
 		return t, true
 	}
-	if err := t.UnmarshalText(text); err != nil {
+	if err := t.UnmarshalText(text); err != nil || !isStrict(text) {
 		return time.Time{}, false
 	}
 	t = t.UTC()
 	year := t.Year() // of times at the edges, UTC may need a fifth digit
 	return t, 0 <= year && year <= 9999
+}
+
+// isStrict refuses what package time takes beside RFC 3339: an hour of one
+// digit, a comma before the fraction, and offsets of a day or more.
+func isStrict(text []byte) bool {
+	const hourEnd, secondEnd = len("2006-01-02T15"), len("2006-01-02T15:04:05")
+	if len(text) <= secondEnd || text[hourEnd] != ':' || text[secondEnd] == ',' {
+		return false
+	}
+	if text[len(text)-1] == 'Z' {
+		return true
+	}
+	offset := string(text[len(text)-len("07:00"):])
+	return offset < "24" && offset[len("07:"):] < "60"
 }
 
 func (d *objectReader) require(key, v string) {
