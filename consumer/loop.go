@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -44,7 +45,7 @@ type Config struct {
 	// CommitInterval is how often offsets are committed. Default 100 ms.
 	CommitInterval time.Duration
 	// SessionTimeout is how long a dead member keeps its partitions.
-	// Default 8 s.
+	// Default 10 s.
 	SessionTimeout time.Duration
 	// Grace is how long a stopped loop may take to finish what it has
 	// fetched. Default 20 s.
@@ -54,6 +55,12 @@ type Config struct {
 const (
 	heartbeatInterval = 500 * time.Millisecond
 	joinBackoff       = 500 * time.Millisecond
+	// requestTimeout is longer than a coordinator takes to give up on a commit
+	// while one of its replicas is dead, which would else end the generation.
+	requestTimeout = 10 * time.Second
+	// patience is how many failed joins in a row are taken from one list of
+	// brokers before another of them is asked first.
+	patience = 3
 	// watchInterval is how often new partitions are looked for.
 	watchInterval = 5 * time.Second
 	// lingerAfterLoss is how long a publication that is under way when a
@@ -65,7 +72,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.FetchBytes, 256<<10)
 	setDefault(&c.FetchWait, time.Second)
 	setDefault(&c.CommitInterval, 100*time.Millisecond)
-	setDefault(&c.SessionTimeout, 8*time.Second)
+	setDefault(&c.SessionTimeout, 10*time.Second)
 	setDefault(&c.Grace, 20*time.Second)
 	return c
 }
@@ -82,6 +89,8 @@ type Loop struct {
 	config Config
 	log    zerolog.Logger
 	stats  Stats
+	// joining keeps the log quiet while the group cannot be joined.
+	joining everySoOften
 }
 
 // New makes a Loop. It connects to nothing yet.
@@ -100,27 +109,44 @@ func (l *Loop) Stats() *Stats { return &l.stats }
 // it, commits, and leaves the group. Servers being away is not an error: Run
 // waits for them. Its error is of the configuration.
 func (l *Loop) Run(ctx context.Context) error {
-	group, err := kafka.NewConsumerGroup(l.groupConfig())
-	if err != nil {
-		return fmt.Errorf("consumer group %s: %w", l.config.Names.Group(l.config.Role, l.config.Lane), err)
+	brokers := slices.Clone(l.config.Brokers)
+	for ctx.Err() == nil {
+		if !l.awaitTopics(ctx) {
+			return nil
+		}
+		group, err := kafka.NewConsumerGroup(l.groupConfig(brokers))
+		if err != nil {
+			return fmt.Errorf("consumer group %s: %w", l.config.Names.Group(l.config.Role, l.config.Lane), err)
+		}
+		l.follow(ctx, group)
+		l.leave(group)
+		// The client asks its brokers in order, and waits long for one that
+		// hangs: begin with another.
+		brokers = append(brokers[1:], brokers[0])
 	}
-	defer l.leave(group)
-	complaint := everySoOften{}
-	for {
+	return nil
+}
+
+// follow runs the group's generations until ctx ends or joining has failed
+// several times in a row.
+func (l *Loop) follow(ctx context.Context, group *kafka.ConsumerGroup) {
+	failures := 0
+	for ctx.Err() == nil && failures < patience {
 		generation, err := group.Next(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return nil
+		case ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed):
+			return
 		case errors.Is(err, kafka.RebalanceInProgress):
-			continue
 		case err != nil:
-			complaint.about(func(n int) {
+			failures++
+			l.joining.about(func(n int) {
 				l.log.Warn().Err(err).Int("times", n).Msg("cannot join the consumer group yet; trying on")
 			})
-			continue
+		default:
+			failures = 0
+			l.joining = everySoOften{}
+			l.runGeneration(ctx, generation)
 		}
-		complaint = everySoOften{}
-		l.runGeneration(ctx, generation)
 	}
 }
 
@@ -131,19 +157,20 @@ func (l *Loop) leave(group *kafka.ConsumerGroup) {
 	}
 }
 
-func (l *Loop) groupConfig() kafka.ConsumerGroupConfig {
+func (l *Loop) groupConfig(brokers []string) kafka.ConsumerGroupConfig {
 	topics := make([]string, len(l.config.Topics))
 	for i, t := range l.config.Topics {
 		topics[i] = string(t)
 	}
 	return kafka.ConsumerGroupConfig{
 		ID:                     l.config.Names.Group(l.config.Role, l.config.Lane),
-		Brokers:                l.config.Brokers,
+		Brokers:                brokers,
 		Dialer:                 l.config.Dialer,
 		Topics:                 topics,
 		GroupBalancers:         []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
 		HeartbeatInterval:      heartbeatInterval,
 		SessionTimeout:         l.config.SessionTimeout,
+		Timeout:                requestTimeout,
 		RebalanceTimeout:       l.config.SessionTimeout,
 		JoinGroupBackoff:       joinBackoff,
 		WatchPartitionChanges:  true,

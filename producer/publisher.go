@@ -32,8 +32,15 @@ type Publisher struct {
 
 const (
 	defaultBatchBytes = 512 << 10
-	// ackTimeout is how long the broker may wait for its replicas.
-	ackTimeout   = 10 * time.Second
+	// ackTimeout is how long a broker may wait for its replicas. It is longer
+	// than a cluster takes to notice that a broker has died, because a try that
+	// is given up before may be written twice.
+	ackTimeout = 15 * time.Second
+	// clientTimeout makes the client ask the broker for ackTimeout: it asks
+	// for half of its own.
+	clientTimeout = 2 * ackTimeout
+	// tryTimeout bounds a try on a broker that does not answer at all.
+	tryTimeout   = 20 * time.Second
 	shortestWait = 50 * time.Millisecond
 	longestWait  = 2 * time.Second
 	// recordOverhead is what a record adds to a batch beside its bytes.
@@ -139,9 +146,9 @@ func (p *Publisher) writeUntilAcknowledged(ctx context.Context, t target, record
 }
 
 func (p *Publisher) writeOnce(ctx context.Context, t target, records []topology.Record) (base int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	client := kafka.Client{Addr: p.Addr, Transport: p.Transport}
+	client := kafka.Client{Addr: p.Addr, Transport: p.Transport, Timeout: clientTimeout}
 	response, err := client.Produce(ctx, &kafka.ProduceRequest{
 		Topic:        string(t.topic),
 		Partition:    t.partition,
