@@ -1,0 +1,255 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+const (
+	environmentPrefix = "MEDDELA_"
+	fileSuffix        = "_FILE"
+)
+
+// Faults are what is wrong with the configuration, one line each.
+type Faults []string
+
+func (f Faults) Error() string { return strings.Join(f, "\n") }
+
+func (f *Faults) add(format string, values ...any) { *f = append(*f, fmt.Sprintf(format, values...)) }
+
+// setting is one field of Config and what is known about it.
+type setting struct {
+	name   string
+	tag    reflect.StructTag
+	field  reflect.Value
+	source string
+}
+
+// Where a setting's value comes from.
+const (
+	fromDefault     = "default"
+	fromEnvironment = "environment"
+	fromFlag        = "flag"
+	fromFile        = "file"
+)
+
+// settingsOf lists the settings of a Config in the order of its fields.
+func settingsOf(c *Config) []setting {
+	var settings []setting
+	groups := reflect.ValueOf(c).Elem()
+	for g := range groups.NumField() {
+		group := groups.Field(g)
+		for i := range group.NumField() {
+			tag := group.Type().Field(i).Tag
+			settings = append(settings, setting{
+				name: tag.Get("envconfig"), tag: tag, field: group.Field(i), source: fromDefault,
+			})
+		}
+	}
+	return settings
+}
+
+func (s *setting) secret() bool {
+	_, ok := s.field.Interface().(Secret)
+	return ok
+}
+
+// value is the setting as a table shows it.
+func (s *setting) value() string {
+	text := fmt.Sprint(s.field.Interface())
+	if d, ok := s.field.Interface().(time.Duration); ok && d >= time.Minute {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, "0s"), "h0m")
+		if !strings.HasSuffix(text, "m") && !strings.HasSuffix(text, "s") {
+			text += "h"
+		}
+	}
+	return text
+}
+
+// readEnvironment fills in c, and says of each setting where its value comes
+// from. It reads on after a fault, so that all of them are told at once.
+func readEnvironment(c *Config) ([]setting, Faults) {
+	dropEmpty()
+	settings := settingsOf(c)
+	faults := misspelt(settings)
+	for i := range settings {
+		faults = append(faults, settings[i].read()...)
+	}
+	return settings, faults
+}
+
+// dropEmpty unsets the variables that are set to nothing: charts and compose
+// files write them so when they mean that there is no value.
+func dropEmpty() {
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if value == "" && strings.HasPrefix(name, environmentPrefix) {
+			_ = os.Unsetenv(name)
+		}
+	}
+}
+
+// read takes the setting from its default, its variable, or its file.
+func (s *setting) read() Faults {
+	if _, set := os.LookupEnv(s.name); set {
+		s.source = fromEnvironment
+	}
+	if path, set := os.LookupEnv(s.name + fileSuffix); set && s.secret() {
+		return s.readFile(path)
+	}
+	if err := s.process(); err != nil {
+		return Faults{s.impossible(mustBe(s.field.Type()))}
+	}
+	return s.check()
+}
+
+// process has envconfig read this one setting.
+func (s *setting) process() error {
+	one := reflect.New(reflect.StructOf([]reflect.StructField{
+		{Name: "Value", Type: s.field.Type(), Tag: s.tag},
+	}))
+	err := envconfig.Process("", one.Interface())
+	s.field.Set(one.Elem().Field(0))
+	return err
+}
+
+// maxSecretBytes bounds what is read from a secret's file.
+const maxSecretBytes = 64 << 10
+
+// readFile takes a secret from a file. One line end at its end is not part of
+// the secret.
+func (s *setting) readFile(path string) Faults {
+	variable := s.name + fileSuffix
+	if s.source == fromEnvironment {
+		return Faults{fmt.Sprintf("%s and %s are both set: set one of them", s.name, variable)}
+	}
+	text, err := readAtMost(path, maxSecretBytes)
+	if err != nil {
+		return Faults{fmt.Sprintf("%s cannot be read: %v", variable, err)}
+	}
+	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+	if len(text) == 0 {
+		return Faults{fmt.Sprintf("%s names an empty file: %s", variable, path)}
+	}
+	s.field.SetString(string(text))
+	s.source = fromFile + " " + path
+	return nil
+}
+
+func readAtMost(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, limit)
+	}
+	return text, err
+}
+
+// impossible says that the setting's value cannot be.
+func (s *setting) impossible(must string) string {
+	value := mask
+	if !s.secret() {
+		value = strconv.Quote(abridged(os.Getenv(s.name)))
+	}
+	return fmt.Sprintf("%s is %s: it must be %s", s.name, value, must)
+}
+
+func abridged(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
+}
+
+func mustBe(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration such as 90s, 15m or 720h"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Float64:
+		return "a number"
+	}
+	return "a whole number"
+}
+
+// check holds the value against its bounds.
+func (s *setting) check() Faults {
+	if allowed := s.allowed(); len(allowed) > 0 {
+		if value := s.field.String(); value != "" && !slices.Contains(allowed, value) {
+			return Faults{s.impossible(s.bounds())}
+		}
+	}
+	value, bounded := s.number()
+	if !bounded {
+		return nil
+	}
+	least, most := s.tag.Get("min"), s.tag.Get("max")
+	if (least != "" && value < s.bound(least)) || (most != "" && value > s.bound(most)) {
+		return Faults{s.impossible(s.bounds())}
+	}
+	return nil
+}
+
+func (s *setting) allowed() []string {
+	if tag := s.tag.Get("allowed"); tag != "" {
+		return strings.Split(tag, ",")
+	}
+	return nil
+}
+
+// number is the value of a setting that has an order.
+func (s *setting) number() (float64, bool) {
+	switch {
+	case s.field.CanInt():
+		return float64(s.field.Int()), true
+	case s.field.CanFloat():
+		return s.field.Float(), true
+	}
+	return 0, false
+}
+
+// bound reads a min or max tag.
+func (s *setting) bound(text string) float64 {
+	if d, err := time.ParseDuration(text); err == nil && s.field.Type() == reflect.TypeFor[time.Duration]() {
+		return float64(d)
+	}
+	n, _ := strconv.ParseFloat(text, 64)
+	return n
+}
+
+func orList(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// bounds says in words what the setting may be.
+func (s *setting) bounds() string {
+	least, most := s.tag.Get("min"), s.tag.Get("max")
+	switch {
+	case s.tag.Get("allowed") != "":
+		return orList(s.allowed())
+	case least != "" && most != "":
+		return "from " + least + " to " + most
+	case least != "":
+		return "at least " + least
+	}
+	return ""
+}
