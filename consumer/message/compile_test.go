@@ -1,0 +1,101 @@
+package message_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestCompileFaults(t *testing.T) {
+	sms := func(text string) topology.TemplateRecord {
+		return record(map[string]string{message.SMSText: text}, map[string]string{
+			"loop.txt": `{{template "loop.txt" .}}`, "a.txt": `{{template "b.txt"}}`, "b.txt": `{{template "a.txt"}}`,
+			"bad.txt": "line\n{{if}}", "x.html": "x", "clash.txt": `{{define "sms.txt"}}x{{end}}`,
+		})
+	}
+	push := func(text string) topology.TemplateRecord {
+		return record(map[string]string{message.PushJSON: text}, map[string]string{"x.json": `{"a":"`})
+	}
+	html := func(text string) topology.TemplateRecord {
+		return record(map[string]string{message.EmailSubject: "x", message.EmailHTML: text}, nil)
+	}
+	with := func(change func(r *topology.TemplateRecord)) topology.TemplateRecord {
+		r := sms("x")
+		change(&r)
+		return r
+	}
+	for name, tt := range map[string]struct {
+		record topology.TemplateRecord
+		want   string
+	}{
+		"an unknown function":         {sms("\n\n{{call .x}}"), `en/sms.txt:3: function "call" not defined`},
+		"our own functions":           {sms("{{_value . 0}}"), "en/sms.txt:1: "},
+		"an open action":              {sms("a\n{{.x"), "en/sms.txt:2: unclosed action"},
+		"a field with arguments":      {sms("{{.ctx.a 1}}"), "en/sms.txt:1: .ctx.a is no function"},
+		"a field in a pipe":           {sms("{{1 | .ctx.a}}"), "en/sms.txt:1: .ctx.a is no function"},
+		"nil":                         {sms("{{eq .ctx.a nil}}"), "en/sms.txt:1: nil is of no use"},
+		"no such partial":             {sms(`{{template "no.txt" .}}`), `en/sms.txt: includes "no.txt", which is neither`},
+		"a partial of another kind":   {sms(`{{template "x.html" .}}`), `en/sms.txt: includes "x.html", whose kind`},
+		"a partial within itself":     {sms(`{{template "loop.txt" .}}`), "includes itself: "},
+		"partials within each other":  {sms(`{{if false}}{{template "a.txt"}}{{end}}`), "includes itself: "},
+		"a bad partial":               {sms(`{{template "bad.txt"}}`), "bad.txt:2: missing value for if"},
+		"a partial that is the part":  {sms(`{{template "clash.txt"}}`), `clash.txt: defines "sms.txt"`},
+		"an open string":              {push(`{"a":"{{.ctx.a}}`), "en/push.json:1: ends within a JSON string"},
+		"branches that differ":        {push(`{"a":{{if .ctx.a}}"{{end}}x"}`), "one branch ends within"},
+		"a loop that opens a string":  {push(`[{{range .ctx.a}}"{{end}}]`), "the loop's body opens"},
+		"a break out of a string":     {push(`[{{range .ctx.a}}"{{break}}"{{end}}]`), "leaves the loop's body"},
+		"a value after a backslash":   {push(`{"a":"\{{.ctx.a}}"}`), "right after a backslash"},
+		"an inclusion within quotes":  {push(`{"a":"{{template "x.json"}}"}`), "within a JSON string"},
+		"a partial with an open text": {push(`{{template "x.json"}}`), "x.json:1: ends within a JSON string"},
+		"branches of HTML":            {html("<p>\n{{if .ctx.a}}<a href='{{end}}x"), "en/email.html:2: "},
+		"an unquoted place of HTML":   {html(`<a href={{.ctx.a}}{{if .ctx.b}} '{{end}}>`), "en/email.html: "},
+		"an escaper of HTML":          {html(`{{urlquery .ctx.a | print}}`), "en/email.html:1: "},
+		"no name":                     {with(func(r *topology.TemplateRecord) { r.Name = "" }), "the name must be"},
+		"a bad name":                  {with(func(r *topology.TemplateRecord) { r.Name = "a@b" }), "the name must be"},
+		"no version":                  {with(func(r *topology.TemplateRecord) { r.Version = "" }), "there is no version"},
+		"no types":                    {with(func(r *topology.TemplateRecord) { r.Types = nil }), "there are no event types"},
+		"an empty type":               {with(func(r *topology.TemplateRecord) { r.Types = []string{""} }), "there are no event types"},
+		"an unknown channel":          {with(func(r *topology.TemplateRecord) { r.Channel = "fax" }), "the channel must be"},
+		"no bodies":                   {with(func(r *topology.TemplateRecord) { r.Bodies = nil }), "there are no bodies"},
+		"a url too many":              {with(func(r *topology.TemplateRecord) { r.URL = "https://x" }), "a url belongs to channel webhook"},
+		"no url":                      {with(func(r *topology.TemplateRecord) { r.Channel = topology.Webhook }), "a url belongs to channel webhook"},
+		"a bad word":                  {with(func(r *topology.TemplateRecord) { r.OnAmbiguous = "shrug" }), "on_ambiguous must be"},
+		"a negative ttl":              {with(func(r *topology.TemplateRecord) { r.TTL = topology.Duration(-time.Second) }), "the ttl must not"},
+		"no default body":             {with(func(r *topology.TemplateRecord) { r.DefaultLanguage = "sv" }), "there is no body in the default language"},
+		"no language":                 {with(func(r *topology.TemplateRecord) { r.Bodies["no language"] = r.Bodies["en"] }), "no language: is not a language tag"},
+		"no subject":                  {record(map[string]string{message.EmailText: "x"}, nil), "en: there is no email.subject"},
+		"no text":                     {record(map[string]string{message.EmailSubject: "x"}, nil), "en: there is neither email.txt nor email.html"},
+		"a part of another channel":   {record(map[string]string{message.EmailSubject: "x", message.EmailText: "x", "fax.txt": "x"}, nil), "en/fax.txt: is no part of a message on channel email"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := message.Compile(tt.record)
+			var faults message.Faults
+			if !errors.As(err, &faults) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v; want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	r := record(map[string]string{message.EmailSubject: "{{", message.EmailText: "{{nope}}", message.EmailHTML: `{{template "p.html"}}`}, map[string]string{"p.html": "{{if}}"})
+	r.Bodies["sv"] = map[string]string{message.EmailSubject: "x", message.EmailHTML: `{{template "p.html"}}`}
+	r.Types = nil
+	_, err := message.Compile(r)
+	var faults message.Faults
+	if !errors.As(err, &faults) || len(faults) != 4 {
+		t.Errorf("faults %v; want one each of types, subject, text and the partial", err)
+	}
+}
+
+func TestIncludes(t *testing.T) {
+	got := message.Includes(`{{define "own"}}{{template "b.txt"}}{{end}}{{template "own"}}{{range .x}}{{else}}{{with .y}}{{template "a.txt" .}}{{end}}{{end}}{{if .x}}{{template "b.txt"}}{{end}}`)
+	if want := []string{"a.txt", "b.txt"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("Includes = %v; want %v", got, want)
+	}
+}

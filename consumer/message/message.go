@@ -1,0 +1,113 @@
+package message
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Message is what is to be sent to one recipient.
+type Message struct {
+	Channel topology.Channel
+	// To is the event's address on the channel, or the template's URL on
+	// channel webhook. Empty when the event has none.
+	To string
+	// Subject of an e-mail: one line, without control characters.
+	Subject string
+	// Text of an e-mail or an SMS. An e-mail without a text part has none.
+	Text string
+	// HTML of an e-mail; empty when the template has no such part.
+	HTML string
+	// Body of a push message or a webhook, valid JSON.
+	Body []byte
+	// Language of the body that was rendered.
+	Language string
+}
+
+// Template is one compiled version of a template. It is immutable and safe
+// for use by several goroutines.
+type Template struct {
+	ref       topology.TemplateRef
+	channel   topology.Channel
+	url       string
+	languages Languages
+	bodies    map[string][]*part
+}
+
+// Ref names the version.
+func (t *Template) Ref() topology.TemplateRef { return t.ref }
+
+// Channel is the one channel that the template is for.
+func (t *Template) Channel() topology.Channel { return t.channel }
+
+// Languages are those that the template has bodies in.
+func (t *Template) Languages() Languages { return t.languages }
+
+// Render makes the message for an event. The body is the one in that language
+// or, where the template has none, in a shorter form of its tag (sv for
+// sv-FI), or else in the template's default language. The error is an *Error.
+func (t *Template) Render(ev *topology.Event, language string) (Message, error) {
+	m := Message{Channel: t.channel, To: ev.To}
+	if t.channel == topology.Webhook {
+		m.To = t.url
+	}
+	var ok bool
+	if m.Language, ok = t.languages.Resolve(language); !ok {
+		return Message{}, t.failed(topology.ReasonNoTemplateForLanguage, m.Language, "the template has no body in the language asked for, and no default")
+	}
+	data, err := newData(ev)
+	if err != nil {
+		return Message{}, t.failed(topology.ReasonRenderFailed, m.Language, err.Error())
+	}
+	if err := t.renderParts(&m, data); err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
+
+func (t *Template) renderParts(m *Message, data *data) error {
+	buffer := buffers.Get().(*bytes.Buffer)
+	defer release(buffer)
+	deadline := time.Now().Add(maxTime)
+	for _, p := range t.bodies[m.Language] {
+		buffer.Reset()
+		if err := p.render(buffer, data, deadline); err != nil {
+			err.Template, err.Language = t.ref, m.Language
+			return err
+		}
+		m.set(p.name, buffer)
+	}
+	return nil
+}
+
+func (t *Template) failed(reason topology.Reason, language, detail string) *Error {
+	return &Error{Reason: reason, Template: t.ref, Language: language, Detail: detail}
+}
+
+func (m *Message) set(part string, b *bytes.Buffer) {
+	switch part {
+	case EmailSubject:
+		m.Subject = b.String()
+	case EmailText:
+		m.Text = b.String()
+	case SMSText:
+		m.Text = strings.TrimSpace(b.String())
+	case EmailHTML:
+		m.HTML = b.String()
+	case PushJSON, WebhookJSON:
+		m.Body = bytes.Clone(bytes.TrimSpace(b.Bytes()))
+	}
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// release keeps a buffer for the next rendering, unless one huge message has
+// made it huge.
+func release(b *bytes.Buffer) {
+	if b.Cap() <= 64<<10 {
+		buffers.Put(b)
+	}
+}

@@ -1,0 +1,165 @@
+package message
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	htmltemplate "html/template"
+	"io"
+	"maps"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// part is one compiled part of a body.
+type part struct {
+	name     string
+	template executor
+}
+
+// executor is what text/template and html/template have in common.
+type executor interface {
+	Execute(w io.Writer, data any) error
+}
+
+// newPart makes a part of its trees.
+func newPart(name string, set *treeSet) (*part, *Fault) {
+	if set.syntax == html {
+		return newHTMLPart(name, set)
+	}
+	t := template.New(name).Funcs(set.functions())
+	for treeName, tree := range set.trees {
+		if _, err := t.AddParseTree(treeName, tree); err != nil {
+			return nil, &Fault{Part: name, Detail: err.Error()}
+		}
+	}
+	return &part{name: name, template: t}, nil
+}
+
+func newHTMLPart(name string, set *treeSet) (*part, *Fault) {
+	t := htmltemplate.New(name).Funcs(set.functions())
+	for treeName, tree := range set.trees {
+		if _, err := t.AddParseTree(treeName, tree); err != nil {
+			return nil, &Fault{Part: name, Detail: err.Error()}
+		}
+	}
+	t = t.Lookup(name)
+	// The package escapes a template when it is first executed. Doing that
+	// here, with a writer that takes nothing, brings its faults to light.
+	err := t.Execute(&limited{to: new(bytes.Buffer), steps: maxSteps}, nil)
+	var fault *htmltemplate.Error
+	if errors.As(err, &fault) {
+		return nil, set.escapingFault(fault, name)
+	}
+	return &part{name: name, template: t}, nil
+}
+
+func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) *Fault {
+	f := &Fault{Part: cmp.Or(sourceName(err.Name), part), Line: err.Line, Detail: err.Description}
+	if tree := s.trees[f.Part]; tree != nil {
+		f.Part = tree.ParseName
+	}
+	if f.Line == 0 && err.Node != nil {
+		f.Line = lineAt(s.sources[f.Part], err.Node.Position())
+	}
+	return f
+}
+
+// sourceName is a template's own name: html/template adds to it where the
+// template is included in an unusual place.
+func sourceName(name string) string {
+	own, _, _ := strings.Cut(name, "$htmltemplate")
+	return own
+}
+
+func (s *treeSet) functions() map[string]any {
+	functions := maps.Clone(authorFunctions)
+	functions[fnValue] = s.accesses.value
+	functions[fnMaybe] = s.accesses.maybe
+	functions[fnText] = s.accesses.text
+	functions[fnIndex] = s.accesses.index
+	functions[fnIterable] = s.accesses.iterable
+	functions[fnScalar] = scalar
+	functions[fnFalsy] = falsy
+	functions[fnJSON] = toJSON
+	functions[fnQuoted] = quoted
+	return functions
+}
+
+// render writes the part to b.
+func (p *part) render(b *bytes.Buffer, d *data, deadline time.Time) *Error {
+	if err := p.template.Execute(&limited{to: b, deadline: deadline}, d); err != nil {
+		return p.renderError(err)
+	}
+	if fault := p.finish(b); fault != "" {
+		return &Error{Reason: topology.ReasonRenderFailed, Part: p.name, Detail: fault}
+	}
+	return nil
+}
+
+// finish checks what was rendered, and says what is wrong with it.
+func (p *part) finish(b *bytes.Buffer) string {
+	switch {
+	case len(bytes.TrimSpace(b.Bytes())) == 0:
+		return "the rendered part is empty"
+	case !utf8.Valid(b.Bytes()):
+		return "the rendered part is not UTF-8"
+	case syntaxOf(p.name) == jsonText && !gjson.ValidBytes(b.Bytes()):
+		return "the rendered part is not JSON"
+	case p.name == EmailSubject:
+		line := oneLine(b.String())
+		b.Reset()
+		b.WriteString(line)
+		if len(line) > MaxSubjectBytes {
+			return "the rendered subject is longer than " + strconv.Itoa(MaxSubjectBytes) + " bytes"
+		}
+	}
+	return ""
+}
+
+// renderError keeps of an error what cannot hold the event's content: what our
+// own functions said, and the place.
+func (p *part) renderError(err error) *Error {
+	e := &Error{Reason: topology.ReasonRenderFailed, Part: p.name}
+	var exec template.ExecError
+	if errors.As(err, &exec) {
+		e.Line = lineOf(exec)
+		e.Part = sourceName(exec.Name)
+	}
+	var gone *missing
+	var wrong misuse
+	switch {
+	case errors.As(err, &gone):
+		e.Reason, e.Path, e.Detail = topology.ReasonMissingData, gone.path, gone.Error()
+	case errors.As(err, &wrong):
+		e.Detail = wrong.Error()
+	default:
+		e.Detail = "a function was given what it does not take"
+	}
+	return e
+}
+
+// lineOf reads the line out of an error's text, which is the only place that
+// has it: "template: name:line:column: …".
+func lineOf(err template.ExecError) int {
+	rest, _ := strings.CutPrefix(err.Error(), "template: ")
+	// A name may have colons, so look for the first number between two.
+	for {
+		_, after, found := strings.Cut(rest, ":")
+		if !found {
+			return 0
+		}
+		number, _, _ := strings.Cut(after, ":")
+		if n, err := strconv.Atoi(number); err == nil {
+			return n
+		}
+		rest = after
+	}
+}

@@ -1,0 +1,163 @@
+package message
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"text/template/parse"
+)
+
+// treeSet is one part and everything that it includes, parsed and rewritten.
+type treeSet struct {
+	syntax   syntax
+	partials map[string]string
+	sources  map[string]string // of the files added, by name
+	trees    map[string]*parse.Tree
+	accesses *accesses
+	faults   []Fault
+}
+
+func newTreeSet(part, source string, partials map[string]string) *treeSet {
+	s := &treeSet{
+		syntax:   syntaxOf(part),
+		partials: partials,
+		sources:  make(map[string]string),
+		trees:    make(map[string]*parse.Tree),
+		accesses: &accesses{},
+	}
+	s.add(part, source)
+	if len(s.faults) == 0 {
+		s.checkCycles(part, nil, map[string]bool{})
+	}
+	return s
+}
+
+func (s *treeSet) fail(part string, line int, detail string) {
+	s.faults = append(s.faults, Fault{Part: part, Line: line, Detail: detail})
+}
+
+// add parses a source, and then each partial that it includes.
+func (s *treeSet) add(name, source string) {
+	parsed, err := parse.Parse(name, source, "", "", authorFunctions, otherNames)
+	if err != nil {
+		s.fail(parseFault(name, err))
+		return
+	}
+	s.sources[name] = source
+	for _, tree := range sortedTrees(parsed) {
+		if _, taken := s.trees[tree.Name]; taken {
+			s.fail(name, 0, "defines "+strconv.Quote(tree.Name)+", which another file defines or is: rename it")
+			continue
+		}
+		s.trees[tree.Name] = tree
+		s.faults = append(s.faults, rewriteTree(tree, source, s.syntax, s.accesses)...)
+	}
+	for _, tree := range sortedTrees(parsed) {
+		s.include(name, tree)
+	}
+}
+
+// include adds the partials that a tree includes.
+func (s *treeSet) include(file string, tree *parse.Tree) {
+	for _, name := range inclusions(tree) {
+		if _, have := s.trees[name]; have {
+			continue
+		}
+		source, ok := s.partials[name]
+		switch {
+		case !ok:
+			s.fail(file, 0, "includes "+strconv.Quote(name)+", which is neither a partial nor defined in this file")
+		case syntaxOf(name) != s.syntax:
+			s.fail(file, 0, "includes "+strconv.Quote(name)+", whose kind is another: text includes .txt, HTML .html, JSON .json")
+		default:
+			s.add(name, source)
+		}
+	}
+}
+
+// checkCycles makes sure that no inclusion leads back to itself. Those in
+// cleared do not.
+func (s *treeSet) checkCycles(name string, path []string, cleared map[string]bool) {
+	if slices.Contains(path, name) {
+		s.fail(path[0], 0, "includes itself: "+strings.Join(append(path, name), " includes "))
+		return
+	}
+	for _, next := range inclusions(s.trees[name]) {
+		if len(s.faults) == 0 && !cleared[next] {
+			s.checkCycles(next, append(path, name), cleared)
+		}
+	}
+	cleared[name] = true
+}
+
+// Includes lists the partials that a source includes, each once, sorted. It
+// is empty for a source that cannot be parsed.
+func Includes(source string) []string {
+	parsed, err := parse.Parse("", source, "", "", authorFunctions, otherNames)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, tree := range sortedTrees(parsed) {
+		for _, name := range inclusions(tree) {
+			if _, own := parsed[name]; !own {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func sortedTrees(trees map[string]*parse.Tree) []*parse.Tree {
+	var sorted []*parse.Tree
+	for _, t := range trees {
+		if t.Root != nil {
+			sorted = append(sorted, t)
+		}
+	}
+	slices.SortFunc(sorted, func(a, b *parse.Tree) int { return strings.Compare(a.Name, b.Name) })
+	return sorted
+}
+
+// inclusions lists the templates that a tree includes, each once, in order.
+func inclusions(tree *parse.Tree) []string {
+	var names []string
+	var visit func(l *parse.ListNode)
+	visit = func(l *parse.ListNode) {
+		if l == nil {
+			return
+		}
+		for _, node := range l.Nodes {
+			switch n := node.(type) {
+			case *parse.TemplateNode:
+				if !slices.Contains(names, n.Name) {
+					names = append(names, n.Name)
+				}
+			case *parse.IfNode:
+				visit(n.List)
+				visit(n.ElseList)
+			case *parse.WithNode:
+				visit(n.List)
+				visit(n.ElseList)
+			case *parse.RangeNode:
+				visit(n.List)
+				visit(n.ElseList)
+			}
+		}
+	}
+	visit(tree.Root)
+	return names
+}
+
+// parseFault takes the place out of an error of the parser, which gives it as
+// "template: name:line: what".
+func parseFault(name string, err error) (part string, line int, detail string) {
+	detail, _ = strings.CutPrefix(err.Error(), "template: ")
+	rest, found := strings.CutPrefix(detail, name+":")
+	number, what, cut := strings.Cut(rest, ": ")
+	if n, err := strconv.Atoi(number); found && cut && err == nil {
+		return name, n, what
+	}
+	return name, 0, detail
+}
