@@ -7,7 +7,9 @@ import (
 
 // Rank orders the entries of one event: the greater string wins. It is
 // generation, attempt, rank of the status, time, and a digest of the rest, so
-// that two entries of equal rank say the same.
+// that two entries of equal rank say the same. It has digits and dots only,
+// because Lua in Redis compares by the locale of the server, and locales agree
+// on no more than that.
 type Rank string
 
 // Highest generation and attempt that a Rank has room for; what is higher
@@ -19,6 +21,9 @@ const (
 
 // maxMillis is the last time, in Unix milliseconds, that a Rank has room for.
 const maxMillis = 9_999_999_999_999
+
+// maxDigest is the highest digest that a Rank has room for.
+const maxDigest = 9_999_999_999_999_999
 
 func rankOf(e *Entry) Rank {
 	b := make([]byte, 0, 48)
@@ -49,7 +54,7 @@ func appendPadded(b []byte, n, limit int64) []byte {
 	return strconv.AppendInt(b, n, 10)
 }
 
-// appendDigest appends 16 hex digits over the fields that the winner brings:
+// appendDigest appends 16 digits over the fields that the winner brings:
 // FNV-1a, in which each field's length stands before it, so that no two sets
 // of fields run together.
 func appendDigest(b []byte, e *Entry) []byte {
@@ -65,9 +70,5 @@ func appendDigest(b []byte, e *Entry) []byte {
 			sum = (sum ^ uint64(field[i])) * prime
 		}
 	}
-	const hexDigits = "0123456789abcdef"
-	for shift := 60; shift >= 0; shift -= 4 {
-		b = append(b, hexDigits[sum>>shift&0xf])
-	}
-	return b
+	return appendPadded(b, int64(sum%(maxDigest+1)), maxDigest)
 }

@@ -31,7 +31,9 @@ type State struct {
 	ProviderMessageID string
 	UpdatedAt         time.Time
 
-	// The stages passed: the first time of each; zero when not passed.
+	// The stages passed: the first time of each; zero when not passed. An
+	// event is pending from when it was received, which its entries say too,
+	// as they outlive its record.
 	PendingAt         time.Time
 	PendingDeliveryAt time.Time
 	// Scheduled is the latest time that any copy of the event asked for.
@@ -58,9 +60,12 @@ func StateOf(e *Entry) State {
 		ProviderMessageID: e.ProviderMessageID,
 		UpdatedAt:         at,
 	}
+	if !e.ReceivedAt.IsZero() {
+		s.PendingAt = rankTime(e.ReceivedAt)
+	}
 	switch e.Status {
 	case Pending:
-		s.PendingAt = at
+		s.PendingAt = earlier(s.PendingAt, at)
 	case PendingDelivery:
 		s.PendingDeliveryAt = at
 	}
