@@ -1,0 +1,196 @@
+package topology
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var names = Topics{Prefix: DefaultPrefix}
+
+// textsOf are the headers by key; a key that comes twice fails the test.
+func textsOf(t *testing.T, headers []Header) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for _, h := range headers {
+		if _, twice := texts[h.Key]; twice {
+			t.Errorf("header %s comes twice", h.Key)
+		}
+		texts[h.Key] = string(h.Value)
+	}
+	return texts
+}
+
+func TestDeadLetter(t *testing.T) {
+	fault := &Fault{Reason: ReasonWrongType, Field: "ctx", Detail: strings.Repeat("ä", 400)}
+	record := Record{
+		Topic: "meddela.realtime.events", Partition: 3, Offset: 114, Key: []byte("k"), Value: []byte("v"),
+		Headers: []Header{{"traceparent", []byte("00-1-2-03")}, {"ce_id", []byte("e-1")}, {"x-error", []byte("forged")}},
+	}
+	letter := names.DeadLetter(Realtime, &record, fault, RoleMatch, aTime.In(time.FixedZone("", 3600)))
+	if letter.Topic != "meddela.realtime.dead-letters" || string(letter.Key) != "k" || string(letter.Value) != "v" {
+		t.Errorf("the letter is %+v", letter)
+	}
+	got := textsOf(t, letter.Headers)
+	want := map[string]string{
+		"traceparent": "00-1-2-03", "ce_id": "e-1",
+		"x-original-topic": "meddela.realtime.events", "x-original-partition": "3", "x-original-offset": "114",
+		"x-reason": "wrong_type", "x-error": "ctx: " + strings.Repeat("ä", 247), "x-role": "match", "x-attempts": "1",
+		"x-failed-at": "2026-12-01T07:59:58.123Z", "x-redrives": "0",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("headers\n%v, want\n%v", got, want)
+	}
+	text, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate(t, "dead-letter-headers.json", text); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDeadLetterAgain: a letter that was redriven and failed again says where
+// it failed last, and keeps the count of redrives, if it is one.
+func TestDeadLetterAgain(t *testing.T) {
+	for header, want := range map[string]string{
+		"": "0", "2": "2", "007": "7", "-1": "0", "many": "0", "99999999999": "0",
+	} {
+		record := Record{Topic: "t", Headers: []Header{{HeaderRedrives, []byte(header)}, {HeaderReason, []byte("old")}}}
+		first := names.DeadLetter(Batch, &record, &Fault{Reason: ReasonNotJSON}, RoleMatch, aTime)
+		again := names.DeadLetter(Batch, &first, &Fault{Reason: ReasonTooDeep}, RoleStatus, aTime)
+		got := textsOf(t, again.Headers)
+		if got[HeaderRedrives] != want || got[HeaderReason] != "too_deep" || got[HeaderOriginalTopic] != string(names.DeadLetters(Batch)) {
+			t.Errorf("redrives %q: headers %v", header, got)
+		}
+	}
+	if letter := names.DeadLetter(Batch, &Record{}, &Fault{}, RoleMatch, aTime); letter.Value != nil || letter.Key != nil {
+		t.Errorf("Kafka's null became %+v", letter)
+	}
+}
+
+func TestCarried(t *testing.T) {
+	headers := []Header{
+		{"ce_id", []byte("1")}, {"ce_", []byte("no attribute")}, {"traceparent", []byte("2")}, {"x-reason", []byte("no")},
+		{"tracestate", nil}, {"content-type", []byte("3")}, {"Content-Type", []byte("no")}, {"ce_id", []byte("4")}, {"", nil},
+	}
+	want := []Header{
+		{"ce_id", []byte("1")}, {"traceparent", []byte("2")}, {"tracestate", nil}, {"content-type", []byte("3")}, {"ce_id", []byte("4")},
+	}
+	if got := Carried(headers); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := Carried(nil); got != nil {
+		t.Errorf("of none: %v", got)
+	}
+}
+
+func TestRecordHeader(t *testing.T) {
+	r := Record{Headers: []Header{{"a", []byte("1")}, {"a", nil}, {"b", []byte("2")}}}
+	if v, ok := r.Header("a"); v != nil || !ok {
+		t.Errorf("a is %q, %v; want the last, which is null", v, ok)
+	}
+	if v, ok := r.Header("b"); string(v) != "2" || !ok {
+		t.Errorf("b is %q, %v", v, ok)
+	}
+	if _, ok := r.Header("A"); ok {
+		t.Error("A is there")
+	}
+}
+
+func TestTemplateRefSplit(t *testing.T) {
+	for ref, want := range map[TemplateRef][2]string{
+		"order@3f2a": {"order", "3f2a"}, "a@b@1": {"a@b", "1"}, "order": {"order", ""}, "": {"", ""}, "@1": {"", "1"}, "order@": {"order", ""},
+	} {
+		if name, version := ref.Split(); name != want[0] || version != want[1] {
+			t.Errorf("%q is %q and %q", ref, name, version)
+		}
+	}
+	record := TemplateRecord{Name: "a@b", Version: "1"}
+	if name, version := record.Ref().Split(); name != "a@b" || version != "1" {
+		t.Errorf("%s is %q and %q", record.Ref(), name, version)
+	}
+}
+
+func TestTemplateRoundTrip(t *testing.T) {
+	for _, at := range []time.Time{aTime, {}, time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		record := TemplateRecord{
+			Name: "n", Version: "1", Types: []string{"t"}, Channel: SMS, DefaultLanguage: "en",
+			Bodies: map[string]map[string]string{"en": {"sms.txt": "<b>&\u2028"}}, TTL: Duration(90 * time.Minute), PublishedAt: at,
+		}
+		text := record.Append([]byte{' '})
+		got, err := DecodeTemplate(text)
+		if at.Year() > 9999 {
+			if reasonOf(err) != ReasonBadValue {
+				t.Errorf("published in %d: %v, want a fault", at.Year(), err)
+			}
+			continue
+		}
+		if err != nil || !reflect.DeepEqual(got, record) {
+			t.Errorf("%s is read as %+v, %v", text, got, err)
+		}
+	}
+}
+
+func TestControlRoundTrip(t *testing.T) {
+	want := ControlRecord{Subject: SubjectOf(SubjectTemplate, "order"), Action: Pause, By: "kim", Reason: "<price>", At: aTime, Until: aTime.Add(time.Hour)}
+	got, err := DecodeControl(want.Append(nil))
+	if err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestControlInForce(t *testing.T) {
+	for _, test := range []struct {
+		action ControlAction
+		until  time.Time
+		want   bool
+	}{
+		{Pause, time.Time{}, true},
+		{Kill, time.Time{}, true},
+		{Resume, time.Time{}, false},
+		{Pause, aTime.Add(1), true},
+		{Pause, aTime, false},
+		{Kill, aTime.Add(-1), false},
+		{Resume, aTime.Add(1), false},
+		{"", time.Time{}, false},
+	} {
+		c := ControlRecord{Action: test.action, Until: test.until}
+		if c.InForce(aTime) != test.want {
+			t.Errorf("%q until %v: in force is %v", test.action, test.until, !test.want)
+		}
+	}
+}
+
+func TestSubject(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"template:order": true, "type:com.example:order": true, "channel:sms": true, "lane:batch": true,
+		"": false, "template": false, "template:": false, "channel:pigeon": false, "lane:express": false, "country:FI": false,
+		"type:a\nb": false, "type:" + strings.Repeat("x", MaxTypeLength+1): false,
+	} {
+		subject, err := ParseSubject(text)
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+		if kind, name := subject.Split(); ok && SubjectOf(kind, name) != Subject(text) {
+			t.Errorf("%q is split into %q and %q", text, kind, name)
+		}
+	}
+}
+
+// TestDelayed: the record waits for its own topic, and is never due early.
+func TestDelayed(t *testing.T) {
+	record := Record{Topic: names.Jobs(Batch), Key: []byte("e"), Headers: []Header{{"ce_id", []byte("e")}, {HeaderDue, []byte("old")}}}
+	due := aTime.Add(2*time.Minute + time.Nanosecond)
+	got := names.Delayed(Batch, record, due, aTime)
+	if got.Topic != names.Delay(Batch, Tier{Name: "1m"}) {
+		t.Errorf("waits on %s", got.Topic)
+	}
+	want := map[string]string{"ce_id": "e", "x-due": "2026-12-01T08:01:58.124Z", "x-target-topic": "meddela.batch.jobs"}
+	if texts := textsOf(t, got.Headers); !maps.Equal(texts, want) {
+		t.Errorf("headers %v, want %v", texts, want)
+	}
+}

@@ -1,0 +1,145 @@
+package topology
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// sameJSON fails unless text is one JSON object to encoding/json too.
+func sameJSON(t *rapid.T, text []byte) {
+	var object map[string]any
+	if err := json.Unmarshal(text, &object); err != nil {
+		t.Fatalf("encoded to %s: %v", text, err)
+	}
+}
+
+func TestEventRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := genEvent().Draw(t, "event")
+		text := e.Append([]byte("kept"))
+		if !bytes.HasPrefix(text, []byte("kept")) {
+			t.Fatalf("what was there is now %s", text)
+		}
+		text = text[len("kept"):]
+		sameJSON(t, text)
+		got, err := DecodeEvent(Record{Value: text}, Realtime)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		got.Raw = nil
+		if !reflect.DeepEqual(got, e) {
+			t.Fatalf("%s is read as %+v", text, got)
+		}
+	})
+}
+
+func TestJobRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		j := genJob().Draw(t, "job")
+		text := j.Append(nil)
+		sameJSON(t, text)
+		got, err := DecodeJob(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if !reflect.DeepEqual(got, j) {
+			t.Fatalf("%s is read as %+v", text, got)
+		}
+	})
+}
+
+func TestEntryRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := genEntry().Draw(t, "entry")
+		text := e.Append(nil)
+		sameJSON(t, text)
+		got, err := DecodeEntry(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if !reflect.DeepEqual(got, e) {
+			t.Fatalf("%s is read as %+v", text, got)
+		}
+	})
+}
+
+// TestAppendEventDefaults: what the zero event is written as.
+func TestAppendEventDefaults(t *testing.T) {
+	var e Event
+	if got := string(e.Append(nil)); got != `{"ctx":{}}` {
+		t.Errorf("the zero event is %s", got)
+	}
+	e = Event{Type: "t", To: "kim@example.com"}
+	if got := string(e.Append(nil)); got != `{"type":"t","email":"kim@example.com","ctx":{}}` {
+		t.Errorf("an event without channel is %s", got)
+	}
+}
+
+// TestAppendCutsDetail: at a character's edge.
+func TestAppendCutsDetail(t *testing.T) {
+	for detail, want := range map[string]int{
+		string(bytes.Repeat([]byte("x"), 600)):               MaxDetailBytes,
+		"x" + string(bytes.Repeat([]byte("ä"), 300)):         MaxDetailBytes - 1,
+		"xx" + string(bytes.Repeat([]byte("\u20ac"), 200)):   MaxDetailBytes,
+		"xxx" + string(bytes.Repeat([]byte("\u20ac"), 200)):  MaxDetailBytes - 2,
+		string(bytes.Repeat([]byte("x"), MaxDetailBytes)):    MaxDetailBytes,
+		string(bytes.Repeat([]byte("\xbf"), MaxDetailBytes)): 0, // each byte becomes U+FFFD, three bytes
+	} {
+		e := Entry{EventID: "e", Status: Sent, At: aTime, Detail: detail}
+		got, err := DecodeEntry(e.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want > 0 && (len(got.Detail) != want || got.Detail != detail[:want]) {
+			t.Errorf("a detail of %d bytes is cut to %d, want %d", len(detail), len(got.Detail), want)
+		}
+		if len(got.Detail) > MaxDetailBytes {
+			t.Errorf("a detail of %d bytes", len(got.Detail))
+		}
+	}
+}
+
+// TestAppendTime agrees with the format that TimeFormat describes.
+func TestAppendTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := genSomeTime().Draw(t, "time").Add(time.Duration(rapid.IntRange(0, 999_999).Draw(t, "nanos")))
+		at = at.In(time.FixedZone("", rapid.IntRange(-50_000, 50_000).Draw(t, "offset")))
+		if got, want := string(appendTime(nil, at)), at.UTC().Format(TimeFormat); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	})
+	for _, year := range []int{-1, 0, 1, 9999, 10000} {
+		at := time.Date(year, 2, 3, 4, 5, 6, 7e6, time.UTC)
+		if got, want := string(appendTime(nil, at)), at.Format(TimeFormat); got != want {
+			t.Errorf("year %d: got %s, want %s", year, got, want)
+		}
+	}
+}
+
+func TestNumber(t *testing.T) {
+	for _, test := range []struct {
+		text   string
+		want   int
+		reason Reason
+	}{
+		{"0", 0, ""}, {"-0", 0, ""}, {"9999", 9999, ""}, {"1.0", 1, ""}, {"1e3", 1000, ""}, {"0.12E2", 12, ""},
+		{"99990000e-4", 9999, ""}, {"null", 0, ""},
+		{"10000", 0, ReasonBadValue}, {"-1", 0, ReasonBadValue}, {"1.5", 0, ReasonBadValue}, {"1e-1", 0, ReasonBadValue},
+		{"1e999", 0, ReasonBadValue}, {"-1e999", 0, ReasonBadValue}, {"123456789012345678901234567890", 0, ReasonBadValue},
+		{`"1"`, 0, ReasonWrongType}, {"true", 0, ReasonWrongType}, {"[1]", 0, ReasonWrongType}, {"{}", 0, ReasonWrongType},
+	} {
+		var d objectReader
+		if got := d.number([]byte("n"), wireValue(test.text), MaxAttempt); got != test.want || reasonOf(d.fault()) != test.reason {
+			t.Errorf("%s is read as %d, %v; want %d, %q", test.text, got, d.fault(), test.want, test.reason)
+		}
+	}
+	if n, whole := wholeNumber(wireValue("1e400")); !whole || !math.IsInf(n, 1) {
+		t.Errorf("1e400 is read as %v, %v", n, whole)
+	}
+}
