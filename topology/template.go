@@ -21,11 +21,19 @@ type TemplateRecord struct {
 	When        string   `json:"when,omitempty"`
 	TTL         Duration `json:"ttl,omitempty"` // how long after receipt a message is still worth sending
 	Urgent      bool     `json:"urgent,omitempty"`
-	OnAmbiguous string   `json:"on_ambiguous,omitempty"` // "resend" (default) or "hold"
+	OnAmbiguous string   `json:"on_ambiguous,omitempty"` // ResendAmbiguous or HoldAmbiguous
 	URL         string   `json:"url,omitempty"`          // the target of channel webhook
 
 	PublishedAt time.Time `json:"published_at"`
 }
+
+// What a template may say of a message that was perhaps sent already.
+const (
+	// ResendAmbiguous sends it again, under the same id. The default.
+	ResendAmbiguous = "resend"
+	// HoldAmbiguous does not send it, and calls it a delivery error.
+	HoldAmbiguous = "hold"
+)
 
 // Ref is the record's key.
 func (t *TemplateRecord) Ref() TemplateRef { return TemplateRef(t.Name + "@" + t.Version) }
