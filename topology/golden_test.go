@@ -180,8 +180,31 @@ func compareGolden(t *testing.T, path string, got []byte) {
 
 const schemaBase = "https://github.com/meddela/meddela/topology/schema/"
 
-// compiler knows all schemas and holds texts against their formats.
-func compiler(t *testing.T) *jsonschema.Compiler {
+// schemas2020 are the schemas, compiled when they are first asked for.
+var schemas2020 = struct {
+	compiler *jsonschema.Compiler
+	compiled map[string]*jsonschema.Schema
+}{compiled: map[string]*jsonschema.Schema{}}
+
+// schemaNamed returns a schema by its name, such as "event.json" or
+// "event.json#/$defs/binary". Formats such as that of times are held too.
+func schemaNamed(t *testing.T, name string) (*jsonschema.Schema, error) {
+	t.Helper()
+	s := &schemas2020
+	if s.compiler == nil {
+		s.compiler = newCompiler(t)
+	}
+	if s.compiled[name] == nil {
+		schema, err := s.compiler.Compile(schemaBase + name)
+		if err != nil {
+			return nil, err
+		}
+		s.compiled[name] = schema
+	}
+	return s.compiled[name], nil
+}
+
+func newCompiler(t *testing.T) *jsonschema.Compiler {
 	t.Helper()
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
@@ -201,18 +224,12 @@ func compiler(t *testing.T) *jsonschema.Compiler {
 	return c
 }
 
-var compiled = map[string]*jsonschema.Schema{}
-
-// validate holds a JSON text against a schema, such as "event.json".
+// validate holds a JSON text against a schema.
 func validate(t *testing.T, name string, text []byte) error {
 	t.Helper()
-	schema := compiled[name]
-	if schema == nil {
-		var err error
-		if schema, err = compiler(t).Compile(schemaBase + name); err != nil {
-			t.Fatal(err)
-		}
-		compiled[name] = schema
+	schema, err := schemaNamed(t, name)
+	if err != nil {
+		t.Fatal(err)
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
