@@ -66,7 +66,7 @@ func (c *compiler) checkRecord() {
 	check(r.OnAmbiguous == "" || r.OnAmbiguous == "resend" || r.OnAmbiguous == "hold", "on_ambiguous must be resend or hold")
 	check(r.TTL >= 0, "the ttl must not be negative")
 	_, ok := r.Bodies[r.DefaultLanguage]
-	check(ok || r.DefaultLanguage == "", "there is no body in the default language")
+	check(ok, "there is no body in the default language")
 }
 
 // ValidName tells whether a template may have that name.

@@ -66,6 +66,7 @@ func TestCompileFaults(t *testing.T) {
 		"no url":                      {with(func(r *topology.TemplateRecord) { r.Channel = topology.Webhook }), "a url belongs to channel webhook"},
 		"a bad word":                  {with(func(r *topology.TemplateRecord) { r.OnAmbiguous = "shrug" }), "on_ambiguous must be"},
 		"a negative ttl":              {with(func(r *topology.TemplateRecord) { r.TTL = topology.Duration(-time.Second) }), "the ttl must not"},
+		"no default language":         {with(func(r *topology.TemplateRecord) { r.DefaultLanguage = "" }), "there is no body in the default language"},
 		"no default body":             {with(func(r *topology.TemplateRecord) { r.DefaultLanguage = "sv" }), "there is no body in the default language"},
 		"no language":                 {with(func(r *topology.TemplateRecord) { r.Bodies["no language"] = r.Bodies["en"] }), "no language: is not a language tag"},
 		"no subject":                  {record(map[string]string{message.EmailText: "x"}, nil), "en: there is no email.subject"},

@@ -12,8 +12,7 @@ import (
 // template and paths in the event, and never holds the recipient's address or
 // any other content of the event.
 type Error struct {
-	// Reason is ReasonMissingData, ReasonRenderFailed or
-	// ReasonNoTemplateForLanguage.
+	// Reason is ReasonMissingData or ReasonRenderFailed.
 	Reason   topology.Reason
 	Template topology.TemplateRef
 	Language string

@@ -1,8 +1,10 @@
 package message
 
 import (
+	"bytes"
 	"slices"
-	"strings"
+
+	"github.com/meddela/meddela/topology"
 )
 
 // Languages are the languages of a template's bodies, found by language tag.
@@ -10,19 +12,18 @@ import (
 type Languages struct {
 	names    []string          // as the template writes them, sorted
 	byTag    map[string]string // canonical tag to name
-	fallback string            // empty when there is no default
+	fallback string
 }
 
-// MaxLanguageBytes is the greatest length of a language tag that is looked at.
-const MaxLanguageBytes = 35 // what RFC 5646 recommends for buffers
+// DefaultDistance is how far the default language is from every other: further
+// than any shorter form of a tag.
+const DefaultDistance = topology.MaxLanguageLength
 
-// NewLanguages makes Languages. An empty fallback means that there is no
-// default language.
+// NewLanguages makes Languages of names, of which fallback is the default.
 func NewLanguages(names []string, fallback string) Languages {
 	l := Languages{names: slices.Sorted(slices.Values(names)), byTag: make(map[string]string, len(names)), fallback: fallback}
-	var b [MaxLanguageBytes]byte
 	for _, name := range l.names {
-		l.byTag[string(canonical(b[:0], name))] = name
+		l.byTag[string(canonical(nil, name))] = name
 	}
 	return l
 }
@@ -30,42 +31,24 @@ func NewLanguages(names []string, fallback string) Languages {
 // Names lists the languages, sorted. It must not be changed.
 func (l Languages) Names() []string { return l.names }
 
-// Default is the language for everyone else; empty when there is none.
+// Default is the language for everyone else.
 func (l Languages) Default() string { return l.fallback }
 
-// First returns the language of the first tag that there is a body for: a tag
-// also finds the body of a shorter form of it, so "sv-FI" finds "sv". The
-// default language is not considered.
-func (l Languages) First(tags ...string) (string, bool) {
-	for _, tag := range tags {
-		if name, ok := l.find(tag); ok {
-			return name, true
-		}
+// Nearest returns the language to use for a wanted tag, and how far that is
+// from what was wanted: 0 for the same, one more for each part that the tag is
+// shortened by (sv-FI finds sv at 1), DefaultDistance for the default.
+func (l Languages) Nearest(tag string) (name string, distance int) {
+	if len(tag) > topology.MaxLanguageLength {
+		return l.fallback, DefaultDistance
 	}
-	return "", false
-}
-
-// Resolve is First of one tag, or else the default language.
-func (l Languages) Resolve(tag string) (string, bool) {
-	if name, ok := l.find(tag); ok {
-		return name, true
-	}
-	return l.fallback, l.fallback != ""
-}
-
-func (l Languages) find(tag string) (string, bool) {
-	if len(tag) > MaxLanguageBytes {
-		return "", false
-	}
-	var b [MaxLanguageBytes]byte
-	t := canonical(b[:0], tag)
-	for len(t) > 0 {
+	var b [topology.MaxLanguageLength]byte
+	for t := canonical(b[:0], tag); len(t) > 0; distance++ {
 		if name, ok := l.byTag[string(t)]; ok {
-			return name, true
+			return name, distance
 		}
-		t = t[:max(strings.LastIndexByte(string(t), '-'), 0)]
+		t = t[:max(bytes.LastIndexByte(t, '-'), 0)]
 	}
-	return "", false
+	return l.fallback, DefaultDistance
 }
 
 // canonical appends the tag in the form that tags are compared in.
@@ -85,7 +68,7 @@ func canonical(b []byte, tag string) []byte {
 
 // validLanguage tells whether a name has the form of a language tag.
 func validLanguage(name string) bool {
-	if len(name) < 2 || len(name) > MaxLanguageBytes || name[0] == '-' || name[len(name)-1] == '-' {
+	if len(name) < 2 || len(name) > topology.MaxLanguageLength || name[0] == '-' || name[len(name)-1] == '-' {
 		return false
 	}
 	for i := 0; i < len(name); i++ {

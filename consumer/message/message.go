@@ -54,13 +54,10 @@ func (t *Template) Render(ev *topology.Event, language string) (Message, error) 
 	if t.channel == topology.Webhook {
 		m.To = t.url
 	}
-	var ok bool
-	if m.Language, ok = t.languages.Resolve(language); !ok {
-		return Message{}, t.failed(topology.ReasonNoTemplateForLanguage, m.Language, "the template has no body in the language asked for, and no default")
-	}
+	m.Language, _ = t.languages.Nearest(language)
 	data, err := newData(ev)
 	if err != nil {
-		return Message{}, t.failed(topology.ReasonRenderFailed, m.Language, err.Error())
+		return Message{}, &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language, Detail: err.Error()}
 	}
 	if err := t.renderParts(&m, data); err != nil {
 		return Message{}, err
@@ -81,10 +78,6 @@ func (t *Template) renderParts(m *Message, data *data) error {
 		m.set(p.name, buffer)
 	}
 	return nil
-}
-
-func (t *Template) failed(reason topology.Reason, language, detail string) *Error {
-	return &Error{Reason: reason, Template: t.ref, Language: language, Detail: detail}
 }
 
 func (m *Message) set(part string, b *bytes.Buffer) {

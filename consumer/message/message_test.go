@@ -325,25 +325,14 @@ func TestLanguageFallsBack(t *testing.T) {
 			t.Errorf("language %q: rendered %q, %v; want %q", tag, m.Language, err, want)
 		}
 	}
-	if got, ok := tmpl.Languages().First("de", "sv-SE"); !ok || got != "sv" {
-		t.Errorf("First(de, sv-SE) = %q, %v; want sv", got, ok)
-	}
-	if got, ok := tmpl.Languages().First("de", "fr"); ok {
-		t.Errorf("First(de, fr) = %q; want none", got)
-	}
 }
 
-func TestNoDefaultLanguage(t *testing.T) {
-	r := record(map[string]string{message.SMSText: "Hi"}, nil)
-	r.DefaultLanguage = ""
-	tmpl, err := message.Compile(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = tmpl.Render(event(`{}`), "de")
-	var e *message.Error
-	if !errors.As(err, &e) || e.Reason != topology.ReasonNoTemplateForLanguage {
-		t.Errorf("error %v; want no_template_for_language", err)
+func TestNearestLanguage(t *testing.T) {
+	languages := message.NewLanguages([]string{"sv", "en", "sv-FI"}, "en")
+	for tag, want := range map[string]int{"sv-FI": 0, "sv": 0, "en": 0, "sv-SE": 1, "sv-Latn-SE": 2, "en-GB": 1, "de": message.DefaultDistance, "": message.DefaultDistance} {
+		if name, distance := languages.Nearest(tag); distance != want {
+			t.Errorf("Nearest(%q) = %q, %d; want distance %d", tag, name, distance, want)
+		}
 	}
 }
 

@@ -1,0 +1,106 @@
+package catalogue
+
+import (
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Catalogue is a snapshot of the published templates. It is immutable and safe
+// for use by several goroutines. The zero value has no templates.
+//
+// What it holds depends on the last record of each version alone, and not on
+// the order in which versions were read.
+type Catalogue struct {
+	byRef    shards[topology.TemplateRef, *Entry]
+	versions shards[string, []*Entry] // by name, the most recently published first
+	latest   shards[route, []*Entry]  // by what they match, the most recently published first
+	types    shards[string, int]      // latest versions by event type, on all channels
+}
+
+// route is what a template is found by.
+type route struct {
+	eventType string
+	channel   topology.Channel
+}
+
+// New makes a catalogue of records. Its error is the first bad record's; of two
+// records of one version, the later one counts.
+func New(records ...topology.TemplateRecord) (*Catalogue, error) {
+	e := new(Catalogue).edit()
+	for _, r := range records {
+		entry, err := newEntry(r)
+		if err != nil {
+			return nil, err
+		}
+		e.put(entry)
+	}
+	return e.done(), nil
+}
+
+// Candidates returns the latest version of each template that covers the event
+// type on the channel: the most recently published first, and those published
+// at the same time by their refs. The slice must not be changed.
+func (c *Catalogue) Candidates(eventType string, channel topology.Channel) []*Entry {
+	entries, _ := c.latest.get(route{eventType, channel})
+	return entries
+}
+
+// HasType tells whether the latest version of any template, on whatever
+// channel, covers the event type.
+func (c *Catalogue) HasType(eventType string) bool {
+	_, ok := c.types.get(eventType)
+	return ok
+}
+
+// ByRef returns a version, whether or not it is its template's latest.
+func (c *Catalogue) ByRef(ref topology.TemplateRef) (*Entry, bool) { return c.byRef.get(ref) }
+
+// Latest returns the most recently published version of a template.
+func (c *Catalogue) Latest(name string) (*Entry, bool) {
+	entries, ok := c.versions.get(name)
+	if !ok {
+		return nil, false
+	}
+	return entries[0], true
+}
+
+// Names is the number of templates.
+func (c *Catalogue) Names() int { return c.versions.size }
+
+// Versions is the number of versions of all templates.
+func (c *Catalogue) Versions() int { return c.byRef.size }
+
+// All goes through every version, by name and then the most recently published
+// first.
+func (c *Catalogue) All() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		names := make([]string, 0, c.Names())
+		for name := range c.versions.all() {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			entries, _ := c.versions.get(name)
+			for _, e := range entries {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// PublishedAt is when the most recent version was published; zero for an empty
+// catalogue.
+func (c *Catalogue) PublishedAt() time.Time {
+	var last time.Time
+	for _, entries := range c.versions.all() {
+		if at := entries[0].record.PublishedAt; at.After(last) {
+			last = at
+		}
+	}
+	return last
+}

@@ -1,0 +1,121 @@
+package catalogue
+
+import (
+	"slices"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// edit makes the next catalogue of one: any number of changes, then done. Its
+// cost is that of the changes, whatever the size of the catalogue.
+type edit struct {
+	byRef    *changed[topology.TemplateRef, *Entry]
+	versions *changed[string, []*Entry]
+	latest   *changed[route, []*Entry]
+	types    *changed[string, int]
+}
+
+func (c *Catalogue) edit() *edit {
+	return &edit{change(c.byRef), change(c.versions), change(c.latest), change(c.types)}
+}
+
+// done returns the catalogue; the edit must not be used after.
+func (e *edit) done() *Catalogue {
+	return &Catalogue{byRef: e.byRef.shards, versions: e.versions.shards, latest: e.latest.shards, types: e.types.shards}
+}
+
+// put adds a version, in place of what there was of the same version.
+func (e *edit) put(entry *Entry) {
+	old, _ := e.byRef.get(entry.ref)
+	e.byRef.set(entry.ref, entry)
+	e.exchange(entry.record.Name, old, entry)
+}
+
+// remove takes a version out. When it was the latest, the one published before
+// it becomes that again.
+func (e *edit) remove(ref topology.TemplateRef) {
+	old, ok := e.byRef.get(ref)
+	if !ok {
+		return
+	}
+	e.byRef.remove(ref)
+	e.exchange(old.record.Name, old, nil)
+}
+
+// exchange replaces a version of a template, either side of which may be nil,
+// and routes events to what is now its latest.
+func (e *edit) exchange(name string, old, entry *Entry) {
+	versions, _ := e.versions.get(name)
+	before := first(versions)
+	versions = replaced(versions, old, entry)
+	if len(versions) == 0 {
+		e.versions.remove(name)
+	} else {
+		e.versions.set(name, versions)
+	}
+	if after := first(versions); after != before {
+		e.unroute(before)
+		e.route(after)
+	}
+}
+
+func first(entries []*Entry) *Entry {
+	if len(entries) == 0 {
+		return nil
+	}
+	return entries[0]
+}
+
+// replaced returns a copy of ordered entries without one and with another.
+func replaced(entries []*Entry, without, with *Entry) []*Entry {
+	next := make([]*Entry, 0, len(entries)+1)
+	for _, e := range entries {
+		if e != without {
+			next = append(next, e)
+		}
+	}
+	if with != nil {
+		at, _ := slices.BinarySearchFunc(next, with, compare)
+		next = slices.Insert(next, at, with)
+	}
+	return next
+}
+
+func (e *edit) route(entry *Entry) {
+	for _, r := range routes(entry) {
+		entries, _ := e.latest.get(r)
+		e.latest.set(r, replaced(entries, nil, entry))
+		n, _ := e.types.get(r.eventType)
+		e.types.set(r.eventType, n+1)
+	}
+}
+
+func (e *edit) unroute(entry *Entry) {
+	for _, r := range routes(entry) {
+		entries, _ := e.latest.get(r)
+		if entries = replaced(entries, entry, nil); len(entries) > 0 {
+			e.latest.set(r, entries)
+		} else {
+			e.latest.remove(r)
+		}
+		if n, _ := e.types.get(r.eventType); n > 1 {
+			e.types.set(r.eventType, n-1)
+		} else {
+			e.types.remove(r.eventType)
+		}
+	}
+}
+
+// routes lists what a version matches, each once.
+func routes(entry *Entry) []route {
+	if entry == nil {
+		return nil
+	}
+	var all []route
+	for _, t := range entry.record.Types {
+		if r := (route{t, entry.record.Channel}); !slices.Contains(all, r) {
+			all = append(all, r)
+		}
+	}
+	return all
+}

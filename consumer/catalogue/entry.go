@@ -1,0 +1,70 @@
+package catalogue
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/topology"
+)
+
+// Entry is one version of a template in a catalogue. It is immutable and safe
+// for use by several goroutines.
+type Entry struct {
+	record    topology.TemplateRecord
+	ref       topology.TemplateRef
+	languages message.Languages
+	compile   func() (*message.Template, error)
+}
+
+// newEntry checks that a record can be rendered. Only a record that can takes
+// its place: a bad one must not displace the version that works.
+func newEntry(record topology.TemplateRecord) (*Entry, error) {
+	if record.When != "" {
+		return nil, fmt.Errorf("template %s: has a condition (when), which this version of meddela does not know", record.Ref())
+	}
+	// The check's outcome is not kept: most versions are never rendered by
+	// this process, and compiled they are many times larger.
+	template, err := message.Compile(record)
+	if err != nil {
+		return nil, fmt.Errorf("template %s: %w", record.Ref(), err)
+	}
+	return &Entry{
+		record:    record,
+		ref:       record.Ref(),
+		languages: template.Languages(),
+		compile:   sync.OnceValues(func() (*message.Template, error) { return message.Compile(record) }),
+	}, nil
+}
+
+// Record is what was published. It must not be changed.
+func (e *Entry) Record() *topology.TemplateRecord { return &e.record }
+
+// Ref names the version.
+func (e *Entry) Ref() topology.TemplateRef { return e.ref }
+
+// TTL is how long after its receipt an event's message is worth sending; 0 is
+// for ever.
+func (e *Entry) TTL() time.Duration { return time.Duration(e.record.TTL) }
+
+// Languages are those that the version has bodies in.
+func (e *Entry) Languages() message.Languages { return e.languages }
+
+// Body returns the language of the body to use for the wanted language, and how
+// far that is from it, as message.Languages.Nearest says.
+func (e *Entry) Body(language string) (body string, distance int) {
+	return e.languages.Nearest(language)
+}
+
+// Template is the version ready to render. It is compiled at the first call.
+func (e *Entry) Template() (*message.Template, error) { return e.compile() }
+
+// compare orders entries: the most recently published first, then by ref.
+func compare(a, b *Entry) int {
+	if order := b.record.PublishedAt.Compare(a.record.PublishedAt); order != 0 {
+		return order
+	}
+	return strings.Compare(string(a.ref), string(b.ref))
+}

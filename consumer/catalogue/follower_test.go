@@ -1,0 +1,288 @@
+package catalogue_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/topology"
+)
+
+// tape is a Source in memory: a topic whose every outage is at the test's hand.
+type tape struct {
+	mu      sync.Mutex
+	records []topology.Record
+	offset  int64 // of the first record
+	outage  error
+	wake    chan struct{}
+	fetches int
+}
+
+func newTape() *tape { return &tape{wake: make(chan struct{})} }
+
+// change changes the tape, and wakes who waits for news.
+func (s *tape) change(how func(s *tape)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	how(s)
+	close(s.wake)
+	s.wake = make(chan struct{})
+}
+
+func (s *tape) put(records ...topology.TemplateRecord) {
+	s.change(func(s *tape) {
+		for _, r := range records {
+			s.add(topology.Record{Key: []byte(r.Ref()), Value: r.Append(nil)})
+		}
+	})
+}
+
+func (s *tape) add(r topology.Record) {
+	r.Offset = s.offset + int64(len(s.records))
+	s.records = append(s.records, r)
+}
+
+func (s *tape) Bounds(context.Context) (first, end int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offset, s.offset + int64(len(s.records)), s.outage
+}
+
+func (s *tape) Fetch(ctx context.Context, from int64) ([]topology.Record, int64, error) {
+	for {
+		s.mu.Lock()
+		s.fetches++
+		records, first, outage, wake := s.records, s.offset, s.outage, s.wake
+		s.mu.Unlock()
+		end := first + int64(len(records))
+		switch {
+		case outage != nil:
+			return nil, from, outage
+		case from < first || from > end:
+			return nil, from, kafka.OffsetOutOfRange
+		case from < end:
+			at := from - first
+			batch := records[at:min(at+2, int64(len(records)))]
+			return batch, from + int64(len(batch)), nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return nil, from, ctx.Err()
+		}
+	}
+}
+
+// follow runs a follower for as long as the test.
+func follow(t *testing.T, source catalogue.Source) *catalogue.Follower {
+	t.Helper()
+	return followWith(t, catalogue.Config{Source: source, Log: zerolog.Nop()})
+}
+
+func followWith(t *testing.T, config catalogue.Config) *catalogue.Follower {
+	t.Helper()
+	f := catalogue.NewFollower(config)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return f
+}
+
+func caughtUp(t *testing.T, f *catalogue.Follower) *catalogue.Catalogue {
+	t.Helper()
+	if err := f.CatchUp(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	return f.Catalogue()
+}
+
+// soon is a context that ends long after what is waited for should have come.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestFollowerReadsAllBeforeItIsReady(t *testing.T) {
+	source := newTape()
+	source.put(sms("a", "1", 1, "x"), sms("a", "2", 2, "x"), sms("b", "1", 1, "x"), sms("c", "1", 1, "x"), sms("d", "1", 1, "x"))
+	f := follow(t, source)
+	if err := f.AwaitReady(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if c := f.Catalogue(); c.Names() != 4 || c.Versions() != 5 {
+		t.Errorf("ready with %d names, %d versions", c.Names(), c.Versions())
+	}
+	s := f.Stats()
+	if !s.Ready || s.Names != 4 || s.Versions != 5 || s.Applied != 5 || s.ChangedAt.IsZero() || s.ContactAt.IsZero() {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+func TestFollowerIsReadyWithAnEmptyTopic(t *testing.T) {
+	f := follow(t, newTape())
+	if err := f.AwaitReady(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if c := caughtUp(t, f); c.Versions() != 0 {
+		t.Errorf("%d versions", c.Versions())
+	}
+}
+
+func TestFollowerLives(t *testing.T) {
+	source := newTape()
+	source.put(sms("a", "1", 1, "x"))
+	f := follow(t, source)
+	before := caughtUp(t, f)
+	source.put(sms("a", "2", 2, "x"), sms("b", "1", 1, "y"))
+	after := caughtUp(t, f)
+	if got := refs(after.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@2"}) || !after.HasType("y") {
+		t.Errorf("candidates %v, type y %v", got, after.HasType("y"))
+	}
+	if got := refs(before.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@1"}) || before.HasType("y") || before.Versions() != 1 {
+		t.Errorf("the old snapshot has changed: candidates %v", got)
+	}
+}
+
+func TestRetiringAVersion(t *testing.T) {
+	source := newTape()
+	source.put(sms("a", "1", 1, "x"), sms("a", "2", 2, "x", "y"))
+	f := follow(t, source)
+	caughtUp(t, f)
+	retire := func(refs ...string) {
+		source.change(func(s *tape) {
+			for _, ref := range refs {
+				s.add(topology.Record{Key: []byte(ref)})
+			}
+		})
+	}
+	retire("a@2", "unheard@of")
+	c := caughtUp(t, f)
+	if got := refs(c.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@1"}) || c.HasType("y") {
+		t.Errorf("candidates %v, type y %v; want the version before", got, c.HasType("y"))
+	}
+	if _, ok := c.ByRef("a@2"); ok {
+		t.Error("a@2 is still there")
+	}
+	retire("a@1")
+	if c := caughtUp(t, f); c.HasType("x") || c.Names() != 0 || c.Versions() != 0 {
+		t.Errorf("%d names, %d versions are left", c.Names(), c.Versions())
+	}
+}
+
+func TestBadRecordsAreReportedAndPassed(t *testing.T) {
+	source := newTape()
+	source.put(sms("a", "1", 1, "x"))
+	broken := sms("a", "2", 2, "x")
+	broken.Bodies["en"]["sms.txt"] = "{{.ctx.a"
+	later := sms("b", "1", 2, "x")
+	source.change(func(s *tape) {
+		s.add(topology.Record{Key: []byte("a@2"), Value: broken.Append(nil)})
+		s.add(topology.Record{Key: []byte("a@1"), Value: []byte("not JSON")})
+		s.add(topology.Record{Key: []byte("a@9"), Value: later.Append(nil)})
+		s.add(topology.Record{Value: later.Append(nil)})
+		s.add(topology.Record{Key: []byte("b@1"), Value: later.Append(nil)})
+	})
+	var bad []int64
+	f := followWith(t, catalogue.Config{Source: source, Log: zerolog.Nop(), OnBad: func(r topology.Record, err error) {
+		if err == nil {
+			t.Error("a bad record without an error")
+		}
+		bad = append(bad, r.Offset)
+	}})
+	c := caughtUp(t, f)
+	if got := refs(c.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"b@1", "a@1"}) {
+		t.Errorf("candidates %v; want those that are good", got)
+	}
+	if !slices.Equal(bad, []int64{1, 2, 3, 4}) || f.Stats().Bad != 4 {
+		t.Errorf("bad records at %v, %d counted", bad, f.Stats().Bad)
+	}
+}
+
+func TestAVersionWithoutATimeHasItsRecords(t *testing.T) {
+	source := newTape()
+	r := sms("a", "1", 1, "x")
+	r.PublishedAt = time.Time{}
+	source.change(func(s *tape) { s.add(topology.Record{Key: []byte("a@1"), Value: r.Append(nil), Time: start}) })
+	if c := caughtUp(t, follow(t, source)); !c.PublishedAt().Equal(start) {
+		t.Errorf("published at %v; want the record's time", c.PublishedAt())
+	}
+}
+
+func TestOutages(t *testing.T) {
+	gone := errors.New("the broker is away")
+	source := newTape()
+	source.put(sms("a", "1", 1, "x"))
+	source.outage = gone
+	f := follow(t, source)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := f.AwaitReady(ctx); !errors.Is(err, gone) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("not ready because of %v; want the outage", err)
+	}
+	if err := f.CatchUp(ctx); !errors.Is(err, gone) {
+		t.Errorf("CatchUp said %v; want the outage", err)
+	}
+	source.change(func(s *tape) { s.outage = nil })
+	caughtUp(t, f)
+	source.change(func(s *tape) { s.outage = gone })
+	source.put(sms("a", "2", 2, "x"))
+	if c := f.Catalogue(); c.Versions() != 1 {
+		t.Errorf("%d versions in an outage; want the last known", c.Versions())
+	}
+	source.change(func(s *tape) { s.outage = nil })
+	if c := caughtUp(t, f); c.Versions() != 2 {
+		t.Errorf("%d versions after the outage", c.Versions())
+	}
+}
+
+func TestATopicThatWasMadeAnew(t *testing.T) {
+	source := newTape()
+	source.put(sms("a", "1", 1, "x"), sms("a", "2", 2, "x"), sms("b", "1", 2, "y"))
+	f := follow(t, source)
+	caughtUp(t, f)
+	source.change(func(s *tape) { s.records = nil })
+	source.put(sms("c", "1", 1, "z"))
+	for ctx := soon(t); !f.Catalogue().HasType("z"); {
+		if ctx.Err() != nil {
+			t.Fatal("the new topic was not read")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if c := f.Catalogue(); c.Versions() != 1 || f.Stats().Applied != 1 {
+		t.Errorf("%d versions, applied to %d; want what the new topic has", c.Versions(), f.Stats().Applied)
+	}
+}
+
+func TestReadersSeeWholeSnapshots(t *testing.T) {
+	source := newTape()
+	f := follow(t, source)
+	caughtUp(t, f)
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				c := f.Catalogue()
+				if n := len(c.Candidates("x", topology.SMS)); n != c.Names() {
+					t.Errorf("%d candidates of %d templates", n, c.Names())
+					return
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		source.put(sms("t"+string(rune('a'+i%26)), "1", i, "x"))
+		caughtUp(t, f)
+	}
+	stop()
+	readers.Wait()
+}
