@@ -43,7 +43,7 @@ func misusef(format string, values ...any) error {
 // execute runs one command line and returns the exit status.
 func (a *app) execute(ctx context.Context, args []string) int {
 	root := newRootCommand(a)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would be the process's own
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -115,6 +115,7 @@ func newRootCommand(a *app) *cobra.Command {
 	complete(root, "output", string(outputTable), string(outputJSON))
 	addSettingFlags(root.PersistentFlags())
 
+	root.AddCommand(newRunCommand(a))
 	root.AddCommand(newTopicsCommand(a))
 	root.AddCommand(newPublishCommand(a))
 	root.AddCommand(newStatusCommand(a))

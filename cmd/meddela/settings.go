@@ -75,7 +75,7 @@ type LogSettings struct {
 type LoopSettings struct {
 	FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once; up to five such batches a partition are in memory"`
 	CommitInterval time.Duration `envconfig:"MEDDELA_LOOP_COMMIT_INTERVAL" default:"100ms" min:"10ms" max:"1m" desc:"how often offsets are committed"`
-	SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"8s" min:"2s" max:"5m" desc:"how long a process that died keeps its partitions"`
+	SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" desc:"how long a process that died keeps its partitions"`
 	Grace          time.Duration `envconfig:"MEDDELA_LOOP_GRACE" default:"20s" min:"1s" max:"10m" desc:"how long a stopped process may take to finish what it has fetched"`
 }
 
@@ -95,7 +95,7 @@ type DeliverSettings struct {
 
 // ClaimSettings tune how a deliverer owns a job.
 type ClaimSettings struct {
-	Lease time.Duration `envconfig:"MEDDELA_CLAIM_LEASE" default:"1m" min:"5s" max:"1h" desc:"how long a deliverer owns a job that it is sending"`
+	Lease time.Duration `envconfig:"MEDDELA_CLAIM_LEASE" default:"15s" min:"11s" max:"1h" desc:"how long a deliverer owns a job that it is sending; another takes over a dead one's jobs after it"`
 	TTL   time.Duration `envconfig:"MEDDELA_CLAIM_TTL" default:"192h" min:"1h" desc:"how long the outcome of a job is remembered, so that a repeated job sends nothing; longer than the jobs topics keep it"`
 }
 
@@ -114,7 +114,8 @@ type SMTPSettings struct {
 type SandboxSettings struct {
 	Latency  time.Duration `envconfig:"MEDDELA_SANDBOX_LATENCY" default:"0s" min:"0s" max:"1m" desc:"how long the sandbox takes to accept a message"`
 	Dir      string        `envconfig:"MEDDELA_SANDBOX_DIR" desc:"folder that the sandbox writes each message to; default: none, they are kept in memory"`
-	FailRate float64       `envconfig:"MEDDELA_SANDBOX_FAIL_RATE" default:"0" min:"0" max:"1" desc:"share of messages that the sandbox refuses for now, 0 to 1"`
+	File     string        `envconfig:"MEDDELA_SANDBOX_FILE" desc:"file that the sandbox appends each message to, as a line of JSON; several processes may share one"`
+	FailRate float64       `envconfig:"MEDDELA_SANDBOX_FAIL_RATE" default:"0" min:"0" max:"1" desc:"share of messages that the sandbox refuses, 0 to 1"`
 }
 
 // names are the topics of this installation.

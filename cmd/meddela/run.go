@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/topology"
+)
+
+const runHelp = `Runs one role of one lane, as it is deployed: any number of processes of the
+same role and lane share its partitions, and each may come and go at any time.
+
+  match    links events to templates: writes jobs and the delivery log
+  deliver  sends the jobs' messages: writes the delivery log
+  status   folds events and delivery log into Redis
+  delay    holds what is scheduled for later until it is due
+
+On SIGTERM a role finishes what it has fetched, commits, and leaves its group.`
+
+func newRunCommand(a *app) *cobra.Command {
+	var lane topology.Lane
+	cmd := &cobra.Command{
+		Use:     "run match|deliver|status|delay --lane realtime|batch",
+		Short:   "Run one role of one lane",
+		Long:    runHelp,
+		Example: "  meddela run match --lane realtime\n  meddela run status --lane batch",
+		GroupID: groupRun,
+		Args:    arguments(1, 1, "one role"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := requireLane(lane); err != nil {
+				return err
+			}
+			name, err := parseRole(args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.load(cmd); err != nil {
+				return err
+			}
+			return a.runRole(cmd.Context(), name, lane)
+		},
+	}
+	for _, r := range topology.Roles() {
+		cmd.ValidArgs = append(cmd.ValidArgs, string(r))
+	}
+	addLaneFlag(cmd, &lane)
+	return cmd
+}
+
+func parseRole(s string) (topology.Role, error) {
+	for _, r := range topology.Roles() {
+		if string(r) == s {
+			return r, nil
+		}
+	}
+	return "", misusef("unknown role %q: use match, deliver, status or delay", s)
+}
+
+// runRole runs a role until ctx ends. At the start the servers that it needs
+// must answer; later it waits for them.
+func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lane) error {
+	limitMemory()
+	in, err := a.installation(ctx)
+	if err != nil {
+		return err
+	}
+	if name == topology.RoleDeliver || name == topology.RoleStatus {
+		client, err := a.redis(ctx)
+		if err != nil {
+			return err
+		}
+		if err := client.Close(); err != nil {
+			return err
+		}
+	}
+	a.log.Info().Str("role", string(name)).Str("lane", string(lane)).Str("version", version).Msg("starting")
+	err = in.run(ctx, name, lane)
+	a.log.Info().Str("role", string(name)).Str("lane", string(lane)).Msg("stopped")
+	return err
+}
+
+// installation is the configured one, on servers outside of this process.
+func (a *app) installation(ctx context.Context) (*installation, error) {
+	connection, err := a.kafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := a.config.providers(a.log)
+	if err != nil {
+		return nil, err
+	}
+	return &installation{
+		config: &a.config, names: a.config.names(), keys: a.config.keys(),
+		kafka:     connection,
+		redis:     func() (redis.UniversalClient, error) { return a.config.Redis.client() },
+		providers: providers,
+		log:       a.log,
+	}, nil
+}
+
+// memoryLimit is what the runtime keeps a role below, garbage included. What a
+// role holds at once is bounded by its fetches, far below this.
+const memoryLimit = 64 << 20
+
+// limitMemory makes the garbage collector work harder rather than take more
+// memory, unless GOMEMLIMIT says otherwise.
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
