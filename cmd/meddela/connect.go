@@ -20,9 +20,6 @@ import (
 	"github.com/meddela/meddela/producer"
 )
 
-// reachTimeout is how long a server may take to answer at a command's start.
-const reachTimeout = 5 * time.Second
-
 // kafka returns a connection to Kafka that has just been seen to work.
 func (a *app) kafka(ctx context.Context) (producer.Connection, error) {
 	connection, err := a.config.Kafka.connection()
@@ -32,6 +29,8 @@ func (a *app) kafka(ctx context.Context) (producer.Connection, error) {
 	if connection.SASL != nil && connection.TLS == nil {
 		a.log.Warn().Msg("logging in to Kafka without encryption: set MEDDELA_KAFKA_TLS=true")
 	}
+	ctx, cancel := context.WithTimeout(ctx, a.reachTimeout)
+	defer cancel()
 	return connection, checkKafka(ctx, connection)
 }
 
@@ -43,6 +42,8 @@ func (a *app) redis(ctx context.Context) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, a.reachTimeout)
+	defer cancel()
 	if err := checkRedis(ctx, client, a.config.Redis.Addrs); err != nil {
 		_ = client.Close()
 		return nil, err
@@ -118,6 +119,8 @@ func tlsConfig(variable, ca, cert, key, serverName string) (*tls.Config, error) 
 	return config, nil
 }
 
+const dialTimeout = 5 * time.Second
+
 // client makes a client of one Redis, of a cluster, or of what sentinels
 // watch. Its error is Faults.
 func (r *RedisSettings) client() (redis.UniversalClient, error) {
@@ -135,7 +138,8 @@ func (r *RedisSettings) client() (redis.UniversalClient, error) {
 		SentinelPassword:      r.SentinelPassword.reveal(),
 		IsClusterMode:         r.Mode == "cluster",
 		ContextTimeoutEnabled: true,
-		DialTimeout:           reachTimeout,
+		DialTimeout:           dialTimeout,
+		DialerRetries:         1, // commands are tried again anyway
 		// An extension of one vendor's servers.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}

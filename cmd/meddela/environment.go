@@ -66,10 +66,11 @@ func (s *setting) secret() bool {
 // value is the setting as a table shows it.
 func (s *setting) value() string {
 	text := fmt.Sprint(s.field.Interface())
-	if d, ok := s.field.Interface().(time.Duration); ok && d >= time.Minute {
-		text = strings.TrimSuffix(strings.TrimSuffix(text, "0s"), "h0m")
-		if !strings.HasSuffix(text, "m") && !strings.HasSuffix(text, "s") {
-			text += "h"
+	if _, ok := s.field.Interface().(time.Duration); ok {
+		for _, nought := range []string{"m0s", "h0m"} {
+			if strings.HasSuffix(text, nought) {
+				text = text[:len(text)-2]
+			}
 		}
 	}
 	return text

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -20,6 +21,6 @@ func runUntilSignal() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	a := &app{in: os.Stdin, out: os.Stdout, errOut: os.Stderr}
+	a := &app{in: os.Stdin, out: os.Stdout, errOut: os.Stderr, reachTimeout: 5 * time.Second}
 	return a.execute(ctx, os.Args[1:])
 }

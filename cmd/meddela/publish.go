@@ -3,16 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
-	"github.com/tidwall/gjson"
 
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
@@ -191,7 +188,7 @@ func (p *publication) publishBatch(ctx context.Context, batch []line) error {
 	records := make([]topology.Record, 0, len(batch))
 	lines := make([]int, 0, len(batch))
 	for i := range batch {
-		record, err := batch[i].record(p.addIDs)
+		record, err := batch[i].record(p.lane, p.addIDs)
 		if err != nil {
 			p.tell(batch[i].number, producer.Receipt{Err: err})
 			continue
@@ -214,53 +211,6 @@ func (p *publication) publishBatch(ctx context.Context, batch []line) error {
 	return unacknowledged
 }
 
-// receiptView is a receipt as --output json shows it.
-type receiptView struct {
-	Line      int              `json:"line"`
-	ID        topology.EventID `json:"id,omitempty"`
-	Partition *int             `json:"partition,omitempty"`
-	Offset    *int64           `json:"offset,omitempty"`
-	Reason    topology.Reason  `json:"reason,omitempty"`
-	Error     string           `json:"error,omitempty"`
-}
-
-// maxToldFaults is how many faults are told one by one to a person.
-const maxToldFaults = 20
-
-// tell counts a line, and says what became of it.
-func (p *publication) tell(number int, r producer.Receipt) {
-	view := receiptView{Line: number, ID: r.ID}
-	var fault *topology.Fault
-	switch {
-	case r.Err == nil:
-		p.published++
-		view.Partition, view.Offset = &r.Partition, &r.Offset
-	case errors.As(r.Err, &fault):
-		p.failed++
-		view.ID, view.Reason, view.Error = "", fault.Reason, r.Err.Error()
-	default:
-		p.failed++
-		view.Error = r.Err.Error()
-	}
-	switch {
-	case p.json:
-		// What cannot be written shows when the buffer is flushed.
-		_ = json.NewEncoder(p.out).Encode(view)
-	case r.Err != nil && p.failed <= maxToldFaults:
-		p.progress.clear()
-		_, _ = fmt.Fprintf(p.errOut, "line %d: %s\n", number, view.fault())
-	case p.failed == maxToldFaults+1 && r.Err != nil:
-		_, _ = fmt.Fprintln(p.errOut, "more faults are only counted; --output json tells them all")
-	}
-}
-
-func (v *receiptView) fault() string {
-	if v.Reason == "" {
-		return v.Error
-	}
-	return v.Error + " (" + string(v.Reason) + ")"
-}
-
 func (p *publication) summary() error {
 	took := time.Since(p.progress.start)
 	text := fmt.Sprintf("%d events published to %s in %s, %.0f a second", p.published, p.lane, took.Round(time.Millisecond), perSecond(p.published, took))
@@ -270,23 +220,6 @@ func (p *publication) summary() error {
 	}
 	_, _ = fmt.Fprintln(to, text)
 	return p.out.Flush()
-}
-
-// withID gives an event without an id a new one. What is no JSON object stays
-// as it is: the producer says what is wrong with it.
-func withID(event []byte) []byte {
-	if len(event) == 0 || event[0] != '{' || !gjson.ValidBytes(event) || gjson.GetBytes(event, "id").Exists() {
-		return event
-	}
-	rest := event[1:]
-	id := make([]byte, 0, len(event)+40)
-	id = append(id, `{"id":"`...)
-	id = append(id, ulid.Make().String()...)
-	id = append(id, '"')
-	if gjson.GetBytes(event, "@keys.#").Int() > 0 {
-		id = append(id, ',')
-	}
-	return append(id, rest...)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

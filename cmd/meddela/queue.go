@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-
-	"github.com/meddela/meddela/topology"
 )
 
 const (
@@ -96,18 +94,4 @@ func (q *lineQueue) take(limit int) ([]line, error) {
 	q.bytes -= size
 	q.changed.Broadcast()
 	return batch, nil
-}
-
-// record makes an event's record of a line; its error is a *topology.Fault.
-func (l *line) record(addID bool) (topology.Record, error) {
-	if l.tooLong {
-		return topology.Record{}, &topology.Fault{
-			Reason: topology.ReasonTooLarge, Detail: "the line is longer than an event may be, 1 MiB",
-		}
-	}
-	value := l.text
-	if addID {
-		value = withID(value)
-	}
-	return topology.Record{Value: value}, nil
 }

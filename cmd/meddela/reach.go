@@ -18,8 +18,6 @@ import (
 // checkKafka tells whether a broker answers, and whether the brokers can be
 // reached at the addresses that it gives.
 func checkKafka(ctx context.Context, connection producer.Connection) error {
-	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
-	defer cancel()
 	advertised, err := anyBroker(ctx, connection.Dialer(), connection.Brokers)
 	if err != nil {
 		return fmt.Errorf("cannot use Kafka at %s: %w%s", strings.Join(connection.Brokers, ","), cause(err), kafkaAdvice(err, connection.TLS != nil))
@@ -101,6 +99,8 @@ func kafkaAdvice(err error, encrypted bool) string {
 		return ": correct MEDDELA_KAFKA_TLS or the settings that start so"
 	case (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && !encrypted:
 		return ": it hung up; if it wants encryption or a login, set MEDDELA_KAFKA_TLS=true or MEDDELA_KAFKA_SASL_MECHANISM"
+	case encrypted:
+		return ": start it, or correct MEDDELA_KAFKA_BROKERS, or MEDDELA_KAFKA_TLS if it wants no encryption"
 	}
 	return ": start it, or correct MEDDELA_KAFKA_BROKERS"
 }
@@ -110,8 +110,6 @@ const oldestRedis = 7
 
 // checkRedis tells whether Redis answers, and is not too old.
 func checkRedis(ctx context.Context, client redis.UniversalClient, addrs []string) error {
-	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
-	defer cancel()
 	where := strings.Join(addrs, ",")
 	if err := client.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("cannot use Redis at %s: %w%s", where, cause(err), redisAdvice(err))
@@ -121,23 +119,26 @@ func checkRedis(ctx context.Context, client redis.UniversalClient, addrs []strin
 	if err != nil {
 		return nil
 	}
-	if version, major := redisVersion(info); major > 0 && major < oldestRedis {
-		return fmt.Errorf("cannot use Redis at %s: it is version %s, and meddela needs %d or later", where, version, oldestRedis)
+	if err := checkRedisVersion(info); err != nil {
+		return fmt.Errorf("cannot use Redis at %s: %w", where, err)
 	}
 	return nil
 }
 
-// redisVersion finds the server's version in its INFO; major is 0 when it is
-// not there. Valkey gives the Redis version that it is compatible with.
-func redisVersion(info string) (version string, major int) {
+// checkRedisVersion looks for the server's version in its INFO. Valkey gives
+// the Redis version that it is compatible with.
+func checkRedisVersion(info string) error {
 	for line := range strings.Lines(info) {
-		if version, ok := strings.CutPrefix(strings.TrimSpace(line), "redis_version:"); ok {
-			first, _, _ := strings.Cut(version, ".")
-			major, _ = strconv.Atoi(first)
-			return version, major
+		version, ok := strings.CutPrefix(strings.TrimSpace(line), "redis_version:")
+		if !ok {
+			continue
+		}
+		first, _, _ := strings.Cut(version, ".")
+		if major, err := strconv.Atoi(first); err == nil && major < oldestRedis {
+			return fmt.Errorf("it is version %s, and meddela needs %d or later", version, oldestRedis)
 		}
 	}
-	return "", 0
+	return nil
 }
 
 // redisAdvice says which setting to look at.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -25,6 +26,9 @@ type app struct {
 	in          io.Reader
 	out, errOut io.Writer
 	output      outputFormat
+	// reachTimeout is how long a server may take to answer at a command's
+	// start.
+	reachTimeout time.Duration
 
 	config   Config
 	settings []setting
