@@ -1,0 +1,158 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+// batch is the work on one partition's records. Its outputs share one buffer.
+type batch struct {
+	*Handler
+	owner string
+	tasks []task
+	out   []topology.Record
+	slab  []byte
+}
+
+// task is the work on one record.
+type task struct {
+	record   *topology.Record
+	job      topology.Job
+	fault    *topology.Fault // why the record is no job
+	same     *task           // an earlier one of the same job, whose outcome is also this one's
+	template Template        // nil when it is not known
+
+	claim   claimed
+	heldFor time.Duration // of another owner's lease
+	begun   bool          // it may have been sent
+	outcome outcome
+	settled bool // the outcome is the one that stands
+}
+
+// newBatch decodes the jobs, up to one that must wait for an earlier attempt
+// in the same batch: the loop hands over the rest again.
+func (h *Handler) newBatch(b consumer.Batch) *batch {
+	d := &batch{
+		Handler: h,
+		owner:   h.owner(b.Partition),
+		tasks:   make([]task, len(b.Records)),
+		out:     make([]topology.Record, 0, len(b.Records)),
+	}
+	seen := make(map[topology.JobID]*task, len(b.Records))
+	for i := range b.Records {
+		t := &d.tasks[i]
+		t.decode(&b.Records[i])
+		if t.fault != nil {
+			continue
+		}
+		first := seen[t.job.JobID]
+		switch {
+		case first == nil:
+			seen[t.job.JobID] = t
+		case t.job.Attempt > first.job.Attempt:
+			d.tasks = d.tasks[:i]
+			return d
+		default:
+			t.same = first
+		}
+	}
+	return d
+}
+
+func (t *task) decode(r *topology.Record) {
+	t.record = r
+	job, err := topology.DecodeJob(r.Value)
+	t.job = job
+	if err == nil {
+		return
+	}
+	if !errors.As(err, &t.fault) {
+		t.fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: "the record cannot be read as a job"}
+	}
+}
+
+// findTemplates looks up the tasks' templates. Before one counts as unknown,
+// the templates catch up with what is published; where they cannot, the batch
+// ends before it and the error says why.
+func (d *batch) findTemplates(ctx context.Context) error {
+	caughtUp := false
+	for i := range d.tasks {
+		t := &d.tasks[i]
+		if t.fault != nil || t.same != nil {
+			continue
+		}
+		var known bool
+		if t.template, known = d.Templates.Template(t.job.Template); known {
+			continue
+		}
+		if !caughtUp {
+			if err := d.Templates.CatchUp(ctx); err != nil {
+				d.tasks = d.tasks[:i]
+				return err
+			}
+			caughtUp = true
+			t.template, known = d.Templates.Template(t.job.Template)
+		}
+		if !known {
+			t.template = nil
+		}
+	}
+	return nil
+}
+
+// result makes the outputs of the tasks that are done, up to the first that is
+// not.
+func (d *batch) result() consumer.Result {
+	for i := range d.tasks {
+		t := &d.tasks[i]
+		switch source := t.source(); {
+		case t.fault != nil:
+			d.out = append(d.out, d.Names.DeadLetter(d.Lane, t.record, t.fault, topology.RoleDeliver, d.Now()))
+		case source.settled:
+			d.emit(t, &source.outcome)
+		default:
+			return consumer.Result{Out: d.out, Handled: i}
+		}
+	}
+	return consumer.Result{Out: d.out, Handled: len(d.tasks)}
+}
+
+// source is the task that the outcome comes from.
+func (t *task) source() *task {
+	if t.same != nil {
+		return t.same
+	}
+	return t
+}
+
+func (d *batch) emit(t *task, o *outcome) {
+	entry := o.entry(&t.job)
+	d.out = append(d.out, topology.Record{
+		Topic:   d.Names.DeliveryLog(d.Lane),
+		Key:     []byte(t.job.EventID),
+		Value:   d.write(&entry),
+		Headers: topology.Carried(t.record.Headers),
+	})
+}
+
+const (
+	slabBytes  = 64 << 10
+	entryBytes = 640 // that most entries stay below
+)
+
+// write encodes an entry into the shared buffer.
+func (d *batch) write(e *topology.Entry) []byte {
+	if cap(d.slab)-len(d.slab) < entryBytes {
+		d.slab = make([]byte, 0, slabBytes)
+	}
+	start := len(d.slab)
+	out := e.Append(d.slab[start:start:cap(d.slab)])
+	if start+len(out) <= cap(d.slab) {
+		d.slab = d.slab[:start+len(out)]
+	}
+	return out[:len(out):len(out)]
+}

@@ -1,0 +1,191 @@
+package deliver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+// Config says what a Handler works with. Zero durations and counts are the
+// defaults.
+type Config struct {
+	Lane  topology.Lane
+	Names topology.Topics
+	Keys  topology.Keys
+	// Redis is a single server, Sentinel or a cluster.
+	Redis     redis.UniversalClient
+	Templates Templates
+	// Providers by channel. A channel without one is not delivered.
+	Providers map[topology.Channel]Provider
+
+	// SendTimeout bounds the sending of one job, with all its tries.
+	// Default 10 s.
+	SendTimeout time.Duration
+	// Lease is how long a deliverer owns a job that it has claimed: longer
+	// than SendTimeout by what recording the outcome may take. Default 15 s.
+	Lease time.Duration
+	// KeepClaims is how long a job's outcome is known: longer than its record
+	// can be read. Default 8 days, one more than the jobs topic keeps.
+	KeepClaims time.Duration
+	// Tries is how often a job is sent while the provider fails for now or is
+	// down. Default 3.
+	Tries int
+	// TryAgainAfter is the time before the second try; each further one waits
+	// twice as long. Default 250 ms.
+	TryAgainAfter time.Duration
+
+	Log zerolog.Logger
+	// Now is the clock of entries and of expiry. Default time.Now.
+	Now func() time.Time
+}
+
+const (
+	defaultSendTimeout   = 10 * time.Second
+	defaultLease         = 15 * time.Second
+	defaultKeepClaims    = 8 * 24 * time.Hour
+	defaultTries         = 3
+	defaultTryAgainAfter = 250 * time.Millisecond
+)
+
+// Handler is the deliver role of one lane.
+type Handler struct {
+	Config
+	// Counters count since the start.
+	Counters Counters
+
+	claims  claims
+	process string // names this Handler among all deliverers
+	routes  map[topology.Channel]*route
+
+	mu sync.Mutex
+	// unsettled are outcomes that could not be recorded before their Handle
+	// had to end. They are recorded before anything else is claimed.
+	unsettled []*task
+}
+
+// Counters are what a Handler counts.
+type Counters struct {
+	// Ambiguous messages: those that may have been sent, whether they are
+	// then sent again or held.
+	Ambiguous atomic.Int64
+	// Repeated jobs: those that had an outcome, and were not sent.
+	Repeated atomic.Int64
+}
+
+// route is the way to a channel's provider.
+type route struct {
+	provider Provider
+	instant  Instant       // nil if the provider has no such answers
+	slots    chan struct{} // one for each message that is with the provider
+}
+
+// New returns a Handler, or what is wrong with the configuration.
+func New(c Config) (*Handler, error) {
+	c.setDefaults()
+	switch {
+	case c.Redis == nil:
+		return nil, errors.New("deliver: no Redis client")
+	case c.Templates == nil:
+		return nil, errors.New("deliver: no templates")
+	case c.Lease <= c.SendTimeout:
+		return nil, fmt.Errorf("deliver: the lease (%v) must be longer than the send timeout (%v)", c.Lease, c.SendTimeout)
+	case c.Tries < 1:
+		return nil, fmt.Errorf("deliver: %d tries: there must be at least one", c.Tries)
+	}
+	h := &Handler{
+		Config:  c,
+		process: rand.Text(),
+		claims:  claims{client: c.Redis, keys: c.Keys, lease: c.Lease, keep: c.KeepClaims},
+		routes:  make(map[topology.Channel]*route, len(c.Providers)),
+	}
+	slots := make(map[string]chan struct{})
+	for channel, provider := range c.Providers {
+		if provider == nil {
+			continue
+		}
+		name := provider.Name()
+		if slots[name] == nil {
+			slots[name] = make(chan struct{}, max(provider.Concurrency(), 1))
+		}
+		h.routes[channel] = newRoute(provider, slots[name])
+	}
+	return h, nil
+}
+
+func (c *Config) setDefaults() {
+	setDefault(&c.SendTimeout, defaultSendTimeout)
+	setDefault(&c.Lease, defaultLease)
+	setDefault(&c.KeepClaims, defaultKeepClaims)
+	setDefault(&c.Tries, defaultTries)
+	setDefault(&c.TryAgainAfter, defaultTryAgainAfter)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+func setDefault[T comparable](value *T, otherwise T) {
+	var zero T
+	if *value == zero {
+		*value = otherwise
+	}
+}
+
+func newRoute(p Provider, slots chan struct{}) *route {
+	instant, _ := p.(Instant)
+	return &route{provider: p, instant: instant, slots: slots}
+}
+
+// Handle sends the batch's jobs. When ctx ends it begins nothing more, waits
+// for what is being sent, and handles the jobs up to the first without an
+// outcome.
+func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+	if err := h.settleLeftovers(ctx); err != nil {
+		return consumer.Result{}, err
+	}
+	d := h.newBatch(b)
+	missing := d.findTemplates(ctx)
+	err := d.deliver(ctx)
+	if err == nil {
+		err = missing
+	}
+	return d.result(), err
+}
+
+// owner names this Handler's work on a partition. It is the same from one
+// Handle to the next, which are never at the same time and leave nothing
+// begun, so that what one of them claimed is the next one's too.
+func (h *Handler) owner(partition int) string {
+	return h.process + "/" + strconv.Itoa(partition)
+}
+
+// settleLeftovers records the outcomes that an earlier Handle could not.
+func (h *Handler) settleLeftovers(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.unsettled) == 0 {
+		return nil
+	}
+	err := h.claims.settle(ctx, h.unsettled)
+	h.unsettled = unsettled(h.unsettled)
+	return err
+}
+
+// leave keeps what must be recorded, without the batch that it is of.
+func (h *Handler) leave(tasks []*task) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range tasks {
+		h.unsettled = append(h.unsettled, &task{job: topology.Job{JobID: t.job.JobID}, outcome: t.outcome})
+	}
+}

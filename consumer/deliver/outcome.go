@@ -1,0 +1,131 @@
+package deliver
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// outcome is what became of a job. It holds all of an entry that the job's
+// record does not, so that a repeated job makes the same entry again.
+type outcome struct {
+	attempt   int
+	again     bool // a failure for now, after which a higher attempt may try
+	status    topology.Status
+	at        time.Time
+	reason    topology.Reason
+	template  topology.TemplateRef
+	provider  string
+	messageID string // the provider's
+	detail    string
+}
+
+// newOutcome makes an outcome that means the same when it is read from Redis.
+func newOutcome(job *topology.Job, status topology.Status, reason topology.Reason, at time.Time) outcome {
+	return outcome{
+		attempt:  job.Attempt,
+		status:   status,
+		at:       at.UTC().Truncate(time.Millisecond),
+		reason:   reason,
+		template: topology.TemplateRef(field(string(job.Template))),
+	}
+}
+
+// entry is the line of the delivery log about the job.
+func (o *outcome) entry(job *topology.Job) topology.Entry {
+	e := topology.EntryOf(job, o.status, o.reason, o.at)
+	e.Attempt, e.Template, e.Detail = o.attempt, o.template, o.detail
+	e.Provider, e.ProviderMessageID = o.provider, o.messageID
+	return e
+}
+
+// The first field of a claim's value.
+const (
+	stateFinal = "final"
+	stateAgain = "again"
+)
+
+const outcomeFields = 9
+
+// append appends the value that claims hold, as claim.lua describes it.
+func (o *outcome) append(b []byte) []byte {
+	state := stateFinal
+	if o.again {
+		state = stateAgain
+	}
+	b = append(b, state...)
+	b = append(b, '\t')
+	b = strconv.AppendInt(b, int64(o.attempt), 10)
+	b = append(b, '\t')
+	b = append(b, o.status...)
+	b = append(b, '\t')
+	b = strconv.AppendInt(b, o.at.UnixMilli(), 10)
+	for _, text := range [...]string{string(o.reason), string(o.template), o.provider, o.messageID, o.detail} {
+		b = append(b, '\t')
+		b = append(b, text...)
+	}
+	return b
+}
+
+// parseOutcome reads what append wrote; ok is false for anything else.
+func parseOutcome(value string) (o outcome, ok bool) {
+	fields := make([]string, 0, outcomeFields)
+	for range outcomeFields - 1 {
+		field, rest, more := strings.Cut(value, "\t")
+		if !more {
+			return outcome{}, false
+		}
+		fields, value = append(fields, field), rest
+	}
+	attempt, err := strconv.Atoi(fields[1])
+	if err != nil || (fields[0] != stateFinal && fields[0] != stateAgain) {
+		return outcome{}, false
+	}
+	status, err := topology.ParseStatus(fields[2])
+	if err != nil {
+		return outcome{}, false
+	}
+	millis, err := strconv.ParseInt(fields[3], 10, 64)
+	if err != nil {
+		return outcome{}, false
+	}
+	return outcome{
+		attempt:   attempt,
+		again:     fields[0] == stateAgain,
+		status:    status,
+		at:        time.UnixMilli(millis).UTC(),
+		reason:    topology.Reason(fields[4]),
+		template:  topology.TemplateRef(fields[5]),
+		provider:  fields[6],
+		messageID: fields[7],
+		detail:    value,
+	}, true
+}
+
+// field is text as a value's field can hold it: of bounded length, and without
+// the tabs that stand between fields, or any other control characters.
+func field(text string) string {
+	if len(text) > topology.MaxDetailBytes {
+		text = strings.ToValidUTF8(text[:topology.MaxDetailBytes], "")
+	}
+	if !hasControl(text) {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+func hasControl(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}

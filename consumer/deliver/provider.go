@@ -1,0 +1,64 @@
+package deliver
+
+import (
+	"context"
+
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/topology"
+)
+
+// Provider hands messages of one channel to the outside. It is used by several
+// goroutines at once.
+type Provider interface {
+	// Name is the provider's name in the delivery log.
+	Name() string
+	// Concurrency is how many messages may be with the provider at once, at
+	// least 1. It does not change.
+	Concurrency() int
+	// Send hands over a message and waits for the answer, or until ctx ends.
+	// It tries once. job.JobID is the idempotency key: it is the same when
+	// a message is sent again. Send keeps neither job nor m.
+	Send(ctx context.Context, job *topology.Job, m *message.Message) Response
+}
+
+// Instant is a Provider that answers some messages without waiting for
+// anything, so that they need no goroutine and count for no concurrency.
+type Instant interface {
+	// Instant tells whether Send answers this job's message at once.
+	Instant(job *topology.Job) bool
+}
+
+// Response is a provider's answer.
+type Response struct {
+	Verdict Verdict
+	// Reason of Skipped. Other verdicts have their own.
+	Reason topology.Reason
+	// Detail for people, without the recipient's address or anything of the
+	// message.
+	Detail string
+	// MessageID is how the provider knows an accepted message.
+	MessageID string
+}
+
+// Verdict is what a provider's answer means.
+type Verdict int
+
+const (
+	// Failed means that the provider was reached and failed for now, and has
+	// not accepted the message.
+	Failed Verdict = iota
+	// Accepted means that the provider takes care of the message.
+	Accepted
+	// Skipped means that this recipient is not to be written to: the reason
+	// is ReasonInvalidAddress or ReasonSuppressed.
+	Skipped
+	// Refused means that the provider will never take the message.
+	Refused
+	// Down means that the provider could not be reached, or cannot work.
+	Down
+	// Unknown means that the provider may have accepted the message, or not.
+	Unknown
+	// Late means that the job's validity ended before the message could be
+	// handed over.
+	Late
+)

@@ -1,0 +1,197 @@
+package deliver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/topology"
+)
+
+// SMTPSecurity is how connections to a mail server are encrypted.
+type SMTPSecurity string
+
+const (
+	// StartTLS demands encryption after connecting: port 587.
+	StartTLS SMTPSecurity = "starttls"
+	// StartTLSIfOffered encrypts when the server offers it. Whoever stands
+	// between can prevent that.
+	StartTLSIfOffered SMTPSecurity = "starttls-if-offered"
+	// ImplicitTLS encrypts from the first byte: port 465.
+	ImplicitTLS SMTPSecurity = "tls"
+	// NoTLS does not encrypt: port 25.
+	NoTLS SMTPSecurity = "none"
+)
+
+// SMTPConfig says which mail server to hand messages to, and how.
+type SMTPConfig struct {
+	// Name in the delivery log. Default "smtp".
+	Name string
+	Host string
+	// Port. Default by Security.
+	Port int
+	// Security. Default StartTLS.
+	Security SMTPSecurity
+	// TLS settings. Default: at least TLS 1.2, and Host must be in the
+	// server's certificate.
+	TLS *tls.Config
+
+	// Username and Password, if the server wants them. They are not sent
+	// over connections that are not encrypted, except to this machine.
+	Username, Password string
+	// Mechanism of authentication: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or
+	// XOAUTH2, of which Password is the token. Default: the best that the
+	// server offers, other than XOAUTH2.
+	Mechanism string
+
+	// From is the sender's address, FromName the name beside it.
+	From, FromName string
+	// ReplyTo is where answers go, if not to From.
+	ReplyTo string
+
+	// Concurrency of messages, thus of connections. Default 8.
+	Concurrency int
+	// Timeout of one try. Default 8 s.
+	Timeout time.Duration
+	// IdleTimeout closes a connection that is not used. Default 20 s.
+	IdleTimeout time.Duration
+	// MaxMessages of one connection. Default 100.
+	MaxMessages int
+	// Hello is the name that this machine gives itself. Default its own.
+	Hello string
+}
+
+// SMTP is a Provider that hands e-mail to a mail server. It keeps connections
+// for further messages.
+type SMTP struct {
+	config SMTPConfig
+	from   mail.Address
+	domain string // of the sender, and of message ids
+	idle   smtpPool
+}
+
+// NewSMTP returns an SMTP, or what is wrong with the configuration. It does
+// not connect.
+func NewSMTP(c SMTPConfig) (*SMTP, error) {
+	setDefault(&c.Security, StartTLS)
+	port, known := map[SMTPSecurity]int{StartTLS: 587, StartTLSIfOffered: 25, ImplicitTLS: 465, NoTLS: 25}[c.Security]
+	setDefault(&c.Name, "smtp")
+	setDefault(&c.Port, port)
+	setDefault(&c.Concurrency, 8)
+	setDefault(&c.Timeout, 8*time.Second)
+	setDefault(&c.IdleTimeout, 20*time.Second)
+	setDefault(&c.MaxMessages, 100)
+	_, domain, _ := cutLast(c.From, '@')
+	if c.Hello == "" {
+		c.Hello = hostname(domain)
+	}
+	switch {
+	case c.Host == "":
+		return nil, errors.New("smtp: no host")
+	case !known:
+		return nil, fmt.Errorf("smtp: unknown security %q: use %s, %s, %s or %s", c.Security, StartTLS, StartTLSIfOffered, ImplicitTLS, NoTLS)
+	case c.Port < 1 || c.Port > 65535:
+		return nil, fmt.Errorf("smtp: %d is no port", c.Port)
+	case c.Concurrency < 1 || c.MaxMessages < 1 || c.Timeout < 0 || c.IdleTimeout < 0:
+		return nil, errors.New("smtp: numbers must be greater than 0")
+	case !validEmail(c.From):
+		return nil, errors.New("smtp: the sender (from) must be a plain address such as shop@example.com")
+	case c.ReplyTo != "" && !validEmail(c.ReplyTo):
+		return nil, errors.New("smtp: reply-to must be a plain address such as help@example.com")
+	case hasControl(c.FromName) || hasControl(c.Hello):
+		return nil, errors.New("smtp: the sender's name and hello must not have control characters")
+	case c.Username != "" && c.Security == NoTLS && !isLoopback(c.Host):
+		return nil, errors.New("smtp: credentials need encryption: set security to starttls or tls")
+	case !knownMechanism(c.Mechanism):
+		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2", c.Mechanism)
+	}
+	return &SMTP{
+		config: c,
+		from:   mail.Address{Name: c.FromName, Address: c.From},
+		domain: domain,
+		idle:   smtpPool{limit: c.Concurrency, idle: c.IdleTimeout},
+	}, nil
+}
+
+// hostname is this machine's name, or else the sender's domain.
+func hostname(domain string) string {
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return domain
+}
+
+func (c *SMTPConfig) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+// Name implements Provider.
+func (s *SMTP) Name() string { return s.config.Name }
+
+// Concurrency implements Provider.
+func (s *SMTP) Concurrency() int { return s.config.Concurrency }
+
+// Close closes the connections that wait for messages. Sending goes on to
+// work.
+func (s *SMTP) Close() { s.idle.closeAll() }
+
+// Send implements Provider.
+func (s *SMTP) Send(ctx context.Context, job *topology.Job, m *message.Message) Response {
+	if !validEmail(m.To) {
+		return Response{Verdict: Skipped, Reason: topology.ReasonInvalidAddress, Detail: "the address is not of the form local@domain"}
+	}
+	id := s.messageID(job)
+	text := messageBuffers.Get().(*messageBuffer)
+	defer text.release()
+	if err := s.compose(text, id, m); err != nil {
+		return Response{Verdict: Refused, Detail: "the message cannot be written as e-mail"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
+	conn, fault := s.connection(ctx)
+	if fault != nil {
+		return fault.response()
+	}
+	if !job.Expires.IsZero() && !time.Now().Before(job.Expires) {
+		s.idle.put(conn)
+		return Response{Verdict: Late}
+	}
+	if fault := conn.send(ctx, s.config.From, m.To, text.Bytes()); fault != nil {
+		if fault.keepsConnection() && conn.usable() {
+			s.idle.put(conn)
+		} else {
+			conn.drop()
+		}
+		return fault.response()
+	}
+	s.handBack(conn)
+	return Response{Verdict: Accepted, MessageID: id}
+}
+
+// handBack keeps a connection that has sent a message, or ends it politely.
+func (s *SMTP) handBack(conn *smtpConn) {
+	if conn.usable() && conn.messages < s.config.MaxMessages {
+		s.idle.put(conn)
+	} else {
+		conn.quit()
+	}
+}
+
+// connection returns one that is alive and has no transaction open.
+func (s *SMTP) connection(ctx context.Context) (*smtpConn, *smtpFault) {
+	for {
+		conn := s.idle.take()
+		if conn == nil {
+			return s.connect(ctx)
+		}
+		if conn.reset(ctx) == nil {
+			return conn, nil
+		}
+		conn.drop()
+	}
+}

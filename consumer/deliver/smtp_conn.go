@@ -1,0 +1,162 @@
+package deliver
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// smtpConn is one connection to a mail server. The client's own methods hold a
+// lock while they wait, so what bounds them is the deadline of the raw
+// connection below.
+type smtpConn struct {
+	client   *smtp.Client
+	raw      net.Conn
+	messages int
+	broken   bool
+}
+
+// connect connects, encrypts and authenticates.
+func (s *SMTP) connect(ctx context.Context) (*smtpConn, *smtpFault) {
+	var dialer net.Dialer
+	raw, err := dialer.DialContext(ctx, "tcp", s.config.address())
+	if err != nil {
+		return nil, &smtpFault{stage: stageConnect, err: err}
+	}
+	conn := &smtpConn{raw: raw}
+	defer conn.bound(ctx)()
+	if fault := s.greet(ctx, conn); fault != nil {
+		conn.drop()
+		return nil, fault
+	}
+	return conn, nil
+}
+
+func (s *SMTP) greet(ctx context.Context, conn *smtpConn) *smtpFault {
+	line := conn.raw
+	if s.config.Security == ImplicitTLS {
+		encrypted := tls.Client(conn.raw, s.tls())
+		if err := encrypted.HandshakeContext(ctx); err != nil {
+			return &smtpFault{stage: stageTLS, err: err}
+		}
+		line = encrypted
+	}
+	client, err := smtp.NewClient(line, s.config.Host)
+	if err != nil {
+		return &smtpFault{stage: stageGreeting, err: err}
+	}
+	conn.client = client
+	if err := client.Hello(s.config.Hello); err != nil {
+		return &smtpFault{stage: stageGreeting, err: err}
+	}
+	if fault := s.encrypt(client); fault != nil {
+		return fault
+	}
+	return s.authenticate(client)
+}
+
+func (s *SMTP) encrypt(client *smtp.Client) *smtpFault {
+	offered, _ := client.Extension("STARTTLS")
+	switch {
+	case s.config.Security == StartTLS && !offered:
+		return &smtpFault{stage: stageTLS, err: errNoTLSOffered}
+	case s.config.Security == StartTLS, s.config.Security == StartTLSIfOffered && offered:
+		if err := client.StartTLS(s.tls()); err != nil {
+			return &smtpFault{stage: stageTLS, err: err}
+		}
+	}
+	return nil
+}
+
+func (s *SMTP) tls() *tls.Config {
+	if s.config.TLS == nil {
+		return &tls.Config{ServerName: s.config.Host, MinVersion: tls.VersionTLS12}
+	}
+	config := s.config.TLS.Clone()
+	if config.ServerName == "" {
+		config.ServerName = s.config.Host
+	}
+	return config
+}
+
+var longAgo = time.Unix(1, 0)
+
+// bound makes everything on the connection end with ctx, until the function
+// that it returns is called.
+func (c *smtpConn) bound(ctx context.Context) (release func()) {
+	deadline, _ := ctx.Deadline()
+	_ = c.raw.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { _ = c.raw.SetDeadline(longAgo) })
+	return func() {
+		if !stop() {
+			c.broken = true // the deadline may still be set to the past
+		}
+	}
+}
+
+// reset tells whether the connection is alive, and ends what transaction a
+// refused message may have left open.
+func (c *smtpConn) reset(ctx context.Context) error {
+	defer c.bound(ctx)()
+	return c.client.Reset()
+}
+
+// send hands over one message.
+func (c *smtpConn) send(ctx context.Context, from, to string, text []byte) *smtpFault {
+	defer c.bound(ctx)()
+	international := !isASCII(to) || !isASCII(from)
+	if offered, _ := c.client.Extension("SMTPUTF8"); international && !offered {
+		return &smtpFault{stage: stageRcpt, err: errNotInternational}
+	}
+	c.client.SkipSMTPUTF8(!international)
+	if err := c.client.Mail("<" + from + ">"); err != nil {
+		return &smtpFault{stage: stageMail, err: err}
+	}
+	if err := c.client.Rcpt("<" + to + ">"); err != nil {
+		return &smtpFault{stage: stageRcpt, err: err}
+	}
+	body, err := c.client.Data()
+	if err != nil {
+		return &smtpFault{stage: stageData, err: err}
+	}
+	if _, err := body.Write(text); err != nil {
+		return &smtpFault{stage: stageContent, err: err}
+	}
+	// What is buffered goes out before the dot that ends the message, so that
+	// a connection found broken here has certainly not ended it.
+	if err := c.client.Text.W.Flush(); err != nil {
+		return &smtpFault{stage: stageContent, err: err}
+	}
+	c.messages++
+	if err := body.Close(); err != nil {
+		return endFault(err)
+	}
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *smtpConn) usable() bool { return !c.broken }
+
+// drop closes the connection without a word.
+func (c *smtpConn) drop() { _ = c.raw.Close() }
+
+// politeness is how long a server may take to answer the end of a connection.
+const politeness = time.Second
+
+// quit ends the connection as the protocol wants it.
+func (c *smtpConn) quit() {
+	_ = c.raw.SetDeadline(time.Now().Add(politeness))
+	_ = c.client.Quit()
+	_ = c.raw.Close()
+}

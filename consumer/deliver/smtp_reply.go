@@ -1,0 +1,152 @@
+package deliver
+
+import (
+	"errors"
+	"net/textproto"
+	"strconv"
+	"strings"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// smtpStage is how far the handing over of a message has come.
+type smtpStage string
+
+const (
+	stageConnect  smtpStage = "connecting"
+	stageTLS      smtpStage = "encrypting"
+	stageGreeting smtpStage = "greeting"
+	stageAuth     smtpStage = "authenticating"
+	stageMail     smtpStage = "naming the sender"
+	stageRcpt     smtpStage = "naming the recipient"
+	stageData     smtpStage = "announcing the message"
+	stageContent  smtpStage = "sending the message"
+	stageEnd      smtpStage = "waiting for the acceptance"
+)
+
+// smtpFault is why a message was not accepted.
+type smtpFault struct {
+	stage smtpStage
+	err   error // a *textproto.Error if the server has answered
+}
+
+// endFault is what an error after the end of a message means: nil where the
+// server has accepted it in other words than usual.
+func endFault(err error) *smtpFault {
+	if code, _, answered := reply(err); answered && code/100 == 2 {
+		return nil
+	}
+	return &smtpFault{stage: stageEnd, err: err}
+}
+
+// reply reads the code of a server's answer and, where it has one, its
+// enhanced status code (RFC 3463). answered is false when the error is no
+// answer.
+func reply(err error) (code int, enhanced string, answered bool) {
+	var answer *textproto.Error
+	if !errors.As(err, &answer) {
+		return 0, "", false
+	}
+	first, _, _ := strings.Cut(answer.Msg, " ")
+	if isEnhanced(first) {
+		enhanced = first
+	}
+	return answer.Code, enhanced, true
+}
+
+// isEnhanced tells whether text is class.subject.detail.
+func isEnhanced(text string) bool {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 || (parts[0] != "2" && parts[0] != "4" && parts[0] != "5") {
+		return false
+	}
+	for _, part := range parts[1:] {
+		if n, err := strconv.ParseUint(part, 10, 16); err != nil || n > 999 {
+			return false
+		}
+	}
+	return true
+}
+
+// keepsConnection tells whether another message can be sent over the
+// connection: the server has answered, in its turn, and has not hung up.
+func (f *smtpFault) keepsConnection() bool {
+	code, _, answered := reply(f.err)
+	return f.err == errNotInternational || answered && code/100 >= 4 && code != 421
+}
+
+// response is what the fault means for the message.
+func (f *smtpFault) response() Response {
+	code, enhanced, answered := reply(f.err)
+	r := Response{Verdict: f.verdict(code, answered), Detail: f.detail(code, enhanced, answered)}
+	if f.stage == stageRcpt && r.Verdict == Refused && refusesAddress(code, enhanced) || f.err == errNotInternational {
+		r.Verdict, r.Reason = Skipped, topology.ReasonInvalidAddress
+	}
+	return r
+}
+
+// verdict judges by stage and by the first digit of the answer. Before the
+// transaction, whatever is wrong is the server's or the configuration's, and
+// not the message's. At its end, only an answer tells what became of it.
+func (f *smtpFault) verdict(code int, answered bool) Verdict {
+	switch f.stage {
+	case stageConnect, stageTLS, stageGreeting, stageAuth:
+		return Down
+	case stageEnd:
+		if !answered {
+			return Unknown
+		}
+	}
+	switch {
+	case !answered:
+		return Down
+	case code/100 == 5:
+		return Refused
+	case code/100 == 4:
+		return Failed
+	case f.stage == stageEnd:
+		return Unknown
+	}
+	return Failed
+}
+
+// refusesAddress tells whether a refusal of RCPT is about the recipient's
+// address, rather than about policy, the mailbox or the sender. The enhanced
+// code says so where there is one.
+func refusesAddress(code int, enhanced string) bool {
+	switch {
+	case enhanced == "5.1.7", enhanced == "5.1.8": // the sender's address
+		return false
+	case strings.HasPrefix(enhanced, "5.1."):
+		return true
+	case enhanced != "":
+		return code == 501 && strings.HasPrefix(enhanced, "5.5.") // its syntax
+	}
+	return code == 501 || code == 553 || code == 556
+}
+
+// detail names the stage and the codes. The server's text is left out: it
+// often has the address.
+func (f *smtpFault) detail(code int, enhanced string, answered bool) string {
+	if known := ownError(f.err); known != "" {
+		return known
+	}
+	if !answered {
+		return "no answer from the mail server while " + string(f.stage)
+	}
+	detail := "the mail server answered " + strconv.Itoa(code)
+	if enhanced != "" {
+		detail += " " + enhanced
+	}
+	return detail + " while " + string(f.stage)
+}
+
+// ownError is the text of an error of this package's own, which has nothing of
+// the message.
+func ownError(err error) string {
+	switch err {
+	case errNoTLSOffered, errNoMechanism, errOpenConnection, errNotInternational:
+		return err.Error()
+	}
+	return ""
+}
