@@ -129,7 +129,7 @@ func TestDecodeEventKeepsBytes(t *testing.T) {
 	if string(e.Ctx) != `{"a" : 1}` {
 		t.Errorf("Ctx is %s", e.Ctx)
 	}
-	_ = append(e.Ctx, "overwritten"...)
+	_ = append(e.Ctx, '!')
 	if string(value) != ` {"type":"t","ctx": {"a" : 1} ,"x":2} ` {
 		t.Errorf("appending to Ctx changed the value to %s", value)
 	}

@@ -2,6 +2,6 @@
 // order, reasons and Redis keys.
 //
 // Everything that two processes must agree on is here and nowhere else. The
-// package does no I/O and knows neither the Kafka nor the Redis client, so
-// that every other package can point at it and it points at none of them.
+// package does no I/O and imports the standard library alone, so that every
+// other package can point at it and it points at none of them.
 package topology

@@ -60,6 +60,27 @@ func TestFoldOfAnyOrder(t *testing.T) {
 	})
 }
 
+// TestIdentity: the least source brings it, and where that is one, each name
+// that any entry gives.
+func TestIdentity(t *testing.T) {
+	state := State{EventID: "e"}
+	for _, test := range []struct{ entry, want Entry }{
+		{Entry{Type: "z"}, Entry{Type: "z"}},
+		{Entry{Source: "t/0/2", Lane: Realtime}, Entry{Source: "t/0/2", Lane: Realtime}},
+		{Entry{Type: "z", Channel: SMS}, Entry{Source: "t/0/2", Lane: Realtime}},
+		{Entry{Source: "t/0/2", Type: "a"}, Entry{Source: "t/0/2", Lane: Realtime, Type: "a"}},
+		{Entry{Source: "t/0/3", Type: "z"}, Entry{Source: "t/0/2", Lane: Realtime, Type: "a"}},
+		{Entry{Source: "t/0/1", Channel: Email}, Entry{Source: "t/0/1", Channel: Email}},
+	} {
+		s := StateOf(&test.entry)
+		state.Merge(&s)
+		got := Entry{Source: state.Source, Lane: state.Lane, Type: state.Type, Channel: state.Channel}
+		if got != test.want {
+			t.Errorf("after %+v: %+v, want %+v", test.entry, got, test.want)
+		}
+	}
+}
+
 // TestRankOrder: generation, then attempt, then the status, then the time
 // decide, whatever comes after.
 func TestRankOrder(t *testing.T) {

@@ -81,6 +81,23 @@ func TestAppendEventDefaults(t *testing.T) {
 	}
 }
 
+// TestNothingIsEarly: what the wire has no room for is never taken off a time
+// before which nothing must happen.
+func TestNothingIsEarly(t *testing.T) {
+	due, want := aTime.Add(time.Nanosecond), aTime.Add(time.Millisecond)
+	e := Event{Type: "t", Scheduled: due}
+	event, err := DecodeEvent(Record{Value: e.Append(nil)}, Realtime)
+	if err != nil || !event.Scheduled.Equal(want) {
+		t.Errorf("an event is scheduled at %v, %v; want %v", event.Scheduled, err, want)
+	}
+	j := aJob()
+	j.NotBefore = due
+	job, err := DecodeJob(j.Append(nil))
+	if err != nil || !job.NotBefore.Equal(want) {
+		t.Errorf("a job is not before %v, %v; want %v", job.NotBefore, err, want)
+	}
+}
+
 // TestAppendCutsDetail: at a character's edge.
 func TestAppendCutsDetail(t *testing.T) {
 	for detail, want := range map[string]int{
