@@ -5,14 +5,13 @@ import (
 	"io"
 	"os"
 
-	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/topology"
 )
 
 // providers are the configured ways out, by channel.
-func (c *Config) providers(log zerolog.Logger) (map[topology.Channel]deliver.Provider, error) {
+func (c *Config) providers() (map[topology.Channel]deliver.Provider, error) {
 	sandbox, err := c.sandbox()
 	if err != nil {
 		return nil, err
@@ -26,7 +25,7 @@ func (c *Config) providers(log zerolog.Logger) (map[topology.Channel]deliver.Pro
 	providers := make(map[topology.Channel]deliver.Provider, len(chosen))
 	for channel, name := range chosen {
 		if name == "smtp" {
-			if providers[channel], err = c.SMTP.provider(log); err != nil {
+			if providers[channel], err = c.SMTP.provider(); err != nil {
 				return nil, err
 			}
 			continue

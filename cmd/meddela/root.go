@@ -121,6 +121,7 @@ func newRootCommand(a *app) *cobra.Command {
 
 	root.AddCommand(newRunCommand(a))
 	root.AddCommand(newTopicsCommand(a))
+	root.AddCommand(newTemplatesCommand(a))
 	root.AddCommand(newPublishCommand(a))
 	root.AddCommand(newStatusCommand(a))
 	root.AddCommand(newConfigCommand(a))

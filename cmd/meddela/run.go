@@ -89,7 +89,7 @@ func (a *app) installation(ctx context.Context) (*installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	providers, err := a.config.providers(a.log)
+	providers, err := a.config.providers()
 	if err != nil {
 		return nil, err
 	}

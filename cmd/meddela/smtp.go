@@ -1,11 +1,32 @@
 package main
 
 import (
-	"github.com/rs/zerolog"
+	"fmt"
+	"net"
+	"strconv"
 
 	"github.com/meddela/meddela/consumer/deliver"
 )
 
-func (s *SMTPSettings) provider(zerolog.Logger) (deliver.Provider, error) {
-	return nil, Faults{"smtp is on its way"}
+// provider makes the configured SMTP provider. Its error is Faults.
+func (s *SMTPSettings) provider() (deliver.Provider, error) {
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		return nil, Faults{fmt.Sprintf("MEDDELA_SMTP_ADDR: %v", err)}
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, Faults{fmt.Sprintf("MEDDELA_SMTP_ADDR: %v", err)}
+	}
+	provider, err := deliver.NewSMTP(deliver.SMTPConfig{
+		Host: host, Port: number,
+		Security: deliver.SMTPSecurity(s.TLS),
+		Username: s.Username, Password: s.Password.reveal(),
+		From: s.From, FromName: s.FromName,
+		Concurrency: s.Concurrency,
+	})
+	if err != nil {
+		return nil, Faults{fmt.Sprintf("MEDDELA_SMTP_…: %v", err)}
+	}
+	return provider, nil
 }
