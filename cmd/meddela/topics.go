@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -185,33 +184,49 @@ func (a *app) printPlanTable(view planView) error {
 // printDrift prints the findings, and each advice once for all its topics.
 func (a *app) printDrift(differs []driftView) error {
 	t := newTable("topic", "differs in", "has", "wanted")
-	var advice []string
+	var order []string
+	advice := make(map[string][]driftView)
 	for _, d := range differs {
 		t.AppendRow(table.Row{d.Topic, a.paint(text.FgYellow, d.Setting), d.Have, d.Want})
-		d.Topic = "TOPIC"
-		if line := "  " + d.Setting + ": " + driftAdvice(d.Drift); !slices.Contains(advice, line) {
-			advice = append(advice, line)
+		general := d.Drift
+		general.Topic = "TOPIC"
+		do := driftAdvice(general)
+		if len(advice[do]) == 0 {
+			order = append(order, do)
 		}
+		advice[do] = append(advice[do], d)
+	}
+	var lines []string
+	for _, do := range order {
+		who := fmt.Sprintf("%d topics", len(advice[do]))
+		if only := advice[do][0]; len(advice[do]) == 1 {
+			who, do = string(only.Topic), only.Do
+		}
+		lines = append(lines, "  "+who+": "+do)
 	}
 	if err := a.printTable(t); err != nil {
 		return err
 	}
-	return a.printf("what to do:\n%s\n", strings.Join(advice, "\n"))
+	return a.printf("what to do:\n%s\n", strings.Join(lines, "\n"))
 }
 
 // driftAdvice says what an operator can do about a finding.
 func driftAdvice(d provision.Drift) string {
 	switch d.Kind {
+	case provision.NarrowLane:
+		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s, and so for every topic of the lane; or set MEDDELA_TOPICS_PARTITIONS=%s", d.Topic, d.Want, d.Have)
+	case provision.WideLane:
+		return "set MEDDELA_TOPICS_PARTITIONS=" + d.Have + ": Kafka cannot take partitions away"
 	case provision.TooFewPartitions:
-		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s, and so for every topic of its lane; or configure %s", d.Topic, d.Want, d.Have)
+		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s; or set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS=%s", d.Topic, d.Want, d.Have)
 	case provision.TooManyPartitions:
-		return fmt.Sprintf("configure %s: Kafka cannot take partitions away", d.Have)
+		return "Kafka cannot take partitions away: set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS=" + d.Have + " for dead letters; delete any other topic and create it again"
 	case provision.FewerThanEvents:
 		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s; until then, several partitions of the lane share one here", d.Topic, d.Want)
 	case provision.MoreThanEvents:
 		return fmt.Sprintf("nothing: the partitions from %s on stay empty, until the lane's other topics have %s", d.Want, d.Have)
 	case provision.OtherReplication:
-		return "kafka-reassign-partitions.sh, or configure MEDDELA_TOPICS_REPLICATION=" + d.Have
+		return "kafka-reassign-partitions.sh; or set MEDDELA_TOPICS_REPLICATION=" + d.Have
 	case provision.UnknownConfig:
 		return "allow our Kafka user to describe the configuration of its topics"
 	default:

@@ -77,7 +77,7 @@ func TestCreateThenCompare(t *testing.T) {
 	wider := sizing
 	wider.Partitions, wider.RetainBytes = 5, 0
 	plan = survey(t, client, wider)
-	if len(plan.Create) != 0 || len(plan.Drift) != 2 || plan.Drift[0].Kind != provision.TooFewPartitions {
+	if len(plan.Create) != 0 || len(plan.Drift) != 2 || plan.Drift[0].Kind != provision.NarrowLane {
 		t.Errorf("with more partitions configured: create %v, drift %v; want one finding a lane", plan.Create, plan.Drift)
 	}
 }

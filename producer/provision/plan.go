@@ -35,9 +35,15 @@ type Plan struct {
 type Kind string
 
 const (
-	// TooFewPartitions: fewer than configured.
+	// NarrowLane: the events topic, which the lane's other topics follow, has
+	// fewer partitions than configured.
+	NarrowLane Kind = "narrow_lane"
+	// WideLane: the events topic has more partitions than configured. Kafka
+	// cannot take them away.
+	WideLane Kind = "wide_lane"
+	// TooFewPartitions: a topic that follows no other has fewer than wanted.
 	TooFewPartitions Kind = "too_few_partitions"
-	// TooManyPartitions: more than configured. Kafka cannot take them away.
+	// TooManyPartitions: a topic that follows no other has more than wanted.
 	TooManyPartitions Kind = "too_many_partitions"
 	// FewerThanEvents: fewer partitions than the events topic of the lane,
 	// so that several of its partitions share one.
@@ -71,11 +77,7 @@ type Drift struct {
 func Compare(names topology.Topics, sizing topology.Sizing, existing map[topology.Topic]Existing) Plan {
 	var plan Plan
 	for _, spec := range names.Specs(sizing) {
-		c := comparison{spec: spec, tooFew: TooFewPartitions, tooMany: TooManyPartitions}
-		if events, ok := followed(names, sizing, spec.Name, existing); ok {
-			c.spec.Partitions = events
-			c.tooFew, c.tooMany = FewerThanEvents, MoreThanEvents
-		}
+		c := comparisonOf(names, spec, existing)
 		have, ok := existing[spec.Name]
 		if !ok {
 			plan.Create = append(plan.Create, c.spec)
@@ -90,21 +92,24 @@ func Compare(names topology.Topics, sizing topology.Sizing, existing map[topolog
 	return plan
 }
 
-// followed returns the partition count of the events topic that topic has to
-// follow, if it has to.
-func followed(names topology.Topics, sizing topology.Sizing, topic topology.Topic, existing map[topology.Topic]Existing) (int, bool) {
-	lane, ok := names.LaneOf(topic)
-	if !ok || topic == names.Events(lane) || topic == names.DeadLetters(lane) {
-		return 0, false
-	}
-	events, ok := existing[names.Events(lane)]
-	return events.Partitions, ok
-}
-
 // comparison is of one topic.
 type comparison struct {
 	spec            topology.TopicSpec
 	tooFew, tooMany Kind
+}
+
+// comparisonOf says what a topic has to be, given the others.
+func comparisonOf(names topology.Topics, spec topology.TopicSpec, existing map[topology.Topic]Existing) comparison {
+	lane, ok := names.LaneOf(spec.Name)
+	if !ok || spec.Name == names.DeadLetters(lane) {
+		return comparison{spec, TooFewPartitions, TooManyPartitions}
+	}
+	events, ok := existing[names.Events(lane)]
+	if !ok || spec.Name == names.Events(lane) {
+		return comparison{spec, NarrowLane, WideLane}
+	}
+	spec.Partitions = events.Partitions
+	return comparison{spec, FewerThanEvents, MoreThanEvents}
 }
 
 func (c *comparison) drift(have Existing) []Drift {

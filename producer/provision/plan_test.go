@@ -94,6 +94,19 @@ func TestCompare(t *testing.T) {
 			ready:  all - 1,
 			drift:  []provision.Drift{{Topic: "t.realtime.dead-letters", Kind: provision.TooFewPartitions, Setting: "partitions", Have: "1", Want: "2"}},
 		}, {
+			name:   "templates are of one partition",
+			change: with("t.templates", func(e *provision.Existing) { e.Partitions = 2 }),
+			ready:  all - 1,
+			drift:  []provision.Drift{{Topic: "t.templates", Kind: provision.TooManyPartitions, Setting: "partitions", Have: "2", Want: "1"}},
+		}, {
+			name: "a lane whose events topic is missing",
+			change: func(c map[topology.Topic]provision.Existing) {
+				delete(c, "t.batch.events")
+				with("t.batch.jobs", func(e *provision.Existing) { e.Partitions = 2 })(c)
+			},
+			create: 1, ready: all - 2,
+			drift: []provision.Drift{{Topic: "t.batch.jobs", Kind: provision.NarrowLane, Setting: "partitions", Have: "2", Want: "4"}},
+		}, {
 			name: "a whole lane wider than configured is one finding",
 			change: func(c map[topology.Topic]provision.Existing) {
 				for topic, e := range c {
@@ -104,7 +117,7 @@ func TestCompare(t *testing.T) {
 				}
 			},
 			ready: all - 1,
-			drift: []provision.Drift{{Topic: "t.batch.events", Kind: provision.TooManyPartitions, Setting: "partitions", Have: "8", Want: "4"}},
+			drift: []provision.Drift{{Topic: "t.batch.events", Kind: provision.WideLane, Setting: "partitions", Have: "8", Want: "4"}},
 		},
 	}
 	for _, test := range tests {
