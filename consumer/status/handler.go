@@ -1,0 +1,116 @@
+// Package status is the role that keeps the latest word on every event in
+// Redis: it folds the events topic and the delivery log of a lane, and merges
+// the result into what Redis holds. It is the only writer of statuses.
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+// Writer merges states into what is stored. It writes all of them, or returns
+// an error and may be called again with the same: writing twice is harmless.
+type Writer interface {
+	Write(ctx context.Context, states []topology.State) error
+}
+
+// Handler is the status role of one lane. It keeps no state between batches.
+type Handler struct {
+	Lane  topology.Lane
+	Names topology.Topics
+	Store Writer
+	// Now is the clock of dead letters. Default time.Now.
+	Now func() time.Time
+}
+
+// Topics lists the topics that the role reads.
+func (h *Handler) Topics() []topology.Topic {
+	return []topology.Topic{h.Names.Events(h.Lane), h.Names.DeliveryLog(h.Lane)}
+}
+
+// Handle folds the batch per event, writes each event once, and makes dead
+// letters of what is no entry. While the store is away nothing of the batch
+// is handled.
+func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+	f := takeFold()
+	defer f.release()
+	var letters []topology.Record
+	if b.Topic == h.Names.Events(h.Lane) {
+		h.foldEvents(f, b.Records)
+	} else {
+		letters = h.foldEntries(f, b.Records)
+	}
+	if err := h.Store.Write(ctx, f.states); err != nil {
+		return consumer.Result{}, fmt.Errorf("%d statuses are not written: %w", len(f.states), err)
+	}
+	return consumer.Result{Out: letters, Handled: len(b.Records)}, nil
+}
+
+// foldEvents takes each event as pending. What is wrong with an event is the
+// matcher's to say.
+func (h *Handler) foldEvents(f *fold, records []topology.Record) {
+	for i := range records {
+		r := &records[i]
+		event, _ := topology.DecodeEvent(*r, h.Lane)
+		if event.ID == "" {
+			continue
+		}
+		state := topology.StateOf(&topology.Entry{
+			EventID:    event.ID,
+			Lane:       h.Lane,
+			Status:     topology.Pending,
+			Type:       event.Type,
+			Channel:    event.Channel,
+			Source:     r.Source(),
+			ReceivedAt: r.Time,
+			At:         r.Time,
+		})
+		state.Scheduled = storable(event.Scheduled)
+		f.add(&state)
+	}
+}
+
+// latest is the last time that a hash holds; entries keep to it too.
+var latest = time.UnixMilli(9_999_999_999_999).UTC()
+
+// storable is t as a hash gives it back: in milliseconds, zero if not after
+// 1970, and no later than 2286.
+func storable(t time.Time) time.Time {
+	switch {
+	case t.UnixMilli() <= 0:
+		return time.Time{}
+	case t.After(latest):
+		return latest
+	}
+	return time.UnixMilli(t.UnixMilli()).UTC()
+}
+
+func (h *Handler) foldEntries(f *fold, records []topology.Record) (letters []topology.Record) {
+	for i := range records {
+		entry, err := topology.DecodeEntry(records[i].Value)
+		if err != nil {
+			letters = append(letters, h.deadLetter(&records[i], err))
+			continue
+		}
+		state := topology.StateOf(&entry)
+		f.add(&state)
+	}
+	return letters
+}
+
+func (h *Handler) deadLetter(r *topology.Record, err error) topology.Record {
+	now := time.Now
+	if h.Now != nil {
+		now = h.Now
+	}
+	var fault *topology.Fault
+	if !errors.As(err, &fault) {
+		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: "the entry cannot be decoded"}
+	}
+	return h.Names.DeadLetter(h.Lane, r, fault, topology.RoleStatus, now())
+}
