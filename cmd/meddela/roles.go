@@ -29,6 +29,8 @@ type installation struct {
 	redis     func() (redis.UniversalClient, error)
 	providers map[topology.Channel]deliver.Provider
 	log       zerolog.Logger
+	// started, if set, is told of each loop that starts.
+	started func(*consumer.Loop)
 }
 
 // role is one role on one lane, with connections of its own: what another role
@@ -67,7 +69,7 @@ func (in *installation) run(ctx context.Context, name topology.Role, lane topolo
 // loop runs the role's handler over its topics.
 func (r *role) loop(ctx context.Context, handler consumer.Handler, topics ...topology.Topic) error {
 	settings := r.config.Loop
-	return consumer.New(consumer.Config{
+	loop := consumer.New(consumer.Config{
 		Role: r.name, Lane: r.lane, Names: r.names, Topics: topics, Handler: handler,
 		Publisher: &producer.Publisher{
 			Addr:        r.kafka.Addr(),
@@ -78,7 +80,11 @@ func (r *role) loop(ctx context.Context, handler consumer.Handler, topics ...top
 		Brokers: r.kafka.Brokers, Dialer: r.kafka.Dialer(), Transport: r.transport, Log: r.installation.log,
 		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
 		SessionTimeout: settings.SessionTimeout, Grace: settings.Grace,
-	}).Run(ctx)
+	})
+	if r.started != nil {
+		r.started(loop)
+	}
+	return loop.Run(ctx)
 }
 
 // withTemplates loads the catalogue before the first record is read, and keeps

@@ -115,15 +115,18 @@ func publishSamples(ctx context.Context, connection producer.Connection, topic t
 	return err
 }
 
+// catalogueTimeout is how long the templates may take to be read.
+const catalogueTimeout = 15 * time.Second
+
 // readCatalogue reads the templates topic to its end.
 func readCatalogue(ctx context.Context, a *app, connection producer.Connection, transport *kafka.Transport) (*catalogue.Catalogue, error) {
 	follower := catalogue.NewFollower(catalogue.Config{
 		Source: catalogue.FromTopic(connection.Addr(), transport, a.config.names().Templates()),
 		Log:    a.log,
 	})
-	following, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithTimeout(ctx, catalogueTimeout)
 	defer stop()
-	go follower.Run(following)
+	go follower.Run(ctx)
 	if err := follower.AwaitReady(ctx); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meddela/meddela/cmd/embedded"
+	"github.com/meddela/meddela/cmd/samples"
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/provision"
+	"github.com/meddela/meddela/topology"
+)
+
+// local is a whole installation in this process: broker, store, sample
+// templates, and every role of both lanes.
+type local struct {
+	*installation
+	broker  *embedded.Broker
+	store   *embedded.Store
+	sandbox *deliver.Sandbox // nil when no channel uses it
+
+	mu    sync.Mutex
+	loops []*consumer.Loop
+	roles errgroup.Group
+	stop  context.CancelFunc
+}
+
+// localPartitions is fewer than a cluster has: one process has them all.
+const localPartitions = 4
+
+// startLocal starts everything and returns when it is at work. Port 0 is any
+// that is free. The configuration's servers are replaced by the embedded ones.
+func (a *app) startLocal(ctx context.Context, kafkaPort, redisPort int) (*local, error) {
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{Port: kafkaPort})
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another with --kafka-port", err)
+	}
+	l := &local{broker: broker, stop: func() {}}
+	if l.store, err = embedded.StartStore(embedded.StoreConfig{Port: redisPort}); err != nil {
+		broker.Close()
+		return nil, fmt.Errorf("%w: choose another with --redis-port", err)
+	}
+	if err := l.start(ctx, a); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *local) start(ctx context.Context, a *app) error {
+	config := &a.config
+	config.Kafka = KafkaSettings{Brokers: List{l.broker.Addr()}, ClientID: config.Kafka.ClientID, Compression: "none"}
+	config.Redis = RedisSettings{Addrs: List{l.store.Addr()}, Mode: "single", KeyPrefix: config.Redis.KeyPrefix}
+	config.Topics.Partitions, config.Topics.Replication, config.Topics.MinInSync = localPartitions, 1, 0
+	providers, err := config.providers()
+	if err != nil {
+		return err
+	}
+	l.sandbox = sandboxOf(providers)
+	l.installation = &installation{
+		config: config, names: config.names(), keys: config.keys(),
+		kafka:     producer.Connection{Brokers: config.Kafka.Brokers, ClientID: config.Kafka.ClientID},
+		redis:     func() (redis.UniversalClient, error) { return config.Redis.client() },
+		providers: providers,
+		log:       a.log,
+		started:   l.add,
+	}
+	if err := l.prepare(ctx); err != nil {
+		return err
+	}
+	return l.startRoles(ctx)
+}
+
+// prepare creates the topics and publishes the sample templates.
+func (l *local) prepare(ctx context.Context) error {
+	transport := l.kafka.Transport()
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: l.kafka.Addr(), Transport: transport}
+	if err := provision.Create(ctx, client, l.names.Specs(l.config.sizing())); err != nil {
+		return err
+	}
+	return publishSamples(ctx, l.kafka, l.names.Templates(), samples.Templates())
+}
+
+func sandboxOf(providers map[topology.Channel]deliver.Provider) *deliver.Sandbox {
+	for _, p := range providers {
+		if sandbox, ok := p.(*deliver.Sandbox); ok {
+			return sandbox
+		}
+	}
+	return nil
+}
+
+// startRoles starts every role of both lanes and waits until all have their
+// partitions.
+func (l *local) startRoles(ctx context.Context) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l.stop = stop
+	failed := make(chan error, 1)
+	for _, lane := range topology.Lanes() {
+		for _, name := range topology.Roles() {
+			l.roles.Go(func() error {
+				err := l.run(running, name, lane)
+				if err != nil {
+					select {
+					case failed <- err:
+					default:
+					}
+				}
+				return err
+			})
+		}
+	}
+	return l.awaitJoined(ctx, failed)
+}
+
+func (l *local) awaitJoined(ctx context.Context, failed <-chan error) error {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for !l.allJoined() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return err
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+func (l *local) add(loop *consumer.Loop) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loops = append(l.loops, loop)
+}
+
+func (l *local) allJoined() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.loops) < len(topology.Lanes())*len(topology.Roles()) {
+		return false
+	}
+	for _, loop := range l.loops {
+		if !loop.Stats().Joined() {
+			return false
+		}
+	}
+	return true
+}
+
+// close stops the roles, then the servers.
+func (l *local) close() {
+	l.stop()
+	_ = l.roles.Wait() // each role's error has been reported
+	l.store.Close()
+	l.broker.Close()
+}
