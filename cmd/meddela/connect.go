@@ -44,7 +44,7 @@ func (a *app) redis(ctx context.Context) (redis.UniversalClient, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.reachTimeout)
 	defer cancel()
-	if err := checkRedis(ctx, client, a.config.Redis.Addrs); err != nil {
+	if err := a.config.Redis.checkRedis(ctx, client); err != nil {
 		_ = client.Close()
 		return nil, err
 	}

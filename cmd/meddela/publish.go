@@ -185,24 +185,28 @@ func (p *publication) pace(ctx context.Context, n int) error {
 func (p *publication) publishBatch(ctx context.Context, batch []line) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
 	defer cancel()
+	outcomes := make([]producer.Receipt, len(batch))
 	records := make([]topology.Record, 0, len(batch))
-	lines := make([]int, 0, len(batch))
+	indexes := make([]int, 0, len(batch))
 	for i := range batch {
 		record, err := batch[i].record(p.lane, p.addIDs)
 		if err != nil {
-			p.tell(batch[i].number, producer.Receipt{Err: err})
+			outcomes[i].Err = err
 			continue
 		}
-		records, lines = append(records, record), append(lines, batch[i].number)
+		records, indexes = append(records, record), append(indexes, i)
 	}
 	// The receipts say all that the error says.
 	receipts, _ := p.to.PublishRecords(ctx, p.lane, records)
-	var unacknowledged error
 	for i, receipt := range receipts {
-		p.tell(lines[i], receipt)
+		outcomes[indexes[i]] = receipt
+	}
+	var unacknowledged error
+	for i, outcome := range outcomes {
+		p.tell(batch[i].number, outcome)
 		var fault *topology.Fault
-		if receipt.Err != nil && !errors.As(receipt.Err, &fault) && unacknowledged == nil {
-			unacknowledged = fmt.Errorf("gave up at line %d: %w: publish again from that line on, which is safe for events with an id", lines[i], receipt.Err)
+		if outcome.Err != nil && !errors.As(outcome.Err, &fault) && unacknowledged == nil {
+			unacknowledged = fmt.Errorf("gave up at line %d: %w: publish again from that line on, which is safe for events with an id", batch[i].number, outcome.Err)
 		}
 	}
 	if err := p.out.Flush(); err != nil {

@@ -109,10 +109,9 @@ func kafkaAdvice(err error, encrypted bool) string {
 const oldestRedis = 7
 
 // checkRedis tells whether Redis answers, and is not too old.
-func checkRedis(ctx context.Context, client redis.UniversalClient, addrs []string) error {
-	where := strings.Join(addrs, ",")
+func (r *RedisSettings) checkRedis(ctx context.Context, client redis.UniversalClient) error {
 	if err := client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("cannot use Redis at %s: %w%s", where, cause(err), redisAdvice(err))
+		return fmt.Errorf("cannot use Redis at %s: %w%s", r.Addrs, cause(err), r.advice(err))
 	}
 	// A server that keeps its version to itself is taken as it is.
 	info, err := client.Info(ctx, "server").Result()
@@ -120,7 +119,7 @@ func checkRedis(ctx context.Context, client redis.UniversalClient, addrs []strin
 		return nil
 	}
 	if err := checkRedisVersion(info); err != nil {
-		return fmt.Errorf("cannot use Redis at %s: %w", where, err)
+		return fmt.Errorf("cannot use Redis at %s: %w", r.Addrs, err)
 	}
 	return nil
 }
@@ -141,9 +140,12 @@ func checkRedisVersion(info string) error {
 	return nil
 }
 
-// redisAdvice says which setting to look at.
-func redisAdvice(err error) string {
+// advice says which setting to look at.
+func (r *RedisSettings) advice(err error) string {
+	behindSentinels := r.Mode == "sentinel"
 	switch {
+	case redis.IsAuthError(err) && behindSentinels:
+		return ": correct MEDDELA_REDIS_SENTINEL_PASSWORD, MEDDELA_REDIS_PASSWORD, or the user names beside them"
 	case redis.IsAuthError(err):
 		return ": correct MEDDELA_REDIS_USERNAME or MEDDELA_REDIS_PASSWORD"
 	case redis.IsPermissionError(err):
@@ -152,6 +154,8 @@ func redisAdvice(err error) string {
 		return ": correct MEDDELA_REDIS_TLS or the settings that start so"
 	case errors.Is(err, io.EOF):
 		return ": it hung up; if it wants encryption, set MEDDELA_REDIS_TLS=true"
+	case behindSentinels:
+		return ": start it, or correct MEDDELA_REDIS_ADDRS or MEDDELA_REDIS_MASTER_NAME"
 	}
 	return ": start it, or correct MEDDELA_REDIS_ADDRS or MEDDELA_REDIS_MODE"
 }
