@@ -1,0 +1,90 @@
+package authoring
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"path"
+	"strconv"
+	"unicode/utf8"
+)
+
+// maxFileBytes is the greatest size of a file that is read.
+const maxFileBytes = 512 << 10
+
+// files reads files, and keeps what is wrong with them.
+type files struct {
+	folder fs.FS
+	faults Faults
+}
+
+// read returns a file's text: UTF-8 without a byte order mark, its lines ended
+// by LF alone, so that a template is the same wherever git has checked it out.
+func (f *files) read(name string) (string, bool) {
+	info, err := fs.Stat(f.folder, name)
+	var text []byte
+	if err == nil {
+		if info.Size() > maxFileBytes {
+			f.faults.add(name, 0, "is larger than "+strconv.Itoa(maxFileBytes)+" bytes: make it smaller")
+			return "", false
+		}
+		text, err = fs.ReadFile(f.folder, name)
+	}
+	switch {
+	case err != nil:
+		f.faults.add(name, 0, "cannot be read: "+cause(err))
+		return "", false
+	case !utf8.Valid(text):
+		f.faults.add(name, 0, "is not UTF-8: save it as UTF-8")
+		return "", false
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	return string(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))), true
+}
+
+// texts returns the texts of all files in a folder, by their names.
+func (f *files) texts(folder string) map[string]string {
+	entries, err := fs.ReadDir(f.folder, folder)
+	if err != nil {
+		f.faults.add(folder, 0, "cannot be read: "+cause(err))
+	}
+	texts := make(map[string]string, len(entries))
+	for _, entry := range entries {
+		file := path.Join(folder, entry.Name())
+		switch {
+		case ignored(entry.Name()):
+		case entry.IsDir():
+			f.faults.add(file, 0, "is a folder, where only files are looked for: move its files up")
+		default:
+			if text, ok := f.read(file); ok {
+				texts[entry.Name()] = text
+			}
+		}
+	}
+	return texts
+}
+
+// readPartials reads the shared pieces; there need not be any.
+func (f *files) readPartials() map[string]string {
+	if _, err := fs.Stat(f.folder, partialsFolder); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	partials := f.texts(partialsFolder)
+	for name := range partials {
+		switch path.Ext(name) {
+		case ".txt", ".html", ".json":
+		default:
+			f.faults.add(path.Join(partialsFolder, name), 0, "must end in .txt, .html or .json, which says where it may be included")
+		}
+	}
+	return partials
+}
+
+// cause is an error of the file system without the path, which is said anyway.
+func cause(err error) string {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err.Error()
+	}
+	return err.Error()
+}
