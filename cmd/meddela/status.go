@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -52,9 +52,9 @@ func eventIDs(args []string) ([]topology.EventID, error) {
 	return ids, nil
 }
 
-// stateReader reads the status of events. ok is false for an unknown event.
-type stateReader interface {
-	Get(ctx context.Context, id topology.EventID) (s topology.State, ok bool, err error)
+// statusReader reads the status of events, with an answer for each id.
+type statusReader interface {
+	GetMany(ctx context.Context, ids []topology.EventID) ([]status.Answer, error)
 }
 
 func (a *app) showStatus(ctx context.Context, ids []topology.EventID, watch bool) error {
@@ -63,38 +63,28 @@ func (a *app) showStatus(ctx context.Context, ids []topology.EventID, watch bool
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	states := redisStates{client, a.config.keys()}
+	reader := &status.Reader{Client: client, Keys: a.config.keys()}
 	if watch {
-		return a.watchStatus(ctx, states, ids)
+		return a.watchStatus(ctx, reader, ids)
 	}
-	return a.printStatus(ctx, states, ids)
+	return a.printStatus(ctx, reader, ids)
 }
 
-// redisStates reads the public hash of an event.
-type redisStates struct {
-	client redis.UniversalClient
-	keys   topology.Keys
-}
-
-func (r redisStates) Get(ctx context.Context, id topology.EventID) (topology.State, bool, error) {
-	hash, err := r.client.HGetAll(ctx, r.keys.Event(id)).Result()
+func (a *app) printStatus(ctx context.Context, reader statusReader, ids []topology.EventID) error {
+	answers, err := reader.GetMany(ctx, ids)
 	if err != nil {
-		return topology.State{}, false, fmt.Errorf("the status of %s cannot be read: %w", id, err)
+		return err
 	}
-	return topology.ParseState(id, hash)
-}
-
-func (a *app) printStatus(ctx context.Context, states stateReader, ids []topology.EventID) error {
 	var unknown []string
-	for _, id := range ids {
-		state, ok, err := states.Get(ctx, id)
+	for i := range answers {
+		answer := &answers[i]
 		switch {
-		case err != nil:
-			return err
-		case !ok:
-			unknown = append(unknown, string(id))
+		case answer.Err != nil:
+			return answer.Err
+		case !answer.Found:
+			unknown = append(unknown, string(ids[i]))
 		default:
-			if err := a.printState(&state); err != nil {
+			if err := a.printState(&answer.State); err != nil {
 				return err
 			}
 		}
@@ -110,33 +100,47 @@ const watchInterval = 200 * time.Millisecond
 
 // watchStatus prints each change until every event has come to rest, or ctx
 // ends, which is no error.
-func (a *app) watchStatus(ctx context.Context, states stateReader, ids []topology.EventID) error {
+func (a *app) watchStatus(ctx context.Context, reader statusReader, ids []topology.EventID) error {
 	seen := make(map[topology.EventID]topology.Rank)
-	for first := true; len(ids) > 0; first = false {
+	for {
+		answers, err := reader.GetMany(ctx, ids)
+		if err != nil {
+			return unlessStopped(ctx, err)
+		}
 		var moving []topology.EventID
-		for _, id := range ids {
-			state, ok, err := states.Get(ctx, id)
+		for i := range answers {
+			moves, err := a.showChange(ids[i], &answers[i], seen)
 			if err != nil {
-				return unlessStopped(ctx, err)
+				return err
 			}
-			if !ok && first {
-				_, _ = fmt.Fprintf(a.errOut, "nothing is known of %s yet; waiting for it\n", id)
-			}
-			if ok && state.Rank != seen[id] {
-				seen[id] = state.Rank
-				if err := a.printState(&state); err != nil {
-					return err
-				}
-			}
-			if !ok || !state.Status.Final() {
-				moving = append(moving, id)
+			if moves {
+				moving = append(moving, ids[i])
 			}
 		}
-		if ids = moving; len(ids) > 0 && sleep(ctx, watchInterval) != nil {
+		if ids = moving; len(ids) == 0 || sleep(ctx, watchInterval) != nil {
 			return nil
 		}
 	}
-	return nil
+}
+
+// showChange prints what has changed since the ranks that were seen, and tells
+// whether more is to come.
+func (a *app) showChange(id topology.EventID, answer *status.Answer, seen map[topology.EventID]topology.Rank) (moves bool, err error) {
+	if answer.Err != nil {
+		return false, answer.Err
+	}
+	before, looked := seen[id]
+	seen[id] = answer.State.Rank
+	if !answer.Found {
+		if !looked {
+			_, _ = fmt.Fprintf(a.errOut, "nothing is known of %s yet; waiting for it\n", id)
+		}
+		return true, nil
+	}
+	if answer.State.Rank != before || !looked {
+		err = a.printState(&answer.State)
+	}
+	return !answer.State.Status.Final(), err
 }
 
 func unlessStopped(ctx context.Context, err error) error {

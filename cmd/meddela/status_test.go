@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -54,23 +55,27 @@ func TestStatusInJSON(t *testing.T) {
 	golden(t, "status.json", out.String())
 }
 
-// script is a stateReader that gives each event's next state at each call,
+// script is a statusReader that gives each event's next state at each call,
 // and its last one for ever.
 type script map[topology.EventID][]topology.State
 
-func (s script) Get(_ context.Context, id topology.EventID) (topology.State, bool, error) {
-	states := s[id]
-	if len(states) == 0 {
-		return topology.State{}, false, errors.New("away")
+func (s script) GetMany(_ context.Context, ids []topology.EventID) ([]status.Answer, error) {
+	var answers []status.Answer
+	for _, id := range ids {
+		states := s[id]
+		if len(states) == 0 {
+			return nil, errors.New("away")
+		}
+		if len(states) > 1 {
+			s[id] = states[1:]
+		}
+		answers = append(answers, status.Answer{State: states[0], Found: states[0].Status != ""})
 	}
-	if len(states) > 1 {
-		s[id] = states[1:]
-	}
-	return states[0], states[0].Status != "", nil
+	return answers, nil
 }
 
-func state(id topology.EventID, rank topology.Rank, status topology.Status) topology.State {
-	return topology.State{EventID: id, Rank: rank, Status: status}
+func state(id topology.EventID, rank topology.Rank, s topology.Status) topology.State {
+	return topology.State{EventID: id, Rank: rank, Status: s}
 }
 
 func TestWatchPrintsEachChangeOnce(t *testing.T) {
