@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 
-
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/topology"
 )

@@ -119,6 +119,7 @@ func newRootCommand(a *app) *cobra.Command {
 	complete(root, "output", string(outputTable), string(outputJSON))
 	addSettingFlags(root.PersistentFlags())
 
+	root.AddCommand(newDemoCommand(a))
 	root.AddCommand(newUpCommand(a))
 	root.AddCommand(newRunCommand(a))
 	root.AddCommand(newTopicsCommand(a))
