@@ -43,6 +43,7 @@ type Follower struct {
 // Stats say how a follower is.
 type Stats struct {
 	Ready     bool
+	Failing   bool      // the last try to read the topic failed
 	Names     int       // of templates
 	Versions  int       // of all templates
 	Applied   int64     // the topic is in the catalogue up to before this offset
@@ -69,7 +70,9 @@ func (f *Follower) Ready() <-chan struct{} { return f.ready }
 func (f *Follower) Stats() Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.stats
+	stats := f.stats
+	stats.Failing = f.failure != nil
+	return stats
 }
 
 // AwaitReady returns when the follower is ready. When ctx ends first, its error
@@ -145,9 +148,10 @@ func (f *Follower) step(ctx context.Context) error {
 		return f.begin(ctx)
 	}
 	records, next, err := f.config.Source.Fetch(ctx, f.next)
-	if errors.Is(err, kafka.OffsetOutOfRange) {
-		// The topic was made anew, or cut: what it has now is what counts.
-		// Until that is read, the last snapshot stays.
+	var gone *NoTopicError
+	if errors.Is(err, kafka.OffsetOutOfRange) || errors.As(err, &gone) {
+		// The topic was cut, or is being made anew: what it will have then is
+		// what counts. Until that is read, the last snapshot stays.
 		f.next = -1
 	}
 	if err != nil {

@@ -262,6 +262,31 @@ func TestATopicThatWasMadeAnew(t *testing.T) {
 	}
 }
 
+func TestATopicThatWasDeletedAndMadeAnew(t *testing.T) {
+	source := newTape()
+	source.put(sms("a", "1", 1, "x"))
+	f := follow(t, source)
+	caughtUp(t, f)
+	source.change(func(s *tape) { s.records, s.outage = nil, &catalogue.NoTopicError{Topic: topic} })
+	for ctx := soon(t); !f.Stats().Failing; {
+		if ctx.Err() != nil {
+			t.Fatal("the follower has not noticed that the topic is gone")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	source.put(sms("c", "1", 1, "z"), sms("c", "2", 2, "z"), sms("c", "3", 3, "z"))
+	source.change(func(s *tape) { s.outage = nil })
+	for ctx := soon(t); f.Stats().Failing || !f.Catalogue().HasType("z"); {
+		if ctx.Err() != nil {
+			t.Fatal("the new topic was not read")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if c := caughtUp(t, f); c.Versions() != 3 || c.HasType("x") {
+		t.Errorf("%d versions; want what the new topic has", c.Versions())
+	}
+}
+
 func TestReadersSeeWholeSnapshots(t *testing.T) {
 	source := newTape()
 	f := follow(t, source)

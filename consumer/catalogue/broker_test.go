@@ -1,0 +1,187 @@
+package catalogue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/cmd/embedded"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
+)
+
+const topic topology.Topic = "test.templates"
+
+// world is a broker, and who writes to it.
+type world struct {
+	t         *testing.T
+	broker    *embedded.Broker
+	link      producer.Connection
+	client    kafka.Client
+	publisher *producer.Publisher
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, broker: broker, link: producer.Connection{Brokers: []string{broker.Addr()}}}
+	transport := w.link.Transport()
+	w.client = kafka.Client{Addr: w.link.Addr(), Transport: transport}
+	w.publisher = &producer.Publisher{Addr: w.link.Addr(), Transport: transport}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		broker.Close()
+	})
+	return w
+}
+
+func (w *world) createTopic() {
+	w.t.Helper()
+	response, err := w.client.CreateTopics(w.t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
+		Topic: string(topic), NumPartitions: 1, ReplicationFactor: 1,
+		ConfigEntries: []kafka.ConfigEntry{{ConfigName: "cleanup.policy", ConfigValue: "compact"}},
+	}}})
+	if err == nil {
+		err = response.Errors[string(topic)]
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) publish(records ...topology.TemplateRecord) {
+	w.t.Helper()
+	var out []topology.Record
+	for _, r := range records {
+		out = append(out, topology.Record{Key: []byte(r.Ref()), Value: r.Append(nil)})
+	}
+	w.write(out...)
+}
+
+func (w *world) write(records ...topology.Record) {
+	w.t.Helper()
+	if refused, err := w.publisher.Publish(w.t.Context(), topic, 0, records); err != nil || refused != nil {
+		w.t.Fatal(refused, err)
+	}
+}
+
+func (w *world) follow() *catalogue.Follower {
+	w.t.Helper()
+	transport := w.link.Transport()
+	f := followWith(w.t, catalogue.Config{Source: catalogue.FromTopic(w.link.Addr(), transport, topic), Log: zerolog.Nop()})
+	w.t.Cleanup(transport.CloseIdleConnections)
+	return f
+}
+
+func TestFollowingATopic(t *testing.T) {
+	w := newWorld(t)
+	w.createTopic()
+	for i := range 300 {
+		w.publish(sms(fmt.Sprint("t", i), "1", i, "x"))
+	}
+	f := w.follow()
+	if err := f.AwaitReady(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.Catalogue().Names(); n != 300 {
+		t.Fatalf("ready with %d templates of 300", n)
+	}
+	w.publish(sms("new", "1", 999, "x"))
+	if got := caughtUp(t, f).Candidates("x", topology.SMS)[0].Ref(); got != "new@1" {
+		t.Errorf("the first candidate is %s", got)
+	}
+	w.write(topology.Record{Key: []byte("new@1")})
+	if _, ok := caughtUp(t, f).ByRef("new@1"); ok {
+		t.Error("a version is still there after its tombstone")
+	}
+}
+
+func TestNewsComeAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.createTopic()
+	f := w.follow()
+	if err := f.AwaitReady(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	var waits []time.Duration
+	for i := range 9 {
+		w.publish(sms("a", fmt.Sprint(i), i, "x"))
+		from := time.Now()
+		for f.Catalogue().Versions() != i+1 {
+			if time.Since(from) > 20*time.Second {
+				t.Fatal("a new version does not come")
+			}
+			time.Sleep(time.Millisecond)
+		}
+		waits = append(waits, time.Since(from))
+	}
+	slices.Sort(waits)
+	t.Logf("after its acknowledgement a version comes after %v (median), %v (at most)", waits[len(waits)/2], waits[len(waits)-1])
+	if waits[len(waits)/2] > time.Second {
+		t.Errorf("news take %v", waits[len(waits)/2])
+	}
+}
+
+func TestAMissingTopic(t *testing.T) {
+	w := newWorld(t)
+	f := w.follow()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	err := f.AwaitReady(ctx)
+	var missing *catalogue.NoTopicError
+	if !errors.As(err, &missing) || missing.Topic != topic {
+		t.Fatalf("not ready because of %v; want the missing topic", err)
+	}
+	if err := f.CatchUp(soon(t)); !errors.As(err, &missing) {
+		t.Errorf("CatchUp said %v; want the missing topic", err)
+	}
+	w.createTopic()
+	w.publish(sms("a", "1", 1, "x"))
+	if err := f.AwaitReady(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if c := caughtUp(t, f); !c.HasType("x") {
+		t.Error("the topic that came later was not read")
+	}
+}
+
+func TestABrokerThatGoesAndComes(t *testing.T) {
+	w := newWorld(t)
+	w.createTopic()
+	w.publish(sms("a", "1", 1, "x"))
+	f := w.follow()
+	caughtUp(t, f)
+	w.broker.Sleep()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := f.CatchUp(ctx); err == nil {
+		t.Error("CatchUp succeeded without a broker")
+	}
+	if !f.Catalogue().HasType("x") {
+		t.Error("the templates went with the broker")
+	}
+	w.broker.Wake()
+	w.publish(sms("a", "2", 2, "x"))
+	for ctx := soon(t); ; {
+		err := f.CatchUp(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := f.Catalogue(); c.Versions() != 2 {
+		t.Errorf("%d versions after the outage", c.Versions())
+	}
+}
