@@ -78,9 +78,8 @@ func (w *world) write(records ...topology.Record) {
 func (w *world) follow() *catalogue.Follower {
 	w.t.Helper()
 	transport := w.link.Transport()
-	f := followWith(w.t, catalogue.Config{Source: catalogue.FromTopic(w.link.Addr(), transport, topic), Log: zerolog.Nop()})
-	w.t.Cleanup(transport.CloseIdleConnections)
-	return f
+	w.t.Cleanup(transport.CloseIdleConnections) // once the follower has stopped
+	return followWith(w.t, catalogue.Config{Source: catalogue.FromTopic(w.link.Addr(), transport, topic), Log: zerolog.Nop()})
 }
 
 func TestFollowingATopic(t *testing.T) {

@@ -63,7 +63,7 @@ func (c *compiler) checkRecord() {
 	check(Parts(r.Channel) != nil, "the channel must be email, sms, push or webhook")
 	check(len(r.Bodies) > 0, "there are no bodies: add a language")
 	check((r.URL != "") == (r.Channel == topology.Webhook), "a url belongs to channel webhook, and to no other")
-	check(r.OnAmbiguous == "" || r.OnAmbiguous == "resend" || r.OnAmbiguous == "hold", "on_ambiguous must be resend or hold")
+	check(r.OnAmbiguous == "" || r.OnAmbiguous == topology.ResendAmbiguous || r.OnAmbiguous == topology.HoldAmbiguous, "on_ambiguous must be resend or hold")
 	check(r.TTL >= 0, "the ttl must not be negative")
 	_, ok := r.Bodies[r.DefaultLanguage]
 	check(ok, "there is no body in the default language")
