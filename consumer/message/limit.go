@@ -20,8 +20,10 @@ const (
 	// between pieces: one call of a function is not interrupted, but its
 	// result is bounded by MaxPartBytes.
 	maxTime = 2 * time.Second
-	// stepsPerLook is how many pieces are written between looks at the clock.
-	stepsPerLook = 16
+	// stepsPerLook is how many pieces are written between looks at the clock:
+	// more than a usual message has, so that a process that was held up does
+	// not fail messages for it.
+	stepsPerLook = 256
 )
 
 const (
