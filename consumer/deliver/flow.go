@@ -11,9 +11,6 @@ const (
 	maxClaims = 500
 	// Bounds of the time between two looks at jobs that other deliverers have.
 	minPoll, maxPoll = 5 * time.Millisecond, 500 * time.Millisecond
-	// lastWord is how long a Handle whose time is over goes on trying to
-	// record what it has sent, or to give up what it has not.
-	lastWord = 2 * time.Second
 )
 
 // deliver brings every task to an outcome. The tasks that wait for no provider

@@ -67,6 +67,8 @@ type Handler struct {
 	claims  claims
 	process string // names this Handler among all deliverers
 	routes  map[topology.Channel]*route
+	// lastWord is shorter in tests.
+	lastWord time.Duration
 
 	mu sync.Mutex
 	// unsettled are outcomes that could not be recorded before their Handle
@@ -108,6 +110,8 @@ func New(c Config) (*Handler, error) {
 		process: rand.Text(),
 		claims:  claims{client: c.Redis, keys: c.Keys, lease: c.Lease, keep: c.KeepClaims},
 		routes:  make(map[topology.Channel]*route, len(c.Providers)),
+
+		lastWord: lastWord,
 	}
 	slots := make(map[string]chan struct{})
 	for channel, provider := range c.Providers {

@@ -15,11 +15,11 @@ func (f *flow) settle(ctx context.Context, sent []*task) {
 	if len(sent) == 0 {
 		return
 	}
-	last := newLastWord(ctx)
-	defer last.cancel()
+	last, cancel := f.lastWords(ctx)
+	defer cancel()
 	wait, complained := minSettleWait, false
 	for {
-		err := f.claims.settle(last.ctx, sent)
+		err := f.claims.settle(last, sent)
 		if err == nil {
 			return
 		}
@@ -29,7 +29,7 @@ func (f *flow) settle(ctx context.Context, sent []*task) {
 			f.Log.Warn().Err(err).Int("outcomes", len(sent)).
 				Msg("outcomes cannot be recorded in Redis; trying on before anything else is sent")
 		}
-		if !sleep(last.ctx, wait) {
+		if !sleep(last, wait) {
 			f.leave(sent)
 			return
 		}
@@ -52,27 +52,26 @@ func (f *flow) release(ctx context.Context) {
 	if len(claimed) == 0 {
 		return
 	}
-	last := newLastWord(ctx)
-	defer last.cancel()
-	if err := f.claims.release(last.ctx, f.owner, claimed); err != nil {
+	last, cancel := f.lastWords(ctx)
+	defer cancel()
+	if err := f.claims.release(last, f.owner, claimed); err != nil {
 		f.Log.Warn().Err(err).Int("claims", len(claimed)).
 			Msg("claims of jobs that were not sent cannot be released; they end by themselves")
 	}
 }
 
-// lastWordContext ends a while after another context.
-type lastWordContext struct {
-	ctx    context.Context
-	cancel func()
-}
+// lastWord is how long a Handle whose time is over goes on trying to record
+// what it has sent, or to give up what it has not.
+const lastWord = 2 * time.Second
 
-func newLastWord(ctx context.Context) lastWordContext {
+// lastWords returns a context that ends a while after ctx.
+func (h *Handler) lastWords(ctx context.Context) (last context.Context, cancel func()) {
 	last, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		sleep(last, lastWord)
+		sleep(last, h.lastWord)
 		end()
 	})
-	return lastWordContext{ctx: last, cancel: func() { stop(); end() }}
+	return last, func() { stop(); end() }
 }
 
 func unsettled(tasks []*task) []*task {

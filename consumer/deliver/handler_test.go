@@ -1,0 +1,348 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+var always = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+
+func at(now time.Time) func(*Config) {
+	return func(c *Config) { c.Now = func() time.Time { return now } }
+}
+
+func template(ref topology.TemplateRef) func(*topology.Job) {
+	return func(j *topology.Job) { j.Template = ref }
+}
+
+func to(channel topology.Channel, address string) func(*topology.Job) {
+	return func(j *topology.Job) { j.Channel, j.To = channel, address }
+}
+
+func expires(at time.Time) func(*topology.Job) {
+	return func(j *topology.Job) { j.Expires = at }
+}
+
+func attempt(n int) func(*topology.Job) {
+	return func(j *topology.Job) { j.Attempt = n }
+}
+
+var (
+	failed   = Response{Verdict: Failed, Detail: "busy"}
+	down     = Response{Verdict: Down, Detail: "gone"}
+	unknown  = Response{Verdict: Unknown, Detail: "no word"}
+	accepted = Response{Verdict: Accepted, MessageID: "m-1"}
+)
+
+// TestOutcomes: what each job comes to, and how often the provider is asked.
+func TestOutcomes(t *testing.T) {
+	type changes = []func(*topology.Job)
+	for _, test := range []struct {
+		name   string
+		job    changes
+		script []Response
+		status topology.Status
+		reason topology.Reason
+		detail string
+		calls  int
+	}{
+		{"accepted", nil, nil, topology.Sent, "", "", 1},
+		{"valid for a moment", changes{expires(always.Add(time.Millisecond))}, nil, topology.Sent, "", "", 1},
+		{"expired", changes{expires(always)}, nil, topology.Expired, topology.ReasonExpired, "", 0},
+		{"no address", changes{to(topology.Email, "")}, nil, topology.Ignored, topology.ReasonMissingAddress, "", 0},
+		{"a bad address", changes{to(topology.Email, "kim@example.com\r\nBcc: all@example.com")}, nil, topology.Ignored, topology.ReasonInvalidAddress, "", 0},
+		{"a template that has just been published", changes{template("late@1")}, nil, topology.Sent, "", "", 1},
+		{"a template that nobody knows", changes{template("gone@1")}, nil, topology.DeliveryError, topology.ReasonTemplateMissing, "has been retired", 0},
+		{"data that the event lacks", changes{template("missing@1")}, nil, topology.DeliveryError, topology.ReasonMissingData, "ctx.name is missing", 0},
+		{"a template that breaks", changes{template("broken@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "the template failed on this event", 0},
+		{"an event that cannot be read", changes{func(j *topology.Job) { j.Event = []byte(`{"type":7}`) }}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "the job's event: ", 0},
+		{"a template for another channel", changes{template("code@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "for channel sms", 0},
+		{"a channel without a provider", changes{to(topology.Push, "token"), template("app@1")}, nil, topology.DeliveryError, topology.ReasonNoProvider, "push", 0},
+		{"skipped", nil, []Response{{Verdict: Skipped, Reason: topology.ReasonSuppressed}}, topology.Ignored, topology.ReasonSuppressed, "", 1},
+		{"refused", nil, []Response{{Verdict: Refused, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 1},
+		{"late at the provider", nil, []Response{{Verdict: Late}}, topology.Expired, topology.ReasonExpired, "", 1},
+		{"failed once", nil, []Response{failed, accepted}, topology.Sent, "", "", 2},
+		{"failed always", nil, []Response{failed}, topology.DeliveryError, topology.ReasonTriesUsedUp, "busy", 3},
+		{"down always", nil, []Response{down}, topology.DeliveryError, topology.ReasonProviderDown, "gone", 3},
+		{"unknown, then accepted", nil, []Response{unknown, accepted}, topology.Sent, "", "", 2},
+		{"unknown, then down", nil, []Response{unknown, down}, topology.DeliveryError, topology.ReasonAmbiguous, "gone", 3},
+		{"unknown, then late", nil, []Response{unknown, {Verdict: Late}}, topology.DeliveryError, topology.ReasonAmbiguous, "validity has ended", 2},
+		{"unknown, then refused", nil, []Response{unknown, {Verdict: Refused, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 2},
+		{"unknown, and held", changes{template("hold@1")}, []Response{unknown, accepted}, topology.DeliveryError, topology.ReasonAmbiguous, "no word", 1},
+		{"a detail that would break lines", nil, []Response{{Verdict: Refused, Detail: "a\tb\nc" + strings.Repeat("å", 400)}}, topology.DeliveryError, topology.ReasonProviderRefused, "a b cå", 1},
+	} {
+		for _, instant := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/instant=%v", test.name, instant), func(t *testing.T) {
+				w := newWorld(t)
+				w.provider.script, w.provider.instant = test.script, instant
+				job := aJob("event", test.job...)
+				entry := deliverOne(t, w.handler(t, at(always)), job)
+				if entry.Status != test.status || entry.Reason != test.reason || !strings.Contains(entry.Detail, test.detail) {
+					t.Errorf("%s %s %q", entry.Status, entry.Reason, entry.Detail)
+				}
+				if strings.Contains(entry.Detail, "kim@") {
+					t.Errorf("the detail holds the address: %s", entry.Detail)
+				}
+				if w.provider.sent() != test.calls {
+					t.Errorf("the provider was asked %d times, want %d", w.provider.sent(), test.calls)
+				}
+				again := deliverOne(t, w.handler(t, at(always.Add(time.Hour))), job)
+				if again != entry {
+					t.Errorf("the job came again and made\n%+v, not\n%+v", again, entry)
+				}
+				if w.provider.sent() != test.calls {
+					t.Error("the job came again and was sent again")
+				}
+			})
+		}
+	}
+}
+
+// TestEntry: what a sent job's entry has, beside what it is about.
+func TestEntry(t *testing.T) {
+	w := newWorld(t)
+	job := aJob("event", attempt(2))
+	result, err := w.handler(t, at(always)).Handle(t.Context(), batchOf(job))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := topology.EntryOf(&job, topology.Sent, topology.NoReason, always)
+	want.Provider, want.ProviderMessageID = "fake", "fake-"+string(job.JobID)
+	if got := entriesOf(t, result.Out)[0]; got != want {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	if headers := result.Out[0].Headers; len(headers) != 1 || headers[0].Key != "traceparent" {
+		t.Errorf("headers %v", headers)
+	}
+}
+
+// TestBatch: the entries are in the order of the jobs, bad records are dead
+// letters and touch no neighbour, and a job that is twice in the batch is sent
+// once.
+func TestBatch(t *testing.T) {
+	w := newWorld(t)
+	jobs := manyJobs(40)
+	b := batchOf(jobs...)
+	bad := [][]byte{nil, []byte("{"), []byte(`{"job_id":"x"}`), []byte("\xff"), []byte(`[]`)}
+	for i, value := range bad {
+		b.Records[5*i+1] = recordOf(int64(40+5*i+1), value)
+	}
+	b.Records[30].Value = jobs[0].Append(nil)
+	b.Records[31].Value = jobs[0].Append(nil)
+	result, err := w.handler(t).Handle(t.Context(), b)
+	if err != nil || result.Handled != 40 || len(result.Out) != 40 {
+		t.Fatalf("handled %d, %d outputs, %v", result.Handled, len(result.Out), err)
+	}
+	for i, r := range result.Out {
+		if i < 25 && i%5 == 1 {
+			if offset, _ := r.Header(topology.HeaderOriginalOffset); r.Topic != names.DeadLetters(topology.Realtime) || string(offset) != fmt.Sprint(40+i) {
+				t.Errorf("bad record %d went to %s, %s", i, r.Topic, offset)
+			}
+			continue
+		}
+		want := jobs[i].EventID
+		if i == 30 || i == 31 {
+			want = jobs[0].EventID
+		}
+		if entry := entriesOf(t, result.Out[i:i+1])[0]; entry.EventID != want || entry.Status != topology.Sent {
+			t.Errorf("entry %d is %s of %s", i, entry.Status, entry.EventID)
+		}
+	}
+	w.provider.once(t, 40-len(bad)-2)
+}
+
+// TestAHigherAttempt in the batch waits for the lower one's outcome: after a
+// final one it is not sent.
+func TestAHigherAttempt(t *testing.T) {
+	w := newWorld(t)
+	h := w.handler(t)
+	b := batchOf(aJob("event"), aJob("other"), aJob("event", attempt(2)), aJob("third"))
+	result, err := h.Handle(t.Context(), b)
+	if err != nil || result.Handled != 2 {
+		t.Fatalf("handled %d, %v", result.Handled, err)
+	}
+	b.Records = b.Records[2:]
+	entries := entriesOf(t, handleAll(t.Context(), t, h, b))
+	if len(entries) != 2 || entries[0].Attempt != 1 || entries[0].Status != topology.Sent {
+		t.Errorf("entries %+v", entries)
+	}
+	w.provider.once(t, 3)
+}
+
+// TestRepeatedBatch: a batch that is handled again, by whomever, sends nothing
+// and makes the same outputs.
+func TestRepeatedBatch(t *testing.T) {
+	w := newWorld(t)
+	b := batchOf(manyJobs(100)...)
+	first := handleAll(t.Context(), t, w.handler(t), b)
+	for range 3 {
+		h := w.handler(t)
+		again := handleAll(t.Context(), t, h, b)
+		for i := range first {
+			if string(first[i].Value) != string(again[i].Value) {
+				t.Fatalf("output %d was %s\nand is %s", i, first[i].Value, again[i].Value)
+			}
+		}
+		if n := h.Counters.Repeated.Load(); n != 100 {
+			t.Errorf("%d repeated jobs, want 100", n)
+		}
+	}
+	w.provider.once(t, 100)
+}
+
+// TestTwoDeliverers have the same jobs at the same time.
+func TestTwoDeliverers(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		t.Run(fmt.Sprintf("instant=%v", instant), func(t *testing.T) {
+			w := newWorld(t)
+			w.provider.instant = instant
+			w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+				sleep(ctx, 100*time.Microsecond)
+				return accepted
+			}
+			b := batchOf(manyJobs(200)...)
+			outs := make([][]topology.Record, 3)
+			var all sync.WaitGroup
+			for i := range outs {
+				h := w.handler(t)
+				all.Go(func() { outs[i] = handleAll(t.Context(), t, h, b) })
+			}
+			all.Wait()
+			w.provider.once(t, 200)
+			for i := range outs[0] {
+				for _, other := range outs[1:] {
+					if string(outs[0][i].Value) != string(other[i].Value) {
+						t.Fatalf("entry %d differs:\n%s\n%s", i, outs[0][i].Value, other[i].Value)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestConcurrencyIsShared by all partitions.
+func TestConcurrencyIsShared(t *testing.T) {
+	w := newWorld(t)
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+		sleep(ctx, time.Millisecond)
+		return accepted
+	}
+	h := w.handler(t)
+	var all sync.WaitGroup
+	for partition := range 4 {
+		var jobs []topology.Job
+		for i := range 10 {
+			jobs = append(jobs, aJob(fmt.Sprintf("event-%d-%d", partition, i)))
+		}
+		b := batchOf(jobs...)
+		b.Partition = partition
+		all.Go(func() { handleAll(t.Context(), t, h, b) })
+	}
+	all.Wait()
+	w.provider.once(t, 40)
+	if w.provider.top != w.provider.concurrency {
+		t.Errorf("%d sends at once, want %d", w.provider.top, w.provider.concurrency)
+	}
+}
+
+// TestTemplatesAway: what comes before the first unknown template is handled.
+func TestTemplatesAway(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.err = errors.New("no broker")
+	h := w.handler(t)
+	b := batchOf(aJob("a"), aJob("b"), aJob("c", template("late@1")), aJob("d"))
+	result, err := h.Handle(t.Context(), b)
+	if !errors.Is(err, w.shelf.err) || result.Handled != 2 {
+		t.Fatalf("handled %d, %v", result.Handled, err)
+	}
+	b.Records = b.Records[2:]
+	if result, err = h.Handle(t.Context(), b); err == nil || result.Handled != 0 {
+		t.Fatalf("handled %d, %v", result.Handled, err)
+	}
+	w.shelf.err = nil
+	handleAll(t.Context(), t, h, b)
+	w.provider.once(t, 4)
+	if w.shelf.caughtUp != 1 {
+		t.Errorf("caught up %d times", w.shelf.caughtUp)
+	}
+}
+
+// TestChannels: each channel's jobs go to its own provider, side by side, and
+// the entries are in order.
+func TestChannels(t *testing.T) {
+	w := newWorld(t)
+	texts := &fakeProvider{name: "texts", concurrency: 2}
+	arrived := make(chan struct{}, 1)
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+		select {
+		case <-arrived:
+			return accepted
+		case <-ctx.Done():
+			return failed
+		}
+	}
+	texts.answer = func(context.Context, *topology.Job) Response {
+		arrived <- struct{}{}
+		return accepted
+	}
+	h := w.handler(t, func(c *Config) { c.Providers[topology.SMS] = texts })
+	entries := entriesOf(t, handleAll(t.Context(), t, h, batchOf(
+		aJob("mail"), aJob("text", to(topology.SMS, "+46 70 123"), template("code@1")),
+	)))
+	if entries[0].Provider != "fake" || entries[1].Provider != "texts" || entries[0].EventID != "mail" {
+		t.Errorf("entries %+v", entries)
+	}
+}
+
+// TestCrash: a provider that crashes takes only its own job with it.
+func TestCrash(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		w := newWorld(t)
+		w.provider.instant = instant
+		w.provider.answer = func(_ context.Context, job *topology.Job) Response {
+			if job.EventID == "event-3" {
+				panic(job.To)
+			}
+			return accepted
+		}
+		for i, entry := range entriesOf(t, handleAll(t.Context(), t, w.handler(t), batchOf(manyJobs(6)...))) {
+			want := topology.NoReason
+			if i == 3 {
+				want = topology.ReasonHandlerFault
+			}
+			if entry.Reason != want {
+				t.Errorf("entry %d: %s %s", i, entry.Status, entry.Reason)
+			}
+		}
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	w := newWorld(t)
+	good := Config{Redis: w.client(t), Templates: w.shelf}
+	for name, change := range map[string]func(*Config){
+		"no Redis":      func(c *Config) { c.Redis = nil },
+		"no templates":  func(c *Config) { c.Templates = nil },
+		"a short lease": func(c *Config) { c.Lease = 10 * time.Second },
+		"no tries":      func(c *Config) { c.Tries = -1 },
+	} {
+		c := good
+		change(&c)
+		if _, err := New(c); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := New(good); err != nil {
+		t.Error(err)
+	}
+}
+
+var _ consumer.Handler = (*Handler)(nil)

@@ -1,0 +1,258 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+const redisLoading = "LOADING Redis is loading the dataset in memory"
+
+// died leaves jobs as a deliverer does that is killed while it sends them.
+func died(t *testing.T, w *world, jobs ...topology.Job) {
+	t.Helper()
+	dead := w.handler(t)
+	if err := dead.claims.claim(t.Context(), dead.owner(3), tasksOf(jobs...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestADeliverersDeath: the next one waits for the lease, and then does what
+// the template says of messages that may have been sent.
+func TestADeliverersDeath(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		job    []func(*topology.Job)
+		status topology.Status
+		reason topology.Reason
+		calls  int
+	}{
+		{"resend", nil, topology.Sent, "", 1},
+		{"hold", []func(*topology.Job){template("hold@1")}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
+		{"late", []func(*topology.Job){expires(time.Unix(1, 0))}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			job := aJob("event", test.job...)
+			now := time.Now()
+			w.store.SetTime(now)
+			died(t, w, job)
+			h := w.handler(t)
+			done := make(chan topology.Entry, 1)
+			go func() {
+				done <- entriesOf(t, handleAll(t.Context(), t, h, batchOf(aJob("other"), job)))[1]
+			}()
+			eventually(t, "the other job is sent", func() bool { return w.provider.sent() == 1 })
+			select {
+			case entry := <-done:
+				t.Fatalf("the lease was not waited for: %+v", entry)
+			case <-time.After(30 * time.Millisecond):
+			}
+			w.store.SetTime(now.Add(defaultLease))
+			entry := <-done
+			if entry.Status != test.status || entry.Reason != test.reason {
+				t.Errorf("%s %s %s", entry.Status, entry.Reason, entry.Detail)
+			}
+			if n := w.provider.sent() - 1; n != test.calls {
+				t.Errorf("sent %d times, want %d", n, test.calls)
+			}
+			if n := h.Counters.Ambiguous.Load(); n != 1 {
+				t.Errorf("%d ambiguous messages were counted, want 1", n)
+			}
+		})
+	}
+}
+
+// TestAHolderThatEnds in time: what it recorded is the outcome.
+func TestAHolderThatEnds(t *testing.T) {
+	w := newWorld(t)
+	job := aJob("event")
+	died(t, w, job)
+	done := make(chan topology.Entry, 1)
+	h := w.handler(t)
+	go func() { done <- entriesOf(t, handleAll(t.Context(), t, h, batchOf(job)))[0] }()
+	tasks := tasksOf(job)
+	tasks[0].outcome = newOutcome(&job, topology.Ignored, topology.ReasonSuppressed, always)
+	if err := h.claims.settle(t.Context(), tasks); err != nil {
+		t.Fatal(err)
+	}
+	if entry := <-done; entry.Status != topology.Ignored || !entry.At.Equal(always) {
+		t.Errorf("entry %+v", entry)
+	}
+	if w.provider.sent() != 0 || h.Counters.Ambiguous.Load() != 0 {
+		t.Error("the job was sent, or called ambiguous")
+	}
+}
+
+// TestWaitingForAHolderEnds with the context, and hands back what is done.
+func TestWaitingForAHolderEnds(t *testing.T) {
+	w := newWorld(t)
+	jobs := manyJobs(3)
+	died(t, w, jobs[1])
+	ctx, stop := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, stop)
+	result, err := w.handler(t).Handle(ctx, batchOf(jobs...))
+	if result.Handled != 1 || len(result.Out) != 1 || !errors.Is(err, context.Canceled) {
+		t.Errorf("handled %d, %v", result.Handled, err)
+	}
+	w.provider.once(t, 2)
+}
+
+// TestRedisAwayAtClaim: nothing is sent, the loop is told, and afterwards all
+// goes on.
+func TestRedisAwayAtClaim(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		w := newWorld(t)
+		w.provider.instant = instant
+		h := w.handler(t)
+		b := batchOf(manyJobs(10)...)
+		w.store.SetError(redisLoading)
+		if result, err := h.Handle(t.Context(), b); err == nil || result.Handled != 0 {
+			t.Fatalf("handled %d, %v", result.Handled, err)
+		}
+		w.store.SetError("")
+		w.store.Close()
+		if result, err := h.Handle(t.Context(), b); err == nil || result.Handled != 0 {
+			t.Fatalf("handled %d, %v", result.Handled, err)
+		}
+		if w.provider.sent() != 0 {
+			t.Fatal("sent without a claim")
+		}
+		if err := w.store.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		handleAll(t.Context(), t, h, b)
+		w.provider.once(t, 10)
+		if n := h.Counters.Ambiguous.Load(); n != 0 {
+			t.Errorf("%d ambiguous messages", n)
+		}
+	}
+}
+
+// TestRedisAwayAtSettle: what was sent is recorded when Redis is back, and not
+// sent again.
+func TestRedisAwayAtSettle(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		w := newWorld(t)
+		w.provider.instant = instant
+		var away atomic.Bool
+		w.provider.answer = func(context.Context, *topology.Job) Response {
+			if !away.Swap(true) {
+				w.store.SetError(redisLoading)
+				time.AfterFunc(120*time.Millisecond, func() { w.store.SetError("") })
+			}
+			return accepted
+		}
+		h := w.handler(t)
+		b := batchOf(manyJobs(10)...)
+		entries := entriesOf(t, handleAll(t.Context(), t, h, b))
+		if len(entries) != 10 {
+			t.Fatalf("%d entries", len(entries))
+		}
+		again := entriesOf(t, handleAll(t.Context(), t, w.handler(t), b))
+		for i := range entries {
+			if entries[i] != again[i] || entries[i].Status != topology.Sent {
+				t.Errorf("entry %d: %+v, then %+v", i, entries[i], again[i])
+			}
+		}
+		w.provider.once(t, 10)
+	}
+}
+
+// TestTheLastWord: what could not be recorded before Handle had to end is
+// recorded by the next one, before anything is claimed.
+func TestTheLastWord(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		w := newWorld(t)
+		w.provider.instant = instant
+		ctx, stop := context.WithCancel(t.Context())
+		w.provider.answer = func(context.Context, *topology.Job) Response {
+			w.store.SetError(redisLoading)
+			stop()
+			return accepted
+		}
+		h := w.handler(t)
+		h.lastWord = 100 * time.Millisecond
+		b := batchOf(manyJobs(3)...)
+		if result, err := h.Handle(ctx, b); result.Handled != 0 || !errors.Is(err, context.Canceled) {
+			t.Fatalf("handled %d, %v", result.Handled, err)
+		}
+		sent := w.provider.sent()
+		if sent == 0 || len(h.unsettled) != sent {
+			t.Fatalf("%d sent, %d kept", sent, len(h.unsettled))
+		}
+		if result, err := h.Handle(t.Context(), b); result.Handled != 0 || err == nil {
+			t.Fatalf("with Redis away: handled %d, %v", result.Handled, err)
+		}
+		w.store.SetError("")
+		w.provider.answer = nil
+		if got := len(handleAll(t.Context(), t, h, b)); got != 3 || len(h.unsettled) != 0 {
+			t.Errorf("%d entries, %d kept", got, len(h.unsettled))
+		}
+		w.provider.once(t, 3)
+		if n := h.Counters.Ambiguous.Load(); n != 0 {
+			t.Errorf("%d ambiguous messages", n)
+		}
+	}
+}
+
+// TestShutdown: sends under way end and are recorded, no other begins, and what
+// was claimed besides is free for the next deliverer at once.
+func TestShutdown(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		w := newWorld(t)
+		w.provider.instant = instant
+		ctx, stop := context.WithCancel(t.Context())
+		var first atomic.Bool
+		w.provider.answer = func(own context.Context, _ *topology.Job) Response {
+			if first.Swap(true) {
+				<-ctx.Done()
+			}
+			stop()
+			if !sleep(own, 20*time.Millisecond) {
+				return failed
+			}
+			return accepted
+		}
+		b := batchOf(manyJobs(50)...)
+		result, err := w.handler(t).Handle(ctx, b)
+		sent := w.provider.sent()
+		if result.Handled != sent || sent == 0 || sent > w.provider.concurrency || !errors.Is(err, context.Canceled) {
+			t.Fatalf("handled %d of %d sent, %v", result.Handled, sent, err)
+		}
+		w.provider.answer = nil
+		b.Records = b.Records[result.Handled:]
+		next := w.handler(t)
+		handleAll(t.Context(), t, next, b)
+		w.provider.once(t, 50)
+		if n := next.Counters.Ambiguous.Load(); n != 0 {
+			t.Errorf("%d ambiguous messages", n)
+		}
+	}
+}
+
+// TestSlowInPlace: tasks that take longer than they said are claimed again
+// before their lease can end.
+func TestSlowInPlace(t *testing.T) {
+	w := newWorld(t)
+	w.provider.instant = true
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+		sleep(ctx, 10*time.Millisecond)
+		return accepted
+	}
+	h := w.handler(t, func(c *Config) { c.SendTimeout, c.Lease = 970*time.Millisecond, time.Second })
+	other := w.handler(t)
+	b := batchOf(manyJobs(20)...)
+	done := make(chan struct{})
+	go func() { defer close(done); handleAll(t.Context(), t, h, b) }()
+	handleAll(t.Context(), t, other, b)
+	<-done
+	w.provider.once(t, 20)
+	if n := h.Counters.Ambiguous.Load() + other.Counters.Ambiguous.Load(); n != 0 {
+		t.Errorf("%d ambiguous messages", n)
+	}
+}

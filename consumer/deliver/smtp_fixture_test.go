@@ -1,0 +1,383 @@
+package deliver
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/topology"
+)
+
+// What a dialogue's script may say instead of a reply.
+const (
+	hangUp   = "hang up"
+	saysNone = "say nothing"
+)
+
+// dialogue is a mail server that answers every command by a script.
+type dialogue struct {
+	script map[string]string // by verb; "GREETING", "TEXT" (hang up within it) and "END" besides
+	port   int
+
+	mu          sync.Mutex
+	connections int
+	heard       []string
+	texts       []string
+	release     chan struct{}
+}
+
+var usualReplies = map[string]string{
+	"GREETING": "220 mx.example.test ESMTP", "EHLO": "250-mx.example.test\r\n250 ENHANCEDSTATUSCODES",
+	"MAIL": "250 2.1.0 Ok", "RCPT": "250 2.1.5 Ok", "DATA": "354 go on", "END": "250 2.0.0 queued",
+	"RSET": "250 2.0.0 Ok", "QUIT": "221 2.0.0 bye",
+}
+
+func newDialogue(t *testing.T, script map[string]string) *dialogue {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dialogue{script: script, port: listener.Addr().(*net.TCPAddr).Port, release: make(chan struct{})}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { d.talk(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		close(d.release)
+		_ = listener.Close()
+		all.Wait()
+	})
+	return d
+}
+
+func (d *dialogue) talk(conn net.Conn) {
+	defer conn.Close()
+	d.mu.Lock()
+	d.connections++
+	d.mu.Unlock()
+	if !d.reply(conn, "GREETING") {
+		return
+	}
+	lines := bufio.NewReader(conn)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return
+		}
+		verb, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		d.mu.Lock()
+		d.heard = append(d.heard, strings.TrimSpace(line))
+		d.mu.Unlock()
+		if !d.reply(conn, verb) {
+			return
+		}
+		if verb == "DATA" && strings.HasPrefix(d.word("DATA"), "354") && !d.read(conn, lines) {
+			return
+		}
+	}
+}
+
+func (d *dialogue) read(conn net.Conn, lines *bufio.Reader) bool {
+	var text strings.Builder
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil || d.word("TEXT") == hangUp {
+			return false
+		}
+		if line == ".\r\n" {
+			break
+		}
+		text.WriteString(line)
+	}
+	d.mu.Lock()
+	d.texts = append(d.texts, text.String())
+	d.mu.Unlock()
+	return d.reply(conn, "END")
+}
+
+func (d *dialogue) word(verb string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if word, ok := d.script[verb]; ok {
+		return word
+	}
+	if word, ok := usualReplies[verb]; ok {
+		return word
+	}
+	return "500 5.5.1 what?"
+}
+
+func (d *dialogue) say(verb, word string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.script[verb] = word
+}
+
+func (d *dialogue) reply(conn net.Conn, verb string) bool {
+	switch word := d.word(verb); word {
+	case hangUp:
+		return false
+	case saysNone:
+		<-d.release
+		return false
+	default:
+		_, err := io.WriteString(conn, word+"\r\n")
+		return err == nil && !strings.HasPrefix(word, "421") && verb != "QUIT"
+	}
+}
+
+func (d *dialogue) count(verb string) (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, line := range d.heard {
+		if strings.HasPrefix(line, verb) {
+			n++
+		}
+	}
+	return n
+}
+
+// mailServer is a real server's protocol around a mailbox.
+type mailServer struct {
+	port int
+
+	mu       sync.Mutex
+	messages []received
+	users    map[string]string
+	logins   []string
+}
+
+type received struct {
+	from, to, text string
+	utf8           bool
+	encrypted      bool
+}
+
+type mailSession struct {
+	server *mailServer
+	conn   *smtp.Conn
+	now    received
+}
+
+func (s *mailSession) Reset()        { s.now = received{} }
+func (s *mailSession) Logout() error { return nil }
+
+func (s *mailSession) Mail(from string, o *smtp.MailOptions) error {
+	_, encrypted := s.conn.TLSConnectionState()
+	s.now = received{from: from, utf8: o.UTF8, encrypted: encrypted}
+	return nil
+}
+
+func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.now.to = to
+	if strings.HasPrefix(to, "nobody@") {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "<" + to + "> no such user"}
+	}
+	return nil
+}
+
+func (s *mailSession) Data(r io.Reader) error {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	s.now.text = string(text)
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.server.messages = append(s.server.messages, s.now)
+	return nil
+}
+
+func (s *mailSession) AuthMechanisms() []string {
+	if s.server.users == nil {
+		return nil
+	}
+	return []string{sasl.Plain, sasl.Login}
+}
+
+func (s *mailSession) Auth(mechanism string) (sasl.Server, error) {
+	check := func(user, password string) error {
+		if s.server.users[user] != password || password == "" {
+			return errors.New("no")
+		}
+		s.server.mu.Lock()
+		defer s.server.mu.Unlock()
+		s.server.logins = append(s.server.logins, mechanism+" "+user)
+		return nil
+	}
+	if mechanism == sasl.Login {
+		return &loginServer{check: check}, nil
+	}
+	return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
+}
+
+func newMailServer(t *testing.T, change func(*smtp.Server, *mailServer)) *mailServer {
+	t.Helper()
+	m := &mailServer{}
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &mailSession{server: m, conn: c}, nil
+	}))
+	server.Domain = "mx.example.test"
+	server.ErrorLog = silent{}
+	if change != nil {
+		change(server, m)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.port = listener.Addr().(*net.TCPAddr).Port
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close(); <-done })
+	return m
+}
+
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+func (silent) Println(...any)        {}
+
+func (m *mailServer) all() []received {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]received(nil), m.messages...)
+}
+
+// certificate makes one for 127.0.0.1, and the pool that trusts it.
+func certificate(t *testing.T) (*tls.Config, *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, plan, plan, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}},
+		&tls.Config{RootCAs: pool}
+}
+
+// newSMTP is a provider for a server on this machine, without encryption
+// unless change says otherwise.
+func newSMTP(t *testing.T, port int, change func(*SMTPConfig)) *SMTP {
+	t.Helper()
+	config := SMTPConfig{
+		Host: "127.0.0.1", Port: port, Security: NoTLS, From: "shop@example.com", FromName: "The Shop",
+		Timeout: 5 * time.Second, Hello: "client.example.test",
+	}
+	if change != nil {
+		change(&config)
+	}
+	s, err := NewSMTP(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// aMail is a message, and the job that it is of.
+func aMail(id string) (*topology.Job, *message.Message) {
+	job := aJob(id)
+	return &job, &message.Message{
+		Channel: topology.Email, To: job.To, Subject: "Tack för din beställning",
+		Text: "Hej Kim!\n.\nHälsningar", HTML: "<p>Hej Kim!</p>",
+	}
+}
+
+func (s *SMTP) try(t *testing.T, id string) Response {
+	t.Helper()
+	job, m := aMail(id)
+	return s.Send(t.Context(), job, m)
+}
+
+func manyMails(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("mail-%d", i))
+	}
+	return ids
+}
+
+// forward passes connections on to a port, until the test ends.
+func forward(t *testing.T, listener net.Listener, port int) int {
+	t.Helper()
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
+			if err != nil {
+				_ = from.Close()
+				continue
+			}
+			all.Go(func() { _, _ = io.Copy(to, from); _ = to.Close() })
+			all.Go(func() { _, _ = io.Copy(from, to); _ = from.Close() })
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close(); all.Wait() })
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// size is how many connections wait.
+func (p *smtpPool) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}
+
+// loginServer asks for the name and then for the password.
+type loginServer struct {
+	check func(user, password string) error
+	asked int
+	user  string
+}
+
+func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	l.asked++
+	switch l.asked {
+	case 1:
+		return []byte("Username:"), false, nil
+	case 2:
+		l.user = string(response)
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.check(l.user, string(response))
+}

@@ -1,0 +1,335 @@
+package deliver
+
+import (
+	"crypto/tls"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/topology"
+)
+
+// TestMail: what arrives is what was meant, and says what a message of a
+// machine says.
+func TestMail(t *testing.T) {
+	m := newMailServer(t, nil)
+	s := newSMTP(t, m.port, func(c *SMTPConfig) { c.ReplyTo = "help@example.com" })
+	response := s.try(t, "event")
+	if response.Verdict != Accepted {
+		t.Fatal(response)
+	}
+	got := m.all()[0]
+	if got.from != "shop@example.com" || got.to != "kim@example.com" || got.utf8 {
+		t.Errorf("envelope %+v", got)
+	}
+	parsed, err := mail.ReadMessage(strings.NewReader(got.text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantID := "<" + string(topology.JobIDOf("event", 0)) + "@example.com>"
+	for header, want := range map[string]string{
+		"From": `"The Shop" <shop@example.com>`, "To": "<kim@example.com>", "Reply-To": "<help@example.com>",
+		"Message-Id": wantID, "Auto-Submitted": "auto-generated", "Mime-Version": "1.0", "User-Agent": "", "X-Mailer": "",
+	} {
+		if got := parsed.Header.Get(header); got != want || len(parsed.Header[header]) > 1 {
+			t.Errorf("%s: %q, want %q", header, got, want)
+		}
+	}
+	if response.MessageID != wantID {
+		t.Errorf("the provider's message id is %s", response.MessageID)
+	}
+	if subject, _ := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get("Subject")); subject != "Tack för din beställning" {
+		t.Errorf("subject %q", subject)
+	}
+	if date, err := parsed.Header.Date(); err != nil || time.Since(date) > time.Minute {
+		t.Errorf("date %v, %v", date, err)
+	}
+	parts := partsOf(t, parsed)
+	if parts["text/plain"] != "Hej Kim!\r\n.\r\nHälsningar" || parts["text/html"] != "<p>Hej Kim!</p>" || len(parts) != 2 {
+		t.Errorf("parts %q", parts)
+	}
+}
+
+// partsOf decodes a message's bodies by their types.
+func partsOf(t *testing.T, m *mail.Message) map[string]string {
+	t.Helper()
+	parts := make(map[string]string)
+	read := func(contentType, encoding string, body io.Reader) {
+		if encoding == "quoted-printable" {
+			body = quotedprintable.NewReader(body)
+		}
+		text, err := io.ReadAll(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, _, _ := mime.ParseMediaType(contentType)
+		parts[kind] = strings.TrimRight(string(text), "\r\n")
+	}
+	kind, parameters, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind != "multipart/alternative" {
+		read(m.Header.Get("Content-Type"), m.Header.Get("Content-Transfer-Encoding"), m.Body)
+		return parts
+	}
+	for reader := multipart.NewReader(m.Body, parameters["boundary"]); ; {
+		part, err := reader.NextRawPart()
+		if err == io.EOF {
+			return parts
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(part.Header.Get("Content-Type"), part.Header.Get("Content-Transfer-Encoding"), part)
+	}
+}
+
+// TestOneBody: a message of one form is no alternative of two.
+func TestOneBody(t *testing.T) {
+	m := newMailServer(t, nil)
+	s := newSMTP(t, m.port, nil)
+	for kind, body := range map[string]message.Message{
+		"text/plain": {Text: "only text"}, "text/html": {HTML: "<p>only HTML</p>"},
+	} {
+		job, _ := aMail("event")
+		body.To, body.Channel, body.Subject = job.To, topology.Email, "s"
+		if r := s.Send(t.Context(), job, &body); r.Verdict != Accepted {
+			t.Fatal(r)
+		}
+		all := m.all()
+		parsed, err := mail.ReadMessage(strings.NewReader(all[len(all)-1].text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts := partsOf(t, parsed); len(parts) != 1 || parts[kind] != body.Text+body.HTML {
+			t.Errorf("%s: %q", kind, parts)
+		}
+	}
+}
+
+// TestInjection: nothing that an event or a template says becomes a header, a
+// recipient or a command.
+func TestInjection(t *testing.T) {
+	m := newMailServer(t, nil)
+	s := newSMTP(t, m.port, nil)
+	job, mail := aMail("event")
+	mail.Subject = "Hi\r\nBcc: all@example.com\r\n\r\nbody\x00\x1b"
+	mail.Text = "x\r\n.\r\nMAIL FROM:<evil@example.com>\r\n.\n"
+	if r := s.Send(t.Context(), job, mail); r.Verdict != Accepted {
+		t.Fatal(r)
+	}
+	if all := m.all(); len(all) != 1 || strings.Contains(all[0].text, "\nBcc:") || strings.Contains(all[0].text, "\nbody") {
+		t.Errorf("%d messages, %s", len(all), all[0].text)
+	}
+	for _, address := range []string{
+		"kim@example.com\r\nRCPT TO:<all@example.com>", "kim@example.com> NOTIFY=NEVER <x@example.com",
+		"kim@example.com, all@example.com", "Kim <kim@example.com>", `"kim> x"@example.com`, "", "kim", "@example.com", "kim@",
+	} {
+		mail.To = address
+		if r := s.Send(t.Context(), job, mail); r.Verdict != Skipped || r.Reason != topology.ReasonInvalidAddress {
+			t.Errorf("%q: %v", address, r)
+		}
+	}
+	if len(m.all()) != 1 {
+		t.Error("a message was sent to a smuggled address")
+	}
+}
+
+// TestReuse: connections are used again, no more of them than messages at a
+// time, and closed when idle or worn.
+func TestReuse(t *testing.T) {
+	d := newDialogue(t, map[string]string{})
+	s := newSMTP(t, d.port, func(c *SMTPConfig) { c.Concurrency, c.MaxMessages, c.IdleTimeout = 3, 4, 300*time.Millisecond })
+	ids := make(chan string)
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			for id := range ids {
+				if r := s.try(t, id); r.Verdict != Accepted {
+					t.Errorf("%v", r)
+				}
+			}
+		})
+	}
+	for _, id := range manyMails(24) {
+		ids <- id
+	}
+	close(ids)
+	all.Wait()
+	if d.connections < 6 || d.connections > 8 {
+		t.Errorf("%d connections for 24 messages of 4 a connection", d.connections)
+	}
+	eventually(t, "idle connections are closed", func() bool { return s.idle.size() == 0 && d.count("QUIT") == d.connections })
+	for i, text := range d.texts {
+		if strings.Count(text, "Message-ID:") != 1 {
+			t.Errorf("message %d has no Message-ID of its own", i)
+		}
+	}
+}
+
+func TestEncryption(t *testing.T) {
+	server, client := certificate(t)
+	starttls := newMailServer(t, func(s *smtp.Server, m *mailServer) {
+		s.TLSConfig = server
+		m.users = map[string]string{"shop": "secret"}
+	})
+	plain := newMailServer(t, func(_ *smtp.Server, m *mailServer) { m.users = map[string]string{"shop": "secret"} })
+	open := newMailServer(t, func(s *smtp.Server, m *mailServer) {
+		s.AllowInsecureAuth = true
+		m.users = map[string]string{"shop": "secret"}
+	})
+	for _, test := range []struct {
+		name      string
+		port      int
+		change    func(*SMTPConfig)
+		verdict   Verdict
+		detail    string
+		encrypted bool
+		login     string
+	}{
+		{"STARTTLS", starttls.port, func(c *SMTPConfig) { c.Security = StartTLS }, Accepted, "", true, ""},
+		{"STARTTLS, if offered", starttls.port, func(c *SMTPConfig) { c.Security = StartTLSIfOffered }, Accepted, "", true, ""},
+		{"no STARTTLS", plain.port, func(c *SMTPConfig) { c.Security = StartTLS }, Down, "does not offer STARTTLS", false, ""},
+		{"no STARTTLS, but it need not", plain.port, func(c *SMTPConfig) { c.Security = StartTLSIfOffered }, Accepted, "", false, ""},
+		{"a certificate that nobody signed", starttls.port, func(c *SMTPConfig) { c.Security, c.TLS = StartTLS, nil }, Down, "encrypting", false, ""},
+		{"a certificate for another", starttls.port, func(c *SMTPConfig) {
+			c.Security, c.TLS = StartTLS, client.Clone()
+			c.TLS.ServerName = "mx.example.test"
+		}, Down, "encrypting", false, ""},
+		{"login", starttls.port, func(c *SMTPConfig) { c.Security, c.Username, c.Password = StartTLS, "shop", "secret" }, Accepted, "", true, "PLAIN shop"},
+		{"LOGIN", starttls.port, func(c *SMTPConfig) {
+			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", "secret", "LOGIN"
+		}, Accepted, "", true, "LOGIN shop"},
+		{"a wrong password", starttls.port, func(c *SMTPConfig) { c.Security, c.Username, c.Password = StartTLS, "shop", "wrong" }, Down, "authenticating", false, ""},
+		{"another mechanism", starttls.port, func(c *SMTPConfig) {
+			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", "secret", "SCRAM-SHA-256"
+		}, Down, "does not offer the authentication", false, ""},
+		{"login on this machine", open.port, func(c *SMTPConfig) { c.Username, c.Password = "shop", "secret" }, Accepted, "", false, "PLAIN shop"},
+		{"no login offered", plain.port, func(c *SMTPConfig) { c.Username, c.Password = "shop", "secret" }, Down, "does not offer the authentication", false, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newSMTP(t, test.port, func(c *SMTPConfig) { c.TLS = client; test.change(c) })
+			r := s.try(t, "event")
+			if r.Verdict != test.verdict || !strings.Contains(r.Detail, test.detail) {
+				t.Errorf("%v %q", r.Verdict, r.Detail)
+			}
+			if strings.Contains(r.Detail, "secret") || strings.Contains(r.Detail, "wrong") {
+				t.Errorf("the detail holds the password: %s", r.Detail)
+			}
+			for _, server := range []*mailServer{starttls, plain, open} {
+				if server.port == test.port && test.verdict == Accepted {
+					all := server.all()
+					if got := all[len(all)-1].encrypted; got != test.encrypted {
+						t.Errorf("encrypted: %v", got)
+					}
+					if test.login != "" && server.logins[len(server.logins)-1] != test.login {
+						t.Errorf("logins %v", server.logins)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestImplicitTLS(t *testing.T) {
+	server, client := certificate(t)
+	m := newMailServer(t, nil)
+	proxy := tlsInFront(t, server, m.port)
+	s := newSMTP(t, proxy, func(c *SMTPConfig) { c.Security, c.TLS = ImplicitTLS, client })
+	if r := s.try(t, "event"); r.Verdict != Accepted {
+		t.Errorf("%v", r)
+	}
+	s = newSMTP(t, m.port, func(c *SMTPConfig) { c.Security, c.TLS = ImplicitTLS, client })
+	if r := s.try(t, "event"); r.Verdict != Down {
+		t.Errorf("%v", r)
+	}
+}
+
+// TestInternationalAddresses need a server that takes them.
+func TestInternationalAddresses(t *testing.T) {
+	old := newMailServer(t, nil)
+	young := newMailServer(t, func(s *smtp.Server, _ *mailServer) { s.EnableSMTPUTF8 = true })
+	job, mail := aMail("event")
+	mail.To = "kåre@exämple.se"
+	s := newSMTP(t, old.port, nil)
+	if r := s.Send(t.Context(), job, mail); r.Verdict != Skipped || r.Reason != topology.ReasonInvalidAddress || !strings.Contains(r.Detail, "outside ASCII") {
+		t.Errorf("%v", r)
+	}
+	if s.idle.size() != 1 {
+		t.Error("the connection was dropped")
+	}
+	s = newSMTP(t, young.port, nil)
+	if r := s.Send(t.Context(), job, mail); r.Verdict != Accepted || young.all()[0].to != mail.To || !young.all()[0].utf8 {
+		t.Errorf("%v, %+v", r, young.all())
+	}
+	if r := s.try(t, "ascii"); r.Verdict != Accepted || young.all()[1].utf8 {
+		t.Errorf("%v, %+v", r, young.all())
+	}
+}
+
+func TestSMTPConfig(t *testing.T) {
+	good := SMTPConfig{Host: "mx.example.test", From: "shop@example.com"}
+	if s, err := NewSMTP(good); err != nil || s.config.address() != "mx.example.test:587" || s.Concurrency() != 8 || s.Name() != "smtp" {
+		t.Errorf("%v, %v", s, err)
+	}
+	for want, change := range map[string]func(*SMTPConfig){
+		"no host":           func(c *SMTPConfig) { c.Host = "" },
+		"unknown security":  func(c *SMTPConfig) { c.Security = "ssl" },
+		"is no port":        func(c *SMTPConfig) { c.Port = 70000 },
+		"greater than 0":    func(c *SMTPConfig) { c.Concurrency = -1 },
+		"the sender":        func(c *SMTPConfig) { c.From = "Shop <shop@example.com>" },
+		"reply-to":          func(c *SMTPConfig) { c.ReplyTo = "x\r\n@example.com" },
+		"control":           func(c *SMTPConfig) { c.FromName = "a\nb" },
+		"need encryption":   func(c *SMTPConfig) { c.Security, c.Username = NoTLS, "shop" },
+		"unknown mechanism": func(c *SMTPConfig) { c.Mechanism = "NTLM" },
+	} {
+		c := good
+		change(&c)
+		if _, err := NewSMTP(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// TestSMTPDelivery goes through the whole role.
+func TestSMTPDelivery(t *testing.T) {
+	m := newMailServer(t, nil)
+	w := newWorld(t)
+	h := w.handler(t, func(c *Config) { c.Providers[topology.Email] = newSMTP(t, m.port, nil) })
+	jobs := manyJobs(40)
+	jobs[7].To = "nobody@example.com"
+	b := batchOf(jobs...)
+	first := handleAll(t.Context(), t, h, b)
+	for i, entry := range entriesOf(t, first) {
+		switch {
+		case i == 7 && entry.Reason != topology.ReasonInvalidAddress:
+			t.Errorf("nobody: %s %s", entry.Status, entry.Reason)
+		case i != 7 && (entry.Status != topology.Sent || entry.Provider != "smtp"):
+			t.Errorf("%d: %+v", i, entry)
+		}
+	}
+	handleAll(t.Context(), t, h, b)
+	if n := len(m.all()); n != 39 {
+		t.Errorf("%d messages, want 39", n)
+	}
+}
+
+// tlsInFront passes what comes encrypted on to a port.
+func tlsInFront(t *testing.T, config *tls.Config, port int) int {
+	t.Helper()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return forward(t, listener, port)
+}
