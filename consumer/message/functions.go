@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -160,8 +161,8 @@ func printFormat(format string, args ...any) (string, error) {
 			args[i] = formatted(n)
 		}
 	}
-	if strings.Count(format, "%") > maxVerbs {
-		return "", misuse("printf has too many verbs")
+	if strings.Count(format, "%") > maxVerbs || wide.MatchString(format) {
+		return "", misuse("printf has too many verbs, or a width of over 999 or from an argument")
 	}
 	s := fmt.Sprintf(format, args...)
 	if strings.Count(s, "%!") > inArgs {
@@ -170,8 +171,10 @@ func printFormat(format string, args ...any) (string, error) {
 	return bounded(s)
 }
 
-// maxVerbs bounds what one printf can make of the widths that fmt allows.
+// maxVerbs and wide bound what one printf can make of little.
 const maxVerbs = 32
+
+var wide = regexp.MustCompile(`%[-+# 0]*([0-9]{4}|[0-9]*\.[0-9]{4}|[0-9.]*[*[])`)
 
 // formatted is a number of JSON that every verb for numbers can write.
 type formatted json.Number

@@ -73,7 +73,7 @@ func TestRenderedText(t *testing.T) {
 		"numbers compare as numbers": {`{{lt .ctx.a .ctx.b}} {{eq .ctx.a 9}} {{ge .ctx.b 10.5}} {{ne .ctx.a 9.0}}`, `{"a":9,"b":10.5}`, "true true true false"},
 		"texts compare as texts":     {`{{lt .ctx.a "b"}} {{eq .ctx.a "x" "a"}}`, `{"a":"a"}`, "true true"},
 		"index":                      {`{{index .ctx.l 1}} {{index .ctx "a-b"}} {{(index .ctx.o "x y").z}} {{index .ctx.l .ctx.i}}`, `{"l":[1,2],"a-b":3,"o":{"x y":{"z":4}},"i":0}`, "2 3 4 1"},
-		"printf":                     {`{{printf "%.2f %d %s %5s|%v" .ctx.f .ctx.d .ctx.f .ctx.s .ctx.d}}`, `{"f":1.5,"d":7,"s":"100%!"}`, "1.50 7 1.5 100%!|7"},
+		"printf":                     {`{{printf "%.2f %d %s %5s|%v %-3d|%03d" .ctx.f .ctx.d .ctx.f .ctx.s .ctx.d .ctx.d .ctx.d}}`, `{"f":1.5,"d":7,"s":"100%!"}`, "1.50 7 1.5 100%!|7 7  |007"},
 		"len":                        {`{{len .ctx.l}}`, `{"l":[1,2]}`, "2"},
 		"lower":                      {`{{lower .ctx.s}}`, `{"s":"ÅSA"}`, "åsa"},
 		"date":                       {`{{date "2 Jan 2006 15:04" .ctx.t}}`, `{"t":"2026-12-01T20:00:00+02:00"}`, "1 Dec 2026 20:00"},
@@ -281,12 +281,15 @@ func TestRunawaysAreStopped(t *testing.T) {
 		"a text that doubles":                 `{{$x := "xx"}}{{range 60}}{{$x = print $x $x}}{{end}}`,
 		"a text that grows by escaping":       `{{$x := "%"}}{{range 60}}{{$x = urlquery $x}}{{$x = print $x $x}}{{end}}`,
 		"huge widths":                         `{{printf "%1000000d%1000000d%1000000d" 1 1 1}}`,
-		"costly turns":                        `{{range 1000000}}{{$x := printf "%999999d" 1}}{{end}}`,
+		"a width from an argument":            `{{printf "%*d" 1000000 1}}`,
+		"an indexed width":                    `{{printf "%[1]*d" 1000000 1}}`,
+		"a huge precision":                    `{{printf "%.1000000f" .ctx.f}}`,
+		"costly turns":                        `{{range 1000000}}{{$x := json $.ctx.l}}{{end}}`,
 		"inclusions that multiply":            `{{define "a"}}{{template "b"}}{{template "b"}}{{end}}{{define "b"}}{{template "c"}}{{template "c"}}{{end}}{{define "c"}}{{range 300000}}{{template "d"}}{{end}}{{end}}{{define "d"}}{{end}}{{template "a"}}`,
 		"json in a loop":                      `{{range .ctx.l}}{{json $.ctx.l}}{{end}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx := `{"l":[` + strings.Repeat("1,", 5000) + `1]}`
+			ctx := `{"f":1.5,"l":[` + strings.Repeat("1,", 5000) + `1]}`
 			_, err := renderText(t, text+"x", ctx, nil)
 			var e *message.Error
 			if !errors.As(err, &e) || e.Reason != topology.ReasonRenderFailed {
