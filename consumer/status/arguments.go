@@ -10,40 +10,6 @@ import (
 // numbersPerState is the most numbers that one state's arguments point to.
 const numbersPerState = 6
 
-// Names of fields as arguments: made once, as an any of a string is an
-// allocation each time.
-var (
-	rankName              any = topology.FieldRank
-	statusName            any = topology.FieldStatus
-	updatedAtName         any = topology.FieldUpdatedAt
-	generationName        any = topology.FieldGeneration
-	attemptName           any = topology.FieldAttempt
-	reasonName            any = topology.FieldReason
-	detailName            any = topology.FieldDetail
-	templateName          any = topology.FieldTemplate
-	providerName          any = topology.FieldProvider
-	providerMessageIDName any = topology.FieldProviderMessageID
-	finalAtName           any = topology.FieldFinalAt
-	sourceName            any = topology.FieldSource
-	laneName              any = topology.FieldLane
-	typeName              any = topology.FieldType
-	channelName           any = topology.FieldChannel
-	pendingAtName         any = topology.FieldPendingAt
-	pendingDeliveryAtName any = topology.FieldPendingDeliveryAt
-	scheduledAtName       any = topology.FieldScheduledAt
-)
-
-// mostPairs is how many fields a state has.
-const mostPairs = 18
-
-// counts are numbers of arguments, as arguments.
-var counts = func() (c [2*mostPairs + 1]any) {
-	for i := range c {
-		c[i] = i
-	}
-	return c
-}()
-
 // Fields that not every winner has, as bits of an index of lacking.
 const (
 	noReason = 1 << iota
@@ -79,8 +45,8 @@ func (c *calls) state(s *topology.State) {
 	rest := len(c.args)
 	c.identity(s)
 	c.stages(s)
-	c.args[header] = counts[rest-first]
-	c.args[header+1] = counts[len(c.args)-first]
+	c.args[header] = rest - first
+	c.args[header+1] = len(c.args) - first
 	c.args[header+2] = lacking[missing]
 }
 
@@ -89,35 +55,35 @@ func (c *calls) state(s *topology.State) {
 func (c *calls) winner(s *topology.State) (missing int) {
 	updated := c.millis(s.UpdatedAt)
 	c.args = append(c.args,
-		rankName, (*string)(&s.Rank),
-		statusName, (*string)(&s.Status),
-		updatedAtName, updated,
-		generationName, c.number(int64(s.Generation)),
-		attemptName, c.number(int64(s.Attempt)),
+		topology.FieldRank, (*string)(&s.Rank),
+		topology.FieldStatus, (*string)(&s.Status),
+		topology.FieldUpdatedAt, updated,
+		topology.FieldGeneration, c.number(int64(s.Generation)),
+		topology.FieldAttempt, c.number(int64(s.Attempt)),
 	)
-	missing |= c.text(reasonName, (*string)(&s.Reason), noReason)
-	missing |= c.text(detailName, &s.Detail, noDetail)
-	missing |= c.text(templateName, (*string)(&s.Template), noTemplate)
-	missing |= c.text(providerName, &s.Provider, noProvider)
-	missing |= c.text(providerMessageIDName, &s.ProviderMessageID, noProviderMessageID)
+	missing |= c.text(topology.FieldReason, (*string)(&s.Reason), noReason)
+	missing |= c.text(topology.FieldDetail, &s.Detail, noDetail)
+	missing |= c.text(topology.FieldTemplate, (*string)(&s.Template), noTemplate)
+	missing |= c.text(topology.FieldProvider, &s.Provider, noProvider)
+	missing |= c.text(topology.FieldProviderMessageID, &s.ProviderMessageID, noProviderMessageID)
 	if !s.Status.Final() {
 		return missing | noFinalAt
 	}
-	c.args = append(c.args, finalAtName, updated)
+	c.args = append(c.args, topology.FieldFinalAt, updated)
 	return missing
 }
 
 func (c *calls) identity(s *topology.State) {
-	c.text(sourceName, (*string)(&s.Source), 0)
-	c.text(laneName, (*string)(&s.Lane), 0)
-	c.text(typeName, &s.Type, 0)
-	c.text(channelName, (*string)(&s.Channel), 0)
+	c.text(topology.FieldSource, (*string)(&s.Source), 0)
+	c.text(topology.FieldLane, (*string)(&s.Lane), 0)
+	c.text(topology.FieldType, &s.Type, 0)
+	c.text(topology.FieldChannel, (*string)(&s.Channel), 0)
 }
 
 func (c *calls) stages(s *topology.State) {
-	c.time(pendingAtName, s.PendingAt)
-	c.time(pendingDeliveryAtName, s.PendingDeliveryAt)
-	c.time(scheduledAtName, s.Scheduled)
+	c.time(topology.FieldPendingAt, s.PendingAt)
+	c.time(topology.FieldPendingDeliveryAt, s.PendingDeliveryAt)
+	c.time(topology.FieldScheduledAt, s.Scheduled)
 }
 
 // text appends a field. An empty one it leaves out, and returns missing.

@@ -17,26 +17,32 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// onServers runs a test against the embedded store, and also against the real
-// one when MEDDELA_TEST_REDIS says where it is: an address, or those of a
-// cluster.
-func onServers(t *testing.T, test func(*testing.T, redis.UniversalClient, topology.Keys)) {
-	t.Run("embedded", func(t *testing.T) {
-		server := miniredis.RunT(t)
-		server.SetTime(now) // it keeps expiry times relative to the time
-		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
-		t.Cleanup(func() { _ = client.Close() })
-		test(t, client, testKeys())
-	})
-	addresses := os.Getenv("MEDDELA_TEST_REDIS")
-	if addresses == "" {
-		return
+// server is a Redis to test against.
+type server struct {
+	name   string
+	client redis.UniversalClient
+}
+
+// servers are the embedded store and, when MEDDELA_TEST_REDIS says where it
+// is, the real one: an address, or those of a cluster.
+func servers(t testing.TB) []server {
+	embedded := miniredis.RunT(t)
+	embedded.SetTime(now) // it keeps expiry times relative to the time
+	list := []server{{"embedded", redis.NewClient(&redis.Options{Addr: embedded.Addr()})}}
+	if addresses := os.Getenv("MEDDELA_TEST_REDIS"); addresses != "" {
+		list = append(list, server{"real", redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(addresses, ",")})})
 	}
-	t.Run("real", func(t *testing.T) {
-		client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(addresses, ",")})
-		t.Cleanup(func() { _ = client.Close() })
-		test(t, client, testKeys())
-	})
+	for _, s := range list {
+		t.Cleanup(func() { _ = s.client.Close() })
+	}
+	return list
+}
+
+// onServers runs a test against each server, with keys that no other test has.
+func onServers(t *testing.T, test func(*testing.T, redis.UniversalClient, topology.Keys)) {
+	for _, s := range servers(t) {
+		t.Run(s.name, func(t *testing.T) { test(t, s.client, testKeys()) })
+	}
 }
 
 var testRun atomic.Int64

@@ -1,0 +1,134 @@
+package status
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meddela/meddela/topology"
+)
+
+func TestGet(t *testing.T) {
+	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
+		ctx, reader := context.Background(), Reader{Client: client, Keys: keys}
+		if _, found, err := reader.Get(ctx, "none"); found || err != nil {
+			t.Errorf("an unknown event is found: %v, %v", found, err)
+		}
+		want := stateOf(said("e", 1, topology.Sent, 1))
+		want.Scheduled = after(7)
+		mustWrite(t, &Store{Client: client, Keys: keys}, want)
+		if got, found, err := reader.Get(ctx, "e"); !found || err != nil || got != want {
+			t.Errorf("got %+v, %v, %v, want %+v", got, found, err, want)
+		}
+	})
+}
+
+// TestGetMany: each event has its own answer, also if what is stored of
+// another makes no sense.
+func TestGetMany(t *testing.T) {
+	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
+		ctx, reader := context.Background(), Reader{Client: client, Keys: keys}
+		mustWrite(t, &Store{Client: client, Keys: keys}, stateOf(said("a", 1, topology.Sent, 1)), stateOf(said("b", 0, topology.Pending, 1)))
+		client.Set(ctx, keys.Event("string"), "x", time.Minute)
+		client.HSet(ctx, keys.Event("strange"), topology.FieldStatus, "lost")
+		ids := []topology.EventID{"string", "b", "none", "strange", "a"}
+		answers, err := reader.GetMany(ctx, ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var statuses []topology.Status
+		var found, bad []bool
+		for _, answer := range answers {
+			statuses = append(statuses, answer.State.Status)
+			found = append(found, answer.Found)
+			bad = append(bad, answer.Err != nil)
+		}
+		if !slices.Equal(found, []bool{true, true, false, true, true}) || !slices.Equal(bad, []bool{true, false, false, true, false}) {
+			t.Errorf("found %v, bad %v", found, bad)
+		}
+		if statuses[1] != topology.Pending || statuses[4] != topology.Sent {
+			t.Errorf("statuses are %q", statuses)
+		}
+		if answers, err := reader.GetMany(ctx, nil); err != nil || len(answers) > 0 {
+			t.Errorf("no ids: %v, %v", answers, err)
+		}
+	})
+}
+
+func TestReadersWithoutRedis(t *testing.T) {
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1})
+	t.Cleanup(func() { _ = client.Close() })
+	server.Close()
+	reader := Reader{Client: client, Keys: testKeys()}
+	if _, _, err := reader.Get(context.Background(), "e"); err == nil {
+		t.Error("Get has no error")
+	}
+	if _, err := reader.GetMany(context.Background(), []topology.EventID{"e", "f"}); err == nil {
+		t.Error("GetMany has no error")
+	}
+}
+
+// TestWatch follows an event from before it is known. Each state is written
+// once the one before was seen, so none can be missed.
+func TestWatch(t *testing.T) {
+	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
+		store, reader := Store{Client: client, Keys: keys}, Reader{Client: client, Keys: keys}
+		course := []topology.State{
+			stateOf(said("e", 0, topology.Pending, 0)), stateOf(said("e", 1, topology.PendingDelivery, 1)),
+			stateOf(said("e", 1, topology.Sent, 2)), stateOf(said("e", 1, topology.DeliveryError, 3)),
+		}
+		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		defer stop()
+		time.AfterFunc(5*time.Millisecond, func() { _ = store.Write(ctx, course[:1]) })
+		var got []topology.Status
+		for state, err := range reader.Watch(ctx, "e", time.Millisecond) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, state.Status)
+			if len(got) == len(course) {
+				break
+			}
+			mustWrite(t, &store, course[len(got)])
+		}
+		want := []topology.Status{topology.Pending, topology.PendingDelivery, topology.Sent, topology.DeliveryError}
+		if !slices.Equal(got, want) {
+			t.Errorf("saw %v, want %v", got, want)
+		}
+	})
+}
+
+// TestWatchOutage: an outage is told, and what comes after it too.
+func TestWatchOutage(t *testing.T) {
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	store, reader := Store{Client: client, Keys: testKeys()}, Reader{Client: client}
+	reader.Keys = store.Keys
+	mustWrite(t, &store, stateOf(said("e", 0, topology.Pending, 0)))
+	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	var got []string
+	for state, err := range reader.Watch(ctx, "e", time.Millisecond) {
+		switch {
+		case err != nil:
+			server.SetError("")
+			mustWrite(t, &store, stateOf(said("e", 1, topology.Sent, 1)))
+			got = append(got, "outage")
+		case state.Status == topology.Pending:
+			server.SetError("LOADING")
+			got = append(got, "pending")
+		default:
+			got = append(got, string(state.Status))
+			stop()
+		}
+	}
+	if want := []string{"pending", "outage", "sent"}; !slices.Equal(got, want) {
+		t.Errorf("saw %v, want %v", got, want)
+	}
+}
