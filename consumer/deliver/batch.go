@@ -13,6 +13,7 @@ import (
 type batch struct {
 	*Handler
 	owner string
+	log   topology.Topic // where entries go
 	tasks []task
 	out   []topology.Record
 	slab  []byte
@@ -26,6 +27,7 @@ type task struct {
 	same     *task           // an earlier one of the same job, whose outcome is also this one's
 	template Template        // nil when it is not known
 
+	key     string // of the claim
 	claim   claimed
 	heldFor time.Duration // of another owner's lease
 	begun   bool          // it may have been sent
@@ -39,6 +41,7 @@ func (h *Handler) newBatch(b consumer.Batch) *batch {
 	d := &batch{
 		Handler: h,
 		owner:   h.owner(b.Partition),
+		log:     h.Names.DeliveryLog(h.Lane),
 		tasks:   make([]task, len(b.Records)),
 		out:     make([]topology.Record, 0, len(b.Records)),
 	}
@@ -132,7 +135,7 @@ func (t *task) source() *task {
 func (d *batch) emit(t *task, o *outcome) {
 	entry := o.entry(&t.job)
 	d.out = append(d.out, topology.Record{
-		Topic:   d.Names.DeliveryLog(d.Lane),
+		Topic:   d.log,
 		Key:     []byte(t.job.EventID),
 		Value:   d.write(&entry),
 		Headers: topology.Carried(t.record.Headers),

@@ -61,7 +61,7 @@ const (
 func (c *claims) claim(ctx context.Context, owner string, tasks []*task) error {
 	head := []any{owner, c.lease.Milliseconds(), c.keep.Milliseconds()}
 	for _, t := range tasks {
-		t.claim = unanswered
+		t.key, t.claim = c.keys.Claim(t.job.JobID), unanswered
 	}
 	return c.run(ctx, claimScript, tasks, head,
 		func(t *task) any { return t.job.Attempt },
@@ -89,13 +89,18 @@ func (t *task) noteClaim(answer any) {
 	}
 }
 
-// settle records the tasks' outcomes. Where another deliverer has recorded one
+// settle records the outcomes of tasks that were claimed. Where another deliverer has recorded one
 // before, that is the task's outcome now. Those that are recorded are settled
 // afterwards; with an error, some are not.
 func (c *claims) settle(ctx context.Context, tasks []*task) error {
 	head := []any{c.keep.Milliseconds()}
+	values := make([]byte, 0, len(tasks)*outcomeBytes)
 	return c.run(ctx, settleScript, tasks, head,
-		func(t *task) any { return t.outcome.append(nil) },
+		func(t *task) any {
+			start := len(values)
+			values = t.outcome.append(values)
+			return values[start:]
+		},
 		func(t *task, answer any) {
 			t.settled = true
 			if text, found := answer.(string); found {
@@ -158,21 +163,21 @@ func (c *claims) calls(tasks []*task, head []any, arg func(*task) any) []*script
 	if _, cluster := c.client.(*redis.ClusterClient); !cluster {
 		call := newCall(len(tasks), head)
 		for _, t := range tasks {
-			call.add(t, c.keys.Claim(t.job.JobID), arg)
+			call.add(t, arg)
 		}
 		return []*scriptCall{call}
 	}
 	var calls []*scriptCall
 	bySlot := make(map[uint16]*scriptCall, len(tasks))
 	for _, t := range tasks {
-		key := c.keys.Claim(t.job.JobID)
-		call := bySlot[topology.SlotOf(key)]
+		slot := topology.SlotOf(t.key)
+		call := bySlot[slot]
 		if call == nil {
 			call = newCall(1, head)
-			bySlot[topology.SlotOf(key)] = call
+			bySlot[slot] = call
 			calls = append(calls, call)
 		}
-		call.add(t, key, arg)
+		call.add(t, arg)
 	}
 	return calls
 }
@@ -187,9 +192,9 @@ func newCall(size int, head []any) *scriptCall {
 	return s
 }
 
-func (s *scriptCall) add(t *task, key string, arg func(*task) any) {
+func (s *scriptCall) add(t *task, arg func(*task) any) {
 	s.tasks = append(s.tasks, t)
-	s.keys = append(s.keys, key)
+	s.keys = append(s.keys, t.key)
 	if arg != nil {
 		s.args = append(s.args, arg(t))
 	}

@@ -12,7 +12,7 @@ import (
 func tasksOf(jobs ...topology.Job) []*task {
 	tasks := make([]*task, len(jobs))
 	for i := range jobs {
-		tasks[i] = &task{job: jobs[i]}
+		tasks[i] = &task{job: jobs[i], key: keys.Claim(jobs[i].JobID)}
 	}
 	return tasks
 }

@@ -190,6 +190,6 @@ func (h *Handler) leave(tasks []*task) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, t := range tasks {
-		h.unsettled = append(h.unsettled, &task{job: topology.Job{JobID: t.job.JobID}, outcome: t.outcome})
+		h.unsettled = append(h.unsettled, &task{key: t.key, outcome: t.outcome})
 	}
 }

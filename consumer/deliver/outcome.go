@@ -47,7 +47,10 @@ const (
 	stateAgain = "again"
 )
 
-const outcomeFields = 9
+const (
+	outcomeFields = 9
+	outcomeBytes  = 192 // that most values stay below
+)
 
 // append appends the value that claims hold, as claim.lua describes it.
 func (o *outcome) append(b []byte) []byte {

@@ -1,0 +1,128 @@
+package deliver
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// onServers runs a test against the embedded store, and also against the real
+// one when MEDDELA_TEST_REDIS says where it is: an address, or those of a
+// cluster.
+func onServers(t *testing.T, test func(*testing.T, func(*Config))) {
+	t.Run("embedded", func(t *testing.T) {
+		test(t, storeOf(t, miniredis.RunT(t).Addr()))
+	})
+	if addresses := os.Getenv("MEDDELA_TEST_REDIS"); addresses != "" {
+		t.Run("real", func(t *testing.T) { test(t, storeOf(t, addresses)) })
+	}
+}
+
+var testRun atomic.Int64
+
+// storeOf makes deliverers use a store, and keys that no other test has.
+func storeOf(t *testing.T, addresses string) func(*Config) {
+	t.Helper()
+	client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(addresses, ",")})
+	t.Cleanup(func() { _ = client.Close() })
+	own := topology.Keys{Prefix: fmt.Sprintf("test-%d-%d:", time.Now().UnixNano(), testRun.Add(1))}
+	return func(c *Config) {
+		c.Redis, c.Keys, c.KeepClaims = client, own, time.Minute
+		c.Lease, c.SendTimeout = 400*time.Millisecond, 200*time.Millisecond
+	}
+}
+
+// TestOnce: three deliverers have the same jobs at once, some of which a
+// fourth has taken to its death. Each job is sent once.
+func TestOnce(t *testing.T) {
+	onServers(t, func(t *testing.T, store func(*Config)) {
+		w := newWorld(t)
+		jobs := manyJobs(300)
+		dead := w.handler(t, store)
+		if err := dead.claims.claim(t.Context(), dead.owner(3), tasksOf(jobs[100:110]...)); err != nil {
+			t.Fatal(err)
+		}
+		outs := make([][]topology.Record, 3)
+		var ambiguous atomic.Int64
+		var all sync.WaitGroup
+		for i := range outs {
+			h := w.handler(t, store)
+			all.Go(func() {
+				outs[i] = handleAll(t.Context(), t, h, batchOf(jobs...))
+				ambiguous.Add(h.Counters.Ambiguous.Load())
+			})
+		}
+		all.Wait()
+		w.provider.once(t, 300)
+		for i := range outs[0] {
+			if string(outs[0][i].Value) != string(outs[1][i].Value) || string(outs[0][i].Value) != string(outs[2][i].Value) {
+				t.Fatalf("entry %d differs:\n%s\n%s\n%s", i, outs[0][i].Value, outs[1][i].Value, outs[2][i].Value)
+			}
+		}
+		if n := ambiguous.Load(); n != 10 {
+			t.Errorf("%d ambiguous messages, want 10", n)
+		}
+	})
+}
+
+// TestScripts: what each script does on a server.
+func TestScripts(t *testing.T) {
+	onServers(t, func(t *testing.T, store func(*Config)) {
+		w := newWorld(t)
+		a, b := w.handler(t, store), w.handler(t, store)
+		mine := func(h *Handler) []*task {
+			tasks := tasksOf(manyJobs(50)...)
+			if err := h.claims.claim(t.Context(), h.owner(1), tasks); err != nil {
+				t.Fatal(err)
+			}
+			return tasks
+		}
+		want := func(tasks []*task, want claimed) {
+			t.Helper()
+			for _, task := range tasks {
+				if task.claim != want {
+					t.Fatalf("%s is %v, want %v", task.job.EventID, task.claim, want)
+				}
+			}
+		}
+		want(mine(a), granted)
+		want(mine(b), heldBack)
+		if err := a.claims.release(t.Context(), a.owner(1), mine(a)); err != nil {
+			t.Fatal(err)
+		}
+		want(mine(b), granted)
+		time.Sleep(mine(a)[0].heldFor)
+		want(mine(a), takenOver)
+		tasks := mine(a)
+		if err := a.claims.release(t.Context(), a.owner(1), tasks); err != nil {
+			t.Fatal(err)
+		}
+		want(mine(b), takenOver)
+		for i, status := range []topology.Status{topology.Sent, topology.DeliveryError} {
+			for _, task := range tasks {
+				task.settled, task.outcome = false, newOutcome(&task.job, status, topology.NoReason, time.Now())
+			}
+			if err := a.claims.settle(t.Context(), tasks); err != nil || len(unsettled(tasks)) > 0 {
+				t.Fatal(i, err)
+			}
+		}
+		tasks = mine(b)
+		want(tasks, settledBefore)
+		if got := tasks[49].outcome.status; got != topology.Sent {
+			t.Errorf("the outcome is %s", got)
+		}
+		left, err := a.Redis.PTTL(t.Context(), a.Keys.Claim(tasks[0].job.JobID)).Result()
+		if err != nil || left <= 0 || left > time.Minute {
+			t.Errorf("the claim lives for %v, %v", left, err)
+		}
+	})
+}
