@@ -1,0 +1,49 @@
+package scenario
+
+import (
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meddela/meddela/cmd/embedded"
+)
+
+// embeddedPlace starts a broker and a store for one scenario.
+func embeddedPlace(t *testing.T) *place {
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	store, err := embedded.StartStore(embedded.StoreConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	publisher, err := newFranz([]string{broker.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(publisher.client.Close)
+	client := redis.NewClient(&redis.Options{Addr: store.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	return &place{
+		name:     "embedded",
+		brokers:  []string{broker.Addr()},
+		redis:    store.Addr(),
+		upstream: publisher,
+		reader:   goRedis{client},
+		outages:  sleepers{broker, store},
+	}
+}
+
+// sleepers are the outages of embedded servers.
+type sleepers struct {
+	broker *embedded.Broker
+	store  *embedded.Store
+}
+
+func (s sleepers) killStore() error   { s.store.Sleep(); return nil }
+func (s sleepers) startStore() error  { return s.store.Wake() }
+func (s sleepers) killBroker() error  { s.broker.Sleep(); return nil }
+func (s sleepers) startBroker() error { s.broker.Wake(); return nil }

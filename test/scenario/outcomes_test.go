@@ -1,0 +1,191 @@
+package scenario
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// recipientDomain ends every recipient's address.
+const recipientDomain = "example.test"
+
+// hash returns an event's public hash; empty for an unknown event.
+func (s *site) hash(id string) map[string]string {
+	s.t.Helper()
+	return s.hashesOf([]string{id})[0]
+}
+
+// hashesOf returns the hashes of events, in their order.
+func (s *site) hashesOf(ids []string) []map[string]string {
+	s.t.Helper()
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = s.redisKeys.Event(topology.EventID(id))
+	}
+	hashes, err := s.reader.hashes(keys)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return hashes
+}
+
+// word is an outcome as scenarios write it: status, or status/reason.
+func word(hash map[string]string) string {
+	if reason := hash[topology.FieldReason]; reason != "" {
+		return hash[topology.FieldStatus] + "/" + reason
+	}
+	return hash[topology.FieldStatus]
+}
+
+// differing returns the events whose outcome is not the wanted one, and
+// describes some of them.
+func (s *site) differing(want map[string]string) error {
+	s.t.Helper()
+	ids := make([]string, 0, len(want))
+	for id := range want {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	var differ []string
+	for i, hash := range s.hashesOf(ids) {
+		if got := word(hash); got != want[ids[i]] {
+			differ = append(differ, fmt.Sprintf("\n\t%s is %q, not %q %s", ids[i], got, want[ids[i]], hash[topology.FieldDetail]))
+		}
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	const shown = 20
+	return fmt.Errorf("of %d events, %d differ:%s", len(want), len(differ), strings.Join(differ[:min(len(differ), shown)], ""))
+}
+
+// awaitOutcomes waits until every event has its wanted outcome.
+func (s *site) awaitOutcomes(within time.Duration, want map[string]string) {
+	s.t.Helper()
+	s.eventually(within, "every event has its status", func() error { return s.differing(want) })
+}
+
+// checkNoOthers checks that exactly these events have a status.
+func (s *site) checkNoOthers(want map[string]string) {
+	s.t.Helper()
+	prefix := s.redisKeys.Event("")
+	keys, err := s.reader.keys(prefix)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	others := 0
+	for _, key := range keys {
+		if _, ok := want[strings.TrimPrefix(key, prefix)]; !ok {
+			others++
+			s.t.Errorf("there is a status of %s too: %q", key, word(s.hash(strings.TrimPrefix(key, prefix))))
+		}
+	}
+	if got := len(keys) - others; got != len(want) {
+		s.t.Errorf("%d events have a status, want %d", got, len(want))
+	}
+}
+
+// acceptance is a message that the sandbox provider has accepted.
+type acceptance struct {
+	JobID    string    `json:"job_id"`
+	EventID  string    `json:"event_id"`
+	Lane     string    `json:"lane"`
+	Attempt  int       `json:"attempt"`
+	Template string    `json:"template"`
+	Channel  string    `json:"channel"`
+	To       string    `json:"to"`
+	Language string    `json:"language"`
+	Subject  string    `json:"subject"`
+	Text     string    `json:"text"`
+	At       time.Time `json:"at"`
+	process  string
+}
+
+const acceptancesSuffix = ".accepted.jsonl"
+
+// acceptances returns what was accepted until now, over all processes and
+// crashes, by event.
+func (s *site) acceptances() map[string][]acceptance {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, "*"+acceptancesSuffix))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	all := make(map[string][]acceptance)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		process := strings.TrimSuffix(filepath.Base(file), acceptancesSuffix)
+		for line := range bytes.Lines(text) {
+			a := acceptance{process: process}
+			if line[len(line)-1] != '\n' {
+				continue // being written, or cut off by a crash
+			}
+			if err := json.Unmarshal(line, &a); err != nil {
+				s.t.Fatalf("%s: %v", file, err)
+			}
+			all[a.EventID] = append(all[a.EventID], a)
+		}
+	}
+	return all
+}
+
+// accepted is how many messages were accepted until now.
+func (s *site) accepted() int {
+	n := 0
+	for _, of := range s.acceptances() {
+		n += len(of)
+	}
+	return n
+}
+
+// checkAcceptedOnce checks that exactly the events that are sent were accepted,
+// each once.
+func (s *site) checkAcceptedOnce(want map[string]string) {
+	s.t.Helper()
+	all := s.acceptances()
+	for id, outcome := range want {
+		times := 0
+		if outcome == "sent" {
+			times = 1
+		}
+		if len(all[id]) != times {
+			s.t.Errorf("%s, which is %s, was accepted %d times: %v", id, outcome, len(all[id]), all[id])
+		}
+	}
+	for id := range all {
+		if _, ok := want[id]; !ok {
+			s.t.Errorf("%s was accepted, and is unknown", id)
+		}
+	}
+}
+
+// checkAddresses checks that no recipient's address is in what others may read.
+func (s *site) checkAddresses() {
+	keys, err := s.reader.keys(s.redisKeys.Event(""))
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	hashes, err := s.reader.hashes(keys)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	for i, hash := range hashes {
+		for field, value := range hash {
+			if strings.Contains(value, recipientDomain) {
+				s.t.Errorf("%s of %s has a recipient's address", field, keys[i])
+			}
+		}
+	}
+}
