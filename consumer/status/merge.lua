@@ -51,9 +51,11 @@ local function less(a, b)
   return #a < #b
 end
 
+-- The number that a text says; none for what is absent, or no number.
+local function number(text) return text and tonumber(text) end
+
 local function expire(key, updated_at, scheduled_at)
-  local from = tonumber(updated_at)
-  if scheduled_at then from = math.max(from, tonumber(scheduled_at)) end
+  local from = math.max(number(updated_at) or 0, number(scheduled_at) or 0)
   call('PEXPIREAT', key, from + ttl)
 end
 
@@ -77,14 +79,12 @@ local function status(rank) return byte(rank, 13) end
 
 -- Whether a value must replace the one that is stored in that place.
 local function better(place, value, stored, ours)
-  if place == SOURCE then
-    return not stored or less(value, stored)
-  elseif place <= CHANNEL then
-    return ours and (not stored or less(stored, value))
-  elseif place == SCHEDULED_AT then
-    return not stored or tonumber(value) > tonumber(stored)
-  end
-  return not stored or tonumber(value) < tonumber(stored)
+  if place == SOURCE then return not stored or less(value, stored) end
+  if place <= CHANNEL then return ours and (not stored or less(stored, value)) end
+  local new, old = tonumber(value), number(stored)
+  if not old then return true end
+  if place == SCHEDULED_AT then return new > old end
+  return new < old
 end
 
 -- Appends to `set` what of argv[rest] to argv[stop - 1] is better than what is

@@ -120,6 +120,30 @@ func TestForeignValue(t *testing.T) {
 	})
 }
 
+// TestForeignFields: fields that make no sense are mended where they are read,
+// and harm no neighbour.
+func TestForeignFields(t *testing.T) {
+	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
+		ctx := context.Background()
+		a, b := stateOf(said("a", 0, topology.Pending, 1)), stateOf(said("b", 0, topology.Pending, 1))
+		a.Scheduled = after(2)
+		store := Store{Client: client, Keys: keys}
+		mustWrite(t, &store, stateOf(said("a", 1, topology.Sent, 1)), stateOf(said("b", 1, topology.Sent, 1)))
+		for _, id := range []topology.EventID{"a", "b"} {
+			client.HSet(ctx, keys.Event(id), topology.FieldPendingAt, "soon", topology.FieldScheduledAt, "late")
+		}
+		client.HDel(ctx, keys.Event("a"), topology.FieldUpdatedAt)
+		mustWrite(t, &store, a, b)
+		got := client.HMGet(ctx, keys.Event("a"), topology.FieldPendingAt, topology.FieldScheduledAt).Val()
+		if got[0] != millis(now) || got[1] != millis(after(2)) {
+			t.Errorf("pending and scheduled at %v", got)
+		}
+		if got := client.HGet(ctx, keys.Event("b"), topology.FieldPendingAt).Val(); got != millis(now) {
+			t.Errorf("the neighbour is pending at %s", got)
+		}
+	})
+}
+
 // TestManyStates: more than one pipeline.
 func TestManyStates(t *testing.T) {
 	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
