@@ -68,8 +68,12 @@ func (in *installation) run(ctx context.Context, name topology.Role, lane topolo
 
 // loop runs the role's handler over its topics.
 func (r *role) loop(ctx context.Context, handler consumer.Handler, topics ...topology.Topic) error {
+	return consumer.New(r.loopConfig(handler, topics)).Run(ctx)
+}
+
+func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic) consumer.Config {
 	settings := r.config.Loop
-	loop := consumer.New(consumer.Config{
+	return consumer.Config{
 		Role: r.name, Lane: r.lane, Names: r.names, Topics: topics, Handler: handler,
 		Publisher: &producer.Publisher{
 			Addr:        r.kafka.Addr(),
@@ -80,11 +84,7 @@ func (r *role) loop(ctx context.Context, handler consumer.Handler, topics ...top
 		Brokers: r.kafka.Brokers, Dialer: r.kafka.Dialer(), Transport: r.transport, Log: r.installation.log,
 		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
 		SessionTimeout: settings.SessionTimeout, Grace: settings.Grace,
-	})
-	if r.started != nil {
-		r.started(loop)
 	}
-	return loop.Run(ctx)
 }
 
 // withTemplates loads the catalogue before the first record is read, and keeps

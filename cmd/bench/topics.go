@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/producer/provision"
+	"github.com/meddela/meddela/topology"
+)
+
+// createTopics makes the topics of one measurement: those of the lane, and the
+// compacted ones.
+func (b *Bench) createTopics(ctx context.Context, names topology.Topics) error {
+	var specs []topology.TopicSpec
+	var topics []topology.Topic
+	for _, spec := range names.Specs(b.Sizing) {
+		if other, ok := names.LaneOf(spec.Name); !ok || other == lane {
+			specs, topics = append(specs, spec), append(topics, spec.Name)
+		}
+	}
+	b.topics = append(b.topics, topics...)
+	for _, role := range topology.Roles() {
+		b.groups = append(b.groups, names.Group(role, lane))
+	}
+	if err := provision.Create(ctx, b.kafka, specs); err != nil {
+		return err
+	}
+	return provision.AwaitLeaders(ctx, b.kafka, topics)
+}
+
+func (b *Bench) deleteTopics(ctx context.Context) error {
+	if len(b.topics) == 0 {
+		return nil
+	}
+	names := make([]string, len(b.topics))
+	for i, t := range b.topics {
+		names[i] = string(t)
+	}
+	b.topics = nil
+	response, err := b.kafka.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
+	if err != nil {
+		return fmt.Errorf("topics: %w", err)
+	}
+	for name, err := range response.Errors {
+		if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return fmt.Errorf("topic %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// deleteGroups deletes one group at a time, as each may have another
+// coordinator.
+func (b *Bench) deleteGroups(ctx context.Context) error {
+	groups := slices.Compact(slices.Sorted(slices.Values(b.groups)))
+	b.groups = nil
+	for _, group := range groups {
+		response, err := b.kafka.DeleteGroups(ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{group}})
+		if err == nil {
+			err = response.Errors[group]
+		}
+		if err != nil && !errors.Is(err, kafka.GroupIdNotFound) {
+			return fmt.Errorf("group %s: %w", group, err)
+		}
+	}
+	return nil
+}

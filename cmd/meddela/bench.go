@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/authoring"
+	"github.com/meddela/meddela/cmd/bench"
+	"github.com/meddela/meddela/cmd/samples"
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+const benchHelp = `Measures this build on your Kafka and Redis, on topics and keys of its own, which
+it deletes afterwards. Every figure stands beside that of a bare rival or a
+floor, measured in the same run by turns.
+
+A figure is worth as much as the machine was idle: the load is printed too.`
+
+func newBenchCommand(a *app) *cobra.Command {
+	cmd := parent(&cobra.Command{
+		Use:     "bench",
+		Short:   "Measure throughput, latency and memory, beside their floors",
+		Long:    benchHelp,
+		GroupID: groupOperate,
+	})
+	o := &benchOptions{app: a}
+	cmd.PersistentFlags().StringToIntVar(&o.servers, "servers", nil, "processes whose CPU time is told, such as kafka=4711,redis=4712")
+	cmd.AddCommand(newBenchMatch(o), newBenchStatus(o))
+	return cmd
+}
+
+// benchOptions are what the flags of the measurements say.
+type benchOptions struct {
+	app      *app
+	servers  map[string]int
+	events   int
+	rounds   int
+	rate     float64
+	hold     time.Duration
+	profiles string
+}
+
+func newBenchMatch(o *benchOptions) *cobra.Command {
+	cmd := o.command("match", "Matching, beside a loop that only fetches and produces as many bytes",
+		func(ctx context.Context, b *bench.Bench) (bench.Result, error) {
+			return b.Match(ctx, o.events, o.rounds)
+		})
+	cmd.Flags().IntVar(&o.events, "events", 200_000, "how many events are matched in each round")
+	cmd.Flags().IntVar(&o.rounds, "rounds", 3, "how often each side is measured")
+	return cmd
+}
+
+func newBenchStatus(o *benchOptions) *cobra.Command {
+	cmd := o.command("status", "Writing statuses, beside a writer that only writes as many to Redis",
+		func(ctx context.Context, b *bench.Bench) (bench.Result, error) {
+			return b.Status(ctx, o.events, o.rounds)
+		})
+	cmd.Flags().IntVar(&o.events, "entries", 300_000, "how many entries of the delivery log are folded in each round")
+	cmd.Flags().IntVar(&o.rounds, "rounds", 3, "how often each side is measured")
+	return cmd
+}
+
+// command makes the command of one measurement.
+func (o *benchOptions) command(name, short string, measure func(context.Context, *bench.Bench) (bench.Result, error)) *cobra.Command {
+	return &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.app.load(cmd); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), name, measure)
+		},
+	}
+}
+
+func (o *benchOptions) run(ctx context.Context, name string, measure func(context.Context, *bench.Bench) (bench.Result, error)) error {
+	line := newStatusLine(o.app.errOut)
+	b, closeAll, err := o.open(ctx, line)
+	if err != nil {
+		return err
+	}
+	machine := bench.LookAtMachine()
+	result, err := measure(ctx, b)
+	machine.Done()
+	err = errors.Join(err, closeAll())
+	line.clear()
+	if err != nil {
+		return err
+	}
+	return o.app.printBench(name, machine, result)
+}
+
+// open connects to the servers and makes a Bench. What it returns last takes
+// away what the Bench leaves behind.
+func (o *benchOptions) open(ctx context.Context, line *statusLine) (*bench.Bench, func() error, error) {
+	a := o.app
+	connection, err := a.kafka(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	templates, err := authoring.Load(samples.Templates())
+	if err != nil {
+		return nil, nil, fmt.Errorf("the sample templates: %w", err)
+	}
+	client, err := a.redis(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	in := &installation{config: &a.config, kafka: connection, log: a.log.Level(zerolog.WarnLevel)}
+	b := bench.New(bench.Config{
+		Kafka:       connection,
+		Compression: a.config.Kafka.compression(),
+		Redis:       client,
+		Sizing:      a.config.sizing(),
+		Templates:   templates,
+		FetchBytes:  a.config.Loop.FetchBytes,
+		NewLoop:     in.benchLoop,
+		Servers:     o.servers,
+		Profiles:    o.profiles,
+		Progress:    line.show,
+	})
+	return b, func() error { return errors.Join(b.Close(), client.Close()) }, nil
+}
+
+// benchLoop makes the loop of a role as it is deployed, with another handler.
+func (in *installation) benchLoop(s bench.LoopSpec) *consumer.Loop {
+	named := *in
+	named.names = s.Names
+	r := &role{installation: &named, name: s.Role, lane: topology.Realtime, transport: s.Transport, log: in.log}
+	return consumer.New(r.loopConfig(s.Handler, s.Topics))
+}
