@@ -28,7 +28,7 @@ type generation struct {
 
 // runGeneration returns when the generation has ended and everything that it
 // acknowledged is committed.
-func (l *Loop) runGeneration(ctx context.Context, k *kafka.Generation) {
+func (l *Loop) runGeneration(ctx context.Context, m *membership, k *kafka.Generation) {
 	done := make(chan struct{})
 	k.Start(func(owned context.Context) {
 		defer close(done)
@@ -45,6 +45,9 @@ func (l *Loop) runGeneration(ctx context.Context, k *kafka.Generation) {
 			fetching: fetching, working: working, publishing: publishing,
 		}
 		g.run()
+		if ctx.Err() != nil {
+			m.closeBeforeEnd(owned)
+		}
 	})
 	<-done
 }

@@ -58,6 +58,8 @@ const (
 	// requestTimeout is longer than a coordinator takes to give up on a commit
 	// while one of its replicas is dead, which would else end the generation.
 	requestTimeout = 10 * time.Second
+	// joinTime is how long a stopped member waits for a join that is under way.
+	joinTime = 2 * time.Second
 	// patience is how many failed joins in a row are taken from one list of
 	// brokers before another of them is asked first.
 	patience = 3
@@ -118,8 +120,9 @@ func (l *Loop) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("consumer group %s: %w", l.config.Names.Group(l.config.Role, l.config.Lane), err)
 		}
-		l.follow(ctx, group)
-		l.leave(group)
+		m := &membership{group: group}
+		l.follow(ctx, m)
+		l.leave(m)
 		// The client asks its brokers in order, and waits long for one that
 		// hangs: begin with another.
 		brokers = append(brokers[1:], brokers[0])
@@ -128,32 +131,34 @@ func (l *Loop) Run(ctx context.Context) error {
 }
 
 // follow runs the group's generations until ctx ends or joining has failed
-// several times in a row.
-func (l *Loop) follow(ctx context.Context, group *kafka.ConsumerGroup) {
-	failures := 0
-	for ctx.Err() == nil && failures < patience {
-		generation, err := group.Next(ctx)
+// several times in a row. A join that is under way when ctx ends is waited for:
+// only then is it known which member is to leave.
+func (l *Loop) follow(ctx context.Context, m *membership) {
+	joining, stop := after(ctx, context.Background(), joinTime)
+	defer stop()
+	for failures := 0; failures < patience; {
+		generation, err := m.group.Next(joining)
 		switch {
-		case ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed):
-			return
+		case err == nil:
+			failures = 0
+			l.joining = everySoOften{}
+			m.id = generation.MemberID
+			if ctx.Err() == nil {
+				l.runGeneration(ctx, m, generation)
+			}
 		case errors.Is(err, kafka.RebalanceInProgress):
-		case err != nil:
+			continue
+		default:
 			failures++
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
 			l.joining.about(func(n int) {
 				l.log.Warn().Err(err).Int("times", n).Msg("cannot join the consumer group yet; trying on")
 			})
-		default:
-			failures = 0
-			l.joining = everySoOften{}
-			l.runGeneration(ctx, generation)
 		}
-	}
-}
-
-// leave closes the group: this member's partitions go to the others at once.
-func (l *Loop) leave(group *kafka.ConsumerGroup) {
-	if err := group.Close(); err != nil {
-		l.log.Warn().Err(err).Msg("leaving the consumer group failed; its session will run out")
 	}
 }
 

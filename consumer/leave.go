@@ -1,0 +1,67 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// leaveTimeout bounds the request by which a member says that it leaves.
+const leaveTimeout = 2 * time.Second
+
+// membership is this process's place in its group, as the client library keeps
+// it: a library that joins again as soon as a generation has ended, stopped or
+// not.
+type membership struct {
+	group *kafka.ConsumerGroup
+	id    string // of the member; empty before its first generation
+}
+
+// closeBeforeEnd makes the library leave the group when the generation ends,
+// rather than join again. It is called by what is the last of the generation's
+// work.
+func (m *membership) closeBeforeEnd(owned context.Context) {
+	go func() { _ = m.group.Close() }()
+	<-owned.Done() // the library has noticed
+}
+
+// leave closes the group: this member's partitions go to the others at once.
+// The library may be about to join again, and then either waits for the other
+// members or forgets to leave; so the coordinator is told as well.
+func (l *Loop) leave(m *membership) {
+	closed := make(chan struct{})
+	go func() { defer close(closed); _ = m.group.Close() }()
+	if m.id != "" {
+		if err := l.tellLeaving(m.id); err != nil {
+			l.log.Warn().Err(err).Msg("leaving the consumer group failed; its session will run out")
+		}
+	}
+	<-closed
+}
+
+// tellLeaving tells the coordinator that a member leaves. That it has left is
+// no error.
+func (l *Loop) tellLeaving(member string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	client := kafka.Client{Addr: kafka.TCP(l.config.Brokers...), Transport: l.config.Transport}
+	response, err := client.LeaveGroup(ctx, &kafka.LeaveGroupRequest{
+		GroupID: l.config.Names.Group(l.config.Role, l.config.Lane),
+		Members: []kafka.LeaveGroupRequestMember{{ID: member}},
+	})
+	if err != nil {
+		return err
+	}
+	errs := []error{response.Error}
+	for _, m := range response.Members {
+		errs = append(errs, m.Error)
+	}
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, kafka.UnknownMemberId) {
+			return err
+		}
+	}
+	return nil
+}
