@@ -87,9 +87,10 @@ local function better(place, value, stored, ours)
   return new < old
 end
 
--- Appends to `set` what of argv[rest] to argv[stop - 1] is better than what is
--- stored, and brings `old` up to date.
-local function compare(key, old, rest, stop, set)
+-- Returns what to set if anything of argv[rest] to argv[stop - 1] is better than
+-- what is stored: that, after what a winner brings. Brings `old` up to date.
+local function compare(key, old, first, rest, stop, won)
+  local set
   -- Whether lane, type and channel are of the copy that gives the identity.
   local ours = old[SOURCE] == (argv[rest] == 'source' and argv[rest + 1])
   for i = rest, stop - 1, 2 do
@@ -101,10 +102,12 @@ local function compare(key, old, rest, stop, set)
         old[LANE], old[TYPE], old[CHANNEL] = false, false, false
       end
       old[place] = value
+      set = set or won and { unpack(argv, first, rest - 1) } or {}
       set[#set + 1] = argv[i]
       set[#set + 1] = value
     end
   end
+  return set
 end
 
 -- Merges argv[first] to argv[stop - 1], of which what is not the winner's
@@ -118,9 +121,12 @@ local function merge(key, first, rest, stop, lacking)
     return true
   end
   local won, scheduled_at = rank > old_rank, old[SCHEDULED_AT]
-  local set = won and { unpack(argv, first, rest - 1) } or {}
-  compare(key, old, rest, stop, set)
-  if set[1] then call('HSET', key, unpack(set)) end
+  local set = compare(key, old, first, rest, stop, won)
+  if set then
+    call('HSET', key, unpack(set))
+  elseif won then
+    call('HSET', key, unpack(argv, first, rest - 1))
+  end
   if won then
     if lacking ~= '' then call('HDEL', key, unpack(names(lacking))) end
     expire(key, argv[first + 5], old[SCHEDULED_AT])
