@@ -68,7 +68,11 @@ func (in *installation) run(ctx context.Context, name topology.Role, lane topolo
 
 // loop runs the role's handler over its topics.
 func (r *role) loop(ctx context.Context, handler consumer.Handler, topics ...topology.Topic) error {
-	return consumer.New(r.loopConfig(handler, topics)).Run(ctx)
+	loop := consumer.New(r.loopConfig(handler, topics))
+	if r.started != nil {
+		r.started(loop)
+	}
+	return loop.Run(ctx)
 }
 
 func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic) consumer.Config {
