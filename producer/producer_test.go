@@ -1,0 +1,197 @@
+package producer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"go.uber.org/goleak"
+
+	"github.com/meddela/meddela/cmd/embedded"
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const partitions = 12
+
+var names = topology.Topics{Prefix: topology.DefaultPrefix}
+
+// start starts a broker with the realtime events topic, and a smaller one for
+// dead letters.
+func start(t *testing.T) (*embedded.Broker, producer.Connection) {
+	t.Helper()
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	link := producer.Connection{Brokers: []string{broker.Addr()}}
+	client := kafka.Client{Addr: link.Addr(), Transport: transport(t, link)}
+	_, err = client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
+		{Topic: string(names.Events(topology.Realtime)), NumPartitions: partitions, ReplicationFactor: 1},
+		{Topic: string(names.DeadLetters(topology.Realtime)), NumPartitions: 3, ReplicationFactor: 1,
+			ConfigEntries: []kafka.ConfigEntry{{ConfigName: "max.message.bytes", ConfigValue: "2000"}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return broker, link
+}
+
+func transport(t *testing.T, link producer.Connection) *kafka.Transport {
+	transport := link.Transport()
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+func newProducer(t *testing.T, link producer.Connection) *producer.Producer {
+	t.Helper()
+	p, err := producer.New(producer.Config{Connection: link})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// read reads a partition of a topic to its end.
+func read(t *testing.T, link producer.Connection, topic topology.Topic, partition int) []topology.Record {
+	t.Helper()
+	f := consumer.Fetcher{
+		Addr: link.Addr(), Transport: transport(t, link), Topic: topic, Partition: partition,
+		MaxBytes: 4 << 20, MaxWait: 10 * time.Millisecond,
+	}
+	var records []topology.Record
+	for {
+		got, err := f.Fetch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, got.Records...)
+		if got.Next >= got.HighWatermark {
+			return records
+		}
+	}
+}
+
+func event(id string) topology.Event {
+	return topology.Event{
+		ID: topology.EventID(id), Type: "order", Channel: topology.Email, To: "kim@example.com", Ctx: []byte(`{"n":1}`),
+	}
+}
+
+func TestReceiptsSayWhereEachEventIs(t *testing.T) {
+	_, link := start(t)
+	var events []topology.Event
+	for i := range 1000 {
+		events = append(events, event(fmt.Sprintf("order-%d", i)))
+	}
+	receipts, err := newProducer(t, link).Publish(t.Context(), topology.Realtime, events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logs [partitions][]topology.Record
+	for p := range logs {
+		logs[p] = read(t, link, names.Events(topology.Realtime), p)
+	}
+	for i, r := range receipts {
+		at := logs[r.Partition][r.Offset]
+		if r.Err != nil || r.ID != events[i].ID || string(at.Key) != string(r.ID) || string(at.Value) != string(events[i].Append(nil)) {
+			t.Fatalf("event %d: receipt %+v, and there is %s %s", i, r, at.Key, at.Value)
+		}
+	}
+}
+
+// TestPartitionsAreJavasPartitions: the expected numbers are those that Kafka's
+// own producer chooses for these keys on 12 partitions.
+func TestPartitionsAreJavasPartitions(t *testing.T) {
+	_, link := start(t)
+	keys := map[string]int{"21": -973932308 & 0x7fffffff % 12, "foobar": -790332482 & 0x7fffffff % 12, "a-little-bit-long-string": -985981536 & 0x7fffffff % 12}
+	var events []topology.Event
+	for key := range keys {
+		events = append(events, event(key))
+	}
+	receipts, err := newProducer(t, link).Publish(t.Context(), topology.Realtime, events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range receipts {
+		if r.Partition != keys[string(r.ID)] {
+			t.Errorf("%s went to partition %d, Java's producer would choose %d", r.ID, r.Partition, keys[string(r.ID)])
+		}
+	}
+}
+
+func TestAFaultHarmsNoOtherEvent(t *testing.T) {
+	_, link := start(t)
+	events := []topology.Event{event("a-1"), event("bad id"), event("a-2"), {ID: "a-3"}, event("")}
+	receipts, err := newProducer(t, link).Publish(t.Context(), topology.Realtime, events)
+	if err == nil || !strings.Contains(err.Error(), "2 of 5 events") {
+		t.Errorf("the error is %v", err)
+	}
+	for i, r := range receipts {
+		var fault *topology.Fault
+		if wantFault := i == 1 || i == 3; errors.As(r.Err, &fault) != wantFault {
+			t.Errorf("event %d: %v", i, r.Err)
+		}
+	}
+	if own := receipts[4]; own.ID != topology.PositionID(topology.Realtime, own.Partition, own.Offset) {
+		t.Errorf("the event without id has id %s at %d/%d", own.ID, own.Partition, own.Offset)
+	}
+}
+
+func TestPublishWaitsForABrokerThatIsAway(t *testing.T) {
+	broker, link := start(t)
+	p := newProducer(t, link)
+	broker.Sleep()
+	woken := time.AfterFunc(300*time.Millisecond, broker.Wake)
+	defer woken.Stop()
+	if _, err := p.Publish(t.Context(), topology.Realtime, []topology.Event{event("a-1")}); err != nil {
+		t.Fatal(err)
+	}
+
+	broker.Sleep()
+	defer broker.Wake()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	receipts, err := p.Publish(ctx, topology.Realtime, []topology.Event{event("a-2")})
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(receipts[0].Err, context.DeadlineExceeded) {
+		t.Errorf("past its deadline: %v, receipt %v", err, receipts[0].Err)
+	}
+}
+
+// TestRefusedRecords: a record that is too large for its topic is named, and
+// its neighbours are written in order, at a partition number that wraps around.
+func TestRefusedRecords(t *testing.T) {
+	_, link := start(t)
+	p := producer.Publisher{Addr: link.Addr(), Transport: transport(t, link)}
+	var records []topology.Record
+	for i := range 9 {
+		records = append(records, topology.Record{Value: fmt.Appendf(nil, "%d", i)})
+	}
+	records[4].Value = make([]byte, 5000)
+	refused, err := p.Publish(t.Context(), names.DeadLetters(topology.Realtime), 11, records)
+	if err != nil || len(refused) != 1 || refused[0] != 4 {
+		t.Fatalf("refused %v, %v; want the fifth record", refused, err)
+	}
+	var got string
+	for _, r := range read(t, link, names.DeadLetters(topology.Realtime), 11%3) {
+		got += string(r.Value)
+	}
+	if got != "01235678" {
+		t.Errorf("written: %s", got)
+	}
+}
+
+func TestABrokerMustBeNamed(t *testing.T) {
+	if _, err := producer.New(producer.Config{}); err == nil || !strings.Contains(err.Error(), "name at least one broker") {
+		t.Errorf("the error is %v", err)
+	}
+}
