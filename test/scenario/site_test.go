@@ -73,16 +73,18 @@ func (s *site) run(args ...string) {
 	}
 }
 
-// startRoles starts every role of the lanes, and waits until they share all
-// partitions.
-func (s *site) startRoles(lanes ...topology.Lane) {
+// startRoles starts a process of every role of the lanes, and waits until all
+// that run share the partitions.
+func (s *site) startRoles(lanes ...topology.Lane) []*process {
 	s.t.Helper()
+	var started []*process
 	for _, lane := range lanes {
 		for _, role := range topology.Roles() {
-			s.start(role, lane)
+			started = append(started, s.start(role, lane))
 		}
 	}
 	s.awaitGroups(lanes...)
+	return started
 }
 
 // awaitGroups waits until in each group of the lanes exactly the processes that
