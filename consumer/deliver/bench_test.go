@@ -3,6 +3,7 @@ package deliver
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 // BenchmarkHandle delivers batches of 500 jobs to a sandbox. It uses the Redis
-// at MEDDELA_BENCH_REDIS if that is set, or else one in this process, whose
+// at MEDDELA_BENCH_REDIS (an address, or those of a cluster) if that is set, or else one in this process, whose
 // work then counts too.
 func BenchmarkHandle(b *testing.B) {
 	const batchJobs = 500
@@ -25,7 +26,7 @@ func BenchmarkHandle(b *testing.B) {
 	}
 	h := w.handler(b, func(c *Config) {
 		if address := os.Getenv("MEDDELA_BENCH_REDIS"); address != "" {
-			client := redis.NewClient(&redis.Options{Addr: address})
+			client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(address, ",")})
 			b.Cleanup(func() { _ = client.Close() })
 			c.Redis = client
 			c.KeepClaims = time.Minute

@@ -138,6 +138,9 @@ func TestAPassingFailure(t *testing.T) {
 	first, second, tenth := aJob("event"), aJob("event", attempt(2)), aJob("event", attempt(10))
 	c.try(t, "a", first)
 	c.record(t, first, topology.PendingDelivery, true)
+	if got := c.record(t, first, topology.Sent, false); got.outcome.status != topology.PendingDelivery {
+		t.Errorf("a second outcome of the same attempt was taken")
+	}
 	if got := c.try(t, "a", first); got.claim != settledBefore || !got.outcome.again {
 		t.Errorf("the same attempt: %v", got.claim)
 	}

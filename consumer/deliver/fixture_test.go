@@ -18,7 +18,15 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{})
+	goleak.VerifyTestMain(m)
+}
+
+// quiet is a logger for clients whose server is away on purpose.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
 
 var names = topology.Topics{Prefix: topology.DefaultPrefix}
 
@@ -27,6 +35,7 @@ var keys = topology.Keys{Prefix: topology.DefaultKeyPrefix}
 // fakeTemplate renders the event's id, or fails.
 type fakeTemplate struct {
 	hold    bool
+	renders func() // called first, if set
 	err     error
 	channel topology.Channel
 }
@@ -34,6 +43,9 @@ type fakeTemplate struct {
 func (f *fakeTemplate) HoldsAmbiguous() bool { return f.hold }
 
 func (f *fakeTemplate) Render(event *topology.Event, language string) (message.Message, error) {
+	if f.renders != nil {
+		f.renders()
+	}
 	if f.err != nil {
 		return message.Message{}, f.err
 	}

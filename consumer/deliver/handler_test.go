@@ -57,6 +57,7 @@ func TestOutcomes(t *testing.T) {
 		{"accepted", nil, nil, topology.Sent, "", "", 1},
 		{"valid for a moment", changes{expires(always.Add(time.Millisecond))}, nil, topology.Sent, "", "", 1},
 		{"expired", changes{expires(always)}, nil, topology.Expired, topology.ReasonExpired, "", 0},
+		{"expired, and no address", changes{expires(always), to(topology.Email, "")}, nil, topology.Expired, topology.ReasonExpired, "", 0},
 		{"no address", changes{to(topology.Email, "")}, nil, topology.Ignored, topology.ReasonMissingAddress, "", 0},
 		{"a bad address", changes{to(topology.Email, "kim@example.com\r\nBcc: all@example.com")}, nil, topology.Ignored, topology.ReasonInvalidAddress, "", 0},
 		{"a template that has just been published", changes{template("late@1")}, nil, topology.Sent, "", "", 1},
@@ -102,6 +103,26 @@ func TestOutcomes(t *testing.T) {
 					t.Error("the job came again and was sent again")
 				}
 			})
+		}
+	}
+}
+
+// TestExpiryOnTheWay: it is looked at right before each try to send.
+func TestExpiryOnTheWay(t *testing.T) {
+	for _, calls := range []int{0, 1} {
+		w := newWorld(t)
+		now := always
+		h := w.handler(t, func(c *Config) { c.Now = func() time.Time { return now } })
+		if calls == 0 {
+			w.shelf.all["order@1"].renders = func() { now = now.Add(time.Minute) }
+		}
+		w.provider.answer = func(context.Context, *topology.Job) Response {
+			now = now.Add(time.Minute)
+			return failed
+		}
+		entry := deliverOne(t, h, aJob("event", expires(always.Add(time.Minute))))
+		if entry.Status != topology.Expired || w.provider.sent() != calls {
+			t.Errorf("%s %s after %d tries", entry.Status, entry.Reason, w.provider.sent())
 		}
 	}
 }

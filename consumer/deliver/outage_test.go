@@ -3,9 +3,13 @@ package deliver
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/topology"
 )
@@ -32,11 +36,18 @@ func TestADeliverersDeath(t *testing.T) {
 		calls  int
 	}{
 		{"resend", nil, topology.Sent, "", 1},
+		{"resend to nobody", []func(*topology.Job){to(topology.Email, "kim@down.test")}, topology.DeliveryError, topology.ReasonAmbiguous, 3},
 		{"hold", []func(*topology.Job){template("hold@1")}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
 		{"late", []func(*topology.Job){expires(time.Unix(1, 0))}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
+			w.provider.answer = func(_ context.Context, job *topology.Job) Response {
+				if job.To == "kim@down.test" {
+					return down
+				}
+				return accepted
+			}
 			job := aJob("event", test.job...)
 			now := time.Now()
 			w.store.SetTime(now)
@@ -94,8 +105,17 @@ func TestWaitingForAHolderEnds(t *testing.T) {
 	jobs := manyJobs(3)
 	died(t, w, jobs[1])
 	ctx, stop := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, stop)
+	var ends sync.WaitGroup
+	ends.Go(func() {
+		defer stop()
+		eventually(t, "the others are settled", func() bool {
+			first, _ := w.store.Get(keys.Claim(jobs[0].JobID))
+			last, _ := w.store.Get(keys.Claim(jobs[2].JobID))
+			return strings.HasPrefix(first, stateFinal) && strings.HasPrefix(last, stateFinal)
+		})
+	})
 	result, err := w.handler(t).Handle(ctx, batchOf(jobs...))
+	ends.Wait()
 	if result.Handled != 1 || len(result.Out) != 1 || !errors.Is(err, context.Canceled) {
 		t.Errorf("handled %d, %v", result.Handled, err)
 	}
@@ -241,18 +261,91 @@ func TestSlowInPlace(t *testing.T) {
 	w := newWorld(t)
 	w.provider.instant = true
 	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
-		sleep(ctx, 10*time.Millisecond)
+		sleep(ctx, 20*time.Millisecond)
 		return accepted
 	}
-	h := w.handler(t, func(c *Config) { c.SendTimeout, c.Lease = 970*time.Millisecond, time.Second })
-	other := w.handler(t)
-	b := batchOf(manyJobs(20)...)
+	slow := func(c *Config) { c.SendTimeout, c.Lease = 900*time.Millisecond, time.Second }
+	h, other := w.handler(t, slow), w.handler(t, slow)
+	b := batchOf(manyJobs(60)...)
 	done := make(chan struct{})
 	go func() { defer close(done); handleAll(t.Context(), t, h, b) }()
 	handleAll(t.Context(), t, other, b)
 	<-done
-	w.provider.once(t, 20)
+	w.provider.once(t, 60)
 	if n := h.Counters.Ambiguous.Load() + other.Counters.Ambiguous.Load(); n != 0 {
+		t.Errorf("%d ambiguous messages", n)
+	}
+}
+
+// afterClaim is a client's hook that does something after each call of a script
+// that has worked.
+type afterClaim func() error
+
+func (a afterClaim) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (a afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (a afterClaim) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		err := next(ctx, commands)
+		if err == nil && strings.HasPrefix(commands[0].Name(), "eval") {
+			if err = a(); err != nil {
+				commands[0].SetErr(err)
+			}
+		}
+		return err
+	}
+}
+
+// TestStoppedAtClaim: with the context ended right after the claim, nothing is
+// sent, and the jobs are free.
+func TestStoppedAtClaim(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		for _, lost := range []error{nil, errors.New("the connection is lost")} {
+			w := newWorld(t)
+			w.provider.instant = instant
+			ctx, stop := context.WithCancel(t.Context())
+			h := w.handler(t)
+			calls := 0
+			h.Redis.AddHook(afterClaim(func() error {
+				if calls++; calls > 1 {
+					return nil
+				}
+				if len(w.store.Keys()) == 0 {
+					t.Error("nothing was claimed")
+				}
+				stop()
+				return lost
+			}))
+			result, err := h.Handle(ctx, batchOf(manyJobs(20)...))
+			if result.Handled != 0 || err == nil || w.provider.sent() != 0 {
+				t.Errorf("handled %d, %v, %d sent", result.Handled, err, w.provider.sent())
+			}
+			if left := w.store.Keys(); len(left) != 0 || calls != 2 {
+				t.Errorf("instant %v, lost %v: %d claims are left after %d calls", instant, lost, len(left), calls)
+			}
+		}
+	}
+}
+
+// TestALostAnswer to a claim is no other deliverer's claim: the job is sent at
+// once, and in no doubt.
+func TestALostAnswer(t *testing.T) {
+	w := newWorld(t)
+	h := w.handler(t)
+	calls := 0
+	h.Redis.AddHook(afterClaim(func() error {
+		if calls++; calls%3 == 1 {
+			return errors.New("the answer is lost")
+		}
+		return nil
+	}))
+	began := time.Now()
+	handleAll(t.Context(), t, h, batchOf(manyJobs(20)...))
+	if took := time.Since(began); took > defaultLease/2 {
+		t.Errorf("took %v: its own lease was waited for", took)
+	}
+	w.provider.once(t, 20)
+	if n := h.Counters.Ambiguous.Load(); n != 0 {
 		t.Errorf("%d ambiguous messages", n)
 	}
 }

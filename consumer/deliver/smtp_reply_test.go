@@ -169,3 +169,32 @@ func TestLateAtTheServer(t *testing.T) {
 		t.Errorf("%v, %d sent", r.Verdict, d.count("MAIL"))
 	}
 }
+
+// TestALostConnection in the middle of a message is no ambiguity: without its
+// end no server accepts it.
+func TestALostConnection(t *testing.T) {
+	d := newDialogue(t, map[string]string{"TEXT": hangUp})
+	s := newSMTP(t, d.port, nil)
+	job, m := aMail("event")
+	m.Text = strings.Repeat("All work and no play makes Jack a dull boy.\n", 200_000)
+	if r := s.Send(t.Context(), job, m); r.Verdict != Down {
+		t.Errorf("%v %s", r.Verdict, r.Detail)
+	}
+}
+
+// TestAnEndedContext spoils the connection that it bounded.
+func TestAnEndedContext(t *testing.T) {
+	d := newDialogue(t, map[string]string{})
+	s := newSMTP(t, d.port, nil)
+	if r := s.try(t, "event"); r.Verdict != Accepted {
+		t.Fatal(r)
+	}
+	conn := s.idle.take()
+	defer conn.drop()
+	ctx, cancel := context.WithCancel(t.Context())
+	release := conn.bound(ctx)
+	cancel()
+	if release(); conn.usable() {
+		t.Error("it is used again, with a deadline in the past")
+	}
+}
