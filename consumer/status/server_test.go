@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -41,7 +42,34 @@ func servers(t testing.TB) []server {
 // onServers runs a test against each server, with keys that no other test has.
 func onServers(t *testing.T, test func(*testing.T, redis.UniversalClient, topology.Keys)) {
 	for _, s := range servers(t) {
-		t.Run(s.name, func(t *testing.T) { test(t, s.client, testKeys()) })
+		t.Run(s.name, func(t *testing.T) {
+			keys := testKeys()
+			defer removeKeys(t, s.client, keys)
+			test(t, s.client, keys)
+		})
+	}
+}
+
+// removeKeys leaves nothing of a test on a server that others use too.
+func removeKeys(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
+	remove := func(ctx context.Context, node *redis.Client) error {
+		found := node.Scan(ctx, 0, keys.Prefix+"*", 10_000).Iterator()
+		pipe := node.Pipeline()
+		for found.Next(ctx) {
+			pipe.Unlink(ctx, found.Val())
+		}
+		_, err := pipe.Exec(ctx)
+		return errors.Join(found.Err(), err)
+	}
+	var err error
+	switch client := client.(type) {
+	case *redis.Client:
+		err = remove(context.Background(), client)
+	case *redis.ClusterClient:
+		err = client.ForEachMaster(context.Background(), remove)
+	}
+	if err != nil {
+		t.Errorf("keys are left behind: %v", err)
 	}
 }
 
