@@ -77,7 +77,6 @@ func badInputs() []badInput {
 // TestBadInput mixes records of every bad kind with good ones, in one
 // partition: each bad one ends where it should, and its neighbours are sent.
 func TestBadInput(t *testing.T) {
-	t.Parallel()
 	everywhere(t, func(t *testing.T, s *site) {
 		s.startRoles(topology.Realtime)
 		inputs := badInputs()

@@ -14,7 +14,7 @@ import (
 // TestEveryWayAnEventCanEnd is the life of one event of each kind, on both
 // lanes.
 func TestEveryWayAnEventCanEnd(t *testing.T) {
-	everywhere(t, func(t *testing.T, s *site) {
+	alone(t, func(t *testing.T, s *site) {
 		s.startRoles(topology.Lanes()...)
 		line := s.timeline()
 		soon := line.began.Add(5500 * time.Millisecond).UTC().Truncate(time.Millisecond)

@@ -15,11 +15,18 @@ import (
 // binary is the path of the built meddela.
 var binary string
 
+// scenariosAtOnce is how many may run side by side: more than there are
+// processors, as they mostly wait.
+const scenariosAtOnce = "4"
+
 // root is the repository's folder.
 const root = "../.."
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if err := flag.Set("test.parallel", scenariosAtOnce); err != nil {
+		os.Exit(fail(err))
+	}
 	os.Exit(run(m))
 }
 

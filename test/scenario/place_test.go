@@ -54,11 +54,39 @@ type outages interface {
 	startBroker() error
 }
 
-// everywhere runs a scenario on the embedded servers and on the real ones.
-func everywhere(t *testing.T, scenario func(t *testing.T, s *site)) {
-	t.Run("embedded", func(t *testing.T) { scenario(t, newSite(t, embeddedPlace(t))) })
+// scenario is a test on one place.
+type scenario func(t *testing.T, s *site)
+
+// everywhere runs a scenario on the embedded servers and on the real ones, at
+// the same time as other scenarios: most of the time they wait.
+func everywhere(t *testing.T, run scenario) {
+	t.Parallel()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		run(t, newSite(t, embeddedPlace(t)))
+	})
 	if real != nil {
-		t.Run("real", func(t *testing.T) { scenario(t, newSite(t, real)) })
+		t.Run(real.name, func(t *testing.T) {
+			t.Parallel()
+			run(t, newSite(t, real))
+		})
+	}
+}
+
+// alone is everywhere for a scenario that others would disturb.
+func alone(t *testing.T, run scenario) {
+	t.Run("embedded", func(t *testing.T) { run(t, newSite(t, embeddedPlace(t))) })
+	if real != nil {
+		t.Run(real.name, func(t *testing.T) { run(t, newSite(t, real)) })
+	}
+}
+
+// breaking is alone for a scenario that takes servers away: on real servers
+// where they can be.
+func breaking(t *testing.T, run scenario) {
+	t.Run("embedded", func(t *testing.T) { run(t, newSite(t, embeddedPlace(t))) })
+	if real != nil && real.outages != nil {
+		t.Run(real.name, func(t *testing.T) { run(t, newSite(t, real)) })
 	}
 }
 

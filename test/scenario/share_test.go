@@ -10,7 +10,6 @@ import (
 // TestProcessesShareTheWork has two processes of each role; in mid-stream one
 // of each is stopped, and then another joins. Nobody notices.
 func TestProcessesShareTheWork(t *testing.T) {
-	t.Parallel()
 	everywhere(t, func(t *testing.T, s *site) {
 		const lane = topology.Realtime
 		first := s.startRoles(lane)

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -19,10 +20,11 @@ type stream struct {
 	// make makes the event of a number, and says what is to come of it.
 	make func(i int) (r record, outcome string)
 
-	stop func()
-	done chan struct{}
+	stop       func()
+	publishing sync.WaitGroup
 
 	mu   sync.Mutex
+	next int               // the number of the next event
 	want map[string]string // of what is published
 	err  error
 }
@@ -45,25 +47,19 @@ func (s *site) stream(lane topology.Lane, makeEvent func(int) (record, string)) 
 	ctx, cancel := context.WithCancel(context.Background())
 	st := &stream{
 		site: s, lane: lane, make: makeEvent,
-		stop: cancel, done: make(chan struct{}),
+		stop: cancel,
 		want: make(map[string]string),
 	}
-	go st.run(ctx)
-	s.t.Cleanup(func() { cancel(); <-st.done })
+	st.publishing.Go(func() { st.run(ctx) })
+	s.t.Cleanup(func() { cancel(); st.publishing.Wait() })
 	return st
 }
 
 func (st *stream) run(ctx context.Context) {
-	defer close(st.done)
 	ticker := time.NewTicker(streamTick)
 	defer ticker.Stop()
-	for i := 0; ; i += perTick() {
-		if err := st.publishFrom(i, perTick()); err != nil {
-			st.mu.Lock()
-			st.err = err
-			st.mu.Unlock()
-			return
-		}
+	for {
+		st.publishNext(perTick())
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -72,21 +68,26 @@ func (st *stream) run(ctx context.Context) {
 	}
 }
 
-func (st *stream) publishFrom(first, n int) error {
+// burst publishes events besides, in the background.
+func (st *stream) burst(n int) { st.publishing.Go(func() { st.publishNext(n) }) }
+
+// publishNext publishes the next events of the stream.
+func (st *stream) publishNext(n int) {
 	records := make([]record, n)
 	want := make(map[string]string, n)
+	st.mu.Lock()
 	for i := range records {
 		var outcome string
-		records[i], outcome = st.make(first + i)
+		records[i], outcome = st.make(st.next + i)
 		want[records[i].key] = outcome
 	}
-	if err := st.upstream.publish(string(st.topics.Events(st.lane)), records); err != nil {
-		return err
-	}
+	st.next += n
+	st.mu.Unlock()
+	err := st.upstream.publish(string(st.topics.Events(st.lane)), records)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	maps.Copy(st.want, want)
-	return nil
+	st.err = errors.Join(st.err, err)
 }
 
 // published is what has been published until now, and what is to come of it.
@@ -116,6 +117,6 @@ func (st *stream) awaitPublished(more int) {
 func (st *stream) end() map[string]string {
 	st.t.Helper()
 	st.stop()
-	<-st.done
+	st.publishing.Wait()
 	return st.published()
 }
