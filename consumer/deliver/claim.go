@@ -89,9 +89,9 @@ func (t *task) noteClaim(answer any) {
 	}
 }
 
-// settle records the outcomes of tasks that were claimed. Where another deliverer has recorded one
-// before, that is the task's outcome now. Those that are recorded are settled
-// afterwards; with an error, some are not.
+// settle records the outcomes of tasks that were claimed. Where another
+// deliverer has recorded one before, that is the task's outcome now. Those that
+// are recorded are settled afterwards; with an error, some are not.
 func (c *claims) settle(ctx context.Context, tasks []*task) error {
 	head := []any{c.keep.Milliseconds()}
 	values := make([]byte, 0, len(tasks)*outcomeBytes)
