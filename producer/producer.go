@@ -71,7 +71,7 @@ func (p *Producer) Close() { p.transport.CloseIdleConnections() }
 // Receipt says what became of one event.
 type Receipt struct {
 	// ID is the event's id: its own or, without one, the id that its place
-	// gives it.
+	// gives it. Empty when it has none and was not published.
 	ID        topology.EventID
 	Partition int
 	Offset    int64
@@ -134,16 +134,17 @@ func (p *Producer) assign(lane topology.Lane, records []topology.Record, receipt
 	for i := range records {
 		r := &records[i]
 		event, err := topology.DecodeEvent(*r, lane)
+		hasOwnID := event.ID != topology.PositionID(lane, r.Partition, r.Offset)
+		if hasOwnID {
+			receipts[i].ID = event.ID
+		}
 		if err != nil {
-			receipts[i] = Receipt{ID: event.ID, Err: err}
+			receipts[i].Err = err
 			continue
 		}
 		partition := sticky
-		if hasOwnID := event.ID != topology.PositionID(lane, r.Partition, r.Offset); hasOwnID {
-			receipts[i].ID = event.ID
-			if r.Key == nil {
-				r.Key = []byte(event.ID)
-			}
+		if hasOwnID && r.Key == nil {
+			r.Key = []byte(event.ID)
 		}
 		if r.Key != nil {
 			partition = balancer.Balance(kafka.Message{Key: r.Key}, numbers...)
