@@ -88,7 +88,7 @@ func (c *calls) sort(bySlots bool) {
 		return
 	}
 	for _, key := range c.keys {
-		c.slots = append(c.slots, slotOf(key))
+		c.slots = append(c.slots, topology.SlotOf(key))
 	}
 	slices.SortStableFunc(c.order, func(a, b int) int { return cmp.Compare(c.slots[a], c.slots[b]) })
 }

@@ -39,7 +39,7 @@ func TestCalls(t *testing.T) {
 				if key != s.keys.Event(states[i].EventID) {
 					t.Fatalf("key %q of event %q", key, states[i].EventID)
 				}
-				if first := *call.args[3].(*string); s.bySlots && slotOf(key) != slotOf(first) {
+				if first := *call.args[3].(*string); s.bySlots && topology.SlotOf(key) != topology.SlotOf(first) {
 					t.Fatalf("%q and %q in one call", first, key)
 				}
 			}
@@ -48,27 +48,4 @@ func TestCalls(t *testing.T) {
 			t.Fatalf("states are in %v calls", seen)
 		}
 	})
-}
-
-func TestSlotOf(t *testing.T) {
-	for key, want := range map[string]uint16{
-		"":                     0,
-		"123456789":            0x31c3,
-		"foo":                  12182,
-		"bar":                  5061,
-		"{foo}":                12182,
-		"a{foo}b":              12182,
-		"a{foo}{bar}":          12182,
-		"{user1000}.following": slotOf("user1000"),
-	} {
-		if got := slotOf(key); got != want {
-			t.Errorf("%q has slot %d, want %d", key, got, want)
-		}
-	}
-	// A pair of braces with nothing in it, or half a pair, is no tag.
-	for _, key := range []string{"foo{}{bar}", "foo{bar", "foo}bar{"} {
-		if slotOf(key) == slotOf("bar") || slotOf(key) == slotOf("foo") {
-			t.Errorf("%q has the slot of a tag", key)
-		}
-	}
 }
