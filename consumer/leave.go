@@ -41,6 +41,28 @@ func (l *Loop) leave(m *membership) {
 	<-closed
 }
 
+// abandon tells the coordinator, as soon as it can be reached, that the member
+// that this was is gone. The library forgets who it was when the coordinator is
+// away, joins as somebody else, and would wait for its own old session to end.
+func (l *Loop) abandon(ctx context.Context, m *membership) {
+	member := m.id
+	if member == "" {
+		return
+	}
+	m.id = ""
+	l.farewells.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, l.config.SessionTimeout)
+		defer cancel()
+		for wait := newBackoff(); ; {
+			err := l.tellLeaving(member)
+			l.log.Warn().Err(err).Str("m", member).Msg("DBG")
+			if err == nil || !wait.wait(ctx) {
+				break
+			}
+		}
+	})
+}
+
 // tellLeaving tells the coordinator that a member leaves. That it has left is
 // no error.
 func (l *Loop) tellLeaving(member string) error {

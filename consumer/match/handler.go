@@ -115,8 +115,8 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 	}
 	record := topology.Record{
 		Topic:   m.handler.Names.Jobs(m.handler.Lane),
-		Key:     []byte(event.ID),
-		Value:   m.write(len(event.Raw)+512, job.Append),
+		Key:     m.keep(append(m.room(len(event.ID)), event.ID...)),
+		Value:   m.keep(job.Append(m.room(len(event.Raw) + 512))),
 		Headers: topology.Carried(r.Headers),
 	}
 	if d.Reason == topology.ReasonScheduled {
@@ -128,23 +128,28 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 func (m *matching[T]) emitEntry(r *topology.Record, entry *topology.Entry) {
 	m.out = append(m.out, topology.Record{
 		Topic:   m.handler.Names.DeliveryLog(m.handler.Lane),
-		Key:     []byte(entry.EventID),
-		Value:   m.write(512, entry.Append),
+		Key:     m.keep(append(m.room(len(entry.EventID)), entry.EventID...)),
+		Value:   m.keep(entry.Append(m.room(512))),
 		Headers: topology.Carried(r.Headers),
 	})
 }
 
 const slabBytes = 64 << 10
 
-// write encodes into the shared buffer, of which about size bytes are needed.
-func (m *matching[T]) write(size int, encode func([]byte) []byte) []byte {
+// room is space in the shared buffer for about size bytes, to be appended to
+// and then kept.
+func (m *matching[T]) room(size int) []byte {
 	if size > cap(m.slab)-len(m.slab) {
 		m.slab = make([]byte, 0, max(size, slabBytes))
 	}
-	start := len(m.slab)
-	out := encode(m.slab[start:start:cap(m.slab)])
-	if start+len(out) <= cap(m.slab) {
-		m.slab = m.slab[:start+len(out)]
+	return m.slab[len(m.slab):len(m.slab):cap(m.slab)]
+}
+
+// keep takes what was appended to the last room out of the space that is left.
+// What outgrew its room has a buffer of its own.
+func (m *matching[T]) keep(out []byte) []byte {
+	if end := len(m.slab) + len(out); end <= cap(m.slab) {
+		m.slab = m.slab[:end]
 	}
 	return out[:len(out):len(out)]
 }
