@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -28,10 +29,9 @@ type Config struct {
 	FetchBytes int
 	// NewLoop makes the loop that a deployed role runs, with another handler.
 	NewLoop func(LoopSpec) *consumer.Loop
-	// Command is what runs a role as a process of its own; the role's name is
-	// appended. Environment is that of the processes.
-	Command     []string
-	Environment []string
+	// Program starts this program anew, to play a role on the topics and keys
+	// of a measurement. Its last arguments are those that are given.
+	Program func(topology.Topics, topology.Keys, ...string) *exec.Cmd
 	// Servers are processes whose CPU time is told, by name.
 	Servers map[string]int
 	// Profiles is a folder for CPU profiles of the roles' processes.

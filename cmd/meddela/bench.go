@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"path/filepath"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -31,7 +31,8 @@ func newBenchCommand(a *app) *cobra.Command {
 	})
 	o := &benchOptions{app: a}
 	cmd.PersistentFlags().StringToIntVar(&o.servers, "servers", nil, "processes whose CPU time is told, such as kafka=4711,redis=4712")
-	cmd.AddCommand(newBenchMatch(o), newBenchStatus(o))
+	cmd.PersistentFlags().StringVar(&o.profiles, "profiles", "", "folder for CPU profiles, of the bench and of each role that is a process of its own")
+	cmd.AddCommand(newBenchMatch(o), newBenchStatus(o), newBenchThroughput(o), newBenchLatency(o), newBenchMemory(o), newBenchHop(o))
 	return cmd
 }
 
@@ -39,46 +40,7 @@ func newBenchCommand(a *app) *cobra.Command {
 type benchOptions struct {
 	app      *app
 	servers  map[string]int
-	events   int
-	rounds   int
-	rate     float64
-	hold     time.Duration
 	profiles string
-}
-
-func newBenchMatch(o *benchOptions) *cobra.Command {
-	cmd := o.command("match", "Matching, beside a loop that only fetches and produces as many bytes",
-		func(ctx context.Context, b *bench.Bench) (bench.Result, error) {
-			return b.Match(ctx, o.events, o.rounds)
-		})
-	cmd.Flags().IntVar(&o.events, "events", 200_000, "how many events are matched in each round")
-	cmd.Flags().IntVar(&o.rounds, "rounds", 3, "how often each side is measured")
-	return cmd
-}
-
-func newBenchStatus(o *benchOptions) *cobra.Command {
-	cmd := o.command("status", "Writing statuses, beside a writer that only writes as many to Redis",
-		func(ctx context.Context, b *bench.Bench) (bench.Result, error) {
-			return b.Status(ctx, o.events, o.rounds)
-		})
-	cmd.Flags().IntVar(&o.events, "entries", 300_000, "how many entries of the delivery log are folded in each round")
-	cmd.Flags().IntVar(&o.rounds, "rounds", 3, "how often each side is measured")
-	return cmd
-}
-
-// command makes the command of one measurement.
-func (o *benchOptions) command(name, short string, measure func(context.Context, *bench.Bench) (bench.Result, error)) *cobra.Command {
-	return &cobra.Command{
-		Use:   name,
-		Short: short,
-		Args:  arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.app.load(cmd); err != nil {
-				return err
-			}
-			return o.run(cmd.Context(), name, measure)
-		},
-	}
 }
 
 func (o *benchOptions) run(ctx context.Context, name string, measure func(context.Context, *bench.Bench) (bench.Result, error)) error {
@@ -88,7 +50,11 @@ func (o *benchOptions) run(ctx context.Context, name string, measure func(contex
 		return err
 	}
 	machine := bench.LookAtMachine()
-	result, err := measure(ctx, b)
+	var result bench.Result
+	err = profiled(o.profile(), func() (err error) {
+		result, err = measure(ctx, b)
+		return err
+	})
 	machine.Done()
 	err = errors.Join(err, closeAll())
 	line.clear()
@@ -96,6 +62,14 @@ func (o *benchOptions) run(ctx context.Context, name string, measure func(contex
 		return err
 	}
 	return o.app.printBench(name, machine, result)
+}
+
+// profile is the file for the profile of the bench's own process.
+func (o *benchOptions) profile() string {
+	if o.profiles == "" {
+		return ""
+	}
+	return filepath.Join(o.profiles, "bench.pprof")
 }
 
 // open connects to the servers and makes a Bench. What it returns last takes
@@ -123,6 +97,7 @@ func (o *benchOptions) open(ctx context.Context, line *statusLine) (*bench.Bench
 		Templates:   templates,
 		FetchBytes:  a.config.Loop.FetchBytes,
 		NewLoop:     in.benchLoop,
+		Program:     a.program,
 		Servers:     o.servers,
 		Profiles:    o.profiles,
 		Progress:    line.show,
