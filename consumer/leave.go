@@ -53,14 +53,18 @@ func (l *Loop) abandon(ctx context.Context, m *membership) {
 	l.farewells.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, l.config.SessionTimeout)
 		defer cancel()
-		for wait := newBackoff(); ; {
-			err := l.tellLeaving(member)
-			l.log.Warn().Err(err).Str("m", member).Msg("DBG")
-			if err == nil || !wait.wait(ctx) {
-				break
-			}
+		for wait := newBackoff(); l.tellLeaving(member) != nil && wait.wait(ctx); {
+			l.dropConnections()
 		}
 	})
+}
+
+// dropConnections makes requests use new connections. The client library finds
+// out that an idle one is broken only by a request that fails on it.
+func (l *Loop) dropConnections() {
+	if t, ok := l.config.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 }
 
 // tellLeaving tells the coordinator that a member leaves. That it has left is

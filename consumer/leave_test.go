@@ -9,6 +9,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -52,4 +53,20 @@ func (w *world) members(n int) error {
 		return fmt.Errorf("the group has %d members", got)
 	}
 	return nil
+}
+
+// TestNoWaitForAnOldSession takes the coordinator away until the member has
+// lost its place. When it is back, the member does not wait for the end of the
+// session that it had.
+func TestNoWaitForAnOldSession(t *testing.T) {
+	w := newWorld(t)
+	w.start(handlerFunc(toJobs), func(c *consumer.Config) { c.SessionTimeout = time.Minute })
+	w.publish(0, 5)
+	w.eventually("before", func() error { return w.jobsAre(5, false) })
+
+	w.broker.Sleep()
+	time.Sleep(2 * time.Second) // some heartbeats
+	w.broker.Wake()
+	w.publish(5, 10)
+	w.eventually("after", func() error { return w.jobsAre(10, true) })
 }

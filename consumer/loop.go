@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -93,6 +94,8 @@ type Loop struct {
 	stats  Stats
 	// joining keeps the log quiet while the group cannot be joined.
 	joining everySoOften
+	// farewells are the goroutines of abandon.
+	farewells sync.WaitGroup
 }
 
 // New makes a Loop. It connects to nothing yet.
@@ -111,6 +114,7 @@ func (l *Loop) Stats() *Stats { return &l.stats }
 // it, commits, and leaves the group. Servers being away is not an error: Run
 // waits for them. Its error is of the configuration.
 func (l *Loop) Run(ctx context.Context) error {
+	defer l.farewells.Wait()
 	brokers := slices.Clone(l.config.Brokers)
 	for ctx.Err() == nil {
 		if !l.awaitTopics(ctx) {
@@ -155,6 +159,7 @@ func (l *Loop) follow(ctx context.Context, m *membership) {
 			return
 		}
 		if err != nil {
+			l.abandon(ctx, m)
 			l.joining.about(func(n int) {
 				l.log.Warn().Err(err).Int("times", n).Msg("cannot join the consumer group yet; trying on")
 			})
