@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // cluster looks at Kafka as an operator's tools do.
@@ -21,7 +22,8 @@ type cluster struct {
 const askTimeout = 20 * time.Second
 
 func newCluster(brokers []string) (*cluster, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	// Later versions name topics by ids in some requests.
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MaxVersions(kversion.V3_9_0()))
 	return &cluster{brokers, client}, err
 }
 

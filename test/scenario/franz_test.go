@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -16,6 +17,7 @@ func newFranz(brokers []string, options ...kgo.Opt) (franz, error) {
 		kgo.SeedBrokers(brokers...),
 		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(choosePartition)),
 		kgo.ProducerBatchMaxBytes(1 << 20),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
 	}, options...)...)
 	return franz{client}, err
 }

@@ -73,6 +73,17 @@ func everywhere(t *testing.T, run scenario) {
 	}
 }
 
+// onlyReal is everywhere for a scenario of clients that come with real servers.
+func onlyReal(t *testing.T, run scenario) {
+	t.Parallel()
+	if real != nil {
+		t.Run(real.name, func(t *testing.T) {
+			t.Parallel()
+			run(t, newSite(t, real))
+		})
+	}
+}
+
 // alone is everywhere for a scenario that others would disturb.
 func alone(t *testing.T, run scenario) {
 	t.Run("embedded", func(t *testing.T) { run(t, newSite(t, embeddedPlace(t))) })
