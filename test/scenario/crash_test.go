@@ -18,6 +18,7 @@ import (
 func TestCrashes(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site) {
 		const lane = topology.Realtime
+		s.settings = append(s.settings, "MEDDELA_SANDBOX_LATENCY=20ms")
 		s.startRoles(lane)
 		events := s.stream(lane, ordersInvoicesAndLater)
 		events.awaitPublished(5 * perTick())
@@ -93,6 +94,10 @@ func (s *site) killWhileSending(p *process, events *stream) {
 	s.kill9(p)
 }
 
+// mostInDoubt is how many messages a deliverer may have with its provider, and as
+// many again whose outcome it is recording.
+const mostInDoubt = 2 * 64
+
 // checkRepeats checks what was accepted how often, and prints it.
 func checkRepeats(t *testing.T, s *site, want map[string]string, killed *process) {
 	t.Helper()
@@ -120,6 +125,9 @@ func checkRepeats(t *testing.T, s *site, want map[string]string, killed *process
 	}
 	if missing > 0 {
 		t.Errorf("%d of %d events that are sent were never accepted", missing, len(want))
+	}
+	if repeats+held > mostInDoubt {
+		t.Errorf("%d events were sent again and %d held, more than %d", repeats, held, mostInDoubt)
 	}
 	t.Logf("%d events, %d sent again after the crash, %d held as ambiguous", len(want), repeats, held)
 }

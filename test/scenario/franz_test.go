@@ -17,6 +17,7 @@ func newFranz(brokers []string, options ...kgo.Opt) (franz, error) {
 		kgo.SeedBrokers(brokers...),
 		kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(choosePartition)),
 		kgo.ProducerBatchMaxBytes(1 << 20),
+		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
 	}, options...)...)
 	return franz{client}, err

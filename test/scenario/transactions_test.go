@@ -16,7 +16,7 @@ import (
 // ever happened of the rest.
 func TestUpstreamTransactions(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site) {
-		const lane, transactions, size = topology.Realtime, 6, 40
+		const lane, transactions, size = topology.Realtime, 4, 60
 		s.startRoles(lane)
 		publisher, err := newFranz(s.brokers, kgo.TransactionalID(s.topics.Prefix+"upstream"))
 		if err != nil {
