@@ -183,7 +183,12 @@ type recordCopier struct {
 	slab    []byte
 }
 
-const slabBytes = 64 << 10
+// Slabs grow from one that a few records fit in to one that is worth its
+// allocation: most fetches of a quiet lane bring a single record.
+const (
+	firstSlabBytes = 4 << 10
+	slabBytes      = 64 << 10
+)
 
 func (c *recordCopier) add(f *Fetcher, r *protocol.Record) error {
 	key, err := c.bytes(r.Key)
@@ -212,7 +217,8 @@ func (c *recordCopier) bytes(b protocol.Bytes) ([]byte, error) {
 	}
 	n := b.Len()
 	if n > cap(c.slab)-len(c.slab) {
-		c.slab = make([]byte, 0, max(n, slabBytes))
+		next := min(max(4*cap(c.slab), firstSlabBytes), slabBytes)
+		c.slab = make([]byte, 0, max(n, next))
 	}
 	start := len(c.slab)
 	c.slab = c.slab[:start+n]

@@ -89,14 +89,18 @@ func (p *pipeline) deliver(h handled) bool {
 // publish writes the outputs, those of different topics side by side.
 func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
 	groups := byTopic(out)
-	if len(groups) == 1 {
-		return p.publishTopic(ctx, groups[0])
+	if len(groups) == 0 {
+		return nil
 	}
-	var all errgroup.Group
-	for _, group := range groups {
-		all.Go(func() error { return p.publishTopic(ctx, group) })
+	var others errgroup.Group
+	for _, group := range groups[1:] {
+		others.Go(func() error { return p.publishTopic(ctx, group) })
 	}
-	return all.Wait()
+	err := p.publishTopic(ctx, groups[0])
+	if otherErr := others.Wait(); err == nil {
+		err = otherErr
+	}
+	return err
 }
 
 func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) error {

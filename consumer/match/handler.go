@@ -134,13 +134,19 @@ func (m *matching[T]) emitEntry(r *topology.Record, entry *topology.Entry) {
 	})
 }
 
-const slabBytes = 64 << 10
+// Buffers grow from one that a single event's outputs fit in to one that is
+// worth its allocation: most batches of a quiet lane are a single event.
+const (
+	firstSlabBytes = 4 << 10
+	slabBytes      = 64 << 10
+)
 
 // room is space in the shared buffer for about size bytes, to be appended to
 // and then kept.
 func (m *matching[T]) room(size int) []byte {
 	if size > cap(m.slab)-len(m.slab) {
-		m.slab = make([]byte, 0, max(size, slabBytes))
+		next := min(max(4*cap(m.slab), firstSlabBytes), slabBytes)
+		m.slab = make([]byte, 0, max(size, next))
 	}
 	return m.slab[len(m.slab):len(m.slab):cap(m.slab)]
 }
