@@ -1,0 +1,127 @@
+package embedded
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// The servers take for granted that who calls speaks their protocol. Bytes
+// from elsewhere, such as a browser, a port scanner or a newer client, make
+// them panic, which takes the process down: kfake on a request of a kind that
+// it does not know, miniredis on an empty command, and both may allocate
+// whatever length somebody claims. So what comes in is looked at before they
+// get it, and the guard hangs up on what is not to be understood, as real
+// servers do.
+
+// guardedListener guards every connection.
+type guardedListener struct {
+	net.Listener
+	next guard
+}
+
+// A guard looks at what comes next, without reading it, and tells how many
+// bytes of it are in order. It may read what the server is not to see.
+type guard func(*bufio.Reader) (int, error)
+
+// Accept waits for the next connection.
+func (l guardedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &guardedConn{Conn: conn, reader: bufio.NewReader(conn), next: l.next}, nil
+}
+
+// guardedConn is read as far as its guard allows.
+type guardedConn struct {
+	net.Conn
+	reader  *bufio.Reader
+	next    guard
+	allowed int // bytes that are in order
+}
+
+// Read reads what is in order.
+func (c *guardedConn) Read(p []byte) (int, error) {
+	if c.allowed == 0 {
+		var err error
+		if c.allowed, err = c.next(c.reader); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.reader.Read(p[:min(len(p), c.allowed)])
+	c.allowed -= n
+	return n, err
+}
+
+// Limits of real servers: socket.request.max.bytes, and those on commands.
+const (
+	maxRequestBytes  = 100 << 20
+	maxArgumentBytes = 512 << 20
+	maxArguments     = 1 << 20
+)
+
+// kafkaRequest guards one request: its length, not counting the length itself,
+// then at least a key, a version and a correlation id.
+func kafkaRequest(r *bufio.Reader) (int, error) {
+	const lengthBytes, keyBytes, leastBytes = 4, 2, 8
+	head, err := r.Peek(lengthBytes + keyBytes)
+	if err != nil {
+		return 0, err
+	}
+	length := binary.BigEndian.Uint32(head)
+	if length < leastBytes || length > maxRequestBytes {
+		return 0, fmt.Errorf("a request of %d bytes", length)
+	}
+	key := int16(binary.BigEndian.Uint16(head[lengthBytes:]))
+	if kmsg.RequestForKey(key) == nil {
+		return 0, fmt.Errorf("a request of unknown kind %d", key)
+	}
+	return lengthBytes + int(length), nil
+}
+
+// redisPart guards one part of a command: the line that says how many
+// arguments there are, or an argument with the line that says how long it is.
+func redisPart(r *bufio.Reader) (int, error) {
+	for {
+		line, err := peekLine(r)
+		if err != nil {
+			return 0, err
+		}
+		number, err := strconv.Atoi(string(bytes.TrimSpace(line[1:])))
+		switch {
+		case err != nil:
+		case line[0] == '$' && number >= 0 && number <= maxArgumentBytes:
+			return len(line) + number + len("\r\n"), nil
+		case line[0] == '*' && number > 0 && number <= maxArguments:
+			return len(line), nil
+		case line[0] == '*' && number <= 0: // a command of nothing
+			if _, err := r.Discard(len(line)); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		return 0, fmt.Errorf("a command with %q", line)
+	}
+}
+
+// peekLine returns a line with its end, unread. Those that make up a command
+// are short.
+func peekLine(r *bufio.Reader) ([]byte, error) {
+	const longest = 32
+	for n := 1; n <= longest; n++ {
+		line, err := r.Peek(n)
+		if err != nil {
+			return nil, err
+		}
+		if line[n-1] == '\n' {
+			return line, nil
+		}
+	}
+	return nil, fmt.Errorf("a line of more than %d bytes", longest)
+}
