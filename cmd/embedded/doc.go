@@ -2,8 +2,8 @@
 // this process, listening on loopback: what `meddela up` and `meddela demo` run
 // on, and what tests run against, with outages as fixtures.
 //
-// They are twmb/franz-go's kfake and alicebob/miniredis; nothing else of meddela
-// knows that. Everything is in memory and gone after Close, so they are no place
+// They are twmb/franz-go's kfake and alicebob/miniredis, which only tests know
+// besides. Everything is in memory and gone after Close, so they are no place
 // for data that matters. Where they differ from real servers:
 //
 //   - The broker has neither disks nor replicas: replication factors and
