@@ -29,7 +29,7 @@ type Side struct {
 	Median float64   `json:"median"`
 	Low    float64   `json:"low"`
 	High   float64   `json:"high"`
-	// Micros is CPU time for each record: of this process, and of the servers.
+	// Micros is CPU time for each record, by process.
 	Micros map[string]float64 `json:"cpu_micros"`
 }
 
@@ -90,9 +90,8 @@ func side(name string, done []work) Side {
 	costs := make(map[string][]float64)
 	for _, w := range done {
 		s.Rates = append(s.Rates, w.rate())
-		costs["bench"] = append(costs["bench"], micros(w.own, w.records))
-		for server, used := range w.servers {
-			costs[server] = append(costs[server], micros(used, w.records))
+		for process, used := range w.cpu {
+			costs[process] = append(costs[process], micros(used, w.records))
 		}
 	}
 	s.Median, s.Low, s.High = median(s.Rates), slices.Min(s.Rates), slices.Max(s.Rates)

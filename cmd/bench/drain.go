@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,19 +14,16 @@ import (
 // work is a finished piece of work: how much, and what it took.
 type work struct {
 	records int
-	elapsed time.Duration
-	own     time.Duration            // CPU time of this process
-	servers map[string]time.Duration // CPU time of the servers' processes
+	usage
 }
 
 func (w work) rate() float64 { return float64(w.records) / w.elapsed.Seconds() }
 
 // timed measures what do does.
 func (b *Bench) timed(records int, do func() error) (work, error) {
-	own, servers := startMeter(map[string]int{"": os.Getpid()}), startMeter(b.Servers)
-	start := time.Now()
+	meter := b.meter(nil)
 	err := do()
-	return work{records: records, elapsed: time.Since(start), own: own.used()[""], servers: servers.used()}, err
+	return work{records: records, usage: meter.stop()}, err
 }
 
 // backlog is what a loop is to work off.

@@ -76,18 +76,18 @@ func (b *Bench) takeTurns(ctx context.Context, result *Latency, ours, floor *pip
 			return err
 		}
 	}
-	meter := startMeter(ours.pids())
 	for round := 1; round <= rounds; round++ {
 		for _, i := range turn(len(sides), round) {
 			b.Progress("latency: round %d of %d, %s, %v", round, rounds, sides[i].name, each)
+			meter := b.meter(sides[i].pipeline.pids())
 			seen, err := b.latencies(ctx, sides[i].pipeline, result.Rate, each)
 			if err != nil {
 				return err
 			}
+			sides[i].used.add(meter.stop())
 			sides[i].rounds = append(sides[i].rounds, seen)
 		}
 	}
-	result.Cores = meter.cores()
 	result.summarise(sides[0], sides[1])
 	return nil
 }
@@ -97,6 +97,7 @@ type latencySide struct {
 	name     string
 	pipeline *pipeline
 	rounds   [][]arrival
+	used     usage
 }
 
 // latencies publishes for as long as said and waits until all is sent.

@@ -12,9 +12,10 @@ type Latency struct {
 	Pipeline Times   `json:"pipeline"`
 	Floor    Times   `json:"floor"`
 	Stages   []Times `json:"stages"` // of the pipeline
-	// Cores is how many CPUs each role kept busy, both sides' turns taken
-	// together.
-	Cores map[string]float64 `json:"cores"`
+	// Cores is how many CPUs each process kept busy in the pipeline's turns,
+	// and FloorCores in the floor's.
+	Cores      map[string]float64 `json:"cores"`
+	FloorCores map[string]float64 `json:"floor_cores"`
 }
 
 // Times are durations in milliseconds.
@@ -32,6 +33,7 @@ type Times struct {
 
 func (l *Latency) summarise(ours, floor *latencySide) {
 	l.Pipeline, l.Floor = ours.times(), floor.times()
+	l.Cores, l.FloorCores = ours.used.cores(), floor.used.cores()
 	for _, stage := range []struct {
 		name   string
 		limits func(arrival) (from, to time.Time)
@@ -98,7 +100,11 @@ func (l *Latency) Tables() []Table {
 	for _, t := range l.Stages {
 		parts.Rows = append(parts.Rows, t.row())
 	}
-	return []Table{whole, parts, coresTable(l.Cores)}
+	return []Table{
+		whole, parts,
+		coresTable("CPUs kept busy by the pipeline's turns", l.Cores),
+		coresTable("CPUs kept busy by the floor's turns", l.FloorCores),
+	}
 }
 
 func under(what string, ms float64, goal time.Duration) Verdict {

@@ -75,8 +75,8 @@ func whole(f float64) string {
 }
 
 // coresTable shows how busy processes were.
-func coresTable(cores map[string]float64) Table {
-	t := Table{Title: "CPUs kept busy", Columns: []string{"process", "CPUs"}}
+func coresTable(title string, cores map[string]float64) Table {
+	t := Table{Title: title, Columns: []string{"process", "CPUs"}}
 	for _, name := range slices.Sorted(maps.Keys(cores)) {
 		t.Rows = append(t.Rows, []string{name, fmt.Sprintf("%.2f", cores[name])})
 	}

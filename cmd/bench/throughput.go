@@ -3,9 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
-	"os"
 	"time"
 )
 
@@ -77,10 +75,7 @@ func (b *Bench) search(ctx context.Context, p *pipeline, result *Throughput) (fl
 // hold tries a rate for the full time, and lower ones where that is too much.
 func (b *Bench) hold(ctx context.Context, p *pipeline, result *Throughput, rate float64, d time.Duration, times int) error {
 	for range times {
-		processes := p.pids()
-		maps.Copy(processes, b.Servers)
-		processes["bench"] = os.Getpid()
-		meter := startMeter(processes)
+		meter := b.meter(p.pids())
 		probe, book, err := b.probe(ctx, p, math.Round(rate), d)
 		if err != nil {
 			return err
@@ -90,7 +85,7 @@ func (b *Bench) hold(ctx context.Context, p *pipeline, result *Throughput, rate 
 			rate *= stepDown
 			continue
 		}
-		result.Cores = meter.cores()
+		result.Cores = meter.stop().cores()
 		result.Rate, result.Seconds = probe.Rate, probe.Seconds
 		result.Memory = make(map[string]float64)
 		for name, pid := range p.pids() {
@@ -135,7 +130,7 @@ func (t *Throughput) Tables() []Table {
 			fmt.Sprintf("%+.0f", p.Growth), fmt.Sprintf("%.2f", p.Catch), verdict,
 		})
 	}
-	cores := coresTable(t.Cores)
+	cores := coresTable("CPUs kept busy while the rate was held", t.Cores)
 	cores.Columns = append(cores.Columns, "most memory, MB")
 	for i, row := range cores.Rows {
 		if mb, ok := t.Memory[row[0]]; ok {
