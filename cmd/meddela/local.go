@@ -33,6 +33,10 @@ type local struct {
 	stop  context.CancelFunc
 }
 
+// localTTL bounds what the embedded store holds: it is in memory, and never
+// evicts.
+const localTTL = time.Hour
+
 // localPartitions is fewer than a cluster has: one process has them all.
 const localPartitions = 4
 
@@ -60,6 +64,7 @@ func (l *local) start(ctx context.Context, a *app) error {
 	config.Kafka = KafkaSettings{Brokers: List{l.broker.Addr()}, ClientID: config.Kafka.ClientID, Compression: "none"}
 	config.Redis = RedisSettings{Addrs: List{l.store.Addr()}, Mode: "single", KeyPrefix: config.Redis.KeyPrefix}
 	config.Topics.Partitions, config.Topics.Replication, config.Topics.MinInSync = localPartitions, 1, 0
+	config.Status.TTL, config.Claim.TTL = min(config.Status.TTL, localTTL), min(config.Claim.TTL, localTTL)
 	providers, err := config.providers()
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func newUpCommand(a *app) *cobra.Command {
 
 Both listen on loopback, for any Kafka or Redis client. Sample templates are
 loaded, and messages go to a sandbox that keeps them rather than to people.
-Nothing is kept after the end. Settings of Kafka and Redis are not used here; all
+Statuses are kept for an hour, and nothing after the end. Settings of Kafka and Redis are not used here; all
 others are, so that MEDDELA_DELIVER_EMAIL=smtp sends real mail.`,
 		Example: `  meddela up
   meddela up --kafka-port 9092 --redis-port 6379
