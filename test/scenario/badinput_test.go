@@ -99,7 +99,7 @@ func TestBadInput(t *testing.T) {
 		s.publish(topology.Realtime, records...)
 		s.awaitOutcomes(20*time.Second, want)
 		s.awaitQuiet(topology.Realtime)
-		s.checkNoOthers(want)
+		s.checkStatuses(want)
 		s.checkAcceptedOnce(want)
 		checkLetters(t, s, letters)
 		for _, a := range s.acceptances()["data-with-line-ends"] {

@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +39,7 @@ func TestCrashes(t *testing.T) {
 		want := events.end()
 		s.awaitOutcomes(60*time.Second, want)
 		s.awaitQuiet(lane)
-		s.checkNoOthers(want)
+		s.checkStatuses(want)
 		checkRepeats(t, s, want, killed)
 	})
 }
@@ -101,7 +103,10 @@ const mostInDoubt = 2 * 64
 // checkRepeats checks what was accepted how often, and prints it.
 func checkRepeats(t *testing.T, s *site, want map[string]string, killed *process) {
 	t.Helper()
-	outcomes := s.outcomesOf(want)
+	outcomes, err := s.outcomesOf(slices.Collect(maps.Keys(want)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	all := s.acceptances()
 	repeats, held, missing := 0, 0, 0
 	for id := range want {

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -25,7 +26,7 @@ func embeddedPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(publisher.client.Close)
-	client := redis.NewClient(&redis.Options{Addr: store.Addr()})
+	client := redis.NewClient(&redis.Options{Addr: store.Addr(), ReadTimeout: 20 * time.Second})
 	t.Cleanup(func() { _ = client.Close() })
 	return &place{
 		name:     "embedded",

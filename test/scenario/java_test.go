@@ -34,6 +34,6 @@ func javaProducer(t *testing.T, s *site) {
 	want := map[string]string{"java-plain": "sent", "java-event": "sent"}
 	s.awaitOutcomes(20*time.Second, want)
 	s.awaitQuiet(lane)
-	s.checkNoOthers(want)
+	s.checkStatuses(want)
 	s.checkAcceptedOnce(want)
 }

@@ -48,7 +48,7 @@ func outage(t *testing.T, s *site, kill, start func() error) {
 	want := events.end()
 	s.awaitOutcomes(30*time.Second, want)
 	s.awaitQuiet(lane)
-	s.checkNoOthers(want)
+	s.checkStatuses(want)
 	s.checkAcceptedOnce(want)
 	for _, p := range before {
 		select {

@@ -20,21 +20,11 @@ const recipientDomain = "example.test"
 // hash returns an event's public hash; empty for an unknown event.
 func (s *site) hash(id string) map[string]string {
 	s.t.Helper()
-	return s.hashesOf([]string{id})[0]
-}
-
-// hashesOf returns the hashes of events, in their order.
-func (s *site) hashesOf(ids []string) []map[string]string {
-	s.t.Helper()
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = s.redisKeys.Event(topology.EventID(id))
-	}
-	hashes, err := s.reader.hashes(keys)
+	hashes, err := s.reader.hashes([]string{s.redisKeys.Event(topology.EventID(id))})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return hashes
+	return hashes[0]
 }
 
 // word is an outcome as scenarios write it: status, or status/reason. A wanted
@@ -46,43 +36,70 @@ func word(hash map[string]string) string {
 	return hash[topology.FieldStatus]
 }
 
-// differing returns the events whose outcome is not the wanted one, and
-// describes some of them.
-func (s *site) differing(want map[string]string) error {
-	s.t.Helper()
-	ids := make([]string, 0, len(want))
-	for id := range want {
-		ids = append(ids, id)
+// asked is how many hashes are asked for at once.
+const asked = 1000
+
+// outcomesOf returns the outcomes that events have now.
+func (s *site) outcomesOf(ids []string) (map[string]string, error) {
+	outcomes := make(map[string]string, len(ids))
+	for some := range slices.Chunk(ids, asked) {
+		keys := make([]string, len(some))
+		for i, id := range some {
+			keys[i] = s.redisKeys.Event(topology.EventID(id))
+		}
+		hashes, err := s.reader.hashes(keys)
+		if err != nil {
+			return nil, err
+		}
+		for i, id := range some {
+			outcomes[id] = word(hashes[i])
+		}
 	}
-	slices.Sort(ids)
+	return outcomes, nil
+}
+
+// differing returns those of the events whose outcome is not the wanted one,
+// and an error that describes some of them.
+func (s *site) differing(ids []string, want map[string]string) ([]string, error) {
+	outcomes, err := s.outcomesOf(ids)
+	if err != nil {
+		return ids, err
+	}
+	const shown = 20
 	var differ []string
-	for i, hash := range s.hashesOf(ids) {
-		if got := word(hash); !slices.Contains(strings.Split(want[ids[i]], "|"), got) {
-			differ = append(differ, fmt.Sprintf("\n\t%s is %q, not %q %s", ids[i], got, want[ids[i]], hash[topology.FieldDetail]))
+	var text strings.Builder
+	for _, id := range ids {
+		if slices.Contains(strings.Split(want[id], "|"), outcomes[id]) {
+			continue
+		}
+		if differ = append(differ, id); len(differ) <= shown {
+			fmt.Fprintf(&text, "\n\t%s is %q, not %q", id, outcomes[id], want[id])
 		}
 	}
 	if len(differ) == 0 {
-		return nil
+		return nil, nil
 	}
-	const shown = 20
-	return fmt.Errorf("of %d events, %d differ:%s", len(want), len(differ), strings.Join(differ[:min(len(differ), shown)], ""))
+	return differ, fmt.Errorf("of %d events, %d differ:%s", len(want), len(differ), text.String())
 }
 
-// outcomesOf returns the outcomes that events have now.
-func (s *site) outcomesOf(events map[string]string) map[string]string {
-	s.t.Helper()
-	ids := slices.Collect(maps.Keys(events))
-	outcomes := make(map[string]string, len(ids))
-	for i, hash := range s.hashesOf(ids) {
-		outcomes[ids[i]] = word(hash)
-	}
-	return outcomes
-}
-
-// awaitOutcomes waits until every event has its wanted outcome.
+// awaitOutcomes waits until every event has had its wanted outcome.
 func (s *site) awaitOutcomes(within time.Duration, want map[string]string) {
 	s.t.Helper()
-	s.eventually(within, "every event has its status", func() error { return s.differing(want) })
+	left := slices.Sorted(maps.Keys(want))
+	s.eventually(within, "every event has its status", func() (err error) {
+		left, err = s.differing(left, want)
+		return err
+	})
+}
+
+// checkStatuses checks, when nothing moves any more, that exactly these events
+// have a status, and each the wanted one.
+func (s *site) checkStatuses(want map[string]string) {
+	s.t.Helper()
+	if _, err := s.differing(slices.Sorted(maps.Keys(want)), want); err != nil {
+		s.t.Error(err)
+	}
+	s.checkNoOthers(want)
 }
 
 // checkNoOthers checks that exactly these events have a status.

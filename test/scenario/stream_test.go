@@ -34,9 +34,9 @@ const streamTick = 200 * time.Millisecond
 
 func perTick() int {
 	if testing.Short() {
-		return 20
+		return 10
 	}
-	return 100
+	return 50
 }
 
 // orders makes events that are sent.

@@ -44,7 +44,7 @@ func TestUpstreamTransactions(t *testing.T) {
 
 		s.awaitOutcomes(20*time.Second, want)
 		s.awaitQuiet(lane)
-		s.checkNoOthers(want)
+		s.checkStatuses(want)
 		s.checkAcceptedOnce(want)
 	})
 }
