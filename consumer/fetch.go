@@ -74,7 +74,7 @@ func (f *Fetcher) request() *fetchapi.Request {
 		ReplicaID:      -1,
 		MaxWaitTime:    int32(f.MaxWait.Milliseconds()),
 		MinBytes:       1,
-		MaxBytes:       int32(f.MaxBytes),
+		MaxBytes:       2 * int32(f.MaxBytes), // so that the partition's limit is the one that counts
 		IsolationLevel: int8(kafka.ReadCommitted),
 		SessionID:      -1,
 		SessionEpoch:   -1,
@@ -117,6 +117,7 @@ func (f *Fetcher) read(partition *fetchapi.ResponsePartition) (Fetched, error) {
 	for _, batch := range batches {
 		keep := aborted.keeps(batch)
 		if err := f.readBatch(batch, keep, &copied); err != nil {
+			f.offset = before
 			return Fetched{}, fmt.Errorf("read %s/%d after offset %d: %w", f.Topic, f.Partition, f.offset, err)
 		}
 	}
@@ -255,6 +256,9 @@ func abortedTransactions(listed []fetchapi.ResponseTransaction) *openAborts {
 func (a *openAborts) keeps(batch protocol.RecordReader) bool {
 	switch b := batch.(type) {
 	case *protocol.ControlBatch:
+		// An answer may begin at the marker of a transaction whose records
+		// came in the answer before.
+		a.openUpTo(b.BaseOffset)
 		delete(a.open, b.ProducerID)
 		return false
 	case *protocol.RecordBatch:

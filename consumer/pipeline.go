@@ -116,9 +116,9 @@ func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) 
 		}))
 	}
 	lost, err := p.loop.config.Publisher.Publish(ctx, letters[0].Topic, p.partition, letters)
-	for _, i := range lost {
-		p.log.Error().Str("target", string(records[0].Topic)).Bytes("key", letters[i].Key).
-			Msg("neither the topic nor the dead letters take this record; it is only on the topic that it was read from")
+	if len(lost) > 0 {
+		p.log.Error().Str("target", string(records[0].Topic)).Int("records", len(lost)).
+			Msg("neither the topic nor the dead letters take these records; they are only on the topic that they were read from")
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
@@ -82,24 +83,27 @@ type Receipt struct {
 }
 
 // Publish publishes events to a lane and returns one receipt for each, in
-// their order. It returns when every event is acknowledged or has failed; it
+// their order. An event without an id is given one, so that writing it again
+// after a lost acknowledgement does not make it two. Publish returns when every event is acknowledged or has failed; it
 // tries again for as long as ctx lasts, so give ctx a deadline. Events that
 // break the contract fail at once and harm no other. The error says how many
 // failed, and wraps the first one's.
 func (p *Producer) Publish(ctx context.Context, lane topology.Lane, events []topology.Event) ([]Receipt, error) {
 	records := make([]topology.Record, len(events))
 	for i := range events {
-		records[i] = topology.Record{Value: events[i].Append(nil)}
-		if events[i].ID != "" {
-			records[i].Key = []byte(events[i].ID)
+		event := events[i]
+		if event.ID == "" {
+			event.ID = topology.EventID(ulid.Make().String())
 		}
+		records[i] = topology.Record{Key: []byte(event.ID), Value: event.Append(nil)}
 	}
 	return p.PublishRecords(ctx, lane, records)
 }
 
 // PublishRecords is Publish for events that are encoded already: Value, and
 // where wanted Key, Headers and Time. A record without a key is given its
-// event's id as key.
+// event's id as key. Events without an id of their own may be written twice,
+// and then are two events, when an acknowledgement is lost.
 func (p *Producer) PublishRecords(ctx context.Context, lane topology.Lane, records []topology.Record) ([]Receipt, error) {
 	receipts := make([]Receipt, len(records))
 	topic := p.names.Events(lane)

@@ -142,8 +142,21 @@ func TestAFaultHarmsNoOtherEvent(t *testing.T) {
 			t.Errorf("event %d: %v", i, r.Err)
 		}
 	}
-	if own := receipts[4]; own.ID != topology.PositionID(topology.Realtime, own.Partition, own.Offset) {
-		t.Errorf("the event without id has id %s at %d/%d", own.ID, own.Partition, own.Offset)
+	if own := receipts[4]; !own.ID.Valid() {
+		t.Errorf("the event without id has id %q", own.ID)
+	}
+}
+
+func TestARecordWithoutIDHasThatOfItsPlace(t *testing.T) {
+	_, link := start(t)
+	receipts, err := newProducer(t, link).PublishRecords(t.Context(), topology.Realtime, []topology.Record{
+		{Value: []byte(`{"type":"order","ctx":{}}`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own := receipts[0]; own.ID != topology.PositionID(topology.Realtime, own.Partition, own.Offset) {
+		t.Errorf("it has id %s at %d/%d", own.ID, own.Partition, own.Offset)
 	}
 }
 

@@ -56,22 +56,31 @@ func redrivesOf(value []byte) []byte {
 	return []byte("0")
 }
 
-// Carried returns the headers of an event that every later record about it
-// carries too: the trace context, and what makes it a CloudEvent.
-func Carried(headers []Header) []Header {
-	var carried []Header
-	for _, h := range headers {
-		if isCarried(h.Key) {
-			carried = append(carried, h)
+// CarriedByJobs returns the headers of an event that its jobs carry too: the
+// trace context, and what makes it a CloudEvent, with which a job's event reads
+// the same.
+func CarriedByJobs(headers []Header) []Header {
+	return pick(headers, func(key string) bool {
+		switch key {
+		case "content-type", "ce_id", "ce_type", "ce_source", "ce_specversion":
+			return true
 		}
-	}
-	return carried
+		return isTrace(key)
+	})
 }
 
-func isCarried(key string) bool {
-	switch key {
-	case "traceparent", "tracestate", "content-type":
-		return true
+// CarriedByEntries returns the headers of an event that its entries carry too:
+// the trace context. Others may hold what no log should.
+func CarriedByEntries(headers []Header) []Header { return pick(headers, isTrace) }
+
+func isTrace(key string) bool { return key == "traceparent" || key == "tracestate" }
+
+func pick(headers []Header, wanted func(key string) bool) []Header {
+	var picked []Header
+	for _, h := range headers {
+		if wanted(h.Key) {
+			picked = append(picked, h)
+		}
 	}
-	return len(key) > 3 && key[:3] == "ce_"
+	return picked
 }

@@ -275,7 +275,7 @@ func TestJobDecodeEvent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := job.DecodeEvent(Carried(record.Headers))
+		again, err := job.DecodeEvent(CarriedByJobs(record.Headers))
 		if err != nil {
 			t.Fatal(err)
 		}

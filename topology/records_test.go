@@ -74,16 +74,19 @@ func TestDeadLetterAgain(t *testing.T) {
 
 func TestCarried(t *testing.T) {
 	headers := []Header{
-		{"ce_id", []byte("1")}, {"ce_", []byte("no attribute")}, {"traceparent", []byte("2")}, {"x-reason", []byte("no")},
+		{"ce_id", []byte("1")}, {"ce_", []byte("no attribute")}, {"ce_subject", []byte("kim@example.com")}, {"traceparent", []byte("2")}, {"x-reason", []byte("no")},
 		{"tracestate", nil}, {"content-type", []byte("3")}, {"Content-Type", []byte("no")}, {"ce_id", []byte("4")}, {"", nil},
 	}
 	want := []Header{
 		{"ce_id", []byte("1")}, {"traceparent", []byte("2")}, {"tracestate", nil}, {"content-type", []byte("3")}, {"ce_id", []byte("4")},
 	}
-	if got := Carried(headers); !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	if got := CarriedByJobs(headers); !reflect.DeepEqual(got, want) {
+		t.Errorf("by jobs: %v, want %v", got, want)
 	}
-	if got := Carried(nil); got != nil {
+	if got, want := CarriedByEntries(headers), want[1:3]; !reflect.DeepEqual(got, want) {
+		t.Errorf("by entries: %v, want %v", got, want)
+	}
+	if got := CarriedByJobs(nil); got != nil {
 		t.Errorf("of none: %v", got)
 	}
 }

@@ -127,6 +127,10 @@ const wrappedEventBytes = 2 * MaxEventBytes
 
 const day = 24 * time.Hour
 
+// segmentTime is by how much records may outlive their retention, which removes
+// whole segments only. Claims are kept longer than both together.
+const segmentTime = 6 * time.Hour
+
 // Specs lists every topic of an installation with its settings.
 func (t Topics) Specs(s Sizing) []TopicSpec {
 	var specs []TopicSpec
@@ -147,6 +151,7 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 func (s Sizing) retained(name Topic, partitions int, keep time.Duration, maxBytes int) TopicSpec {
 	spec := s.spec(name, partitions, "delete")
 	spec.Config["retention.ms"] = strconv.FormatInt(keep.Milliseconds(), 10)
+	spec.Config["segment.ms"] = strconv.FormatInt(segmentTime.Milliseconds(), 10)
 	if maxBytes > 0 {
 		spec.Config["max.message.bytes"] = strconv.Itoa(maxBytes)
 	}

@@ -82,6 +82,9 @@ func (c *Config) checkSMTP(f *Faults) {
 		f.add("MEDDELA_SMTP_USERNAME and MEDDELA_SMTP_PASSWORD belong together: set both or neither")
 	}
 	if c.Deliver.Email != "smtp" {
+		if s.Addr != "" || s.From != "" {
+			f.add("MEDDELA_SMTP_… is set, but MEDDELA_DELIVER_EMAIL is %s: set it to smtp, or nobody gets mail", c.Deliver.Email)
+		}
 		return
 	}
 	if s.Addr == "" {

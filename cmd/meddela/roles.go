@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
@@ -135,12 +136,23 @@ func (r *role) deliver(ctx context.Context, follower *catalogue.Follower) error 
 		Providers:  r.providers,
 		Lease:      r.config.Claim.Lease,
 		KeepClaims: r.config.Claim.TTL,
+		Retries:    retries(),
 		Log:        r.log,
 	})
 	if err != nil {
 		return err
 	}
 	return r.loop(ctx, handler, r.names.Jobs(r.lane))
+}
+
+// retries are the waits of the delay tiers, shortest first: a provider that is
+// away for hours costs nobody a message that is still valid then.
+func retries() []time.Duration {
+	var waits []time.Duration
+	for _, tier := range topology.Tiers() {
+		waits = append(waits, tier.Wait)
+	}
+	return waits
 }
 
 func (r *role) status(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -81,9 +82,25 @@ func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lan
 		}
 	}
 	a.log.Info().Str("role", string(name)).Str("lane", string(lane)).Str("version", version).Msg("starting")
+	if name == topology.RoleDeliver {
+		a.warnOfSandbox(in.providers)
+	}
 	err = in.run(ctx, name, lane)
 	a.log.Info().Str("role", string(name)).Str("lane", string(lane)).Msg("stopped")
 	return err
+}
+
+// warnOfSandbox says of which channels nobody gets anything.
+func (a *app) warnOfSandbox(providers map[topology.Channel]deliver.Provider) {
+	var channels []string
+	for _, channel := range topology.Channels() {
+		if _, ok := providers[channel].(*deliver.Sandbox); ok {
+			channels = append(channels, string(channel))
+		}
+	}
+	if len(channels) > 0 {
+		a.log.Warn().Strs("channels", channels).Msg("messages of these channels go to the sandbox, which sends nothing: see MEDDELA_DELIVER_…")
+	}
 }
 
 // installation is the configured one, on servers outside of this process.

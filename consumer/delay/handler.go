@@ -91,8 +91,8 @@ func withoutDelay(headers []topology.Header) []topology.Header {
 	return kept
 }
 
-// dueOf reads when a record is due, and where it goes then: always to a topic
-// of its own lane.
+// dueOf reads when a record is due, and where it goes then: to the jobs of its
+// own lane, and nowhere else.
 func (h *Handler) dueOf(r *topology.Record) (due time.Time, target topology.Topic, fault *topology.Fault) {
 	text, _ := r.Header(topology.HeaderDue)
 	due, err := time.Parse(time.RFC3339Nano, string(text))
@@ -104,10 +104,10 @@ func (h *Handler) dueOf(r *topology.Record) (due time.Time, target topology.Topi
 	}
 	to, _ := r.Header(topology.HeaderTarget)
 	target = topology.Topic(to)
-	if lane, ok := h.Names.LaneOf(target); !ok || lane != h.Lane {
+	if target != h.Names.Jobs(h.Lane) {
 		return due, "", &topology.Fault{
 			Reason: topology.ReasonBadValue, Field: topology.HeaderTarget,
-			Detail: "must name a topic of lane " + string(h.Lane),
+			Detail: "must be " + string(h.Names.Jobs(h.Lane)) + ", the only topic that records are held for",
 		}
 	}
 	return due, target, nil

@@ -119,11 +119,18 @@ func (h *Handler) send(ctx context.Context, t *task, p Provider, m *message.Mess
 	}
 }
 
-// givenUp is the outcome of a job whose every try failed.
+// givenUp is the outcome of an attempt whose every try failed: another attempt
+// later, or the end.
 func (h *Handler) givenUp(t *task, last Response, doubt bool) outcome {
-	switch {
-	case doubt:
+	if doubt {
 		return h.failed(t, topology.ReasonAmbiguous, last.Detail)
+	}
+	o := h.outcome(t, topology.PendingDelivery, topology.ReasonTransient, last.Detail)
+	if due, more := h.due(&t.job, o.at); more && (t.job.Expires.IsZero() || due.Before(t.job.Expires)) {
+		o.again = true
+		return o
+	}
+	switch {
 	case last.Verdict == Down:
 		return h.failed(t, topology.ReasonProviderDown, last.Detail)
 	}

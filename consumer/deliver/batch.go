@@ -138,8 +138,13 @@ func (d *batch) emit(t *task, o *outcome) {
 		Topic:   d.log,
 		Key:     []byte(t.job.EventID),
 		Value:   d.write(&entry),
-		Headers: topology.Carried(t.record.Headers),
+		Headers: topology.CarriedByEntries(t.record.Headers),
 	})
+	if o.again && t.same == nil && o.attempt == t.job.Attempt {
+		if next, more := d.retry(t, o); more {
+			d.out = append(d.out, next)
+		}
+	}
 }
 
 const (

@@ -44,6 +44,10 @@ type Config struct {
 	// TryAgainAfter is the time before the second try; each further one waits
 	// twice as long. Default 250 ms.
 	TryAgainAfter time.Duration
+	// Retries are the times that a job waits, on a delay topic, before each
+	// further attempt, when all tries of one have failed for now. Default
+	// none: the first attempt is the last.
+	Retries []time.Duration
 
 	Log zerolog.Logger
 	// Now is the clock of entries and of expiry. Default time.Now.

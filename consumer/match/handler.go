@@ -117,7 +117,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 		Topic:   m.handler.Names.Jobs(m.handler.Lane),
 		Key:     m.keep(append(m.room(len(event.ID)), event.ID...)),
 		Value:   m.keep(job.Append(m.room(len(event.Raw) + 512))),
-		Headers: topology.Carried(r.Headers),
+		Headers: topology.CarriedByJobs(r.Headers),
 	}
 	if d.Reason == topology.ReasonScheduled {
 		record = m.handler.Names.Delayed(m.handler.Lane, record, event.Scheduled, m.now)
@@ -130,7 +130,7 @@ func (m *matching[T]) emitEntry(r *topology.Record, entry *topology.Entry) {
 		Topic:   m.handler.Names.DeliveryLog(m.handler.Lane),
 		Key:     m.keep(append(m.room(len(entry.EventID)), entry.EventID...)),
 		Value:   m.keep(entry.Append(m.room(512))),
-		Headers: topology.Carried(r.Headers),
+		Headers: topology.CarriedByEntries(r.Headers),
 	})
 }
 

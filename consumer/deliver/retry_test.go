@@ -1,0 +1,74 @@
+package deliver
+
+import (
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// TestRetries follows a job whose provider is down: it is attempted again later
+// through the delay topics, and each attempt is made once, however often its
+// job is read.
+func TestRetries(t *testing.T) {
+	w := newWorld(t)
+	provider := &fakeProvider{name: "fake", concurrency: 1, script: []Response{{Verdict: Down}, {Verdict: Down}, {Verdict: Accepted}}}
+	h := w.handler(t, func(c *Config) {
+		c.Tries = 1
+		c.Retries = []time.Duration{10 * time.Second, time.Minute}
+		c.Providers = map[topology.Channel]Provider{topology.Email: provider}
+	})
+	job := aJob("event-1")
+	for attempt, tier := range topology.Tiers()[:2] {
+		var first []topology.Record
+		for range 2 {
+			out := handleAll(t.Context(), t, h, batchOf(job))
+			if len(out) != 2 {
+				t.Fatalf("attempt %d: %d outputs, want an entry and the next attempt", attempt+1, len(out))
+			}
+			entry := entriesOf(t, out[:1])[0]
+			if entry.Status != topology.PendingDelivery || entry.Reason != topology.ReasonTransient || entry.Attempt != attempt+1 {
+				t.Fatalf("attempt %d: %s %s of attempt %d", attempt+1, entry.Status, entry.Reason, entry.Attempt)
+			}
+			if out[1].Topic != names.Delay(topology.Realtime, tier) {
+				t.Fatalf("attempt %d: the next goes to %s, want tier %s", attempt+1, out[1].Topic, tier.Name)
+			}
+			if first != nil && (string(first[0].Value) != string(out[0].Value) || string(first[1].Value) != string(out[1].Value)) {
+				t.Errorf("attempt %d, read again, says something else", attempt+1)
+			}
+			first = out
+		}
+		next, err := topology.DecodeJob(first[1].Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wait := next.NotBefore.Sub(entriesOf(t, first[:1])[0].At); next.Attempt != attempt+2 || next.JobID != job.JobID || wait != tier.Wait {
+			t.Fatalf("the next attempt is %d, after %v", next.Attempt, wait)
+		}
+		job = next
+	}
+	if entry := deliverOne(t, h, job); entry.Status != topology.Sent || entry.Attempt != 3 {
+		t.Errorf("at last: %s of attempt %d", entry.Status, entry.Attempt)
+	}
+	if provider.sent() != 3 {
+		t.Errorf("the provider was asked %d times, want once an attempt", provider.sent())
+	}
+}
+
+func TestNoRetryPastTheLastOrTheValidity(t *testing.T) {
+	for name, change := range map[string]func(*topology.Job){
+		"the last attempt":      func(j *topology.Job) { j.Attempt = 2 },
+		"not valid for so long": func(j *topology.Job) { j.Expires = time.Now().Add(5 * time.Second) },
+	} {
+		h := newWorld(t).handler(t, func(c *Config) {
+			c.Tries = 1
+			c.Retries = []time.Duration{10 * time.Second}
+			c.Providers = map[topology.Channel]Provider{
+				topology.Email: &fakeProvider{name: "fake", concurrency: 1, script: []Response{{Verdict: Down}}},
+			}
+		})
+		if entry := deliverOne(t, h, aJob("event-1", change)); entry.Status != topology.DeliveryError || entry.Reason != topology.ReasonProviderDown {
+			t.Errorf("%s: %s %s", name, entry.Status, entry.Reason)
+		}
+	}
+}
