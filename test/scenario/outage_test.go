@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +37,8 @@ func outage(t *testing.T, s *site, kill, start func() error) {
 	if err := kill(); err != nil {
 		t.Fatal(err)
 	}
+	start = sync.OnceValue(start)
+	defer func() { _ = start() }() // for the scenarios after this one
 	time.Sleep(awayTime)
 	if err := start(); err != nil {
 		t.Fatal(err)
