@@ -103,15 +103,6 @@ func (all children) pids() map[string]int {
 	return pids
 }
 
-func (all children) check() error {
-	for _, c := range all {
-		if err := c.check(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // stop stops all at once.
 func (all children) stop() error {
 	errs := make([]error, len(all))

@@ -169,15 +169,6 @@ func (s *site) acceptances() map[string][]acceptance {
 	return all
 }
 
-// accepted is how many messages were accepted until now.
-func (s *site) accepted() int {
-	n := 0
-	for _, of := range s.acceptances() {
-		n += len(of)
-	}
-	return n
-}
-
 // checkAcceptedOnce checks that exactly the events that are sent were accepted,
 // each once.
 func (s *site) checkAcceptedOnce(want map[string]string) {
