@@ -19,7 +19,9 @@ type Probe struct {
 	MaxLag float64 `json:"max_lag"`
 	// Catch is how long after the last event all were sent.
 	Catch float64 `json:"catch_up_seconds"`
-	Held  bool    `json:"held"`
+	// Cores is how many CPUs each process kept busy.
+	Cores map[string]float64 `json:"cores"`
+	Held  bool               `json:"held"`
 }
 
 const (
@@ -50,6 +52,7 @@ func (b *Bench) probe(ctx context.Context, p *pipeline, rate float64, d time.Dur
 	g.published = book.published
 	start := time.Now().Add(10 * time.Millisecond)
 	result := Probe{Rate: rate, Seconds: d.Seconds()}
+	meter := b.meter(p.pids())
 	working, ctx := errgroup.WithContext(ctx)
 	working.Go(func() error { return g.run(ctx, start, d) })
 	working.Go(func() (err error) {
@@ -59,6 +62,7 @@ func (b *Bench) probe(ctx context.Context, p *pipeline, rate float64, d time.Dur
 	if err := working.Wait(); err != nil {
 		return result, nil, err
 	}
+	result.Cores = meter.stop().cores()
 	end := start.Add(d)
 	if err := b.catchUp(context.WithoutCancel(ctx), book); err != nil {
 		return result, nil, err

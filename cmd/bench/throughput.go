@@ -75,7 +75,6 @@ func (b *Bench) search(ctx context.Context, p *pipeline, result *Throughput) (fl
 // hold tries a rate for the full time, and lower ones where that is too much.
 func (b *Bench) hold(ctx context.Context, p *pipeline, result *Throughput, rate float64, d time.Duration, times int) error {
 	for range times {
-		meter := b.meter(p.pids())
 		probe, book, err := b.probe(ctx, p, math.Round(rate), d)
 		if err != nil {
 			return err
@@ -85,7 +84,7 @@ func (b *Bench) hold(ctx context.Context, p *pipeline, result *Throughput, rate 
 			rate *= stepDown
 			continue
 		}
-		result.Cores = meter.stop().cores()
+		result.Cores = probe.Cores
 		result.Rate, result.Seconds = probe.Rate, probe.Seconds
 		result.Memory = make(map[string]float64)
 		for name, pid := range p.pids() {
@@ -113,7 +112,7 @@ type Throughput struct {
 func (t *Throughput) Tables() []Table {
 	trials := Table{
 		Title:   "throughput, from publishing to sent in Redis: events of 1 KB, one lane, a process a role",
-		Columns: []string{"events/s", "seconds", "events behind at the end", "at most", "growing by, a second", "caught up after, s", ""},
+		Columns: []string{"events/s", "seconds", "events behind at the end", "at most", "growing by, a second", "caught up after, s", "CPUs", "of them others'", ""},
 		Verdicts: []Verdict{{
 			Text: fmt.Sprintf("%s events/s held for %.0f s, every event sent; the goal is %s",
 				whole(t.Rate), t.Seconds, whole(throughputGoal)),
@@ -127,8 +126,12 @@ func (t *Throughput) Tables() []Table {
 		}
 		trials.Rows = append(trials.Rows, []string{
 			whole(p.Rate), whole(p.Seconds), whole(p.Lag[len(p.Lag)-1]), whole(p.MaxLag),
-			fmt.Sprintf("%+.0f", p.Growth), fmt.Sprintf("%.2f", p.Catch), verdict,
+			fmt.Sprintf("%+.0f", p.Growth), fmt.Sprintf("%.2f", p.Catch),
+			fmt.Sprintf("%.2f", sum(p.Cores)), fmt.Sprintf("%.2f", p.Cores[others]), verdict,
 		})
+	}
+	if t.Rate == 0 {
+		return []Table{trials}
 	}
 	cores := coresTable("CPUs kept busy while the rate was held", t.Cores)
 	cores.Columns = append(cores.Columns, "most memory, MB")
@@ -141,3 +144,11 @@ func (t *Throughput) Tables() []Table {
 }
 
 func megabytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
+func sum(values map[string]float64) float64 {
+	total := 0.0
+	for _, v := range values {
+		total += v
+	}
+	return total
+}

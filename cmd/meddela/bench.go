@@ -44,6 +44,7 @@ type benchOptions struct {
 }
 
 func (o *benchOptions) run(ctx context.Context, name string, measure func(context.Context, *bench.Bench) (bench.Result, error)) error {
+	collectLess() // as a role does
 	line := newStatusLine(o.app.errOut)
 	b, closeAll, err := o.open(ctx, line)
 	if err != nil {

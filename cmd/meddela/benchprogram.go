@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime/pprof"
 	"strings"
 
@@ -58,6 +59,9 @@ func (a *app) runHop(ctx context.Context, hop bench.Hop, size int) error {
 func profiled(path string, do func() error) error {
 	if path == "" {
 		return do()
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
 	}
 	file, err := os.Create(path)
 	if err != nil {

@@ -32,6 +32,8 @@ func (h *Handler[T]) Handle(_ context.Context, b consumer.Batch) (consumer.Resul
 		handler:   h,
 		catalogue: h.Catalogue(),
 		now:       now(),
+		jobs:      h.Names.Jobs(h.Lane),
+		log:       h.Names.DeliveryLog(h.Lane),
 		out:       make([]topology.Record, 0, 2*len(b.Records)),
 	}
 	for i := range b.Records {
@@ -45,6 +47,7 @@ type matching[T Template] struct {
 	handler   *Handler[T]
 	catalogue Catalogue[T]
 	now       time.Time
+	jobs, log topology.Topic
 	out       []topology.Record
 	slab      []byte
 }
@@ -114,7 +117,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 		Event:      event.Raw,
 	}
 	record := topology.Record{
-		Topic:   m.handler.Names.Jobs(m.handler.Lane),
+		Topic:   m.jobs,
 		Key:     m.keep(append(m.room(len(event.ID)), event.ID...)),
 		Value:   m.keep(job.Append(m.room(len(event.Raw) + 512))),
 		Headers: topology.CarriedByJobs(r.Headers),
@@ -127,7 +130,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 
 func (m *matching[T]) emitEntry(r *topology.Record, entry *topology.Entry) {
 	m.out = append(m.out, topology.Record{
-		Topic:   m.handler.Names.DeliveryLog(m.handler.Lane),
+		Topic:   m.log,
 		Key:     m.keep(append(m.room(len(entry.EventID)), entry.EventID...)),
 		Value:   m.keep(entry.Append(m.room(512))),
 		Headers: topology.CarriedByEntries(r.Headers),
