@@ -65,7 +65,9 @@ func kinds(lane topology.Lane, soon time.Time) []record {
 		{value: []byte(`{"type":"order_confirmation",` + mail + `,` + ctx + `}`), partition: last},
 		order(l+":sent", "mail"),
 		order(l+":slow", "slow"),
-		order(l+":down", "down"),
+		// Not valid for as long as its next attempt would wait.
+		event(l+":down", `{"id":%q,"type":"order_confirmation","email":"kim@down.`+recipientDomain+`","expiration":%q,%s}`,
+			l+":down", soon.Add(5*time.Second).Format(topology.TimeFormat), ctx),
 		order(l+":refused", "fail"),
 		order(l+":skipped", "skip"),
 		order(l+":twice", "mail"),
