@@ -20,6 +20,10 @@ type Comparison struct {
 	RatioLow  float64 `json:"ratio_low"`
 	RatioHigh float64 `json:"ratio_high"`
 	Goal      float64 `json:"goal"`
+	// CPURatio is the second's CPU time for each record to ours, of this
+	// process and the servers together: what Ratio tends to where CPU is all
+	// that is short. What else runs on the machine hardly moves it.
+	CPURatio float64 `json:"cpu_ratio"`
 }
 
 // Side is one rival's figures.
@@ -69,7 +73,19 @@ func (b *Bench) compare(ctx context.Context, title, what string, rounds int, goa
 		ratios = append(ratios, result.Sides[0].Rates[round]/result.Sides[1].Rates[round])
 	}
 	result.Ratio, result.RatioLow, result.RatioHigh = median(ratios), slices.Min(ratios), slices.Max(ratios)
+	result.CPURatio = result.Sides[1].cost() / result.Sides[0].cost()
 	return result, nil
+}
+
+// cost is the CPU time of all named processes for a record.
+func (s *Side) cost() float64 {
+	total := 0.0
+	for process, used := range s.Micros {
+		if process != others {
+			total += used
+		}
+	}
+	return total
 }
 
 // turn is the order of a round: each rival is first as often as any other, and

@@ -54,8 +54,8 @@ func (c *Comparison) Tables() []Table {
 		t.Rows = append(t.Rows, row)
 	}
 	t.Verdicts = []Verdict{{
-		Text: fmt.Sprintf("%s at %.2f of %s (by round %.2f to %.2f); the goal is %.2f",
-			c.Sides[0].Name, c.Ratio, c.Sides[1].Name, c.RatioLow, c.RatioHigh, c.Goal),
+		Text: fmt.Sprintf("%s at %.2f of %s (by round %.2f to %.2f; by CPU time %.2f); the goal is %.2f",
+			c.Sides[0].Name, c.Ratio, c.Sides[1].Name, c.RatioLow, c.RatioHigh, c.CPURatio, c.Goal),
 		Met: c.Met(),
 	}}
 	return []Table{t}
