@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"github.com/oklog/ulid/v2"
@@ -95,6 +96,8 @@ func (p *Producer) Publish(ctx context.Context, lane topology.Lane, events []top
 		if event.ID == "" {
 			event.ID = topology.EventID(ulid.Make().String())
 		}
+		// Decoding takes channels in any case, encoding only in their own.
+		event.Channel = topology.Channel(strings.ToLower(string(event.Channel)))
 		records[i] = topology.Record{Key: []byte(event.ID), Value: event.Append(nil)}
 	}
 	return p.PublishRecords(ctx, lane, records)

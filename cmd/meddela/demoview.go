@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +25,7 @@ type demoView struct {
 }
 
 func newDemoView(a *app, t *tally) *demoView {
-	return &demoView{app: a, tally: t, live: wantsColour(a.out)}
+	return &demoView{app: a, tally: t, live: isTerminal(a.out) && os.Getenv("TERM") != "dumb"}
 }
 
 // lineInterval is how often a line is written where no table can be redrawn.
@@ -80,7 +80,7 @@ func (a *app) demoTable(counts map[topology.Lane]*laneCount, elapsed time.Durati
 	}
 	t.AppendRow([]any{"", "", ""})
 	t.AppendRow([]any{"published", realtime.published, batch.published})
-	t.AppendRow([]any{"a second", ratePer(realtime.published, elapsed), ratePer(batch.published, elapsed)})
+	t.AppendRow([]any{"events per second", ratePer(realtime.published, elapsed), ratePer(batch.published, elapsed)})
 	t.AppendRow([]any{"publish → sent, median", milliseconds(realtime.quantile(0.5)), milliseconds(batch.quantile(0.5))})
 	t.AppendRow([]any{"publish → sent, 99 %", milliseconds(realtime.quantile(0.99)), milliseconds(batch.quantile(0.99))})
 	return t.Render() + "\n"
@@ -108,7 +108,7 @@ func (d *demo) summarize(ctx context.Context) error {
 // passed lists how many events went through each of the seven statuses.
 func (d *demo) passed(counts map[topology.Lane]*laneCount) string {
 	var b strings.Builder
-	b.WriteString("On their way, events were:")
+	b.WriteString("Statuses that events passed through:")
 	for i, s := range topology.Statuses() {
 		n := 0
 		for _, c := range counts {
@@ -118,6 +118,10 @@ func (d *demo) passed(counts map[topology.Lane]*laneCount) string {
 			b.WriteString(",")
 		}
 		fmt.Fprintf(&b, " %s %d", s, n)
+	}
+	scheduled := counts[topology.Realtime].now[topology.PendingDelivery] + counts[topology.Batch].now[topology.PendingDelivery]
+	if scheduled > 0 {
+		fmt.Fprintf(&b, "\nThose still pending delivery are scheduled for later, as their events ask: %d", scheduled)
 	}
 	return b.String()
 }
@@ -129,18 +133,15 @@ func (d *demo) showExample() error {
 	if !ok {
 		return nil
 	}
-	_, port, _ := net.SplitHostPort(d.local.store.Addr())
 	return d.app.printf(`
-The status of one event, as anyone reads it while the store is up:
-
-  redis-cli -p %s HGETALL %s
-  meddela status %s --redis-addrs %s
+One event, as HGETALL %s and "meddela status" tell of it
+(to ask yourself, keep a system running with "meddela up"):
 
 %s
 The message that was sent:
 
 %s
-`, port, d.local.keys.Event(state.EventID), state.EventID, d.local.store.Addr(), d.app.card(&state), indent(messageText(&message)))
+`, d.local.keys.Event(state.EventID), d.app.card(&state), indent(messageText(&message)))
 }
 
 // example is the last e-mail that was sent, and its event's state.

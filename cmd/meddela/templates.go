@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
@@ -52,9 +53,15 @@ second.`,
 }
 
 func (a *app) publishTemplates(ctx context.Context, folder string, dryRun bool) error {
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return fmt.Errorf("there is no folder %s", folder)
+	}
 	records, err := authoring.Load(os.DirFS(folder))
 	if err != nil {
 		return fmt.Errorf("nothing is published, because of %s:\n%w", folder, err)
+	}
+	if len(records) == 0 {
+		return fmt.Errorf("there are no templates in %s: a template is a folder with a template.yaml in it", folder)
 	}
 	connection, err := a.kafka(ctx)
 	if err != nil {
@@ -122,7 +129,7 @@ const catalogueTimeout = 15 * time.Second
 func readCatalogue(ctx context.Context, a *app, connection producer.Connection, transport *kafka.Transport) (*catalogue.Catalogue, error) {
 	follower := catalogue.NewFollower(catalogue.Config{
 		Source: catalogue.FromTopic(connection.Addr(), transport, a.config.names().Templates()),
-		Log:    a.log,
+		Log:    a.log.Level(zerolog.WarnLevel),
 	})
 	ctx, stop := context.WithTimeout(ctx, catalogueTimeout)
 	defer stop()

@@ -28,8 +28,9 @@ func newUpCommand(a *app) *cobra.Command {
 
 Both listen on loopback, for any Kafka or Redis client. Sample templates are
 loaded, and messages go to a sandbox that keeps them rather than to people.
-Statuses are kept for an hour, and nothing after the end. Settings of Kafka and Redis are not used here; all
-others are, so that MEDDELA_DELIVER_EMAIL=smtp sends real mail.`,
+Statuses are kept for an hour, and nothing after the end. Settings of Kafka and
+Redis are not used here; all others are, so that MEDDELA_DELIVER_EMAIL=smtp sends
+real mail.`,
 		Example: `  meddela up
   meddela up --kafka-port 9092 --redis-port 6379
   MEDDELA_SANDBOX_FILE=/tmp/sent.jsonl meddela up`,
@@ -97,10 +98,11 @@ or without either of these clients:
   meddela status hello-1 --redis-addrs %s
 
 Messages go to a sandbox: MEDDELA_SANDBOX_FILE=sent.jsonl writes them to a file.
+Each topic of a lane has %d partitions here.
 `,
 		l.broker.Addr(), events, l.names.Events(topology.Batch),
 		l.store.Addr(), l.keys.Event("<event id>"),
 		l.broker.Addr(), events, redisPort, l.keys.Event("hello-1"),
-		l.broker.Addr(), l.store.Addr())
+		l.broker.Addr(), l.store.Addr(), localPartitions)
 	return b.String()
 }
