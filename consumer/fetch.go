@@ -33,7 +33,18 @@ type Fetcher struct {
 	MaxWait time.Duration
 
 	offset int64
+	// busy is set while fetches bring much: then the next one may wait a
+	// little for more, as a request costs about as much as a dozen records.
+	busy bool
 }
+
+const (
+	// busyBytes is how much a fetch must bring for the next one to wait.
+	busyBytes = 8 << 10
+	// gatherBytes and gatherTime end that wait, whichever comes first.
+	gatherBytes = 128 << 10
+	gatherTime  = 25 * time.Millisecond
+)
 
 // Fetched is the answer to one fetch.
 type Fetched struct {
@@ -70,10 +81,14 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 }
 
 func (f *Fetcher) request() *fetchapi.Request {
+	least, wait := 1, f.MaxWait
+	if f.busy {
+		least, wait = min(gatherBytes, f.MaxBytes), min(gatherTime, f.MaxWait)
+	}
 	return &fetchapi.Request{
 		ReplicaID:      -1,
-		MaxWaitTime:    int32(f.MaxWait.Milliseconds()),
-		MinBytes:       1,
+		MaxWaitTime:    int32(wait.Milliseconds()),
+		MinBytes:       int32(least),
 		MaxBytes:       2 * int32(f.MaxBytes), // so that the partition's limit is the one that counts
 		IsolationLevel: int8(kafka.ReadCommitted),
 		SessionID:      -1,
@@ -126,6 +141,7 @@ func (f *Fetcher) read(partition *fetchapi.ResponsePartition) (Fetched, error) {
 		// away; the client hides where it ends, so step over it.
 		f.offset++
 	}
+	f.busy = copied.bytesCopied >= busyBytes
 	return Fetched{
 		Records:       copied.records,
 		Next:          f.offset,
@@ -180,8 +196,9 @@ func batchesOf(r protocol.RecordReader) []protocol.RecordReader {
 // recordCopier copies records out of the client's pages. Keys and values of a
 // fetch share large slabs, so that a record costs no allocation of its own.
 type recordCopier struct {
-	records []topology.Record
-	slab    []byte
+	records     []topology.Record
+	slab        []byte
+	bytesCopied int
 }
 
 // Slabs grow from one that a few records fit in to one that is worth its
@@ -221,6 +238,7 @@ func (c *recordCopier) bytes(b protocol.Bytes) ([]byte, error) {
 		next := min(max(4*cap(c.slab), firstSlabBytes), slabBytes)
 		c.slab = make([]byte, 0, max(n, next))
 	}
+	c.bytesCopied += n
 	start := len(c.slab)
 	c.slab = c.slab[:start+n]
 	out := c.slab[start : start+n : start+n]
