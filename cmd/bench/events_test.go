@@ -66,4 +66,3 @@ func TestDistinctEntriesAreOfDifferentEvents(t *testing.T) {
 		t.Error(err)
 	}
 }
-

@@ -14,7 +14,7 @@ type Probe struct {
 	Rate    float64   `json:"rate"`
 	Seconds float64   `json:"seconds"`
 	Lag     []float64 `json:"lag"` // events due and not sent, each second
-	// Growth of the lag in events a second, by least squares.
+	// Growth of the lag in events a second: the median of all slopes.
 	Growth float64 `json:"growth"`
 	MaxLag float64 `json:"max_lag"`
 	// Catch is how long after the last event all were sent.

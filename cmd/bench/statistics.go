@@ -37,18 +37,15 @@ func mean(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
-// slope is how much the values grow from one to the next, by least squares.
+// slope is how much the values grow from one to the next: the median of the
+// slopes between any two of them (Theil and Sen). A surge that passes does not
+// move it, wherever it is; a steady growth does.
 func slope(values []float64) float64 {
-	n := float64(len(values))
-	if n < 2 {
-		return 0
+	var slopes []float64
+	for i, from := range values {
+		for j := i + 1; j < len(values); j++ {
+			slopes = append(slopes, (values[j]-from)/float64(j-i))
+		}
 	}
-	middle, average := (n-1)/2, mean(values)
-	var covariance, variance float64
-	for i, v := range values {
-		x := float64(i) - middle
-		covariance += x * (v - average)
-		variance += x * x
-	}
-	return covariance / variance
+	return median(slopes)
 }

@@ -20,6 +20,7 @@ func TestStatistics(t *testing.T) {
 		"slope of what is level":   {slope([]float64{4, 4, 4}), 0},
 		"slope of what goes round": {slope([]float64{1, 5, 1}), 0},
 		"slope of one":             {slope([]float64{4}), 0},
+		"slope beside a surge":     {slope([]float64{1, 1, 1, 1, 1, 1, 90, 80}), 0},
 	} {
 		if math.Abs(tt.got-tt.want) > 1e-9 {
 			t.Errorf("%s: %v, want %v", name, tt.got, tt.want)
