@@ -29,13 +29,15 @@ const (
 	// settling is left out of the growth: the first second's events are all
 	// lag.
 	settling = 2
-	// mostGrowth is how much of the rate the lag may grow by: what is within
-	// the noise of a trial that short. Over a minute at 0.5 % that is less
-	// than half a second's events.
-	mostGrowthShort = 0.03
-	mostGrowthLong  = 0.005
+	// mostGrowth is the part of the rate that the lag may grow by, which is
+	// within the noise: over a minute it is less than a third of a second's
+	// events.
+	mostGrowth = 0.005
 	// mostLag is how many seconds' events the lag may be in the end.
 	mostLag = 2
+	// mostLagShort is that of a short trial, whose growth says little: batches
+	// grow with the lag, and larger ones cost less, until that balances.
+	mostLagShort = 0.6
 	// longTrial is what counts as held, rather than as an indication.
 	longTrial = 30 * time.Second
 	// gathering is how long events are gathered for one call of the producer.
@@ -93,11 +95,12 @@ func (b *Bench) watchLag(ctx context.Context, book *ledger, rate float64, start 
 func (p *Probe) judge() {
 	settled := p.Lag[min(settling, len(p.Lag)-1):]
 	p.Growth, p.MaxLag = slope(settled), slices.Max(p.Lag)
-	most := mostGrowthShort
-	if p.Seconds >= longTrial.Seconds() {
-		most = mostGrowthLong
+	last := p.Lag[len(p.Lag)-1]
+	if p.Seconds < longTrial.Seconds() {
+		p.Held = last <= mostLagShort*p.Rate
+		return
 	}
-	p.Held = p.Growth <= most*p.Rate && p.Lag[len(p.Lag)-1] <= mostLag*p.Rate
+	p.Held = p.Growth <= mostGrowth*p.Rate && last <= mostLag*p.Rate
 }
 
 // catchUp waits until all that is published is sent.

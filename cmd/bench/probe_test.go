@@ -23,7 +23,8 @@ func TestWhatCountsAsHeld(t *testing.T) {
 		"growing within the noise":           {level(60, 500, 40), true},
 		"level, but seconds behind":          {level(60, 30_000, 0), false},
 		"a short trial's noise":              {level(8, 500, 200), true},
-		"a short trial that grows":           {level(8, 500, 2000), false},
+		"a short trial that is behind":       {level(8, 500, 2000), false},
+		"a surge that passes":                {append(level(52, 500, 0), 9000, 15_000, 19_000, 15_000, 9000, 4000, 500, 500), true},
 		"the first seconds do not count":     {append([]float64{0, 0}, level(58, 5000, 0)...), true},
 		"one look":                           {level(1, 500, 0), true},
 	} {
