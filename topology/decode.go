@@ -10,8 +10,8 @@ import (
 // JSON, or a CloudEvent in binary or structured mode. Its error is a *Fault,
 // and then the event has what could be read.
 //
-// The id is the CloudEvent's, else the value's, else the record's PositionID.
-// The last is also the id of a record whose own id is a fault or cannot be
+// The id is the CloudEvent's, else the value's, else the one in HeaderEventID,
+// else the record's PositionID. The last is also the id of a record whose own id is a fault or cannot be
 // read, so the id is never empty.
 //
 // Decoding is more lenient than the schema, which has the form to write: the
@@ -38,7 +38,7 @@ func DecodeEvent(r Record, lane Lane) (Event, error) {
 		e.ID = id
 	}
 	if e.ID == "" {
-		e.ID = PositionID(lane, r.Partition, r.Offset)
+		e.ID = idOf(&r, lane)
 	}
 	return e, err
 }

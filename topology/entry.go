@@ -15,6 +15,7 @@ type Entry struct {
 	Detail            string
 	Type              string
 	Channel           Channel
+	Language          string // that the event asked for, where no template was linked
 	Template          TemplateRef
 	Provider          string
 	ProviderMessageID string
@@ -59,6 +60,7 @@ func (e *Entry) Append(b []byte) []byte {
 	w.text("detail", clip(e.Detail, MaxDetailBytes))
 	w.text("type", e.Type)
 	w.text("channel", string(e.Channel))
+	w.text("language", e.Language)
 	w.text("template", string(e.Template))
 	w.text("provider", e.Provider)
 	w.text("provider_message_id", e.ProviderMessageID)
@@ -103,6 +105,8 @@ func DecodeEntry(value []byte) (Entry, error) {
 			e.Type = d.clipped(key, v, maxEntryTextBytes)
 		case "channel":
 			e.Channel = Channel(d.text(key, v))
+		case "language":
+			e.Language = d.clipped(key, v, maxEntryTextBytes)
 		case "template":
 			e.Template = TemplateRef(d.clipped(key, v, maxEntryTextBytes))
 		case "provider":

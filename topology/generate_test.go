@@ -87,6 +87,7 @@ func genEntry() *rapid.Generator[Entry] {
 			Detail:            genText.Draw(t, "detail"),
 			Type:              genText.Draw(t, "type"),
 			Channel:           rapid.SampledFrom(append(Channels(), "")).Draw(t, "channel"),
+			Language:          genText.Draw(t, "language"),
 			Template:          TemplateRef(genText.Draw(t, "template")),
 			Provider:          genText.Draw(t, "provider"),
 			ProviderMessageID: genText.Draw(t, "provider_message_id"),

@@ -26,9 +26,10 @@ const (
 	ReasonTopicRefused   Reason = "topic_refused"   // the target topic does not take the record
 
 	// Why no template was linked.
-	ReasonNoTemplateForType     Reason = "no_template_for_type"
-	ReasonNoTemplateForChannel  Reason = "no_template_for_channel"
-	ReasonNoTemplateForLanguage Reason = "no_template_for_language"
+	ReasonNoTemplateForType    Reason = "no_template_for_type"
+	ReasonNoTemplateForChannel Reason = "no_template_for_channel"
+	ReasonConditionsFalse      Reason = "conditions_false" // there are templates for it, and the conditions of none hold
+	ReasonConditionFailed      Reason = "condition_failed" // a template's condition cannot be evaluated on this event
 
 	// Why a job waits.
 	ReasonScheduled Reason = "scheduled" // not before the event's own time
@@ -57,7 +58,7 @@ func Reasons() []Reason {
 		ReasonInvalid, ReasonNotJSON, ReasonNotUTF8, ReasonNullValue, ReasonTooDeep, ReasonTooLarge,
 		ReasonMissingField, ReasonWrongType, ReasonBadValue, ReasonBadID, ReasonUnknownChannel,
 		ReasonMissingAddress, ReasonHandlerFault, ReasonTopicRefused,
-		ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonNoTemplateForLanguage,
+		ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonConditionsFalse, ReasonConditionFailed,
 		ReasonScheduled, ReasonPaused,
 		ReasonExpired, ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
 		ReasonInvalidAddress, ReasonSuppressed, ReasonKilled, ReasonTransient, ReasonTriesUsedUp,

@@ -7,9 +7,12 @@ import (
 
 // TemplateRecord is one version of a template on the templates topic, keyed
 // by its Ref. It is read rarely, so its wire form is plain encoding/json.
+//
+// Of the versions of a name the one published last decides which events the
+// template covers; the others are kept for the jobs that were made with them.
 type TemplateRecord struct {
 	Name            string   `json:"name"`
-	Version         string   `json:"version"` // the hash of everything but the times
+	Version         string   `json:"version"` // the hash of everything but itself, Retired and PublishedAt
 	Types           []string `json:"types"`   // event types that it covers
 	Channel         Channel  `json:"channel"`
 	DefaultLanguage string   `json:"default_language"`
@@ -24,6 +27,9 @@ type TemplateRecord struct {
 	OnAmbiguous string   `json:"on_ambiguous,omitempty"` // ResendAmbiguous or HoldAmbiguous
 	URL         string   `json:"url,omitempty"`          // the target of channel webhook
 
+	// Retired says that the template covers no events any more. The version is
+	// still there for the jobs that were made with it.
+	Retired     bool      `json:"retired,omitempty"`
 	PublishedAt time.Time `json:"published_at"`
 }
 
