@@ -16,8 +16,8 @@ import (
 type Catalogue struct {
 	byRef    shards[topology.TemplateRef, *Entry]
 	versions shards[string, []*Entry] // by name, the most recently published first
-	latest   shards[route, []*Entry]  // by what they match, the most recently published first
-	types    shards[string, int]      // latest versions by event type, on all channels
+	live     shards[route, []*Entry]  // by what they match, in the order of preference
+	types    shards[string, int]      // live versions by event type, on all channels
 }
 
 // route is what a template is found by.
@@ -40,15 +40,17 @@ func New(records ...topology.TemplateRecord) (*Catalogue, error) {
 	return e.done(), nil
 }
 
-// Candidates returns the latest version of each template that covers the event
-// type on the channel: the most recently published first, and those published
-// at the same time by their refs. The slice must not be changed.
+// Candidates returns the live version of each template that covers the event
+// type on the channel, in the order of preference: the most specific first
+// (more conditions, then fewer types), of those the most recently published,
+// and of those published at the same time by their refs. The slice must not be
+// changed.
 func (c *Catalogue) Candidates(eventType string, channel topology.Channel) []*Entry {
-	entries, _ := c.latest.get(route{eventType, channel})
+	entries, _ := c.live.get(route{eventType, channel})
 	return entries
 }
 
-// HasType tells whether the latest version of any template, on whatever
+// HasType tells whether the live version of any template, on whatever
 // channel, covers the event type.
 func (c *Catalogue) HasType(eventType string) bool {
 	_, ok := c.types.get(eventType)
@@ -58,7 +60,17 @@ func (c *Catalogue) HasType(eventType string) bool {
 // ByRef returns a version, whether or not it is its template's latest.
 func (c *Catalogue) ByRef(ref topology.TemplateRef) (*Entry, bool) { return c.byRef.get(ref) }
 
-// Latest returns the most recently published version of a template.
+// Live returns the version of a template that covers events: the most recently
+// published one. There is none when that is retired.
+func (c *Catalogue) Live(name string) (*Entry, bool) {
+	if e, ok := c.Latest(name); ok && !e.record.Retired {
+		return e, true
+	}
+	return nil, false
+}
+
+// Latest returns the most recently published version of a template, which may
+// be retired.
 func (c *Catalogue) Latest(name string) (*Entry, bool) {
 	entries, ok := c.versions.get(name)
 	if !ok {
@@ -67,7 +79,7 @@ func (c *Catalogue) Latest(name string) (*Entry, bool) {
 	return entries[0], true
 }
 
-// Names is the number of templates.
+// Names is the number of templates, retired ones included.
 func (c *Catalogue) Names() int { return c.versions.size }
 
 // Versions is the number of versions of all templates.

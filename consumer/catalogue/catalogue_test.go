@@ -28,6 +28,11 @@ func sms(name, version string, minutes int, types ...string) topology.TemplateRe
 	}
 }
 
+func changed(retired bool, r topology.TemplateRecord) topology.TemplateRecord {
+	r.Retired = retired
+	return r
+}
+
 func catalogueOf(t *testing.T, records ...topology.TemplateRecord) *catalogue.Catalogue {
 	t.Helper()
 	c, err := catalogue.New(records...)
@@ -86,6 +91,38 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+// The version published last decides: retired it covers nothing, and no version
+// before it comes to life; published again it covers events again.
+func TestRetired(t *testing.T) {
+	records := []topology.TemplateRecord{
+		sms("a", "1", 1, "order"), sms("a", "2", 2, "order"), changed(true, sms("a", "2", 3, "order")), sms("a", "1", 4, "order"),
+	}
+	for n, want := range []topology.TemplateRef{"", "a@1", "a@2", "", "a@1"} {
+		c := catalogueOf(t, records[:n]...)
+		var got topology.TemplateRef
+		if e, ok := c.Live("a"); ok {
+			got = e.Ref()
+		}
+		candidates := refs(c.Candidates("order", topology.SMS))
+		if got != want || c.HasType("order") != (want != "") || len(candidates) > 0 != (want != "") {
+			t.Errorf("after %d records %q is live, and candidates are %v; want %q", n, got, candidates, want)
+		}
+		if _, kept := c.ByRef("a@2"); n >= 2 && !kept {
+			t.Errorf("after %d records a@2 is not there to render", n)
+		}
+	}
+}
+
+func TestCandidatesAreInTheOrderOfPreference(t *testing.T) {
+	c := catalogueOf(t,
+		sms("many", "1", 9, "order", "invoice"), sms("early", "1", 1, "order"), sms("late", "1", 2, "order"), sms("also", "1", 2, "order"),
+	)
+	want := []topology.TemplateRef{"also@1", "late@1", "early@1", "many@1"}
+	if got := refs(c.Candidates("order", topology.SMS)); !slices.Equal(got, want) {
+		t.Errorf("candidates are %v; want %v", got, want)
+	}
+}
+
 func TestEmptyCatalogue(t *testing.T) {
 	var c catalogue.Catalogue
 	_, byRef := c.ByRef("a@1")
@@ -132,12 +169,12 @@ func TestBadRecordsAreNotTaken(t *testing.T) {
 func TestTheOrderOfVersionsDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		record := rapid.Custom(func(t *rapid.T) topology.TemplateRecord {
-			return sms(
+			return changed(rapid.Bool().Draw(t, "retired"), sms(
 				rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"),
 				rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "version"),
 				rapid.IntRange(0, 3).Draw(t, "minute"),
 				rapid.SliceOfN(rapid.SampledFrom([]string{"x", "y", "z"}), 1, 3).Draw(t, "types")...,
-			)
+			))
 		})
 		records := rapid.SliceOfN(record, 0, 20).Draw(t, "records")
 		last := map[topology.TemplateRef]topology.TemplateRecord{}

@@ -11,17 +11,17 @@ import (
 type edit struct {
 	byRef    *changed[topology.TemplateRef, *Entry]
 	versions *changed[string, []*Entry]
-	latest   *changed[route, []*Entry]
+	live     *changed[route, []*Entry]
 	types    *changed[string, int]
 }
 
 func (c *Catalogue) edit() *edit {
-	return &edit{change(c.byRef), change(c.versions), change(c.latest), change(c.types)}
+	return &edit{change(c.byRef), change(c.versions), change(c.live), change(c.types)}
 }
 
 // done returns the catalogue; the edit must not be used after.
 func (e *edit) done() *Catalogue {
-	return &Catalogue{byRef: e.byRef.shards, versions: e.versions.shards, latest: e.latest.shards, types: e.types.shards}
+	return &Catalogue{byRef: e.byRef.shards, versions: e.versions.shards, live: e.live.shards, types: e.types.shards}
 }
 
 // put adds a version, in place of what there was of the same version.
@@ -47,7 +47,7 @@ func (e *edit) remove(ref topology.TemplateRef) {
 func (e *edit) exchange(name string, old, entry *Entry) {
 	versions, _ := e.versions.get(name)
 	before := first(versions)
-	versions = replaced(versions, old, entry)
+	versions = replaced(versions, byTime, old, entry)
 	if len(versions) == 0 {
 		e.versions.remove(name)
 	} else {
@@ -66,8 +66,8 @@ func first(entries []*Entry) *Entry {
 	return entries[0]
 }
 
-// replaced returns a copy of ordered entries without one and with another.
-func replaced(entries []*Entry, without, with *Entry) []*Entry {
+// replaced returns a copy of entries in that order without one and with another.
+func replaced(entries []*Entry, order func(a, b *Entry) int, without, with *Entry) []*Entry {
 	next := make([]*Entry, 0, len(entries)+1)
 	for _, e := range entries {
 		if e != without {
@@ -75,7 +75,7 @@ func replaced(entries []*Entry, without, with *Entry) []*Entry {
 		}
 	}
 	if with != nil {
-		at, _ := slices.BinarySearchFunc(next, with, compare)
+		at, _ := slices.BinarySearchFunc(next, with, order)
 		next = slices.Insert(next, at, with)
 	}
 	return next
@@ -83,8 +83,8 @@ func replaced(entries []*Entry, without, with *Entry) []*Entry {
 
 func (e *edit) route(entry *Entry) {
 	for _, r := range routes(entry) {
-		entries, _ := e.latest.get(r)
-		e.latest.set(r, replaced(entries, nil, entry))
+		entries, _ := e.live.get(r)
+		e.live.set(r, replaced(entries, byPreference, nil, entry))
 		n, _ := e.types.get(r.eventType)
 		e.types.set(r.eventType, n+1)
 	}
@@ -92,11 +92,11 @@ func (e *edit) route(entry *Entry) {
 
 func (e *edit) unroute(entry *Entry) {
 	for _, r := range routes(entry) {
-		entries, _ := e.latest.get(r)
-		if entries = replaced(entries, entry, nil); len(entries) > 0 {
-			e.latest.set(r, entries)
+		entries, _ := e.live.get(r)
+		if entries = replaced(entries, byPreference, entry, nil); len(entries) > 0 {
+			e.live.set(r, entries)
 		} else {
-			e.latest.remove(r)
+			e.live.remove(r)
 		}
 		if n, _ := e.types.get(r.eventType); n > 1 {
 			e.types.set(r.eventType, n-1)
@@ -106,9 +106,9 @@ func (e *edit) unroute(entry *Entry) {
 	}
 }
 
-// routes lists what a version matches, each once.
+// routes lists what a version matches, each once; nothing when it is retired.
 func routes(entry *Entry) []route {
-	if entry == nil {
+	if entry == nil || entry.record.Retired {
 		return nil
 	}
 	var all []route

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -58,13 +59,28 @@ func (e *Entry) Body(language string) (body string, distance int) {
 	return e.languages.Nearest(language)
 }
 
+// Conditions is how many conditions the version's when joins; 0 without one.
+func (e *Entry) Conditions() int { return 0 }
+
 // Template is the version ready to render. It is compiled at the first call.
 func (e *Entry) Template() (*message.Template, error) { return e.compile() }
 
-// compare orders entries: the most recently published first, then by ref.
-func compare(a, b *Entry) int {
+// byTime orders entries: the most recently published first, then by ref.
+func byTime(a, b *Entry) int {
 	if order := b.record.PublishedAt.Compare(a.record.PublishedAt); order != 0 {
 		return order
 	}
 	return strings.Compare(string(a.ref), string(b.ref))
+}
+
+// byPreference orders entries that cover the same events: the most specific
+// first, then byTime.
+func byPreference(a, b *Entry) int {
+	if order := cmp.Compare(b.Conditions(), a.Conditions()); order != 0 {
+		return order
+	}
+	if order := cmp.Compare(len(a.record.Types), len(b.record.Types)); order != 0 {
+		return order
+	}
+	return byTime(a, b)
 }
