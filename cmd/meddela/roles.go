@@ -107,7 +107,9 @@ func (r *role) withTemplates(ctx context.Context, run func(context.Context, *cat
 	var group errgroup.Group
 	group.Go(func() error { follower.Run(following); return nil })
 	defer func() { stop(); _ = group.Wait() }()
-	if err := follower.AwaitReady(ctx); err != nil {
+	starting, cancel := context.WithTimeout(ctx, r.config.Templates.StartTimeout)
+	defer cancel()
+	if err := follower.AwaitReady(starting); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped before it had begun
 		}

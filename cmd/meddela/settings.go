@@ -11,16 +11,17 @@ import (
 // file that the same variable with _FILE behind it names. allowed, min and max
 // bound the value; nothing below needs to check them again.
 type Config struct {
-	Kafka   KafkaSettings
-	Redis   RedisSettings
-	Topics  TopicSettings
-	Log     LogSettings
-	Loop    LoopSettings
-	Status  StatusSettings
-	Deliver DeliverSettings
-	Claim   ClaimSettings
-	SMTP    SMTPSettings
-	Sandbox SandboxSettings
+	Kafka     KafkaSettings
+	Redis     RedisSettings
+	Topics    TopicSettings
+	Log       LogSettings
+	Loop      LoopSettings
+	Templates TemplateSettings
+	Status    StatusSettings
+	Deliver   DeliverSettings
+	Claim     ClaimSettings
+	SMTP      SMTPSettings
+	Sandbox   SandboxSettings
 }
 
 // KafkaSettings say how to reach Kafka.
@@ -77,6 +78,11 @@ type LoopSettings struct {
 	CommitInterval time.Duration `envconfig:"MEDDELA_LOOP_COMMIT_INTERVAL" default:"100ms" min:"10ms" max:"1m" desc:"how often offsets are committed"`
 	SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" desc:"how long a process that died keeps its partitions"`
 	Grace          time.Duration `envconfig:"MEDDELA_LOOP_GRACE" default:"20s" min:"1s" max:"10m" desc:"how long a stopped process may take to finish what it has fetched"`
+}
+
+// TemplateSettings tune how roles follow the templates.
+type TemplateSettings struct {
+	StartTimeout time.Duration `envconfig:"MEDDELA_TEMPLATES_START_TIMEOUT" default:"1m" min:"1s" max:"1h" desc:"how long a starting role tries to read the templates before it stops with an error"`
 }
 
 // StatusSettings tune the status updater.

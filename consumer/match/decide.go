@@ -33,6 +33,7 @@ type Catalogue[T Template] interface {
 type Decision struct {
 	Status   topology.Status // pending_delivery, not_covered or expired
 	Reason   topology.Reason
+	Detail   string // for people, where the reason does not say all
 	Template topology.TemplateRef
 	Language string // of the template's body
 	Expires  time.Time

@@ -170,6 +170,37 @@ func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 	}
 }
 
+// TestAnEventPublishedAgain: it is the same event, received when it was first,
+// and its message another one.
+func TestAnEventPublishedAgain(t *testing.T) {
+	first := topology.Receipt{Generation: 1, Source: "meddela.realtime.events/0/7", At: now.Add(-time.Second)}
+	record := topology.Record{Partition: 3, Offset: 40, Time: now, Value: []byte(`{"type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`)}.Again("event-7", first)
+	h := match.Handler[template]{
+		Lane: topology.Realtime, Names: names,
+		Catalogue: func() match.Catalogue[template] { return templates },
+		Now:       func() time.Time { return now },
+	}
+	result, err := h.Handle(context.Background(), consumer.Batch{Records: []topology.Record{record}})
+	if err != nil || len(result.Out) != 2 {
+		t.Fatalf("%d records, %v", len(result.Out), err)
+	}
+	job, err := topology.DecodeJob(result.Out[0].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job.EventID != "event-7" || job.Generation != 2 || job.JobID != topology.JobIDOf("event-7", 2) ||
+		job.Source != first.Source || !job.ReceivedAt.Equal(first.At) || !job.Expires.Equal(first.At.Add(time.Minute)) {
+		t.Errorf("job %+v", job)
+	}
+	entry, err := topology.DecodeEntry(result.Out[1].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entry.EventID != "event-7" || entry.Generation != 2 || entry.Source != first.Source || !entry.ReceivedAt.Equal(first.At) {
+		t.Errorf("entry %+v", entry)
+	}
+}
+
 // TestBadInput: each bad event ends where the design says, and the good ones
 // before and after it in the batch are untouched.
 func TestBadInput(t *testing.T) {

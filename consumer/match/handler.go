@@ -58,11 +58,14 @@ func (m *matching[T]) match(r *topology.Record) {
 		m.refuse(r, &event, err)
 		return
 	}
-	decision := Decide(&event, r.Time, m.catalogue, m.now)
 	entry := m.entry(r, &event)
-	entry.Status, entry.Reason, entry.Template = decision.Status, decision.Reason, decision.Template
-	if decision.Status == topology.PendingDelivery {
-		entry.JobID = topology.JobIDOf(event.ID, 0)
+	decision := Decide(&event, entry.ReceivedAt, m.catalogue, m.now)
+	entry.Status, entry.Reason, entry.Detail, entry.Template = decision.Status, decision.Reason, decision.Detail, decision.Template
+	switch decision.Status {
+	case topology.NotCovered:
+		entry.Language = event.Language
+	case topology.PendingDelivery:
+		entry.JobID = topology.JobIDOf(event.ID, entry.Generation)
 		entry.Attempt = 1
 		m.emitJob(r, &event, &decision, &entry)
 	}
@@ -88,13 +91,15 @@ func (m *matching[T]) refuse(r *topology.Record, event *topology.Event, err erro
 
 // entry starts the entry about an event that has no job yet.
 func (m *matching[T]) entry(r *topology.Record, event *topology.Event) topology.Entry {
+	receipt := topology.ReceiptOf(r)
 	return topology.Entry{
 		EventID:    event.ID,
 		Lane:       m.handler.Lane,
+		Generation: receipt.Generation,
 		Type:       event.Type,
 		Channel:    event.Channel,
-		Source:     r.Source(),
-		ReceivedAt: r.Time,
+		Source:     receipt.Source,
+		ReceivedAt: receipt.At,
 		At:         m.now,
 	}
 }
@@ -104,6 +109,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 		JobID:      entry.JobID,
 		EventID:    event.ID,
 		Lane:       m.handler.Lane,
+		Generation: entry.Generation,
 		Attempt:    entry.Attempt,
 		Template:   d.Template,
 		Type:       event.Type,
@@ -112,7 +118,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 		Language:   d.Language,
 		NotBefore:  event.Scheduled,
 		Expires:    d.Expires,
-		ReceivedAt: r.Time,
+		ReceivedAt: entry.ReceivedAt,
 		Source:     entry.Source,
 		Event:      event.Raw,
 	}

@@ -60,14 +60,16 @@ func (h *Handler) foldEvents(f *fold, records []topology.Record) {
 		if event.ID == "" {
 			continue
 		}
+		receipt := topology.ReceiptOf(r)
 		state := topology.StateOf(&topology.Entry{
 			EventID:    event.ID,
 			Lane:       h.Lane,
+			Generation: receipt.Generation,
 			Status:     topology.Pending,
 			Type:       event.Type,
 			Channel:    event.Channel,
-			Source:     r.Source(),
-			ReceivedAt: r.Time,
+			Source:     receipt.Source,
+			ReceivedAt: receipt.At,
 			At:         r.Time,
 		})
 		state.Scheduled = storable(event.Scheduled)

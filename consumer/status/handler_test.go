@@ -71,6 +71,28 @@ func TestTopics(t *testing.T) {
 	}
 }
 
+// TestAnEventPublishedAgain is pending again, whatever became of it before.
+func TestAnEventPublishedAgain(t *testing.T) {
+	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
+		h := newHandler(client, keys)
+		first := published(`{"id":"a","type":"order_confirmation","ctx":{}}`)
+		handle(t, h, first)
+		uncovered := said("a", 0, topology.NotCovered, 1)
+		uncovered.Reason = topology.ReasonNoTemplateForType
+		handle(t, h, logged(uncovered))
+		again := first.Again("a", topology.ReceiptOf(&first))
+		again.Offset, again.Time = 99, after(60)
+		handle(t, h, again)
+		state, found, err := (&Reader{Client: client, Keys: keys}).Get(context.Background(), "a")
+		if err != nil || !found {
+			t.Fatalf("found %v, %v", found, err)
+		}
+		if state.Status != topology.Pending || state.Generation != 1 || state.Source != eventSource || !state.PendingAt.Equal(now) {
+			t.Errorf("state %+v", state)
+		}
+	})
+}
+
 // TestEventsWithoutAnID are pending under the id of their position.
 func TestEventsWithoutAnID(t *testing.T) {
 	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
