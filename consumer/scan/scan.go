@@ -1,0 +1,136 @@
+package scan
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+// Scan reads the ranges and gives their records to handle: those of one range
+// in order, a fetch at a time, never none; those of several ranges side by
+// side, so that handle is called by several goroutines at once. The records are
+// handle's own. progress may be nil.
+//
+// Each record is given once, also through outages and moves of leaders. Offsets
+// without a record are passed over. So is what the topic has removed since the
+// range was made, which counts as Progress.Lost.
+//
+// The first error of handle ends the scan and is returned, and so is the
+// context's. Any other error is a *NoTopicError, or of the kafka package or the
+// network.
+func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress, handle func([]topology.Record) error) error {
+	if progress == nil {
+		progress = new(Progress)
+	}
+	for _, r := range ranges {
+		progress.total.Add(r.Size())
+	}
+	group, scanning := errgroup.WithContext(ctx)
+	group.SetLimit(orDefault(t.Fetchers, defaultFetchers))
+	for _, r := range largestFirst(ranges) {
+		if scanning.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			s := scanner{topics: t, Range: r, fetcher: t.fetcher(r), next: r.From, progress: progress, handle: handle}
+			return s.run(scanning)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+const defaultFetchers = 4
+
+// largestFirst keeps one long range from being read alone at the end.
+func largestFirst(ranges []Range) []Range {
+	sorted := slices.Clone(ranges)
+	slices.SortStableFunc(sorted, func(a, b Range) int { return cmp.Compare(b.Size(), a.Size()) })
+	return sorted
+}
+
+// scanner reads one range.
+type scanner struct {
+	topics *Topics
+	Range
+	fetcher  *consumer.Fetcher
+	next     int64
+	progress *Progress
+	handle   func([]topology.Record) error
+	trouble  trouble
+}
+
+func (s *scanner) run(ctx context.Context) error {
+	for s.next < s.To {
+		fetched, err := s.fetcher.Fetch(ctx)
+		switch {
+		case err == nil && fetched.Moved:
+			err = s.take(fetched)
+		case err == nil, errors.Is(err, kafka.OffsetOutOfRange):
+			if err = s.reorient(ctx); err != nil {
+				err = s.topics.outlast(ctx, &s.trouble, err)
+			}
+		default:
+			err = s.topics.outlast(ctx, &s.trouble, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take hands over what a fetch brought. Its error is handle's.
+func (s *scanner) take(fetched consumer.Fetched) error {
+	s.trouble = trouble{}
+	records := fetched.Records
+	for len(records) > 0 && records[len(records)-1].Offset >= s.To {
+		records = records[:len(records)-1]
+	}
+	if len(records) > 0 {
+		if err := s.handle(records); err != nil {
+			return err
+		}
+	}
+	s.passTo(fetched.Next)
+	return nil
+}
+
+// passTo moves on to an offset, and returns how many of the range's were passed.
+func (s *scanner) passTo(offset int64) int64 {
+	offset = min(offset, s.To)
+	passed := offset - s.next
+	s.next = offset
+	s.progress.done.Add(passed)
+	return passed
+}
+
+// reorient finds out why a fetch brought nothing, and moves on where the next
+// offsets are gone: the oldest, by retention, or all up to the range's end, by
+// the loss of a leader. The error is that neither is so, or not known.
+func (s *scanner) reorient(ctx context.Context) error {
+	kept, err := s.topics.kept(ctx, s.Topic, []int{s.Partition})
+	if err != nil {
+		return err
+	}
+	first, end := kept[0].From, kept[0].To
+	switch {
+	case end <= s.next:
+		s.progress.lost.Add(s.passTo(s.To))
+	case first > s.next:
+		s.progress.lost.Add(s.passTo(first))
+		s.fetcher.SeekTo(first)
+	default:
+		return errNothing
+	}
+	return nil
+}

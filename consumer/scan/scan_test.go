@@ -1,0 +1,333 @@
+package scan_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestEverythingOnceAndInOrder(t *testing.T) {
+	w := newWorld(t, 1)
+	w.topics.FetchBytes = 4 << 10 // several fetches
+	w.fill(0, 1000)
+	f, progress := w.scan(w.ranges())
+	f.want(t, 0, 1000)
+	if progress.Total() != partitions*1000 || progress.Lost() != 0 {
+		t.Errorf("total %d, lost %d", progress.Total(), progress.Lost())
+	}
+}
+
+func TestAnEmptyTopicHasNoRanges(t *testing.T) {
+	w := newWorld(t, 1)
+	if ranges := w.ranges(); len(ranges) != 0 {
+		t.Errorf("ranges %v", ranges)
+	}
+	f, _ := w.scan(nil)
+	f.want(t, 0, 0)
+}
+
+// TestALiveTopic: what is written after the range was made is not in it.
+func TestALiveTopic(t *testing.T) {
+	w := newWorld(t, 1)
+	w.topics.FetchBytes = 4 << 10
+	w.fill(0, 300)
+	ranges := w.ranges()
+	f := newFound()
+	var once sync.Once
+	err := w.topics.Scan(t.Context(), ranges, nil, func(records []topology.Record) error {
+		once.Do(func() { w.fill(300, 400) })
+		return f.add(records)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.want(t, 0, 300)
+}
+
+func TestRangesByTime(t *testing.T) {
+	w := newWorld(t, 1)
+	start := time.Now().Add(-time.Hour).Truncate(time.Second)
+	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+	for i := range 10 { // offset i at minute i
+		w.write(2, &kgo.Record{Timestamp: at(i)})
+	}
+	var none time.Time
+	for _, test := range []struct {
+		name         string
+		since, until time.Time
+		from, to     int64
+	}{
+		{"all", none, none, 0, 10},
+		{"from a record's own time", at(3), none, 3, 10},
+		{"from between two", at(3).Add(time.Second), none, 4, 10},
+		{"up to a record's own time, and without it", none, at(3), 0, 3},
+		{"between", at(2), at(5), 2, 5},
+		{"from before the first", at(-1), none, 0, 10},
+		{"from before 1970", time.Unix(-1000, 0), none, 0, 10},
+		{"up to after the last", none, at(100), 0, 10},
+		{"up to before the first", none, at(-1), 0, 0},
+		{"from after the last", at(11), none, 0, 0},
+		{"the wrong way round", at(5), at(2), 0, 0},
+	} {
+		ranges, err := w.topics.Ranges(t.Context(), topic, test.since, test.until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []scan.Range
+		if test.to > 0 {
+			want = []scan.Range{{Topic: topic, Partition: 2, From: test.from, To: test.to}}
+		}
+		if !slices.Equal(ranges, want) {
+			t.Errorf("%s: %v, want %v", test.name, ranges, want)
+		}
+	}
+}
+
+// TestTransactions: aborted records are not read, and a range that ends in
+// aborted records and markers ends.
+func TestTransactions(t *testing.T) {
+	w := newWorld(t, 1)
+	client := w.client(kgo.TransactionalID("upstream"))
+	transaction := func(end kgo.TransactionEndTry, from, to int) {
+		t.Helper()
+		if err := client.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		for p := range partitions {
+			for _, r := range numbers(from, to) {
+				r.Partition = int32(p)
+				if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := client.EndTransaction(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	transaction(kgo.TryAbort, 900, 903)
+	transaction(kgo.TryCommit, 0, 5)
+	transaction(kgo.TryCommit, 5, 6)
+	transaction(kgo.TryAbort, 903, 906)
+	f, progress := w.scan(w.ranges())
+	f.want(t, 0, 6)
+	if want := int64(partitions * (6 + 6 + 4)); progress.Total() != want {
+		t.Errorf("%d offsets, want %d with the markers", progress.Total(), want)
+	}
+	if _, err := w.topics.At(t.Context(), topic, 1, 0); !errors.As(err, new(*scan.NoRecordError)) {
+		t.Errorf("the record of an aborted transaction: %v", err)
+	}
+}
+
+// TestWhatIsGoneMeanwhile: retention may overtake a scan.
+func TestWhatIsGoneMeanwhile(t *testing.T) {
+	w := newWorld(t, 1)
+	w.fill(0, 300)
+	ranges := w.ranges()
+	for p := range partitions {
+		w.deleteBefore(p, 100)
+	}
+	f, progress := w.scan(ranges)
+	f.want(t, 100, 300)
+	if progress.Lost() != partitions*100 {
+		t.Errorf("%d lost, want %d", progress.Lost(), partitions*100)
+	}
+	for p := range partitions {
+		w.deleteBefore(p, 300)
+	}
+	f, progress = w.scan(ranges)
+	f.want(t, 0, 0)
+	if progress.Lost() != partitions*300 {
+		t.Errorf("%d lost, want %d", progress.Lost(), partitions*300)
+	}
+}
+
+// TestARangeBeyondTheEnd: as after the loss of a leader whose last records
+// nobody else had.
+func TestARangeBeyondTheEnd(t *testing.T) {
+	w := newWorld(t, 1)
+	w.fill(0, 10)
+	ranges := w.ranges()
+	for i := range ranges {
+		ranges[i].To += 5
+	}
+	f, progress := w.scan(ranges)
+	f.want(t, 0, 10)
+	if progress.Lost() != partitions*5 {
+		t.Errorf("%d lost, want %d", progress.Lost(), partitions*5)
+	}
+}
+
+func TestCompactionGaps(t *testing.T) {
+	w := newWorld(t, 1)
+	const compacted = "test.templates"
+	w.createTopic(compacted, 1, map[string]string{"cleanup.policy": "compact"})
+	for i := range 30 {
+		w.write(0, &kgo.Record{Topic: compacted, Key: []byte{byte(i % 3)}, Value: []byte{byte(i)}})
+	}
+	w.broker.Compact()
+	ranges, err := w.topics.Ranges(t.Context(), compacted, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := map[byte]byte{}
+	n := 0
+	err = w.topics.Scan(t.Context(), ranges, nil, func(records []topology.Record) error {
+		for _, r := range records {
+			last[r.Key[0]] = r.Value[0]
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n >= 30 || len(last) != 3 || last[0] != 27 || last[1] != 28 || last[2] != 29 {
+		t.Errorf("%d records, the last ones %v", n, last)
+	}
+}
+
+// TestOutages: whatever happens to the broker in the middle of a scan, each
+// record is given once.
+func TestOutages(t *testing.T) {
+	for name, outage := range map[string]func(w *world) (heal func()){
+		"broker asleep":    func(w *world) func() { w.broker.Sleep(); return w.broker.Wake },
+		"fetches refused":  func(w *world) func() { return w.broker.FailFetch(kafka.NotLeaderForPartition) },
+		"storage fails":    func(w *world) func() { return w.broker.FailFetch(kafka.KafkaStorageError) },
+		"unknown error":    func(w *world) func() { return w.broker.FailFetch(kafka.Unknown) },
+		"leaders not seen": func(w *world) func() { return w.broker.LoseLeaders() },
+		"leaders move":     func(w *world) func() { w.broker.MoveLeaders(); return func() {} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3)
+			w.topics.FetchBytes = 2 << 10
+			w.fill(0, 500)
+			ranges := w.ranges()
+			f := newFound()
+			var once sync.Once
+			healed := make(chan struct{})
+			err := w.topics.Scan(t.Context(), ranges, nil, func(records []topology.Record) error {
+				once.Do(func() {
+					heal := outage(w)
+					time.AfterFunc(300*time.Millisecond, func() { heal(); close(healed) })
+				})
+				return f.add(records)
+			})
+			<-healed
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.want(t, 0, 500)
+		})
+	}
+}
+
+func TestPatienceEnds(t *testing.T) {
+	w := newWorld(t, 1)
+	w.fill(0, 10)
+	ranges := w.ranges()
+	w.topics.Patience = 200 * time.Millisecond
+	heal := w.broker.FailFetch(kafka.LeaderNotAvailable)
+	if err := w.topics.Scan(t.Context(), ranges, nil, newFound().add); !errors.Is(err, kafka.LeaderNotAvailable) {
+		t.Errorf("error %v", err)
+	}
+	heal()
+	heal = w.broker.FailFetch(kafka.TopicAuthorizationFailed)
+	w.topics.Patience = time.Hour
+	if err := w.topics.Scan(t.Context(), ranges, nil, newFound().add); !errors.Is(err, kafka.TopicAuthorizationFailed) {
+		t.Errorf("error %v", err)
+	}
+	heal()
+	w.topics.Patience = 200 * time.Millisecond
+	w.broker.Sleep()
+	defer w.broker.Wake()
+	if _, err := w.topics.Ranges(t.Context(), topic, time.Time{}, time.Time{}); err == nil {
+		t.Error("ranges of a broker that is away")
+	}
+}
+
+func TestTheContextEndsAScanAtOnce(t *testing.T) {
+	w := newWorld(t, 1)
+	w.topics.FetchBytes = 2 << 10
+	w.fill(0, 500)
+	ranges := w.ranges()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var once sync.Once
+	var ended time.Time
+	heal := func() {}
+	err := w.topics.Scan(ctx, ranges, nil, func([]topology.Record) error {
+		once.Do(func() {
+			heal = w.broker.Stall()
+			time.AfterFunc(100*time.Millisecond, func() { ended = time.Now(); cancel() })
+		})
+		return nil
+	})
+	took := time.Since(ended)
+	heal()
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if took > time.Second {
+		t.Errorf("the scan ended %v after its context", took)
+	}
+	if err := w.topics.Scan(ctx, ranges, nil, newFound().add); !errors.Is(err, context.Canceled) {
+		t.Errorf("a scan that is over before it begins: %v", err)
+	}
+}
+
+func TestAnErrorOfTheHandlerEndsAScan(t *testing.T) {
+	w := newWorld(t, 1)
+	w.fill(0, 10)
+	broken := errors.New("broken")
+	err := w.topics.Scan(t.Context(), w.ranges(), nil, func([]topology.Record) error { return broken })
+	if !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOneRecord(t *testing.T) {
+	w := newWorld(t, 1)
+	w.fill(0, 30)
+	for p := range partitions {
+		w.deleteBefore(p, 10)
+	}
+	r, err := w.topics.At(t.Context(), topic, 2, 17)
+	if err != nil || string(r.Value) != "000017" || r.Offset != 17 || r.Partition != 2 || r.Topic != topic {
+		t.Errorf("record %v, error %v", r, err)
+	}
+	for _, test := range []struct {
+		topic     topology.Topic
+		partition int
+		offset    int64
+		says      string
+	}{
+		{topic, 2, 9, "offset 9 of test.events/2 is not kept any more: the partition holds 10 to 29"},
+		{topic, 2, 30, "offset 30 of test.events/2 is not there yet: the partition holds 10 to 29"},
+		{topic, 2, -1, "offset -1 of test.events/2 is not kept any more: the partition holds 10 to 29"},
+		{emptyTopic, 0, 0, "offset 0 of test.empty/0 is not there: the partition holds no records, the next one written gets offset 0"},
+		{topic, 4, 0, "test.events has no partition 4: it has 0 to 3"},
+		{"test.none", 0, 0, "the topic test.none does not exist: create it with `meddela topics apply`"},
+	} {
+		if _, err := w.topics.At(t.Context(), test.topic, test.partition, test.offset); err == nil || err.Error() != test.says {
+			t.Errorf("error %v\nwant  %s", err, test.says)
+		}
+	}
+}
+
+func TestAMissingTopic(t *testing.T) {
+	w := newWorld(t, 1)
+	var missing *scan.NoTopicError
+	if _, err := w.topics.Ranges(t.Context(), "test.none", time.Time{}, time.Time{}); !errors.As(err, &missing) || missing.Topic != "test.none" {
+		t.Errorf("error %v", err)
+	}
+}
