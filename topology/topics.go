@@ -205,3 +205,26 @@ func (t Topics) LaneOf(topic Topic) (Lane, bool) {
 	lane, err := ParseLane(name)
 	return lane, ok && err == nil
 }
+
+// Place takes a Source apart; ok tells whether it has the form of one.
+func (s Source) Place() (t Topic, partition int, offset int64, ok bool) {
+	rest, last, found := cutLast(string(s))
+	name, middle, foundToo := cutLast(rest)
+	if !found || !foundToo || name == "" {
+		return "", 0, 0, false
+	}
+	number, err := strconv.ParseUint(middle, 10, 31)
+	position, err2 := strconv.ParseUint(last, 10, 63)
+	if err != nil || err2 != nil {
+		return "", 0, 0, false
+	}
+	return Topic(name), int(number), int64(position), true
+}
+
+func cutLast(s string) (before, after string, found bool) {
+	at := strings.LastIndexByte(s, '/')
+	if at < 0 {
+		return s, "", false
+	}
+	return s[:at], s[at+1:], true
+}

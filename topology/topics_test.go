@@ -210,3 +210,24 @@ func TestSource(t *testing.T) {
 		t.Errorf("source %s", got)
 	}
 }
+
+func TestPlaceOfASource(t *testing.T) {
+	for _, test := range []struct {
+		source    Source
+		topic     Topic
+		partition int
+		offset    int64
+		ok        bool
+	}{
+		{SourceOf("meddela.realtime.events", 3, 114), "meddela.realtime.events", 3, 114, true},
+		{"t/0/9223372036854775807", "t", 0, 9223372036854775807, true},
+		{"", "", 0, 0, false}, {"t", "", 0, 0, false}, {"t/1", "", 0, 0, false}, {"/1/2", "", 0, 0, false},
+		{"t/x/2", "", 0, 0, false}, {"t/1/x", "", 0, 0, false}, {"t/-1/2", "", 0, 0, false}, {"t/1/-2", "", 0, 0, false},
+		{"t/1/9223372036854775808", "", 0, 0, false},
+	} {
+		topic, partition, offset, ok := test.source.Place()
+		if topic != test.topic || partition != test.partition || offset != test.offset || ok != test.ok {
+			t.Errorf("%q is at %q %d %d, %v", test.source, topic, partition, offset, ok)
+		}
+	}
+}
