@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -138,4 +139,21 @@ func requireLane(lane topology.Lane) error {
 		return misusef("--lane is missing: use --lane %s or --lane %s", topology.Realtime, topology.Batch)
 	}
 	return nil
+}
+
+// texts are named strings as strings.
+func texts[T ~string](named []T) []string {
+	all := make([]string, len(named))
+	for i, n := range named {
+		all[i] = string(n)
+	}
+	return all
+}
+
+// count is a number with the word that it takes.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
 }

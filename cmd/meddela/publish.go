@@ -36,8 +36,8 @@ the same id is one message.`,
 			if err := requireLane(p.lane); err != nil {
 				return err
 			}
-			if p.rate < 0 {
-				return misusef("--rate is %v: it must be a positive number of events a second", p.rate)
+			if p.pacer.rate < 0 {
+				return misusef("--rate is %v: it must be a positive number of events a second", p.pacer.rate)
 			}
 			if err := a.load(cmd); err != nil {
 				return err
@@ -46,7 +46,7 @@ the same id is one message.`,
 		},
 	}
 	addLaneFlag(cmd, &p.lane)
-	cmd.Flags().Float64Var(&p.rate, "rate", 0, "most events a second; 0 is no limit")
+	cmd.Flags().Float64Var(&p.pacer.rate, "rate", 0, "most events a second; 0 is no limit")
 	cmd.Flags().BoolVar(&p.addIDs, "add-ids", false, "give each event without an id a new one, a ULID")
 	cmd.Flags().DurationVar(&p.timeout, "timeout", 30*time.Second, "how long Kafka may take to acknowledge a batch")
 	return cmd
@@ -104,7 +104,7 @@ type eventPublisher interface {
 // publication is one run of the command.
 type publication struct {
 	lane    topology.Lane
-	rate    float64
+	pacer   pacer
 	addIDs  bool
 	timeout time.Duration
 
@@ -115,7 +115,6 @@ type publication struct {
 	size   int64
 
 	published, failed int
-	due               time.Time
 	progress          *progress
 }
 
@@ -149,7 +148,7 @@ func (p *publication) publishAll(ctx context.Context, queue *lineQueue) error {
 		case err != nil:
 			return fmt.Errorf("events cannot be read on: %w", err)
 		}
-		if p.pace(ctx, len(batch)) != nil {
+		if p.pacer.wait(ctx, len(batch)) != nil {
 			return nil
 		}
 		if err := p.publishBatch(ctx, batch); err != nil {
@@ -161,22 +160,11 @@ func (p *publication) publishAll(ctx context.Context, queue *lineQueue) error {
 
 // batchLines keeps batches so small that a limited rate is even.
 func (p *publication) batchLines() int {
-	if p.rate == 0 {
+	if p.pacer.rate == 0 {
 		return maxBatchLines
 	}
 	const batchesPerSecond = 20
-	return min(max(int(p.rate/batchesPerSecond), 1), maxBatchLines)
-}
-
-// pace waits until n more events may be published.
-func (p *publication) pace(ctx context.Context, n int) error {
-	if p.rate == 0 {
-		return nil
-	}
-	now := time.Now()
-	wait := p.due.Sub(now)
-	p.due = now.Add(max(wait, 0) + time.Duration(float64(n)/p.rate*float64(time.Second)))
-	return sleep(ctx, wait)
+	return min(max(int(p.pacer.rate/batchesPerSecond), 1), maxBatchLines)
 }
 
 // publishBatch publishes the lines that can be, and tells of each what became

@@ -124,7 +124,7 @@ func TestPublishGivesUpWhenKafkaIsAway(t *testing.T) {
 func TestPublishKeepsTheRate(t *testing.T) {
 	to := new(recorder)
 	p, _, _ := newPublication(to, false)
-	p.rate = 400
+	p.pacer.rate = 400
 	const events = 100
 	start := time.Now()
 	if err := p.run(t.Context(), strings.NewReader(strings.Repeat("one\n", events))); err != nil {
@@ -132,7 +132,7 @@ func TestPublishKeepsTheRate(t *testing.T) {
 	}
 	// The first batch goes at once, each other in its time.
 	batch := p.batchLines()
-	if least := time.Duration(float64(events-batch) / p.rate * float64(time.Second)); time.Since(start) < least {
+	if least := time.Duration(float64(events-batch) / p.pacer.rate * float64(time.Second)); time.Since(start) < least {
 		t.Errorf("%d events took %s, want at least %s", events, time.Since(start), least)
 	}
 	if calls := len(to.calls); calls < events/batch {

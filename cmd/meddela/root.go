@@ -126,6 +126,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.AddCommand(newTemplatesCommand(a))
 	root.AddCommand(newPublishCommand(a))
 	root.AddCommand(newStatusCommand(a))
+	root.AddCommand(newUncoveredCommand(a))
 	root.AddCommand(newBenchCommand(a))
 	root.AddCommand(newConfigCommand(a))
 	root.AddCommand(newVersionCommand(a))

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"math"
 	"time"
 
 	"github.com/meddela/meddela/topology"
@@ -21,8 +22,8 @@ type Template interface {
 
 // Catalogue is the templates that matching chooses from.
 type Catalogue[T Template] interface {
-	// Candidates returns the templates for a type and channel, the most
-	// recently published first.
+	// Candidates returns the templates for a type and channel in the order of
+	// preference: the most specific first, then the most recently published.
 	Candidates(eventType string, channel topology.Channel) []T
 	// HasType tells whether any template, on whatever channel, covers the
 	// type.
@@ -40,15 +41,24 @@ type Decision struct {
 }
 
 // Decide links an event to a template. It is pure: the same arguments give the
-// same decision, whoever asks. Among the templates for the event's type and
-// channel the one with the nearest language wins, then the most recently
-// published.
-func Decide[T Template](event *topology.Event, received time.Time, catalogue Catalogue[T], now time.Time) Decision {
+// same decision, whoever asks.
+//
+// Among the templates for the event's type and channel the one with the nearest
+// language wins whose condition holds; of several as near, the one that comes
+// first in the catalogue. A condition that cannot be evaluated on this event
+// ends the choice: whether its template covers the event is not known, and what
+// would come after it might be the wrong message.
+//
+// The trace, unless it is nil, gets the steps of the choice.
+func Decide[T Template](event *topology.Event, received time.Time, catalogue Catalogue[T], now time.Time, trace *Trace) Decision {
 	candidates := catalogue.Candidates(event.Type, event.Channel)
 	if len(candidates) == 0 {
-		return Decision{Status: topology.NotCovered, Reason: uncovered(event, catalogue)}
+		return Decision{Status: topology.NotCovered, Reason: withoutCandidates(event, catalogue)}
 	}
-	chosen, language := nearest(candidates, event.Language)
+	chosen, language, fault := choose(event, candidates, trace)
+	if fault != nil {
+		return Decision{Status: topology.NotCovered, Reason: fault.Reason, Detail: fault.Detail}
+	}
 	decision := Decision{
 		Status:   topology.PendingDelivery,
 		Template: chosen.Ref(),
@@ -64,22 +74,40 @@ func Decide[T Template](event *topology.Event, received time.Time, catalogue Cat
 	return decision
 }
 
-func uncovered[T Template](event *topology.Event, catalogue Catalogue[T]) topology.Reason {
+func withoutCandidates[T Template](event *topology.Event, catalogue Catalogue[T]) topology.Reason {
 	if catalogue.HasType(event.Type) {
 		return topology.ReasonNoTemplateForChannel
 	}
 	return topology.ReasonNoTemplateForType
 }
 
-func nearest[T Template](candidates []T, wanted string) (chosen T, language string) {
-	chosen = candidates[0]
-	language, least := chosen.Body(wanted)
-	for _, c := range candidates[1:] {
-		if body, distance := c.Body(wanted); distance < least {
-			chosen, language, least = c, body, distance
+// choose tries the candidates whose language is nearest, then those whose is
+// next, and so on. The fault says why none is chosen.
+func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (chosen T, language string, fault *topology.Fault) {
+	const none = math.MaxInt
+	for distance, next := 0, none; distance != none; distance, next = next, none {
+		for _, c := range candidates {
+			language, away := c.Body(event.Language)
+			if away > distance {
+				next = min(next, away)
+			}
+			if away != distance {
+				continue
+			}
+			holds, err := true, error(nil)
+			trace.tried(Trial{Template: c.Ref(), Language: language, Distance: away, Holds: holds, Err: err})
+			switch {
+			case err != nil:
+				return c, "", &topology.Fault{
+					Reason: topology.ReasonConditionFailed,
+					Detail: "the condition of " + string(c.Ref()) + ": " + err.Error(),
+				}
+			case holds:
+				return c, language, nil
+			}
 		}
 	}
-	return chosen, language
+	return chosen, "", &topology.Fault{Reason: topology.ReasonConditionsFalse}
 }
 
 // expiry is the earlier of the event's own end and the template's time to live,

@@ -101,7 +101,7 @@ func TestDecide(t *testing.T) {
 		{"the event's own end, where that is earlier", with(code, func(e *topology.Event) { e.Expiration = now.Add(time.Second) }), now,
 			match.Decision{Status: topology.PendingDelivery, Template: "code@1", Language: "en", Expires: now.Add(time.Second)}},
 	} {
-		if got := match.Decide(&test.event, test.received, templates, now); got != test.want {
+		if got := match.Decide(&test.event, test.received, templates, now, nil); got != test.want {
 			t.Errorf("%s:\n got %+v\nwant %+v", test.name, got, test.want)
 		}
 	}

@@ -59,7 +59,7 @@ func (m *matching[T]) match(r *topology.Record) {
 		return
 	}
 	entry := m.entry(r, &event)
-	decision := Decide(&event, entry.ReceivedAt, m.catalogue, m.now)
+	decision := Decide(&event, entry.ReceivedAt, m.catalogue, m.now, nil)
 	entry.Status, entry.Reason, entry.Detail, entry.Template = decision.Status, decision.Reason, decision.Detail, decision.Template
 	switch decision.Status {
 	case topology.NotCovered:

@@ -1,0 +1,192 @@
+package uncovered
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/match"
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/topology"
+)
+
+// Writer writes records to one partition of a topic and returns when they are
+// safe there. Records that the topic will never take are left out, and their
+// indexes returned.
+type Writer interface {
+	Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) (refused []int, err error)
+}
+
+// Healer publishes events again that are covered now.
+type Healer struct {
+	Names     topology.Topics
+	Topics    scanner
+	Catalogue *catalogue.Catalogue
+	// To is where the events go.
+	To Writer
+	// Pace, if set, is called before so many events are published, and may
+	// wait.
+	Pace func(ctx context.Context, events int) error
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Outcome is what became of the events that were not covered.
+type Outcome struct {
+	Healed int `json:"healed"` // published again
+	// ByTemplate counts the healed ones by the template that covers them now.
+	ByTemplate map[topology.TemplateRef]int `json:"by_template,omitempty"`
+	// Left counts, by reason, those that were left as they are: still not
+	// covered, or their validity has ended meanwhile.
+	Left map[topology.Reason]int `json:"left,omitempty"`
+	// Gone are those whose records their topic does not have any more.
+	Gone int `json:"gone"`
+}
+
+// publishAtOnce bounds what is published between two calls of Pace.
+const publishAtOnce = 500
+
+// Heal publishes the events again for which there is a template now, each to
+// the partition that it came from. An error leaves those behind it as they
+// were; to repeat the whole is safe.
+func (h *Healer) Heal(ctx context.Context, events []Event, progress *scan.Progress) (Outcome, error) {
+	healing := healing{
+		Healer:  h,
+		wanted:  make(map[topology.Source]*Event, len(events)),
+		outcome: Outcome{ByTemplate: map[topology.TemplateRef]int{}, Left: map[topology.Reason]int{}},
+	}
+	for i := range events {
+		healing.wanted[events[i].Source] = &events[i]
+	}
+	ranges, err := healing.ranges(ctx, events)
+	if err != nil {
+		return healing.outcome, err
+	}
+	err = h.Topics.Scan(ctx, ranges, progress, func(records []topology.Record) error { return healing.take(ctx, records) })
+	if err == nil {
+		healing.outcome.Gone = len(healing.wanted)
+	}
+	return healing.outcome, err
+}
+
+// healing is the work on one list of events.
+type healing struct {
+	*Healer
+
+	mu      sync.Mutex // one batch at a time is paced and published
+	wanted  map[topology.Source]*Event
+	outcome Outcome
+}
+
+// joinWithin is how many offsets are read in vain rather than begin a new
+// range.
+const joinWithin = 2000
+
+// ranges are those of the events' topics that have the events, which are in
+// the order of their sources. What is not kept any more is left out.
+func (h *healing) ranges(ctx context.Context, events []Event) ([]scan.Range, error) {
+	kept := make(map[topology.Topic]map[int]scan.Range)
+	var ranges []scan.Range
+	for i := range events {
+		topic, partition, offset, ok := events[i].Source.Place()
+		if !ok {
+			continue
+		}
+		if lane, of := h.Names.LaneOf(topic); !of || topic != h.Names.Events(lane) {
+			continue // another's entry, that names no record of ours
+		}
+		if kept[topic] == nil {
+			all, err := h.Topics.Ranges(ctx, topic, time.Time{}, time.Time{})
+			if err != nil {
+				return nil, err
+			}
+			kept[topic] = make(map[int]scan.Range)
+			for _, r := range all {
+				kept[topic][r.Partition] = r
+			}
+		}
+		if r, ok := kept[topic][partition]; ok && r.From <= offset && offset < r.To {
+			ranges = include(ranges, topic, partition, offset)
+		}
+	}
+	return ranges, nil
+}
+
+// include has the ranges cover an offset that is none before those they cover.
+func include(ranges []scan.Range, topic topology.Topic, partition int, offset int64) []scan.Range {
+	if n := len(ranges); n > 0 {
+		if last := &ranges[n-1]; last.Topic == topic && last.Partition == partition && offset-last.To < joinWithin {
+			last.To = max(last.To, offset+1)
+			return ranges
+		}
+	}
+	return append(ranges, scan.Range{Topic: topic, Partition: partition, From: offset, To: offset + 1})
+}
+
+// take publishes those of the records again that are wanted, and covered now.
+func (h *healing) take(ctx context.Context, records []topology.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var again []topology.Record
+	var refs []topology.TemplateRef
+	for i := range records {
+		r := &records[i]
+		source := r.Source()
+		event, wanted := h.wanted[source]
+		if !wanted {
+			continue
+		}
+		delete(h.wanted, source)
+		decision := h.decide(r)
+		if decision.Status != topology.PendingDelivery {
+			h.outcome.Left[decision.Reason]++
+			continue
+		}
+		receipt := topology.ReceiptOf(r)
+		receipt.Generation = event.Generation
+		again, refs = append(again, r.Again(event.EventID, receipt)), append(refs, decision.Template)
+	}
+	return h.publish(ctx, again, refs)
+}
+
+// decide is what the matcher will do with an event that is published again.
+func (h *healing) decide(r *topology.Record) match.Decision {
+	lane, _ := h.Names.LaneOf(r.Topic)
+	event, err := topology.DecodeEvent(*r, lane)
+	if err != nil {
+		return match.Decision{Status: topology.NotCovered, Reason: topology.ReasonInvalid}
+	}
+	now := time.Now
+	if h.Now != nil {
+		now = h.Now
+	}
+	return match.Decide[*catalogue.Entry](&event, topology.ReceiptOf(r).At, h.Catalogue, now(), nil)
+}
+
+func (h *healing) publish(ctx context.Context, records []topology.Record, refs []topology.TemplateRef) error {
+	for len(records) > 0 {
+		n := min(len(records), publishAtOnce)
+		if h.Pace != nil {
+			if err := h.Pace(ctx, n); err != nil {
+				return err
+			}
+		}
+		refused, err := h.To.Publish(ctx, records[0].Topic, records[0].Partition, records[:n])
+		if err != nil {
+			return fmt.Errorf("publishing events again: %w", err)
+		}
+		for i, ref := range refs[:n] {
+			if len(refused) > 0 && refused[0] == i {
+				refused = refused[1:]
+				h.outcome.Left[topology.ReasonTopicRefused]++
+				continue
+			}
+			h.outcome.Healed++
+			h.outcome.ByTemplate[ref]++
+		}
+		records, refs = records[n:], refs[n:]
+	}
+	return nil
+}
