@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/meddela/meddela/cmd/authoring"
+	"github.com/meddela/meddela/cmd/preview"
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/topology"
+)
+
+// printRenderings prints messages for people: HTML only by its size.
+func (a *app) printRenderings(renderings []preview.Rendering) error {
+	for i := range renderings {
+		if err := a.printf("%s\n", a.renderingText(&renderings[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) renderingText(r *preview.Rendering) string {
+	var b strings.Builder
+	b.WriteString(a.renderingHeading(r))
+	if r.Err != nil {
+		fmt.Fprintf(&b, "%s %s: %s\n", a.paint(text.FgRed, "✗"), r.Where(), r.Err.Detail)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "To: %s\n", printable(r.Message.To))
+	for _, part := range r.Parts() {
+		switch part.Name {
+		case message.EmailSubject:
+			fmt.Fprintf(&b, "Subject: %s\n", printable(part.Text))
+		case message.EmailHTML:
+			b.WriteString(a.paint(text.Faint, fmt.Sprintf("\n%s has %d bytes: see it with --part %[1]s, or all on a page with --page", part.Name, len(part.Text))) + "\n")
+		default:
+			fmt.Fprintf(&b, "\n%s\n", printableLines(strings.TrimSpace(part.Text)))
+		}
+	}
+	return b.String()
+}
+
+func (a *app) renderingHeading(r *preview.Rendering) string {
+	language := r.Language
+	if r.Err == nil && r.Message.Language != language {
+		language += " → " + r.Message.Language
+	}
+	return a.paint(text.Bold, fmt.Sprintf("── %s  %s  %s ──", r.Template.Name, printable(r.SampleName()), printable(language))) + "\n"
+}
+
+// printableLines is printable, but for the ends of lines and tabs.
+func printableLines(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// printParts prints parts whole. One part alone is printed without a heading,
+// so that it can be piped.
+func (a *app) printParts(names []string, renderings []preview.Rendering) error {
+	alone := len(names) == 1 && len(renderings) == 1
+	for i := range renderings {
+		r := &renderings[i]
+		if r.Err != nil {
+			if err := a.printf("%s\n", a.renderingText(r)); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, part := range r.Parts() {
+			if !slices.Contains(names, part.Name) {
+				continue
+			}
+			if err := a.printPart(r, part, alone); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) printPart(r *preview.Rendering, part preview.Part, alone bool) error {
+	body := part.Text
+	if isTerminal(a.out) {
+		body = printableLines(body)
+	}
+	if alone {
+		return a.printf("%s\n", strings.TrimSuffix(body, "\n"))
+	}
+	return a.printf("%s%s\n%s\n\n", a.renderingHeading(r), part.Name, strings.TrimSpace(body))
+}
+
+// renderingsView is all messages as --output json shows them.
+type renderingsView struct {
+	Messages []renderingView `json:"messages"`
+	Faults   []faultView     `json:"faults"`
+}
+
+// renderingView is a message, or why there is none.
+type renderingView struct {
+	Template topology.TemplateRef `json:"template"`
+	Channel  topology.Channel     `json:"channel"`
+	Sample   string               `json:"sample"`
+	Language string               `json:"language"`
+	messageView
+	Error *renderErrorView `json:"error,omitempty"`
+}
+
+// messageView is a message, with its content.
+type messageView struct {
+	BodyLanguage string            `json:"body_language,omitempty"`
+	To           string            `json:"to,omitempty"`
+	Parts        map[string]string `json:"parts,omitempty"`
+}
+
+func messageViewOf(m *message.Message) messageView {
+	view := messageView{BodyLanguage: m.Language, To: m.To, Parts: map[string]string{}}
+	for _, part := range preview.PartsOf(m) {
+		view.Parts[part.Name] = part.Text
+	}
+	return view
+}
+
+// renderErrorView is why a message cannot be rendered.
+type renderErrorView struct {
+	Reason topology.Reason `json:"reason"`
+	File   string          `json:"file"` // with the line
+	Path   string          `json:"path,omitempty"`
+	Detail string          `json:"detail"`
+}
+
+// faultView is something wrong in a folder of templates.
+type faultView struct {
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"`
+	Detail string `json:"detail"`
+}
+
+func faultViews(faults authoring.Faults) []faultView {
+	views := make([]faultView, len(faults))
+	for i, f := range faults {
+		views[i] = faultView{f.File, f.Line, f.Detail}
+	}
+	return views
+}
+
+func (a *app) printRenderingsJSON(folder *preview.Folder, renderings []preview.Rendering) error {
+	all := renderingsView{Messages: make([]renderingView, len(renderings)), Faults: faultViews(folder.Faults)}
+	for i := range renderings {
+		r := &renderings[i]
+		view := renderingView{Template: r.Template.Ref(), Channel: r.Template.Channel, Sample: r.Sample.File, Language: r.Language}
+		if r.Err != nil {
+			view.Error = &renderErrorView{r.Err.Reason, r.Where(), r.Err.Path, r.Err.Detail}
+		} else {
+			view.messageView = messageViewOf(&r.Message)
+		}
+		all.Messages[i] = view
+	}
+	return a.printJSON(all)
+}
