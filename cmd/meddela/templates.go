@@ -25,7 +25,7 @@ func newTemplatesCommand(a *app) *cobra.Command {
 		Short:   "Publish message templates, and list those that are published",
 	})
 	cmd.AddCommand(newTemplatesPublishCommand(a), newTemplatesListCommand(a))
-	cmd.AddCommand(newTemplatesRenderCommand(a))
+	cmd.AddCommand(newTemplatesRenderCommand(a), newTemplatesDiffLogCommand(a))
 	return cmd
 }
 
