@@ -178,21 +178,27 @@ func TestExamplesAreTheFirstOnesWhateverTheOrder(t *testing.T) {
 	}
 }
 
-// TestChangesAreBounded: events choose what a failure is called by, when the
-// template indexes by their data.
+// TestChangesAreBounded: what is told apart has a limit, and nothing goes
+// uncounted beyond it.
 func TestChangesAreBounded(t *testing.T) {
-	live, proposed := catalogues(t, nil, records{sms("hello", "a", en(`{{index .ctx .ctx.key}}`))})
-	c := shadow.New(shadow.Config{Live: live, Proposed: proposed, Examples: 1})
-	for i := range 2000 {
-		c.Add(topology.Realtime, []topology.Record{record(int64(i), fmt.Sprintf(`"ctx":{"key":"k%d"}`, i))})
+	const templates = 600
+	var folder records
+	for i := range templates {
+		folder = append(folder, sms(fmt.Sprint("t", i), fmt.Sprint("type", i), en("x")))
 	}
-	report := c.Report()
-	n := int64(0)
-	for _, change := range report.Changes {
+	live, proposed := catalogues(t, nil, folder)
+	c := shadow.New(shadow.Config{Live: live, Proposed: proposed, Examples: 1})
+	for i := range templates {
+		value := fmt.Appendf(nil, `{"id":"e%d","type":"type%d","channel":"sms","ctx":{}}`, i, i)
+		c.Add(topology.Realtime, []topology.Record{{Topic: "t", Offset: int64(i), Time: noon, Value: value}})
+	}
+	changes := c.Report().Changes
+	var n int64
+	for _, change := range changes {
 		n += change.Events
 	}
-	if len(report.Changes) > 501 || n != 2000 {
-		t.Errorf("%d changes of %d events", len(report.Changes), n)
+	if len(changes) != 501 || n != templates || changes[0].Live != "others" || changes[0].Events != templates-500 {
+		t.Errorf("%d changes of %d events, the first %+v", len(changes), n, changes[0])
 	}
 }
 
