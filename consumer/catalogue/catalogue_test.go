@@ -1,6 +1,7 @@
 package catalogue_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/condition"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
@@ -123,6 +125,27 @@ func TestCandidatesAreInTheOrderOfPreference(t *testing.T) {
 	}
 }
 
+func TestConditions(t *testing.T) {
+	vip, rich, plain := sms("vip", "1", 1, "order"), sms("rich", "1", 2, "order"), sms("plain", "1", 3, "order")
+	vip.When, rich.When = `ctx.vip && event.country == "FI"`, `ctx.total > 100`
+	c := catalogueOf(t, plain, rich, vip)
+	candidates := c.Candidates("order", topology.SMS)
+	if got := refs(candidates); !slices.Equal(got, []topology.TemplateRef{"vip@1", "rich@1", "plain@1"}) {
+		t.Fatalf("candidates are %v", got)
+	}
+	facts := condition.NewFacts(&topology.Event{Country: "FI", Ctx: []byte(`{"vip":false,"total":"much"}`)})
+	if holds, err := candidates[0].Holds(facts); holds || err != nil || candidates[0].Conditions() != 2 {
+		t.Errorf("vip holds: %v, %v", holds, err)
+	}
+	var failed *condition.Error
+	if _, err := candidates[1].Holds(facts); !errors.As(err, &failed) {
+		t.Errorf("rich: %v", err)
+	}
+	if holds, err := candidates[2].Holds(facts); !holds || err != nil || candidates[2].Conditions() != 0 {
+		t.Errorf("plain holds: %v, %v", holds, err)
+	}
+}
+
 func TestEmptyCatalogue(t *testing.T) {
 	var c catalogue.Catalogue
 	_, byRef := c.ByRef("a@1")
@@ -155,7 +178,7 @@ func TestEntry(t *testing.T) {
 
 func TestBadRecordsAreNotTaken(t *testing.T) {
 	conditional, broken := sms("a", "1", 1, "order"), sms("a", "1", 1, "order")
-	conditional.When = "ctx.vip"
+	conditional.When = "ctx.vip >"
 	broken.Bodies["en"][message.SMSText] = "{{"
 	for _, r := range []topology.TemplateRecord{conditional, broken} {
 		if _, err := catalogue.New(r); err == nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meddela/meddela/consumer/condition"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
 )
@@ -17,25 +18,30 @@ type Entry struct {
 	record    topology.TemplateRecord
 	ref       topology.TemplateRef
 	languages message.Languages
+	when      *condition.Condition // nil when there is none
 	compile   func() (*message.Template, error)
 }
 
 // newEntry checks that a record can be rendered. Only a record that can takes
 // its place: a bad one must not displace the version that works.
 func newEntry(record topology.TemplateRecord) (*Entry, error) {
-	if record.When != "" {
-		return nil, fmt.Errorf("template %s: has a condition (when), which this version of meddela does not know", record.Ref())
-	}
 	// The check's outcome is not kept: most versions are never rendered by
 	// this process, and compiled they are many times larger.
 	template, err := message.Compile(record)
 	if err != nil {
 		return nil, fmt.Errorf("template %s: %w", record.Ref(), err)
 	}
+	var when *condition.Condition
+	if record.When != "" {
+		if when, err = condition.Compile(record.When); err != nil {
+			return nil, fmt.Errorf("template %s: when: %w", record.Ref(), err)
+		}
+	}
 	return &Entry{
 		record:    record,
 		ref:       record.Ref(),
 		languages: template.Languages(),
+		when:      when,
 		compile:   sync.OnceValues(func() (*message.Template, error) { return message.Compile(record) }),
 	}, nil
 }
@@ -60,7 +66,21 @@ func (e *Entry) Body(language string) (body string, distance int) {
 }
 
 // Conditions is how many conditions the version's when joins; 0 without one.
-func (e *Entry) Conditions() int { return 0 }
+func (e *Entry) Conditions() int {
+	if e.when == nil {
+		return 0
+	}
+	return e.when.Conjuncts()
+}
+
+// Holds tells whether the version's when holds for an event; it does where
+// there is none. The error is a *condition.Error.
+func (e *Entry) Holds(facts *condition.Facts) (bool, error) {
+	if e.when == nil {
+		return true, nil
+	}
+	return e.when.Holds(facts)
+}
 
 // Template is the version ready to render. It is compiled at the first call.
 func (e *Entry) Template() (*message.Template, error) { return e.compile() }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/meddela/meddela/consumer/condition"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -15,6 +16,10 @@ type Template interface {
 	// the same, else its base language, else the template's default; and how
 	// far that is from what was wanted, 0 being the same.
 	Body(language string) (body string, distance int)
+	// Holds tells whether the template's condition holds for an event; it
+	// does where there is none. The error says why that cannot be told, and
+	// has nothing of the event's content.
+	Holds(facts *condition.Facts) (bool, error)
 	// TTL is how long after its receipt an event's message is worth sending;
 	// 0 is for ever.
 	TTL() time.Duration
@@ -84,6 +89,7 @@ func withoutCandidates[T Template](event *topology.Event, catalogue Catalogue[T]
 // choose tries the candidates whose language is nearest, then those whose is
 // next, and so on. The fault says why none is chosen.
 func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (chosen T, language string, fault *topology.Fault) {
+	facts := condition.NewFacts(event)
 	const none = math.MaxInt
 	for distance, next := 0, none; distance != none; distance, next = next, none {
 		for _, c := range candidates {
@@ -94,7 +100,7 @@ func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (ch
 			if away != distance {
 				continue
 			}
-			holds, err := true, error(nil)
+			holds, err := c.Holds(facts)
 			trace.tried(Trial{Template: c.Ref(), Language: language, Distance: away, Holds: holds, Err: err})
 			switch {
 			case err != nil:

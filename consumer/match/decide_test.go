@@ -8,16 +8,30 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/condition"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/topology"
 )
 
 // template is a Template by its ref and languages, of which the first is the
-// default.
+// default. Its condition holds unless it says otherwise.
 type template struct {
 	ref       topology.TemplateRef
 	languages []string
 	ttl       time.Duration
+	when      string
+}
+
+// Holds compiles the condition each time: these are few.
+func (t template) Holds(facts *condition.Facts) (bool, error) {
+	if t.when == "" {
+		return true, nil
+	}
+	c, err := condition.Compile(t.when)
+	if err != nil {
+		return false, err
+	}
+	return c.Holds(facts)
 }
 
 func (t template) Ref() topology.TemplateRef { return t.ref }
@@ -56,7 +70,14 @@ var templates = shelf{
 		{ref: "order-new@2", languages: []string{"en", "sv"}},
 		{ref: "order-old@1", languages: []string{"sv", "sv-FI", "de"}},
 	},
-	"code/sms": {{ref: "code@1", languages: []string{"en"}, ttl: time.Minute}},
+	"choice/email": { // in the order of preference
+		{ref: "both@1", languages: []string{"en", "sv"}, when: `ctx.vip && ctx.total > 100`},
+		{ref: "vip@1", languages: []string{"en"}, when: `ctx.vip`},
+		{ref: "nordic@1", languages: []string{"sv", "fi"}, when: `ctx.total > 0`},
+		{ref: "plain@1", languages: []string{"en", "fi"}},
+	},
+	"never/email": {{ref: "never@1", languages: []string{"en"}, when: `event.country == "XX"`}},
+	"code/sms":    {{ref: "code@1", languages: []string{"en"}, ttl: time.Minute}},
 }
 
 func TestDecide(t *testing.T) {
@@ -100,10 +121,70 @@ func TestDecide(t *testing.T) {
 			match.Decision{Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Template: "code@1", Language: "en", Expires: now.Add(time.Hour + time.Minute)}},
 		{"the event's own end, where that is earlier", with(code, func(e *topology.Event) { e.Expiration = now.Add(time.Second) }), now,
 			match.Decision{Status: topology.PendingDelivery, Template: "code@1", Language: "en", Expires: now.Add(time.Second)}},
+		{"no condition holds", with(order, func(e *topology.Event) { e.Type = "never" }), now,
+			match.Decision{Status: topology.NotCovered, Reason: topology.ReasonConditionsFalse}},
 	} {
 		if got := match.Decide(&test.event, test.received, templates, now, nil); got != test.want {
 			t.Errorf("%s:\n got %+v\nwant %+v", test.name, got, test.want)
 		}
+	}
+}
+
+// TestChoiceAmongConditions: the language comes first, then the order of
+// preference; the first whose condition holds is chosen.
+func TestChoiceAmongConditions(t *testing.T) {
+	for _, test := range []struct {
+		language, ctx string
+		want          topology.TemplateRef
+		body          string
+		tried         string
+		detail        string
+	}{
+		{"en", `{"vip":true,"total":500}`, "both@1", "en", "both", ""},
+		{"en", `{"vip":true,"total":5}`, "vip@1", "en", "both vip", ""},
+		{"en", `{"vip":false,"total":5}`, "plain@1", "en", "both vip plain", ""},
+		{"sv-FI", `{"vip":true,"total":500}`, "both@1", "sv", "both", ""},
+		{"sv-FI", `{"vip":true,"total":5}`, "nordic@1", "sv", "both nordic", ""},
+		{"fi", `{"vip":true,"total":500}`, "nordic@1", "fi", "nordic", ""},
+		{"fi", `{"vip":true,"total":-1}`, "plain@1", "fi", "nordic plain", ""},
+		{"de", `{"vip":true,"total":-1}`, "vip@1", "en", "both vip", ""},
+		{"", `{"vip":false,"total":-1}`, "plain@1", "en", "both vip nordic plain", ""},
+		{"en", `{"total":5}`, "", "", "both vip", "the condition of vip@1: 1:4: ctx.vip is missing: ask with has(ctx.vip)"},
+		{"en", `{"vip":true,"total":"5"}`, "", "", "both", "the condition of both@1: 1:22: > was given values that do not fit, such as a text and a number"},
+		{"fi", `{}`, "", "", "nordic", "the condition of nordic@1: 1:4: ctx.total is missing: ask with has(ctx.total)"},
+	} {
+		event := topology.Event{Type: "choice", Channel: topology.Email, Language: test.language, Ctx: []byte(test.ctx)}
+		want := match.Decision{Status: topology.PendingDelivery, Template: test.want, Language: test.body}
+		if test.want == "" {
+			want = match.Decision{Status: topology.NotCovered, Reason: topology.ReasonConditionFailed, Detail: test.detail}
+		}
+		var trace match.Trace
+		got := match.Decide(&event, now, templates, now, &trace)
+		if got != want {
+			t.Errorf("%s %s:\n got %+v\nwant %+v", test.language, test.ctx, got, want)
+		}
+		if again := match.Decide(&event, now, templates, now, nil); again != got {
+			t.Errorf("%s %s: traced %+v, and not traced %+v", test.language, test.ctx, got, again)
+		}
+		var tried []string
+		for _, trial := range trace.Trials {
+			name, _ := trial.Template.Split()
+			tried = append(tried, name)
+		}
+		if got := strings.Join(tried, " "); got != test.tried {
+			t.Errorf("%s %s: tried %s; want %s", test.language, test.ctx, got, test.tried)
+		}
+	}
+}
+
+// TestAFailingConditionHarmsNoOtherEvent.
+func TestAFailingConditionHarmsNoOtherEvent(t *testing.T) {
+	out := handle(t, strings.Replace(good, "%", "1", 1), `{"id":"bad","type":"choice","email":"k@example.com","ctx":{"vip":7}}`, strings.Replace(good, "%", "2", 1))
+	wantGood(t, out[:2], "good-1")
+	wantGood(t, out[3:], "good-2")
+	entry, err := topology.DecodeEntry(out[2].Value)
+	if err != nil || entry.Status != topology.NotCovered || entry.Reason != topology.ReasonConditionFailed || entry.Detail == "" {
+		t.Errorf("entry %+v, %v", entry, err)
 	}
 }
 

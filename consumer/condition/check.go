@@ -1,0 +1,111 @@
+package condition
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+)
+
+// eventName is what the names of the event's fields start with.
+const eventName = "event"
+
+// misuses finds uses of event that would be told in words which do not help.
+func misuses(parsed *ast.AST) Faults {
+	var faults Faults
+	isEvent := func(e ast.NavigableExpr) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == eventName }
+	for _, e := range ast.MatchDescendants(ast.NavigateAST(parsed), isEvent) {
+		parent, ok := e.Parent()
+		detail := ""
+		switch {
+		case !ok || parent.Kind() != ast.SelectKind:
+			detail = "event is not a value itself: name one of its fields, such as event.country"
+		case parent.AsSelect().IsTestOnly():
+			detail = "an event always has its fields, and an absent text is empty: compare event." + parent.AsSelect().FieldName() + ` with "" instead of asking with has`
+		default:
+			continue
+		}
+		line, column := place(parsed, e.ID())
+		faults = append(faults, Fault{line, column, detail})
+	}
+	return faults
+}
+
+// place is where an expression starts, from 1; 0 when it is not known.
+func place(a *ast.AST, id int64) (line, column int) {
+	at := a.SourceInfo().GetStartLocation(id)
+	if at.Line() < 1 {
+		return 0, 0
+	}
+	return at.Line(), at.Column() + 1
+}
+
+func faultsOf(issues *cel.Issues) Faults {
+	var faults Faults
+	for _, e := range issues.Errors() {
+		fault := Fault{e.Location.Line(), e.Location.Column() + 1, reworded(e.Message)}
+		if !slices.Contains(faults, fault) {
+			faults = append(faults, fault)
+		}
+	}
+	return faults
+}
+
+var (
+	noOverload   = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
+	undeclared   = regexp.MustCompile(`^undeclared reference to '([^']*)'( \(in container '[^']*'\))?(.*)$`)
+	wrongOperand = regexp.MustCompile(`^expected type '(.*)' but found '(.*)'$`)
+)
+
+// reworded says what the checker says in the words of authors.
+func reworded(message string) string {
+	if m := noOverload.FindStringSubmatch(message); m != nil {
+		name := m[1]
+		if sign, ok := operators.FindReverse(name); ok && sign != "" {
+			return sign + " does not take " + kinds(m[2]) + ": make both sides of one kind, with string(…), int(…) or double(…)"
+		}
+		return name + " does not take " + kinds(m[2]) + ": see the functions of CEL"
+	}
+	if m := undeclared.FindStringSubmatch(message); m != nil {
+		what, hint := m[1], strings.TrimSpace(m[3])
+		switch {
+		case likely(what, hint):
+			return what + " is not known " + hint
+		case strings.HasPrefix(what, eventName+"."):
+			return what + " is not known: event has " + strings.ReplaceAll(strings.Join(allFields(), ", "), eventName+".", "")
+		}
+		return what + " is not known: conditions read event and ctx, such as event.country and ctx.order.total"
+	}
+	if m := wrongOperand.FindStringSubmatch(message); m != nil {
+		return "must be " + kinds(m[1]) + ", and is " + kinds(m[2])
+	}
+	return strings.TrimPrefix(message, "Syntax error: ")
+}
+
+// likely tells whether the checker's hint, "(did you mean 'event.type'?)", starts
+// as what was written does: others are far-fetched.
+func likely(what, hint string) bool {
+	_, meant, found := strings.Cut(hint, "'")
+	same := 0
+	for same < min(len(what), len(meant)) && what[same] == meant[same] {
+		same++
+	}
+	return found && same > len(eventName)+1
+}
+
+func allFields() []string { return append(textFields(), fieldScheduled, fieldExpiration) }
+
+// kinds names CEL's types.
+func kinds(text string) string {
+	return strings.NewReplacer(
+		"map(string, dyn)", "an object", "dyn", "any value", "string", "a text", "bool", "yes or no",
+		"uint", "a number", "int", "a number", "double", "a number", "optional_type(timestamp)", "a time that may be absent",
+		"timestamp", "a time", "null_type", "null",
+	).Replace(text)
+}
+
+func nameOf(t *types.Type) string { return kinds(t.String()) }

@@ -1,0 +1,282 @@
+package condition
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+const orderCtx = `{"order":{"number":"A-1007","total":129.90,"count":3,"lines":[{"sku":"x","n":1},{"sku":"y","n":5}]},"vip":true,
+	"note":null,"texts":["a","b"],"big":9007199254740993,"huge":1e300,"odd key":"yes","twice":1,"twice":2,"deep":{"a":{"b":{"c":"d"}}}}`
+
+func anEvent(ctx string) *topology.Event {
+	return &topology.Event{
+		ID: "e-1", Type: "order", Channel: topology.Email, To: "kim@example.com", Language: "sv-FI", Country: "FI",
+		Scheduled: time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC), Ctx: []byte(ctx),
+	}
+}
+
+func compile(tb testing.TB, expression string) *Condition {
+	tb.Helper()
+	c, err := Compile(expression)
+	if err != nil {
+		tb.Fatalf("%s: %v", expression, err)
+	}
+	return c
+}
+
+func TestHolds(t *testing.T) {
+	for _, test := range []struct {
+		expression string
+		want       bool
+		err        string
+	}{
+		{`true`, true, ""},
+		{`event.country == "FI"`, true, ""},
+		{`event.country in ["SE", "NO"]`, false, ""},
+		{`event.to.endsWith("@example.com")`, true, ""},
+		{`event.origin == ""`, true, ""},
+		{`event.channel == "email" && event.type == "order"`, true, ""},
+		{`event.language.startsWith("sv")`, true, ""},
+		{`event.scheduled.hasValue() && event.scheduled.value() > timestamp("2026-11-30T00:00:00Z")`, true, ""},
+		{`event.expiration.hasValue()`, false, ""},
+		{`ctx.vip`, true, ""},
+		{`!ctx.vip`, false, ""},
+		{`ctx.order.total > 100`, true, ""},
+		{`ctx.order.total > 129.9`, false, ""},
+		{`ctx.order.total == 129.9`, true, ""},
+		{`ctx.order.count == 3 && ctx.order.count == 3.0 && ctx.order.count >= 2.5`, true, ""},
+		{`ctx.big == 9007199254740993`, true, ""},
+		{`ctx.huge > 5`, true, ""},
+		{`ctx.note == null`, true, ""},
+		{`ctx["odd key"] == "yes"`, true, ""},
+		{`ctx.twice == 2`, true, ""},
+		{`has(ctx.order.voucher)`, false, ""},
+		{`has(ctx.order.total) && has(ctx.deep.a.b.c)`, true, ""},
+		{`has(ctx.order.voucher) && ctx.order.voucher.code == "X"`, false, ""},
+		{`ctx.?order.?voucher.orValue("none") == "none"`, true, ""},
+		{`ctx.?a.?b.?c.hasValue()`, false, ""},
+		{`ctx.order.lines.exists(l, l.n > 4)`, true, ""},
+		{`ctx.order.lines.all(l, l.n > 4)`, false, ""},
+		{`ctx.order.lines.map(l, l.n).exists(n, n == 5)`, true, ""},
+		{`size(ctx.order.lines) == 2 && ctx.order.lines[1].sku == "y"`, true, ""},
+		{`"b" in ctx.texts && "vip" in ctx`, true, ""},
+		{`ctx.exists(k, k == "vip") && size(ctx) == 9`, true, ""},
+		{`ctx.deep == {"a": {"b": {"c": "d"}}}`, true, ""},
+		{`ctx.order.number.matches("^[A-Z]-[0-9]+$")`, true, ""},
+		{`ctx.order.number.lowerAscii() == "a-1007"`, true, ""},
+		{`double(string(ctx.order.count)) + 0.5 > 3.0`, true, ""},
+		{`math.greatest(ctx.order.count, 7) == 7`, true, ""},
+
+		{`ctx.order.totl > 100`, false, `1:10: ctx.order.totl is missing: ask with has(ctx.order.totl)`},
+		{`event.country == "FI" &&
+  ctx.ordr.total > 100`, false, `2:11: ctx.ordr is missing: ask with has(ctx.ordr)`},
+		{`ctx["nothing"].x == 1`, false, `1:15: ctx.nothing is missing: ask with has(ctx.nothing)`},
+		{`ctx.order.number.x == 1`, false, `1:17: ctx.order.number.x is missing, or is read of what is no object: ask with has(ctx.order.number.x)`},
+		{`ctx.order.number > 100`, false, `1:18: > was given values that do not fit, such as a text and a number`},
+		{`ctx.order.number == 100`, false, ""},
+		{`ctx.order.total + 1 > 100`, false, `1:17: + was given values that do not fit, such as a text and a number`},
+		{`ctx.order.lines.exists(l, l.price > 4)`, false, `1:28: l.price is missing, or is read of what is no object: ask with has(l.price)`},
+		{`ctx.order.lines[7].n == 1`, false, `1:19: it cannot be evaluated on this event`},
+		{`ctx.order.count / 0 == 1`, false, `1:17: divides by zero, or what is not a number`},
+		{`int(ctx.order.number) == 1`, false, `1:4: int was given a value that does not fit`},
+		{`ctx.order.number`, false, `1:1: gives a value that is neither true nor false: compare it with something`},
+		{`ctx.order.total > 100 || ctx.nothing`, true, ""},
+		{`ctx.nothing || ctx.order.total > 100`, true, ""},
+		{`timestamp(event.to) > timestamp("2026-11-30T00:00:00Z")`, false, `1:10: timestamp was given a value that does not fit`},
+	} {
+		holds, err := compile(t, test.expression).Holds(NewFacts(anEvent(orderCtx)))
+		text := ""
+		if err != nil {
+			text = err.Error()
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Errorf("%s: error of type %T", test.expression, err)
+			}
+		}
+		if holds != test.want || text != test.err {
+			t.Errorf("%s\n got %v %s\nwant %v %s", test.expression, holds, text, test.want, test.err)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for _, test := range []struct{ expression, want string }{
+		{``, ``},
+		{`ctx.order.total >`, ``},
+		{`event.languge == "sv"`, `1:6: event.languge is not known (did you mean 'event.language'?)`},
+		{`event.weight > 5`, `1:6: event.weight is not known: event has id, type, channel, to, language, country, origin, externalId, correlationId, scheduled, expiration`},
+		{`event == "x"`, `1:1: event is not a value itself: name one of its fields, such as event.country`},
+		{`has(event.country)`, `1:5: an event always has its fields, and an absent text is empty: compare event.country with "" instead of asking with has`},
+		{`order.total > 5`, `1:1: order is not known: conditions read event and ctx, such as event.country and ctx.order.total`},
+		{`event.country + 1 == ""`, `1:15: + does not take (a text, a number): make both sides of one kind, with string(…), int(…) or double(…)`},
+		{`event.country == 5`, `1:15: == does not take (a text, a number): make both sides of one kind, with string(…), int(…) or double(…)`},
+		{`event.country`, `1:1: gives a text, where it must say yes or no: compare it with something`},
+		{`size(ctx.lines)`, `1:1: gives a number, where it must say yes or no: compare it with something`},
+		{"event.country == 'FI' &&\n  event.typ == 'order' &&\n foo(ctx.x)", "2:8: event.typ is not known (did you mean 'event.type'?); 3:5: foo is not known: conditions read event and ctx, such as event.country and ctx.order.total"},
+		{`ctx.order.total > 100 && "x"`, `1:26: must be yes or no, and is a text`},
+		{`event.scheduled > timestamp("2026-01-01T00:00:00Z")`, `1:17: > does not take (a time that may be absent, a time): make both sides of one kind, with string(…), int(…) or double(…)`},
+		{strings.Repeat("x", MaxBytes+1), `the condition has 4097 bytes: at most 4096 can be`},
+	} {
+		_, err := Compile(test.expression)
+		var faults Faults
+		if !errors.As(err, &faults) || len(faults) == 0 {
+			t.Errorf("%q: error %v", test.expression, err)
+			continue
+		}
+		if test.want != "" && err.Error() != test.want {
+			t.Errorf("%s\n got %s\nwant %s", test.expression, err, test.want)
+		}
+	}
+}
+
+func TestConjuncts(t *testing.T) {
+	for expression, want := range map[string]int{
+		`ctx.a`: 1, `ctx.a && ctx.b`: 2, `ctx.a && (ctx.b && ctx.c) && ctx.d`: 4, `ctx.a || ctx.b && ctx.c`: 1, `!(ctx.a && ctx.b)`: 1,
+	} {
+		if got := compile(t, expression).Conjuncts(); got != want {
+			t.Errorf("%s has %d conjuncts; want %d", expression, got, want)
+		}
+	}
+}
+
+// TestErrorsHaveNothingOfTheEvent: whatever fails, its text is from the
+// condition.
+func TestErrorsHaveNothingOfTheEvent(t *testing.T) {
+	event := anEvent(`{"secret":"hunter2","n":{"hunter2":1},"l":["hunter2"]}`)
+	event.To, event.Country = "hunter2@example.com", "hunter2"
+	for _, expression := range []string{
+		`ctx[event.to] == 1`, `ctx.n[ctx.secret + "x"] == 1`, `int(ctx.secret) == 1`, `timestamp(ctx.secret) == timestamp(ctx.secret)`,
+		`duration(event.to) == duration("1s")`, `ctx.secret.x`, `ctx.secret > 1`, `ctx.l[5] == ""`, `ctx.l.exists(x, x.y)`, `ctx.secret.matches(ctx.secret + "[")`,
+		`bool(ctx.secret)`, `ctx.secret.substring(100) == ""`, `ctx.n.exists(k, ctx.n[k] > "x")`, `"%d".format([ctx.secret]) == ""`,
+	} {
+		_, err := compile(t, expression).Holds(NewFacts(event))
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: error %v", expression, err)
+		}
+	}
+}
+
+// TestNoConditionHoldsAWorker: whatever an event brings, a condition ends soon.
+func TestNoConditionHoldsAWorker(t *testing.T) {
+	numbers := `{"l":[` + strings.Repeat("1,", 200_000) + `1],"s":"` + strings.Repeat("a", 400_000) + `","o":{"l":[` + strings.Repeat("1,", 50_000) + `1]}}`
+	for _, expression := range []string{
+		`ctx.l.all(x, ctx.l.all(y, x == y))`, `ctx.l.map(x, ctx.l.map(y, x + y)).size() > 0`, `ctx.l.exists(x, x == 2)`,
+		`ctx.s.matches("(a+)+b")`, `ctx.s.contains("aaaaaaaaaaaaaaaab")`, `ctx.s + ctx.s + ctx.s + ctx.s == ctx.s`,
+		`ctx.l.all(x, ctx.s.contains("ab"))`, `ctx.s.replace("a", "aaaaaaaaaaaaaaaaaaaaaa").size() > 5`, `ctx.l.sort().size() > 1`,
+		`ctx.s.split("").size() > 5`, `sets.contains(ctx.l, ctx.l)`, `ctx.l.distinct().size() == 1`, `lists.range(100000000).size() > 5`,
+		`ctx.l.all(x, ctx.o == ctx.o)`, `ctx.l.all(x, [ctx.o] == [ctx.o])`, `ctx.l.all(x, ctx == ctx)`, `ctx.l.all(x, ctx.o in [ctx.o])`,
+		`ctx.l.all(x, ctx.s.charAt(3) == "a")`, `ctx.l.all(x, ctx.s.lowerAscii() != "")`, `ctx.l.all(x, ctx.s.trim() != "")`,
+		`ctx.l.all(x, {"a": ctx.s}.a != "")`, `ctx.l.all(x, ctx.l.slice(0, 1000) != [])`, `ctx.l.all(x, ctx.l.flatten() != [])`,
+		`ctx.l.all(x, size(ctx.l) > 0)`, `ctx.l.all(x, size(ctx.s) > 0)`, `ctx.l.all(x, has(ctx.x) || has(ctx.s))`,
+		`[1,2,3,4,5,6,7,8,9].all(a, ctx.l.all(b, ctx.l.all(c, true)))`,
+	} {
+		c, err := Compile(expression)
+		if err != nil {
+			t.Logf("%s: %v", expression, err)
+			continue
+		}
+		start := time.Now()
+		_, err = c.Holds(NewFacts(anEvent(numbers)))
+		took := time.Since(start)
+		t.Logf("%-60s %8s  %v", expression, took.Round(10*time.Microsecond), err)
+		if took > 2*time.Second {
+			t.Errorf("%s took %s", expression, took)
+		}
+	}
+}
+
+func TestSeveralGoroutines(t *testing.T) {
+	c := compile(t, `event.country == "FI" && ctx.order.lines.exists(l, l.n > 4) && ctx.order.total > 100`)
+	bad := compile(t, `ctx.order.number > 5`)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 200 {
+				facts := NewFacts(anEvent(orderCtx))
+				if holds, err := c.Holds(facts); !holds || err != nil {
+					t.Errorf("%v, %v", holds, err)
+				}
+				if _, err := bad.Holds(facts); err == nil {
+					t.Error("a text was compared with a number")
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func FuzzCondition(f *testing.F) {
+	f.Add(`ctx.order.total > 100 && event.country == "FI"`, orderCtx)
+	f.Add(`ctx.l.exists(x, x.y == [1, {"a": 2.5}])`, `{"l":[{"y":[1,{"a":2.5}]}]}`)
+	f.Add(`has(ctx.a) ? ctx.a : ctx[event.id]`, `{"a":null}`)
+	f.Add(`ctx.?a[?0].orValue(optional.of(1)) != 2u`, `{"a":[]}`)
+	f.Fuzz(func(t *testing.T, expression, ctx string) {
+		c, err := Compile(expression)
+		if err != nil {
+			var faults Faults
+			if !errors.As(err, &faults) || len(faults) == 0 {
+				t.Fatalf("error %T %v", err, err)
+			}
+			return
+		}
+		if c.Conjuncts() < 1 {
+			t.Fatal("no conjuncts")
+		}
+		facts := NewFacts(anEvent(ctx))
+		holds, err := c.Holds(facts)
+		again, errAgain := c.Holds(facts)
+		if holds != again || (err == nil) != (errAgain == nil) {
+			t.Fatalf("%v %v, then %v %v", holds, err, again, errAgain)
+		}
+	})
+}
+
+func BenchmarkHolds(b *testing.B) {
+	kilobyte := `{"filler":"` + strings.Repeat("0123456789", 80) + `","order":{"number":"A-1007","total":129.90,"lines":[{"n":1},{"n":5}]}}`
+	for _, expression := range []string{
+		`event.country == "FI"`, `event.country == "FI" && ctx.order.total > 100`, `ctx.order.lines.exists(l, l.n > 4)`,
+	} {
+		b.Run(strings.ReplaceAll(expression, " ", "_"), func(b *testing.B) {
+			c := compile(b, expression)
+			event := anEvent(kilobyte)
+			b.ReportAllocs()
+			for b.Loop() {
+				if holds, err := c.Holds(NewFacts(event)); !holds || err != nil {
+					b.Fatal(holds, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCompile also tells what a compiled condition weighs.
+func BenchmarkCompile(b *testing.B) {
+	expression := func(i int) string {
+		return fmt.Sprintf(`event.country == "FI" && ctx.order.total > %d`, i)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		compile(b, expression(i))
+		i++
+	}
+	const kept = 1000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	all := make([]*Condition, kept)
+	for i := range all {
+		all[i] = compile(b, expression(i))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/kept, "B/kept")
+	runtime.KeepAlive(all)
+}
