@@ -1,6 +1,7 @@
 package authoring
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,20 +36,29 @@ func (f *Faults) add(file string, line int, detail string) {
 	*f = append(*f, Fault{File: file, Line: line, Detail: detail})
 }
 
-// err is the faults as an error, in order and each once; nil when there are none.
+// err is the faults as an error; nil when there are none.
 func (f Faults) err() error {
 	if len(f) == 0 {
 		return nil
 	}
+	return f
+}
+
+// sorted is the faults in order and each once.
+func (f Faults) sorted() Faults {
 	slices.SortStableFunc(f, func(a, b Fault) int {
-		if order := strings.Compare(a.File, b.File); order != 0 {
-			return order
-		}
-		return a.Line - b.Line
+		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line)
 	})
 	return slices.Compact(f)
 }
 
 func (f Faults) about(file string) bool {
 	return slices.ContainsFunc(f, func(fault Fault) bool { return fault.File == file })
+}
+
+// within tells whether a fault is about a folder or what is in it.
+func (f Faults) within(folder string) bool {
+	return slices.ContainsFunc(f, func(fault Fault) bool {
+		return fault.File == folder || strings.HasPrefix(fault.File, folder+"/")
+	})
 }

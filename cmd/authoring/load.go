@@ -26,6 +26,8 @@ type Template struct {
 	// Record is ready to be published but for its time.
 	Record  topology.TemplateRecord
 	Samples []Sample
+
+	manifest *manifest // nil when it could not be read
 }
 
 // Load reads the templates in a folder, in the order of their names. Its error
@@ -35,20 +37,46 @@ func Load(folder fs.FS) ([]topology.TemplateRecord, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Records(templates), nil
+}
+
+// Records are the templates' records, in the same order.
+func Records(templates []Template) []topology.TemplateRecord {
 	records := make([]topology.TemplateRecord, len(templates))
 	for i, t := range templates {
 		records[i] = t.Record
 	}
-	return records, nil
+	return records
 }
 
 // LoadWithSamples is Load, with the samples that the templates were checked
 // with.
 func LoadWithSamples(folder fs.FS) ([]Template, error) {
+	report, err := Check(folder)
+	if err != nil {
+		return nil, err
+	}
+	return report.Templates, report.Faults.err()
+}
+
+// Report is what a folder of templates has, and what is to be said about it.
+type Report struct {
+	// Templates are in the order of their names; none where there are faults.
+	Templates []Template
+	Faults    Faults
+	// Warnings are about what works, and is perhaps not what was meant.
+	Warnings Faults
+	// Folders is how many folders were read as templates.
+	Folders int
+}
+
+// Check reads a folder of templates and says everything that is wrong. Its
+// error says why the folder could not be read.
+func Check(folder fs.FS) (Report, error) {
 	l := loader{files: files{folder: folder}}
 	entries, err := fs.ReadDir(folder, ".")
 	if err != nil {
-		return nil, err
+		return Report{}, err
 	}
 	l.partials = l.readPartials()
 	var templates []Template
@@ -61,10 +89,11 @@ func LoadWithSamples(folder fs.FS) ([]Template, error) {
 			templates = append(templates, l.template(name))
 		}
 	}
-	if err := l.faults.err(); err != nil {
-		return nil, err
+	report := Report{Folders: len(templates), Faults: l.faults.sorted(), Warnings: l.warnings(templates).sorted()}
+	if len(report.Faults) == 0 {
+		report.Templates = templates
 	}
-	return templates, nil
+	return report, nil
 }
 
 type loader struct {
@@ -93,6 +122,7 @@ func (l *loader) template(name string) Template {
 			l.faults.add(file, 0, "does not belong here: bodies are in a folder for each language, such as "+path.Join(name, "en", message.EmailText))
 		}
 	}
+	t.manifest = m
 	l.setDefaultLanguage(&t.Record, m)
 	t.Record.Partials = l.included(t.Record.Bodies)
 	t.Record.Version = Version(t.Record)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,9 +14,10 @@ import (
 )
 
 // Version is the version of a record: a hash of everything in it but the
-// version itself and the time. The same content has the same version.
+// version itself, whether it is retired, and the time. The same content has the
+// same version.
 func Version(r topology.TemplateRecord) string {
-	r.Version, r.PublishedAt = "", time.Time{}
+	r.Version, r.Retired, r.PublishedAt = "", false, time.Time{}
 	sum := sha256.Sum256(r.Append(nil))
 	return hex.EncodeToString(sum[:6])
 }
@@ -28,36 +30,70 @@ type Writer interface {
 }
 
 // Publish writes the versions that are not live yet to the templates topic, and
-// returns their refs. A version is live when it is its template's latest in the
-// catalogue; one that is known, but no longer the latest, is published again
-// and becomes that.
+// returns their refs: PlanPublication, and then Write.
+func Publish(ctx context.Context, to Writer, topic topology.Topic, live *catalogue.Catalogue, records []topology.TemplateRecord, at time.Time) ([]topology.TemplateRef, error) {
+	return Write(ctx, to, topic, PlanPublication(live, records), at)
+}
+
+// writtenAtOnce is how many templates are written before the next are: more
+// take fewer requests, fewer say more exactly what an outage has left undone.
+const writtenAtOnce = 32
+
+// Write makes changes live, and returns the refs of what it wrote. Each template
+// is one record, so each changes as a whole or not at all. Where the writer
+// gives up half-way the error is a *PartialError: the same again, planned on
+// what is live then, does the rest. What the topic does not take is left out,
+// and the error then is a *RefusedError.
 //
 // The time of publication is at, or a little later where it takes that to be
-// later than the version now live.
-func Publish(ctx context.Context, to Writer, topic topology.Topic, live *catalogue.Catalogue, records []topology.TemplateRecord, at time.Time) ([]topology.TemplateRef, error) {
-	var out []topology.Record
+// later than what was published last.
+func Write(ctx context.Context, to Writer, topic topology.Topic, changes []Change, at time.Time) ([]topology.TemplateRef, error) {
+	var records []topology.Record
 	var refs []topology.TemplateRef
-	for _, r := range records {
-		latest, known := live.Latest(r.Name)
-		if known && latest.Ref() == r.Ref() {
-			continue
+	for i := range changes {
+		if c := &changes[i]; c.Kind.writes() {
+			record := c.published(at)
+			records = append(records, topology.Record{Topic: topic, Key: []byte(c.Ref()), Value: record.Append(nil)})
+			refs = append(refs, c.Ref())
 		}
-		r.PublishedAt = at.UTC().Truncate(time.Millisecond)
-		if known && !r.PublishedAt.After(latest.Record().PublishedAt) {
-			r.PublishedAt = latest.Record().PublishedAt.Truncate(time.Millisecond).Add(time.Millisecond)
+	}
+	var written []topology.TemplateRef
+	var refused RefusedError
+	for from := 0; from < len(records); from += writtenAtOnce {
+		end := min(from+writtenAtOnce, len(records))
+		no, err := to.Publish(ctx, topic, 0, records[from:end])
+		if err != nil {
+			return written, &PartialError{Written: written, Unknown: refs[from:end], Left: refs[end:], Err: err}
 		}
-		out = append(out, topology.Record{Topic: topic, Key: []byte(r.Ref()), Value: r.Append(nil)})
-		refs = append(refs, r.Ref())
+		for i, ref := range refs[from:end] {
+			if slices.Contains(no, i) {
+				refused.Refs = append(refused.Refs, ref)
+			} else {
+				written = append(written, ref)
+			}
+		}
 	}
-	if len(out) == 0 {
-		return nil, nil
+	if len(refused.Refs) > 0 {
+		return written, &refused
 	}
-	refused, err := to.Publish(ctx, topic, 0, out)
-	if err != nil {
-		return nil, fmt.Errorf("publishing templates: %w", err)
-	}
-	return split(refs, refused)
+	return written, nil
 }
+
+// PartialError says how far a publication came.
+type PartialError struct {
+	Written []topology.TemplateRef // for certain
+	Unknown []topology.TemplateRef // perhaps written, perhaps not
+	Left    []topology.TemplateRef // not tried
+	Err     error
+}
+
+func (e *PartialError) Error() string {
+	all := len(e.Written) + len(e.Unknown) + len(e.Left)
+	return fmt.Sprintf("%d of %d templates are published, %d perhaps, %d not: do the same again, which is safe: %v",
+		len(e.Written), all, len(e.Unknown), len(e.Left), e.Err)
+}
+
+func (e *PartialError) Unwrap() error { return e.Err }
 
 // RefusedError names the versions that the topic does not take.
 type RefusedError struct{ Refs []topology.TemplateRef }
@@ -68,21 +104,4 @@ func (e *RefusedError) Error() string {
 		names[i] = string(ref)
 	}
 	return "the topic does not take " + strings.Join(names, ", ") + ": they may be larger than its max.message.bytes"
-}
-
-// split separates the refs written from those refused.
-func split(refs []topology.TemplateRef, refused []int) (written []topology.TemplateRef, err error) {
-	no := &RefusedError{}
-	for i, ref := range refs {
-		if len(refused) > 0 && refused[0] == i {
-			refused = refused[1:]
-			no.Refs = append(no.Refs, ref)
-			continue
-		}
-		written = append(written, ref)
-	}
-	if len(no.Refs) > 0 {
-		return written, no
-	}
-	return written, nil
 }

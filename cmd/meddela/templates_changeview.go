@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/meddela/meddela/cmd/authoring"
+	"github.com/meddela/meddela/topology"
+)
+
+// changesView is what the commands that change templates print with --output
+// json.
+type changesView struct {
+	DryRun    bool                   `json:"dry_run"`
+	Templates []changeView           `json:"templates"`
+	Published []topology.TemplateRef `json:"published"` // or would be
+	Unchanged int                    `json:"unchanged"`
+	// Gaps are what no template covers any more.
+	Gaps []gapView `json:"gaps"`
+	// NotInFolder are live templates that the folder does not have.
+	NotInFolder []string `json:"not_in_folder,omitempty"`
+	Warnings    int      `json:"warnings,omitempty"`
+	// Times: until Kafka had acknowledged, and from then until it was read.
+	WrittenMillis  int64 `json:"written_ms,omitempty"`
+	ReadBackMillis int64 `json:"read_back_ms,omitempty"`
+}
+
+type changeView struct {
+	Name    string               `json:"name"`
+	Version string               `json:"version"`
+	Change  authoring.Kind       `json:"change"`
+	Before  *beforeView          `json:"before,omitempty"`
+	Diff    []authoring.FileDiff `json:"diff,omitempty"`
+}
+
+// beforeView is what was published last under the name.
+type beforeView struct {
+	Version string `json:"version"`
+	Retired bool   `json:"retired,omitempty"`
+}
+
+type gapView struct {
+	Type    string           `json:"type"`
+	Channel topology.Channel `json:"channel"`
+}
+
+func (v *changesView) fill(changes []authoring.Change, gaps []authoring.Gap, diff bool) {
+	v.Templates = make([]changeView, len(changes))
+	for i := range changes {
+		c := &changes[i]
+		view := changeView{Name: c.Record.Name, Version: c.Record.Version, Change: c.Kind}
+		if c.Before != nil {
+			view.Before = &beforeView{c.Before.Version, c.Before.Retired}
+		}
+		if diff && (c.Kind == authoring.Changed || c.Kind == authoring.Restored) {
+			view.Diff = authoring.Diff(c.Before, &c.Record)
+		}
+		if c.Kind == authoring.Unchanged {
+			v.Unchanged++
+		}
+		v.Templates[i] = view
+	}
+	v.Gaps = make([]gapView, len(gaps))
+	for i, g := range gaps {
+		v.Gaps[i] = gapView(g)
+	}
+}
+
+// printChanges says what changes, before it is done.
+func (c *templatesChange) printChanges() error {
+	if c.app.output == outputJSON {
+		return nil
+	}
+	var b strings.Builder
+	for i := range c.view.Templates {
+		c.app.writeChange(&b, &c.view.Templates[i])
+	}
+	for _, g := range c.view.Gaps {
+		fmt.Fprintf(&b, "%s: events of type %s on %s are not covered by any template then\n", c.app.paint(text.FgYellow, "note"), g.Type, g.Channel)
+	}
+	return c.app.printf("%s", b.String())
+}
+
+func (a *app) writeChange(b *strings.Builder, v *changeView) {
+	if v.Change == authoring.Unchanged {
+		return
+	}
+	colour := text.FgGreen
+	if v.Change == authoring.Retired {
+		colour = text.FgYellow
+	}
+	// Padded before it is painted, so that lines are aligned either way.
+	fmt.Fprintf(b, "%s %s@%s%s\n", a.paint(colour, fmt.Sprintf("%-8s", v.Change)), v.Name, v.Version, v.beforeText())
+	for _, file := range v.Diff {
+		fmt.Fprintf(b, "  %s\n", a.paint(text.Bold, file.File))
+		for _, line := range file.Lines {
+			fmt.Fprintf(b, "    %s\n", a.paintDiff(printableLine(line)))
+		}
+		if file.Hidden > 0 {
+			fmt.Fprintf(b, "    … %s\n", count(file.Hidden, "more line", "more lines"))
+		}
+	}
+}
+
+func (v *changeView) beforeText() string {
+	switch {
+	case v.Before == nil, v.Change == authoring.Retired:
+		return ""
+	case v.Change == authoring.Revived:
+		return ", which was retired"
+	case v.Before.Retired:
+		return ", after " + v.Before.Version + ", which was retired"
+	case v.Change == authoring.Restored:
+		return ", which was live before " + v.Before.Version
+	}
+	return ", after " + v.Before.Version
+}
+
+// maxLineChars is how much of a long line is shown.
+const maxLineChars = 200
+
+// printableLine makes a line of a template safe to print on a terminal.
+func printableLine(line string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range line {
+		if n == maxLineChars {
+			b.WriteRune('…')
+			break
+		}
+		n++
+		switch {
+		case r == '\t':
+			b.WriteRune(' ')
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteRune('·')
+		}
+	}
+	return b.String()
+}
+
+// printReadBack says when what was published was seen to be live.
+func (c *templatesChange) printReadBack() error {
+	if c.dryRun || len(c.view.Published) == 0 {
+		return nil
+	}
+	return c.app.printf("seen live %d ms after Kafka had it (which took %d ms)\n", c.view.ReadBackMillis, c.view.WrittenMillis)
+}

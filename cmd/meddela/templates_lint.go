@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/authoring"
+)
+
+func newTemplatesLintCommand(a *app) *cobra.Command {
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "lint FOLDER",
+		Short: "Check a folder of templates, and say everything that is wrong",
+		Long: `Check a folder of templates, and say everything that is wrong, each with file
+and line and with what to do about it.
+
+Every template is compiled, and rendered in all its languages with the samples
+beside it. Warnings are about what works, and is perhaps not what was meant.
+Neither Kafka nor any configuration is needed, so this can run for every change
+to the folder.`,
+		Example: "  meddela templates lint ./templates\n  meddela templates lint ./templates --strict -o json",
+		Args:    arguments(1, 1, "one folder"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			report, err := checkFolder(args[0])
+			if err != nil {
+				return err
+			}
+			return a.printReport(args[0], &report, strict)
+		},
+	}
+	cmd.Flags().BoolVar(&strict, "strict", false, "fail because of warnings, too")
+	return cmd
+}
+
+// lintView is what --output json shows.
+type lintView struct {
+	Templates int         `json:"templates"`
+	Samples   int         `json:"samples"`
+	Faults    []faultView `json:"faults"`
+	Warnings  []faultView `json:"warnings"`
+}
+
+// printReport prints what a check found. Its error is that it found something.
+func (a *app) printReport(folder string, report *authoring.Report, strict bool) error {
+	if err := a.printFindings(folder, report); err != nil {
+		return err
+	}
+	faults, warnings := len(report.Faults), len(report.Warnings)
+	found := count(faults, "fault", "faults") + " and " + count(warnings, "warning", "warnings")
+	switch {
+	case faults > 0:
+		return fmt.Errorf("%s in %s", found, folder)
+	case strict && warnings > 0:
+		return fmt.Errorf("%s in %s, and warnings are not allowed (--strict)", count(warnings, "warning", "warnings"), folder)
+	}
+	return nil
+}
+
+func (a *app) printFindings(folder string, report *authoring.Report) error {
+	samples, bodies := 0, 0
+	for i := range report.Templates {
+		samples += len(report.Templates[i].Samples)
+		bodies += len(report.Templates[i].Record.Bodies)
+	}
+	if a.output == outputJSON {
+		return a.printJSON(lintView{report.Folders, samples, faultViews(report.Faults), faultViews(report.Warnings)})
+	}
+	var b strings.Builder
+	a.writeFaults(&b, folder, report.Faults, "")
+	a.writeFaults(&b, folder, report.Warnings, a.paint(text.FgYellow, "warning")+": ")
+	if len(report.Faults) == 0 {
+		fmt.Fprintf(&b, "%s with %s, checked with %s: no faults, %s\n", count(report.Folders, "template", "templates"),
+			count(bodies, "body", "bodies"), count(samples, "sample", "samples"), count(len(report.Warnings), "warning", "warnings"))
+	}
+	return a.printf("%s", b.String())
+}
+
+// writeFaults writes a line for each, with the file as it can be opened from
+// here.
+func (a *app) writeFaults(b *strings.Builder, folder string, faults authoring.Faults, kind string) {
+	for _, f := range faults {
+		place := filepath.Join(folder, filepath.FromSlash(f.File))
+		if f.Line > 0 {
+			place += ":" + strconv.Itoa(f.Line)
+		}
+		fmt.Fprintf(b, "%s: %s%s\n", place, kind, f.Detail)
+	}
+}
