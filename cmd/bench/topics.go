@@ -15,17 +15,25 @@ import (
 // createTopics makes the topics of one measurement: those of the lane, and the
 // compacted ones.
 func (b *Bench) createTopics(ctx context.Context, names topology.Topics) error {
+	for _, role := range topology.Roles() {
+		b.groups = append(b.groups, names.Group(role, lane))
+	}
+	return b.createThose(ctx, names, func(t topology.Topic) bool {
+		other, ok := names.LaneOf(t)
+		return !ok || other == lane
+	})
+}
+
+// createThose makes some of the topics.
+func (b *Bench) createThose(ctx context.Context, names topology.Topics, wanted func(topology.Topic) bool) error {
 	var specs []topology.TopicSpec
 	var topics []topology.Topic
 	for _, spec := range names.Specs(b.Sizing) {
-		if other, ok := names.LaneOf(spec.Name); !ok || other == lane {
+		if wanted(spec.Name) {
 			specs, topics = append(specs, spec), append(topics, spec.Name)
 		}
 	}
 	b.topics = append(b.topics, topics...)
-	for _, role := range topology.Roles() {
-		b.groups = append(b.groups, names.Group(role, lane))
-	}
 	if err := provision.Create(ctx, b.kafka, specs); err != nil {
 		return err
 	}

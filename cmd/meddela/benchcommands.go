@@ -113,6 +113,26 @@ func newBenchMemory(o *benchOptions) *cobra.Command {
 	return cmd
 }
 
+func newBenchTemplates(o *benchOptions) *cobra.Command {
+	var templates, followers, publications, rounds int
+	cmd := o.command("templates", "Matching with many templates beside few, and how soon consumers have a new one",
+		func(ctx context.Context, b *bench.Bench) (bench.Result, error) {
+			err := firstError(
+				atLeastOne("templates", templates), atLeastOne("followers", followers),
+				atLeastOne("publications", publications), atLeastOne("rounds", rounds),
+			)
+			if err != nil {
+				return nil, err
+			}
+			return b.Library(ctx, templates, followers, publications, rounds)
+		})
+	cmd.Flags().IntVar(&templates, "templates", 10_000, "how many templates are many")
+	cmd.Flags().IntVar(&followers, "followers", 8, "how many consumers follow the templates")
+	cmd.Flags().IntVar(&publications, "publications", 100, "how many versions are published")
+	o.flagRounds(cmd, &rounds)
+	return cmd
+}
+
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
