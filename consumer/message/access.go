@@ -2,8 +2,6 @@ package message
 
 import (
 	"encoding/json"
-
-	"github.com/meddela/meddela/topology"
 )
 
 // access is one place where a template reads data.
@@ -114,7 +112,7 @@ func truth(v any) bool {
 		return len(v) > 0
 	case map[string]any:
 		return len(v) > 0
-	case *data, *topology.Event:
+	case *data, *eventData:
 		return true
 	}
 	n, ok := toNumber(v)

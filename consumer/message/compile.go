@@ -108,7 +108,7 @@ func (c *compiler) body(language string) []*part {
 }
 
 func (c *compiler) part(language, name, source string) *part {
-	set := newTreeSet(name, source, c.record.Partials)
+	set := newTreeSet(language, name, source, c.record.Partials)
 	if len(set.faults) == 0 {
 		p, fault := newPart(name, set)
 		if fault == nil {

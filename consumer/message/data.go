@@ -12,11 +12,26 @@ import (
 type data struct {
 	ctx   any
 	event *topology.Event
+	clean cleaner
+}
+
+// eventData is the "event" of data.
+type eventData data
+
+// cleaner is what texts go through on their way into a message. People are
+// shown them tamed; machines are given them as they are.
+type cleaner func(string) string
+
+func cleanerOf(c topology.Channel) cleaner {
+	if c == topology.Webhook {
+		return func(s string) string { return s }
+	}
+	return tame
 }
 
 const errBadCtx = misuse("the event's ctx is not a JSON object")
 
-func newData(ev *topology.Event) (*data, error) {
+func newData(ev *topology.Event, clean cleaner) (*data, error) {
 	if !gjson.ValidBytes(ev.Ctx) {
 		return nil, errBadCtx
 	}
@@ -24,15 +39,15 @@ func newData(ev *topology.Event) (*data, error) {
 	if !root.IsObject() {
 		return nil, errBadCtx
 	}
-	ctx, err := decode(root, 0)
-	return &data{ctx: ctx, event: ev}, err
+	ctx, err := clean.decode(root, 0)
+	return &data{ctx: ctx, event: ev, clean: clean}, err
 }
 
 // decode keeps numbers as they were sent: 129.90 stays 129.90.
-func decode(v gjson.Result, depth int) (any, error) {
+func (c cleaner) decode(v gjson.Result, depth int) (any, error) {
 	switch v.Type {
 	case gjson.String:
-		return v.Str, nil
+		return c(v.Str), nil
 	case gjson.Number:
 		return json.Number(v.Raw), nil
 	case gjson.True, gjson.False:
@@ -44,27 +59,27 @@ func decode(v gjson.Result, depth int) (any, error) {
 		return nil, misuse("the event's ctx nests too deep")
 	}
 	if v.IsArray() {
-		return decodeList(v, depth+1)
+		return c.decodeList(v, depth+1)
 	}
-	return decodeObject(v, depth+1)
+	return c.decodeObject(v, depth+1)
 }
 
-func decodeObject(v gjson.Result, depth int) (map[string]any, error) {
+func (c cleaner) decodeObject(v gjson.Result, depth int) (map[string]any, error) {
 	object := make(map[string]any)
 	var err error
 	v.ForEach(func(key, value gjson.Result) bool {
-		object[key.Str], err = decode(value, depth)
+		object[c(key.Str)], err = c.decode(value, depth)
 		return err == nil
 	})
 	return object, err
 }
 
-func decodeList(v gjson.Result, depth int) ([]any, error) {
+func (c cleaner) decodeList(v gjson.Result, depth int) ([]any, error) {
 	list := []any{}
 	var err error
 	v.ForEach(func(_, value gjson.Result) bool {
 		var element any
-		element, err = decode(value, depth)
+		element, err = c.decode(value, depth)
 		list = append(list, element)
 		return err == nil
 	})
@@ -81,11 +96,11 @@ func member(v any, key string) any {
 		case "ctx":
 			return v.ctx
 		case "event":
-			return v.event
+			return (*eventData)(v)
 		}
-	case *topology.Event:
-		if text := eventField(v, key); text != "" {
-			return text
+	case *eventData:
+		if text := eventField(v.event, key); text != "" {
+			return v.clean(text)
 		}
 	}
 	return nil
@@ -128,7 +143,7 @@ func eventField(e *topology.Event, key string) string {
 // wireValue is v as JSON can hold it.
 func wireValue(v any) (any, error) {
 	switch v := v.(type) {
-	case *data, *topology.Event:
+	case *data, *eventData:
 		return nil, misuse("json takes a value of ctx, not the whole event: name it")
 	default:
 		return v, nil

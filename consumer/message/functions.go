@@ -4,22 +4,22 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 )
 
-// authorFunctions are what templates may call, beside those of otherNames.
-// None of them has effects, and none returns more than MaxPartBytes.
-var authorFunctions = map[string]any{
+// plainFunctions are what templates may call in every language, beside those of
+// otherNames. None of them has effects, and none returns more than MaxPartBytes.
+var plainFunctions = map[string]any{
 	"json":     toJSON,
 	"default":  orDefault,
 	"has":      has,
-	"upper":    upper,
-	"lower":    lower,
-	"date":     date,
+	"trim":     trim,
+	"join":     join,
+	"link":     link,
 	"print":    printAll,
 	"printf":   printFormat,
 	"urlquery": urlQuery,
@@ -37,10 +37,18 @@ var authorFunctions = map[string]any{
 // and or stop at the first value that decides.
 var otherNames = map[string]any{"index": true, "and": true, "or": true, "len": true}
 
-// writesScalar are the functions whose results can always be written out.
-var writesScalar = map[string]bool{
-	"json": true, "has": true, "upper": true, "lower": true, "date": true, "print": true, "printf": true,
-	"urlquery": true, "not": true, "eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true, "len": true,
+// ownNames are those of plainFunctions and localFunctions.
+var ownNames = func() map[string]any {
+	names := maps.Clone(plainFunctions)
+	for name, of := range localFunctions {
+		names[name] = of(localized{})
+	}
+	return names
+}()
+
+// writesScalar tells whether a function's results can always be written out.
+func writesScalar(name string) bool {
+	return name != "default" && name != "index" && name != "and" && name != "or"
 }
 
 // takesMissing are the functions whose arguments may be missing.
@@ -98,36 +106,6 @@ func orDefault(fallback, value any) any {
 
 // has tells whether the value is there and not null.
 func has(value any) bool { return value != nil }
-
-func upper(v any) (string, error) {
-	s, err := text(v)
-	if err != nil {
-		return "", err
-	}
-	return bounded(strings.ToUpper(s))
-}
-
-func lower(v any) (string, error) {
-	s, err := text(v)
-	if err != nil {
-		return "", err
-	}
-	return bounded(strings.ToLower(s))
-}
-
-// date writes an RFC 3339 time in a layout of Go's time package, in the offset
-// that the time was sent with.
-func date(layout string, v any) (string, error) {
-	s, err := text(v)
-	if err != nil {
-		return "", err
-	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return "", misuse("date was given what is not a time such as 2026-12-01T08:00:00Z")
-	}
-	return bounded(t.Format(layout))
-}
 
 // printAll writes its arguments side by side, with nothing between.
 func printAll(args ...any) (string, error) {
@@ -214,12 +192,4 @@ func quoted(v any) (string, error) {
 		return "", err
 	}
 	return s[1 : len(s)-1], nil
-}
-
-// oneLine makes a header of a text: control characters, line ends among them,
-// become spaces, and spaces are not repeated.
-func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f && r <= 0x9f || r == 0x2028 || r == 0x2029
-	}), " ")
 }

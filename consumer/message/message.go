@@ -55,7 +55,7 @@ func (t *Template) Render(ev *topology.Event, language string) (Message, error) 
 		m.To = t.url
 	}
 	m.Language, _ = t.languages.Nearest(language)
-	data, err := newData(ev)
+	data, err := newData(ev, cleanerOf(t.channel))
 	if err != nil {
 		return Message{}, &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language, Detail: err.Error()}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	htmltemplate "html/template"
 	"io"
-	"maps"
 	"strconv"
 	"strings"
 	"text/template"
@@ -58,6 +57,7 @@ func newHTMLPart(name string, set *treeSet) (*part, *Fault) {
 	if errors.As(err, &fault) {
 		return nil, set.escapingFault(fault, name)
 	}
+	t.Funcs(htmltemplate.FuncMap{filterName: filterAddress})
 	return &part{name: name, template: t}, nil
 }
 
@@ -79,17 +79,26 @@ func sourceName(name string) string {
 	return own
 }
 
+// functions are those that the trees call, our own among them.
 func (s *treeSet) functions() map[string]any {
-	functions := maps.Clone(authorFunctions)
-	functions[fnValue] = s.accesses.value
-	functions[fnMaybe] = s.accesses.maybe
-	functions[fnText] = s.accesses.text
-	functions[fnIndex] = s.accesses.index
-	functions[fnIterable] = s.accesses.iterable
-	functions[fnScalar] = scalar
-	functions[fnFalsy] = falsy
-	functions[fnJSON] = toJSON
-	functions[fnQuoted] = quoted
+	functions := map[string]any{
+		fnValue:    s.accesses.value,
+		fnMaybe:    s.accesses.maybe,
+		fnText:     s.accesses.text,
+		fnIndex:    s.accesses.index,
+		fnIterable: s.accesses.iterable,
+		fnScalar:   scalar,
+		fnFalsy:    falsy,
+		fnJSON:     toJSON,
+		fnQuoted:   quoted,
+	}
+	for name := range s.called {
+		if of, ok := localFunctions[name]; ok {
+			functions[name] = of(s.localized)
+		} else if function, ok := plainFunctions[name]; ok {
+			functions[name] = function
+		}
+	}
 	return functions
 }
 
@@ -104,6 +113,10 @@ func (p *part) render(b *bytes.Buffer, d *data, deadline time.Time) *Error {
 	return nil
 }
 
+// refused is what html/template writes instead of a value that is not safe in
+// its place.
+var refused = []byte("ZgotmplZ")
+
 // finish checks what was rendered, and says what is wrong with it.
 func (p *part) finish(b *bytes.Buffer) string {
 	switch {
@@ -113,6 +126,8 @@ func (p *part) finish(b *bytes.Buffer) string {
 		return "the rendered part is not UTF-8"
 	case syntaxOf(p.name) == jsonText && !gjson.ValidBytes(b.Bytes()):
 		return "the rendered part is not JSON"
+	case syntaxOf(p.name) == html && bytes.Contains(b.Bytes(), refused):
+		return "a value stands in the HTML where it could do harm: in a style, in an attribute's name or in a list of images"
 	case p.name == EmailSubject:
 		line := oneLine(b.String())
 		b.Reset()

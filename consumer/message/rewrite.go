@@ -34,6 +34,7 @@ const (
 type rewriter struct {
 	tree     *parse.Tree
 	text     string
+	set      *treeSet
 	syntax   syntax
 	accesses *accesses
 	json     jsonState
@@ -42,8 +43,8 @@ type rewriter struct {
 }
 
 // rewriteTree changes one tree. The text is the source that it was parsed from.
-func rewriteTree(tree *parse.Tree, source string, s syntax, a *accesses) []Fault {
-	r := &rewriter{tree: tree, text: source, syntax: s, accesses: a}
+func rewriteTree(tree *parse.Tree, source string, s *treeSet) []Fault {
+	r := &rewriter{tree: tree, text: source, set: s, syntax: s.syntax, accesses: s.accesses}
 	r.list(tree.Root, "")
 	if r.json.inString {
 		r.fail(parse.Pos(len(source)), "ends within a JSON string: close it")
@@ -124,7 +125,7 @@ func (r *rewriter) action(n *parse.ActionNode, dot string) {
 		}
 	case read:
 		last.Args[0] = identifier(fnText, n.Pos)
-	case !isCall || !writesScalar[name]:
+	case !isCall || !writesScalar(name):
 		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnScalar))
 	}
 }
@@ -189,7 +190,7 @@ func (r *rewriter) pipe(p *parse.PipeNode, dot string) {
 
 func (r *rewriter) command(c *parse.CommandNode, dot string, lenient, first bool) {
 	if name, ok := called(c); ok {
-		r.call(c, name, dot)
+		r.call(c, name, dot, !first)
 		return
 	}
 	if len(c.Args) > 1 || !first {
@@ -203,9 +204,14 @@ func (r *rewriter) command(c *parse.CommandNode, dot string, lenient, first bool
 	}
 }
 
-// call rewrites the arguments of a function.
-func (r *rewriter) call(c *parse.CommandNode, name, dot string) {
+// call checks and rewrites the arguments of a function. What is piped comes
+// after those that are written.
+func (r *rewriter) call(c *parse.CommandNode, name, dot string, piped bool) {
 	shown := c.String()
+	r.set.called[name] = true
+	if wrong := checkCall(name, arguments{nodes: c.Args[1:], piped: piped}, r.set.localized); wrong != "" {
+		r.fail(c.Pos, wrong)
+	}
 	for i, arg := range c.Args[1:] {
 		c.Args[i+1] = r.argument(arg, dot, takesMissing[name])
 		if decides := name == "and" || name == "or"; decides && i+2 < len(c.Args) {

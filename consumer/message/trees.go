@@ -14,16 +14,20 @@ type treeSet struct {
 	sources  map[string]string // of the files added, by name
 	trees    map[string]*parse.Tree
 	accesses *accesses
-	faults   []Fault
+	localized
+	called map[string]bool // functions
+	faults []Fault
 }
 
-func newTreeSet(part, source string, partials map[string]string) *treeSet {
+func newTreeSet(language, part, source string, partials map[string]string) *treeSet {
 	s := &treeSet{
-		syntax:   syntaxOf(part),
-		partials: partials,
-		sources:  make(map[string]string),
-		trees:    make(map[string]*parse.Tree),
-		accesses: &accesses{},
+		syntax:    syntaxOf(part),
+		localized: newLocalized(language, part),
+		called:    make(map[string]bool),
+		partials:  partials,
+		sources:   make(map[string]string),
+		trees:     make(map[string]*parse.Tree),
+		accesses:  &accesses{},
 	}
 	s.add(part, source)
 	if len(s.faults) == 0 {
@@ -38,7 +42,7 @@ func (s *treeSet) fail(part string, line int, detail string) {
 
 // add parses a source, and then each partial that it includes.
 func (s *treeSet) add(name, source string) {
-	parsed, err := parse.Parse(name, source, "", "", authorFunctions, otherNames)
+	parsed, err := parse.Parse(name, source, "", "", ownNames, otherNames)
 	if err != nil {
 		s.fail(parseFault(name, err))
 		return
@@ -50,7 +54,7 @@ func (s *treeSet) add(name, source string) {
 			continue
 		}
 		s.trees[tree.Name] = tree
-		s.faults = append(s.faults, rewriteTree(tree, source, s.syntax, s.accesses)...)
+		s.faults = append(s.faults, rewriteTree(tree, source, s)...)
 	}
 	for _, tree := range sortedTrees(parsed) {
 		s.include(name, tree)
@@ -93,7 +97,7 @@ func (s *treeSet) checkCycles(name string, path []string, cleared map[string]boo
 // Includes lists the partials that a source includes, each once, sorted. It
 // is empty for a source that cannot be parsed.
 func Includes(source string) []string {
-	parsed, err := parse.Parse("", source, "", "", authorFunctions, otherNames)
+	parsed, err := parse.Parse("", source, "", "", ownNames, otherNames)
 	if err != nil {
 		return nil
 	}
