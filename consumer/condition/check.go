@@ -78,12 +78,12 @@ func reworded(message string) string {
 		case strings.HasPrefix(what, eventName+"."):
 			return what + " is not known: event has " + strings.ReplaceAll(strings.Join(allFields(), ", "), eventName+".", "")
 		}
-		return what + " is not known: conditions read event and ctx, such as event.country and ctx.order.total"
+		return what + " is not known: conditions read event and ctx, such as event.country and ctx.order.total, and call CEL's functions; texts stand in quotes"
 	}
 	if m := wrongOperand.FindStringSubmatch(message); m != nil {
 		return "must be " + kinds(m[1]) + ", and is " + kinds(m[2])
 	}
-	return strings.TrimPrefix(message, "Syntax error: ")
+	return rewordedSyntax(strings.TrimPrefix(message, syntaxError))
 }
 
 // likely tells whether the checker's hint, "(did you mean 'event.type'?)", starts

@@ -27,7 +27,7 @@ func Compile(expression string) (*Condition, error) {
 	}
 	parsed, issues := environment().Parse(expression)
 	if issues.Err() != nil {
-		return nil, faultsOf(issues)
+		return nil, firstOfLines(faultsOf(issues))
 	}
 	if faults := misuses(parsed.NativeRep()); len(faults) > 0 {
 		return nil, faults
