@@ -95,7 +95,7 @@ func manifestOf(r *topology.TemplateRecord) string {
 	b.WriteString("channel: " + string(r.Channel) + "\n")
 	b.WriteString("default_language: " + r.DefaultLanguage + "\n")
 	if r.When != "" {
-		b.WriteString("when: " + strings.ReplaceAll(strings.TrimSpace(r.When), "\n", "\n  ") + "\n")
+		b.WriteString("when: " + strings.ReplaceAll(r.When, "\n", "\n  ") + "\n")
 	}
 	if r.TTL != 0 {
 		b.WriteString("ttl: " + lengthOf(time.Duration(r.TTL)) + "\n")

@@ -3,6 +3,7 @@ package authoring
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,7 +25,8 @@ const MaxRecordBytes = topology.MaxEventBytes
 // Template is a template as its author keeps it.
 type Template struct {
 	// Record is ready to be published but for its time.
-	Record  topology.TemplateRecord
+	Record topology.TemplateRecord
+	// Samples are those that the template covers.
 	Samples []Sample
 
 	manifest *manifest // nil when it could not be read
@@ -183,9 +185,10 @@ func (l *loader) check(t *Template) {
 	if size := len(t.Record.Append(nil)); size > MaxRecordBytes {
 		l.faults.add(file, 0, "the template has "+strconv.Itoa(size)+" bytes with all its languages and partials: at most "+strconv.Itoa(MaxRecordBytes)+" can be published")
 	}
-	for _, s := range t.Samples {
-		l.renderSample(compiled, t, s)
+	for i := range t.Samples {
+		l.checkSample(compiled, t, &t.Samples[i])
 	}
+	t.Samples = slices.DeleteFunc(t.Samples, func(s Sample) bool { return s.isCounterexample() })
 }
 
 // compileFault says where an author finds what the compiler found.

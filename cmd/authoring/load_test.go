@@ -167,7 +167,7 @@ func TestFaults(t *testing.T) {
 		"no default language":      {map[string]string{y: "types: [greeting]\nchannel: sms\n"}, y + ": there is no default_language"},
 		"no folder for it":         {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language: de\n"}, y + `:3: default_language: there is no folder "de"`},
 		"an empty value":           {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language:\n"}, y + ":3: default_language: must be a text"},
-		"a condition":              {map[string]string{y: manifest + "when: ctx.vip\n"}, y + ":4: when: conditions are not supported yet"},
+		"a condition":              {map[string]string{y: manifest + "when: ctx.vip >\n"}, y + ":4: when: "},
 		"a bad length of time":     {map[string]string{y: manifest + "ttl: 3 days\n"}, y + ":4: ttl: must be a length of time"},
 		"a number for a time":      {map[string]string{y: manifest + "ttl: 3\n"}, y + ":4: ttl: must be a text"},
 		"no length of time":        {map[string]string{y: manifest + "ttl: 0s\n"}, y + ":4: ttl: must be a length of time"},

@@ -42,9 +42,7 @@ func (l *loader) manifest(name string, r *topology.TemplateRecord) *manifest {
 	r.Urgent = m.boolean("urgent")
 	r.OnAmbiguous = m.oneOf("on_ambiguous", topology.ResendAmbiguous, topology.HoldAmbiguous)
 	r.URL = m.readURL(r.Channel)
-	if m.has("when") {
-		m.fail("when", "conditions are not supported yet: remove it, and let upstream publish another event type instead")
-	}
+	r.When = m.readWhen()
 	return m
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meddela/meddela/consumer/condition"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
 )
@@ -38,14 +39,58 @@ func (l *loader) samples(folder string) []Sample {
 	return samples
 }
 
+// counterexample is what the names of samples start with that the template must
+// not cover.
+const counterexample = "not_"
+
+func (s *Sample) isCounterexample() bool {
+	return strings.HasPrefix(path.Base(s.File), counterexample)
+}
+
+// checkSample checks that the template covers a sample, and renders it in each
+// of the template's languages; or that it does not cover a counterexample.
+func (l *loader) checkSample(compiled *message.Template, t *Template, s *Sample) {
+	uncovered, failed := t.uncovered(&s.Event)
+	switch {
+	case failed != "":
+		l.faults.add(s.File, 0, failed)
+	case s.isCounterexample() && uncovered == "":
+		l.faults.add(s.File, 0, "the template covers it, which it must not, as its name starts with "+counterexample+": rename it, or change the when in "+manifestName)
+	case s.isCounterexample():
+	case uncovered != "":
+		l.faults.add(s.File, 0, uncovered+"; if the template is not to cover it, let its name start with "+counterexample)
+	default:
+		l.renderSample(compiled, s)
+	}
+}
+
+// uncovered says why a template does not cover an event, or why that cannot be
+// told; neither when it covers it.
+func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
+	switch {
+	case !slices.Contains(t.Record.Types, event.Type):
+		return "its type " + strconv.Quote(event.Type) + " is none that the template covers (" + strings.Join(t.Record.Types, ", ") + "): correct it, or add it to the types", ""
+	case event.Channel != t.Record.Channel:
+		return "its channel is " + string(event.Channel) + ", and the template's " + string(t.Record.Channel) + ": correct the one or the other", ""
+	case t.manifest == nil || t.manifest.condition == nil:
+		return "", ""
+	}
+	holds, err := t.manifest.condition.Holds(condition.NewFacts(event))
+	where := manifestName + ":" + strconv.Itoa(t.manifest.line("when"))
+	var e *condition.Error
+	switch {
+	case errors.As(err, &e):
+		return "", "the condition in " + where + " fails on it: " + e.Detail
+	case err != nil:
+		return "", "the condition in " + where + " fails on it"
+	case !holds:
+		return "the condition in " + where + " is false for it: correct the one or the other", ""
+	}
+	return "", ""
+}
+
 // renderSample renders a sample in each of the template's languages.
-func (l *loader) renderSample(compiled *message.Template, t *Template, s Sample) {
-	if !slices.Contains(t.Record.Types, s.Event.Type) {
-		l.faults.add(s.File, 0, "its type "+strconv.Quote(s.Event.Type)+" is none that the template covers")
-	}
-	if s.Event.Channel != t.Record.Channel {
-		l.faults.add(s.File, 0, "its channel is "+string(s.Event.Channel)+", and the template's "+string(t.Record.Channel))
-	}
+func (l *loader) renderSample(compiled *message.Template, s *Sample) {
 	for _, language := range compiled.Languages().Names() {
 		_, err := compiled.Render(&s.Event, language)
 		var e *message.Error
@@ -53,6 +98,9 @@ func (l *loader) renderSample(compiled *message.Template, t *Template, s Sample)
 			continue
 		}
 		where := path.Join(language, e.Part)
+		if !slices.Contains(message.Parts(compiled.Channel()), e.Part) {
+			where = path.Join(partialsFolder, e.Part)
+		}
 		if e.Line > 0 {
 			where += ":" + strconv.Itoa(e.Line)
 		}

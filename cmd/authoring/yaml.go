@@ -8,20 +8,26 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/meddela/meddela/consumer/condition"
 )
 
 // manifest is the top of a YAML file: a mapping whose every key has a line, so
 // that every fault can be told with it.
 type manifest struct {
 	file   string
+	raw    string
 	fields map[string]field
 	keys   []string // in the order of the file
 	faults *Faults
+	// condition is that of the key when; nil where there is none, or a bad one.
+	condition *condition.Condition
 }
 
 type field struct {
-	line  int
-	value ast.Node
+	line   int // of the key, from 1
+	column int // of the key, from 1, in characters
+	value  ast.Node
 }
 
 // parseManifest returns nil when the text is not a mapping.
@@ -43,7 +49,7 @@ func parseManifest(file, text string, faults *Faults) *manifest {
 		faults.add(file, 0, "has several YAML documents: a template is one")
 		return nil
 	}
-	m := &manifest{file: file, fields: map[string]field{}, faults: faults}
+	m := &manifest{file: file, raw: text, fields: map[string]field{}, faults: faults}
 	if len(parsed.Docs) == 0 || parsed.Docs[0].Body == nil {
 		return m
 	}
@@ -58,7 +64,8 @@ func parseManifest(file, text string, faults *Faults) *manifest {
 			key = each.Key().String()
 		}
 		m.keys = append(m.keys, key)
-		m.fields[key] = field{each.Key().GetToken().Position.Line, each.Value()}
+		at := each.Key().GetToken().Position
+		m.fields[key] = field{at.Line, at.Column, each.Value()}
 	}
 	return m
 }
