@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"os/exec"
@@ -63,14 +64,17 @@ func (s *site) environment() []string {
 	), s.settings...)
 }
 
-// run runs a command of the binary to its end.
-func (s *site) run(args ...string) {
+// run runs a command of the binary to its end, and returns what it prints.
+func (s *site) run(args ...string) []byte {
 	s.t.Helper()
+	var out, errOut bytes.Buffer
 	command := exec.Command(binary, args...)
 	command.Env = s.environment()
-	if out, err := command.CombinedOutput(); err != nil {
-		s.t.Fatalf("meddela %s: %v\n%s", strings.Join(args, " "), err, out)
+	command.Stdout, command.Stderr = &out, &errOut
+	if err := command.Run(); err != nil {
+		s.t.Fatalf("meddela %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errOut)
 	}
+	return out.Bytes()
 }
 
 // startRoles starts a process of every role of the lanes, and waits until all

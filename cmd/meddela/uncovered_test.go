@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
+)
+
+// TestUncovered lists what the delivery log says, and heals it.
+func TestUncovered(t *testing.T) {
+	environment, _ := diffLogSite(t)
+	environment["MEDDELA_REDIS_ADDRS"] = startRedis(t, nil).Addr()
+	meddela(t, environment, "", "uncovered", "list").wantOut(t, "no events of the last 168h0m0s are not covered\n")
+	meddela(t, environment, diffLogEvents, "publish", "--lane", "realtime").want(t, exitOK)
+	logUncovered(t, environment["MEDDELA_KAFKA_BROKERS"])
+
+	got := meddela(t, environment, "", "uncovered", "list")
+	got.want(t, exitOK)
+	for _, want := range []string{"EVENTS", "no_template_for_type", "sv-FI", "2 events are not covered", "uncovered heal"} {
+		if !strings.Contains(got.out, want) {
+			t.Errorf("the list has no %q:\n%s", want, got.out)
+		}
+	}
+	meddela(t, environment, "", "uncovered", "list", "--type", "parcel").wantOut(t, "no events of the last 168h0m0s are not covered\n")
+
+	got = meddela(t, environment, "", "uncovered", "heal", "--dry-run")
+	got.want(t, exitOK)
+	if !strings.Contains(got.out, "1  would be published again, covered by code@") || !strings.Contains(got.out, "1  left as they are: no_template_for_type") {
+		t.Errorf("the dry run says:\n%s", got.out)
+	}
+	var outcome struct {
+		Uncovered, Healed, Gone int
+		DryRun                  bool `json:"dry_run"`
+	}
+	got = meddela(t, environment, "", "uncovered", "heal", "-o", "json", "--rate", "1000")
+	got.want(t, exitOK)
+	if err := json.Unmarshal([]byte(got.out), &outcome); err != nil || outcome.Uncovered != 2 || outcome.Healed != 1 || outcome.DryRun {
+		t.Errorf("healing says %s, %v", got.out, err)
+	}
+	again := readOne(t, environment["MEDDELA_KAFKA_BROKERS"], "c1", 1)
+	if receipt := topology.ReceiptOf(&again); receipt.Generation != 1 {
+		t.Errorf("published again: %+v", receipt)
+	}
+}
+
+// logUncovered writes entries that say that c1 and n1 are not covered.
+func logUncovered(t *testing.T, broker string) {
+	t.Helper()
+	names := topology.Topics{Prefix: topology.DefaultPrefix}
+	link := producer.Connection{Brokers: []string{broker}}
+	transport := link.Transport()
+	defer transport.CloseIdleConnections()
+	writer := producer.Publisher{Addr: link.Addr(), Transport: transport}
+	for id, eventType := range map[string]string{"c1": "code", "n1": "news"} {
+		r := readOne(t, broker, id, 0)
+		entry := topology.Entry{
+			EventID: topology.EventID(id), Lane: topology.Realtime, Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForType,
+			Type: eventType, Channel: topology.SMS, Language: "sv-FI", Source: r.Source(), ReceivedAt: r.Time, At: r.Time,
+		}
+		_, err := writer.Publish(t.Context(), names.DeliveryLog(topology.Realtime), r.Partition, []topology.Record{{Value: entry.Append(nil)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// readOne reads the record of an event in a generation.
+func readOne(t *testing.T, broker, id string, generation int) topology.Record {
+	t.Helper()
+	names := topology.Topics{Prefix: topology.DefaultPrefix}
+	topics, done := scanTopics(producer.Connection{Brokers: []string{broker}})
+	defer done()
+	ranges, err := topics.Ranges(t.Context(), names.Events(topology.Realtime), time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(chan topology.Record, 10)
+	err = topics.Scan(t.Context(), ranges, nil, func(records []topology.Record) error {
+		for _, r := range records {
+			if event, _ := topology.DecodeEvent(r, topology.Realtime); string(event.ID) == id && topology.ReceiptOf(&r).Generation == generation {
+				found <- r
+			}
+		}
+		return nil
+	})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%d records of %s in generation %d, %v", len(found), id, generation, err)
+	}
+	return <-found
+}
+
+func TestUncoveredMisuse(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"list --since -1h", `meddela: --since is -1h0m0s: it must be a length of time such as 24h`},
+		{"list --channel fax", `meddela: --channel is "fax": use email, sms, push or webhook`},
+		{"heal --reason sent", `meddela: --reason is "sent": events are not covered because of no_template_for_type, no_template_for_channel, conditions_false, condition_failed or invalid`},
+		{"heal --rate -5", `meddela: --rate is -5: it must be a positive number of events a second`},
+	} {
+		got := meddela(t, nil, "", append([]string{"uncovered"}, strings.Fields(test.args)...)...)
+		got.want(t, exitMisused)
+		if got.err != test.want+"\n" {
+			t.Errorf("%s:\n got %swant %s", test.args, got.err, test.want)
+		}
+	}
+}
+
+// TestARoleThatCannotReadItsTemplatesStops with an error that says what to do.
+func TestARoleThatCannotReadItsTemplatesStops(t *testing.T) {
+	broker := startKafka(t).ListenAddrs()[0]
+	got := meddela(t, map[string]string{
+		"MEDDELA_KAFKA_BROKERS": broker, "MEDDELA_TEMPLATES_START_TIMEOUT": "1s", "MEDDELA_LOG_LEVEL": "error",
+	}, "", "run", "match", "--lane", "realtime")
+	got.want(t, exitFailed)
+	if want := "the topic meddela.templates does not exist: create it with `meddela topics apply`"; !strings.Contains(got.err, want) {
+		t.Errorf("it says %s", got.err)
+	}
+}
+
+// wantOut wants exit status 0 and exactly this output.
+func (r result) wantOut(t *testing.T, out string) {
+	t.Helper()
+	r.want(t, exitOK)
+	if r.out != out {
+		t.Errorf("prints %q; want %q", r.out, out)
+	}
+}
