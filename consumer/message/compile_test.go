@@ -33,9 +33,9 @@ func TestCompileFaults(t *testing.T) {
 		record topology.TemplateRecord
 		want   string
 	}{
-		"an unknown function":         {sms("\n\n{{call .x}}"), `en/sms.txt:3: function "call" not defined`},
+		"an unknown function":         {sms("\n\n{{call .x}}"), `en/sms.txt:3: there is no function "call": there are and, `},
 		"our own functions":           {sms("{{_value . 0}}"), "en/sms.txt:1: "},
-		"an open action":              {sms("a\n{{.x"), "en/sms.txt:2: unclosed action"},
+		"an open action":              {sms("a\n{{.x"), "en/sms.txt:2: {{ is not closed: add }}"},
 		"a field with arguments":      {sms("{{.ctx.a 1}}"), "en/sms.txt:1: .ctx.a is no function"},
 		"a field in a pipe":           {sms("{{1 | .ctx.a}}"), "en/sms.txt:1: .ctx.a is no function"},
 		"too few arguments":           {sms("{{upper}}"), "en/sms.txt:1: the call must be: upper VALUE"},
@@ -61,12 +61,12 @@ func TestCompileFaults(t *testing.T) {
 		"a link without a value":      {sms("{{link \"https://x.example\" \"id\"}}"), "en/sms.txt:1: link takes an address"},
 		"a telephone with a query":    {sms("{{link \"tel:112\" \"id\" 1}}"), "en/sms.txt:1: link takes an address"},
 		"nil":                         {sms("{{eq .ctx.a nil}}"), "en/sms.txt:1: nil is of no use"},
-		"no such partial":             {sms(`{{template "no.txt" .}}`), `en/sms.txt: includes "no.txt", which is neither`},
-		"a partial of another kind":   {sms(`{{template "x.html" .}}`), `en/sms.txt: includes "x.html", whose kind`},
+		"no such partial":             {sms(`{{template "no.txt" .}}`), `en/sms.txt:1: includes "no.txt", which is neither`},
+		"a partial of another kind":   {sms(`{{template "x.html" .}}`), `en/sms.txt:1: includes "x.html", whose kind`},
 		"a partial within itself":     {sms(`{{template "loop.txt" .}}`), "includes itself: "},
 		"partials within each other":  {sms(`{{if false}}{{template "a.txt"}}{{end}}`), "includes itself: "},
-		"a bad partial":               {sms(`{{template "bad.txt"}}`), "bad.txt:2: missing value for if"},
-		"a partial that is the part":  {sms(`{{template "clash.txt"}}`), `clash.txt: defines "sms.txt"`},
+		"a bad partial":               {sms(`{{template "bad.txt"}}`), "bad.txt:2: if has nothing after it: name a value"},
+		"a partial that is the part":  {sms(`{{template "clash.txt"}}`), `clash.txt:1: defines "sms.txt"`},
 		"an open string":              {push(`{"a":"{{.ctx.a}}`), "en/push.json:1: ends within a JSON string"},
 		"branches that differ":        {push(`{"a":{{if .ctx.a}}"{{end}}x"}`), "one branch ends within"},
 		"a loop that opens a string":  {push(`[{{range .ctx.a}}"{{end}}]`), "the loop's body opens"},

@@ -2,7 +2,6 @@ package message
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	htmltemplate "html/template"
 	"io"
@@ -59,17 +58,6 @@ func newHTMLPart(name string, set *treeSet) (*part, *Fault) {
 	}
 	t.Funcs(htmltemplate.FuncMap{filterName: filterAddress})
 	return &part{name: name, template: t}, nil
-}
-
-func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) *Fault {
-	f := &Fault{Part: cmp.Or(sourceName(err.Name), part), Line: err.Line, Detail: err.Description}
-	if tree := s.trees[f.Part]; tree != nil {
-		f.Part = tree.ParseName
-	}
-	if f.Line == 0 && err.Node != nil {
-		f.Line = lineAt(s.sources[f.Part], err.Node.Position())
-	}
-	return f
 }
 
 // sourceName is a template's own name: html/template adds to it where the

@@ -44,13 +44,13 @@ func (s *treeSet) fail(part string, line int, detail string) {
 func (s *treeSet) add(name, source string) {
 	parsed, err := parse.Parse(name, source, "", "", ownNames, otherNames)
 	if err != nil {
-		s.fail(parseFault(name, err))
+		s.faults = append(s.faults, parseFault(name, source, err))
 		return
 	}
 	s.sources[name] = source
 	for _, tree := range sortedTrees(parsed) {
 		if _, taken := s.trees[tree.Name]; taken {
-			s.fail(name, 0, "defines "+strconv.Quote(tree.Name)+", which another file defines or is: rename it")
+			s.fail(name, lineAt(source, tree.Root.Pos), "defines "+strconv.Quote(tree.Name)+", which another file defines or is: rename it")
 			continue
 		}
 		s.trees[tree.Name] = tree
@@ -63,16 +63,17 @@ func (s *treeSet) add(name, source string) {
 
 // include adds the partials that a tree includes.
 func (s *treeSet) include(file string, tree *parse.Tree) {
-	for _, name := range inclusions(tree) {
+	for _, inclusion := range inclusions(tree) {
+		name := inclusion.Name
 		if _, have := s.trees[name]; have {
 			continue
 		}
 		source, ok := s.partials[name]
 		switch {
 		case !ok:
-			s.fail(file, 0, "includes "+strconv.Quote(name)+", which is neither a partial nor defined in this file")
+			s.fail(file, inclusion.Line, "includes "+strconv.Quote(name)+", which is neither a partial nor defined in this file: add it to the partials, or correct the name")
 		case syntaxOf(name) != s.syntax:
-			s.fail(file, 0, "includes "+strconv.Quote(name)+", whose kind is another: text includes .txt, HTML .html, JSON .json")
+			s.fail(file, inclusion.Line, "includes "+strconv.Quote(name)+", whose kind is another: text includes .txt, HTML .html, JSON .json")
 		default:
 			s.add(name, source)
 		}
@@ -82,16 +83,28 @@ func (s *treeSet) include(file string, tree *parse.Tree) {
 // checkCycles makes sure that no inclusion leads back to itself. Those in
 // cleared do not.
 func (s *treeSet) checkCycles(name string, path []string, cleared map[string]bool) {
-	if slices.Contains(path, name) {
-		s.fail(path[0], 0, "includes itself: "+strings.Join(append(path, name), " includes "))
+	if start := slices.Index(path, name); start >= 0 {
+		s.failCycle(append(path[start:], name))
 		return
 	}
 	for _, next := range inclusions(s.trees[name]) {
-		if len(s.faults) == 0 && !cleared[next] {
-			s.checkCycles(next, append(path, name), cleared)
+		if len(s.faults) == 0 && !cleared[next.Name] {
+			s.checkCycles(next.Name, append(path, name), cleared)
 		}
 	}
 	cleared[name] = true
+}
+
+// failCycle tells of inclusions that lead from the first back to it.
+func (s *treeSet) failCycle(path []string) {
+	tree := s.trees[path[0]]
+	line := 0
+	for _, inclusion := range inclusions(tree) {
+		if inclusion.Name == path[1] {
+			line = inclusion.Line
+		}
+	}
+	s.fail(tree.ParseName, line, "includes itself: "+strings.Join(path, " includes ")+": leave out one of these")
 }
 
 // Includes lists the partials that a source includes, each once, sorted. It
@@ -103,9 +116,9 @@ func Includes(source string) []string {
 	}
 	var names []string
 	for _, tree := range sortedTrees(parsed) {
-		for _, name := range inclusions(tree) {
-			if _, own := parsed[name]; !own {
-				names = append(names, name)
+		for _, inclusion := range inclusions(tree) {
+			if _, own := parsed[inclusion.Name]; !own {
+				names = append(names, inclusion.Name)
 			}
 		}
 	}
@@ -124,9 +137,11 @@ func sortedTrees(trees map[string]*parse.Tree) []*parse.Tree {
 	return sorted
 }
 
-// inclusions lists the templates that a tree includes, each once, in order.
-func inclusions(tree *parse.Tree) []string {
-	var names []string
+// inclusions lists where a tree includes templates, each where it is first, in
+// order.
+func inclusions(tree *parse.Tree) []*parse.TemplateNode {
+	var found []*parse.TemplateNode
+	seen := make(map[string]bool)
 	var visit func(l *parse.ListNode)
 	visit = func(l *parse.ListNode) {
 		if l == nil {
@@ -135,8 +150,9 @@ func inclusions(tree *parse.Tree) []string {
 		for _, node := range l.Nodes {
 			switch n := node.(type) {
 			case *parse.TemplateNode:
-				if !slices.Contains(names, n.Name) {
-					names = append(names, n.Name)
+				if !seen[n.Name] {
+					seen[n.Name] = true
+					found = append(found, n)
 				}
 			case *parse.IfNode:
 				visit(n.List)
@@ -151,17 +167,5 @@ func inclusions(tree *parse.Tree) []string {
 		}
 	}
 	visit(tree.Root)
-	return names
-}
-
-// parseFault takes the place out of an error of the parser, which gives it as
-// "template: name:line: what".
-func parseFault(name string, err error) (part string, line int, detail string) {
-	detail, _ = strings.CutPrefix(err.Error(), "template: ")
-	rest, found := strings.CutPrefix(detail, name+":")
-	number, what, cut := strings.Cut(rest, ": ")
-	if n, err := strconv.Atoi(number); found && cut && err == nil {
-		return name, n, what
-	}
-	return name, 0, detail
+	return found
 }
