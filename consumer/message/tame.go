@@ -16,10 +16,8 @@ func tame(s string) string {
 		return s
 	}
 	wild := wildOf(s)
-	if len(wild) == 0 {
-		return s
-	}
 	var b strings.Builder
+	b.Grow(len(s))
 	for i, r := range s {
 		if !wild[i] {
 			b.WriteRune(r)
@@ -59,7 +57,7 @@ func isTurn(r rune) bool { return r >= lre && r <= rlo || r >= lri && r <= pdi }
 type turns struct {
 	open     []turn // and not closed yet
 	isolates int    // among these
-	wild     map[int]bool
+	wild     []bool // by place in bytes
 }
 
 type turn struct {
@@ -68,8 +66,8 @@ type turn struct {
 }
 
 // wildOf finds what to remove, by its place in bytes.
-func wildOf(s string) map[int]bool {
-	t := turns{wild: make(map[int]bool)}
+func wildOf(s string) []bool {
+	t := turns{wild: make([]bool, len(s))}
 	for i, r := range s {
 		switch r {
 		case lre, rle, lro, rlo:
