@@ -74,7 +74,7 @@ func (f *files) readPartials() map[string]string {
 		switch path.Ext(name) {
 		case ".txt", ".html", ".json":
 		default:
-			f.faults.add(path.Join(partialsFolder, name), 0, "must end in .txt, .html or .json, which says where it may be included")
+			f.faults.add(path.Join(partialsFolder, name), 0, "must end in .txt, .html or .json, which says where it may be included: rename it")
 		}
 	}
 	return partials

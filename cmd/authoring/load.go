@@ -98,6 +98,19 @@ func Check(folder fs.FS) (Report, error) {
 	return report, nil
 }
 
+// bodyFile is a part that a body on the channel may have; the one of that name
+// if it is one.
+func bodyFile(name string, channel topology.Channel) string {
+	parts := message.Parts(channel)
+	switch {
+	case slices.Contains(parts, name):
+		return name
+	case len(parts) > 0:
+		return parts[0]
+	}
+	return message.EmailText
+}
+
 type loader struct {
 	files
 	partials map[string]string
@@ -121,7 +134,7 @@ func (l *loader) template(name string) Template {
 		case entry.IsDir():
 			t.Record.Bodies[entry.Name()] = l.texts(file)
 		default:
-			l.faults.add(file, 0, "does not belong here: bodies are in a folder for each language, such as "+path.Join(name, "en", message.EmailText))
+			l.faults.add(file, 0, "does not belong here: bodies are in a folder for each language, such as "+path.Join(name, "en", bodyFile(entry.Name(), t.Record.Channel)))
 		}
 	}
 	t.manifest = m
@@ -194,6 +207,7 @@ func (l *loader) check(t *Template) {
 // compileFault says where an author finds what the compiler found.
 func (l *loader) compileFault(name, manifest string, f message.Fault) {
 	switch {
+	case f.Part == "" && f.Language != "" && l.faults.within(path.Join(name, f.Language)): // what is there could not be read
 	case f.Language != "":
 		l.faults.add(path.Join(name, f.Language, f.Part), f.Line, f.Detail)
 	case f.Part != "":

@@ -83,10 +83,10 @@ func (m *manifest) readChannel() topology.Channel {
 }
 
 func (m *manifest) readTTL() topology.Duration {
-	text := m.text("ttl")
-	if text == "" {
+	if !m.has("ttl") {
 		return 0
 	}
+	text, _ := textOf(m.fields["ttl"].value)
 	ttl, err := time.ParseDuration(text)
 	if err != nil || ttl <= 0 {
 		m.fail("ttl", "must be a length of time such as 90s, 15m or 24h")

@@ -1,6 +1,7 @@
 package authoring
 
 import (
+	"encoding/json"
 	"errors"
 	"path"
 	"slices"
@@ -30,13 +31,23 @@ func (l *loader) samples(folder string) []Sample {
 		}
 		event, err := topology.DecodeEvent(topology.Record{Value: []byte(text)}, topology.Realtime)
 		if err != nil {
-			l.faults.add(file, 0, "is not an event: "+err.Error())
+			l.faults.add(file, lineOfJSONFault(text), "is not an event: "+err.Error())
 			continue
 		}
 		samples = append(samples, Sample{File: file, Event: event})
 	}
 	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.File, b.File) })
 	return samples
+}
+
+// lineOfJSONFault is the line in which a text stops being JSON; 0 when it is JSON.
+func lineOfJSONFault(text string) int {
+	var value any
+	var fault *json.SyntaxError
+	if !errors.As(json.Unmarshal([]byte(text), &value), &fault) {
+		return 0
+	}
+	return 1 + strings.Count(text[:min(max(int(fault.Offset)-1, 0), len(text))], "\n")
 }
 
 // counterexample is what the names of samples start with that the template must

@@ -2,6 +2,7 @@ package authoring
 
 import (
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -42,7 +43,7 @@ func parseManifest(file, text string, faults *Faults) *manifest {
 				line = token.Position.Line
 			}
 		}
-		faults.add(file, line, "is not YAML: "+what)
+		faults.add(file, line, "is not YAML: "+rewordedYAML(what))
 		return nil
 	}
 	if len(parsed.Docs) > 1 {
@@ -55,7 +56,7 @@ func parseManifest(file, text string, faults *Faults) *manifest {
 	}
 	mapping, ok := parsed.Docs[0].Body.(ast.MapNode)
 	if !ok {
-		faults.add(file, 0, "must be lines of key: value")
+		faults.add(file, 0, "must be lines of key: value, such as channel: email")
 		return nil
 	}
 	for each := mapping.MapRange(); each.Next(); {
@@ -129,7 +130,7 @@ func (m *manifest) texts(key string) []string {
 	for _, value := range list.Values {
 		text, ok := textOf(value)
 		if !ok {
-			m.fail(key, "must be a list of texts: put others into quotes")
+			m.faults.add(m.file, value.GetToken().Position.Line, key+": must be a list of texts: put "+value.GetToken().Value+" into quotes")
 			continue
 		}
 		texts = append(texts, text)
@@ -144,7 +145,7 @@ func (m *manifest) boolean(key string) bool {
 	}
 	b, ok := f.value.(*ast.BoolNode)
 	if !ok {
-		m.fail(key, "must be true or false")
+		m.fail(key, "must be true or false, without quotes")
 		return false
 	}
 	return b.Value
@@ -159,7 +160,11 @@ func (m *manifest) oneOf(key string, words ...string) string {
 		}
 	}
 	if text != "" {
-		m.fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", "))
+		hint := ""
+		if meant := nearest(strings.ToLower(text), words); meant != "" {
+			hint = ": did you mean " + meant + "?"
+		}
+		m.fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+hint)
 	}
 	return ""
 }
@@ -172,6 +177,26 @@ func textOf(n ast.Node) (string, bool) {
 		return n.Value.Value, true
 	}
 	return "", false
+}
+
+var (
+	keyTwice  = regexp.MustCompile(`^mapping key "(.*)" already defined at \[([0-9]+):`)
+	tabBefore = regexp.MustCompile(`^found character '\t' that cannot start any token`)
+)
+
+// rewordedYAML says what the parser says in the words of authors, where its own
+// do not help.
+func rewordedYAML(what string) string {
+	if m := keyTwice.FindStringSubmatch(what); m != nil {
+		return m[1] + " is there already, in line " + m[2] + ": remove one of the two"
+	}
+	switch {
+	case tabBefore.MatchString(what):
+		return "the line begins with a tab: indent it with blanks"
+	case strings.HasPrefix(what, "value is not allowed in this context"):
+		return "something follows a value that has ended: put all of it into quotes, or below the key with a | behind that"
+	}
+	return what
 }
 
 // editDistance is how many letters must be added, removed or changed.
