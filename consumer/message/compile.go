@@ -88,7 +88,7 @@ func ValidName(name string) bool {
 func (c *compiler) body(language string) []*part {
 	body := c.record.Bodies[language]
 	if !validLanguage(language) {
-		c.fail(Fault{Language: language, Detail: "is not a language tag such as sv or sv-FI"})
+		c.fail(Fault{Language: language, Detail: "is not a language tag such as sv or sv-FI: rename the folder"})
 	}
 	if lack := incomplete(c.record.Channel, body); lack != "" {
 		c.fail(Fault{Language: language, Detail: lack})
@@ -96,8 +96,8 @@ func (c *compiler) body(language string) []*part {
 	known := Parts(c.record.Channel)
 	var parts []*part
 	for _, name := range slices.Sorted(maps.Keys(body)) {
-		if !slices.Contains(known, name) {
-			c.fail(Fault{Language: language, Part: name, Detail: "is no part of a message on channel " + string(c.record.Channel)})
+		if known != nil && !slices.Contains(known, name) {
+			c.fail(Fault{Language: language, Part: name, Detail: "is no part of a message on channel " + string(c.record.Channel) + ", which has " + strings.Join(known, ", ") + ": rename it, or remove it"})
 			continue
 		}
 		if p := c.part(language, name, body[name]); p != nil {

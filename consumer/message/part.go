@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	htmltemplate "html/template"
 	"io"
@@ -113,7 +114,7 @@ func (p *part) finish(b *bytes.Buffer) string {
 	case !utf8.Valid(b.Bytes()):
 		return "the rendered part is not UTF-8"
 	case syntaxOf(p.name) == jsonText && !gjson.ValidBytes(b.Bytes()):
-		return "the rendered part is not JSON"
+		return "the rendered part is not JSON" + whereNotJSON(b.Bytes())
 	case syntaxOf(p.name) == html && bytes.Contains(b.Bytes(), refused):
 		return "a value stands in the HTML where it could do harm: in a style, in an attribute's name or in a list of images"
 	case p.name == EmailSubject:
@@ -125,6 +126,18 @@ func (p *part) finish(b *bytes.Buffer) string {
 		}
 	}
 	return ""
+}
+
+// whereNotJSON says where a rendered part is not JSON, without its content.
+func whereNotJSON(rendered []byte) string {
+	var value any
+	var fault *json.SyntaxError
+	if !errors.As(json.Unmarshal(rendered, &value), &fault) {
+		return ""
+	}
+	before := rendered[:min(int(fault.Offset), len(rendered))]
+	line := 1 + bytes.Count(before, []byte("\n"))
+	return " from its line " + strconv.Itoa(line) + " on: look for a comma, a quote or a bracket that is missing there, or too many"
 }
 
 // renderError keeps of an error what cannot hold the event's content: what our

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -81,7 +82,7 @@ func (r *rewriter) node(node parse.Node, dot string) {
 	switch n := node.(type) {
 	case *parse.TextNode:
 		if r.syntax == jsonText {
-			r.json = r.json.after(n.Text)
+			r.jsonText(n)
 		}
 	case *parse.ActionNode:
 		r.action(n, dot)
@@ -103,6 +104,24 @@ func (r *rewriter) node(node parse.Node, dot string) {
 	case *parse.ContinueNode:
 		r.leaveLoop(n.Pos)
 	}
+}
+
+// jsonText follows a text of a JSON part. A string that goes on in the next line
+// is where its quote was forgotten.
+func (r *rewriter) jsonText(n *parse.TextNode) {
+	rest, at := n.Text, n.Pos
+	for {
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 {
+			break
+		}
+		if r.json = r.json.after(rest[:end]); r.json.inString {
+			r.fail(at+parse.Pos(end), "a JSON string goes on at the end of the line: close it with \", and write line ends within as \\n")
+			r.json = jsonState{}
+		}
+		rest, at = rest[end+1:], at+parse.Pos(end+1)
+	}
+	r.json = r.json.after(rest)
 }
 
 // action rewrites {{…}} that writes something or declares a variable.
@@ -157,7 +176,7 @@ func (r *rewriter) branches(n *parse.BranchNode, dot, elseDot string) {
 	r.json = start
 	r.list(n.ElseList, elseDot)
 	if r.json != end {
-		r.fail(n.Pos, "one branch ends within a JSON string and the other does not")
+		r.fail(n.Pos, "one branch ends within a JSON string and the other does not: close it in both, or in neither")
 		r.json = end
 	}
 }
