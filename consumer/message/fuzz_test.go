@@ -18,10 +18,12 @@ func FuzzTemplate(f *testing.F) {
 		`{{.ctx.a}}`, `{"x":"{{range $i, $x := .ctx.l}}{{$x}}{{else}}{{with .ctx.o}}{{.b}}{{end}}{{end}}"}`,
 		`<a href="{{default "x" .ctx.o.z}}">{{if and (has .ctx.a) (gt .ctx.n 1)}}{{(index .ctx.l 0)}}{{end}}</a>`,
 		`{{define "x"}}{{.}}{{end}}{{template "x" .ctx.a | print | printf "%s"}}`, `<script>x({{.ctx.o}})</script>`,
+		`{{date "Jan 2" "2026-12-01"}}{{datetime "full" .ctx.t "Asia/Tokyo"}}{{time "short" .ctx.t}}`, `{{number .ctx.n 3}}{{percent .ctx.n}}{{currency "SEK" .ctx.n}}`,
+		`{{plural .ctx.n "=0" "no" "one" "#" "other" "##"}}{{truncate 3 .ctx.a}}{{join "," .ctx.l}}`, `<a href="{{link .ctx.u "a" .ctx.a}}">{{trim .ctx.u}}</a>`,
 	} {
 		f.Add(source)
 	}
-	const ctx = `{"a":"s3cr3t","n":1.50,"l":["s3cr3t",1,null],"o":{"b":"s3cr3t"}}`
+	const ctx = `{"t":"2026-12-01T18:25:00+02:00","u":"https://x.example/s3cr3t","a":"s3cr3t","n":1.50,"l":["s3cr3t",1,null],"o":{"b":"s3cr3t"}}`
 	f.Fuzz(func(t *testing.T, source string) {
 		for _, part := range []string{message.SMSText, message.PushJSON, message.EmailHTML} {
 			parts := map[string]string{part: source}
