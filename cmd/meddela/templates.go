@@ -21,10 +21,10 @@ func newTemplatesCommand(a *app) *cobra.Command {
 	cmd := parent(&cobra.Command{
 		Use:     "templates",
 		GroupID: groupOperate,
-		Short:   "Check, publish, list, retire and roll back message templates",
+		Short:   "Check, render, publish, list, retire and roll back message templates",
 	})
 	cmd.AddCommand(newTemplatesLintCommand(a), newTemplatesPublishCommand(a), newTemplatesListCommand(a))
-	cmd.AddCommand(newTemplatesRetireCommand(a), newTemplatesRollbackCommand(a))
+	cmd.AddCommand(newTemplatesRetireCommand(a), newTemplatesRollbackCommand(a), newTemplatesPruneCommand(a))
 	cmd.AddCommand(newTemplatesRenderCommand(a), newTemplatesDiffLogCommand(a))
 	return cmd
 }
