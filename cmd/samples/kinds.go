@@ -2,7 +2,6 @@ package samples
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/meddela/meddela/topology"
@@ -59,6 +58,13 @@ var kinds = []kind{
 	{"invoice_reminder", topology.Email, topology.Batch, "billing", invoice},
 	{"order_confirmation", topology.Email, topology.Batch, "marketplace", order},
 	{"flight_change", topology.Push, topology.Batch, "schedule", flightChange},
+	{"order_confirmation", topology.Email, topology.Realtime, "purchasing", companyOrder},
+	{"order_shipped", topology.Email, topology.Realtime, "warehouse", orderShipped},
+	{"payment_failed", topology.Email, topology.Realtime, "billing", paymentFailed},
+	{"appointment_reminder", topology.SMS, topology.Realtime, "booking", appointment},
+	{"account_created", topology.Email, topology.Realtime, "accounts", accountCreated},
+	{"monthly_statement", topology.Email, topology.Batch, "loyalty", monthlyStatement},
+	{"monthly_statement", topology.Email, topology.Batch, "app", monthlyStatement},
 	{"shipment", topology.Webhook, topology.Batch, "warehouse", shipment},
 }
 
@@ -71,74 +77,4 @@ func (g *generator) kind(f fate) kind {
 			return k
 		}
 	}
-}
-
-func order(g *generator, p person, _ time.Time) object {
-	return object{"firstName": p.firstName, "order": object{
-		"number":   pick(g, []string{"A-", "B-"}) + g.digits(5),
-		"total":    g.amount(),
-		"currency": currency(p),
-	}}
-}
-
-func passwordReset(g *generator, p person, _ time.Time) object {
-	return object{"firstName": p.firstName, "link": "https://accounts.example.test/reset?token=" + g.digits(20)}
-}
-
-func oneTimeCode(g *generator, _ person, _ time.Time) object {
-	return object{"code": g.digits(6), "minutes": 5}
-}
-
-func flightChange(g *generator, _ person, at time.Time) object {
-	flight := object{
-		"number":    "ND " + g.digits(3),
-		"to":        pick(g, []string{"Tromsø", "Zürich", "Göteborg", "Ivalo", "London"}),
-		"cancelled": g.IntN(5) == 0,
-		"departure": at.Add(time.Duration(g.IntN(600)) * time.Minute).UTC().Format(time.RFC3339),
-	}
-	if g.IntN(2) == 0 {
-		flight["gate"] = pick(g, []string{"A", "B", "F"}) + g.digits(2)
-	}
-	return object{"flight": flight}
-}
-
-func invoice(g *generator, p person, at time.Time) object {
-	number := "F-" + g.digits(6)
-	lines := []object{{"text": "Subscription", "amount": g.amount()}}
-	if g.IntN(3) == 0 {
-		lines = append(lines, object{"text": "Paper & postage", "amount": g.amount()})
-	}
-	return object{"firstName": p.firstName, "invoice": object{
-		"number":   number,
-		"total":    g.amount(),
-		"currency": currency(p),
-		"due":      at.AddDate(0, 0, 30).UTC().Format(time.RFC3339),
-		"link":     "https://billing.example.test/" + number + "?key=" + g.digits(12),
-		"lines":    lines,
-	}}
-}
-
-func shipment(g *generator, _ person, _ time.Time) object {
-	parcels := make([]object, 1+g.IntN(3))
-	for i := range parcels {
-		parcels[i] = object{"id": g.digits(10), "grams": 100 + g.IntN(9000)}
-	}
-	return object{
-		"order":    object{"number": "A-" + g.digits(5)},
-		"carrier":  pick(g, []string{"PostNord", "Matkahuolto", "DHL"}),
-		"tracking": "SE" + g.digits(9),
-		"parcels":  parcels,
-	}
-}
-
-func (g *generator) amount() string { return fmt.Sprintf("%d.%02d", 10+g.IntN(900), g.IntN(100)) }
-
-func currency(p person) string {
-	switch p.country {
-	case "SE":
-		return "SEK"
-	case "GB":
-		return "GBP"
-	}
-	return "EUR"
 }

@@ -31,27 +31,6 @@ func load(tb testing.TB) *catalogue.Catalogue {
 	return c
 }
 
-func TestTemplates(t *testing.T) {
-	c := load(t)
-	for name, languages := range map[string][]string{
-		"order_confirmation": {"en", "sv"},
-		"password_reset":     {"de", "en", "sv"},
-		"one_time_code":      {"en", "fi", "sv"},
-		"flight_change":      {"de", "en"},
-		"invoice":            {"en", "sv"},
-		"shipment":           {"en"},
-	} {
-		e, ok := c.Latest(name)
-		if !ok {
-			t.Errorf("there is no template %s", name)
-			continue
-		}
-		if got := e.Languages().Names(); !slices.Equal(got, languages) {
-			t.Errorf("%s is in %v; want %v", name, got, languages)
-		}
-	}
-}
-
 func TestOrderConfirmationReadsNoMoreThanItIsKnownFor(t *testing.T) {
 	e, _ := load(t).Latest("order_confirmation")
 	tmpl, err := e.Template()
@@ -64,10 +43,14 @@ func TestOrderConfirmationReadsNoMoreThanItIsKnownFor(t *testing.T) {
 		if err != nil || m.Subject != subject {
 			t.Errorf("%s: subject %q, %v; want %q", language, m.Subject, err, subject)
 		}
-		if !strings.Contains(m.Text, "<b>Kim") || !strings.Contains(m.Text, "129.90 EUR") {
+		total := map[string]string{"sv-FI": "129,90\u00a0€"}[language]
+		if total == "" {
+			total = "€129.90"
+		}
+		if !strings.Contains(m.Text, "<b>Kim") || !strings.Contains(m.Text, total) {
 			t.Errorf("%s: text %q", language, m.Text)
 		}
-		if !strings.Contains(m.HTML, "&lt;b&gt;Kim") || !strings.Contains(m.HTML, "129.90 EUR") || strings.Contains(m.HTML, "<b>Kim") {
+		if !strings.Contains(m.HTML, "&lt;b&gt;Kim") || !strings.Contains(strings.ReplaceAll(m.HTML, "&nbsp;", "\u00a0"), total) || strings.Contains(m.HTML, "<b>Kim") {
 			t.Errorf("%s: HTML %q", language, m.HTML)
 		}
 	}
