@@ -105,5 +105,5 @@ func (c *templatesChange) printNotInFolder() error {
 	if len(listed) > maxNamed {
 		listed = append(listed[:maxNamed:maxNamed], "…")
 	}
-	return c.app.printf("%s not in the folder, and stay live: %s\n", count(len(names), "live template is", "live templates are"), strings.Join(listed, " "))
+	return c.app.printf("live, and not in the folder, which leaves them live: %s: %s\n", count(len(names), "template", "templates"), strings.Join(listed, " "))
 }

@@ -92,7 +92,7 @@ func TestTemplatesPublishRetireAndRollBack(t *testing.T) {
 	for _, want := range []string{
 		"changed  code@", "  template.yaml\n", "    +ttl: 10m\n", "  en/sms.txt\n    @@ -1 +1 @@\n    -Your code is {{.ctx.code}}\n    +Your code is {{.ctx.code}}.\n",
 		"1 template is fine: 1 published, 0 live already\nseen live ",
-		"1 live template is not in the folder, and stay live: parcel\n",
+		"live, and not in the folder, which leaves them live: 1 template: parcel\n",
 	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("no %q in\n%s", want, got.out)
