@@ -152,6 +152,9 @@ func (v *pageView) sample(r *Rendering) *sampleView {
 	return t.Samples[len(t.Samples)-1]
 }
 
+// Link leads to the message on the page.
+func (m *messageView) Link() string { return "#" + m.ID }
+
 // indented is JSON for people, or the text as it is.
 func indented(text []byte) string {
 	var b bytes.Buffer
