@@ -71,7 +71,11 @@ func loadWithoutSamples(folder fs.FS) ([]authoring.Template, error) {
 	return templates, nil
 }
 
-const samplesFolder = "samples"
+const (
+	samplesFolder = "samples"
+	// counterexample starts the names of samples that are not to be rendered.
+	counterexample = "not_"
+)
 
 // alone is a folder of templates with only one of them, and without its
 // samples. The folders of partials are there.
@@ -103,7 +107,7 @@ func readSamples(folder fs.FS, template string) []authoring.Sample {
 	var samples []authoring.Sample
 	for _, entry := range entries {
 		file := path.Join(template, samplesFolder, entry.Name())
-		if entry.IsDir() || entry.Name()[0] == '.' || path.Ext(file) != ".json" {
+		if entry.IsDir() || strings.HasPrefix(entry.Name(), ".") || strings.HasPrefix(entry.Name(), counterexample) || path.Ext(file) != ".json" {
 			continue
 		}
 		text, err := fs.ReadFile(folder, file)
