@@ -25,7 +25,7 @@ func newTemplatesCommand(a *app) *cobra.Command {
 	})
 	cmd.AddCommand(newTemplatesLintCommand(a), newTemplatesPublishCommand(a), newTemplatesListCommand(a))
 	cmd.AddCommand(newTemplatesRetireCommand(a), newTemplatesRollbackCommand(a), newTemplatesPruneCommand(a))
-	cmd.AddCommand(newTemplatesRenderCommand(a), newTemplatesDiffLogCommand(a))
+	cmd.AddCommand(newTemplatesRenderCommand(a), newTemplatesExplainCommand(a), newTemplatesDiffLogCommand(a))
 	return cmd
 }
 
