@@ -1,4 +1,4 @@
-package catalogue
+package follow
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Source is the one partition of the templates topic.
+// Source is the one partition of a compacted topic.
 type Source interface {
 	// Bounds returns the offset of the first record and the one after the
 	// last. It may be called while Fetch is under way.

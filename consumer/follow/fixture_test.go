@@ -1,0 +1,130 @@
+package follow_test
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/consumer/follow"
+	"github.com/meddela/meddela/topology"
+)
+
+// tape is a Source in memory: a topic whose every outage is at the test's hand.
+type tape struct {
+	mu      sync.Mutex
+	records []topology.Record
+	outage  error
+	wake    chan struct{}
+}
+
+func newTape(pairs ...string) *tape {
+	s := &tape{wake: make(chan struct{})}
+	s.put(pairs...)
+	return s
+}
+
+// change changes the tape, and wakes who waits for news.
+func (s *tape) change(how func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	how()
+	close(s.wake)
+	s.wake = make(chan struct{})
+}
+
+// put writes records of keys and values; an empty value is a tombstone.
+func (s *tape) put(pairs ...string) {
+	s.change(func() {
+		for i := 0; i < len(pairs); i += 2 {
+			r := topology.Record{Offset: int64(len(s.records)), Key: []byte(pairs[i])}
+			if pairs[i+1] != "" {
+				r.Value = []byte(pairs[i+1])
+			}
+			s.records = append(s.records, r)
+		}
+	})
+}
+
+func (s *tape) Bounds(context.Context) (first, end int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return 0, int64(len(s.records)), s.outage
+}
+
+func (s *tape) Fetch(ctx context.Context, from int64) ([]topology.Record, int64, error) {
+	for {
+		s.mu.Lock()
+		records, outage, wake := s.records, s.outage, s.wake
+		s.mu.Unlock()
+		end := int64(len(records))
+		switch {
+		case outage != nil:
+			return nil, from, outage
+		case from > end:
+			return nil, from, kafka.OffsetOutOfRange
+		case from < end:
+			next := min(from+2, end)
+			return records[from:next], next, nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return nil, from, ctx.Err()
+		}
+	}
+}
+
+// pairs is a snapshot: the last value of each key.
+type pairs struct{ of map[string]string }
+
+// apply takes every record but those with the value "bad".
+func apply(p *pairs, records []topology.Record) (next *pairs, taken int) {
+	next = &pairs{maps.Clone(p.of)}
+	if next.of == nil {
+		next.of = make(map[string]string)
+	}
+	for _, r := range records {
+		switch {
+		case string(r.Value) == "bad":
+			continue
+		case r.Value == nil:
+			delete(next.of, string(r.Key))
+		default:
+			next.of[string(r.Key)] = string(r.Value)
+		}
+		taken++
+	}
+	return next, taken
+}
+
+// start runs a follower for as long as the test.
+func start(t *testing.T, source follow.Source, loaded func(*pairs)) *follow.Follower[pairs] {
+	t.Helper()
+	f := follow.New(follow.Config[pairs]{Source: source, What: "pairs", Apply: apply, Loaded: loaded, Log: zerolog.Nop()})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return f
+}
+
+// caughtUp is the snapshot that has all that the tape has now.
+func caughtUp(t *testing.T, f *follow.Follower[pairs]) map[string]string {
+	t.Helper()
+	if err := f.CatchUp(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	return f.Snapshot().of
+}
+
+// soon is a context that ends long after what is waited for should have come.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}

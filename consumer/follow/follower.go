@@ -1,0 +1,226 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Config says what a Follower reads, and how that becomes snapshots.
+type Config[S any] struct {
+	Source Source
+	// What the topic's records are, in the plural, for logs and errors.
+	What string
+	// Apply returns the snapshot that follows one when records are read, at
+	// least one, and how many of them it took: the others are bad. It leaves
+	// the snapshot that it is given as it is. It is called by one goroutine.
+	Apply func(snapshot *S, records []topology.Record) (next *S, taken int)
+	// Loaded, unless it is nil, hears of the snapshot that makes the Follower
+	// ready, before anybody else has it.
+	Loaded func(snapshot *S)
+	Log    zerolog.Logger
+}
+
+// Follower has snapshots of a topic, each of type S, whose zero value is that
+// of an empty topic. Its Snapshot may be called by any goroutine, also on hot
+// paths.
+type Follower[S any] struct {
+	config Config[S]
+	now    atomic.Pointer[S]
+	ready  chan struct{}
+
+	// Of the goroutine in Run.
+	next  int64 // the offset to go on from; unknown when negative
+	goal  int64 // the draft is published once it is read up to here
+	draft *S
+
+	mu      sync.Mutex
+	stats   Stats
+	moved   chan struct{} // closed, and made anew, when stats.Applied changes
+	failure error         // of the last try; nil after one that succeeded
+}
+
+// Stats say how a Follower is.
+type Stats struct {
+	Ready     bool
+	Failing   bool      // the last try to read the topic failed
+	Applied   int64     // the topic is in the snapshot up to before this offset
+	Bad       int64     // records not taken since the start
+	ChangedAt time.Time // when the snapshot last changed
+	ContactAt time.Time // when the topic last answered: the snapshot is no older than that
+}
+
+// New makes a Follower. It connects to nothing yet.
+func New[S any](config Config[S]) *Follower[S] {
+	f := &Follower[S]{config: config, ready: make(chan struct{}), moved: make(chan struct{}), next: -1}
+	f.now.Store(new(S))
+	return f
+}
+
+// Snapshot is the latest snapshot; that of an empty topic before the Follower
+// is ready. It must not be changed.
+func (f *Follower[S]) Snapshot() *S { return f.now.Load() }
+
+// Ready is closed once the topic has been read to the end that it had when the
+// reading began.
+func (f *Follower[S]) Ready() <-chan struct{} { return f.ready }
+
+// Stats say how the Follower is now, and return the snapshot that they are of.
+func (f *Follower[S]) Stats() (Stats, *S) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	stats := f.stats
+	stats.Failing = f.failure != nil
+	return stats, f.now.Load()
+}
+
+// AwaitReady returns when the Follower is ready. When ctx ends first, its error
+// is what stood in the way: a *NoTopicError where the topic is missing.
+func (f *Follower[S]) AwaitReady(ctx context.Context) error {
+	select {
+	case <-f.ready:
+		return nil
+	case <-ctx.Done():
+		return f.because("the "+f.config.What+" are not loaded", ctx.Err())
+	}
+}
+
+// CatchUp asks where the topic ends now, and returns when the snapshot has
+// everything up to there. When ctx ends first, its error is what stood in the
+// way.
+func (f *Follower[S]) CatchUp(ctx context.Context) error {
+	what := "catching up with the " + f.config.What
+	_, end, err := f.config.Source.Bounds(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	for {
+		f.mu.Lock()
+		reached, moved := f.stats.Ready && f.stats.Applied >= end, f.moved
+		f.mu.Unlock()
+		if reached {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return f.because(what, ctx.Err())
+		}
+	}
+}
+
+func (f *Follower[S]) because(what string, end error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failure != nil {
+		return fmt.Errorf("%s: %w (%w)", what, f.failure, end)
+	}
+	return fmt.Errorf("%s: %w", what, end)
+}
+
+// Run follows the topic until ctx ends. The topic being away, or not there at
+// all, is not an end: it is logged now and then, and tried again.
+func (f *Follower[S]) Run(ctx context.Context) {
+	failing := everySoOften{}
+	for tries := 0; ; {
+		err := f.step(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			tries, failing = 0, everySoOften{}
+			continue
+		}
+		f.failed(err)
+		failing.about(func(times int) {
+			f.config.Log.Warn().Err(err).Int("times", times).
+				Msg("cannot read the " + f.config.What + "; trying on, with those that are known")
+		})
+		if tries++; !pause(ctx, tries) {
+			return
+		}
+	}
+}
+
+// step reads and applies once.
+func (f *Follower[S]) step(ctx context.Context) error {
+	if f.next < 0 {
+		return f.begin(ctx)
+	}
+	records, next, err := f.config.Source.Fetch(ctx, f.next)
+	var gone *NoTopicError
+	if errors.Is(err, kafka.OffsetOutOfRange) || errors.As(err, &gone) {
+		// The topic was cut, or is being made anew: what it will have then is
+		// what counts. Until that is read, the last snapshot stays.
+		f.next = -1
+	}
+	if err != nil {
+		return err
+	}
+	f.apply(records, next)
+	return nil
+}
+
+// begin starts a draft that is published once it has all that the topic has now.
+func (f *Follower[S]) begin(ctx context.Context) error {
+	first, end, err := f.config.Source.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	f.draft, f.goal = new(S), end
+	f.apply(nil, first)
+	return nil
+}
+
+// apply brings fetched records into the draft and, unless it is still behind
+// its goal, publishes it.
+func (f *Follower[S]) apply(records []topology.Record, next int64) {
+	taken := 0
+	if len(records) > 0 {
+		f.draft, taken = f.config.Apply(f.draft, records)
+	}
+	f.next = next
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failure = nil
+	f.stats.ContactAt = time.Now()
+	f.stats.Bad += int64(len(records) - taken)
+	if next >= f.goal {
+		f.publish(taken > 0)
+	}
+}
+
+// publish makes the draft the snapshot. f.mu is held.
+func (f *Follower[S]) publish(news bool) {
+	first := !f.stats.Ready
+	if first && f.config.Loaded != nil {
+		f.config.Loaded(f.draft)
+	}
+	f.now.Store(f.draft)
+	if news || first {
+		f.stats.ChangedAt = f.stats.ContactAt
+	}
+	if f.stats.Applied != f.next || first {
+		f.stats.Applied = f.next
+		close(f.moved)
+		f.moved = make(chan struct{})
+	}
+	if first {
+		f.stats.Ready = true
+		close(f.ready)
+	}
+}
+
+func (f *Follower[S]) failed(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failure = err
+}

@@ -1,0 +1,114 @@
+package follow_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/consumer/follow"
+)
+
+func TestAFollowerIsReadyWithAllOrNothing(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		tape *tape
+		want map[string]string
+	}{
+		{"an empty topic", newTape(), nil},
+		{"one record", newTape("a", "1"), map[string]string{"a": "1"}},
+		{"several fetches", newTape("a", "1", "b", "1", "a", "2", "c", "1", "b", ""), map[string]string{"a": "2", "c": "1"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var loaded []map[string]string
+			f := start(t, test.tape, func(p *pairs) { loaded = append(loaded, p.of) })
+			if err := f.AwaitReady(soon(t)); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.Snapshot().of; !maps.Equal(got, test.want) {
+				t.Errorf("ready with %v, want %v", got, test.want)
+			}
+			if len(loaded) != 1 || !maps.Equal(loaded[0], test.want) {
+				t.Errorf("loaded %v, want once %v", loaded, test.want)
+			}
+		})
+	}
+}
+
+func TestAFollowerLives(t *testing.T) {
+	source := newTape("a", "1")
+	f := start(t, source, nil)
+	before := caughtUp(t, f)
+	source.put("a", "2", "b", "bad", "c", "3")
+	if after := caughtUp(t, f); !maps.Equal(after, map[string]string{"a": "2", "c": "3"}) {
+		t.Errorf("after the news: %v", after)
+	}
+	if !maps.Equal(before, map[string]string{"a": "1"}) {
+		t.Errorf("the old snapshot has changed: %v", before)
+	}
+	stats, snapshot := f.Stats()
+	if !stats.Ready || stats.Failing || stats.Applied != 4 || stats.Bad != 1 || stats.ChangedAt.IsZero() || stats.ContactAt.IsZero() || snapshot.of["c"] != "3" {
+		t.Errorf("stats %+v of %v", stats, snapshot.of)
+	}
+}
+
+func TestOutages(t *testing.T) {
+	gone := errors.New("the broker is away")
+	source := newTape("a", "1")
+	source.outage = gone
+	f := start(t, source, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	err := f.AwaitReady(ctx)
+	if !errors.Is(err, gone) || !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "the pairs are not loaded: ") {
+		t.Errorf("not ready: %v; want the outage", err)
+	}
+	if err := f.CatchUp(ctx); !errors.Is(err, gone) || !strings.HasPrefix(err.Error(), "catching up with the pairs: ") {
+		t.Errorf("CatchUp said %v; want the outage", err)
+	}
+	source.change(func() { source.outage = nil })
+	caughtUp(t, f)
+	source.change(func() { source.outage = gone })
+	source.put("a", "2")
+	if got := f.Snapshot().of["a"]; got != "1" {
+		t.Errorf("in an outage a is %s; want the last known", got)
+	}
+	source.change(func() { source.outage = nil })
+	if got := caughtUp(t, f)["a"]; got != "2" {
+		t.Errorf("after the outage a is %s", got)
+	}
+}
+
+// TestATopicThatWasMadeAnew: what the new topic has counts, and until that is
+// read, the last snapshot stays.
+func TestATopicThatWasMadeAnew(t *testing.T) {
+	source := newTape("a", "1", "b", "1", "c", "1")
+	f := start(t, source, nil)
+	caughtUp(t, f)
+	source.change(func() { source.records, source.outage = nil, &follow.NoTopicError{Topic: "pairs"} })
+	until(t, func() bool { stats, _ := f.Stats(); return stats.Failing })
+	if got := len(f.Snapshot().of); got != 3 {
+		t.Errorf("%d pairs while the topic is gone; want those that were", got)
+	}
+	var missing *follow.NoTopicError
+	if err := f.CatchUp(soon(t)); !errors.As(err, &missing) || missing.Topic != "pairs" {
+		t.Errorf("CatchUp said %v; want the missing topic", err)
+	}
+	source.put("d", "1", "d", "2", "e", "1")
+	source.change(func() { source.outage = nil })
+	until(t, func() bool { return f.Snapshot().of["e"] == "1" })
+	if got := caughtUp(t, f); !maps.Equal(got, map[string]string{"d": "2", "e": "1"}) {
+		t.Errorf("the new topic is %v", got)
+	}
+}
+
+func until(t *testing.T, holds func() bool) {
+	t.Helper()
+	for ctx := soon(t); !holds(); time.Sleep(time.Millisecond) {
+		if ctx.Err() != nil {
+			t.Fatal("it never came to that")
+		}
+	}
+}
