@@ -28,12 +28,13 @@ const (
 	SubjectTemplate SubjectKind = "template" // by name, whatever its version
 	SubjectType     SubjectKind = "type"     // an event type
 	SubjectChannel  SubjectKind = "channel"
+	SubjectProvider SubjectKind = "provider" // by its name in the delivery log
 	SubjectLane     SubjectKind = "lane"
 )
 
 // SubjectKinds lists every kind.
 func SubjectKinds() []SubjectKind {
-	return []SubjectKind{SubjectTemplate, SubjectType, SubjectChannel, SubjectLane}
+	return []SubjectKind{SubjectTemplate, SubjectType, SubjectChannel, SubjectProvider, SubjectLane}
 }
 
 // Subject is what an order is about, such as "template:order_confirmation".
@@ -51,7 +52,7 @@ func ParseSubject(text string) (Subject, error) {
 			return Subject(text), nil
 		}
 	}
-	return "", fmt.Errorf("%q is nothing that can be controlled: use template:NAME, type:NAME, channel:NAME or lane:NAME", text)
+	return "", fmt.Errorf("%q is nothing that can be controlled: use template:NAME, type:NAME, channel:NAME, provider:NAME or lane:NAME", text)
 }
 
 func validSubjectName(kind SubjectKind, name string) bool {
@@ -95,7 +96,7 @@ func DecodeControl(value []byte) (ControlRecord, error) {
 	}
 	var d objectReader
 	if _, err := ParseSubject(string(c.Subject)); err != nil {
-		d.fail(ReasonBadValue, "subject", "must be template:NAME, type:NAME, channel:NAME or lane:NAME")
+		d.fail(ReasonBadValue, "subject", "must be template:NAME, type:NAME, channel:NAME, provider:NAME or lane:NAME")
 	}
 	if c.Action != Pause && c.Action != Resume && c.Action != Kill {
 		d.fail(ReasonBadValue, "action", "must be pause, resume or kill")

@@ -19,3 +19,26 @@ func (k Keys) Claim(id JobID) string { return k.Prefix + "claim:" + string(id) }
 // StatusNotice is the Pub/Sub channel on which changes of an event's status
 // are announced, when that is configured.
 func (k Keys) StatusNotice(id EventID) string { return k.Prefix + "status:" + string(id) }
+
+// AddressHash stands for a recipient's address where the address itself must
+// not be: a keyed hash of it, in hexadecimal.
+type AddressHash string
+
+// Suppression is the STRING that keeps messages of a channel from an address,
+// and says why. It expires when that ends.
+func (k Keys) Suppression(c Channel, h AddressHash) string {
+	return k.Suppressions() + string(c) + ":" + string(h)
+}
+
+// Suppressions starts every Suppression key.
+func (k Keys) Suppressions() string { return k.Prefix + "suppressed:" }
+
+// SuppressionPepper is the STRING that tells with which secret addresses are
+// hashed, without giving it away.
+func (k Keys) SuppressionPepper() string { return k.Prefix + "suppression-pepper" }
+
+// Cap is the ZSET of the jobs that an address had on a channel within the
+// channel's window, by time in Unix milliseconds. It expires with the window.
+func (k Keys) Cap(c Channel, h AddressHash) string {
+	return k.Prefix + "cap:" + string(c) + ":" + string(h)
+}

@@ -33,7 +33,7 @@ const (
 
 	// Why a job waits.
 	ReasonScheduled Reason = "scheduled" // not before the event's own time
-	ReasonPaused    Reason = "paused"    // an operator has paused its template, type, channel or lane
+	ReasonPaused    Reason = "paused"    // an operator has paused its template, type, channel, provider or lane
 
 	// Why a job was not delivered.
 	ReasonExpired         Reason = "expired"          // its validity ended before it could be sent
@@ -43,7 +43,8 @@ const (
 	ReasonNoProvider      Reason = "no_provider"      // nothing is configured for the channel
 	ReasonInvalidAddress  Reason = "invalid_address"  // the provider, or its protocol, does not take the address
 	ReasonSuppressed      Reason = "suppressed"       // the recipient must not be written to
-	ReasonKilled          Reason = "killed"           // an operator has stopped its template, type, channel or lane for good
+	ReasonCapped          Reason = "capped"           // the recipient has had as much of the channel as may be in its window
+	ReasonKilled          Reason = "killed"           // an operator has stopped its template, type, channel, provider or lane for good
 	ReasonTransient       Reason = "transient"        // the provider failed for now; it will be tried again
 	ReasonTriesUsedUp     Reason = "tries_used_up"    // every try failed for now
 	ReasonProviderRefused Reason = "provider_refused" // the provider said no for good
@@ -61,7 +62,7 @@ func Reasons() []Reason {
 		ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonConditionsFalse, ReasonConditionFailed,
 		ReasonScheduled, ReasonPaused,
 		ReasonExpired, ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
-		ReasonInvalidAddress, ReasonSuppressed, ReasonKilled, ReasonTransient, ReasonTriesUsedUp,
+		ReasonInvalidAddress, ReasonSuppressed, ReasonCapped, ReasonKilled, ReasonTransient, ReasonTriesUsedUp,
 		ReasonProviderRefused, ReasonProviderDown, ReasonAmbiguous, ReasonExternal,
 	}
 }

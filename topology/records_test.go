@@ -170,8 +170,8 @@ func TestControlInForce(t *testing.T) {
 
 func TestSubject(t *testing.T) {
 	for text, ok := range map[string]bool{
-		"template:order": true, "type:com.example:order": true, "channel:sms": true, "lane:batch": true,
-		"": false, "template": false, "template:": false, "channel:pigeon": false, "lane:express": false, "country:FI": false,
+		"template:order": true, "type:com.example:order": true, "channel:sms": true, "provider:smtp": true, "lane:batch": true,
+		"": false, "template": false, "template:": false, "provider:": false, "channel:pigeon": false, "lane:express": false, "country:FI": false,
 		"type:a\nb": false, "type:" + strings.Repeat("x", MaxTypeLength+1): false,
 	} {
 		subject, err := ParseSubject(text)

@@ -103,6 +103,11 @@ func TestKeys(t *testing.T) {
 		keys.Event("e-1"):        "meddela:event:e-1",
 		keys.Claim("j-1"):        "meddela:claim:j-1",
 		keys.StatusNotice("e-1"): "meddela:status:e-1",
+
+		keys.Suppression(Email, "0f"): "meddela:suppressed:email:0f",
+		keys.Suppressions():           "meddela:suppressed:",
+		keys.SuppressionPepper():      "meddela:suppression-pepper",
+		keys.Cap(SMS, "0f"):           "meddela:cap:sms:0f",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
