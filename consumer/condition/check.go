@@ -65,7 +65,11 @@ var (
 func reworded(message string) string {
 	if m := noOverload.FindStringSubmatch(message); m != nil {
 		name := m[1]
-		if sign, ok := operators.FindReverse(name); ok && sign != "" {
+		sign, ok := operators.FindReverse(name)
+		switch {
+		case m[2] == "(int, double)", m[2] == "(double, int)":
+			return sign + " does not take a whole number and a fraction: write whole ones as 2.0, or convert with double(…)"
+		case ok && sign != "":
 			return sign + " does not take " + kinds(m[2]) + ": make both sides of one kind, with string(…), int(…) or double(…)"
 		}
 		return name + " does not take " + kinds(m[2]) + ": see the functions of CEL"

@@ -29,7 +29,7 @@ func Compile(expression string) (*Condition, error) {
 	if issues.Err() != nil {
 		return nil, firstOfLines(faultsOf(issues))
 	}
-	if faults := misuses(parsed.NativeRep()); len(faults) > 0 {
+	if faults := append(misuses(parsed.NativeRep()), patternFaults(parsed.NativeRep())...); len(faults) > 0 {
 		return nil, faults
 	}
 	checked, issues := environment().Check(parsed)
@@ -50,7 +50,7 @@ func build(checked *cel.Ast) (*Condition, error) {
 	if estimate.Min > maxCost {
 		return nil, Faults{{Detail: "the condition costs too much, whatever the event: make it simpler"}}
 	}
-	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(replacing(checked.NativeRep()))}
 	if estimate.Max > maxCost {
 		// Only what may cost too much pays for the counting.
 		options = append(options, cel.CostLimit(maxCost), cel.CostTracking(weights{}))
@@ -81,6 +81,7 @@ func conjuncts(e ast.Expr) int {
 
 // Holds tells whether the condition holds for an event. Its error is an *Error.
 func (c *Condition) Holds(facts *Facts) (bool, error) {
+	facts.meter.begin()
 	value, _, err := c.program.Eval(facts)
 	if err != nil {
 		return false, c.explain(err, facts)

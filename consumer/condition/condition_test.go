@@ -80,10 +80,34 @@ func TestHolds(t *testing.T) {
 		{`ctx["nothing"].x == 1`, false, `1:15: ctx.nothing is missing: ask with has(ctx.nothing)`},
 		{`ctx.order.number.x == 1`, false, `1:17: ctx.order.number.x is missing, or is read of what is no object: ask with has(ctx.order.number.x)`},
 		{`ctx.order.number > 100`, false, `1:18: > was given values that do not fit, such as a text and a number`},
-		{`ctx.order.number == 100`, false, ""},
-		{`ctx.order.total + 1 > 100`, false, `1:17: + was given values that do not fit, such as a text and a number`},
+		{`ctx.order.number == 100`, false, `1:18: == was given values that do not fit, such as a text and a number`},
+		{`100 != ctx.order.number`, false, `1:5: != was given values that do not fit, such as a text and a number`},
+		{`ctx.vip == "true"`, false, `1:9: == was given values that do not fit, such as a text and a number`},
+		{`ctx.order == ctx.order.lines`, false, `1:11: == was given values that do not fit, such as a text and a number`},
+		{`ctx.note == 1 || null == ctx.order`, false, ""},
+		{`ctx.note != 1 && ctx.order.number != null`, true, ""},
+		{`ctx.order.number in ["A-1007", "A-1008"] && !(ctx.note in ["x"])`, true, ""},
+		{`ctx.order.count in ["3", "4"]`, false, `1:17: in was given values that do not fit, such as a text and a number`},
+		{`ctx.order.count in [4, 3.0] && !(ctx.order.count in [])`, true, ""},
+		{`ctx.order.number in [4, 3]`, false, `1:18: in was given values that do not fit, such as a text and a number`},
+		{`"c" in ctx.texts`, false, ""},
+		{`5 in ctx.texts`, false, `1:3: in was given values that do not fit, such as a text and a number`},
+		{`ctx.texts.exists(t, t == 5)`, false, `1:23: == was given values that do not fit, such as a text and a number`},
+		{`ctx.order.total in ctx.order.lines.map(l, l.n)`, false, ""},
+		{`ctx.order.total + 1 > 130.8 && ctx.order.total + 1 < 131`, true, ""},
+		{`1.0 + ctx.order.total - ctx.order.count == 127.9`, true, ""},
+		{`ctx.order.total * 2 > 259.7 && ctx.order.total / 2 < 65 && 2 * ctx.order.count == 6`, true, ""},
+		{`ctx.order.count / 2 == 1`, true, ""},
+		{`ctx.order.number + "x" == "A-1007x" && "a" + ctx.order.number == "aA-1007"`, true, ""},
+		{`ctx.order.number + 1 == 5`, false, `1:18: + was given values that do not fit, such as a text and a number`},
+		{`ctx.order.number - 1 == 5`, false, `1:18: - was given values that do not fit, such as a text and a number`},
+		{`(ctx.texts + ["c"]).size() == 3`, true, ""},
+		{`event.scheduled.value() + duration(ctx.?wait.orValue("1h")) > timestamp("2026-12-01T08:30:00Z")`, true, ""},
+		{`ctx["odd key"].x == 1`, false, `1:15: ctx["odd key"].x is missing, or is read of what is no object: ask with has(ctx["odd key"].x)`},
+		{`ctx.order["other key"] == 1`, false, `1:10: ctx.order["other key"] is missing: ask with "other key" in ctx.order`},
+		{`ctx.order.count.matches("3")`, false, `1:24: matches was given a value that does not fit`},
 		{`ctx.order.lines.exists(l, l.price > 4)`, false, `1:28: l.price is missing, or is read of what is no object: ask with has(l.price)`},
-		{`ctx.order.lines[7].n == 1`, false, `1:19: it cannot be evaluated on this event`},
+		{`ctx.order.lines[7].n == 1`, false, `1:19: ctx.order.lines[7] is missing: ask with size(ctx.order.lines) > 7`},
 		{`ctx.order.count / 0 == 1`, false, `1:17: divides by zero, or what is not a number`},
 		{`int(ctx.order.number) == 1`, false, `1:4: int was given a value that does not fit`},
 		{`ctx.order.number`, false, `1:1: gives a value that is neither true nor false: compare it with something`},
@@ -122,6 +146,11 @@ func TestFaults(t *testing.T) {
 		{"event.country == 'FI' &&\n  event.typ == 'order' &&\n foo(ctx.x)", "2:8: event.typ is not known (did you mean 'event.type'?); 3:5: foo is not known: conditions read event and ctx, such as event.country and ctx.order.total, and call CEL's functions; texts stand in quotes"},
 		{`ctx.order.total > 100 && "x"`, `1:26: must be yes or no, and is a text`},
 		{`event.scheduled > timestamp("2026-01-01T00:00:00Z")`, `1:17: > does not take (a time that may be absent, a time): make both sides of one kind, with string(…), int(…) or double(…)`},
+		{`ctx.total * 2 == 5.5`, `1:15: == does not take a whole number and a fraction: write whole ones as 2.0, or convert with double(…)`},
+		{`ctx.a.matches(ctx.b)`, `1:18: the pattern of matches must stand in the condition itself, in quotes`},
+		{`matches(ctx.a, 5)`, `1:16: the pattern of matches must be a text, in quotes`},
+		{`ctx.a.matches("a[")`, "1:15: the pattern is not one: missing closing ]: `[`"},
+		{`ctx.a.matches("(a{100}){9}b{99}")`, `1:15: the pattern has 1019 steps when repetitions are written out: at most 1000 can be`},
 		{strings.Repeat("x", MaxBytes+1), `the condition has 4097 bytes: at most 4096 can be`},
 	} {
 		_, err := Compile(test.expression)
@@ -153,41 +182,12 @@ func TestErrorsHaveNothingOfTheEvent(t *testing.T) {
 	event.To, event.Country = "hunter2@example.com", "hunter2"
 	for _, expression := range []string{
 		`ctx[event.to] == 1`, `ctx.n[ctx.secret + "x"] == 1`, `int(ctx.secret) == 1`, `timestamp(ctx.secret) == timestamp(ctx.secret)`,
-		`duration(event.to) == duration("1s")`, `ctx.secret.x`, `ctx.secret > 1`, `ctx.l[5] == ""`, `ctx.l.exists(x, x.y)`, `ctx.secret.matches(ctx.secret + "[")`,
+		`duration(event.to) == duration("1s")`, `ctx.secret.x`, `ctx.secret > 1`, `ctx.l[5] == ""`, `ctx.l.exists(x, x.y)`, `ctx.secret == 5`, `ctx.secret in [1]`, `ctx.secret - 1 == 0`,
 		`bool(ctx.secret)`, `ctx.secret.substring(100) == ""`, `ctx.n.exists(k, ctx.n[k] > "x")`, `"%d".format([ctx.secret]) == ""`,
 	} {
 		_, err := compile(t, expression).Holds(NewFacts(event))
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: error %v", expression, err)
-		}
-	}
-}
-
-// TestNoConditionHoldsAWorker: whatever an event brings, a condition ends soon.
-func TestNoConditionHoldsAWorker(t *testing.T) {
-	numbers := `{"l":[` + strings.Repeat("1,", 200_000) + `1],"s":"` + strings.Repeat("a", 400_000) + `","o":{"l":[` + strings.Repeat("1,", 50_000) + `1]}}`
-	for _, expression := range []string{
-		`ctx.l.all(x, ctx.l.all(y, x == y))`, `ctx.l.map(x, ctx.l.map(y, x + y)).size() > 0`, `ctx.l.exists(x, x == 2)`,
-		`ctx.s.matches("(a+)+b")`, `ctx.s.contains("aaaaaaaaaaaaaaaab")`, `ctx.s + ctx.s + ctx.s + ctx.s == ctx.s`,
-		`ctx.l.all(x, ctx.s.contains("ab"))`, `ctx.s.replace("a", "aaaaaaaaaaaaaaaaaaaaaa").size() > 5`, `ctx.l.sort().size() > 1`,
-		`ctx.s.split("").size() > 5`, `sets.contains(ctx.l, ctx.l)`, `ctx.l.distinct().size() == 1`, `lists.range(100000000).size() > 5`,
-		`ctx.l.all(x, ctx.o == ctx.o)`, `ctx.l.all(x, [ctx.o] == [ctx.o])`, `ctx.l.all(x, ctx == ctx)`, `ctx.l.all(x, ctx.o in [ctx.o])`,
-		`ctx.l.all(x, ctx.s.charAt(3) == "a")`, `ctx.l.all(x, ctx.s.lowerAscii() != "")`, `ctx.l.all(x, ctx.s.trim() != "")`,
-		`ctx.l.all(x, {"a": ctx.s}.a != "")`, `ctx.l.all(x, ctx.l.slice(0, 1000) != [])`, `ctx.l.all(x, ctx.l.flatten() != [])`,
-		`ctx.l.all(x, size(ctx.l) > 0)`, `ctx.l.all(x, size(ctx.s) > 0)`, `ctx.l.all(x, has(ctx.x) || has(ctx.s))`,
-		`[1,2,3,4,5,6,7,8,9].all(a, ctx.l.all(b, ctx.l.all(c, true)))`,
-	} {
-		c, err := Compile(expression)
-		if err != nil {
-			t.Logf("%s: %v", expression, err)
-			continue
-		}
-		start := time.Now()
-		_, err = c.Holds(NewFacts(anEvent(numbers)))
-		took := time.Since(start)
-		t.Logf("%-60s %8s  %v", expression, took.Round(10*time.Microsecond), err)
-		if took > 2*time.Second {
-			t.Errorf("%s took %s", expression, took)
 		}
 	}
 }

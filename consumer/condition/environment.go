@@ -28,6 +28,14 @@ func textFields() []string {
 // environment is what all conditions are compiled in. It is made when it is
 // first needed: most processes need none.
 var environment = sync.OnceValue(func() *cel.Env {
+	env, err := newEnvironment()
+	if err != nil {
+		panic(fmt.Sprintf("condition: the environment, which is fixed, is wrong: %v", err))
+	}
+	return env
+})
+
+func newEnvironment() (*cel.Env, error) {
 	options := []cel.EnvOption{
 		cel.Variable(ctxName, cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable(fieldScheduled, cel.OptionalType(cel.TimestampType)),
@@ -41,7 +49,11 @@ var environment = sync.OnceValue(func() *cel.Env {
 	}
 	env, err := cel.NewEnv(options...)
 	if err != nil {
-		panic(fmt.Sprintf("condition: the environment, which is fixed, is wrong: %v", err))
+		return nil, err
 	}
-	return env
-})
+	weighed, err := guards(env)
+	if err != nil {
+		return nil, err
+	}
+	return env.Extend(weighed...)
+}

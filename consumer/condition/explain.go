@@ -2,6 +2,7 @@ package condition
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
@@ -15,30 +16,43 @@ import (
 func (c *Condition) explain(err error, facts *Facts) *Error {
 	var cancelled interpreter.EvalCancelledError
 	if errors.As(err, &cancelled) {
-		return &Error{Detail: "it costs too much on this event: look at fewer values"}
+		return &Error{Detail: tooMuch(cancelled.Cause)}
 	}
 	var failed *types.Err
 	if !errors.As(err, &failed) {
-		return &Error{Detail: "it cannot be evaluated on this event"}
+		return &Error{Detail: unknown}
 	}
-	at := failed.NodeID()
-	e := &Error{Detail: "it cannot be evaluated on this event"}
-	e.Line, e.Column = place(c.checked, at)
-	node, ok := c.find(at)
+	e := &Error{Detail: unknown}
+	e.Line, e.Column = place(c.checked, failed.NodeID())
+	node, ok := c.find(failed.NodeID())
 	if !ok {
 		return e
 	}
-	if path := missing(node, facts); path != "" {
-		e.Path = path
-		e.Detail = path + " is missing: ask with has(" + path + ")"
+	p, ok := pathOf(node)
+	if !ok || len(p.steps) == 0 || strings.HasPrefix(p.root, "@") {
+		e.Detail = failure(node)
 		return e
 	}
-	if shown := shownPath(node); shown != "" {
-		e.Detail = shown + " is missing, or is read of what is no object: ask with has(" + shown + ")"
+	if gone, ok := p.missing(facts); ok {
+		e.Path = gone.String()
+		e.Detail = e.Path + " is missing: ask with " + gone.question()
 		return e
 	}
-	e.Detail = failure(node)
+	e.Detail = p.String() + " is missing, or is read of what is no object: ask with " + p.question()
 	return e
+}
+
+const unknown = "it cannot be evaluated on this event"
+
+// tooMuch says why an evaluation was ended.
+func tooMuch(why excess) string {
+	switch why {
+	case tooLong:
+		return fmt.Sprintf("it looks into a list or an object with more than %d elements, which is too much for a condition", maxElements)
+	case tooDeep:
+		return fmt.Sprintf("it looks into what is nested deeper than %d, which is too much for a condition", maxDepth)
+	}
+	return "it costs too much on this event: look at fewer values"
 }
 
 func (c *Condition) find(id int64) (ast.NavigableExpr, bool) {
@@ -52,7 +66,7 @@ func (c *Condition) find(id int64) (ast.NavigableExpr, bool) {
 // failure says what kind of thing failed.
 func failure(e ast.Expr) string {
 	if e.Kind() != ast.CallKind {
-		return "it cannot be evaluated on this event"
+		return unknown
 	}
 	name := e.AsCall().FunctionName()
 	switch name {
@@ -65,57 +79,4 @@ func failure(e ast.Expr) string {
 		return sign + " was given values that do not fit, such as a text and a number"
 	}
 	return name + " was given a value that does not fit"
-}
-
-// path is the keys that an expression follows from ctx on; nil when it is no
-// such expression.
-func path(e ast.Expr) []string {
-	switch e.Kind() {
-	case ast.IdentKind:
-		return []string{e.AsIdent()}
-	case ast.SelectKind:
-		if from := path(e.AsSelect().Operand()); from != nil {
-			return append(from, e.AsSelect().FieldName())
-		}
-	case ast.CallKind:
-		call := e.AsCall()
-		if call.FunctionName() != operators.Index || len(call.Args()) != 2 || call.Args()[1].Kind() != ast.LiteralKind {
-			return nil
-		}
-		key, ok := call.Args()[1].AsLiteral().(types.String)
-		if from := path(call.Args()[0]); ok && from != nil {
-			return append(from, string(key))
-		}
-	}
-	return nil
-}
-
-// missing returns the part of a path that the event does not have; nothing when
-// it has all of it, or the expression is no path into ctx.
-func missing(e ast.Expr, facts *Facts) string {
-	keys := path(e)
-	if len(keys) < 2 || keys[0] != ctxName {
-		return ""
-	}
-	root, _ := facts.ResolveName(ctxName)
-	at, _ := root.(*object)
-	for i, key := range keys[1:] {
-		if at == nil {
-			return ""
-		}
-		value, ok := at.Find(types.String(key))
-		if !ok {
-			return strings.Join(keys[:i+2], ".")
-		}
-		at, _ = value.(*object)
-	}
-	return ""
-}
-
-// shownPath is a path as its author writes it; empty for what is none.
-func shownPath(e ast.Expr) string {
-	if keys := path(e); len(keys) > 1 && !strings.HasPrefix(keys[0], "@") {
-		return strings.Join(keys, ".")
-	}
-	return ""
 }

@@ -17,6 +17,7 @@ import (
 type Facts struct {
 	event *topology.Event
 	ctx   *object // nil until it is read
+	meter meter
 }
 
 // NewFacts makes the facts of an event, which must stay as it is.
@@ -25,10 +26,7 @@ func NewFacts(event *topology.Event) *Facts { return &Facts{event: event} }
 // ResolveName returns a variable by its name.
 func (f *Facts) ResolveName(name string) (any, bool) {
 	if name == ctxName {
-		if f.ctx == nil {
-			f.ctx = &object{raw: gjson.ParseBytes(f.event.Ctx)}
-		}
-		return f.ctx, true
+		return f.root(), true
 	}
 	e := f.event
 	switch name {
@@ -56,6 +54,13 @@ func (f *Facts) ResolveName(name string) (any, bool) {
 		return maybeTime(e.Expiration), true
 	}
 	return nil, false
+}
+
+func (f *Facts) root() *object {
+	if f.ctx == nil {
+		f.ctx = &object{position: position{raw: gjson.ParseBytes(f.event.Ctx), depth: 1, meter: &f.meter}}
+	}
+	return f.ctx
 }
 
 // Parent is nil: there are no other variables.
