@@ -1,0 +1,87 @@
+package control
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Orders is a snapshot of the last order about each subject. It is immutable
+// and safe for use by several goroutines. The zero value has none.
+type Orders struct {
+	all map[topology.Subject]*topology.ControlRecord
+	// Those that stop their subject, by its name, until they end.
+	templates, types, channels, providers, lanes map[string]*topology.ControlRecord
+}
+
+// Of makes Orders of records; of two about one subject, the later one counts.
+func Of(records ...topology.ControlRecord) *Orders {
+	all := make(map[topology.Subject]*topology.ControlRecord, len(records))
+	for i := range records {
+		all[records[i].Subject] = &records[i]
+	}
+	return index(all)
+}
+
+func index(all map[topology.Subject]*topology.ControlRecord) *Orders {
+	o := &Orders{all: all}
+	for subject, order := range all {
+		if order.Action == topology.Resume {
+			continue
+		}
+		kind, name := subject.Split()
+		if of := o.of(kind); of != nil {
+			if *of == nil {
+				*of = make(map[string]*topology.ControlRecord)
+			}
+			(*of)[name] = order
+		}
+	}
+	return o
+}
+
+// of is where the orders about subjects of a kind are; nil for no such kind.
+func (o *Orders) of(kind topology.SubjectKind) *map[string]*topology.ControlRecord {
+	switch kind {
+	case topology.SubjectTemplate:
+		return &o.templates
+	case topology.SubjectType:
+		return &o.types
+	case topology.SubjectChannel:
+		return &o.channels
+	case topology.SubjectProvider:
+		return &o.providers
+	case topology.SubjectLane:
+		return &o.lanes
+	}
+	return nil
+}
+
+// Last returns the last order about a subject, whether or not it is in force.
+func (o *Orders) Last(s topology.Subject) (topology.ControlRecord, bool) {
+	order, ok := o.all[s]
+	if !ok {
+		return topology.ControlRecord{}, false
+	}
+	return *order, true
+}
+
+// All returns the last order about every subject, by subject.
+func (o *Orders) All() []topology.ControlRecord {
+	list := make([]topology.ControlRecord, 0, len(o.all))
+	for order := range maps.Values(o.all) {
+		list = append(list, *order)
+	}
+	slices.SortFunc(list, func(a, b topology.ControlRecord) int {
+		return strings.Compare(string(a.Subject), string(b.Subject))
+	})
+	return list
+}
+
+// InForce returns the orders that stop their subject at that time, by subject.
+func (o *Orders) InForce(now time.Time) []topology.ControlRecord {
+	return slices.DeleteFunc(o.All(), func(order topology.ControlRecord) bool { return !order.InForce(now) })
+}

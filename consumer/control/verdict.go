@@ -1,0 +1,116 @@
+package control
+
+import (
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Facts are what orders can be about, of one job.
+type Facts struct {
+	Lane    topology.Lane
+	Channel topology.Channel
+	// Provider is empty while none is chosen: then no order about a provider
+	// counts.
+	Provider string
+	Type     string
+	Template topology.TemplateRef // orders are about all of its versions
+}
+
+// FactsOf are those of a job, without a provider.
+func FactsOf(j *topology.Job) Facts {
+	return Facts{Lane: j.Lane, Channel: j.Channel, Type: j.Type, Template: j.Template}
+}
+
+// Verdict is what the orders say. The zero value is that they say nothing.
+type Verdict struct {
+	// Order is the one that decides; nil when none does. It must not be
+	// changed.
+	Order *topology.ControlRecord
+}
+
+// Paused tells whether the job is to wait.
+func (v Verdict) Paused() bool { return v.Order != nil && v.Order.Action == topology.Pause }
+
+// Killed tells whether the job is to be ignored.
+func (v Verdict) Killed() bool { return v.Order != nil && v.Order.Action == topology.Kill }
+
+// Reason is the entry's: ReasonPaused, ReasonKilled, or none.
+func (v Verdict) Reason() topology.Reason {
+	switch {
+	case v.Paused():
+		return topology.ReasonPaused
+	case v.Killed():
+		return topology.ReasonKilled
+	}
+	return topology.NoReason
+}
+
+// Detail is the entry's: what was stopped, by whom, and why; empty when
+// nothing was.
+func (v Verdict) Detail() string {
+	if v.Order == nil {
+		return ""
+	}
+	text := string(v.Order.Subject)
+	if v.Order.By != "" {
+		text += ", by " + v.Order.By
+	}
+	if v.Order.Reason != "" {
+		text += ": " + v.Order.Reason
+	}
+	return text
+}
+
+// Verdict says what the orders in force make of a job. Any kill outweighs every
+// pause; of several alike, the one that ends last decides, for that is the one
+// that the job waits for, and of those that end together the broadest.
+func (o *Orders) Verdict(f *Facts, now time.Time) Verdict {
+	var v Verdict
+	v.weigh(o.lanes, string(f.Lane), now)
+	v.weigh(o.channels, string(f.Channel), now)
+	if f.Provider != "" {
+		v.weigh(o.providers, f.Provider, now)
+	}
+	v.weigh(o.types, f.Type, now)
+	if len(o.templates) > 0 {
+		name, _ := f.Template.Split()
+		v.weigh(o.templates, name, now)
+	}
+	return v
+}
+
+// About says what the order about one subject is, for who has a choice, such as
+// among providers.
+func (o *Orders) About(kind topology.SubjectKind, name string, now time.Time) Verdict {
+	var v Verdict
+	if of := o.of(kind); of != nil {
+		v.weigh(*of, name, now)
+	}
+	return v
+}
+
+// weigh takes the order about a name in place of the one so far, if it is in
+// force and weighs more.
+func (v *Verdict) weigh(of map[string]*topology.ControlRecord, name string, now time.Time) {
+	if len(of) == 0 {
+		return
+	}
+	order := of[name]
+	if order == nil || !order.InForce(now) {
+		return
+	}
+	if v.Order == nil || outweighs(order, v.Order) {
+		v.Order = order
+	}
+}
+
+func outweighs(a, b *topology.ControlRecord) bool {
+	if a.Action != b.Action {
+		return a.Action == topology.Kill
+	}
+	if a.Until.IsZero() || b.Until.IsZero() {
+		return a.Until.IsZero() && !b.Until.IsZero()
+	}
+	return a.Until.After(b.Until)
+}
