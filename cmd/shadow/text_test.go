@@ -72,7 +72,7 @@ func TestDiffsAreShortAndPrintable(t *testing.T) {
 	if len(parts) != 2 {
 		t.Fatalf("%+v", parts)
 	}
-	if got, want := strings.Join(parts[0].Diff, "\n"), "@@ -1 +1 @@\n-Hi Kim [2J\n+Hello Kim [2J"; got != want {
+	if got, want := strings.Join(parts[0].Diff, "\n"), "@@ -1 +1 @@\n-Hi Kim[2J\n+Hello Kim[2J"; got != want {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 	if n := len(parts[1].Diff); n != 25 {

@@ -107,6 +107,20 @@ func TestSMSKeepsToItsAlphabet(t *testing.T) {
 	}
 }
 
+// TestMoneyAsItWasSent: amounts and currencies that are no plain numbers and no
+// ISO codes are written as they are.
+func TestMoneyAsItWasSent(t *testing.T) {
+	for ctx, want := range map[string]string{
+		`{"v":"1 249,00","c":"kr"}`: "1 249,00 kr", `{"v":"129.90","c":"kr"}`: "129.90 kr", `{"v":1e400,"c":"EUR"}`: "1e400 EUR",
+		`{"v":"about 5","c":"SEK"}`: "about 5 SEK", `{"v":5,"c":"ZZZ"}`: "5 ZZZ", `{"v":"5","c":"sek"}`: "5,00 kr",
+	} {
+		got, err := renderIn(t, "sv", "{{currency .ctx.c .ctx.v}}", ctx)
+		if got = strings.ReplaceAll(got, "\u00a0", " "); err != nil || got != want {
+			t.Errorf("%s is written %q, %v; want %q", ctx, got, err, want)
+		}
+	}
+}
+
 func TestFunctionsRefuse(t *testing.T) {
 	const ctx = `{"s":"s3cr3t","word":"secret","up":"../../etc/passwd","minus":-1,"half":1.5,"zzz":"ZZZ","empty":"","l":["s3cr3t"],"ll":[["s3cr3t"]],"o":{"a":"s3cr3t"},"n":5,"t":"2026-12-01T18:25:00Z","day":"2026-12-01","big":"1e101",
 		"js":"javascript:alert(1)//s3cr3t","data":"data:text/html,s3cr3t","user":"https://paypal.example:s3cr3t@evil.example/","rel":"//evil.example/s3cr3t",
@@ -117,7 +131,7 @@ func TestFunctionsRefuse(t *testing.T) {
 		`{{date "long" .ctx.t .ctx.empty}}`, `{{date "long" .ctx.t "UTC" | date "long"}}`, `{{date "15:04" .ctx.day}}`, `{{time "short" .ctx.day}}`, `{{datetime "long" .ctx.day}}`,
 		`{{date "long" "0000-01-01T00:00:00Z"}}`, `{{time .ctx.word .ctx.t}}`, `{{datetime .ctx.word .ctx.t}}`, `{{date "long" .ctx.t .ctx.up}}`,
 		`{{number .ctx.s}}`, `{{number .ctx.l}}`, `{{number .ctx.big}}`, `{{number .ctx.n .ctx.s}}`, `{{number .ctx.n .ctx.minus}}`, `{{number true}}`, `{{percent .ctx.empty}}`,
-		`{{currency .ctx.s .ctx.n}}`, `{{currency "EUR" .ctx.s}}`, `{{currency .ctx.empty .ctx.n}}`, `{{currency .ctx.zzz .ctx.n}}`,
+		`{{currency .ctx.empty .ctx.n}}`, `{{currency "EUR" .ctx.empty}}`, `{{currency "EUR" .ctx.l}}`, `{{currency "EUR" .ctx.o}}`,
 		`{{plural .ctx.s "one" "x" "other" "y"}}`, `{{plural .ctx.n .ctx.s "y" "other" "x"}}`, `{{plural .ctx.n "one" "x" "other" .ctx.l}}`, `{{plural .ctx.n "one" "x" (print "o" "ne") "y"}}`,
 		`{{truncate .ctx.s "x"}}`, `{{truncate .ctx.n .ctx.o}}`, `{{truncate .ctx.half "x"}}`, `{{join "," .ctx.s}}`, `{{join "," .ctx.ll}}`, `{{join .ctx.n .ctx.l}}`, `{{trim .ctx.l}}`,
 		`{{link .ctx.s}}`, `{{link .ctx.js}}`, `{{link .ctx.data}}`, `{{link .ctx.user}}`, `{{link .ctx.rel}}`, `{{link .ctx.space}}`, `{{link .ctx.line}}`, `{{link .ctx.back}}`,

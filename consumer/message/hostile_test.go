@@ -230,3 +230,23 @@ func TestCostlyLoops(t *testing.T) {
 		})
 	}
 }
+
+// TestAFailingPieceInAnAttribute: html/template copies what is included in a
+// place that is no text, and then has no source to tell a failure's line from.
+func TestAFailingPieceInAnAttribute(t *testing.T) {
+	template, err := message.Compile(record(map[string]string{
+		message.EmailSubject: "x", message.EmailHTML: `<a href="{{template "u" .}}">x</a>{{define "u"}}{{link .ctx.link}}{{end}}`,
+	}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = template.Render(&topology.Event{Ctx: []byte(`{}`)}, "en")
+	var e *message.Error
+	if !errors.As(err, &e) || e.Reason != topology.ReasonRenderFailed || !strings.Contains(e.Detail, "an included piece failed") {
+		t.Errorf("error %v", err)
+	}
+	m, err := template.Render(&topology.Event{Ctx: []byte(`{"link":"https://example.com/?a=1&b=2"}`)}, "en")
+	if err != nil || !strings.Contains(m.HTML, `href="https://example.com/?a=1&amp;b=2"`) {
+		t.Errorf("rendered %q, %v", m.HTML, err)
+	}
+}

@@ -80,18 +80,23 @@ func round(d locale.Decimal, more int, decimals []any) (locale.Decimal, error) {
 	return d.Round(n + more), err
 }
 
-// currency writes an amount of money.
+// currency writes an amount of money. What upstream has not sent as a plain
+// number and an ISO code is written as it was sent: an amount such as
+// "1 249,00" with "kr" needs no help to be understood.
 func (l localized) currency(code string, v any) (string, error) {
-	d, err := toDecimal(v)
-	if err != nil {
+	sent, err := text(v)
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if len(code) != 3 {
+	case code == "":
 		return "", errNoCurrency
+	case sent == "":
+		return "", errNoNumber
 	}
-	s, ok := l.locale.Currency(d, strings.ToUpper(code))
-	if !ok {
-		return "", errNoCurrency
+	if d, err := toDecimal(v); err == nil && len(code) == 3 {
+		if s, ok := l.locale.Currency(d, strings.ToUpper(code)); ok {
+			return l.written(s)
+		}
 	}
-	return l.written(s)
+	return bounded(sent + " " + code)
 }

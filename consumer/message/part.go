@@ -93,13 +93,27 @@ func (s *treeSet) functions() map[string]any {
 
 // render writes the part to b.
 func (p *part) render(b *bytes.Buffer, d *data, deadline time.Time) *Error {
-	if err := p.template.Execute(&limited{to: b, deadline: deadline}, d); err != nil {
+	if err := p.execute(&limited{to: b, deadline: deadline}, d); err != nil {
 		return p.renderError(err)
 	}
 	if fault := p.finish(b); fault != "" {
 		return &Error{Reason: topology.ReasonRenderFailed, Part: p.name, Detail: fault}
 	}
 	return nil
+}
+
+// errIncluded is all that is known of a failure in a piece that html/template has
+// copied for a place that is no text: where text/template then looks for the
+// line, there is no source, and it panics.
+const errIncluded = misuse("an included piece failed that stands in an attribute, a title or the like: it reads a value that is missing or does not fit; write it there in place of the inclusion to see which")
+
+func (p *part) execute(w io.Writer, d *data) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errIncluded
+		}
+	}()
+	return p.template.Execute(w, d)
 }
 
 // refused is what html/template writes instead of a value that is not safe in
