@@ -48,6 +48,9 @@ func faultsOf(issues *cel.Issues) Faults {
 	var faults Faults
 	for _, e := range issues.Errors() {
 		fault := Fault{e.Location.Line(), e.Location.Column() + 1, reworded(e.Message)}
+		if fault.Line < 1 {
+			fault.Line, fault.Column = 0, 0
+		}
 		if !slices.Contains(faults, fault) {
 			faults = append(faults, fault)
 		}
@@ -87,6 +90,9 @@ func reworded(message string) string {
 	if m := wrongOperand.FindStringSubmatch(message); m != nil {
 		return "must be " + kinds(m[1]) + ", and is " + kinds(m[2])
 	}
+	if strings.Contains(message, "recursion") {
+		return "the condition is nested too deep: make it simpler"
+	}
 	return rewordedSyntax(strings.TrimPrefix(message, syntaxError))
 }
 
@@ -103,12 +109,24 @@ func likely(what, hint string) bool {
 
 func allFields() []string { return append(textFields(), fieldScheduled, fieldExpiration) }
 
-// kinds names CEL's types.
+var (
+	innerList     = regexp.MustCompile(`list\([^()]*\)`)
+	innerMap      = regexp.MustCompile(`map\([^()]*\)`)
+	innerOptional = regexp.MustCompile(`optional_type\([^()]*\)`)
+)
+
+// kinds names CEL's types, from the innermost on.
 func kinds(text string) string {
+	text = strings.ReplaceAll(text, "optional_type(timestamp)", "a time that may be absent")
+	for before := ""; before != text; {
+		before = text
+		text = innerList.ReplaceAllString(text, "a LIST")
+		text = innerMap.ReplaceAllString(text, "an OBJECT")
+		text = innerOptional.ReplaceAllString(text, "a VALUE that may be absent")
+	}
 	return strings.NewReplacer(
-		"map(string, dyn)", "an object", "dyn", "any value", "string", "a text", "bool", "yes or no",
-		"uint", "a number", "int", "a number", "double", "a number", "optional_type(timestamp)", "a time that may be absent",
-		"timestamp", "a time", "null_type", "null",
+		"dyn", "any value", "string", "a text", "bool", "yes or no", "uint", "a number", "int", "a number", "double", "a number",
+		"timestamp", "a time", "null_type", "null", "LIST", "list", "OBJECT", "object", "VALUE", "value",
 	).Replace(text)
 }
 

@@ -146,6 +146,8 @@ func TestFaults(t *testing.T) {
 		{"event.country == 'FI' &&\n  event.typ == 'order' &&\n foo(ctx.x)", "2:8: event.typ is not known (did you mean 'event.type'?); 3:5: foo is not known: conditions read event and ctx, such as event.country and ctx.order.total, and call CEL's functions; texts stand in quotes"},
 		{`ctx.order.total > 100 && "x"`, `1:26: must be yes or no, and is a text`},
 		{`event.scheduled > timestamp("2026-01-01T00:00:00Z")`, `1:17: > does not take (a time that may be absent, a time): make both sides of one kind, with string(…), int(…) or double(…)`},
+		{`[[ctx.a]] == {"a": [1]}`, `1:11: == does not take (a list, an object): make both sides of one kind, with string(…), int(…) or double(…)`},
+		{strings.Repeat("(1+", 60) + "1" + strings.Repeat(")", 60), `the condition is nested too deep: make it simpler`},
 		{`ctx.total * 2 == 5.5`, `1:15: == does not take a whole number and a fraction: write whole ones as 2.0, or convert with double(…)`},
 		{`ctx.a.matches(ctx.b)`, `1:18: the pattern of matches must stand in the condition itself, in quotes`},
 		{`matches(ctx.a, 5)`, `1:16: the pattern of matches must be a text, in quotes`},

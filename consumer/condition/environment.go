@@ -17,6 +17,10 @@ const (
 	fieldExpiration = "event.expiration"
 )
 
+// maxNesting is how deep a condition may nest: what checking it costs grows with
+// the square, or worse. A chain of || or && counts little.
+const maxNesting = 100
+
 // textFields are the event's fields that are texts; an absent one is empty.
 func textFields() []string {
 	return []string{
@@ -37,6 +41,7 @@ var environment = sync.OnceValue(func() *cel.Env {
 
 func newEnvironment() (*cel.Env, error) {
 	options := []cel.EnvOption{
+		cel.ParserRecursionLimit(maxNesting),
 		cel.Variable(ctxName, cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable(fieldScheduled, cel.OptionalType(cel.TimestampType)),
 		cel.Variable(fieldExpiration, cel.OptionalType(cel.TimestampType)),
