@@ -220,6 +220,12 @@ func FuzzCondition(f *testing.F) {
 	f.Add(`has(ctx.a) ? ctx.a : ctx[event.id]`, `{"a":null}`)
 	f.Add(`ctx.?a[?0].orValue(optional.of(1)) != 2u`, `{"a":[]}`)
 	f.Fuzz(func(t *testing.T, expression, ctx string) {
+		start := time.Now()
+		defer func() {
+			if took := time.Since(start); took > 2*time.Second {
+				t.Fatalf("took %s", took)
+			}
+		}()
 		c, err := Compile(expression)
 		if err != nil {
 			var faults Faults
@@ -255,6 +261,18 @@ func BenchmarkHolds(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkHoldsAgain is for one more condition on facts of which what it reads
+// is decoded.
+func BenchmarkHoldsAgain(b *testing.B) {
+	c, facts := compile(b, `event.country == "FI" && ctx.order.total > 100`), NewFacts(anEvent(orderCtx))
+	b.ReportAllocs()
+	for b.Loop() {
+		if holds, err := c.Holds(facts); !holds || err != nil {
+			b.Fatal(holds, err)
+		}
 	}
 }
 
