@@ -76,8 +76,21 @@ func TestHostileValues(t *testing.T) {
 // TestHugeValues puts each where most is done with it.
 func TestHugeValues(t *testing.T) {
 	for _, place := range []string{"subject", "text by functions", "html", "html query", "html script", "push", "keys", "dates"} {
-		renderHostile(t, place, hostilePlaces[place], hugeValues)
+		renderHostile(t, place, hostilePlaces[place], huge(place))
 	}
+}
+
+// huge are the values for a place. With the race detector html/template writes
+// an address fifty times slower, byte by byte; there a sixteenth must do.
+func huge(place string) map[string]string {
+	if place != "html query" || !raced {
+		return hugeValues
+	}
+	smaller := make(map[string]string)
+	for name, value := range hugeValues {
+		smaller[name] = strings.ToValidUTF8(value[:len(value)/16], "")
+	}
+	return smaller
 }
 
 func renderHostile(t *testing.T, place string, parts, values map[string]string) {
