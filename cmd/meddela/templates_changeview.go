@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
@@ -97,7 +96,7 @@ func (a *app) writeChange(b *strings.Builder, v *changeView) {
 	for _, file := range v.Diff {
 		fmt.Fprintf(b, "  %s\n", a.paint(text.Bold, file.File))
 		for _, line := range file.Lines {
-			fmt.Fprintf(b, "    %s\n", a.paintDiff(printableLine(line)))
+			fmt.Fprintf(b, "    %s\n", a.paintDiff(authoring.Printable(line, maxLineChars)))
 		}
 		if file.Hidden > 0 {
 			fmt.Fprintf(b, "    … %s\n", count(file.Hidden, "more line", "more lines"))
@@ -121,28 +120,6 @@ func (v *changeView) beforeText() string {
 
 // maxLineChars is how much of a long line is shown.
 const maxLineChars = 200
-
-// printableLine makes a line of a template safe to print on a terminal.
-func printableLine(line string) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range line {
-		if n == maxLineChars {
-			b.WriteRune('…')
-			break
-		}
-		n++
-		switch {
-		case r == '\t':
-			b.WriteRune(' ')
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteRune('·')
-		}
-	}
-	return b.String()
-}
 
 // printReadBack says when what was published was seen to be live.
 func (c *templatesChange) printReadBack() error {

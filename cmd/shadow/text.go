@@ -3,10 +3,10 @@ package shadow
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"github.com/meddela/meddela/cmd/authoring"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
 )
@@ -129,29 +129,7 @@ func shortDiff(live, proposed string) []string {
 		if len(lines) == maxDiffLines {
 			return append(lines, "…")
 		}
-		lines = append(lines, printable(line))
+		lines = append(lines, authoring.Printable(line, maxLineChars))
 	}
 	return lines
-}
-
-// printable makes a line safe to print on a terminal, and short.
-func printable(line string) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range line {
-		if n == maxLineChars {
-			b.WriteRune('…')
-			break
-		}
-		n++
-		switch {
-		case r == '\t':
-			b.WriteRune(' ')
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteRune('·')
-		}
-	}
-	return b.String()
 }
