@@ -1,0 +1,128 @@
+package suppress
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// scanCount is how many keys Redis looks at before it serves others.
+const scanCount = 1000
+
+// Walk calls f with every entry, some at a time, in no order. It reads the list
+// while others use it: what is added or removed meanwhile may be missed, and an
+// entry may come twice. f is called by one goroutine at a time; its error ends
+// the walk, and is Walk's.
+func (l *List) Walk(ctx context.Context, f func([]Entry) error) error {
+	var mu sync.Mutex
+	one := func(entries []Entry) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return f(entries)
+	}
+	if cluster, ok := l.Client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			return l.walk(ctx, node, one)
+		})
+	}
+	return l.walk(ctx, l.Client, one)
+}
+
+func (l *List) walk(ctx context.Context, node redis.Cmdable, f func([]Entry) error) error {
+	prefix := l.Keys.Suppressions()
+	for cursor := uint64(0); ; {
+		keys, next, err := node.Scan(ctx, cursor, literal(prefix)+"*", scanCount).Result()
+		if err != nil {
+			return err
+		}
+		entries, err := l.entriesAt(ctx, node, keys)
+		if err != nil {
+			return err
+		}
+		if len(entries) > 0 {
+			if err := f(entries); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+func (l *List) entriesAt(ctx context.Context, node redis.Cmdable, keys []string) ([]Entry, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	pipe := node.Pipeline()
+	take := fetchEach(ctx, pipe, keys)
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	values := make([]string, len(keys))
+	if err := take(values); err != nil {
+		return nil, err
+	}
+	now := l.now()
+	entries := make([]Entry, 0, len(keys))
+	for i, value := range values {
+		channel, hash, ok := strings.Cut(strings.TrimPrefix(keys[i], l.Keys.Suppressions()), ":")
+		if value == "" || !ok {
+			continue
+		}
+		e := parseEntry(value)
+		e.Channel, e.Hash = topology.Channel(channel), topology.AddressHash(hash)
+		if !e.over(now) {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+// literal is a pattern of SCAN that matches the text alone.
+func literal(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(text)
+}
+
+// Count is how many addresses a channel does not write to for one cause.
+type Count struct {
+	Channel   topology.Channel `json:"channel"`
+	Cause     Cause            `json:"reason"`
+	Addresses int              `json:"addresses"`
+	Ending    int              `json:"ending"` // of them: those that are not for good
+}
+
+// Counts walks the list and counts its entries, by channel and cause.
+func (l *List) Counts(ctx context.Context) ([]Count, error) {
+	type kind struct {
+		channel topology.Channel
+		cause   Cause
+	}
+	counts := make(map[kind]*Count)
+	err := l.Walk(ctx, func(entries []Entry) error {
+		for i := range entries {
+			e := &entries[i]
+			k := kind{e.Channel, e.Cause}
+			if counts[k] == nil {
+				counts[k] = &Count{Channel: e.Channel, Cause: e.Cause}
+			}
+			counts[k].Addresses++
+			if !e.Until.IsZero() {
+				counts[k].Ending++
+			}
+		}
+		return nil
+	})
+	list := make([]Count, 0, len(counts))
+	for _, c := range counts {
+		list = append(list, *c)
+	}
+	slices.SortFunc(list, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Cause, b.Cause))
+	})
+	return list, err
+}
