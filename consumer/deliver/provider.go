@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"time"
 
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
@@ -38,6 +39,12 @@ type Response struct {
 	Detail string
 	// MessageID is how the provider knows an accepted message.
 	MessageID string
+	// RetryAfter is how long the provider asks to be left alone, with Failed
+	// and Down; 0 if it does not say.
+	RetryAfter time.Duration
+	// Provider is the name of the one that answered, where Send chooses among
+	// several; empty otherwise.
+	Provider string
 }
 
 // Verdict is what a provider's answer means.

@@ -23,8 +23,31 @@ type Message struct {
 	HTML string
 	// Body of a push message or a webhook, valid JSON.
 	Body []byte
+	// Unsubscribe says how the recipient of an e-mail ends such messages; the
+	// zero value says nothing.
+	Unsubscribe Unsubscribe
+	// Attachments of an e-mail.
+	Attachments []Attachment
 	// Language of the body that was rendered.
 	Language string
+}
+
+// Unsubscribe is what an e-mail's List-Unsubscribe header offers (RFC 2369).
+type Unsubscribe struct {
+	// URL is https, and ends it by one POST (RFC 8058); empty for none.
+	URL string
+	// Mailto is a plain address that a message ends it at; empty for none.
+	Mailto string
+}
+
+// Attachment is a file that is fetched when its message is sent.
+type Attachment struct {
+	// Name of the file that the recipient sees, without control characters or
+	// slashes.
+	Name string
+	// URL to fetch it from. Its host is not to be trusted: event data may have
+	// a part in it.
+	URL string
 }
 
 // Template is one compiled version of a template. It is immutable and safe
