@@ -1,10 +1,12 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"time"
 
@@ -31,6 +33,9 @@ type Fetcher struct {
 	MaxBytes int
 	// MaxWait is how long a fetch waits for a first record.
 	MaxWait time.Duration
+	// Only, if it has a key, passes over the records whose header of that key
+	// has another value.
+	Only topology.Header
 
 	offset int64
 	// busy is set while fetches bring much: then the next one may wait a
@@ -89,7 +94,7 @@ func (f *Fetcher) request() *fetchapi.Request {
 		ReplicaID:      -1,
 		MaxWaitTime:    int32(wait.Milliseconds()),
 		MinBytes:       int32(least),
-		MaxBytes:       2 * int32(f.MaxBytes), // so that the partition's limit is the one that counts
+		MaxBytes:       math.MaxInt32, // so that the partition's limit is the one that counts
 		IsolationLevel: int8(kafka.ReadCommitted),
 		SessionID:      -1,
 		SessionEpoch:   -1,
@@ -160,7 +165,7 @@ func (f *Fetcher) readBatch(batch protocol.RecordReader, keep bool, copied *reco
 			return err
 		}
 		if wanted := r.Offset >= f.offset; wanted {
-			if keep {
+			if keep && !f.passesOver(r.Headers) {
 				err = copied.add(f, r)
 			}
 			f.offset = r.Offset + 1
@@ -170,6 +175,18 @@ func (f *Fetcher) readBatch(batch protocol.RecordReader, keep bool, copied *reco
 			return err
 		}
 	}
+}
+
+func (f *Fetcher) passesOver(headers []protocol.Header) bool {
+	if f.Only.Key == "" {
+		return false
+	}
+	for i := range headers {
+		if headers[i].Key == f.Only.Key {
+			return !bytes.Equal(headers[i].Value, f.Only.Value)
+		}
+	}
+	return false
 }
 
 // release gives the pages that hold a record back to the client's pool.

@@ -74,7 +74,7 @@ func (l *Loop) tellLeaving(member string) error {
 	defer cancel()
 	client := kafka.Client{Addr: kafka.TCP(l.config.Brokers...), Transport: l.config.Transport}
 	response, err := client.LeaveGroup(ctx, &kafka.LeaveGroupRequest{
-		GroupID: l.config.Names.Group(l.config.Role, l.config.Lane),
+		GroupID: l.config.Group,
 		Members: []kafka.LeaveGroupRequestMember{{ID: member}},
 	})
 	if err != nil {

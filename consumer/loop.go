@@ -29,9 +29,14 @@ type Config struct {
 	Role      topology.Role
 	Lane      topology.Lane
 	Names     topology.Topics
-	Topics    []topology.Topic // read by the group Names.Group(Role, Lane)
+	Topics    []topology.Topic
 	Handler   Handler
 	Publisher Publisher
+	// Group that reads the topics. Default Names.Group(Role, Lane).
+	Group string
+	// Only, if it has a key, passes over the records whose header of that key
+	// has another value. Records without the header are handled.
+	Only topology.Header
 
 	Brokers   []string
 	Dialer    *kafka.Dialer
@@ -72,6 +77,7 @@ const (
 )
 
 func (c Config) withDefaults() Config {
+	setDefault(&c.Group, c.Names.Group(c.Role, c.Lane))
 	setDefault(&c.FetchBytes, 256<<10)
 	setDefault(&c.FetchWait, time.Second)
 	setDefault(&c.CommitInterval, 100*time.Millisecond)
@@ -103,7 +109,7 @@ func New(config Config) *Loop {
 	config = config.withDefaults()
 	return &Loop{
 		config: config,
-		log:    config.Log.With().Str("role", string(config.Role)).Str("lane", string(config.Lane)).Logger(),
+		log:    config.Log.With().Str("role", string(config.Role)).Str("lane", string(config.Lane)).Str("group", config.Group).Logger(),
 	}
 }
 
@@ -122,7 +128,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		group, err := kafka.NewConsumerGroup(l.groupConfig(brokers))
 		if err != nil {
-			return fmt.Errorf("consumer group %s: %w", l.config.Names.Group(l.config.Role, l.config.Lane), err)
+			return fmt.Errorf("consumer group %s: %w", l.config.Group, err)
 		}
 		m := &membership{group: group}
 		l.follow(ctx, m)
@@ -173,7 +179,7 @@ func (l *Loop) groupConfig(brokers []string) kafka.ConsumerGroupConfig {
 		topics[i] = string(t)
 	}
 	return kafka.ConsumerGroupConfig{
-		ID:                     l.config.Names.Group(l.config.Role, l.config.Lane),
+		ID:                     l.config.Group,
 		Brokers:                brokers,
 		Dialer:                 l.config.Dialer,
 		Topics:                 topics,

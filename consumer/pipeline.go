@@ -49,6 +49,7 @@ func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionA
 			Partition: assigned.ID,
 			MaxBytes:  g.loop.config.FetchBytes,
 			MaxWait:   g.loop.config.FetchWait,
+			Only:      g.loop.config.Only,
 		},
 		log: g.loop.log.With().Str("topic", string(topic)).Int("partition", assigned.ID).Logger(),
 	}

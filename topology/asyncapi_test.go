@@ -215,6 +215,11 @@ func TestAsyncAPIWords(t *testing.T) {
 			t.Errorf("header %s is not described", header)
 		}
 	}
+	for _, header := range []string{HeaderOrders, HeaderPausedProviders} {
+		if d.Components.Schemas["pausedHeaders"].Properties[header] == nil {
+			t.Errorf("header %s is not described", header)
+		}
+	}
 	keys := Keys{Prefix: DefaultKeyPrefix}
 	for _, word := range []string{
 		keys.Event("<event id>"), keys.StatusNotice("<event id>"),

@@ -69,6 +69,16 @@ func CarriedByJobs(headers []Header) []Header {
 	})
 }
 
+// HeaderChannel is a job record's channel, so that who delivers another channel
+// need not read the job.
+const HeaderChannel = "x-channel"
+
+// JobHeaders are the headers of a job's record, made of those of the record
+// that it comes from: what its jobs carry, and the channel.
+func JobHeaders(from []Header, c Channel) []Header {
+	return append(CarriedByJobs(from), Header{HeaderChannel, []byte(c)})
+}
+
 // CarriedByEntries returns the headers of an event that its entries carry too:
 // the trace context. Others may hold what no log should.
 func CarriedByEntries(headers []Header) []Header { return pick(headers, isTrace) }

@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Headers of a record that waits on a delay topic.
 const (
@@ -12,18 +15,48 @@ const (
 
 // Delayed makes r, which is meant for r.Topic, wait on a delay topic until due.
 func (t Topics) Delayed(l Lane, r Record, due, now time.Time) Record {
-	headers := make([]Header, 0, len(r.Headers)+2)
-	for _, h := range r.Headers {
-		if h.Key != HeaderDue && h.Key != HeaderTarget {
-			headers = append(headers, h)
-		}
-	}
-	r.Headers = append(headers,
+	r.Headers = append(WithoutWaiting(r.Headers),
 		Header{HeaderDue, ceilMilli(due).UTC().AppendFormat(nil, TimeFormat)},
 		Header{HeaderTarget, []byte(r.Topic)},
 	)
 	r.Topic = t.Delay(l, TierFor(due.Sub(now)))
 	return r
+}
+
+// Headers of a job that waits on the paused topic.
+const (
+	// HeaderOrders names the set of orders in force when the job was last
+	// looked at.
+	HeaderOrders = "x-orders"
+	// HeaderPausedProviders are the providers, with commas between, of which
+	// one must be resumed; absent where something else of the job is paused.
+	HeaderPausedProviders = "x-paused-providers"
+)
+
+// Pausing makes r, a job, wait on the paused topic. orders names the set of
+// orders in force; providers are those of the job's channel if it is they that
+// are paused, all of them.
+func (t Topics) Pausing(l Lane, r Record, orders string, providers []string) Record {
+	r.Headers = append(WithoutWaiting(r.Headers), Header{HeaderOrders, []byte(orders)})
+	if len(providers) > 0 {
+		r.Headers = append(r.Headers, Header{HeaderPausedProviders, []byte(strings.Join(providers, ","))})
+	}
+	r.Topic = t.Paused(l)
+	return r
+}
+
+// WithoutWaiting returns a copy of headers, without those of delay topics and of
+// the paused topic, and with room for theirs.
+func WithoutWaiting(headers []Header) []Header {
+	kept := make([]Header, 0, len(headers)+2)
+	for _, h := range headers {
+		switch h.Key {
+		case HeaderDue, HeaderTarget, HeaderOrders, HeaderPausedProviders:
+		default:
+			kept = append(kept, h)
+		}
+	}
+	return kept
 }
 
 // ceilMilli rounds up to the wire's precision, so that nothing is due early.

@@ -39,6 +39,9 @@ func (t Topics) DeadLetters(l Lane) Topic { return t.lane(l, "dead-letters") }
 // Delay is where records wait that are not due yet.
 func (t Topics) Delay(l Lane, tier Tier) Topic { return t.lane(l, "delay."+tier.Name) }
 
+// Paused is where jobs wait for an operator to resume what they are stopped by.
+func (t Topics) Paused(l Lane) Topic { return t.lane(l, "delay.paused") }
+
 // Templates is the compacted topic of published templates.
 func (t Topics) Templates() Topic { return Topic(t.Prefix + "templates") }
 
@@ -56,9 +59,13 @@ type Tier struct {
 	Wait time.Duration
 }
 
-// Tiers lists the delay tiers, shortest first.
+// Tiers lists the delay tiers, shortest first. The shortest bounds how late a
+// record may be: one that is due sooner than its tier's wait stands behind
+// others that are not.
 func Tiers() []Tier {
 	return []Tier{
+		{"400ms", 400 * time.Millisecond},
+		{"2s", 2 * time.Second},
 		{"10s", 10 * time.Second},
 		{"1m", time.Minute},
 		{"10m", 10 * time.Minute},
@@ -80,9 +87,27 @@ func TierFor(wait time.Duration) Tier {
 	return best
 }
 
-// Group is the consumer group of a role on a lane.
+// Group is the consumer group of a role on a lane, other than deliver.
 func (t Topics) Group(role Role, l Lane) string {
 	return t.Prefix + string(l) + "." + string(role)
+}
+
+// DeliverGroup is the consumer group that delivers a channel of a lane: one
+// for each channel, so that none waits for another's provider.
+func (t Topics) DeliverGroup(l Lane, c Channel) string {
+	return t.Group(RoleDeliver, l) + "." + string(c)
+}
+
+// Groups lists the consumer groups of a role on a lane.
+func (t Topics) Groups(role Role, l Lane) []string {
+	if role != RoleDeliver {
+		return []string{t.Group(role, l)}
+	}
+	var groups []string
+	for _, c := range Channels() {
+		groups = append(groups, t.DeliverGroup(l, c))
+	}
+	return groups
 }
 
 // Role names what a process does.
@@ -144,6 +169,7 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 		for _, tier := range Tiers() {
 			specs = append(specs, s.retained(t.Delay(l, tier), s.Partitions, 7*day, wrappedEventBytes))
 		}
+		specs = append(specs, s.retained(t.Paused(l), s.Partitions, 7*day, wrappedEventBytes))
 	}
 	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()))
 }

@@ -11,15 +11,17 @@ import (
 func TestTopicNames(t *testing.T) {
 	names := Topics{Prefix: DefaultPrefix}
 	for got, want := range map[Topic]string{
-		names.Events(Realtime):               "meddela.realtime.events",
-		names.Jobs(Batch):                    "meddela.batch.jobs",
-		names.DeliveryLog(Realtime):          "meddela.realtime.delivery-log",
-		names.DeadLetters(Batch):             "meddela.batch.dead-letters",
-		names.Delay(Realtime, Tiers()[0]):    "meddela.realtime.delay.10s",
-		names.Templates():                    "meddela.templates",
-		names.Control():                      "meddela.control",
-		(Topics{}).Events(Batch):             "batch.events",
-		Topic(names.Group(RoleMatch, Batch)): "meddela.batch.match",
+		names.Events(Realtime):                "meddela.realtime.events",
+		names.Jobs(Batch):                     "meddela.batch.jobs",
+		names.DeliveryLog(Realtime):           "meddela.realtime.delivery-log",
+		names.DeadLetters(Batch):              "meddela.batch.dead-letters",
+		names.Delay(Realtime, Tiers()[0]):     "meddela.realtime.delay.400ms",
+		names.Templates():                     "meddela.templates",
+		names.Control():                       "meddela.control",
+		(Topics{}).Events(Batch):              "batch.events",
+		Topic(names.Group(RoleMatch, Batch)):  "meddela.batch.match",
+		Topic(names.DeliverGroup(Batch, SMS)): "meddela.batch.deliver.sms",
+		names.Paused(Realtime):                "meddela.realtime.delay.paused",
 	} {
 		if string(got) != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -34,7 +36,7 @@ func TestSpecs(t *testing.T) {
 	for _, prefix := range []string{DefaultPrefix, "", "eu.prod-"} {
 		names := Topics{Prefix: prefix}
 		specs := names.Specs(Sizing{Partitions: 12, DeadLetterPartitions: 3, Replication: -1, MinInSync: 2, RetainBytes: 1 << 30})
-		if want := len(Lanes())*(4+len(Tiers())) + 2; len(specs) != want {
+		if want := len(Lanes())*(5+len(Tiers())) + 2; len(specs) != want {
 			t.Errorf("%d topics, want %d", len(specs), want)
 		}
 		seen := map[Topic]bool{}
@@ -79,7 +81,7 @@ func TestLaneOf(t *testing.T) {
 
 func TestTierFor(t *testing.T) {
 	for wait, want := range map[time.Duration]string{
-		-time.Hour: "10s", 0: "10s", 9 * time.Second: "10s", 10 * time.Second: "10s", 59 * time.Second: "10s",
+		-time.Hour: "400ms", 0: "400ms", 1999 * time.Millisecond: "400ms", 9 * time.Second: "2s", 10 * time.Second: "10s", 59 * time.Second: "10s",
 		time.Minute: "1m", 10*time.Minute - 1: "1m", 10 * time.Minute: "10m", time.Hour: "1h",
 		6*time.Hour - 1: "1h", 6 * time.Hour: "6h", 1000 * time.Hour: "6h",
 	} {

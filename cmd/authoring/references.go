@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -24,21 +25,19 @@ import (
 // error is of the kafka package, of the network or a *scan.NoTopicError.
 func References(ctx context.Context, topics *scan.Topics, names topology.Topics, progress *scan.Progress) (map[topology.TemplateRef]int64, error) {
 	queues := queuesOf(names)
-	starts := make([]map[int]int64, len(queues))
-	for i, q := range queues {
-		var err error
-		if starts[i], err = q.committed(ctx, topics); err != nil {
+	for _, q := range queues {
+		if err := q.findStarts(ctx, topics); err != nil {
 			return nil, err
 		}
 	}
 	var ranges []scan.Range
-	for i, q := range queues {
+	for _, q := range queues {
 		kept, err := topics.Ranges(ctx, q.topic, time.Time{}, time.Time{})
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range kept {
-			r.From = max(r.From, starts[i][r.Partition])
+			r.From = max(r.From, q.start(r.Partition))
 			if r.Size() > 0 {
 				ranges = append(ranges, r)
 			}
@@ -50,7 +49,9 @@ func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
 		mu.Lock()
 		defer mu.Unlock()
 		for i := range records {
-			if ref := gjson.GetBytes(records[i].Value, "template"); ref.Type == gjson.String {
+			r := &records[i]
+			ref := gjson.GetBytes(r.Value, "template")
+			if ref.Type == gjson.String && queues[r.Topic].waits(r) {
 				references[topology.TemplateRef(ref.Str)]++
 			}
 		}
@@ -59,30 +60,73 @@ func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
 	return references, err
 }
 
-// queue is a topic that jobs wait on, and the group that works it off; without
-// one, all that the topic has waits.
+// queue is a topic that jobs wait on, and the groups that work it off: one for
+// all of it, under no channel, or one for each channel. Without any, all that
+// the topic has waits.
 type queue struct {
-	topic topology.Topic
-	group string
+	topic  topology.Topic
+	groups map[topology.Channel]string
+	starts map[topology.Channel]map[int]int64 // by partition: what is before is done
 }
 
-func queuesOf(names topology.Topics) []queue {
-	var queues []queue
+const everyChannel topology.Channel = ""
+
+func queuesOf(names topology.Topics) map[topology.Topic]*queue {
+	queues := make(map[topology.Topic]*queue)
+	add := func(topic topology.Topic, groups map[topology.Channel]string) {
+		queues[topic] = &queue{topic: topic, groups: groups, starts: make(map[topology.Channel]map[int]int64)}
+	}
 	for _, lane := range topology.Lanes() {
-		queues = append(queues, queue{names.Jobs(lane), names.Group(topology.RoleDeliver, lane)}, queue{names.DeadLetters(lane), ""})
+		delivering := make(map[topology.Channel]string)
+		for _, c := range topology.Channels() {
+			delivering[c] = names.DeliverGroup(lane, c)
+		}
+		add(names.Jobs(lane), delivering)
+		add(names.DeadLetters(lane), nil)
+		delaying := map[topology.Channel]string{everyChannel: names.Group(topology.RoleDelay, lane)}
+		add(names.Paused(lane), delaying)
 		for _, tier := range topology.Tiers() {
-			queues = append(queues, queue{names.Delay(lane, tier), names.Group(topology.RoleDelay, lane)})
+			add(names.Delay(lane, tier), delaying)
 		}
 	}
 	return queues
 }
 
-// committed returns the offset of each partition up to which the group has
+func (q *queue) findStarts(ctx context.Context, topics *scan.Topics) error {
+	for channel, group := range q.groups {
+		starts, err := q.committed(ctx, topics, group)
+		if err != nil {
+			return err
+		}
+		q.starts[channel] = starts
+	}
+	return nil
+}
+
+// start is the first offset of a partition at which something may wait.
+func (q *queue) start(partition int) int64 {
+	if len(q.starts) == 0 {
+		return 0
+	}
+	first := int64(math.MaxInt64)
+	for _, starts := range q.starts {
+		first = min(first, starts[partition])
+	}
+	return first
+}
+
+// waits tells whether the group of a job's channel has not done it yet.
+func (q *queue) waits(job *topology.Record) bool {
+	starts, byChannel := q.starts[topology.Channel(gjson.GetBytes(job.Value, "channel").Str)]
+	return !byChannel || job.Offset >= starts[job.Partition]
+}
+
+// committed returns the offset of each partition up to which a group has
 // worked the topic off. Partitions of which it has not are left out.
-func (q queue) committed(ctx context.Context, topics *scan.Topics) (map[int]int64, error) {
+func (q *queue) committed(ctx context.Context, topics *scan.Topics, group string) (map[int]int64, error) {
 	offsets := make(map[int]int64)
 	kept, err := topics.Ranges(ctx, q.topic, time.Time{}, time.Time{})
-	if err != nil || q.group == "" || len(kept) == 0 {
+	if err != nil || len(kept) == 0 {
 		return offsets, err
 	}
 	var partitions []int
@@ -90,7 +134,7 @@ func (q queue) committed(ctx context.Context, topics *scan.Topics) (map[int]int6
 		partitions = append(partitions, r.Partition)
 	}
 	client := &kafka.Client{Addr: topics.Addr, Transport: topics.Transport}
-	response, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: q.group, Topics: map[string][]int{string(q.topic): partitions}})
+	response, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{string(q.topic): partitions}})
 	if err == nil {
 		err = response.Error
 	}
@@ -98,11 +142,11 @@ func (q queue) committed(ctx context.Context, topics *scan.Topics) (map[int]int6
 		return offsets, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("offsets of group %s: %w", q.group, err)
+		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
 	}
 	for _, p := range response.Topics[string(q.topic)] {
 		if p.Error != nil {
-			return nil, fmt.Errorf("offsets of group %s on %s/%d: %w", q.group, q.topic, p.Partition, p.Error)
+			return nil, fmt.Errorf("offsets of group %s on %s/%d: %w", group, q.topic, p.Partition, p.Error)
 		}
 		if p.CommittedOffset > 0 {
 			offsets[p.Partition] = p.CommittedOffset

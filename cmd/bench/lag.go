@@ -9,6 +9,19 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// mostBehind is how many records of topics the last of some groups has not
+// committed yet.
+func (b *Bench) mostBehind(ctx context.Context, groups []string, topics ...topology.Topic) (most int64, err error) {
+	for _, group := range groups {
+		lag, err := b.behind(ctx, group, topics...)
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, lag)
+	}
+	return most, nil
+}
+
 // behind is how many records of topics a group has not committed yet.
 func (b *Bench) behind(ctx context.Context, group string, topics ...topology.Topic) (int64, error) {
 	ends := &kafka.ListOffsetsRequest{Topics: make(map[string][]kafka.OffsetRequest)}

@@ -62,7 +62,7 @@ func (b *Bench) startFloor(ctx context.Context) (*pipeline, error) {
 			return nil, firstOf(err, p.stop())
 		}
 		p.children = append(p.children, c)
-		b.groups = append(b.groups, p.names.Group(hop.role(), lane))
+		b.groups = append(b.groups, p.names.Groups(hop.role(), lane)...)
 	}
 	return p, nil
 }

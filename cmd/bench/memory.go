@@ -52,8 +52,8 @@ func (b *Bench) Memory(ctx context.Context, events int) (*Memory, error) {
 // remember has a role work off its topics.
 func (b *Bench) remember(ctx context.Context, role topology.Role, names topology.Topics, keys topology.Keys, topics []topology.Topic) (RoleMemory, error) {
 	r := RoleMemory{Role: role}
-	group := names.Group(role, lane)
-	waiting, err := b.behind(ctx, group, topics...)
+	groups := names.Groups(role, lane)
+	waiting, err := b.mostBehind(ctx, groups, topics...)
 	if err != nil {
 		return r, err
 	}
@@ -69,7 +69,7 @@ func (b *Bench) remember(ctx context.Context, role topology.Role, names topology
 		}
 		now, most := memory(c.pid())
 		r.Samples, r.Most = append(r.Samples, megabytes(now)), megabytes(most)
-		left, err = b.behind(ctx, group, topics...)
+		left, err = b.mostBehind(ctx, groups, topics...)
 		b.Progress("memory: %s, %d of %d records left, %.0f MB", role, left, waiting, megabytes(now))
 		err = firstOf(c.check(), err)
 	}

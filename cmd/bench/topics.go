@@ -16,7 +16,7 @@ import (
 // compacted ones.
 func (b *Bench) createTopics(ctx context.Context, names topology.Topics) error {
 	for _, role := range topology.Roles() {
-		b.groups = append(b.groups, names.Group(role, lane))
+		b.groups = append(b.groups, names.Groups(role, lane)...)
 	}
 	return b.createThose(ctx, names, func(t topology.Topic) bool {
 		other, ok := names.LaneOf(t)

@@ -123,7 +123,7 @@ func TestTemplatesPrune(t *testing.T) {
 	if got, kept := s.prune(); got != "" || kept != string(one)+" 1 "+string(two)+" 1 " {
 		t.Errorf("on its way: pruned %s kept %s", got, kept)
 	}
-	s.commit(s.names.Group(topology.RoleDeliver, topology.Batch), s.names.Jobs(topology.Batch), 1)
+	s.commit(s.names.DeliverGroup(topology.Batch, topology.Email), s.names.Jobs(topology.Batch), 1)
 	got := meddela(t, s.environment, "", "templates", "prune")
 	got.want(t, exitOK)
 	want := "taken away  " + string(one) + ", not live since "
@@ -148,7 +148,7 @@ func TestTemplatesPruneOfRetired(t *testing.T) {
 		t.Errorf("pruned %s kept %s", got, kept)
 	}
 	wantSame(t, "while a job needs it", states(t, s.environment, "--retired"), "code retired")
-	s.commit(s.names.Group(topology.RoleDeliver, topology.Realtime), s.names.Jobs(topology.Realtime), 1)
+	s.commit(s.names.DeliverGroup(topology.Realtime, topology.Email), s.names.Jobs(topology.Realtime), 1)
 	if got, kept := s.prune(); got != string(one+" "+two+" ") || kept != "" {
 		t.Errorf("pruned %s kept %s", got, kept)
 	}

@@ -68,4 +68,7 @@ const (
 	// Late means that the job's validity ended before the message could be
 	// handed over.
 	Late
+	// NoRoom means that a limit left no room for the message before ctx ended,
+	// so that nothing was tried. It counts for no attempt.
+	NoRoom
 )

@@ -29,6 +29,6 @@ func (d *batch) retry(t *task, o *outcome) (next topology.Record, more bool) {
 		Topic:   d.Names.Jobs(d.Lane),
 		Key:     []byte(job.EventID),
 		Value:   job.Append(make([]byte, 0, len(job.Event)+512)),
-		Headers: topology.CarriedByJobs(t.record.Headers),
+		Headers: topology.JobHeaders(t.record.Headers, job.Channel),
 	}, due, o.at), true
 }

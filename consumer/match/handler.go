@@ -126,7 +126,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 		Topic:   m.jobs,
 		Key:     m.keep(append(m.room(len(event.ID)), event.ID...)),
 		Value:   m.keep(job.Append(m.room(len(event.Raw) + 512))),
-		Headers: topology.CarriedByJobs(r.Headers),
+		Headers: topology.JobHeaders(r.Headers, job.Channel),
 	}
 	if d.Reason == topology.ReasonScheduled {
 		record = m.handler.Names.Delayed(m.handler.Lane, record, event.Scheduled, m.now)

@@ -97,15 +97,17 @@ func (s *site) awaitGroups(lanes ...topology.Lane) {
 	s.t.Helper()
 	for _, lane := range lanes {
 		for _, role := range topology.Roles() {
-			s.eventually(30*time.Second, fmt.Sprintf("the processes of %s %s share its partitions", lane, role), func() error {
-				return s.shared(role, lane)
-			})
+			for _, group := range s.topics.Groups(role, lane) {
+				s.eventually(30*time.Second, fmt.Sprintf("the processes of %s share its partitions", group), func() error {
+					return s.shared(group, role, lane)
+				})
+			}
 		}
 	}
 }
 
-func (s *site) shared(role topology.Role, lane topology.Lane) error {
-	counts, err := s.cluster.assignments(s.topics.Group(role, lane))
+func (s *site) shared(group string, role topology.Role, lane topology.Lane) error {
+	counts, err := s.cluster.assignments(group)
 	if err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func (s *site) inputs(role topology.Role, lane topology.Lane) []topology.Topic {
 	case topology.RoleStatus:
 		return []topology.Topic{s.topics.Events(lane), s.topics.DeliveryLog(lane)}
 	}
-	var topics []topology.Topic
+	topics := []topology.Topic{s.topics.Paused(lane)}
 	for _, tier := range topology.Tiers() {
 		topics = append(topics, s.topics.Delay(lane, tier))
 	}
@@ -147,13 +149,15 @@ func (s *site) awaitQuiet(lane topology.Lane) {
 	s.t.Helper()
 	for _, role := range []topology.Role{topology.RoleMatch, topology.RoleDelay, topology.RoleDeliver, topology.RoleStatus} {
 		for _, topic := range s.inputs(role, lane) {
-			s.eventually(30*time.Second, fmt.Sprintf("%s %s has done all of %s", lane, role, topic), func() error {
-				behind, err := s.cluster.behind(s.topics.Group(role, lane), string(topic))
-				if err == nil && behind != 0 {
-					err = fmt.Errorf("it is %d records behind", behind)
-				}
-				return err
-			})
+			for _, group := range s.topics.Groups(role, lane) {
+				s.eventually(30*time.Second, fmt.Sprintf("%s has done all of %s", group, topic), func() error {
+					behind, err := s.cluster.behind(group, string(topic))
+					if err == nil && behind != 0 {
+						err = fmt.Errorf("it is %d records behind", behind)
+					}
+					return err
+				})
+			}
 		}
 	}
 }
