@@ -127,6 +127,8 @@ func newRootCommand(a *app) *cobra.Command {
 	root.AddCommand(newPublishCommand(a))
 	root.AddCommand(newStatusCommand(a))
 	root.AddCommand(newUncoveredCommand(a))
+	root.AddCommand(newSuppressionsCommand(a))
+	root.AddCommand(newControlCommand(a))
 	root.AddCommand(newBenchCommand(a))
 	root.AddCommand(newConfigCommand(a))
 	root.AddCommand(newVersionCommand(a))

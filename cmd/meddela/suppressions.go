@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/consumer/deliver/suppress"
+	"github.com/meddela/meddela/topology"
+)
+
+func newSuppressionsCommand(a *app) *cobra.Command {
+	pepperFile := new(string)
+	flags := func() *suppressions { return &suppressions{app: a, pepperFile: pepperFile} }
+	cmd := parent(&cobra.Command{
+		Use:     "suppressions",
+		GroupID: groupOperate,
+		Short:   "Say which addresses nothing is sent to",
+		Long: `Say which addresses nothing is sent to, by channel and for a reason. A message to
+such an address becomes ignored, with reason suppressed.
+
+Redis has hashes of addresses only, so that a list of entries names nobody. They
+are made with a secret, the pepper, if there is one: give every command the same
+one that the deliverers have.`,
+	})
+	cmd.PersistentFlags().StringVar(pepperFile, "pepper-file", "", "file with the secret that addresses are hashed with; default: none")
+	cmd.AddCommand(newSuppressionsAddCommand(flags()), newSuppressionsRemoveCommand(flags()), newSuppressionsCheckCommand(flags()))
+	cmd.AddCommand(newSuppressionsListCommand(flags()), newSuppressionsImportCommand(flags()))
+	return cmd
+}
+
+// suppressions is one run of a command about the suppression list: what all of
+// them have, and what each has flags for.
+type suppressions struct {
+	*app
+	pepperFile *string
+
+	channel, cause string
+	until          string
+	length         time.Duration
+}
+
+// open returns the list in a Redis that has just been seen to work, until done
+// is called.
+func (s *suppressions) open(ctx context.Context) (list *suppress.List, done func(), err error) {
+	pepper, err := s.pepper()
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := s.redis(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	list = &suppress.List{Client: client, Keys: s.config.keys(), Hasher: suppress.NewHasher(pepper)}
+	return list, func() { _ = client.Close() }, nil
+}
+
+// pepper reads the secret. One line end at its file's end is not part of it.
+func (s *suppressions) pepper() (string, error) {
+	if *s.pepperFile == "" {
+		return "", nil
+	}
+	text, err := readAtMost(*s.pepperFile, maxSecretBytes)
+	if err != nil {
+		return "", fmt.Errorf("--pepper-file cannot be read: %w", err)
+	}
+	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+	if len(text) == 0 {
+		return "", misusef("--pepper-file names an empty file: %s", *s.pepperFile)
+	}
+	return string(text), nil
+}
+
+func (s *suppressions) addChannelFlag(cmd *cobra.Command, value, usage string) {
+	cmd.Flags().StringVar(&s.channel, "channel", value, usage)
+	complete(cmd, "channel", texts(suppress.Channels())...)
+}
+
+func (s *suppressions) addCauseFlag(cmd *cobra.Command, value, usage string) {
+	cmd.Flags().StringVar(&s.cause, "reason", value, usage)
+	complete(cmd, "reason", texts(suppress.Causes())...)
+}
+
+func (s *suppressions) addUntilFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.until, "until", "", "when it ends: a date, as of midnight UTC, or a time such as 2027-01-31T08:00:00Z; default: never")
+	cmd.Flags().DurationVar(&s.length, "for", 0, "how long it lasts, such as 720h, instead of --until")
+}
+
+// check holds what the flags say against what they may.
+func (s *suppressions) check() error {
+	if s.channel != "" && !slices.Contains(suppress.Channels(), topology.Channel(s.channel)) {
+		return misusef("--channel is %q: use %s", abridged(s.channel), orList(texts(suppress.Channels())))
+	}
+	if s.cause == "" {
+		return nil
+	}
+	if _, err := suppress.ParseCause(s.cause); err != nil {
+		return misusef("--reason is %q: %v", abridged(s.cause), err)
+	}
+	return nil
+}
+
+// end is when what --until or --for says is; zero for never.
+func (s *suppressions) end(now time.Time) (time.Time, error) { return endOf(s.until, s.length, now) }
+
+// subjects are the addresses of a command line.
+func (s *suppressions) subjects(addresses []string) []suppress.Subject {
+	all := make([]suppress.Subject, len(addresses))
+	for i, address := range addresses {
+		all[i] = suppress.Subject{Channel: topology.Channel(s.channel), Address: address}
+	}
+	return all
+}
+
+// explain says which flag to look at.
+func (s *suppressions) explain(err error) error {
+	switch {
+	case errors.As(err, new(suppress.PepperError)):
+		return fmt.Errorf("%w: correct --pepper-file", err)
+	case errors.Is(err, suppress.ErrAddress):
+		return misusef("an argument is no address of channel %s: correct it, or --channel", s.channel)
+	}
+	return err
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"time"
+
+	"github.com/meddela/meddela/consumer/deliver/suppress"
+)
+
+// endOf reads --until and --for, at most one of which is given.
+func endOf(until string, length time.Duration, now time.Time) (time.Time, error) {
+	switch {
+	case until != "" && length != 0:
+		return time.Time{}, misusef("--until and --for are both given: use one of them")
+	case length < 0:
+		return time.Time{}, misusef("--for is %s: it must be a length of time such as 2h", length)
+	case length > 0:
+		return now.Add(length).UTC(), nil
+	case until == "":
+		return time.Time{}, nil
+	}
+	end, err := suppress.ParseTime(until)
+	if err != nil {
+		return time.Time{}, misusef("--until is %q: %v", abridged(until), err)
+	}
+	if !now.Before(end) {
+		return time.Time{}, misusef("--until is %s: that is past", until)
+	}
+	return end, nil
+}
+
+// untilText is the end of something, for people.
+func untilText(until time.Time) string {
+	if until.IsZero() {
+		return "-"
+	}
+	return until.Local().Format(time.DateTime)
+}
