@@ -15,6 +15,9 @@ func (c *Config) check() Faults {
 	c.Redis.check(&f)
 	c.Topics.check(&f)
 	c.checkSMTP(&f)
+	if _, err := c.caps(); err != nil {
+		f = append(f, err.(Faults)...)
+	}
 	return f
 }
 

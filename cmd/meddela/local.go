@@ -75,6 +75,7 @@ func (l *local) start(ctx context.Context, a *app) error {
 		kafka:     producer.Connection{Brokers: config.Kafka.Brokers, ClientID: config.Kafka.ClientID},
 		redis:     func() (redis.UniversalClient, error) { return config.Redis.client() },
 		providers: providers,
+		channels:  topology.Channels(),
 		log:       a.log,
 		started:   l.add,
 	}
@@ -148,10 +149,13 @@ func (l *local) add(loop *consumer.Loop) {
 	l.loops = append(l.loops, loop)
 }
 
+// loopsOfALane: role deliver has one for each channel.
+var loopsOfALane = len(topology.Roles()) - 1 + len(topology.Channels())
+
 func (l *local) allJoined() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.loops) < len(topology.Lanes())*len(topology.Roles()) {
+	if len(l.loops) < loopsOfALane*len(topology.Lanes()) {
 		return false
 	}
 	for _, loop := range l.loops {

@@ -12,8 +12,10 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/delay"
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/consumer/status"
@@ -29,6 +31,7 @@ type installation struct {
 	kafka     producer.Connection
 	redis     func() (redis.UniversalClient, error)
 	providers map[topology.Channel]deliver.Provider
+	channels  []topology.Channel // that role deliver delivers
 	log       zerolog.Logger
 	// started, if set, is told of each loop that starts.
 	started func(*consumer.Loop)
@@ -57,19 +60,26 @@ func (in *installation) run(ctx context.Context, name topology.Role, lane topolo
 	case topology.RoleMatch:
 		return r.withTemplates(ctx, r.match)
 	case topology.RoleDeliver:
-		return r.withTemplates(ctx, r.deliver)
+		return r.withTemplates(ctx, func(ctx context.Context, templates *catalogue.Follower) error {
+			return r.withOrders(ctx, func(ctx context.Context, orders *control.Follower) error {
+				return r.deliver(ctx, templates, orders)
+			})
+		})
 	case topology.RoleStatus:
 		return r.status(ctx)
 	case topology.RoleDelay:
-		handler := &delay.Handler{Lane: lane, Names: in.names}
-		return r.loop(ctx, handler, handler.Topics()...)
+		return r.withOrders(ctx, r.delay)
 	}
 	return fmt.Errorf("unknown role %q", name)
 }
 
 // loop runs the role's handler over its topics.
 func (r *role) loop(ctx context.Context, handler consumer.Handler, topics ...topology.Topic) error {
-	loop := consumer.New(r.loopConfig(handler, topics))
+	return r.runLoop(ctx, r.loopConfig(handler, topics))
+}
+
+func (r *role) runLoop(ctx context.Context, config consumer.Config) error {
+	loop := consumer.New(config)
 	if r.started != nil {
 		r.started(loop)
 	}
@@ -92,30 +102,49 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic) con
 	}
 }
 
-// withTemplates loads the catalogue before the first record is read, and keeps
-// it up to date while the role runs.
+// follower keeps a snapshot of a compacted topic up to date.
+type follower interface {
+	Run(ctx context.Context)
+	AwaitReady(ctx context.Context) error
+}
+
+// withTemplates runs a role with the catalogue, of which it has all before it
+// reads the first record.
 func (r *role) withTemplates(ctx context.Context, run func(context.Context, *catalogue.Follower) error) error {
 	transport := r.kafka.Transport()
 	defer transport.CloseIdleConnections()
-	follower := catalogue.NewFollower(catalogue.Config{
+	templates := catalogue.NewFollower(catalogue.Config{
 		Source: catalogue.FromTopic(r.kafka.Addr(), transport, r.names.Templates()),
 		Log:    r.log,
 	})
+	return r.following(ctx, templates, func(ctx context.Context) error { return run(ctx, templates) })
+}
+
+// withOrders runs a role with the operators' orders, likewise.
+func (r *role) withOrders(ctx context.Context, run func(context.Context, *control.Follower) error) error {
+	transport := r.kafka.Transport()
+	defer transport.CloseIdleConnections()
+	orders := control.NewFollower(follow.FromTopic(r.kafka.Addr(), transport, r.names.Control()), r.log)
+	return r.following(ctx, orders, func(ctx context.Context) error { return run(ctx, orders) })
+}
+
+// following runs a role while a follower is at work, from when it is ready.
+func (r *role) following(ctx context.Context, f follower, run func(context.Context) error) error {
 	// The role finishes what it has fetched after ctx has ended, and may need
-	// templates for that.
+	// the snapshot for that.
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group
-	group.Go(func() error { follower.Run(following); return nil })
+	group.Go(func() error { f.Run(following); return nil })
 	defer func() { stop(); _ = group.Wait() }()
 	starting, cancel := context.WithTimeout(ctx, r.config.Templates.StartTimeout)
 	defer cancel()
-	if err := follower.AwaitReady(starting); err != nil {
+	if err := f.AwaitReady(starting); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped before it had begun
 		}
 		return err
 	}
-	return run(ctx, follower)
+	return run(ctx)
 }
 
 func (r *role) match(ctx context.Context, follower *catalogue.Follower) error {
@@ -126,35 +155,51 @@ func (r *role) match(ctx context.Context, follower *catalogue.Follower) error {
 	return r.loop(ctx, handler, r.names.Events(r.lane))
 }
 
-func (r *role) deliver(ctx context.Context, follower *catalogue.Follower) error {
+// deliver runs a loop for each channel that the process delivers, so that no
+// channel waits for another's provider.
+func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, orders *control.Follower) error {
 	client, err := r.redis()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	handler, err := deliver.New(deliver.Config{
-		Lane: r.lane, Names: r.names, Keys: r.keys, Redis: client,
-		Templates:  templates{follower},
-		Providers:  r.providers,
-		Lease:      r.config.Claim.Lease,
-		KeepClaims: r.config.Claim.TTL,
-		Retries:    retries(),
-		Log:        r.log,
-	})
+	gate, err := r.gate(client)
 	if err != nil {
 		return err
 	}
-	return r.loop(ctx, handler, r.names.Jobs(r.lane))
+	loops, ctx := errgroup.WithContext(ctx)
+	for _, channel := range r.channels {
+		handler, err := deliver.New(deliver.Config{
+			Lane: r.lane, Channel: channel, Names: r.names, Keys: r.keys, Redis: client,
+			Templates:  templates{catalogue},
+			Providers:  map[topology.Channel]deliver.Provider{channel: r.providers[channel]},
+			Orders:     orders.Snapshot,
+			Gate:       gate,
+			Lease:      r.config.Claim.Lease,
+			KeepClaims: r.config.Claim.TTL,
+			Retries:    retries(),
+			Log:        r.log.With().Str("channel", string(channel)).Logger(),
+		})
+		if err != nil {
+			return err
+		}
+		config := r.loopConfig(handler, []topology.Topic{r.names.Jobs(r.lane)})
+		config.Group = r.names.DeliverGroup(r.lane, channel)
+		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
+		loops.Go(func() error { return r.runLoop(ctx, config) })
+	}
+	return loops.Wait()
 }
 
-// retries are the waits of the delay tiers, shortest first: a provider that is
-// away for hours costs nobody a message that is still valid then.
+func (r *role) delay(ctx context.Context, orders *control.Follower) error {
+	handler := &delay.Handler{Lane: r.lane, Names: r.names, Orders: orders.Snapshot}
+	return r.loop(ctx, handler, handler.Topics()...)
+}
+
+// retries are the waits before further attempts: a provider that is away for
+// hours costs nobody a message that is still valid then.
 func retries() []time.Duration {
-	var waits []time.Duration
-	for _, tier := range topology.Tiers() {
-		waits = append(waits, tier.Wait)
-	}
-	return waits
+	return []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour}
 }
 
 func (r *role) status(ctx context.Context) error {
@@ -187,13 +232,17 @@ func (t templates) Template(ref topology.TemplateRef) (deliver.Template, bool) {
 	if err != nil {
 		return nil, false // a version that does not compile is never in the catalogue
 	}
-	return template{compiled, entry.Record().OnAmbiguous == topology.HoldAmbiguous}, true
+	record := entry.Record()
+	return template{compiled, deliver.Policy{
+		HoldAmbiguous: record.OnAmbiguous == topology.HoldAmbiguous,
+		Urgent:        record.Urgent,
+	}}, true
 }
 
 // template is one version as the deliverer sees it.
 type template struct {
 	*message.Template
-	hold bool
+	policy deliver.Policy
 }
 
-func (t template) HoldsAmbiguous() bool { return t.hold }
+func (t template) Policy() *deliver.Policy { return &t.policy }

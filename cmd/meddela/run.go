@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -24,12 +25,13 @@ On SIGTERM a role finishes what it has fetched, commits, and leaves its group.`
 
 func newRunCommand(a *app) *cobra.Command {
 	var lane topology.Lane
+	var channels []string
 	var profile string
 	cmd := &cobra.Command{
 		Use:     "run match|deliver|status|delay --lane realtime|batch",
 		Short:   "Run one role of one lane",
 		Long:    runHelp,
-		Example: "  meddela run match --lane realtime\n  meddela run status --lane batch",
+		Example: "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n  meddela run status --lane batch",
 		GroupID: groupRun,
 		Args:    arguments(1, 1, "one role"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,13 +45,19 @@ func newRunCommand(a *app) *cobra.Command {
 			if err := a.load(cmd); err != nil {
 				return err
 			}
-			return profiled(profile, func() error { return a.runRole(cmd.Context(), name, lane) })
+			some, err := parseChannels(name, channels)
+			if err != nil {
+				return err
+			}
+			return profiled(profile, func() error { return a.runRole(cmd.Context(), name, lane, some) })
 		},
 	}
 	for _, r := range topology.Roles() {
 		cmd.ValidArgs = append(cmd.ValidArgs, string(r))
 	}
 	addLaneFlag(cmd, &lane)
+	cmd.Flags().StringSliceVar(&channels, "channel", nil, "channels that role deliver delivers; default: all. Each is a consumer group of its own")
+	complete(cmd, "channel", texts(topology.Channels())...)
 	cmd.Flags().StringVar(&profile, "cpu-profile", "", "file for a CPU profile of the whole run")
 	_ = cmd.Flags().MarkHidden("cpu-profile") // for the bench; its only error is that the flag is not there
 	return cmd
@@ -64,14 +72,36 @@ func parseRole(s string) (topology.Role, error) {
 	return "", misusef("unknown role %q: use match, deliver, status or delay", s)
 }
 
+// parseChannels reads the channels that a role is to deliver.
+func parseChannels(role topology.Role, names []string) ([]topology.Channel, error) {
+	if len(names) == 0 {
+		return topology.Channels(), nil
+	}
+	if role != topology.RoleDeliver {
+		return nil, misusef("--channel is for role deliver only")
+	}
+	var channels []topology.Channel
+	for _, name := range names {
+		channel := topology.Channel(name)
+		if !slices.Contains(topology.Channels(), channel) {
+			return nil, misusef("--channel is %q: use %s", abridged(name), orList(texts(topology.Channels())))
+		}
+		if !slices.Contains(channels, channel) {
+			channels = append(channels, channel)
+		}
+	}
+	return channels, nil
+}
+
 // runRole runs a role until ctx ends. At the start the servers that it needs
 // must answer; later it waits for them.
-func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lane) error {
+func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lane, channels []topology.Channel) error {
 	limitMemory()
 	in, err := a.installation(ctx)
 	if err != nil {
 		return err
 	}
+	in.channels = channels
 	if name == topology.RoleDeliver || name == topology.RoleStatus {
 		client, err := a.redis(ctx)
 		if err != nil {
@@ -83,7 +113,7 @@ func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lan
 	}
 	a.log.Info().Str("role", string(name)).Str("lane", string(lane)).Str("version", version).Msg("starting")
 	if name == topology.RoleDeliver {
-		a.warnOfSandbox(in.providers)
+		a.warnOfSandbox(in)
 	}
 	err = in.run(ctx, name, lane)
 	a.log.Info().Str("role", string(name)).Str("lane", string(lane)).Msg("stopped")
@@ -91,10 +121,10 @@ func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lan
 }
 
 // warnOfSandbox says of which channels nobody gets anything.
-func (a *app) warnOfSandbox(providers map[topology.Channel]deliver.Provider) {
+func (a *app) warnOfSandbox(in *installation) {
 	var channels []string
-	for _, channel := range topology.Channels() {
-		if _, ok := providers[channel].(*deliver.Sandbox); ok {
+	for _, channel := range in.channels {
+		if _, ok := in.providers[channel].(*deliver.Sandbox); ok {
 			channels = append(channels, string(channel))
 		}
 	}

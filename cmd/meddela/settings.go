@@ -20,6 +20,7 @@ type Config struct {
 	Status    StatusSettings
 	Deliver   DeliverSettings
 	Claim     ClaimSettings
+	Recipient RecipientSettings
 	SMTP      SMTPSettings
 	Sandbox   SandboxSettings
 }
@@ -103,6 +104,14 @@ type DeliverSettings struct {
 type ClaimSettings struct {
 	Lease time.Duration `envconfig:"MEDDELA_CLAIM_LEASE" default:"15s" min:"11s" max:"1h" desc:"how long a deliverer owns a job that it is sending; another takes over a dead one's jobs after it"`
 	TTL   time.Duration `envconfig:"MEDDELA_CLAIM_TTL" default:"192h" min:"1h" desc:"how long the outcome of a job is remembered, so that a repeated job sends nothing; longer than the jobs topics keep it"`
+}
+
+// RecipientSettings say who must not be written to, or not so often.
+type RecipientSettings struct {
+	Pepper   Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret that addresses are hashed with in Redis; the same in every process and command"`
+	CapEmail string `envconfig:"MEDDELA_CAP_EMAIL" desc:"most e-mails that an address gets in a time, such as 5/24h; urgent templates pass; default: any number"`
+	CapSMS   string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
+	CapPush  string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`
 }
 
 // SMTPSettings say how to hand over e-mail.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +14,7 @@ import (
 )
 
 func newSuppressionsCommand(a *app) *cobra.Command {
-	pepperFile := new(string)
-	flags := func() *suppressions { return &suppressions{app: a, pepperFile: pepperFile} }
+	flags := func() *suppressions { return &suppressions{app: a} }
 	cmd := parent(&cobra.Command{
 		Use:     "suppressions",
 		GroupID: groupOperate,
@@ -25,10 +23,9 @@ func newSuppressionsCommand(a *app) *cobra.Command {
 such an address becomes ignored, with reason suppressed.
 
 Redis has hashes of addresses only, so that a list of entries names nobody. They
-are made with a secret, the pepper, if there is one: give every command the same
+are made with a secret, MEDDELA_SUPPRESS_PEPPER, if there is one: it must be the
 one that the deliverers have.`,
 	})
-	cmd.PersistentFlags().StringVar(pepperFile, "pepper-file", "", "file with the secret that addresses are hashed with; default: none")
 	cmd.AddCommand(newSuppressionsAddCommand(flags()), newSuppressionsRemoveCommand(flags()), newSuppressionsCheckCommand(flags()))
 	cmd.AddCommand(newSuppressionsListCommand(flags()), newSuppressionsImportCommand(flags()))
 	return cmd
@@ -38,7 +35,6 @@ one that the deliverers have.`,
 // them have, and what each has flags for.
 type suppressions struct {
 	*app
-	pepperFile *string
 
 	channel, cause string
 	until          string
@@ -48,32 +44,12 @@ type suppressions struct {
 // open returns the list in a Redis that has just been seen to work, until done
 // is called.
 func (s *suppressions) open(ctx context.Context) (list *suppress.List, done func(), err error) {
-	pepper, err := s.pepper()
-	if err != nil {
-		return nil, nil, err
-	}
 	client, err := s.redis(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	list = &suppress.List{Client: client, Keys: s.config.keys(), Hasher: suppress.NewHasher(pepper)}
+	list = &suppress.List{Client: client, Keys: s.config.keys(), Hasher: s.config.hasher()}
 	return list, func() { _ = client.Close() }, nil
-}
-
-// pepper reads the secret. One line end at its file's end is not part of it.
-func (s *suppressions) pepper() (string, error) {
-	if *s.pepperFile == "" {
-		return "", nil
-	}
-	text, err := readAtMost(*s.pepperFile, maxSecretBytes)
-	if err != nil {
-		return "", fmt.Errorf("--pepper-file cannot be read: %w", err)
-	}
-	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
-	if len(text) == 0 {
-		return "", misusef("--pepper-file names an empty file: %s", *s.pepperFile)
-	}
-	return string(text), nil
 }
 
 func (s *suppressions) addChannelFlag(cmd *cobra.Command, value, usage string) {
@@ -121,7 +97,7 @@ func (s *suppressions) subjects(addresses []string) []suppress.Subject {
 func (s *suppressions) explain(err error) error {
 	switch {
 	case errors.As(err, new(suppress.PepperError)):
-		return fmt.Errorf("%w: correct --pepper-file", err)
+		return fmt.Errorf("%w: correct MEDDELA_SUPPRESS_PEPPER", err)
 	case errors.Is(err, suppress.ErrAddress):
 		return misusef("an argument is no address of channel %s: correct it, or --channel", s.channel)
 	}

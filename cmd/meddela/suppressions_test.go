@@ -92,17 +92,13 @@ func TestSuppressionsImport(t *testing.T) {
 // changes nothing.
 func TestSuppressionsPepper(t *testing.T) {
 	environment := map[string]string{"MEDDELA_REDIS_ADDRS": startRedis(t, nil).Addr()}
-	pepper := filepath.Join(t.TempDir(), "pepper")
-	if err := os.WriteFile(pepper, []byte("secret\r\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	with := []string{"--pepper-file", pepper}
-	meddela(t, environment, "", append(strings.Fields("suppressions add kim@example.com"), with...)...).want(t, exitOK)
-	meddela(t, environment, "", append(strings.Fields("suppressions check kim@example.com"), with...)...).says(t, "suppressed on channel email: manual")
+	peppered := map[string]string{"MEDDELA_REDIS_ADDRS": environment["MEDDELA_REDIS_ADDRS"], "MEDDELA_SUPPRESS_PEPPER": "secret"}
+	meddela(t, peppered, "", strings.Fields("suppressions add kim@example.com")...).want(t, exitOK)
+	meddela(t, peppered, "", strings.Fields("suppressions check kim@example.com")...).says(t, "suppressed on channel email: manual")
 	for _, args := range []string{"add lee@example.com", "check kim@example.com", "remove kim@example.com"} {
 		got := meddela(t, environment, "", strings.Fields("suppressions "+args)...)
 		got.want(t, exitFailed)
-		if want := "meddela: the suppressed addresses in Redis are hashed with another pepper than this process was given: correct --pepper-file\n"; got.err != want {
+		if want := "meddela: the suppressed addresses in Redis are hashed with another pepper than this process was given: correct MEDDELA_SUPPRESS_PEPPER\n"; got.err != want {
 			t.Errorf("%s: %s", args, got.err)
 		}
 	}
@@ -127,8 +123,6 @@ func TestSuppressionsMisuse(t *testing.T) {
 		{"remove 112", "an argument is no address of channel email: correct it, or --channel", exitMisused},
 		{"check 112", "an argument is no address of channel email: correct it, or --channel", exitMisused},
 		{"list --reason x", `--reason is "x": use unsubscribed, bounced, complaint or manual`, exitMisused},
-		{"list --pepper-file " + empty, "--pepper-file names an empty file: " + empty, exitMisused},
-		{"list --pepper-file /no/such", "--pepper-file cannot be read: open /no/such: no such file or directory", exitFailed},
 		{"import /no/such", "addresses cannot be read: open /no/such: no such file or directory", exitFailed},
 		{"import " + empty, "nothing is imported: the header row: there is none: the file is empty", exitFailed},
 	} {

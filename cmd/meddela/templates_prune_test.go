@@ -64,7 +64,7 @@ func (s *pruneSite) write(topic topology.Topic, key string, value []byte) {
 // job writes a job for a version to a topic.
 func (s *pruneSite) job(topic topology.Topic, ref topology.TemplateRef) {
 	s.t.Helper()
-	job := topology.Job{JobID: "j", EventID: "e", Template: ref, Event: []byte(`{"type":"code","ctx":{"template":"x"}}`)}
+	job := topology.Job{JobID: "j", EventID: "e", Template: ref, Channel: topology.SMS, Event: []byte(`{"type":"code","ctx":{"template":"x"}}`)}
 	s.write(topic, "e", job.Append(nil))
 }
 
@@ -123,7 +123,7 @@ func TestTemplatesPrune(t *testing.T) {
 	if got, kept := s.prune(); got != "" || kept != string(one)+" 1 "+string(two)+" 1 " {
 		t.Errorf("on its way: pruned %s kept %s", got, kept)
 	}
-	s.commit(s.names.DeliverGroup(topology.Batch, topology.Email), s.names.Jobs(topology.Batch), 1)
+	s.commit(s.names.DeliverGroup(topology.Batch, topology.SMS), s.names.Jobs(topology.Batch), 1)
 	got := meddela(t, s.environment, "", "templates", "prune")
 	got.want(t, exitOK)
 	want := "taken away  " + string(one) + ", not live since "
@@ -148,7 +148,7 @@ func TestTemplatesPruneOfRetired(t *testing.T) {
 		t.Errorf("pruned %s kept %s", got, kept)
 	}
 	wantSame(t, "while a job needs it", states(t, s.environment, "--retired"), "code retired")
-	s.commit(s.names.DeliverGroup(topology.Realtime, topology.Email), s.names.Jobs(topology.Realtime), 1)
+	s.commit(s.names.DeliverGroup(topology.Realtime, topology.SMS), s.names.Jobs(topology.Realtime), 1)
 	if got, kept := s.prune(); got != string(one+" "+two+" ") || kept != "" {
 		t.Errorf("pruned %s kept %s", got, kept)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -16,13 +17,31 @@ import (
 type Handler struct {
 	Lane  topology.Lane
 	Names topology.Topics
+	// Orders are the operators' that are in force. Default none.
+	Orders func() *control.Orders
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
 
+var noOrders = new(control.Orders)
+
+func (h *Handler) orders() *control.Orders {
+	if h.Orders == nil {
+		return noOrders
+	}
+	return h.Orders()
+}
+
+func (h *Handler) now() time.Time {
+	if h.Now == nil {
+		return time.Now()
+	}
+	return h.Now()
+}
+
 // Topics lists the topics that the role reads.
 func (h *Handler) Topics() []topology.Topic {
-	var topics []topology.Topic
+	topics := []topology.Topic{h.Names.Paused(h.Lane)}
 	for _, tier := range topology.Tiers() {
 		topics = append(topics, h.Names.Delay(h.Lane, tier))
 	}
@@ -32,9 +51,8 @@ func (h *Handler) Topics() []topology.Topic {
 // Handle passes on what is due, and what has waited as long as its tier does:
 // home, or to the tier that fits what is left of its time.
 func (h *Handler) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
-	now := time.Now
-	if h.Now != nil {
-		now = h.Now
+	if b.Topic == h.Names.Paused(h.Lane) {
+		return h.handlePaused(b)
 	}
 	tier := h.tierOf(b.Topic)
 	var result consumer.Result
@@ -42,11 +60,11 @@ func (h *Handler) Handle(_ context.Context, b consumer.Batch) (consumer.Result, 
 		r := &b.Records[i]
 		due, target, fault := h.dueOf(r)
 		if fault != nil {
-			result.Out = append(result.Out, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleDelay, now()))
+			result.Out = append(result.Out, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleDelay, h.now()))
 			result.Handled++
 			continue
 		}
-		moment := now()
+		moment := h.now()
 		if leave := earlier(due, r.Time.Add(tier.Wait)); leave.After(moment) {
 			return result, consumer.NotYet{Until: leave}
 		}
@@ -77,18 +95,8 @@ func (h *Handler) passOn(r *topology.Record, due time.Time, target topology.Topi
 	if due.After(now) {
 		return h.Names.Delayed(h.Lane, out, due, now)
 	}
-	out.Headers = withoutDelay(r.Headers)
+	out.Headers = topology.WithoutWaiting(r.Headers)
 	return out
-}
-
-func withoutDelay(headers []topology.Header) []topology.Header {
-	kept := make([]topology.Header, 0, len(headers))
-	for _, header := range headers {
-		if header.Key != topology.HeaderDue && header.Key != topology.HeaderTarget {
-			kept = append(kept, header)
-		}
-	}
-	return kept
 }
 
 // dueOf reads when a record is due, and where it goes then: to the jobs of its

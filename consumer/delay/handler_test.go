@@ -72,8 +72,9 @@ func TestJourney(t *testing.T) {
 }
 
 func TestWhatIsDueGoesAheadOfWhatIsNot(t *testing.T) {
-	due, early := waiting(time.Second), waiting(5*time.Second)
-	h := delay.Handler{Lane: topology.Realtime, Names: names, Now: func() time.Time { return start.Add(2 * time.Second) }}
+	due, early := waiting(10*time.Second), waiting(12*time.Second)
+	early.Time = start.Add(time.Second)
+	h := delay.Handler{Lane: topology.Realtime, Names: names, Now: func() time.Time { return start.Add(10 * time.Second) }}
 	result, err := h.Handle(context.Background(), consumer.Batch{
 		Topic: due.Topic, Records: []topology.Record{due, early},
 	})
@@ -81,7 +82,7 @@ func TestWhatIsDueGoesAheadOfWhatIsNot(t *testing.T) {
 	if !errors.As(err, &notYet) || result.Handled != 1 || len(result.Out) != 1 {
 		t.Fatalf("got %d handled, %v; want the first handled and to wait for the second", result.Handled, err)
 	}
-	if !notYet.Until.Equal(start.Add(5 * time.Second)) {
+	if !notYet.Until.Equal(start.Add(11 * time.Second)) {
 		t.Errorf("told to wait until %v", notYet.Until)
 	}
 }

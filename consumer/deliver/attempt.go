@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
@@ -24,15 +25,15 @@ func (h *Handler) attempt(ctx context.Context, t *task) (o outcome) {
 	}()
 	if t.claim == takenOver {
 		h.noteAmbiguous(t, "a deliverer died while it had this job; it may have been sent")
-		if t.holdsAmbiguous() {
+		if t.policy().HoldAmbiguous {
 			return h.failed(t, topology.ReasonAmbiguous, "a deliverer died while it had this job: it may have been sent, and is not sent again")
 		}
 	}
 	if h.late(t) {
-		return h.expired(t, t.claim == takenOver)
+		return h.expired(t, t.inDoubt())
 	}
-	if reason := addressFault(t.job.Channel, t.job.To); reason != topology.NoReason {
-		return h.outcome(t, topology.Ignored, reason, "")
+	if o, stopped := h.ignored(t); stopped {
+		return o
 	}
 	m, err := h.render(t)
 	if err != nil {
@@ -42,10 +43,31 @@ func (h *Handler) attempt(ctx context.Context, t *task) (o outcome) {
 	if r == nil {
 		return h.failed(t, topology.ReasonNoProvider, "no provider is configured for channel "+string(t.job.Channel))
 	}
-	o = h.send(ctx, t, r.provider, &m)
-	o.provider = field(r.provider.Name())
-	return o
+	return h.send(ctx, t, r.provider, &m)
 }
+
+// ignored is the outcome of a job that is not to be sent at all.
+func (h *Handler) ignored(t *task) (o outcome, stopped bool) {
+	address := addressFault(t.job.Channel, t.job.To)
+	reason, detail := address, ""
+	switch {
+	case address != topology.NoReason:
+		return h.outcome(t, topology.Ignored, reason, ""), true
+	case t.order.Killed():
+		reason, detail = topology.ReasonKilled, t.order.Detail()
+	case t.isBarred():
+		reason, detail = t.barred.Reason, t.barred.Detail
+	default:
+		return outcome{}, false
+	}
+	if t.inDoubt() {
+		return h.failed(t, topology.ReasonAmbiguous, "it may have been sent; it is "+string(reason)+" since, so it is not sent again"), true
+	}
+	return h.outcome(t, topology.Ignored, reason, detail), true
+}
+
+// inDoubt tells whether the job may have been sent before it was claimed.
+func (t *task) inDoubt() bool { return t.claim == takenOver || t.claim == doubted }
 
 // render makes the message of a job.
 func (h *Handler) render(t *task) (message.Message, *topology.Fault) {
@@ -87,14 +109,23 @@ func renderFault(err error) *topology.Fault {
 
 // send tries to hand the message over, again where the provider has failed
 // for now, or may have accepted it and the template says to risk a second one.
-func (h *Handler) send(ctx context.Context, t *task, p Provider, m *message.Message) outcome {
-	doubt, wait := t.claim == takenOver, h.TryAgainAfter
+func (h *Handler) send(ctx context.Context, t *task, p Provider, m *message.Message) (o outcome) {
+	doubt, tried, wait := t.inDoubt(), false, h.TryAgainAfter
+	by := p.Name()
+	defer func() { o.provider = field(by) }()
 	for try := 1; ; try++ {
 		if h.late(t) {
 			return h.expired(t, doubt)
 		}
 		answer := p.Send(ctx, &t.job, m)
+		if answer.Provider != "" {
+			by = answer.Provider
+		}
 		switch answer.Verdict {
+		case NoRoom:
+			// As if the job had not been claimed, unless it has been tried.
+			t.noRoom = !tried
+			return h.givenUp(t, answer, doubt)
 		case Accepted:
 			o := h.outcome(t, topology.Sent, topology.NoReason, answer.Detail)
 			o.messageID = field(answer.MessageID)
@@ -108,11 +139,13 @@ func (h *Handler) send(ctx context.Context, t *task, p Provider, m *message.Mess
 		case Unknown:
 			doubt = true
 			h.noteAmbiguous(t, "the provider may have accepted this message")
-			if t.holdsAmbiguous() {
+			if t.policy().HoldAmbiguous {
 				return h.failed(t, topology.ReasonAmbiguous, answer.Detail)
 			}
 		}
-		if try >= h.Tries || !sleep(ctx, wait) {
+		tried = true
+		// One that says when to come back is asked again then, and not before.
+		if try >= h.Tries || answer.RetryAfter > 0 || !sleep(ctx, wait) {
 			return h.givenUp(t, answer, doubt)
 		}
 		wait *= 2
@@ -122,15 +155,14 @@ func (h *Handler) send(ctx context.Context, t *task, p Provider, m *message.Mess
 // givenUp is the outcome of an attempt whose every try failed: another attempt
 // later, or the end.
 func (h *Handler) givenUp(t *task, last Response, doubt bool) outcome {
-	if doubt {
-		return h.failed(t, topology.ReasonAmbiguous, last.Detail)
-	}
 	o := h.outcome(t, topology.PendingDelivery, topology.ReasonTransient, last.Detail)
-	if due, more := h.due(&t.job, o.at); more && (t.job.Expires.IsZero() || due.Before(t.job.Expires)) {
-		o.again = true
+	if due, more := h.due(t, o.at, last.RetryAfter); more {
+		o.again, o.doubt, o.due = true, doubt, due.UTC().Truncate(time.Millisecond)
 		return o
 	}
 	switch {
+	case doubt:
+		return h.failed(t, topology.ReasonAmbiguous, last.Detail)
 	case last.Verdict == Down:
 		return h.failed(t, topology.ReasonProviderDown, last.Detail)
 	}
@@ -169,7 +201,5 @@ func (h *Handler) unreadable(t *task) outcome {
 func (h *Handler) noteAmbiguous(t *task, what string) {
 	h.Counters.Ambiguous.Add(1)
 	h.Log.Warn().Str("event_id", string(t.job.EventID)).Str("job_id", string(t.job.JobID)).
-		Str("template", string(t.job.Template)).Bool("hold", t.holdsAmbiguous()).Msg(what)
+		Str("template", string(t.job.Template)).Bool("hold", t.policy().HoldAmbiguous).Msg(what)
 }
-
-func (t *task) holdsAmbiguous() bool { return t.template != nil && t.template.HoldsAmbiguous() }

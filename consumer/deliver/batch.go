@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/deliver/suppress"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -24,6 +26,7 @@ type task struct {
 	record   *topology.Record
 	job      topology.Job
 	fault    *topology.Fault // why the record is no job
+	foreign  bool            // it is for another Handler
 	same     *task           // an earlier one of the same job, whose outcome is also this one's
 	template Template        // nil when it is not known
 
@@ -31,6 +34,10 @@ type task struct {
 	claim   claimed
 	heldFor time.Duration // of another owner's lease
 	begun   bool          // it may have been sent
+	noRoom  bool          // it was not: a limit left no room in time
+	order   control.Verdict
+	barred  suppress.Answer // why its recipient must not be written to
+	wait    *wait           // where it goes without having been claimed
 	outcome outcome
 	settled bool // the outcome is the one that stands
 }
@@ -49,7 +56,7 @@ func (h *Handler) newBatch(b consumer.Batch) *batch {
 	for i := range b.Records {
 		t := &d.tasks[i]
 		t.decode(&b.Records[i])
-		if t.fault != nil {
+		if t.foreign = h.isForeign(t); t.foreign || t.fault != nil {
 			continue
 		}
 		first := seen[t.job.JobID]
@@ -65,6 +72,20 @@ func (h *Handler) newBatch(b consumer.Batch) *batch {
 	}
 	return d
 }
+
+// isForeign tells whether a record is another channel's Handler's.
+func (h *Handler) isForeign(t *task) bool {
+	switch {
+	case h.Channel == "":
+		return false
+	case t.fault != nil:
+		return h.Channel != topology.Email
+	}
+	return t.job.Channel != h.Channel
+}
+
+// idle tells whether there is nothing to bring to an outcome.
+func (t *task) idle() bool { return t.foreign || t.fault != nil || t.same != nil }
 
 func (t *task) decode(r *topology.Record) {
 	t.record = r
@@ -85,7 +106,7 @@ func (d *batch) findTemplates(ctx context.Context) error {
 	caughtUp := false
 	for i := range d.tasks {
 		t := &d.tasks[i]
-		if t.fault != nil || t.same != nil {
+		if t.idle() {
 			continue
 		}
 		var known bool
@@ -113,6 +134,7 @@ func (d *batch) result() consumer.Result {
 	for i := range d.tasks {
 		t := &d.tasks[i]
 		switch source := t.source(); {
+		case t.foreign:
 		case t.fault != nil:
 			d.out = append(d.out, d.Names.DeadLetter(d.Lane, t.record, t.fault, topology.RoleDeliver, d.Now()))
 		case source.settled:
@@ -140,10 +162,12 @@ func (d *batch) emit(t *task, o *outcome) {
 		Value:   d.write(&entry),
 		Headers: topology.CarriedByEntries(t.record.Headers),
 	})
-	if o.again && t.same == nil && o.attempt == t.job.Attempt {
-		if next, more := d.retry(t, o); more {
-			d.out = append(d.out, next)
-		}
+	switch {
+	case t.same != nil:
+	case t.wait != nil:
+		d.out = append(d.out, d.waiting(t))
+	case o.again && o.attempt == t.job.Attempt:
+		d.out = append(d.out, d.retry(t, o))
 	}
 }
 

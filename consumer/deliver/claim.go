@@ -43,6 +43,7 @@ const (
 	unanswered            // asked, and what Redis did is not known
 	granted               // the job is the owner's until the lease ends
 	takenOver             // so too, and another owner may have sent it
+	doubted               // so too, and an earlier attempt may have been accepted
 	heldBack              // another owner has it
 	settledBefore         // it has an outcome
 	unreadable            // its key holds something else
@@ -53,6 +54,7 @@ const (
 	answerGranted    = 0
 	answerTakenOver  = 1
 	answerUnreadable = 2
+	answerDoubted    = 3
 )
 
 // claim claims the tasks' jobs and notes each answer in its task. Where one is
@@ -83,6 +85,8 @@ func (t *task) noteClaim(answer any) {
 			t.claim = granted
 		case a == answerTakenOver:
 			t.claim = takenOver
+		case a == answerDoubted:
+			t.claim = doubted
 		case a == answerUnreadable:
 			t.claim = unreadable
 		}

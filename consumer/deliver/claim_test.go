@@ -202,7 +202,8 @@ func TestOutOfMemory(t *testing.T) {
 func TestOutcomeValues(t *testing.T) {
 	job := aJob("event", attempt(3), template("a\tb@1"))
 	full := newOutcome(&job, topology.DeliveryError, topology.ReasonTransient, time.Now())
-	full.again, full.provider, full.messageID, full.detail = true, "smtp", "<a@b>", "the server\tsaid"
+	full.again, full.doubt, full.due = true, true, always
+	full.provider, full.messageID, full.detail = "smtp", "<a@b>", "the server\tsaid"
 	full.detail = field(full.detail)
 	for _, o := range []outcome{full, newOutcome(&job, topology.Sent, topology.NoReason, always)} {
 		got, ok := parseOutcome(string(o.append(nil)))
@@ -216,7 +217,7 @@ func FuzzParseOutcome(f *testing.F) {
 	job := aJob("event")
 	seed := newOutcome(&job, topology.Sent, topology.NoReason, always)
 	f.Add(string(seed.append(nil)))
-	f.Add("again\t2\tpending_delivery\t1\ttransient\tt@1\tp\tm\tdetail")
+	f.Add("again\t2\tpending_delivery\t1\t5\ttransient\tt@1\tp\tm\tdetail")
 	f.Fuzz(func(t *testing.T, value string) {
 		o, ok := parseOutcome(value)
 		if !ok {

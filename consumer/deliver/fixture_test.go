@@ -35,12 +35,13 @@ var keys = topology.Keys{Prefix: topology.DefaultKeyPrefix}
 // fakeTemplate renders the event's id, or fails.
 type fakeTemplate struct {
 	hold    bool
+	urgent  bool
 	renders func() // called first, if set
 	err     error
 	channel topology.Channel
 }
 
-func (f *fakeTemplate) HoldsAmbiguous() bool { return f.hold }
+func (f *fakeTemplate) Policy() *Policy { return &Policy{HoldAmbiguous: f.hold, Urgent: f.urgent} }
 
 func (f *fakeTemplate) Render(event *topology.Event, language string) (message.Message, error) {
 	if f.renders != nil {

@@ -9,6 +9,9 @@ import (
 const (
 	// maxClaims is how many jobs are claimed in one call at most.
 	maxClaims = 500
+	// handleTime is how long a batch may be handled while there is something to
+	// hand back: what is sent is to be known soon, whatever is behind it.
+	handleTime = 250 * time.Millisecond
 	// Bounds of the time between two looks at jobs that other deliverers have.
 	minPoll, maxPoll = 5 * time.Millisecond, 500 * time.Millisecond
 )
@@ -47,8 +50,10 @@ type flow struct {
 	poll time.Duration
 	err  error // why it cannot go on
 
+	began    time.Time
 	inFlight int
 	finished []*task // sent, not settled
+	refused  bool    // the gate could not say
 	work     chan *task
 	done     chan *task
 	workers  sync.WaitGroup
@@ -60,12 +65,12 @@ func (d *batch) flows() []*flow {
 	var flows []*flow
 	for i := range d.tasks {
 		t := &d.tasks[i]
-		if t.fault != nil || t.same != nil {
+		if t.idle() {
 			continue
 		}
 		f := flowOf(flows, d.waitsFor(t))
 		if f == nil {
-			f = &flow{batch: d, route: d.waitsFor(t), tasks: make([]*task, 0, len(d.tasks)-i), poll: minPoll}
+			f = &flow{batch: d, route: d.waitsFor(t), tasks: make([]*task, 0, len(d.tasks)-i), poll: minPoll, began: time.Now()}
 			flows = append(flows, f)
 		}
 		f.tasks = append(f.tasks, t)
@@ -99,6 +104,10 @@ func (f *flow) run(ctx context.Context) error {
 	defer f.stop()
 	for ctx.Err() == nil && f.err == nil {
 		switch {
+		case f.inFlight == 0 && f.isOverdue():
+			return nil
+		case f.isOverdue():
+			f.collect(ctx)
 		case len(f.todo) > 0 && f.route == nil:
 			f.sendInPlace(ctx)
 		case len(f.todo) > 0:
@@ -114,7 +123,7 @@ func (f *flow) run(ctx context.Context) error {
 	for f.inFlight > 0 {
 		f.collect(ctx)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || f.refused {
 		f.release(ctx)
 	}
 	if f.err == nil {
@@ -123,16 +132,29 @@ func (f *flow) run(ctx context.Context) error {
 	return f.err
 }
 
+// isOverdue tells whether the batch has been handled for long enough, and has
+// something to show for it.
+func (f *flow) isOverdue() bool {
+	if len(f.todo)+len(f.held) == 0 || time.Since(f.began) < handleTime {
+		return false
+	}
+	return f.tasks[0].settled
+}
+
 // claim claims tasks and returns those that are to be sent now. The others
 // are settled, or held, or have an error.
 func (f *flow) claim(ctx context.Context, tasks []*task) []*task {
+	tasks = f.putOff(tasks)
+	if len(tasks) == 0 {
+		return nil
+	}
 	if err := f.claims.claim(ctx, f.owner, tasks); err != nil {
 		f.err = err
 	}
 	ours := tasks[:0:0]
 	for _, t := range tasks {
 		switch t.claim {
-		case granted, takenOver:
+		case granted, takenOver, doubted:
 			ours = append(ours, t)
 		case heldBack:
 			f.held = append(f.held, t)
@@ -145,6 +167,10 @@ func (f *flow) claim(ctx context.Context, tasks []*task) []*task {
 	}
 	if len(ours) > 0 {
 		f.poll = minPoll
+	}
+	if err := f.ask(ctx, ours); err != nil {
+		f.err, f.refused = err, true
+		return nil
 	}
 	return ours
 }
@@ -161,6 +187,7 @@ func (f *flow) sendInPlace(ctx context.Context) {
 	for sent < len(ours) && ctx.Err() == nil && time.Since(began) < f.Lease-f.SendTimeout {
 		ours[sent].begun = true
 		ours[sent].outcome = f.attempt(sending, ours[sent])
+		ours[sent].noRoom = false // a provider that waits for room is not asked here
 		sent++
 	}
 	f.settle(ctx, ours[:sent])
@@ -249,6 +276,26 @@ func (f *flow) finish(t *task) {
 	f.finished = append(f.finished, t)
 }
 
+// putBack gives up the claims of finished tasks that there was no room for, so
+// that they are as they came.
+func (f *flow) putBack(ctx context.Context) {
+	var back []*task
+	sent := f.finished[:0]
+	for _, t := range f.finished {
+		if t.noRoom {
+			t.noRoom, t.begun = false, false
+			back = append(back, t)
+		} else {
+			sent = append(sent, t)
+		}
+	}
+	f.finished = sent
+	if len(back) > 0 {
+		f.giveUp(ctx, back)
+		f.todo = append(back, f.todo...)
+	}
+}
+
 // collect waits for a send to end, and settles it with those that have ended
 // too.
 func (f *flow) collect(ctx context.Context) {
@@ -266,6 +313,7 @@ func (f *flow) settleFinished(ctx context.Context) {
 		}
 		break
 	}
+	f.putBack(ctx)
 	f.settle(ctx, f.finished)
 	f.finished = f.finished[:0]
 }

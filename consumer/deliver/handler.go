@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -28,6 +29,14 @@ type Config struct {
 	Templates Templates
 	// Providers by channel. A channel without one is not delivered.
 	Providers map[topology.Channel]Provider
+	// Channel, if set, is the only one whose jobs are handled: those of others
+	// are another Handler's, of another consumer group. Records that are no
+	// jobs are Email's.
+	Channel topology.Channel
+	// Orders are the operators' that are in force. Default none.
+	Orders func() *control.Orders
+	// Gate says who must not be written to. Default nobody.
+	Gate Gate
 
 	// SendTimeout bounds the sending of one job, with all its tries.
 	// Default 10 s.
@@ -45,8 +54,8 @@ type Config struct {
 	// twice as long. Default 250 ms.
 	TryAgainAfter time.Duration
 	// Retries are the times that a job waits, on a delay topic, before each
-	// further attempt, when all tries of one have failed for now. Default
-	// none: the first attempt is the last.
+	// further attempt, when all tries of one have failed for now, unless its
+	// template says otherwise. Default none: the first attempt is the last.
 	Retries []time.Duration
 
 	Log zerolog.Logger
@@ -92,6 +101,7 @@ type Counters struct {
 // route is the way to a channel's provider.
 type route struct {
 	provider Provider
+	names    []string      // of the providers that it chooses among
 	instant  Instant       // nil if the provider has no such answers
 	slots    chan struct{} // one for each message that is with the provider
 }
@@ -140,7 +150,12 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Orders == nil {
+		c.Orders = func() *control.Orders { return noOrders }
+	}
 }
+
+var noOrders = new(control.Orders)
 
 func setDefault[T comparable](value *T, otherwise T) {
 	var zero T
@@ -151,7 +166,11 @@ func setDefault[T comparable](value *T, otherwise T) {
 
 func newRoute(p Provider, slots chan struct{}) *route {
 	instant, _ := p.(Instant)
-	return &route{provider: p, instant: instant, slots: slots}
+	names := []string{p.Name()}
+	if several, ok := p.(interface{ Names() []string }); ok {
+		names = several.Names()
+	}
+	return &route{provider: p, names: names, instant: instant, slots: slots}
 }
 
 // Handle sends the batch's jobs. When ctx ends it begins nothing more, waits

@@ -12,7 +12,9 @@ import (
 // record does not, so that a repeated job makes the same entry again.
 type outcome struct {
 	attempt   int
-	again     bool // a failure for now, after which a higher attempt may try
+	again     bool      // a failure for now, after which a higher attempt tries
+	doubt     bool      // it may have been sent all the same; with again
+	due       time.Time // of that attempt
 	status    topology.Status
 	at        time.Time
 	reason    topology.Reason
@@ -45,17 +47,21 @@ func (o *outcome) entry(job *topology.Job) topology.Entry {
 const (
 	stateFinal = "final"
 	stateAgain = "again"
+	stateDoubt = "doubt" // again, and this attempt may have been accepted
 )
 
 const (
-	outcomeFields = 9
+	outcomeFields = 10
 	outcomeBytes  = 192 // that most values stay below
 )
 
 // append appends the value that claims hold, as claim.lua describes it.
 func (o *outcome) append(b []byte) []byte {
 	state := stateFinal
-	if o.again {
+	switch {
+	case o.again && o.doubt:
+		state = stateDoubt
+	case o.again:
 		state = stateAgain
 	}
 	b = append(b, state...)
@@ -65,6 +71,10 @@ func (o *outcome) append(b []byte) []byte {
 	b = append(b, o.status...)
 	b = append(b, '\t')
 	b = strconv.AppendInt(b, o.at.UnixMilli(), 10)
+	b = append(b, '\t')
+	if o.again {
+		b = strconv.AppendInt(b, o.due.UnixMilli(), 10)
+	}
 	for _, text := range [...]string{string(o.reason), string(o.template), o.provider, o.messageID, o.detail} {
 		b = append(b, '\t')
 		b = append(b, text...)
@@ -83,7 +93,7 @@ func parseOutcome(value string) (o outcome, ok bool) {
 		fields, value = append(fields, field), rest
 	}
 	attempt, err := strconv.Atoi(fields[1])
-	if err != nil || (fields[0] != stateFinal && fields[0] != stateAgain) {
+	if err != nil || (fields[0] != stateFinal && fields[0] != stateAgain && fields[0] != stateDoubt) {
 		return outcome{}, false
 	}
 	status, err := topology.ParseStatus(fields[2])
@@ -94,15 +104,26 @@ func parseOutcome(value string) (o outcome, ok bool) {
 	if err != nil {
 		return outcome{}, false
 	}
+	again := fields[0] != stateFinal
+	var due time.Time
+	if again {
+		millis, err := strconv.ParseInt(fields[4], 10, 64)
+		if err != nil {
+			return outcome{}, false
+		}
+		due = time.UnixMilli(millis).UTC()
+	}
 	return outcome{
 		attempt:   attempt,
-		again:     fields[0] == stateAgain,
+		again:     again,
+		doubt:     fields[0] == stateDoubt,
+		due:       due,
 		status:    status,
 		at:        time.UnixMilli(millis).UTC(),
-		reason:    topology.Reason(fields[4]),
-		template:  topology.TemplateRef(fields[5]),
-		provider:  fields[6],
-		messageID: fields[7],
+		reason:    topology.Reason(fields[5]),
+		template:  topology.TemplateRef(fields[6]),
+		provider:  fields[7],
+		messageID: fields[8],
 		detail:    value,
 	}, true
 }

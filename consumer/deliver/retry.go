@@ -7,28 +7,34 @@ import (
 )
 
 // due is when a job whose attempt failed for now at a time is to be attempted
-// again, and whether it is at all.
-func (h *Handler) due(job *topology.Job, failed time.Time) (due time.Time, more bool) {
-	if job.Attempt > len(h.Retries) {
+// again, and whether it is at all: not before the provider wants it, and not
+// when its validity will have ended.
+func (h *Handler) due(t *task, failed time.Time, after time.Duration) (due time.Time, more bool) {
+	wait, more := h.retryWait(t)
+	if !more {
 		return time.Time{}, false
 	}
-	return failed.Add(h.Retries[job.Attempt-1]), true
+	due = failed.Add(max(wait, after))
+	return due, t.job.Expires.IsZero() || due.Before(t.job.Expires)
+}
+
+func (h *Handler) retryWait(t *task) (wait time.Duration, more bool) {
+	if t.job.Attempt > len(h.Retries) {
+		return 0, false
+	}
+	return h.Retries[t.job.Attempt-1], true
 }
 
 // retry is the job's next attempt, on its way to the delay topics. A repeated
 // job makes the same one again, which its claim then recognizes.
-func (d *batch) retry(t *task, o *outcome) (next topology.Record, more bool) {
-	due, more := d.due(&t.job, o.at)
-	if !more {
-		return topology.Record{}, false
-	}
+func (d *batch) retry(t *task, o *outcome) topology.Record {
 	job := t.job
 	job.Attempt++
-	job.NotBefore = due
+	job.NotBefore = o.due
 	return d.Names.Delayed(d.Lane, topology.Record{
 		Topic:   d.Names.Jobs(d.Lane),
 		Key:     []byte(job.EventID),
 		Value:   job.Append(make([]byte, 0, len(job.Event)+512)),
 		Headers: topology.JobHeaders(t.record.Headers, job.Channel),
-	}, due, o.at), true
+	}, o.due, o.at)
 }

@@ -43,15 +43,18 @@ func (f *flow) release(ctx context.Context) {
 	var claimed []*task
 	for _, t := range f.tasks {
 		switch t.claim {
-		case granted, takenOver, unanswered:
+		case granted, takenOver, doubted, unanswered:
 			if !t.begun {
 				claimed = append(claimed, t)
 			}
 		}
 	}
-	if len(claimed) == 0 {
-		return
+	if len(claimed) > 0 {
+		f.giveUp(ctx, claimed)
 	}
+}
+
+func (f *flow) giveUp(ctx context.Context, claimed []*task) {
 	last, cancel := f.lastWords(ctx)
 	defer cancel()
 	if err := f.claims.release(last, f.owner, claimed); err != nil {

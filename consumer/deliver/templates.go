@@ -20,7 +20,24 @@ type Templates interface {
 type Template interface {
 	// Render makes the message for an event. Its error is a *message.Error.
 	Render(event *topology.Event, language string) (message.Message, error)
-	// HoldsAmbiguous tells what becomes of a message that may have been sent:
-	// it is not sent again, rather than perhaps twice.
-	HoldsAmbiguous() bool
+	// Policy is what the version says of its delivery. It does not change.
+	Policy() *Policy
+}
+
+// Policy is what a template says of its messages' delivery.
+type Policy struct {
+	// HoldAmbiguous says that a message that may have been sent is not sent
+	// again, rather than perhaps twice.
+	HoldAmbiguous bool
+	// Urgent messages wait for no quiet hours, and count in no cap.
+	Urgent bool
+}
+
+var noPolicy Policy
+
+func (t *task) policy() *Policy {
+	if t.template == nil {
+		return &noPolicy
+	}
+	return t.template.Policy()
 }

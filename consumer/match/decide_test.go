@@ -242,7 +242,8 @@ func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 		t.Errorf("entry %+v", entry)
 	}
 	for _, r := range out {
-		if string(r.Key) != "good-1" || len(r.Headers) != 1 || r.Headers[0].Key != "traceparent" {
+		channel, isJob := r.Header(topology.HeaderChannel)
+		if string(r.Key) != "good-1" || r.Headers[0].Key != "traceparent" || isJob != (r.Topic == names.Jobs(topology.Realtime)) || isJob && string(channel) != "email" {
 			t.Errorf("%s: key %q, headers %v", r.Topic, r.Key, r.Headers)
 		}
 		if r.Topic != names.Jobs(topology.Realtime) && strings.Contains(string(r.Value), "kim@") {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/suppress"
+	"github.com/meddela/meddela/topology"
+)
+
+// hasher hashes recipients' addresses for Redis.
+func (c *Config) hasher() *suppress.Hasher { return suppress.NewHasher(c.Recipient.Pepper.reveal()) }
+
+// caps are those of the channels that have one. The error is Faults.
+func (c *Config) caps() (map[topology.Channel]suppress.Cap, error) {
+	caps := make(map[topology.Channel]suppress.Cap)
+	var faults Faults
+	for _, setting := range []struct {
+		name, text string
+		channel    topology.Channel
+	}{
+		{"MEDDELA_CAP_EMAIL", c.Recipient.CapEmail, topology.Email},
+		{"MEDDELA_CAP_SMS", c.Recipient.CapSMS, topology.SMS},
+		{"MEDDELA_CAP_PUSH", c.Recipient.CapPush, topology.Push},
+	} {
+		if setting.text == "" {
+			continue
+		}
+		limit, err := parseCap(setting.text)
+		if err != nil {
+			faults = append(faults, fmt.Sprintf("%s is %q: %v", setting.name, abridged(setting.text), err))
+		}
+		caps[setting.channel] = limit
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return caps, nil
+}
+
+func parseCap(text string) (suppress.Cap, error) {
+	most, window, _ := strings.Cut(text, "/")
+	n, err := strconv.Atoi(most)
+	length, err2 := time.ParseDuration(window)
+	if err != nil || err2 != nil {
+		return suppress.Cap{}, fmt.Errorf("use a number of messages and a time, such as 3/1h")
+	}
+	limit := suppress.Cap{Most: n, Window: length}
+	return limit, limit.Check()
+}
+
+// gate says who must not be written to.
+func (r *role) gate(client redis.UniversalClient) (deliver.Gate, error) {
+	caps, err := r.config.caps()
+	if err != nil {
+		return nil, err
+	}
+	gate := &suppress.Gate{List: &suppress.List{Client: client, Keys: r.keys, Hasher: r.config.hasher()}}
+	if len(caps) > 0 {
+		gate.Caps = &suppress.Caps{Client: client, Keys: r.keys, Hasher: gate.List.Hasher, Of: caps}
+	}
+	return gate, nil
+}

@@ -1,0 +1,254 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/deliver/suppress"
+	"github.com/meddela/meddela/topology"
+)
+
+// fakeGate bars the addresses of a list, and may be away.
+type fakeGate struct {
+	mu     sync.Mutex
+	barred map[string]suppress.Answer
+	err    error
+	asked  []suppress.Query
+}
+
+func (g *fakeGate) Check(_ context.Context, queries []suppress.Query) ([]suppress.Answer, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		return nil, g.err
+	}
+	g.asked = append(g.asked, queries...)
+	answers := make([]suppress.Answer, len(queries))
+	for i, q := range queries {
+		answers[i] = g.barred[q.Address]
+	}
+	return answers, nil
+}
+
+// TestTheGate: who must not be written to is ignored with the gate's reason,
+// and is never asked about twice for one job.
+func TestTheGate(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		w := newWorld(t)
+		w.provider.instant = instant
+		w.shelf.all["urgent@1"] = &fakeTemplate{channel: topology.Email, urgent: true}
+		gate := &fakeGate{barred: map[string]suppress.Answer{"lee@example.com": {Reason: topology.ReasonSuppressed, Detail: "complaint"}}}
+		h := w.handler(t, func(c *Config) { c.Gate = gate })
+		b := batchOf(aJob("event-1"), aJob("event-2", to(topology.Email, "lee@example.com")), aJob("event-3", template("urgent@1")))
+		for range 2 {
+			entries := entriesOf(t, handleAll(t.Context(), t, h, b))
+			if len(entries) != 3 || entries[0].Status != topology.Sent || entries[2].Status != topology.Sent {
+				t.Fatalf("instant=%v: entries %+v", instant, entries)
+			}
+			if e := entries[1]; e.Status != topology.Ignored || e.Reason != topology.ReasonSuppressed || e.Detail != "complaint" {
+				t.Errorf("instant=%v: the barred one is %s %s %q", instant, e.Status, e.Reason, e.Detail)
+			}
+		}
+		if len(gate.asked) != 3 || gate.asked[0].Urgent || !gate.asked[2].Urgent || gate.asked[1].Job != topology.JobIDOf("event-2", 0) {
+			t.Errorf("instant=%v: asked %+v", instant, gate.asked)
+		}
+		w.provider.once(t, 2)
+	}
+}
+
+// TestTheGateIsAway: nothing is sent, nothing counts as begun, and it goes on
+// by itself.
+func TestTheGateIsAway(t *testing.T) {
+	w := newWorld(t)
+	gate := &fakeGate{err: errors.New("away")}
+	h := w.handler(t, func(c *Config) { c.Gate = gate })
+	b := batchOf(manyJobs(9)...)
+	if result, err := h.Handle(t.Context(), b); err == nil || result.Handled != 0 || w.provider.sent() != 0 {
+		t.Fatalf("handled %d, %v, %d sent", result.Handled, err, w.provider.sent())
+	}
+	if keys := w.store.Keys(); len(keys) != 0 {
+		t.Errorf("claims are left: %v", keys)
+	}
+	gate.mu.Lock()
+	gate.err = nil
+	gate.mu.Unlock()
+	other := w.handler(t, func(c *Config) { c.Gate = gate })
+	handleAll(t.Context(), t, other, b)
+	w.provider.once(t, 9)
+	if n := other.Counters.Ambiguous.Load(); n != 0 {
+		t.Errorf("%d messages count as ambiguous", n)
+	}
+}
+
+func ordersOf(orders ...topology.ControlRecord) func() *control.Orders {
+	o := control.Of(orders...)
+	return func() *control.Orders { return o }
+}
+
+func order(action topology.ControlAction, kind topology.SubjectKind, name string) topology.ControlRecord {
+	return topology.ControlRecord{
+		Subject: topology.SubjectOf(kind, name), Action: action, By: "kim", Reason: "a bad price", At: time.Now(),
+	}
+}
+
+// TestPaused: a paused job is not claimed; it waits on the paused topic, as it
+// came, and can be delivered when it comes back.
+func TestPaused(t *testing.T) {
+	for _, subject := range []struct {
+		kind      topology.SubjectKind
+		name      string
+		providers string
+	}{
+		{topology.SubjectLane, "realtime", ""}, {topology.SubjectChannel, "email", ""}, {topology.SubjectType, "order", ""},
+		{topology.SubjectTemplate, "order", ""}, {topology.SubjectProvider, "fake", "fake"},
+	} {
+		w := newWorld(t)
+		orders := ordersOf(order(topology.Pause, subject.kind, subject.name))
+		h := w.handler(t, func(c *Config) { c.Orders = orders })
+		job := aJob("event-1")
+		out := handleAll(t.Context(), t, h, batchOf(job))
+		if len(out) != 2 || out[1].Topic != names.Paused(topology.Realtime) {
+			t.Fatalf("%s: outputs %+v", subject.kind, out)
+		}
+		entry := entriesOf(t, out[:1])[0]
+		if entry.Status != topology.PendingDelivery || entry.Reason != topology.ReasonPaused || entry.Attempt != 1 ||
+			!strings.Contains(entry.Detail, "kim: a bad price") {
+			t.Errorf("%s: entry %+v", subject.kind, entry)
+		}
+		mark, _ := out[1].Header(topology.HeaderOrders)
+		providers, _ := out[1].Header(topology.HeaderPausedProviders)
+		channel, _ := out[1].Header(topology.HeaderChannel)
+		if string(mark) != orders().Mark(time.Now()) || string(providers) != subject.providers || string(channel) != "email" {
+			t.Errorf("%s: headers %q", subject.kind, out[1].Headers)
+		}
+		if string(out[1].Value) != string(job.Append(nil)) || len(w.store.Keys()) != 0 || w.provider.sent() != 0 {
+			t.Errorf("%s: the job changed, was claimed or was sent", subject.kind)
+		}
+		if entry := deliverOne(t, w.handler(t), job); entry.Status != topology.Sent {
+			t.Errorf("%s: afterwards it is %s", subject.kind, entry.Status)
+		}
+	}
+}
+
+// TestPausedAndLate: what has expired meanwhile is expired, paused or not.
+func TestPausedAndLate(t *testing.T) {
+	w := newWorld(t)
+	h := w.handler(t, at(always), func(c *Config) { c.Orders = ordersOf(order(topology.Pause, topology.SubjectChannel, "email")) })
+	if entry := deliverOne(t, h, aJob("event-1", expires(always))); entry.Status != topology.Expired {
+		t.Errorf("it is %s %s", entry.Status, entry.Reason)
+	}
+}
+
+// TestKilled: a killed job is ignored for good, also once the order is lifted.
+func TestKilled(t *testing.T) {
+	w := newWorld(t)
+	h := w.handler(t, func(c *Config) { c.Orders = ordersOf(order(topology.Kill, topology.SubjectTemplate, "order")) })
+	job := aJob("event-1")
+	entry := deliverOne(t, h, job)
+	if entry.Status != topology.Ignored || entry.Reason != topology.ReasonKilled || !strings.Contains(entry.Detail, "template:order") {
+		t.Errorf("entry %+v", entry)
+	}
+	if again := deliverOne(t, w.handler(t), job); again != entry {
+		t.Errorf("afterwards it is %+v", again)
+	}
+	if w.provider.sent() != 0 {
+		t.Error("it was sent")
+	}
+}
+
+// TestForeignChannels: a Handler of one channel passes over the others' jobs,
+// and only one of them keeps what is no job.
+func TestForeignChannels(t *testing.T) {
+	w := newWorld(t)
+	b := batchOf(aJob("event-1"), aJob("event-2", to(topology.SMS, "+4670123"), template("code@1")))
+	b.Records = append(b.Records, recordOf(50, []byte("no job")))
+	for channel, want := range map[topology.Channel]int{topology.Email: 2, topology.SMS: 1, topology.Push: 0} {
+		h := w.handler(t, func(c *Config) { c.Channel = channel })
+		result, err := h.Handle(t.Context(), b)
+		if err != nil || result.Handled != 3 || len(result.Out) != want {
+			t.Errorf("%s: handled %d with %d outputs, %v; want %d outputs", channel, result.Handled, len(result.Out), err, want)
+		}
+	}
+	w.provider.once(t, 2)
+}
+
+// TestNoRoom: a message that a limit left no room for is tried as if for the
+// first time.
+func TestNoRoom(t *testing.T) {
+	w := newWorld(t)
+	w.provider.script = []Response{{Verdict: NoRoom}, {Verdict: NoRoom}, {Verdict: NoRoom}, accepted}
+	h := w.handler(t, func(c *Config) { c.Tries = 1 })
+	entries := entriesOf(t, handleAll(t.Context(), t, h, batchOf(manyJobs(3)...)))
+	for _, e := range entries {
+		if e.Status != topology.Sent || e.Attempt != 1 {
+			t.Errorf("%s is %s of attempt %d", e.EventID, e.Status, e.Attempt)
+		}
+	}
+	w.provider.once(t, 3)
+}
+
+// TestRetryAfter: a provider that says when to come back is not asked before.
+func TestRetryAfter(t *testing.T) {
+	w := newWorld(t)
+	w.provider.script = []Response{{Verdict: Failed, RetryAfter: 5 * time.Minute, Provider: "the-second"}}
+	h := w.handler(t, at(always), func(c *Config) { c.Retries = []time.Duration{10 * time.Second} })
+	for range 2 {
+		out := handleAll(t.Context(), t, h, batchOf(aJob("event-1")))
+		due, _ := out[1].Header(topology.HeaderDue)
+		if want := always.Add(5 * time.Minute).Format(topology.TimeFormat); string(due) != want {
+			t.Errorf("due %s, want %s", due, want)
+		}
+		if e := entriesOf(t, out[:1])[0]; e.Provider != "the-second" {
+			t.Errorf("the provider is %q", e.Provider)
+		}
+	}
+	if n := w.provider.sent(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// TestDoubtStays: an attempt that may have been accepted is followed by others,
+// and is not forgotten when none of them is.
+func TestDoubtStays(t *testing.T) {
+	w := newWorld(t)
+	w.provider.script = []Response{unknown, {Verdict: Refused}, accepted}
+	h := w.handler(t, func(c *Config) { c.Tries, c.Retries = 1, []time.Duration{10 * time.Second, time.Minute} })
+	out := handleAll(t.Context(), t, h, batchOf(aJob("event-1")))
+	if e := entriesOf(t, out[:1])[0]; e.Status != topology.PendingDelivery || len(out) != 2 {
+		t.Fatalf("after no word it is %s %s", e.Status, e.Reason)
+	}
+	late := aJob("event-1", attempt(2), expires(time.Now()))
+	if e := deliverOne(t, h, late); e.Status != topology.DeliveryError || e.Reason != topology.ReasonAmbiguous {
+		t.Errorf("expired after no word it is %s %s", e.Status, e.Reason)
+	}
+	if n := h.Counters.Ambiguous.Load(); n != 1 {
+		t.Errorf("%d messages count as ambiguous, want 1", n)
+	}
+}
+
+// TestSoonKnown: what a slow provider has taken is known before the batch ends.
+func TestSoonKnown(t *testing.T) {
+	w := newWorld(t)
+	w.provider.concurrency = 2
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+		sleep(ctx, 150*time.Millisecond)
+		return accepted
+	}
+	h := w.handler(t)
+	b := batchOf(manyJobs(20)...)
+	result, err := h.Handle(t.Context(), b)
+	if err != nil || result.Handled == 0 || result.Handled > 8 || len(result.Out) != result.Handled {
+		t.Fatalf("handled %d with %d outputs, %v", result.Handled, len(result.Out), err)
+	}
+	b.Records = b.Records[result.Handled:]
+	handleAll(t.Context(), t, h, b)
+	w.provider.once(t, 20)
+	if n := h.Counters.Repeated.Load(); n != 0 {
+		t.Errorf("%d jobs were repeated", n)
+	}
+}
