@@ -41,9 +41,16 @@ type Fetcher struct {
 	// busy is set while fetches bring much: then the next one may wait a
 	// little for more, as a request costs about as much as a dozen records.
 	busy bool
+	// lazy is set while fetches bring only what is passed over: then the next
+	// one waits for more of it, or for a while, so that a reader of few records
+	// among many costs few requests.
+	lazy bool
 }
 
 const (
+	// lazyTime is how long a record may wait that comes after many that are
+	// passed over.
+	lazyTime = 100 * time.Millisecond
 	// busyBytes is how much a fetch must bring for the next one to wait.
 	busyBytes = 8 << 10
 	// gatherBytes and gatherTime end that wait, whichever comes first.
@@ -87,7 +94,10 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 
 func (f *Fetcher) request() *fetchapi.Request {
 	least, wait := 1, f.MaxWait
-	if f.busy {
+	switch {
+	case f.lazy:
+		least, wait = min(gatherBytes, f.MaxBytes), min(lazyTime, f.MaxWait)
+	case f.busy:
 		least, wait = min(gatherBytes, f.MaxBytes), min(gatherTime, f.MaxWait)
 	}
 	return &fetchapi.Request{
@@ -147,6 +157,7 @@ func (f *Fetcher) read(partition *fetchapi.ResponsePartition) (Fetched, error) {
 		f.offset++
 	}
 	f.busy = copied.bytesCopied >= busyBytes
+	f.lazy = f.Only.Key != "" && len(copied.records) == 0 && f.offset > before
 	return Fetched{
 		Records:       copied.records,
 		Next:          f.offset,

@@ -100,15 +100,21 @@ func (g *generation) logAssignment() {
 	event.Msg("partitions assigned")
 }
 
+// idleCommits is how many intervals pass between commits of what was only passed
+// over: reading that again costs little, and a commit is a replicated write.
+const idleCommits = 10
+
 // commitUntil commits what is acknowledged at intervals, and once more at the
 // end. A failed commit is tried again: the broker refuses those that are stale.
 func (g *generation) commitUntil(ctx context.Context) {
 	ticker := time.NewTicker(g.loop.config.CommitInterval)
 	defer ticker.Stop()
-	for {
+	for passed := 1; ; passed++ {
 		select {
 		case <-ticker.C:
-			g.commit()
+			if g.ledger.worked() || passed%idleCommits == 0 {
+				g.commit()
+			}
 		case <-ctx.Done():
 			g.commit()
 			return

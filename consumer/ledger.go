@@ -7,14 +7,17 @@ import "sync"
 type ledger struct {
 	mu    sync.Mutex
 	acked map[string]map[int]int64 // what is not committed yet
+	work  bool                     // some of it was handled, rather than passed over
 }
 
 func newLedger() *ledger { return &ledger{acked: make(map[string]map[int]int64)} }
 
-// ack says that everything below next is published and acknowledged.
-func (l *ledger) ack(topic string, partition int, next int64) {
+// ack says that everything below next is published and acknowledged, and
+// whether that was work.
+func (l *ledger) ack(topic string, partition int, next int64, work bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.work = l.work || work
 	partitions := l.acked[topic]
 	if partitions == nil {
 		partitions = make(map[int]int64)
@@ -40,6 +43,7 @@ func (l *ledger) commit(commit func(map[string]map[int]int64) error) error {
 func (l *ledger) take() map[string]map[int]int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.work = false
 	taken := l.acked
 	l.acked = make(map[string]map[int]int64, len(taken))
 	return taken
@@ -49,10 +53,17 @@ func (l *ledger) giveBack(taken map[string]map[int]int64) {
 	for topic, partitions := range taken {
 		for partition, next := range partitions {
 			if !l.has(topic, partition) {
-				l.ack(topic, partition, next)
+				l.ack(topic, partition, next, true)
 			}
 		}
 	}
+}
+
+// worked tells whether anything was handled since the last commit.
+func (l *ledger) worked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.work
 }
 
 func (l *ledger) has(topic string, partition int) bool {

@@ -25,17 +25,17 @@ func TestLedger(t *testing.T) {
 	}
 
 	check("nothing acknowledged", l.commit(commit(nil)))
-	l.ack("events", 0, 5)
-	l.ack("events", 0, 9)
-	l.ack("log", 1, 3)
+	l.ack("events", 0, 5, true)
+	l.ack("events", 0, 9, true)
+	l.ack("log", 1, 3, true)
 	check("the latest of each partition", l.commit(commit(nil)),
 		map[string]map[int]int64{"events": {0: 9}, "log": {1: 3}})
 	check("each only once", l.commit(commit(nil)))
 
-	l.ack("events", 0, 12)
-	l.ack("log", 1, 4)
+	l.ack("events", 0, 12, true)
+	l.ack("log", 1, 4, true)
 	err := l.commit(func(map[string]map[int]int64) error {
-		l.ack("log", 1, 6) // acknowledged while the commit was under way
+		l.ack("log", 1, 6, true) // acknowledged while the commit was under way
 		return fail
 	})
 	if !errors.Is(err, fail) {
@@ -43,4 +43,20 @@ func TestLedger(t *testing.T) {
 	}
 	check("after a failure both what failed and what came since", l.commit(commit(nil)),
 		map[string]map[int]int64{"events": {0: 12}, "log": {1: 6}})
+}
+
+func TestLedgerWork(t *testing.T) {
+	l := newLedger()
+	l.ack("jobs", 0, 5, false)
+	if l.worked() {
+		t.Error("what was passed over counts as work")
+	}
+	l.ack("jobs", 1, 3, true)
+	l.ack("jobs", 0, 6, false)
+	if !l.worked() {
+		t.Error("work is forgotten")
+	}
+	if err := l.commit(func(map[string]map[int]int64) error { return nil }); err != nil || l.worked() {
+		t.Errorf("after the commit, %v, there is still work: %v", err, l.worked())
+	}
 }

@@ -35,6 +35,7 @@ type fetched struct {
 type handled struct {
 	out  []topology.Record
 	next int64
+	work bool // there were records
 }
 
 func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionAssignment) *pipeline {
@@ -82,7 +83,7 @@ func (p *pipeline) deliver(h handled) bool {
 	if err := p.publish(p.publishing, h.out); err != nil {
 		return false
 	}
-	p.ledger.ack(string(p.topic), p.partition, h.next)
+	p.ledger.ack(string(p.topic), p.partition, h.next, h.work)
 	p.loop.stats.publish(len(h.out))
 	return true
 }
@@ -216,7 +217,7 @@ func (p *pipeline) handle(b fetched, outputs chan<- handled) bool {
 				next = b.Records[n-1].Offset + 1
 			}
 			b.Records = b.Records[n:]
-			if !p.forward(outputs, handled{out: result.Out, next: next}) {
+			if !p.forward(outputs, handled{out: result.Out, next: next, work: true}) {
 				return false
 			}
 			wait.reset()
