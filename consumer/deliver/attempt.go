@@ -201,5 +201,6 @@ func (h *Handler) unreadable(t *task) outcome {
 func (h *Handler) noteAmbiguous(t *task, what string) {
 	h.Counters.Ambiguous.Add(1)
 	h.Log.Warn().Str("event_id", string(t.job.EventID)).Str("job_id", string(t.job.JobID)).
-		Str("template", string(t.job.Template)).Bool("hold", t.policy().HoldAmbiguous).Msg(what)
+		Str("template", string(t.job.Template)).Bool("hold", t.policy().HoldAmbiguous).
+		Str("reason", string(topology.ReasonAmbiguous)).Msg(what)
 }
