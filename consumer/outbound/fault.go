@@ -1,0 +1,115 @@
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"syscall"
+)
+
+// Kind is how far a request came that has no answer.
+type Kind int
+
+const (
+	// Blocked means that the target's address may not be dialled.
+	Blocked Kind = iota + 1
+	// Unresolved means that the target's name has no address that is known.
+	Unresolved
+	// Unreachable means that there is no connection to the target.
+	Unreachable
+	// Insecure means that TLS failed: either side does not trust the other.
+	Insecure
+	// Late means that the request's time was over before it was begun.
+	Late
+	// Broken means that the connection failed before the request was written.
+	Broken
+	// Unanswered means that the request may have been handled: it was written,
+	// and there is no answer.
+	Unanswered
+)
+
+// Fault is why there is no answer. Only with Unanswered can the target have had
+// the request.
+type Fault struct {
+	Kind Kind
+	Host string
+	Err  error
+}
+
+// Error names the host and what happened, and nothing else of the request.
+func (f *Fault) Error() string {
+	text := f.Host + ": " + f.what()
+	if f.isTimeout() {
+		text += " in time"
+	}
+	return text
+}
+
+// Unwrap returns the error of the network, whose text may have more of the
+// request.
+func (f *Fault) Unwrap() error { return f.Err }
+
+func (f *Fault) what() string {
+	switch f.Kind {
+	case Blocked:
+		var blocked *BlockedError
+		if errors.As(f.Err, &blocked) {
+			return "the target's address is " + blocked.Kind + ", which is not allowed"
+		}
+		return "the target's address is not allowed"
+	case Unresolved:
+		return "the name was not resolved"
+	case Unreachable:
+		return f.unreachable()
+	case Insecure:
+		return "no secure connection" + certificate(f.Err)
+	case Late:
+		return "the time to begin it was over"
+	case Broken:
+		return "the connection broke before the request was written"
+	}
+	return "the request was written, and not answered"
+}
+
+func (f *Fault) unreachable() string {
+	switch {
+	case errors.Is(f.Err, syscall.ECONNREFUSED):
+		return "the connection was refused"
+	case errors.Is(f.Err, syscall.EHOSTUNREACH), errors.Is(f.Err, syscall.ENETUNREACH):
+		return "there is no way to the host"
+	}
+	return "no connection"
+}
+
+// certificate says what is wrong with the target's certificate.
+func certificate(err error) string {
+	var (
+		unknown x509.UnknownAuthorityError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		record  tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &unknown):
+		return ": the authority of its certificate is not known"
+	case errors.As(err, &name):
+		return ": its certificate is for other names"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return ": its certificate has expired, or is not valid yet"
+	case errors.As(err, &invalid):
+		return ": its certificate is not valid"
+	case errors.As(err, &record):
+		return ": it does not speak TLS"
+	}
+	return ""
+}
+
+func (f *Fault) isTimeout() bool {
+	if f.Kind == Blocked || f.Kind == Late {
+		return false
+	}
+	var timeout net.Error
+	return errors.Is(f.Err, context.DeadlineExceeded) || errors.As(f.Err, &timeout) && timeout.Timeout()
+}

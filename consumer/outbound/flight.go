@@ -1,0 +1,145 @@
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http/httptrace"
+	"sync"
+	"time"
+)
+
+// flight is what is known of a request while net/http has it.
+type flight struct {
+	repeatable bool
+	notAfter   time.Time
+	cancel     context.CancelFunc
+
+	mu          sync.Mutex // net/http reports from several goroutines
+	encrypting  bool       // a handshake has begun for it
+	connected   bool
+	reused      bool
+	shared      bool // other requests use the connection at the same time
+	wire        *wire
+	before      int64 // that had been written to the wire
+	interrupted bool  // writing failed before the end
+	late        bool
+}
+
+var errMayBeHandled = errors.New("outbound: the target may have the request")
+
+func (f *flight) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn:           f.gotConn,
+		TLSHandshakeStart: f.handshake,
+		WroteRequest:      f.wrote,
+	}
+}
+
+func (f *flight) handshake() {
+	f.mu.Lock()
+	f.encrypting = true
+	f.mu.Unlock()
+}
+
+// gotConn is called before anything is written to the connection. A late
+// request is stopped here: a connection of its own is barred, and HTTP/2 looks
+// at the context before it writes headers.
+func (f *flight) gotConn(info httptrace.GotConnInfo) {
+	w, shared := wireOf(info.Conn)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.connected, f.reused, f.shared, f.wire, f.interrupted = true, info.Reused, shared, w, false
+	if w != nil {
+		f.before = w.written.Load()
+	}
+	if f.notAfter.IsZero() || time.Now().Before(f.notAfter) {
+		return
+	}
+	f.late = true
+	if w != nil && !shared {
+		w.barred.Store(true)
+	}
+	f.cancel()
+}
+
+// wrote is called when a request has been handed to the connection, which may
+// be before its last bytes are written. An error means that they never are.
+func (f *flight) wrote(info httptrace.WroteRequestInfo) {
+	if info.Err != nil {
+		f.mu.Lock()
+		f.interrupted = true
+		f.mu.Unlock()
+	}
+}
+
+// again tells whether net/http may repeat the request. Over HTTP/2 it asks only
+// if the target refused the stream, or went away before it got to it.
+func (f *flight) again() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.late || !f.repeatable && !f.shared && f.mayBeHandled() {
+		return errMayBeHandled
+	}
+	return nil
+}
+
+// mayBeHandled tells whether the target can have had the whole request, of
+// which there has been no answer. The connection has been closed, or is shared.
+func (f *flight) mayBeHandled() bool {
+	switch {
+	case !f.connected, f.late:
+		return false
+	case f.shared, f.wire == nil:
+		return true
+	case f.interrupted:
+		return false
+	}
+	return f.wire.written.Load() != f.before
+}
+
+// fault says what an error of net/http means.
+func (f *flight) fault(host string, err error) *Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &Fault{Kind: f.kind(err), Host: host, Err: err}
+}
+
+func (f *flight) kind(err error) Kind {
+	var (
+		blocked *BlockedError
+		name    *net.DNSError
+		op      *net.OpError
+	)
+	switch {
+	case f.late:
+		return Late
+	case errors.As(err, &blocked):
+		return Blocked
+	case errors.As(err, &name):
+		return Unresolved
+	case !f.connected && errors.As(err, &op) && op.Op == "dial":
+		return Unreachable
+	case !f.connected && (f.encrypting || isTLS(err)):
+		return Insecure
+	case !f.connected:
+		return Unreachable
+	case errors.As(err, &op) && op.Op == "remote error" && !f.reused:
+		// With TLS 1.3 a target refuses our certificate after the handshake,
+		// and before it looks at any request.
+		return Insecure
+	case !f.mayBeHandled():
+		return Broken
+	}
+	return Unanswered
+}
+
+func isTLS(err error) bool {
+	var (
+		verify *tls.CertificateVerificationError
+		record tls.RecordHeaderError
+		alert  tls.AlertError
+	)
+	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert)
+}

@@ -1,0 +1,103 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"net/url"
+	"testing"
+)
+
+func TestGuard(t *testing.T) {
+	for address, want := range map[string]string{
+		"8.8.8.8": "", "100.63.255.255": "", "172.32.0.1": "", "223.255.255.255": "",
+		"2001:4860:4860::8888": "", "2a00:1450::1": "", "64:ff9b::808:808": "", "::ffff:8.8.8.8": "",
+		"127.0.0.1": "loopback", "127.255.0.9": "loopback", "::1": "loopback", "::ffff:127.0.0.1": "loopback",
+		"10.1.2.3": "private", "172.16.0.1": "private", "172.31.255.255": "private", "192.168.1.1": "private",
+		"fc00::1": "private", "fd12::1": "private", "::ffff:10.0.0.1": "private", "64:ff9b::a00:1": "private",
+		"100.64.0.1": "carrier-grade NAT", "100.127.255.255": "carrier-grade NAT",
+		"169.254.1.1": "link-local", "169.254.169.254": "link-local", "::ffff:169.254.169.254": "link-local",
+		"fe80::1": "link-local", "fe80::1%eth0": "link-local", "64:ff9b::a9fe:a9fe": "link-local",
+		"100.100.100.200": "metadata", "168.63.129.16": "metadata", "192.0.0.192": "metadata",
+		"fd00:ec2::254": "metadata", "fd20:ce::254": "metadata",
+		"0.0.0.0": "unspecified", "::": "unspecified", "::ffff:0.0.0.0": "unspecified", "0.1.2.3": "reserved",
+		"224.0.0.1": "multicast", "239.1.1.1": "multicast", "ff02::1": "multicast",
+		"255.255.255.255": "reserved", "240.0.0.1": "reserved", "192.0.0.1": "reserved",
+		"::7f00:1": "reserved", "64:ff9b:1::1": "reserved", "2002:7f00:1::": "reserved", "2001::1": "reserved",
+		"fec0::1": "reserved", "100::1": "reserved", "4000::1": "reserved",
+		"192.0.2.1": "documentation", "2001:db8::1": "documentation", "198.18.0.1": "benchmarking",
+	} {
+		for _, g := range []guard{{}, {allowPrivate: true}, {allow: []netip.Prefix{netip.MustParsePrefix("::/0"), netip.MustParsePrefix("0.0.0.0/0")}}} {
+			want := want
+			switch {
+			case g.allow != nil:
+				want = ""
+			case g.allowPrivate && (want == "private" || want == "loopback" || want == "carrier-grade NAT"):
+				want = ""
+			}
+			err := g.check(netip.MustParseAddr(address))
+			var blocked *BlockedError
+			if errors.As(err, &blocked) != (want != "") || blocked != nil && blocked.Kind != want {
+				t.Errorf("%s with %+v: %v, want %q", address, g, err, want)
+			}
+		}
+	}
+	if err := new(guard).control(context.Background(), "tcp4", "no address", nil); err == nil {
+		t.Error("an address that cannot be read is dialled")
+	}
+}
+
+// A name is judged by the address that it leads to.
+func TestGuardOfNames(t *testing.T) {
+	target := newTarget(t)
+	named := *target.url
+	named.Host = "localhost:" + target.url.Port()
+	for _, u := range []*url.URL{target.url, &named} {
+		for _, c := range []Config{{}, {Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}} {
+			_, err := newClient(t, c).Do(t.Context(), &Request{URL: u, Body: []byte("x")})
+			wantFault(t, err, Blocked, u.Host+": the target's address is loopback, which is not allowed")
+		}
+	}
+	if n := target.requests.Load(); n != 0 {
+		t.Errorf("the target has got %d requests", n)
+	}
+	loopback := Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	if _, err := newClient(t, loopback).Do(t.Context(), &Request{URL: target.url}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProxy(t *testing.T) {
+	proxy := newTarget(t)
+	c := newClient(t, Config{Proxy: proxy.url})
+	answer, err := c.Do(t.Context(), &Request{URL: mustURL(t, "http://api.example.com/v1"), Body: []byte("x")})
+	if err != nil || answer.Status != 200 || proxy.lastURL() != "http://api.example.com/v1" {
+		t.Errorf("%+v, %v, and the proxy was asked for %q", answer, err, proxy.lastURL())
+	}
+	_, err = c.Do(t.Context(), &Request{URL: mustURL(t, "http://169.254.169.254/latest")})
+	wantFault(t, err, Blocked, "169.254.169.254: the target's address is link-local, which is not allowed")
+	if _, err := New(Config{Proxy: mustURL(t, "http://h").JoinPath().ResolveReference(&url.URL{Scheme: "ftp", Host: "h"})}); err == nil {
+		t.Error("a proxy that speaks FTP is taken")
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for _, c := range []Config{{MaxConns: -1}, {ConnectTimeout: -1}, {IdleTimeout: -1}, {MaxBody: -1}, {Proxy: &url.URL{Scheme: "http"}}} {
+		if _, err := New(c); err == nil {
+			t.Errorf("%+v is taken", c)
+		}
+	}
+}
+
+func TestParseURL(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"https://a.example/x?y=1": true, "http://[::1]:8080": true,
+		"": false, "a.example": false, "ftp://a.example": false, "https://": false, "https://:443/": false,
+		"https://u:p@a.example/": false, "https://a.example/#f": false, "https:a.example": false, "https://a.example:x/": false,
+		"https://a.example/\n": false,
+	} {
+		if _, err := ParseURL(text); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

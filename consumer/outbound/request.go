@@ -1,0 +1,164 @@
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// Request is one to be made.
+type Request struct {
+	// Method. Default POST.
+	Method string
+	// URL, as ParseURL returns it.
+	URL *url.URL
+	// Header names are in canonical form. Do keeps it until the answer is
+	// read, and may do so longer when it fails.
+	Header http.Header
+	// Body; nil for none. It is not to be changed afterwards.
+	Body []byte
+	// Repeatable says that the target handles a repeated request once, so that
+	// it can be repeated when a connection breaks.
+	Repeatable bool
+	// NotAfter is when the request is not begun any more; the zero time for
+	// never. It is looked at when there is a connection to write to.
+	NotAfter time.Time
+}
+
+// Answer is what a target has answered.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// Partial says that Body is not all of it: the rest is over the bound, or
+	// did not come.
+	Partial bool
+}
+
+// ParseURL reads a target's address: http or https, with a host, without
+// credentials or a fragment. Its error does not repeat the address.
+func ParseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("is no URL")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("must begin with https:// or http://")
+	case u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("has no host")
+	case u.User != nil:
+		return nil, errors.New("must not have credentials")
+	case u.Fragment != "" || u.RawFragment != "":
+		return nil, errors.New("must not have a fragment (#)")
+	}
+	return u, nil
+}
+
+// Do makes a request and reads the answer, whatever its status is. It waits
+// until ctx ends at most. The error is a *Fault.
+func (c *Client) Do(ctx context.Context, r *Request) (Answer, error) {
+	if err := c.checkLiteral(r.URL); err != nil {
+		return Answer{}, &Fault{Kind: Blocked, Host: r.URL.Host, Err: err}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f := &flight{repeatable: r.Repeatable, notAfter: r.NotAfter, cancel: cancel}
+	response, err := c.transport.RoundTrip(f.request(ctx, r))
+	if err != nil {
+		return Answer{}, f.fault(r.URL.Host, err)
+	}
+	defer response.Body.Close()
+	answer := Answer{Status: response.StatusCode, Header: response.Header}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		answer.Body, answer.Partial = readBody(response, c.maxBody)
+	}
+	return answer, nil
+}
+
+// checkLiteral guards the addresses that a proxy would be asked for.
+func (c *Client) checkLiteral(u *url.URL) error {
+	if !c.proxied {
+		return nil
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	if err != nil {
+		return nil
+	}
+	return c.guard.check(addr)
+}
+
+// request makes net/http's form of a request. Bodies are readers that net/http
+// knows to be in memory, so that it writes header and body at once; and every
+// request that must not be repeated has one, also a GET, since net/http asks
+// GetBody before it repeats a request with a body, and nobody otherwise.
+func (f *flight) request(ctx context.Context, r *Request) *http.Request {
+	method := r.Method
+	if method == "" {
+		method = http.MethodPost
+	}
+	request := (&http.Request{
+		Method:        method,
+		URL:           r.URL,
+		Host:          r.URL.Host,
+		Header:        r.Header,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		ContentLength: int64(len(r.Body)),
+		Body:          http.NoBody,
+	}).WithContext(httptrace.WithClientTrace(ctx, f.trace()))
+	if request.Header == nil {
+		request.Header = http.Header{}
+	}
+	if len(r.Body) > 0 || !f.repeatable && isReplayed(method) {
+		request.Body = io.NopCloser(bytes.NewReader(r.Body))
+		request.GetBody = func() (io.ReadCloser, error) {
+			if err := f.again(); err != nil {
+				return nil, err
+			}
+			return io.NopCloser(bytes.NewReader(r.Body)), nil
+		}
+	}
+	return request
+}
+
+// isReplayed tells whether net/http repeats requests of a method.
+func isReplayed(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// maxDrain is how much of an answer is read, beyond what is kept, so that the
+// connection can be used again.
+const maxDrain = 256 << 10
+
+// readBody keeps what limit lets it. What comes after that, or does not come in
+// time, costs the connection.
+func readBody(r *http.Response, limit int) (body []byte, partial bool) {
+	size := int64(512)
+	if r.ContentLength >= 0 {
+		size = min(r.ContentLength, int64(limit)) + 1
+	}
+	body = make([]byte, 0, size)
+	for len(body) < limit {
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+		n, err := r.Body.Read(body[len(body):min(cap(body), limit)])
+		body = body[:len(body)+n]
+		if err != nil {
+			return body, err != io.EOF
+		}
+	}
+	n, err := io.CopyN(io.Discard, r.Body, maxDrain)
+	return body, n > 0 || err != io.EOF
+}
