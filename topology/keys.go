@@ -42,3 +42,11 @@ func (k Keys) SuppressionPepper() string { return k.Prefix + "suppression-pepper
 func (k Keys) Cap(c Channel, h AddressHash) string {
 	return k.Prefix + "cap:" + string(c) + ":" + string(h)
 }
+
+// ProviderRate is the HASH of the bucket that limits how many messages a second
+// all deliverers hand to a provider.
+func (k Keys) ProviderRate(provider string) string { return k.Prefix + "provider:rate:" + provider }
+
+// ProviderSlots is the ZSET of the leases that limit how many messages all
+// deliverers have with a provider at once, by their end in Unix milliseconds.
+func (k Keys) ProviderSlots(provider string) string { return k.Prefix + "provider:slots:" + provider }

@@ -110,6 +110,8 @@ func TestKeys(t *testing.T) {
 		keys.Suppressions():           "meddela:suppressed:",
 		keys.SuppressionPepper():      "meddela:suppression-pepper",
 		keys.Cap(SMS, "0f"):           "meddela:cap:sms:0f",
+		keys.ProviderRate("ses"):      "meddela:provider:rate:ses",
+		keys.ProviderSlots("ses"):     "meddela:provider:slots:ses",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -1,0 +1,147 @@
+package quota
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Config says what the limits of a provider are. A limit of 0 is none.
+type Config struct {
+	Client redis.UniversalClient
+	Keys   topology.Keys
+	// Provider is its name, under which all processes count.
+	Provider string
+	// Lane of this process.
+	Lane topology.Lane
+	// Rate is messages a second.
+	Rate float64
+	// AtOnce is messages that are with the provider at the same time.
+	AtOnce int
+	// Reserve is the share of both, from 0 to less than 1, that the batch lane
+	// leaves free for the real-time lane.
+	Reserve float64
+	// SendTime is the longest that a message may be with the provider. Default
+	// 10 s.
+	SendTime time.Duration
+}
+
+// Limiter lets messages of one process pass. It is safe for use by several
+// goroutines. Its user in Redis needs EVAL, EVALSHA, TIME, HMGET, HSET, PEXPIRE,
+// ZADD, ZREM, ZCARD and ZREMRANGEBYSCORE.
+type Limiter struct {
+	tokens *tokens // nil without a rate
+	slots  *slots  // nil without a limit at once
+
+	waits, waited atomic.Int64
+}
+
+// New makes a Limiter, or says what is wrong with the limits.
+func New(c Config) (*Limiter, error) {
+	if c.SendTime <= 0 {
+		c.SendTime = 10 * time.Second
+	}
+	switch {
+	case c.Rate < 0 || c.AtOnce < 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0):
+		return nil, errors.New("limits must not be negative")
+	case c.Reserve < 0 || c.Reserve >= 1 || math.IsNaN(c.Reserve):
+		return nil, errors.New("the reserve must be from 0 to less than 1")
+	case c.AtOnce > 0 && c.atOnce() < 1:
+		return nil, fmt.Errorf("a reserve of %v leaves the batch lane none of %d at once", c.Reserve, c.AtOnce)
+	}
+	l := new(Limiter)
+	if c.Rate > 0 {
+		l.tokens = newTokens(&c)
+	}
+	if c.AtOnce > 0 {
+		l.slots = newSlots(&c)
+	}
+	return l, nil
+}
+
+// atOnce is how many this process's lane may have of all.
+func (c *Config) atOnce() int {
+	if c.Lane == topology.Batch {
+		return int(float64(c.AtOnce) * (1 - c.Reserve))
+	}
+	return c.AtOnce
+}
+
+// Pass waits until a message may go to the provider. done must be called when
+// it is not there any more. The error is ctx's: until then it waits, for Redis
+// too. A nil Limiter lets everything pass.
+func (l *Limiter) Pass(ctx context.Context) (done func(), err error) {
+	if l == nil {
+		return func() {}, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	done = func() {}
+	began := time.Now()
+	waited := false
+	if l.slots != nil {
+		var slot *slot
+		if slot, waited, err = l.slots.take(ctx); err != nil {
+			return nil, err
+		}
+		done = func() { l.slots.give(slot) }
+	}
+	if l.tokens != nil {
+		too, err := l.tokens.take(ctx)
+		if waited = waited || too; err != nil {
+			done()
+			return nil, err
+		}
+	}
+	if waited {
+		l.waits.Add(1)
+		l.waited.Add(int64(time.Since(began)))
+	}
+	return done, nil
+}
+
+// Waits are how many messages had to wait, and for how long in all.
+func (l *Limiter) Waits() (messages int64, total time.Duration) {
+	if l == nil {
+		return 0, 0
+	}
+	return l.waits.Load(), time.Duration(l.waited.Load())
+}
+
+// Close gives back what is not in use.
+func (l *Limiter) Close() {
+	if l != nil && l.slots != nil {
+		l.slots.close()
+	}
+}
+
+var (
+	//go:embed rate.lua
+	rateSource string
+	//go:embed slots.lua
+	slotsSource string
+
+	rateScript  = redis.NewScript(rateSource)
+	slotsScript = redis.NewScript(slotsSource)
+)
+
+// sleep waits, or returns ctx's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

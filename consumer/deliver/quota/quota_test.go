@@ -1,0 +1,277 @@
+package quota
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/meddela/meddela/topology"
+)
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{})
+	goleak.VerifyTestMain(m)
+}
+
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+// process is a Limiter of a process of its own.
+func process(t testing.TB, address string, c Config) *Limiter {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialerRetries: 1, DialTimeout: 200 * time.Millisecond})
+	c.Client, c.Keys, c.Provider = client, topology.Keys{Prefix: "quota-test-" + t.Name() + ":"}, "ses"
+	l, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close(); _ = client.Close() })
+	return l
+}
+
+// passing has n goroutines pass for as long as ctx lasts, each holding on to its
+// place for a while; counted is told how many passed.
+func passing(ctx context.Context, all *sync.WaitGroup, l *Limiter, n int, hold time.Duration, counted *atomic.Int64) {
+	for range n {
+		all.Go(func() {
+			for {
+				done, err := l.Pass(ctx)
+				if err != nil {
+					return
+				}
+				counted.Add(1)
+				_ = sleep(ctx, hold)
+				done()
+			}
+		})
+	}
+}
+
+// TestRate: several processes together keep a rate, and use it.
+func TestRate(t *testing.T) {
+	onServers(t, func(t *testing.T, address string) {
+		const rate, seconds = 200, 2
+		ctx, cancel := context.WithTimeout(t.Context(), seconds*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		counts := make([]atomic.Int64, 3)
+		for i := range counts {
+			passing(ctx, &all, process(t, address, Config{Lane: topology.Realtime, Rate: rate}), 8, 0, &counts[i])
+		}
+		all.Wait()
+		total := int64(0)
+		for i := range counts {
+			total += counts[i].Load()
+			if counts[i].Load() < rate*seconds/3/4 {
+				t.Errorf("process %d passed %d of %d", i, counts[i].Load(), rate*seconds)
+			}
+		}
+		most := int64(rate*seconds*1.02 + rate*burst.Seconds() + 1)
+		if total > most || total < rate*seconds*8/10 {
+			t.Errorf("%d passed in %d s at %d a second", total, seconds, rate)
+		}
+		t.Logf("%d passed in %d s at %d a second", total, seconds, rate)
+	})
+}
+
+// TestRateReserve: beside a batch that takes all it can get, real-time messages
+// wait for hardly anything.
+func TestRateReserve(t *testing.T) {
+	onServers(t, func(t *testing.T, address string) {
+		const rate = 100
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer cancel()
+		var flood atomic.Int64
+		passing(ctx, &all, process(t, address, Config{Lane: topology.Batch, Rate: rate, Reserve: 0.3}), 50, 0, &flood)
+		realtime := process(t, address, Config{Lane: topology.Realtime, Rate: rate, Reserve: 0.3})
+		most := time.Duration(0)
+		for range 20 {
+			_ = sleep(ctx, 50*time.Millisecond)
+			began := time.Now()
+			done, err := realtime.Pass(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done()
+			most = max(most, time.Since(began))
+		}
+		if most > 100*time.Millisecond {
+			t.Errorf("a real-time message waited %v", most)
+		}
+		if flood.Load() < 30 {
+			t.Errorf("the batch passed %d in a second at %d", flood.Load(), rate)
+		}
+	})
+}
+
+// TestAtOnce: never more at once than may be, over several processes, with what
+// is reserved kept free, and nobody left out.
+func TestAtOnce(t *testing.T) {
+	onServers(t, func(t *testing.T, address string) {
+		const limit = 8
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		var now, top atomic.Int64
+		counts := make([]atomic.Int64, 3)
+		for i := range counts {
+			lane := topology.Batch
+			if i == 2 {
+				lane = topology.Realtime
+			}
+			l := process(t, address, Config{Lane: lane, AtOnce: limit, Reserve: 0.5})
+			for range 8 {
+				all.Go(func() {
+					for {
+						done, err := l.Pass(ctx)
+						if err != nil {
+							return
+						}
+						n := now.Add(1)
+						for was := top.Load(); n > was && !top.CompareAndSwap(was, n); was = top.Load() {
+						}
+						counts[i].Add(1)
+						_ = sleep(ctx, 20*time.Millisecond)
+						now.Add(-1)
+						done()
+					}
+				})
+			}
+		}
+		all.Wait()
+		if top.Load() > limit {
+			t.Errorf("%d at once, at most %d may be", top.Load(), limit)
+		}
+		for i := range counts {
+			if counts[i].Load() == 0 && i == 2 {
+				t.Errorf("process %d passed nothing", i)
+			}
+		}
+		if total := counts[0].Load() + counts[1].Load() + counts[2].Load(); total < 3000/20*limit/2 {
+			t.Errorf("%d passed in all", total)
+		}
+	})
+}
+
+// TestBatchLeavesTheReserve: alone, the batch lane has its share and no more.
+func TestBatchLeavesTheReserve(t *testing.T) {
+	onServers(t, func(t *testing.T, address string) {
+		batch := process(t, address, Config{Lane: topology.Batch, AtOnce: 4, Reserve: 0.5})
+		for range 2 {
+			if _, err := batch.Pass(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := batch.Pass(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a third passed: %v", err)
+		}
+		realtime := process(t, address, Config{Lane: topology.Realtime, AtOnce: 4, Reserve: 0.5})
+		for range 2 {
+			if _, err := realtime.Pass(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestFairness: a process that never stops asking leaves something to others.
+func TestFairness(t *testing.T) {
+	onServers(t, func(t *testing.T, address string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		var first, second atomic.Int64
+		passing(ctx, &all, process(t, address, Config{Lane: topology.Realtime, AtOnce: 2}), 8, time.Millisecond, &first)
+		_ = sleep(ctx, 100*time.Millisecond)
+		passing(ctx, &all, process(t, address, Config{Lane: topology.Realtime, AtOnce: 2}), 8, time.Millisecond, &second)
+		all.Wait()
+		if second.Load() < first.Load()/20 {
+			t.Errorf("the first passed %d, the second %d", first.Load(), second.Load())
+		}
+		t.Logf("the first passed %d, the second %d", first.Load(), second.Load())
+	})
+}
+
+// TestRedisAway: nothing passes without Redis; everything does when it is back.
+func TestRedisAway(t *testing.T) {
+	store := miniredis.RunT(t)
+	l := process(t, store.Addr(), Config{Lane: topology.Realtime, Rate: 100, AtOnce: 2})
+	store.SetError("LOADING Redis is loading the dataset in memory")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := l.Pass(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without Redis: %v", err)
+	}
+	store.SetError("")
+	done, err := l.Pass(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done()
+	if n, total := l.Waits(); n != 0 || total != 0 {
+		t.Logf("%d waited for %v", n, total)
+	}
+}
+
+// TestDeath: the slots of a process that died are free when their lease ends.
+func TestDeath(t *testing.T) {
+	store := miniredis.RunT(t)
+	c := Config{Lane: topology.Realtime, AtOnce: 1, SendTime: time.Second}
+	if _, err := process(t, store.Addr(), c).Pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	other := process(t, store.Addr(), c)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := other.Pass(ctx); err == nil {
+		t.Fatal("a second passed")
+	}
+	store.SetTime(time.Now().Add(8 * time.Second))
+	if _, err := other.Pass(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, c := range []Config{
+		{Rate: -1}, {AtOnce: -1}, {Rate: 1, Reserve: 1}, {Rate: 1, Reserve: -0.1}, {AtOnce: 1, Reserve: 0.5, Lane: topology.Batch},
+	} {
+		if _, err := New(c); err == nil {
+			t.Errorf("%+v is taken", c)
+		}
+	}
+	var none *Limiter
+	if done, err := none.Pass(t.Context()); err != nil {
+		t.Error(err)
+	} else {
+		done()
+	}
+	none.Close()
+}
+
+func BenchmarkPass(b *testing.B) {
+	store := miniredis.RunT(b)
+	l := process(b, store.Addr(), Config{Lane: topology.Realtime, Rate: 1e9, AtOnce: 100_000})
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			done, err := l.Pass(context.Background())
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			done()
+		}
+	})
+}

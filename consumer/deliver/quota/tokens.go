@@ -1,0 +1,62 @@
+package quota
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+const (
+	// burst is how much of a second's messages may go at once.
+	burst = 100 * time.Millisecond
+	// share is how much of a second's messages a process takes at a time.
+	share = 20 * time.Millisecond
+	// tokenLife is how long a token that was taken may be used.
+	tokenLife = 200 * time.Millisecond
+)
+
+// tokens are leave to hand over a message each.
+type tokens struct{ stock[time.Time] }
+
+func newTokens(c *Config) *tokens {
+	most := max(c.Rate*burst.Seconds(), 1)
+	left := 0.0
+	if c.Lane == topology.Batch {
+		left = min(most*c.Reserve, most-1)
+	}
+	atMost := max(int(c.Rate*share.Seconds()), 1)
+	key := c.Keys.ProviderRate(c.Provider)
+	number := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+	t := new(tokens)
+	t.changed = make(chan struct{})
+	t.fresh = func(taken time.Time) bool { return time.Since(taken) < tokenLife }
+	var last time.Time
+	before := 0
+	t.fetch = func(ctx context.Context, want int) ([]time.Time, time.Duration, error) {
+		// Where the last ones were used up at once, take more at a time.
+		if time.Since(last) < share {
+			want = max(want, 2*before)
+		}
+		want = min(want, atMost)
+		last, before = time.Now(), want
+		answer, err := rateScript.Run(ctx, c.Client, []string{key}, number(c.Rate), number(most), number(left), want).Int64Slice()
+		if err != nil || len(answer) != 2 {
+			return nil, 0, err
+		}
+		got := make([]time.Time, answer[0])
+		for i := range got {
+			got[i] = time.Now()
+		}
+		return got, time.Duration(min(answer[1], math.MaxInt32)) * time.Millisecond, nil
+	}
+	return t
+}
+
+// take waits for a token.
+func (t *tokens) take(ctx context.Context) (waited bool, err error) {
+	_, waited, err = t.stock.take(ctx)
+	return waited, err
+}
