@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -67,13 +68,25 @@ func (b *Bench) deleteGroups(ctx context.Context) error {
 	groups := slices.Compact(slices.Sorted(slices.Values(b.groups)))
 	b.groups = nil
 	for _, group := range groups {
-		response, err := b.kafka.DeleteGroups(ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{group}})
-		if err == nil {
-			err = response.Errors[group]
-		}
-		if err != nil && !errors.Is(err, kafka.GroupIdNotFound) {
+		if err := b.deleteGroup(ctx, group); err != nil && !errors.Is(err, kafka.GroupIdNotFound) {
 			return fmt.Errorf("group %s: %w", group, err)
 		}
 	}
 	return nil
+}
+
+// deleteGroup waits for the sessions of members that were killed.
+func (b *Bench) deleteGroup(ctx context.Context, group string) error {
+	for end := time.Now().Add(sessionTime); ; {
+		response, err := b.kafka.DeleteGroups(ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{group}})
+		if err == nil {
+			err = response.Errors[group]
+		}
+		if !errors.Is(err, kafka.NonEmptyGroup) || time.Now().After(end) {
+			return err
+		}
+		if err := sleep(ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync/atomic"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -106,8 +107,24 @@ func (c *crew) dismiss(roles ...topology.Role) error {
 	return going.stop()
 }
 
-// rewind lets a group without members begin a topic anew.
+// sessionTime is longer than a member that was killed counts as one.
+const sessionTime = 20 * time.Second
+
+// rewind lets a group whose members have all gone begin a topic anew.
 func (b *Bench) rewind(ctx context.Context, group string, topic topology.Topic) error {
+	for end := time.Now().Add(sessionTime); ; {
+		err := b.commitStart(ctx, group, topic)
+		if !errors.Is(err, kafka.UnknownMemberId) || time.Now().After(end) {
+			return err
+		}
+		b.Progress("waiting for the sessions of those that were killed")
+		if err := sleep(ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *Bench) commitStart(ctx context.Context, group string, topic topology.Topic) error {
 	request := &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: make(map[string][]kafka.OffsetCommit)}
 	for p := range b.Sizing.Partitions {
 		request.Topics[string(topic)] = append(request.Topics[string(topic)], kafka.OffsetCommit{Partition: p})

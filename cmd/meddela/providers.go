@@ -3,13 +3,62 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"strings"
+	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meddela/meddela/cmd/providerfile"
+	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/topology"
 )
 
-// providers are the configured ways out, by channel.
+// providerFile is what the providers' file says; nil where there is none. The
+// error is Faults.
+func (c *Config) providerFile() (*providerfile.File, error) {
+	if c.Deliver.File == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.Deliver.File)
+	if err != nil {
+		return nil, Faults{fmt.Sprintf("MEDDELA_PROVIDERS_FILE cannot be read: %v", err)}
+	}
+	file, err := providerfile.Parse(c.Deliver.File, string(text), os.LookupEnv)
+	if err == nil {
+		err = file.Check()
+	}
+	if err != nil {
+		return nil, Faults(strings.Split(err.Error(), "\n"))
+	}
+	return file, nil
+}
+
+// ways are the providers of this role's channels: those of the providers' file,
+// or else those of the environment. close ends what they keep open.
+func (r *role) ways(client redis.UniversalClient, orders func() *control.Orders) (ways map[topology.Channel]deliver.Provider, close func(), err error) {
+	ways, close = maps.Clone(r.providers), func() {}
+	if r.file == nil {
+		return ways, close, nil
+	}
+	outlets, close, err := r.file.Outlets(providerfile.Site{
+		Lane: r.lane, Redis: client, Keys: r.keys,
+		Stopped: func(provider string) bool {
+			return orders().About(topology.SubjectProvider, provider, time.Now()).Order != nil
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for channel, outlet := range outlets {
+		ways[channel] = outlet
+	}
+	return ways, close, nil
+}
+
+// providers are the ways out that the environment names, by channel.
 func (c *Config) providers() (map[topology.Channel]deliver.Provider, error) {
 	sandbox, err := c.sandbox()
 	if err != nil {

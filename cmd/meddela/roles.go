@@ -10,6 +10,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/cmd/providerfile"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/control"
@@ -30,8 +31,9 @@ type installation struct {
 	keys      topology.Keys
 	kafka     producer.Connection
 	redis     func() (redis.UniversalClient, error)
-	providers map[topology.Channel]deliver.Provider
-	channels  []topology.Channel // that role deliver delivers
+	providers map[topology.Channel]deliver.Provider // of the environment
+	file      *providerfile.File                    // the providers' file; nil for none
+	channels  []topology.Channel                    // that role deliver delivers
 	log       zerolog.Logger
 	// started, if set, is told of each loop that starts.
 	started func(*consumer.Loop)
@@ -167,12 +169,17 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 	if err != nil {
 		return err
 	}
+	ways, closeWays, err := r.ways(client, orders.Snapshot)
+	if err != nil {
+		return err
+	}
+	defer closeWays()
 	loops, ctx := errgroup.WithContext(ctx)
 	for _, channel := range r.channels {
 		handler, err := deliver.New(deliver.Config{
 			Lane: r.lane, Channel: channel, Names: r.names, Keys: r.keys, Redis: client,
 			Templates:  templates{catalogue},
-			Providers:  map[topology.Channel]deliver.Provider{channel: r.providers[channel]},
+			Providers:  map[topology.Channel]deliver.Provider{channel: ways[channel]},
 			Orders:     orders.Snapshot,
 			Gate:       gate,
 			Lease:      r.config.Claim.Lease,

@@ -124,6 +124,9 @@ func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lan
 func (a *app) warnOfSandbox(in *installation) {
 	var channels []string
 	for _, channel := range in.channels {
+		if in.file != nil && len(in.file.Routes[channel].Members) > 0 {
+			continue
+		}
 		if _, ok := in.providers[channel].(*deliver.Sandbox); ok {
 			channels = append(channels, string(channel))
 		}
@@ -143,7 +146,12 @@ func (a *app) installation(ctx context.Context) (*installation, error) {
 	if err != nil {
 		return nil, err
 	}
+	file, err := a.config.providerFile()
+	if err != nil {
+		return nil, err
+	}
 	return &installation{
+		file:   file,
 		config: &a.config, names: a.config.names(), keys: a.config.keys(),
 		kafka:     connection,
 		redis:     func() (redis.UniversalClient, error) { return a.config.Redis.client() },

@@ -94,6 +94,7 @@ type StatusSettings struct {
 
 // DeliverSettings choose the provider of each channel.
 type DeliverSettings struct {
+	File    string `envconfig:"MEDDELA_PROVIDERS_FILE" desc:"file that says which providers each channel has; a channel that it names none for has the one below"`
 	Email   string `envconfig:"MEDDELA_DELIVER_EMAIL" default:"sandbox" allowed:"sandbox,smtp" desc:"provider of e-mail"`
 	SMS     string `envconfig:"MEDDELA_DELIVER_SMS" default:"sandbox" allowed:"sandbox" desc:"provider of text messages"`
 	Push    string `envconfig:"MEDDELA_DELIVER_PUSH" default:"sandbox" allowed:"sandbox" desc:"provider of push messages"`

@@ -1,0 +1,138 @@
+package providerfile
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/outlet"
+	"github.com/meddela/meddela/consumer/deliver/quota"
+	"github.com/meddela/meddela/consumer/deliver/webapi"
+	"github.com/meddela/meddela/topology"
+)
+
+// Site is where providers are used.
+type Site struct {
+	Lane  topology.Lane
+	Redis redis.UniversalClient
+	Keys  topology.Keys
+	// Stopped tells whether an operator has stopped a provider.
+	Stopped func(provider string) bool
+}
+
+// Outlets makes the providers, and an Outlet for each channel that has some.
+// close ends what they keep open. The error says which provider cannot be made.
+func (f *File) Outlets(site Site) (outlets map[topology.Channel]*outlet.Outlet, close func(), err error) {
+	made := make(map[string]outlet.Member)
+	var closers []func()
+	close = func() {
+		for _, c := range closers {
+			c()
+		}
+	}
+	for i := range f.Providers {
+		d := &f.Providers[i]
+		provider, err := d.provider()
+		if err != nil {
+			close()
+			return nil, nil, fmt.Errorf("provider %s: %w", d.Name, err)
+		}
+		if c, ok := provider.(interface{ Close() }); ok {
+			closers = append(closers, c.Close)
+		}
+		member := outlet.Member{Provider: provider, Breaker: d.Breaker}
+		limiter, err := d.limiter(site)
+		if err != nil {
+			close()
+			return nil, nil, fmt.Errorf("provider %s: %w", d.Name, err)
+		}
+		if limiter != nil {
+			member.Limiter = limiter
+			closers = append(closers, limiter.Close)
+		}
+		made[d.Name] = member
+	}
+	outlets = make(map[topology.Channel]*outlet.Outlet)
+	for channel, route := range f.Routes {
+		c := outlet.Config{Name: string(channel), Order: route.Order, Stopped: site.Stopped}
+		for _, m := range route.Members {
+			member := made[m.Provider]
+			member.Weight = m.Weight
+			c.Members = append(c.Members, member)
+		}
+		if outlets[channel], err = outlet.New(c); err != nil {
+			close()
+			return nil, nil, fmt.Errorf("route %s: %w", channel, err)
+		}
+	}
+	return outlets, close, nil
+}
+
+// Check makes the providers and forgets them, to find what is wrong before any
+// message does.
+func (f *File) Check() error {
+	var all error
+	for i := range f.Providers {
+		if _, err := f.Providers[i].provider(); err != nil {
+			all = errors.Join(all, fmt.Errorf("provider %s: %w", f.Providers[i].Name, err))
+		}
+	}
+	return all
+}
+
+func (d *Definition) limiter(site Site) (*quota.Limiter, error) {
+	if d.Limit.Rate == 0 && d.Limit.AtOnce == 0 {
+		return nil, nil
+	}
+	return quota.New(quota.Config{
+		Client: site.Redis, Keys: site.Keys, Provider: d.Name, Lane: site.Lane,
+		Rate: d.Limit.Rate, AtOnce: d.Limit.AtOnce, Reserve: d.Limit.Reserve, SendTime: d.Timeout,
+	})
+}
+
+func (d *Definition) provider() (deliver.Provider, error) {
+	switch d.Kind {
+	case SMTP:
+		return d.smtp()
+	case HTTP:
+		return webapi.New(d.HTTP)
+	case Sandbox:
+		return deliver.NewSandbox(deliver.SandboxConfig{Name: d.Name, Concurrency: d.Concurrency})
+	}
+	return nil, fmt.Errorf("it is of no kind that there is: %q", d.Kind)
+}
+
+func (d *Definition) smtp() (deliver.Provider, error) {
+	host, portText, err := net.SplitHostPort(d.SMTP.Addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, err
+	}
+	c := deliver.SMTPConfig{
+		Name: d.Name, Host: host, Port: port, Security: deliver.SMTPSecurity(d.SMTP.TLS),
+		Username: d.SMTP.Username, Password: d.SMTP.Password, Mechanism: d.SMTP.Mechanism,
+		From: d.SMTP.From, FromName: d.SMTP.FromName, ReplyTo: d.SMTP.ReplyTo, Hello: d.SMTP.Hello,
+		Concurrency: d.Concurrency, Timeout: d.Timeout, MaxMessages: d.SMTP.MaxMessages,
+	}
+	if d.SMTP.CAFile != "" {
+		pem, err := os.ReadFile(d.SMTP.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: x509.NewCertPool()}
+		if !c.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s has no certificate in PEM form", d.SMTP.CAFile)
+		}
+	}
+	return deliver.NewSMTP(c)
+}

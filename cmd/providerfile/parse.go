@@ -1,0 +1,321 @@
+package providerfile
+
+import (
+	"net"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/meddela/meddela/cmd/strictyaml"
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/outlet"
+	"github.com/meddela/meddela/consumer/deliver/webapi"
+	"github.com/meddela/meddela/topology"
+)
+
+// Parse reads a file's text. Secrets are looked up by the references in it: in
+// the environment, by lookup, or in files. The error is strictyaml.Faults.
+func Parse(name, text string, lookup func(string) (string, bool)) (*File, error) {
+	p := &parser{lookup: lookup, file: &File{Routes: make(map[topology.Channel]Route)}}
+	err := strictyaml.Read(name, text, p.top)
+	return p.file, err
+}
+
+type parser struct {
+	lookup func(string) (string, bool)
+	file   *File
+}
+
+func (p *parser) top(m *strictyaml.Map) {
+	if !m.Has("providers") {
+		m.Fail("providers", "there are none: add a list of them")
+	}
+	for _, each := range m.Maps("providers") {
+		p.provider(each)
+	}
+	if routes := m.Map("routes"); routes != nil {
+		for _, key := range routes.Keys() {
+			p.route(routes, key)
+		}
+	}
+	p.defaultRoutes()
+}
+
+// validName is what can stand in logs, metrics, keys and orders.
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+func (p *parser) provider(m *strictyaml.Map) {
+	d := Definition{Name: m.Needed("name", "ses-1")}
+	if d.Name != "" && !validName.MatchString(d.Name) {
+		m.Fail("name", "it must be 1 to 63 of a-z 0-9 . _ -, starting with a letter or digit")
+	}
+	if slices.ContainsFunc(p.file.Providers, func(other Definition) bool { return other.Name == d.Name }) {
+		m.Fail("name", strconv.Quote(d.Name)+" is there already: give each provider a name of its own")
+	}
+	d.Kind = Kind(m.OneOf("kind", "", string(SMTP), string(HTTP), string(Sandbox)))
+	if !m.Has("kind") {
+		m.Fail("kind", "it is missing: say smtp, http or sandbox")
+	}
+	d.Channels = p.channels(m, d.Kind)
+	d.Timeout = m.Duration("timeout", 10*time.Millisecond, 9*time.Second)
+	d.Concurrency = m.Int("concurrency", 1, 10_000)
+	d.Limit = limitOf(m.Map("limit"))
+	if b := m.Map("breaker"); b != nil {
+		d.Breaker = outlet.Breaker{Failures: b.Int("failures", 1, 1_000_000), Open: b.Duration("open", 100*time.Millisecond, time.Hour)}
+	}
+	for _, kind := range []Kind{SMTP, HTTP} {
+		section := m.Map(string(kind))
+		switch {
+		case section == nil && d.Kind == kind:
+			m.Fail(string(kind), "it is missing: a provider of this kind needs it")
+		case section != nil && d.Kind != kind:
+			section.Keys() // they may be right, elsewhere
+			m.Fail(string(kind), "it does not belong to a provider of kind "+string(d.Kind)+": remove it")
+		case section != nil && kind == SMTP:
+			d.SMTP = p.smtp(section)
+		case section != nil:
+			d.HTTP = p.http(section, &d)
+			d.HTTP.Name, d.HTTP.Timeout, d.HTTP.Concurrency = d.Name, d.Timeout, d.Concurrency
+			if _, err := webapi.New(d.HTTP); err != nil && validName.MatchString(d.Name) {
+				m.Fail("http", err.Error())
+			}
+		}
+	}
+	p.file.Providers = append(p.file.Providers, d)
+}
+
+func (p *parser) channels(m *strictyaml.Map, kind Kind) (channels []topology.Channel) {
+	names := m.Texts("channels")
+	if !m.Has("channels") {
+		m.Fail("channels", "it is missing: say channels: [email]")
+	}
+	for _, name := range names {
+		channel := topology.Channel(name)
+		switch {
+		case !slices.Contains(topology.Channels(), channel):
+			m.Fail("channels", strconv.Quote(name)+" is no channel: use email, sms, push or webhook")
+		case kind == SMTP && channel != topology.Email:
+			m.Fail("channels", "a provider of kind smtp serves email only: remove "+name)
+		case slices.Contains(channels, channel):
+			m.Fail("channels", name+" is there twice: remove one")
+		default:
+			channels = append(channels, channel)
+		}
+	}
+	return channels
+}
+
+func limitOf(m *strictyaml.Map) (l Limit) {
+	if m == nil {
+		return l
+	}
+	l.Rate = m.Number("rate", 0.001, 1_000_000)
+	l.AtOnce = m.Int("concurrency", 1, 1_000_000)
+	l.Reserve = m.Number("reserve", 0, 0.99)
+	switch {
+	case l.Rate == 0 && l.AtOnce == 0 && !m.Has("rate") && !m.Has("concurrency"):
+		m.Fail("rate", "a limit needs a rate (messages a second), a concurrency (messages at once), or both")
+	case l.AtOnce > 0 && int(float64(l.AtOnce)*(1-l.Reserve)) < 1:
+		m.Fail("reserve", "it leaves the batch lane none of the concurrency: lower it")
+	}
+	return l
+}
+
+func (p *parser) smtp(m *strictyaml.Map) (s SMTPDefinition) {
+	s.Addr = m.Needed("addr", "mail.example.com:587")
+	if _, port, err := net.SplitHostPort(s.Addr); s.Addr != "" && (err != nil || port == "") {
+		m.Fail("addr", "it must be host:port, such as mail.example.com:587")
+	}
+	s.From = m.Needed("from", "shop@example.com")
+	s.FromName, s.ReplyTo, s.Hello = m.Text("from_name"), m.Text("reply_to"), m.Text("hello")
+	s.TLS = m.OneOf("tls", string(deliver.StartTLS),
+		string(deliver.NoTLS), string(deliver.StartTLS), string(deliver.StartTLSIfOffered), string(deliver.ImplicitTLS))
+	s.CAFile = m.Text("ca_file")
+	s.Username, s.Password = m.Text("username"), p.secret(m, "password")
+	s.Mechanism = m.Text("mechanism")
+	if s.Username == "" && m.Has("password") {
+		m.Fail("password", "it needs a username beside it")
+	}
+	s.MaxMessages = m.Int("max_messages", 1, 1_000_000)
+	if dkim := m.Map("dkim"); dkim != nil {
+		s.DKIM = DKIM{
+			Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"), Key: []byte(p.neededSecret(dkim, "key")),
+		}
+	}
+	if files := m.Map("attachments"); files != nil {
+		s.AttachmentHosts, s.AttachmentBytes = files.Texts("hosts"), files.Int("max_bytes", 1, 50<<20)
+		if len(s.AttachmentHosts) == 0 && !files.Has("hosts") {
+			files.Fail("hosts", "it is missing: name the hosts that files may be fetched from")
+		}
+	}
+	return s
+}
+
+func (p *parser) http(m *strictyaml.Map, d *Definition) webapi.Config {
+	c := webapi.Config{
+		Method: m.OneOf("method", "POST", "POST", "PUT", "PATCH"),
+		URL:    m.Text("url"), Hosts: m.Texts("hosts"), Headers: m.TextMap("headers"), Body: m.Text("body"),
+		Idempotent: m.Bool("idempotent"), IdempotencyHeader: m.Text("idempotency_header"),
+		MessageID: jsonPath(m.Text("message_id")), AllowPrivate: m.Bool("allow_private"),
+	}
+	if c.URL == "" && !m.Has("url") && slices.ContainsFunc(d.Channels, func(c topology.Channel) bool { return c != topology.Webhook }) {
+		m.Fail("url", "it is missing: only a webhook's template names its own target")
+	}
+	if auth := m.Map("auth"); auth != nil {
+		c.BearerToken, c.Username, c.Password = p.secret(auth, "bearer"), auth.Text("username"), p.secret(auth, "password")
+	}
+	for _, each := range m.Maps("sign") {
+		c.Sign = append(c.Sign, []byte(p.reference(m, "sign", each)))
+	}
+	for _, each := range m.Maps("answers") {
+		c.Rules = append(c.Rules, ruleOf(each))
+	}
+	return c
+}
+
+var verdicts = map[string]deliver.Verdict{
+	"accepted": deliver.Accepted, "skipped": deliver.Skipped, "refused": deliver.Refused, "failed": deliver.Failed, "down": deliver.Down,
+}
+
+func ruleOf(m *strictyaml.Map) webapi.Rule {
+	verdict := m.OneOf("verdict", "", "accepted", "skipped", "refused", "failed", "down")
+	if !m.Has("verdict") {
+		m.Fail("verdict", "it is missing: say accepted, skipped, refused, failed or down")
+	}
+	r := webapi.Rule{
+		Status: m.Text("status"), JSON: jsonPath(m.Text("json")), Equals: m.Text("equals"), Verdict: verdicts[verdict],
+		Reason: topology.Reason(m.OneOf("reason", "", string(topology.ReasonInvalidAddress), string(topology.ReasonSuppressed))),
+	}
+	if (r.JSON == "") != (r.Equals == "") {
+		m.Fail("json", "json and equals belong together: the path of a value, and what it must be")
+	}
+	return r
+}
+
+// jsonPath takes $.a.b as well as a.b.
+func jsonPath(text string) string { return strings.TrimPrefix(strings.TrimPrefix(text, "$"), ".") }
+
+func (p *parser) neededSecret(m *strictyaml.Map, key string) string {
+	if !m.Has(key) {
+		m.Fail(key, "it is missing: say where it is, such as "+key+": {file: /run/secrets/"+key+"}")
+	}
+	return p.secret(m, key)
+}
+
+// secret is looked up by reference: a file that is shown around holds none.
+func (p *parser) secret(m *strictyaml.Map, key string) string {
+	if !m.Has(key) {
+		return ""
+	}
+	if !m.IsMap(key) {
+		m.Fail(key, "a secret does not stand here: say where it is, with {env: VARIABLE} or {file: /run/secrets/NAME}")
+		return ""
+	}
+	return p.reference(m, key, m.Map(key))
+}
+
+func (p *parser) reference(m *strictyaml.Map, key string, at *strictyaml.Map) string {
+	variable, file := at.Text("env"), at.Text("file")
+	switch {
+	case (variable == "") == (file == ""):
+		m.Fail(key, "say where the secret is, with either {env: VARIABLE} or {file: /run/secrets/NAME}")
+	case variable != "":
+		value, ok := p.lookup(variable)
+		if !ok || value == "" {
+			at.Fail("env", variable+" is not set, or empty")
+		}
+		return value
+	default:
+		text, err := os.ReadFile(file)
+		if err != nil {
+			at.Fail("file", "it cannot be read: "+err.Error())
+			return ""
+		}
+		value := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+		if value == "" {
+			at.Fail("file", "it is empty")
+		}
+		return value
+	}
+	return ""
+}
+
+func (p *parser) route(routes *strictyaml.Map, key string) {
+	channel := topology.Channel(key)
+	if !slices.Contains(topology.Channels(), channel) {
+		routes.Fail(key, "it is no channel: use email, sms, push or webhook")
+		return
+	}
+	m := routes.Map(key)
+	if m == nil {
+		return
+	}
+	r := Route{Order: outlet.Order(m.OneOf("order", string(outlet.Failover), string(outlet.Failover), string(outlet.Weighted)))}
+	if !m.Has("providers") {
+		m.Fail("providers", "it is missing: name the providers, in order")
+		return
+	}
+	if r.Order == outlet.Weighted {
+		for _, each := range m.Maps("providers") {
+			member := RouteMember{Provider: each.Needed("name", "ses-1"), Weight: each.Int("weight", 1, 1_000_000)}
+			if !each.Has("weight") {
+				each.Fail("weight", "it is missing: say how much of the messages it gets, such as weight: 1")
+			}
+			p.addMember(&r, member, channel, func(detail string) { each.Fail("name", detail) })
+		}
+	} else {
+		for _, name := range m.Texts("providers") {
+			p.addMember(&r, RouteMember{Provider: name}, channel, func(detail string) { m.Fail("providers", detail) })
+		}
+	}
+	p.file.Routes[channel] = r
+}
+
+func (p *parser) addMember(r *Route, member RouteMember, channel topology.Channel, fail func(string)) {
+	if member.Provider == "" {
+		return
+	}
+	var names []string
+	for _, d := range p.file.Providers {
+		names = append(names, d.Name)
+		if d.Name != member.Provider {
+			continue
+		}
+		switch {
+		case !slices.Contains(d.Channels, channel):
+			fail(d.Name + " does not serve channel " + string(channel) + ": add it to its channels, or remove it here")
+		case slices.ContainsFunc(r.Members, func(m RouteMember) bool { return m.Provider == d.Name }):
+			fail(d.Name + " is there twice: remove one")
+		default:
+			r.Members = append(r.Members, member)
+		}
+		return
+	}
+	detail := "there is no provider " + strconv.Quote(member.Provider)
+	if near := strictyaml.Nearest(member.Provider, names); near != "" {
+		detail += ": did you mean " + near + "?"
+	}
+	fail(detail)
+}
+
+// defaultRoutes takes a channel's providers in the order of the file where no
+// route says otherwise.
+func (p *parser) defaultRoutes() {
+	for _, channel := range topology.Channels() {
+		if _, ok := p.file.Routes[channel]; ok {
+			continue
+		}
+		r := Route{Order: outlet.Failover}
+		for _, d := range p.file.Providers {
+			if slices.Contains(d.Channels, channel) {
+				r.Members = append(r.Members, RouteMember{Provider: d.Name})
+			}
+		}
+		if len(r.Members) > 0 {
+			p.file.Routes[channel] = r
+		}
+	}
+}
