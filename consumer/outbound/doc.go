@@ -8,6 +8,6 @@
 //
 // net/http repeats requests by itself when a connection breaks: those with the
 // methods GET and HEAD, and those with a header Idempotency-Key. Here it repeats
-// a request only if it is Repeatable, if nothing of it has been written, or, over
-// HTTP/2, if the target said that it has not handled it.
+// a request only if nothing of it has been written or, over HTTP/2, if the target
+// said that it has not handled it. Whoever may repeat more does so, and knows it.
 package outbound

@@ -181,7 +181,7 @@ func TestLate(t *testing.T) {
 			client := newClient(t, Config{AllowPrivate: true, HTTP1: c.http1, TLS: &tls.Config{RootCAs: roots(encrypted.Server)}})
 			before := c.target.requests.Load()
 			request := func(end time.Time) error {
-				_, err := client.Do(t.Context(), &Request{URL: c.target.url, Body: []byte("x"), NotAfter: end, Repeatable: true})
+				_, err := client.Do(t.Context(), &Request{URL: c.target.url, Body: []byte("x"), NotAfter: end})
 				return err
 			}
 			for range 20 { // with a new connection, and with one that is there

@@ -12,9 +12,8 @@ import (
 
 // flight is what is known of a request while net/http has it.
 type flight struct {
-	repeatable bool
-	notAfter   time.Time
-	cancel     context.CancelFunc
+	notAfter time.Time
+	cancel   context.CancelFunc
 
 	mu          sync.Mutex // net/http reports from several goroutines
 	encrypting  bool       // a handshake has begun for it
@@ -79,7 +78,7 @@ func (f *flight) wrote(info httptrace.WroteRequestInfo) {
 func (f *flight) again() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.late || !f.repeatable && !f.shared && f.mayBeHandled() {
+	if f.late || !f.shared && f.mayBeHandled() {
 		return errMayBeHandled
 	}
 	return nil

@@ -21,11 +21,9 @@ type Request struct {
 	// Header names are in canonical form. Do keeps it until the answer is
 	// read, and may do so longer when it fails.
 	Header http.Header
-	// Body; nil for none. It is not to be changed afterwards.
+	// Body; nil for none, which fits GET and DELETE. It is not to be changed
+	// afterwards.
 	Body []byte
-	// Repeatable says that the target handles a repeated request once, so that
-	// it can be repeated when a connection breaks.
-	Repeatable bool
 	// NotAfter is when the request is not begun any more; the zero time for
 	// never. It is looked at when there is a connection to write to.
 	NotAfter time.Time
@@ -68,7 +66,7 @@ func (c *Client) Do(ctx context.Context, r *Request) (Answer, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := &flight{repeatable: r.Repeatable, notAfter: r.NotAfter, cancel: cancel}
+	f := &flight{notAfter: r.NotAfter, cancel: cancel}
 	response, err := c.transport.RoundTrip(f.request(ctx, r))
 	if err != nil {
 		return Answer{}, f.fault(r.URL.Host, err)
@@ -93,48 +91,36 @@ func (c *Client) checkLiteral(u *url.URL) error {
 	return c.guard.check(addr)
 }
 
-// request makes net/http's form of a request. Bodies are readers that net/http
-// knows to be in memory, so that it writes header and body at once; and every
-// request that must not be repeated has one, also a GET, since net/http asks
-// GetBody before it repeats a request with a body, and nobody otherwise.
+// request makes net/http's form of a request. Its body is a reader that net/http
+// knows to be in memory, so that header and body are written at once. Every
+// request has one, also a GET: net/http asks GetBody before it repeats a request
+// with a body, and nobody otherwise.
 func (f *flight) request(ctx context.Context, r *Request) *http.Request {
 	method := r.Method
 	if method == "" {
 		method = http.MethodPost
 	}
-	request := (&http.Request{
+	header := r.Header
+	if header == nil {
+		header = http.Header{}
+	}
+	return (&http.Request{
 		Method:        method,
 		URL:           r.URL,
 		Host:          r.URL.Host,
-		Header:        r.Header,
+		Header:        header,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		ContentLength: int64(len(r.Body)),
-		Body:          http.NoBody,
-	}).WithContext(httptrace.WithClientTrace(ctx, f.trace()))
-	if request.Header == nil {
-		request.Header = http.Header{}
-	}
-	if len(r.Body) > 0 || !f.repeatable && isReplayed(method) {
-		request.Body = io.NopCloser(bytes.NewReader(r.Body))
-		request.GetBody = func() (io.ReadCloser, error) {
+		Body:          io.NopCloser(bytes.NewReader(r.Body)),
+		GetBody: func() (io.ReadCloser, error) {
 			if err := f.again(); err != nil {
 				return nil, err
 			}
 			return io.NopCloser(bytes.NewReader(r.Body)), nil
-		}
-	}
-	return request
-}
-
-// isReplayed tells whether net/http repeats requests of a method.
-func isReplayed(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
+		},
+	}).WithContext(httptrace.WithClientTrace(ctx, f.trace()))
 }
 
 // maxDrain is how much of an answer is read, beyond what is kept, so that the
