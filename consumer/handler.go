@@ -12,6 +12,9 @@ type Batch struct {
 	Topic     topology.Topic
 	Partition int
 	Records   []topology.Record
+	// Strand tells apart the batches of a partition that are handled at the
+	// same time; 0 where they are handled one after the other.
+	Strand int
 }
 
 // Handler turns the records of one partition into records to publish.
@@ -23,7 +26,8 @@ type Batch struct {
 // is a NotYet, that it is too early: the loop publishes what the Result has,
 // waits, and calls again for the rest, for as long as the partition is owned.
 // Handle is called by one goroutine for each
-// partition, so a Handler is used by several at once. When ctx ends, Handle
+// partition, or for each strand of a partition where batches of one are handled
+// side by side; so a Handler is used by several at once. When ctx ends, Handle
 // returns soon.
 type Handler interface {
 	Handle(ctx context.Context, b Batch) (Result, error)

@@ -10,46 +10,46 @@ import (
 // try calls the handler. A crash of the handler is pinned to one record by
 // handling the rest of the batch one record at a time: that record becomes a
 // dead letter, its neighbours are handled as ever.
-func (p *pipeline) try(b Batch) (Result, error) {
-	if p.isolating > 0 {
+func (s *strand) try(b Batch) (Result, error) {
+	if s.isolating > 0 {
 		b.Records = b.Records[:1]
 	}
-	result, err, crash := p.call(b)
+	result, err, crash := s.call(b)
 	switch {
 	case crash == nil && result.Handled == 0 && err == nil:
 		crash = fmt.Errorf("the handler neither handled a record nor said why")
 		fallthrough
 	case crash != nil:
-		return p.afterCrash(b, crash), nil
+		return s.afterCrash(b, crash), nil
 	}
-	p.isolating -= min(result.Handled, p.isolating)
+	s.isolating -= min(result.Handled, s.isolating)
 	return result, err
 }
 
 // afterCrash dead-letters a lone record, and makes the records of a larger
 // batch come one by one.
-func (p *pipeline) afterCrash(b Batch, crash error) Result {
+func (s *strand) afterCrash(b Batch, crash error) Result {
 	if len(b.Records) > 1 {
-		p.isolating = len(b.Records)
+		s.isolating = len(b.Records)
 		return Result{}
 	}
-	p.isolating = max(p.isolating-1, 0)
-	p.log.Error().Int64("offset", b.Records[0].Offset).Err(crash).
+	s.isolating = max(s.isolating-1, 0)
+	s.log.Error().Int64("offset", b.Records[0].Offset).Err(crash).
 		Msg("handling this record crashed; it is now a dead letter. Please report this defect")
-	letter := p.deadLetter(&b.Records[0], &topology.Fault{
+	letter := s.deadLetter(&b.Records[0], &topology.Fault{
 		Reason: topology.ReasonHandlerFault,
 		Detail: "handling this record crashed; the log has the stack",
 	})
 	return Result{Out: []topology.Record{letter}, Handled: 1}
 }
 
-func (p *pipeline) call(b Batch) (result Result, err, crash error) {
+func (s *strand) call(b Batch) (result Result, err, crash error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			result, err = Result{}, nil
 			crash = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
 		}
 	}()
-	result, err = p.loop.config.Handler.Handle(p.working, b)
+	result, err = s.loop.config.Handler.Handle(s.working, b)
 	return result, err, nil
 }

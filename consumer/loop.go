@@ -43,6 +43,12 @@ type Config struct {
 	Transport kafka.RoundTripper
 	Log       zerolog.Logger
 
+	// Parallel is how many batches of a partition are handled side by side, for
+	// handlers that wait for something else than this machine. Their outputs are
+	// published in any order, and committed in order. Together they are not
+	// larger than twice FetchBytes. Default 1.
+	Parallel int
+
 	// FetchBytes bounds a fetched batch. Up to five batches of a partition
 	// are in memory at once. Default 256 KiB.
 	FetchBytes int

@@ -20,7 +20,6 @@ type pipeline struct {
 	topic     topology.Topic
 	partition int
 	fetcher   Fetcher
-	isolating int // how many records to handle one at a time, after a crash
 	log       zerolog.Logger
 }
 
@@ -59,6 +58,10 @@ func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionA
 }
 
 func (p *pipeline) run() {
+	if p.loop.config.Parallel > 1 {
+		p.runParallel()
+		return
+	}
 	batches := make(chan fetched, 1)
 	outputs := make(chan handled, 1)
 	var stages errgroup.Group
@@ -193,8 +196,9 @@ func (p *pipeline) pass(batches chan<- fetched, got Fetched) bool {
 
 // handleAll runs the handler over every batch, in order.
 func (p *pipeline) handleAll(batches <-chan fetched, outputs chan<- handled) {
+	only := &strand{pipeline: p}
 	for b := range batches {
-		if !p.handle(b, outputs) {
+		if !only.handle(b, func(h handled) bool { return p.forward(outputs, h) }) {
 			break
 		}
 	}
@@ -202,30 +206,38 @@ func (p *pipeline) handleAll(batches <-chan fetched, outputs chan<- handled) {
 	}
 }
 
+// strand handles batches one after the other.
+type strand struct {
+	*pipeline
+	number    int
+	isolating int // how many records to handle one at a time, after a crash
+}
+
 // handle runs the handler until the batch is done with. While a server is away
 // it tries again; a stopped loop does not wait for servers.
-func (p *pipeline) handle(b fetched, outputs chan<- handled) bool {
+func (s *strand) handle(b fetched, forward func(handled) bool) bool {
 	if len(b.Records) == 0 {
-		return p.forward(outputs, handled{next: b.next})
+		return forward(handled{next: b.next})
 	}
+	b.Strand = s.number
 	wait, complaint := newBackoff(), everySoOften{}
 	for len(b.Records) > 0 {
-		result, err := p.try(b.Batch)
+		result, err := s.try(b.Batch)
 		if n := min(result.Handled, len(b.Records)); n > 0 {
 			next := b.next
 			if n < len(b.Records) {
 				next = b.Records[n-1].Offset + 1
 			}
 			b.Records = b.Records[n:]
-			if !p.forward(outputs, handled{out: result.Out, next: next, work: true}) {
+			if !forward(handled{out: result.Out, next: next, work: true}) {
 				return false
 			}
 			wait.reset()
 		}
-		if p.working.Err() != nil {
+		if s.working.Err() != nil {
 			return false
 		}
-		if err != nil && !p.waitAfter(err, &wait, &complaint) {
+		if err != nil && !s.waitAfter(err, &wait, &complaint) {
 			return false
 		}
 	}

@@ -157,6 +157,11 @@ func (r *role) match(ctx context.Context, follower *catalogue.Follower) error {
 	return r.loop(ctx, handler, r.names.Events(r.lane))
 }
 
+// deliverParallel is how many batches of a partition are delivered side by side.
+// At rest a batch is one message, which should not wait for the provider's
+// answer to the one before.
+const deliverParallel = 64
+
 // deliver runs a loop for each channel that the process delivers, so that no
 // channel waits for another's provider.
 func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, orders *control.Follower) error {
@@ -191,6 +196,7 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 			return err
 		}
 		config := r.loopConfig(handler, []topology.Topic{r.names.Jobs(r.lane)})
+		config.Parallel = deliverParallel
 		config.Group = r.names.DeliverGroup(r.lane, channel)
 		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
 		loops.Go(func() error { return r.runLoop(ctx, config) })

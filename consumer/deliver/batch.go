@@ -47,7 +47,7 @@ type task struct {
 func (h *Handler) newBatch(b consumer.Batch) *batch {
 	d := &batch{
 		Handler: h,
-		owner:   h.owner(b.Partition),
+		owner:   h.owner(&b),
 		log:     h.Names.DeliveryLog(h.Lane),
 		tasks:   make([]task, len(b.Records)),
 		out:     make([]topology.Record, 0, len(b.Records)),

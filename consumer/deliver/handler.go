@@ -189,11 +189,11 @@ func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result
 	return d.result(), err
 }
 
-// owner names this Handler's work on a partition. It is the same from one
-// Handle to the next, which are never at the same time and leave nothing
+// owner names this Handler's work on a strand of a partition. It is the same from
+// one Handle to the next, which are never at the same time and leave nothing
 // begun, so that what one of them claimed is the next one's too.
-func (h *Handler) owner(partition int) string {
-	return h.process + "/" + strconv.Itoa(partition)
+func (h *Handler) owner(b *consumer.Batch) string {
+	return h.process + "/" + strconv.Itoa(b.Partition) + "/" + strconv.Itoa(b.Strand)
 }
 
 // settleLeftovers records the outcomes that an earlier Handle could not.

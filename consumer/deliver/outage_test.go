@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -20,7 +21,7 @@ const redisLoading = "LOADING Redis is loading the dataset in memory"
 func died(t *testing.T, w *world, jobs ...topology.Job) {
 	t.Helper()
 	dead := w.handler(t)
-	if err := dead.claims.claim(t.Context(), dead.owner(3), tasksOf(jobs...)); err != nil {
+	if err := dead.claims.claim(t.Context(), dead.owner(&consumer.Batch{Partition: 3}), tasksOf(jobs...)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -48,7 +49,7 @@ func TestOnce(t *testing.T) {
 		w := newWorld(t)
 		jobs := manyJobs(300)
 		dead := w.handler(t, store)
-		if err := dead.claims.claim(t.Context(), dead.owner(3), tasksOf(jobs[100:110]...)); err != nil {
+		if err := dead.claims.claim(t.Context(), dead.owner(&consumer.Batch{Partition: 3}), tasksOf(jobs[100:110]...)); err != nil {
 			t.Fatal(err)
 		}
 		outs := make([][]topology.Record, 3)
@@ -81,7 +82,7 @@ func TestScripts(t *testing.T) {
 		a, b := w.handler(t, store), w.handler(t, store)
 		mine := func(h *Handler) []*task {
 			tasks := tasksOf(manyJobs(50)...)
-			if err := h.claims.claim(t.Context(), h.owner(1), tasks); err != nil {
+			if err := h.claims.claim(t.Context(), h.owner(&consumer.Batch{Partition: 1}), tasks); err != nil {
 				t.Fatal(err)
 			}
 			return tasks
@@ -96,14 +97,14 @@ func TestScripts(t *testing.T) {
 		}
 		want(mine(a), granted)
 		want(mine(b), heldBack)
-		if err := a.claims.release(t.Context(), a.owner(1), mine(a)); err != nil {
+		if err := a.claims.release(t.Context(), a.owner(&consumer.Batch{Partition: 1}), mine(a)); err != nil {
 			t.Fatal(err)
 		}
 		want(mine(b), granted)
 		time.Sleep(mine(a)[0].heldFor)
 		want(mine(a), takenOver)
 		tasks := mine(a)
-		if err := a.claims.release(t.Context(), a.owner(1), tasks); err != nil {
+		if err := a.claims.release(t.Context(), a.owner(&consumer.Batch{Partition: 1}), tasks); err != nil {
 			t.Fatal(err)
 		}
 		want(mine(b), takenOver)
