@@ -200,10 +200,10 @@ func (s *streams) stream(
 // await waits until the provider was handed all of some messages.
 func (s *streams) await(ctx context.Context, list []due) error {
 	since := time.Now()
-	for _, d := range list {
+	for i, d := range list {
 		for s.provider.firstAt(d.job).IsZero() {
 			if time.Since(since) > time.Minute {
-				return errors.New("not every message was sent within a minute")
+				return fmt.Errorf("message %d of %d was not sent within a minute", i+1, len(list))
 			}
 			if err := errors.Join(s.check(), sleep(ctx, 10*time.Millisecond)); err != nil {
 				return err

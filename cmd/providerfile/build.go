@@ -12,9 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/outlet"
 	"github.com/meddela/meddela/consumer/deliver/quota"
-	"github.com/meddela/meddela/consumer/deliver/webapi"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -102,7 +102,7 @@ func (d *Definition) provider() (deliver.Provider, error) {
 	case SMTP:
 		return d.smtp()
 	case HTTP:
-		return webapi.New(d.HTTP)
+		return httpapi.New(d.HTTP)
 	case Sandbox:
 		return deliver.NewSandbox(deliver.SandboxConfig{Name: d.Name, Concurrency: d.Concurrency})
 	}

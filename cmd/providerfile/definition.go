@@ -3,8 +3,8 @@ package providerfile
 import (
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/outlet"
-	"github.com/meddela/meddela/consumer/deliver/webapi"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -34,7 +34,7 @@ type Definition struct {
 	Breaker     outlet.Breaker
 
 	SMTP SMTPDefinition
-	HTTP webapi.Config
+	HTTP httpapi.Config
 }
 
 // Limit is what all processes together keep to.

@@ -11,8 +11,9 @@ import (
 
 	"github.com/meddela/meddela/cmd/strictyaml"
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/outlet"
-	"github.com/meddela/meddela/consumer/deliver/webapi"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -79,7 +80,7 @@ func (p *parser) provider(m *strictyaml.Map) {
 		case section != nil:
 			d.HTTP = p.http(section, &d)
 			d.HTTP.Name, d.HTTP.Timeout, d.HTTP.Concurrency = d.Name, d.Timeout, d.Concurrency
-			if _, err := webapi.New(d.HTTP); err != nil && validName.MatchString(d.Name) {
+			if _, err := httpapi.New(d.HTTP); err != nil && validName.MatchString(d.Name) {
 				m.Fail("http", err.Error())
 			}
 		}
@@ -154,21 +155,24 @@ func (p *parser) smtp(m *strictyaml.Map) (s SMTPDefinition) {
 	return s
 }
 
-func (p *parser) http(m *strictyaml.Map, d *Definition) webapi.Config {
-	c := webapi.Config{
-		Method: m.OneOf("method", "POST", "POST", "PUT", "PATCH"),
+func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
+	c := httpapi.Config{
+		Method: m.OneOf("method", "POST", "POST", "PUT", "PATCH", "GET"),
 		URL:    m.Text("url"), Hosts: m.Texts("hosts"), Headers: m.TextMap("headers"), Body: m.Text("body"),
 		Idempotent: m.Bool("idempotent"), IdempotencyHeader: m.Text("idempotency_header"),
-		MessageID: jsonPath(m.Text("message_id")), AllowPrivate: m.Bool("allow_private"),
+		MessageID: m.Text("message_id"), AllowPrivate: m.Bool("allow_private"),
 	}
 	if c.URL == "" && !m.Has("url") && slices.ContainsFunc(d.Channels, func(c topology.Channel) bool { return c != topology.Webhook }) {
 		m.Fail("url", "it is missing: only a webhook's template names its own target")
 	}
 	if auth := m.Map("auth"); auth != nil {
-		c.BearerToken, c.Username, c.Password = p.secret(auth, "bearer"), auth.Text("username"), p.secret(auth, "password")
+		c.Auth = httpapi.Auth{
+			Bearer: p.held(auth, "bearer"), Username: auth.Text("username"), Password: p.held(auth, "password"),
+			Header: auth.Text("header"), Key: p.held(auth, "key"),
+		}
 	}
 	for _, each := range m.Maps("sign") {
-		c.Sign = append(c.Sign, []byte(p.reference(m, "sign", each)))
+		c.Sign = append(c.Sign, outbound.Fixed(p.reference(m, "sign", each)))
 	}
 	for _, each := range m.Maps("answers") {
 		c.Rules = append(c.Rules, ruleOf(each))
@@ -176,27 +180,27 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) webapi.Config {
 	return c
 }
 
-var verdicts = map[string]deliver.Verdict{
-	"accepted": deliver.Accepted, "skipped": deliver.Skipped, "refused": deliver.Refused, "failed": deliver.Failed, "down": deliver.Down,
+// held is a secret; nil where there is none.
+func (p *parser) held(m *strictyaml.Map, key string) outbound.Secret {
+	if !m.Has(key) {
+		return nil
+	}
+	return outbound.Fixed(p.secret(m, key))
 }
 
-func ruleOf(m *strictyaml.Map) webapi.Rule {
-	verdict := m.OneOf("verdict", "", "accepted", "skipped", "refused", "failed", "down")
+var verdicts = []string{"accepted", "skipped", "refused", "failed", "down", "unknown"}
+
+func ruleOf(m *strictyaml.Map) httpapi.Rule {
+	word := m.OneOf("verdict", "", verdicts...)
 	if !m.Has("verdict") {
-		m.Fail("verdict", "it is missing: say accepted, skipped, refused, failed or down")
+		m.Fail("verdict", "it is missing: say "+strings.Join(verdicts, ", "))
 	}
-	r := webapi.Rule{
-		Status: m.Text("status"), JSON: jsonPath(m.Text("json")), Equals: m.Text("equals"), Verdict: verdicts[verdict],
+	verdict, _ := httpapi.ParseVerdict(word) // which OneOf has checked
+	return httpapi.Rule{
+		Status: m.Text("status"), JSON: m.Text("json"), Equals: m.Text("equals"), Verdict: verdict,
 		Reason: topology.Reason(m.OneOf("reason", "", string(topology.ReasonInvalidAddress), string(topology.ReasonSuppressed))),
 	}
-	if (r.JSON == "") != (r.Equals == "") {
-		m.Fail("json", "json and equals belong together: the path of a value, and what it must be")
-	}
-	return r
 }
-
-// jsonPath takes $.a.b as well as a.b.
-func jsonPath(text string) string { return strings.TrimPrefix(strings.TrimPrefix(text, "$"), ".") }
 
 func (p *parser) neededSecret(m *strictyaml.Map, key string) string {
 	if !m.Has(key) {

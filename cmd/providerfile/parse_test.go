@@ -123,7 +123,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := file.Providers[0].HTTP
-	if h.BearerToken != "the secret of SMS_TOKEN" || !h.Idempotent || h.MessageID != "id" || len(h.Rules) != 3 ||
+	if h.Auth.Bearer() != "the secret of SMS_TOKEN" || !h.Idempotent || h.MessageID != "$.id" || len(h.Rules) != 3 ||
 		h.Rules[1].Verdict != deliver.Skipped || h.Rules[1].Reason != topology.ReasonSuppressed || h.Timeout != 5*time.Second {
 		t.Errorf("the first: %+v", h)
 	}
