@@ -123,6 +123,8 @@ func (d *Definition) smtp() (deliver.Provider, error) {
 		Username: d.SMTP.Username, Password: d.SMTP.Password, Mechanism: d.SMTP.Mechanism,
 		From: d.SMTP.From, FromName: d.SMTP.FromName, ReplyTo: d.SMTP.ReplyTo, Hello: d.SMTP.Hello,
 		Concurrency: d.Concurrency, Timeout: d.Timeout, MaxMessages: d.SMTP.MaxMessages,
+		DKIM:        deliver.DKIM{Domain: d.SMTP.DKIM.Domain, Selector: d.SMTP.DKIM.Selector, Key: d.SMTP.DKIM.Key},
+		Attachments: deliver.Attachments{Hosts: d.SMTP.AttachmentHosts, MaxBytes: d.SMTP.AttachmentBytes},
 	}
 	if d.SMTP.CAFile != "" {
 		pem, err := os.ReadFile(d.SMTP.CAFile)

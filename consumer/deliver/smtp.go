@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/emersion/go-msgauth/dkim"
+
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
 )
@@ -66,6 +68,11 @@ type SMTPConfig struct {
 	MaxMessages int
 	// Hello is the name that this machine gives itself. Default its own.
 	Hello string
+
+	// DKIM signs messages, if it has a domain.
+	DKIM DKIM
+	// Attachments says where files may be fetched from. Default nowhere.
+	Attachments Attachments
 }
 
 // SMTP is a Provider that hands e-mail to a mail server. It keeps connections
@@ -75,6 +82,8 @@ type SMTP struct {
 	from   mail.Address
 	domain string // of the sender, and of message ids
 	idle   smtpPool
+	dkim   *dkim.SignOptions // nil for no signature
+	files  *fetcher          // nil for no attachments
 }
 
 // NewSMTP returns an SMTP, or what is wrong with the configuration. It does
@@ -112,8 +121,18 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	case !knownMechanism(c.Mechanism):
 		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2", c.Mechanism)
 	}
+	signing, err := c.DKIM.options()
+	if err != nil {
+		return nil, fmt.Errorf("smtp: dkim: %w", err)
+	}
+	files, err := c.Attachments.fetcher()
+	if err != nil {
+		return nil, fmt.Errorf("smtp: attachments: %w", err)
+	}
 	return &SMTP{
 		config: c,
+		dkim:   signing,
+		files:  files,
 		from:   mail.Address{Name: c.FromName, Address: c.From},
 		domain: domain,
 		idle:   smtpPool{limit: c.Concurrency, idle: c.IdleTimeout},
@@ -138,7 +157,12 @@ func (s *SMTP) Concurrency() int { return s.config.Concurrency }
 
 // Close closes the connections that wait for messages. Sending goes on to
 // work.
-func (s *SMTP) Close() { s.idle.closeAll() }
+func (s *SMTP) Close() {
+	s.idle.closeAll()
+	if s.files != nil {
+		s.files.client.Close()
+	}
+}
 
 // Send implements Provider.
 func (s *SMTP) Send(ctx context.Context, job *topology.Job, m *message.Message) Response {
@@ -148,29 +172,52 @@ func (s *SMTP) Send(ctx context.Context, job *topology.Job, m *message.Message) 
 	id := s.messageID(job)
 	text := messageBuffers.Get().(*messageBuffer)
 	defer text.release()
-	if err := s.compose(text, id, m); err != nil {
-		return Response{Verdict: Refused, Detail: "the message cannot be written as e-mail"}
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	conn, fault := s.connection(ctx)
-	if fault != nil {
+	files, missing := s.files.fetch(ctx, m.Attachments)
+	if missing != nil {
+		return *missing
+	}
+	if err := s.compose(text, id, m, files); err != nil {
+		return Response{Verdict: Refused, Detail: "the message cannot be written as e-mail"}
+	}
+	if fault := s.hand(ctx, job, m.To, text.Bytes()); fault != nil {
+		if fault == errLate {
+			return Response{Verdict: Late}
+		}
 		return fault.response()
 	}
-	if !job.Expires.IsZero() && !time.Now().Before(job.Expires) {
-		s.idle.put(conn)
-		return Response{Verdict: Late}
-	}
-	if fault := conn.send(ctx, s.config.From, m.To, text.Bytes()); fault != nil {
-		if fault.keepsConnection() && conn.usable() {
+	return Response{Verdict: Accepted, MessageID: id}
+}
+
+// errLate is that the job's validity has ended.
+var errLate = new(smtpFault)
+
+// hand hands a message to the server. A kept connection that the server has
+// closed meanwhile says so before the message is sent, and another is taken.
+func (s *SMTP) hand(ctx context.Context, job *topology.Job, to string, text []byte) *smtpFault {
+	for {
+		conn, fault := s.connection(ctx)
+		if fault != nil {
+			return fault
+		}
+		if !job.Expires.IsZero() && !time.Now().Before(job.Expires) {
+			s.idle.put(conn)
+			return errLate
+		}
+		if fault = conn.send(ctx, s.config.From, to, text); fault == nil {
+			s.handBack(conn)
+			return nil
+		}
+		if fault.stage != stageReset && fault.keepsConnection() && conn.usable() {
 			s.idle.put(conn)
 		} else {
 			conn.drop()
 		}
-		return fault.response()
+		if fault.stage != stageReset || ctx.Err() != nil {
+			return fault
+		}
 	}
-	s.handBack(conn)
-	return Response{Verdict: Accepted, MessageID: id}
 }
 
 // handBack keeps a connection that has sent a message, or ends it politely.
@@ -182,16 +229,11 @@ func (s *SMTP) handBack(conn *smtpConn) {
 	}
 }
 
-// connection returns one that is alive and has no transaction open.
+// connection returns one that has no transaction open, or that the next one
+// resets first.
 func (s *SMTP) connection(ctx context.Context) (*smtpConn, *smtpFault) {
-	for {
-		conn := s.idle.take()
-		if conn == nil {
-			return s.connect(ctx)
-		}
-		if conn.reset(ctx) == nil {
-			return conn, nil
-		}
-		conn.drop()
+	if conn := s.idle.take(); conn != nil {
+		return conn, nil
 	}
+	return s.connect(ctx)
 }

@@ -16,6 +16,7 @@ type smtpConn struct {
 	client   *smtp.Client
 	raw      net.Conn
 	messages int
+	used     bool // a transaction was begun on it
 	broken   bool
 }
 
@@ -97,31 +98,19 @@ func (c *smtpConn) bound(ctx context.Context) (release func()) {
 	}
 }
 
-// reset tells whether the connection is alive, and ends what transaction a
-// refused message may have left open.
-func (c *smtpConn) reset(ctx context.Context) error {
-	defer c.bound(ctx)()
-	return c.client.Reset()
-}
-
 // send hands over one message.
 func (c *smtpConn) send(ctx context.Context, from, to string, text []byte) *smtpFault {
 	defer c.bound(ctx)()
-	international := !isASCII(to) || !isASCII(from)
-	if offered, _ := c.client.Extension("SMTPUTF8"); international && !offered {
-		return &smtpFault{stage: stageRcpt, err: errNotInternational}
+	e, fault := c.envelope(from, to)
+	if fault != nil {
+		return fault
 	}
-	c.client.SkipSMTPUTF8(!international)
-	if err := c.client.Mail("<" + from + ">"); err != nil {
-		return &smtpFault{stage: stageMail, err: err}
+	fault = c.open(e)
+	c.used = true
+	if fault != nil {
+		return fault
 	}
-	if err := c.client.Rcpt("<" + to + ">"); err != nil {
-		return &smtpFault{stage: stageRcpt, err: err}
-	}
-	body, err := c.client.Data()
-	if err != nil {
-		return &smtpFault{stage: stageData, err: err}
-	}
+	body := c.client.Text.DotWriter()
 	if _, err := body.Write(text); err != nil {
 		return &smtpFault{stage: stageContent, err: err}
 	}
@@ -132,6 +121,9 @@ func (c *smtpConn) send(ctx context.Context, from, to string, text []byte) *smtp
 	}
 	c.messages++
 	if err := body.Close(); err != nil {
+		return endFault(err)
+	}
+	if _, _, err := c.client.Text.ReadResponse(250); err != nil {
 		return endFault(err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,20 @@ func (d *dialogue) word(verb string) string {
 		return word
 	}
 	return "500 5.5.1 what?"
+}
+
+// taken are the messages until now.
+func (d *dialogue) taken() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.texts)
+}
+
+// met is how many connections there were until now.
+func (d *dialogue) met() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.connections
 }
 
 func (d *dialogue) say(verb, word string) {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bytes"
+	"errors"
 	netmail "net/mail"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ func (s *SMTP) messageID(job *topology.Job) string {
 const headerAutoSubmitted mail.Header = "Auto-Submitted"
 
 // compose writes the message in the form of RFC 5322. m.To is a plain address.
-func (s *SMTP) compose(text *messageBuffer, id string, m *message.Message) error {
+func (s *SMTP) compose(text *messageBuffer, id string, m *message.Message, files []file) error {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	from := s.from
 	msg.FromMailAddress(&from)
@@ -43,8 +44,49 @@ func (s *SMTP) compose(text *messageBuffer, id string, m *message.Message) error
 	case m.HTML != "":
 		msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
 	}
-	_, err := msg.WriteTo(text)
-	return err
+	if err := unsubscribe(msg, m.Unsubscribe); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := msg.AttachReader(oneLine(f.name), bytes.NewReader(f.content), mail.WithFileContentType(mail.ContentType(f.kind))); err != nil {
+			return err
+		}
+	}
+	if s.dkim == nil {
+		_, err := msg.WriteTo(text)
+		return err
+	}
+	return s.sign(text, msg)
+}
+
+const (
+	headerUnsubscribe     mail.Header = "List-Unsubscribe"
+	headerUnsubscribePost mail.Header = "List-Unsubscribe-Post"
+)
+
+var errUnsubscribe = errors.New("the way to unsubscribe is no https URL, or no address")
+
+// unsubscribe offers a way to end such messages, which mail programs show as a
+// button.
+func unsubscribe(msg *mail.Msg, way message.Unsubscribe) error {
+	var ways []string
+	if way.URL != "" {
+		if !strings.HasPrefix(way.URL, "https://") || strings.ContainsAny(way.URL, "<> ") || hasControl(way.URL) {
+			return errUnsubscribe
+		}
+		ways = append(ways, "<"+way.URL+">")
+		msg.SetGenHeaderPreformatted(headerUnsubscribePost, "List-Unsubscribe=One-Click")
+	}
+	if way.Mailto != "" {
+		if !validEmail(way.Mailto) {
+			return errUnsubscribe
+		}
+		ways = append(ways, "<mailto:"+way.Mailto+">")
+	}
+	if len(ways) > 0 {
+		msg.SetGenHeaderPreformatted(headerUnsubscribe, strings.Join(ways, ", "))
+	}
+	return nil
 }
 
 // oneLine is text that cannot end a header.

@@ -17,6 +17,7 @@ const (
 	stageTLS      smtpStage = "encrypting"
 	stageGreeting smtpStage = "greeting"
 	stageAuth     smtpStage = "authenticating"
+	stageReset    smtpStage = "beginning anew"
 	stageMail     smtpStage = "naming the sender"
 	stageRcpt     smtpStage = "naming the recipient"
 	stageData     smtpStage = "announcing the message"
@@ -90,7 +91,7 @@ func (f *smtpFault) response() Response {
 // not the message's. At its end, only an answer tells what became of it.
 func (f *smtpFault) verdict(code int, answered bool) Verdict {
 	switch f.stage {
-	case stageConnect, stageTLS, stageGreeting, stageAuth:
+	case stageConnect, stageTLS, stageGreeting, stageAuth, stageReset:
 		return Down
 	case stageEnd:
 		if !answered {

@@ -1,0 +1,96 @@
+package deliver
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/outbound"
+)
+
+// Attachments says where the files that templates attach may come from.
+type Attachments struct {
+	// Hosts that files are fetched from, by https, and no others: an event may
+	// have a part in a file's URL.
+	Hosts []string
+	// MaxBytes of a message's files together. Default 10 MiB.
+	MaxBytes int
+	// AllowPrivate lets the hosts have addresses that are not public, and be
+	// asked without encryption: for tests.
+	AllowPrivate bool
+}
+
+const defaultFileBytes = 10 << 20
+
+// fetcher fetches files.
+type fetcher struct {
+	Attachments
+	client *outbound.Client
+}
+
+// file is one that was fetched.
+type file struct {
+	name, kind string
+	content    []byte
+}
+
+func (a Attachments) fetcher() (*fetcher, error) {
+	if len(a.Hosts) == 0 {
+		return nil, nil
+	}
+	setDefault(&a.MaxBytes, defaultFileBytes)
+	client, err := outbound.New(outbound.Config{MaxBody: a.MaxBytes + 1, AllowPrivate: a.AllowPrivate})
+	if err != nil {
+		return nil, err
+	}
+	return &fetcher{a, client}, nil
+}
+
+// fetch fetches the files of a message, or says why there is none to be sent.
+// The detail has no URL, which may have something of the event.
+func (f *fetcher) fetch(ctx context.Context, wanted []message.Attachment) ([]file, *Response) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	if f == nil {
+		return nil, &Response{Verdict: Refused, Detail: "the template has attachments, and this provider names no hosts for them"}
+	}
+	files, left := make([]file, 0, len(wanted)), f.MaxBytes
+	for i := range wanted {
+		got, fault := f.get(ctx, &wanted[i])
+		if fault != nil {
+			return nil, fault
+		}
+		if left -= len(got.content); left < 0 {
+			return nil, &Response{Verdict: Refused, Detail: "the attachments are larger than is allowed"}
+		}
+		files = append(files, got)
+	}
+	return files, nil
+}
+
+func (f *fetcher) get(ctx context.Context, a *message.Attachment) (file, *Response) {
+	u, err := outbound.ParseURL(a.URL)
+	if err != nil || u.Scheme != "https" && !f.AllowPrivate {
+		return file{}, &Response{Verdict: Refused, Detail: "an attachment's link is no https URL"}
+	}
+	if !slices.Contains(f.Hosts, u.Hostname()) {
+		return file{}, &Response{Verdict: Refused, Detail: "an attachment's host is none of those that are allowed"}
+	}
+	answer, err := f.client.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
+	switch {
+	case err != nil, answer.Status/100 == 5, answer.Status == http.StatusTooManyRequests, answer.Status == http.StatusRequestTimeout:
+		return file{}, &Response{Verdict: Failed, Detail: "an attachment cannot be fetched now", RetryAfter: outbound.RetryAfter(answer.Header, time.Now())}
+	case answer.Status != http.StatusOK:
+		return file{}, &Response{Verdict: Refused, Detail: "an attachment is not there"}
+	case answer.Partial:
+		return file{}, &Response{Verdict: Refused, Detail: "the attachments are larger than is allowed"}
+	}
+	kind := answer.Header.Get("Content-Type")
+	if kind == "" || hasControl(kind) {
+		kind = "application/octet-stream"
+	}
+	return file{name: a.Name, kind: kind, content: answer.Body}, nil
+}

@@ -1,0 +1,232 @@
+package deliver
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/topology"
+)
+
+const pipelines = "250-mx.example.test\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES"
+
+// TestPipelining: said in one go, every refusal means what it means otherwise,
+// and the connection takes the next message.
+func TestPipelining(t *testing.T) {
+	for _, test := range []struct {
+		stage, answer string
+		want          Verdict
+		reason        topology.Reason
+		connections   int
+	}{
+		{"", "", Accepted, "", 1},
+		{"MAIL", "451 4.3.0 later", Failed, "", 1}, {"MAIL", "550 5.7.1 no", Refused, "", 1},
+		{"RCPT", "450 4.2.1 later", Failed, "", 1}, {"RCPT", "550 5.1.1 unknown", Skipped, topology.ReasonInvalidAddress, 1},
+		{"RCPT", "550 5.7.1 policy", Refused, "", 1}, {"DATA", "554 5.5.1 no", Refused, "", 1}, {"DATA", "451 4.3.0 later", Failed, "", 1},
+		{"END", "552 5.2.2 full", Refused, "", 1}, {"END", "451 4.3.0 later", Failed, "", 1},
+		{"RCPT", hangUp, Down, "", 2}, {"END", hangUp, Unknown, "", 2}, {"MAIL", "421 4.3.2 shutting down", Failed, "", 2},
+	} {
+		script := map[string]string{"EHLO": pipelines}
+		if test.stage != "" {
+			script[test.stage] = test.answer
+		}
+		d := newDialogue(t, script)
+		s := newSMTP(t, d.port, nil)
+		got := s.try(t, "one")
+		if got.Verdict != test.want || got.Reason != test.reason {
+			t.Errorf("%s %s: %+v", test.stage, test.answer, got)
+		}
+		if sent := strings.Join(d.taken(), ""); test.stage != "" && test.stage != "END" && sent != "" {
+			t.Errorf("%s %s: a refused message was sent: %q", test.stage, test.answer, sent)
+		}
+		if test.stage != "" {
+			d.say(test.stage, usualReplies[test.stage])
+		}
+		texts := len(d.taken())
+		if got := s.try(t, "two"); got.Verdict != Accepted || d.met() != test.connections {
+			t.Errorf("%s %s: then %+v, %d connections", test.stage, test.answer, got, d.met())
+		}
+		if len(d.taken()) != texts+1 {
+			t.Errorf("%s %s: %d messages", test.stage, test.answer, len(d.taken())-texts)
+		}
+	}
+}
+
+// TestStalePipeline: a kept connection that is closed is found out before a
+// message is on it.
+func TestStalePipeline(t *testing.T) {
+	for _, answer := range []string{hangUp, "421 4.4.2 idle for too long", "500 what?"} {
+		d := newDialogue(t, map[string]string{"EHLO": pipelines, "RSET": answer})
+		s := newSMTP(t, d.port, nil)
+		for _, id := range manyMails(3) {
+			if r := s.try(t, id); r.Verdict != Accepted {
+				t.Errorf("%s: %v %s", answer, r.Verdict, r.Detail)
+			}
+		}
+		if n := strings.Count(strings.Join(d.taken(), ""), "Message-ID:"); n != 3 {
+			t.Errorf("%s: %d messages", answer, n)
+		}
+	}
+}
+
+// TestDomains: a domain outside ASCII is written as DNS does where the server
+// takes ASCII only.
+func TestDomains(t *testing.T) {
+	d := newDialogue(t, map[string]string{})
+	job, m := aMail("event")
+	m.To = "kim@bücher.example"
+	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != Accepted || d.count("RCPT TO:<kim@xn--bcher-kva.example>") != 1 {
+		t.Errorf("%+v, heard %q", r, d.heard)
+	}
+}
+
+func ed25519Key(t *testing.T) (key []byte, public ed25519.PublicKey) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytes}), public
+}
+
+// TestDKIM: the signature holds for what arrives, the way to unsubscribe
+// included.
+func TestDKIM(t *testing.T) {
+	key, public := ed25519Key(t)
+	d := newDialogue(t, map[string]string{"EHLO": pipelines})
+	s := newSMTP(t, d.port, func(c *SMTPConfig) { c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key} })
+	job, m := aMail("event")
+	m.Text = "Dear reader,\n.\n.. two dots\nand ÅÄÖ\n"
+	m.Unsubscribe = message.Unsubscribe{URL: "https://shop.example.com/u/1", Mailto: "stop@example.com"}
+	if r := s.Send(t.Context(), job, m); r.Verdict != Accepted {
+		t.Fatalf("%+v", r)
+	}
+	// The wire doubles a dot that begins a line.
+	text := strings.ReplaceAll(d.taken()[0], "\r\n..", "\r\n.")
+	for _, want := range []string{
+		"List-Unsubscribe: <https://shop.example.com/u/1>, <mailto:stop@example.com>\r\n", "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q in\n%s", want, text)
+		}
+	}
+	lookup := func(domain string) ([]string, error) {
+		if domain != "s1._domainkey.example.com" {
+			return nil, errors.New("no such record")
+		}
+		return []string{"v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(public)}, nil
+	}
+	found, err := dkim.VerifyWithOptions(strings.NewReader(text), &dkim.VerifyOptions{LookupTXT: lookup})
+	if err != nil || len(found) != 1 || found[0].Err != nil || found[0].Domain != "example.com" {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if !strings.Contains(strings.ToLower(strings.Join(found[0].HeaderKeys, " ")), "list-unsubscribe-post") {
+		t.Errorf("it covers %v", found[0].HeaderKeys)
+	}
+}
+
+func TestBadDKIM(t *testing.T) {
+	key, _ := ed25519Key(t)
+	for name, bad := range map[string]DKIM{
+		"no selector": {Domain: "example.com", Key: key}, "no domain": {Selector: "s1", Key: key},
+		"no key": {Domain: "example.com", Selector: "s1"}, "no PEM": {Domain: "example.com", Selector: "s1", Key: []byte("secret")},
+		"no key in it": {Domain: "example.com", Selector: "s1", Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")})},
+	} {
+		_, err := NewSMTP(SMTPConfig{Host: "127.0.0.1", From: "shop@example.com", DKIM: bad})
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestWaysToUnsubscribe: what could break a header is refused.
+func TestWaysToUnsubscribe(t *testing.T) {
+	d := newDialogue(t, map[string]string{})
+	s := newSMTP(t, d.port, nil)
+	for _, way := range []message.Unsubscribe{
+		{URL: "http://shop.example.com/u"}, {URL: "https://shop.example.com/\r\nBcc: all@example.com"}, {URL: "https://a.example/> <https://b.example/"},
+		{Mailto: "stop@example.com?subject=x"}, {Mailto: "a@b\r\nBcc: c@d"},
+	} {
+		job, m := aMail("event")
+		m.Unsubscribe = way
+		if r := s.Send(t.Context(), job, m); r.Verdict != Refused {
+			t.Errorf("%+v: %+v", way, r)
+		}
+	}
+	if len(d.taken()) != 0 {
+		t.Errorf("%d messages were sent", len(d.taken()))
+	}
+}
+
+// TestAttachments: files come from allowed hosts only, and what is wrong with
+// one is told without its link.
+func TestAttachments(t *testing.T) {
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/invoice.pdf":
+			w.Header().Set("Content-Type", "application/pdf")
+			_, _ = w.Write([]byte("%PDF-1.7 the invoice"))
+		case "/large":
+			_, _ = w.Write(bytes.Repeat([]byte("x"), 2000))
+		case "/busy":
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case "/elsewhere":
+			http.Redirect(w, r, "/invoice.pdf", http.StatusFound)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer files.Close()
+	other := "http://localhost" + files.URL[strings.LastIndexByte(files.URL, ':'):]
+	d := newDialogue(t, map[string]string{})
+	s := newSMTP(t, d.port, func(c *SMTPConfig) {
+		c.Attachments = Attachments{Hosts: []string{"127.0.0.1"}, MaxBytes: 1000, AllowPrivate: true}
+	})
+	for _, test := range []struct {
+		urls []string
+		want Verdict
+	}{
+		{[]string{files.URL + "/invoice.pdf"}, Accepted}, {[]string{files.URL + "/invoice.pdf", files.URL + "/invoice.pdf"}, Accepted},
+		{[]string{files.URL + "/missing"}, Refused}, {[]string{files.URL + "/large"}, Refused}, {[]string{files.URL + "/busy"}, Failed},
+		{[]string{files.URL + "/elsewhere"}, Refused}, {[]string{other + "/invoice.pdf"}, Refused},
+		{[]string{"file:///etc/passwd"}, Refused}, {[]string{"http://127.0.0.1:1/"}, Failed},
+	} {
+		job, m := aMail("event")
+		for _, u := range test.urls {
+			m.Attachments = append(m.Attachments, message.Attachment{Name: "invoice-1.pdf", URL: u})
+		}
+		before := len(d.taken())
+		got := s.Send(t.Context(), job, m)
+		if got.Verdict != test.want || strings.Contains(got.Detail, "/") {
+			t.Errorf("%v: %+v", test.urls, got)
+		}
+		if got.Verdict != Accepted {
+			continue
+		}
+		text := d.taken()[before]
+		encoded := base64.StdEncoding.EncodeToString([]byte("%PDF-1.7 the invoice"))
+		if strings.Count(text, encoded) != len(test.urls) || !strings.Contains(text, "application/pdf") || !strings.Contains(text, `filename="invoice-1.pdf"`) {
+			t.Errorf("%v:\n%s", test.urls, text)
+		}
+	}
+	job, m := aMail("event")
+	m.Attachments = []message.Attachment{{Name: "a", URL: files.URL + "/invoice.pdf"}}
+	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != Refused {
+		t.Errorf("without allowed hosts: %+v", r)
+	}
+}

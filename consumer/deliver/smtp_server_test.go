@@ -1,0 +1,170 @@
+package deliver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wneessen/go-mail"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// server is a real mail server's address; the test ends where there is none.
+func server(t testing.TB, variable string) (host string, port int) {
+	t.Helper()
+	address := os.Getenv(variable)
+	if address == "" {
+		t.Logf("without a real mail server: set %s, as test/run does when `test/servers/mail up` has brought one up", variable)
+		return "", 0
+	}
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if port, err = strconv.Atoi(text); err != nil {
+		t.Fatal(err)
+	}
+	return host, port
+}
+
+// TestPostfix: every class of answer of a real mail server ends in the right
+// outcome, in the clear and encrypted.
+func TestPostfix(t *testing.T) {
+	host, port := server(t, "MEDDELA_TEST_SMTP")
+	if host == "" {
+		return
+	}
+	authorities := x509.NewCertPool()
+	text, err := os.ReadFile(os.Getenv("MEDDELA_TEST_SMTP_CA"))
+	if err != nil || !authorities.AppendCertsFromPEM(text) {
+		t.Fatal("no certificate", err)
+	}
+	for _, security := range []SMTPSecurity{NoTLS, StartTLS} {
+		s, err := NewSMTP(SMTPConfig{
+			Host: host, Port: port, Security: security, From: "shop@example.com", Concurrency: 2,
+			TLS: &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for _, test := range []struct {
+			local  string
+			status topology.Status
+			reason topology.Reason
+		}{
+			{"kim", topology.Sent, ""},
+			{"busy", topology.DeliveryError, topology.ReasonTriesUsedUp},
+			{"greylisted", topology.DeliveryError, topology.ReasonTriesUsedUp},
+			{"nospace", topology.DeliveryError, topology.ReasonTriesUsedUp},
+			{"goodbye", topology.DeliveryError, topology.ReasonTriesUsedUp},
+			{"later", topology.DeliveryError, topology.ReasonTriesUsedUp},
+			{"syntax", topology.Ignored, topology.ReasonInvalidAddress},
+			{"unknown", topology.Ignored, topology.ReasonInvalidAddress},
+			{"moved", topology.Ignored, topology.ReasonInvalidAddress},
+			{"badname", topology.Ignored, topology.ReasonInvalidAddress},
+			{"nomail", topology.Ignored, topology.ReasonInvalidAddress},
+			{"policy", topology.DeliveryError, topology.ReasonProviderRefused},
+			{"full", topology.DeliveryError, topology.ReasonProviderRefused},
+			{"refused", topology.DeliveryError, topology.ReasonProviderRefused},
+			{"spam", topology.DeliveryError, topology.ReasonProviderRefused},
+			{"toolarge", topology.DeliveryError, topology.ReasonProviderRefused},
+			{"kim", topology.Sent, ""},
+		} {
+			w := newWorld(t)
+			h := w.handler(t, func(c *Config) { c.Providers = map[topology.Channel]Provider{topology.Email: s} })
+			e := deliverOne(t, h, aJob("event-"+test.local, to(topology.Email, test.local+"@mail.example.test")))
+			if e.Status != test.status || e.Reason != test.reason {
+				t.Errorf("%s, %s: %s %s (%s)", security, test.local, e.Status, e.Reason, e.Detail)
+			}
+		}
+	}
+}
+
+// BenchmarkSMTPThroughput sends the same messages over as many connections by our
+// provider and by a bare loop of the library's own client, in turns.
+func BenchmarkSMTPThroughput(b *testing.B) {
+	host, port := server(b, "MEDDELA_TEST_SMTP_SINK")
+	if host == "" {
+		b.Skip("there is no server to send to")
+	}
+	const connections, messages = 8, 2000
+	ours := func() { sendByProvider(b, host, port, connections, messages) }
+	bare := func() { sendByLibrary(b, host, port, connections, messages) }
+	var by [2]time.Duration
+	for b.Loop() {
+		for i, send := range []func(){ours, bare} {
+			began := time.Now()
+			send()
+			by[i] += time.Since(began)
+		}
+	}
+	rate := func(d time.Duration) float64 { return float64(b.N*messages) / d.Seconds() }
+	b.ReportMetric(rate(by[0]), "msg/s")
+	b.ReportMetric(rate(by[1]), "bare-msg/s")
+	b.ReportMetric(rate(by[0])/rate(by[1]), "ratio")
+}
+
+func sendByProvider(b *testing.B, host string, port, connections, messages int) {
+	s, err := NewSMTP(SMTPConfig{Host: host, Port: port, Security: NoTLS, From: "shop@example.com", Concurrency: connections, MaxMessages: messages})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	eachOf(connections, messages, func(int) func(int) {
+		return func(int) {
+			job, m := aMail("event")
+			if r := s.Send(context.Background(), job, m); r.Verdict != Accepted {
+				b.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+func sendByLibrary(b *testing.B, host string, port, connections, messages int) {
+	eachOf(connections, messages, func(int) func(int) {
+		client, err := mail.NewClient(host, mail.WithPort(port), mail.WithTLSPolicy(mail.NoTLS))
+		if err == nil {
+			err = client.DialWithContext(context.Background())
+		}
+		if err != nil {
+			b.Error(err)
+			return func(int) {}
+		}
+		return func(int) {
+			_, m := aMail("event")
+			msg := mail.NewMsg()
+			_ = msg.From("shop@example.com")
+			_ = msg.To(m.To)
+			msg.Subject(m.Subject)
+			msg.SetBodyString(mail.TypeTextPlain, m.Text)
+			msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
+			if err := client.Send(msg); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// eachOf shares n calls among workers, each of which is made first.
+func eachOf(workers, n int, worker func(int) func(int)) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			do := worker(w)
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				do(int(i))
+			}
+		})
+	}
+	all.Wait()
+}
