@@ -57,6 +57,7 @@ func (d *eventReader) event(e *Event, m *eventMembers) {
 	e.To = d.address(e.Channel, m)
 	e.Language = d.text(&m.language, MaxLanguageLength)
 	e.Country = d.text(&m.country, MaxCountryLength)
+	e.Timezone = d.text(&m.timezone, MaxTimezoneLength)
 	e.Origin = d.text(&m.origin, MaxOriginLength)
 	e.ExternalID = d.text(&m.externalID, MaxOriginLength)
 	e.CorrelationID = d.text(&m.correlationID, MaxOriginLength)

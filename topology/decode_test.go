@@ -228,6 +228,7 @@ func TestDecodeEventText(t *testing.T) {
 		{"email", strings.Repeat("k", MaxEmailLength+1), ReasonBadValue},
 		{"language", strings.Repeat("s", MaxLanguageLength+1), ReasonBadValue},
 		{"country", strings.Repeat("s", MaxCountryLength+1), ReasonBadValue},
+		{"timezone", strings.Repeat("s", MaxTimezoneLength+1), ReasonBadValue},
 		{"origin", strings.Repeat("s", MaxOriginLength+1), ReasonBadValue},
 		{"externalId", strings.Repeat("s", MaxOriginLength+1), ReasonBadValue},
 		{"correlationId", strings.Repeat("s", MaxOriginLength+1), ReasonBadValue},

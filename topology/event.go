@@ -70,6 +70,7 @@ const (
 	MaxTokenLength    = 4096
 	MaxLanguageLength = 35
 	MaxCountryLength  = 64
+	MaxTimezoneLength = 64
 	MaxOriginLength   = 512 // of origin, externalId and correlationId
 )
 
@@ -81,6 +82,7 @@ type Event struct {
 	To            string // the address on Channel; empty when the event has none
 	Language      string
 	Country       string
+	Timezone      string // of the recipient, an IANA name such as Europe/Stockholm
 	Origin        string
 	ExternalID    string
 	CorrelationID string
@@ -105,6 +107,7 @@ func (e *Event) Append(b []byte) []byte {
 	}
 	w.text("language", e.Language)
 	w.text("country", e.Country)
+	w.text("timezone", e.Timezone)
 	w.text("origin", e.Origin)
 	w.text("externalId", e.ExternalID)
 	w.text("correlationId", e.CorrelationID)

@@ -15,7 +15,7 @@ type eventMembers struct {
 	id, kind                          member
 	channel, wishedChannel            member
 	email, mobilePhone, token         member
-	language, country                 member
+	language, country, timezone       member
 	origin, externalID, correlationID member
 	scheduled, expiration             member
 	ctx                               member
@@ -53,6 +53,8 @@ func (m *eventMembers) slot(key []byte) (*member, string) {
 		return &m.language, "language"
 	case "country":
 		return &m.country, "country"
+	case "timezone":
+		return &m.timezone, "timezone"
 	case "origin":
 		return &m.origin, "origin"
 	case "externalId":
@@ -81,6 +83,6 @@ func (m *eventMembers) slot(key []byte) (*member, string) {
 func (m *eventMembers) textBytes() int {
 	return len(m.id.v) + len(m.kind.v) + len(m.channel.v) +
 		max(len(m.email.v), len(m.mobilePhone.v), len(m.token.v)) +
-		len(m.language.v) + len(m.country.v) +
+		len(m.language.v) + len(m.country.v) + len(m.timezone.v) +
 		len(m.origin.v) + len(m.externalID.v) + len(m.correlationID.v)
 }

@@ -38,6 +38,7 @@ func genEvent() *rapid.Generator[Event] {
 			Channel:       rapid.SampledFrom(Channels()).Draw(t, "channel"),
 			Language:      genWord.Draw(t, "language"),
 			Country:       genWord.Draw(t, "country"),
+			Timezone:      genWord.Draw(t, "timezone"),
 			Origin:        genWord.Draw(t, "origin"),
 			ExternalID:    genWord.Draw(t, "externalId"),
 			CorrelationID: genWord.Draw(t, "correlationId"),

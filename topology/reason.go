@@ -32,8 +32,9 @@ const (
 	ReasonConditionFailed      Reason = "condition_failed" // a template's condition cannot be evaluated on this event
 
 	// Why a job waits.
-	ReasonScheduled Reason = "scheduled" // not before the event's own time
-	ReasonPaused    Reason = "paused"    // an operator has paused its template, type, channel, provider or lane
+	ReasonScheduled Reason = "scheduled"   // not before the event's own time
+	ReasonQuiet     Reason = "quiet_hours" // it is night for its recipient
+	ReasonPaused    Reason = "paused"      // an operator has paused its template, type, channel, provider or lane
 
 	// Why a job was not delivered.
 	ReasonExpired         Reason = "expired"          // its validity ended before it could be sent
@@ -60,7 +61,7 @@ func Reasons() []Reason {
 		ReasonMissingField, ReasonWrongType, ReasonBadValue, ReasonBadID, ReasonUnknownChannel,
 		ReasonMissingAddress, ReasonHandlerFault, ReasonTopicRefused,
 		ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonConditionsFalse, ReasonConditionFailed,
-		ReasonScheduled, ReasonPaused,
+		ReasonScheduled, ReasonQuiet, ReasonPaused,
 		ReasonExpired, ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
 		ReasonInvalidAddress, ReasonSuppressed, ReasonCapped, ReasonKilled, ReasonTransient, ReasonTriesUsedUp,
 		ReasonProviderRefused, ReasonProviderDown, ReasonAmbiguous, ReasonExternal,

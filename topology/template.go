@@ -26,6 +26,12 @@ type TemplateRecord struct {
 	Urgent      bool     `json:"urgent,omitempty"`
 	OnAmbiguous string   `json:"on_ambiguous,omitempty"` // ResendAmbiguous or HoldAmbiguous
 	URL         string   `json:"url,omitempty"`          // the target of channel webhook
+	// Retry are the waits before further attempts; nil for those of the role,
+	// and empty for none.
+	Retry []Duration `json:"retry,omitzero"`
+	// QuietHours is a time of the recipient's day in which messages wait, such as
+	// "21:00-08:00 Europe/Stockholm".
+	QuietHours string `json:"quiet_hours,omitempty"`
 
 	// Retired says that the template covers no events any more. The version is
 	// still there for the jobs that were made with it.

@@ -106,6 +106,19 @@ func manifestOf(r *topology.TemplateRecord) string {
 	if r.OnAmbiguous != "" {
 		b.WriteString("on_ambiguous: " + r.OnAmbiguous + "\n")
 	}
+	if r.Retry != nil {
+		waits := make([]string, len(r.Retry))
+		for i, wait := range r.Retry {
+			waits[i] = lengthOf(time.Duration(wait))
+		}
+		if len(waits) == 0 {
+			waits = []string{noRetry}
+		}
+		b.WriteString("retry: [" + strings.Join(waits, ", ") + "]\n")
+	}
+	if r.QuietHours != "" {
+		b.WriteString("quiet_hours: " + r.QuietHours + "\n")
+	}
 	if r.URL != "" {
 		b.WriteString("url: " + r.URL + "\n")
 	}

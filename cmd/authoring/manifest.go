@@ -10,12 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/quiet"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
 )
 
 // manifestKeys are what a template.yaml may say.
-var manifestKeys = []string{"name", "types", "channel", "default_language", "when", "ttl", "urgent", "on_ambiguous", "url"}
+var manifestKeys = []string{"name", "types", "channel", "default_language", "when", "ttl", "urgent", "on_ambiguous", "retry", "quiet_hours", "url"}
 
 // manifest reads a template.yaml into a record. It returns nil when there is
 // none that could be read.
@@ -41,6 +42,8 @@ func (l *loader) manifest(name string, r *topology.TemplateRecord) *manifest {
 	r.TTL = m.readTTL()
 	r.Urgent = m.boolean("urgent")
 	r.OnAmbiguous = m.oneOf("on_ambiguous", topology.ResendAmbiguous, topology.HoldAmbiguous)
+	r.Retry = m.readRetry()
+	r.QuietHours = m.readQuietHours()
 	r.URL = m.readURL(r.Channel)
 	r.When = m.readWhen()
 	return m
@@ -92,6 +95,43 @@ func (m *manifest) readTTL() topology.Duration {
 		m.fail("ttl", "must be a length of time such as 90s, 15m or 24h")
 	}
 	return topology.Duration(ttl)
+}
+
+// noRetry is what an author says who wants no further attempt.
+const noRetry = "never"
+
+const mostRetries = 20
+
+func (m *manifest) readRetry() []topology.Duration {
+	texts := m.texts("retry")
+	switch {
+	case len(texts) == 0:
+		return nil
+	case len(texts) == 1 && texts[0] == noRetry:
+		return []topology.Duration{}
+	case len(texts) > mostRetries:
+		m.fail("retry", "there are more than "+strconv.Itoa(mostRetries)+" waits: a longer last one does as well")
+	}
+	waits := make([]topology.Duration, 0, len(texts))
+	for _, text := range texts {
+		wait, err := time.ParseDuration(text)
+		if err != nil || wait < time.Second || wait > 7*24*time.Hour {
+			m.fail("retry", strconv.Quote(text)+" must be a wait from 1s to 168h, as in [10s, 1m, 1h], or never")
+		}
+		waits = append(waits, topology.Duration(wait))
+	}
+	return waits
+}
+
+func (m *manifest) readQuietHours() string {
+	text := m.text("quiet_hours")
+	if text == "" {
+		return ""
+	}
+	if _, err := quiet.Parse(text); err != nil {
+		m.fail("quiet_hours", err.Error())
+	}
+	return text
 }
 
 func (m *manifest) readURL(c topology.Channel) string {

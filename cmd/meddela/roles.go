@@ -16,6 +16,7 @@ import (
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/delay"
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/quiet"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/message"
@@ -245,11 +246,26 @@ func (t templates) Template(ref topology.TemplateRef) (deliver.Template, bool) {
 	if err != nil {
 		return nil, false // a version that does not compile is never in the catalogue
 	}
-	record := entry.Record()
-	return template{compiled, deliver.Policy{
+	return template{compiled, policyOf(entry.Record())}, true
+}
+
+// policyOf is what a version says of its delivery. Quiet hours that cannot be
+// read were refused when it was published; elsewhere they are none.
+func policyOf(record *topology.TemplateRecord) deliver.Policy {
+	policy := deliver.Policy{
 		HoldAmbiguous: record.OnAmbiguous == topology.HoldAmbiguous,
 		Urgent:        record.Urgent,
-	}}, true
+	}
+	if record.QuietHours != "" {
+		policy.Quiet, _ = quiet.Parse(record.QuietHours)
+	}
+	if record.Retry != nil {
+		policy.Retries = make([]time.Duration, len(record.Retry))
+		for i, wait := range record.Retry {
+			policy.Retries[i] = time.Duration(wait)
+		}
+	}
+	return policy
 }
 
 // template is one version as the deliverer sees it.

@@ -14,19 +14,20 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/deliver/quiet"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
 )
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(quiet{})
+	redis.SetLogger(noLog{})
 	goleak.VerifyTestMain(m)
 }
 
-// quiet is a logger for clients whose server is away on purpose.
-type quiet struct{}
+// noLog is a logger for clients whose server is away on purpose.
+type noLog struct{}
 
-func (quiet) Printf(context.Context, string, ...any) {}
+func (noLog) Printf(context.Context, string, ...any) {}
 
 var names = topology.Topics{Prefix: topology.DefaultPrefix}
 
@@ -36,12 +37,16 @@ var keys = topology.Keys{Prefix: topology.DefaultKeyPrefix}
 type fakeTemplate struct {
 	hold    bool
 	urgent  bool
+	retries []time.Duration
+	quiet   quiet.Hours
 	renders func() // called first, if set
 	err     error
 	channel topology.Channel
 }
 
-func (f *fakeTemplate) Policy() *Policy { return &Policy{HoldAmbiguous: f.hold, Urgent: f.urgent} }
+func (f *fakeTemplate) Policy() *Policy {
+	return &Policy{HoldAmbiguous: f.hold, Urgent: f.urgent, Retries: f.retries, Quiet: f.quiet}
+}
 
 func (f *fakeTemplate) Render(event *topology.Event, language string) (message.Message, error) {
 	if f.renders != nil {

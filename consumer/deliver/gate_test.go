@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/deliver/quiet"
 	"github.com/meddela/meddela/consumer/deliver/suppress"
 	"github.com/meddela/meddela/topology"
 )
@@ -228,6 +229,83 @@ func TestDoubtStays(t *testing.T) {
 	}
 	if n := h.Counters.Ambiguous.Load(); n != 1 {
 		t.Errorf("%d messages count as ambiguous, want 1", n)
+	}
+}
+
+// TestQuietHours: a message waits for its recipient's morning, unless it is
+// urgent, and not beyond its validity.
+func TestQuietHours(t *testing.T) {
+	hours, err := quiet.Parse("21:00-08:00 Europe/Stockholm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	night := time.Date(2026, 12, 1, 22, 0, 0, 0, time.UTC)
+	morning := time.Date(2026, 12, 2, 7, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		urgent bool
+		change func(*topology.Job)
+		due    time.Time // zero: it is sent
+	}{
+		"at night":           {false, func(*topology.Job) {}, morning},
+		"urgent":             {true, func(*topology.Job) {}, time.Time{}},
+		"not valid for long": {false, expires(night.Add(time.Hour)), night.Add(time.Hour)},
+		"where it is not": {false, func(j *topology.Job) {
+			j.Event = []byte(`{"id":"e","type":"order","timezone":"America/New_York","ctx":{}}`)
+		}, time.Time{}},
+		"in another country":  {false, func(j *topology.Job) { j.Event = []byte(`{"id":"e","type":"order","country":"FI","ctx":{}}`) }, morning.Add(-time.Hour)},
+		"an event of nothing": {false, func(j *topology.Job) { j.Event = []byte(`{"type":7}`) }, time.Time{}},
+	} {
+		w := newWorld(t)
+		w.shelf.all["night@1"] = &fakeTemplate{channel: topology.Email, urgent: test.urgent, quiet: hours}
+		job := aJob("event-1", template("night@1"), test.change)
+		out := handleAll(t.Context(), t, w.handler(t, at(night)), batchOf(job))
+		if test.due.IsZero() {
+			if len(out) != 1 {
+				t.Errorf("%s: %d outputs", name, len(out))
+			}
+			continue
+		}
+		if len(out) != 2 {
+			t.Fatalf("%s: %d outputs", name, len(out))
+		}
+		due, _ := out[1].Header(topology.HeaderDue)
+		if e := entriesOf(t, out[:1])[0]; e.Reason != topology.ReasonQuiet || string(due) != test.due.Format(topology.TimeFormat) || e.Attempt != 1 {
+			t.Errorf("%s: %s, due %s, want %s", name, e.Reason, due, test.due)
+		}
+		if string(out[1].Value) != string(job.Append(nil)) || len(w.store.Keys()) > 0 {
+			t.Errorf("%s: it was changed, or claimed", name)
+		}
+		if e := deliverOne(t, w.handler(t, at(test.due)), job); e.Status != topology.Sent && test.due == morning {
+			t.Errorf("%s: in the morning it is %s", name, e.Status)
+		}
+	}
+}
+
+// TestOwnRetries: a template's waits go before the role's.
+func TestOwnRetries(t *testing.T) {
+	for name, test := range map[string]struct {
+		retries []time.Duration
+		waits   time.Duration
+	}{
+		"the role's": {nil, 10 * time.Second}, "its own": {[]time.Duration{time.Hour}, time.Hour}, "none": {[]time.Duration{}, 0},
+	} {
+		w := newWorld(t)
+		w.shelf.all["own@1"] = &fakeTemplate{channel: topology.Email, retries: test.retries}
+		w.provider.script = []Response{down}
+		h := w.handler(t, func(c *Config) { c.Tries, c.Retries = 1, []time.Duration{10 * time.Second} })
+		out := handleAll(t.Context(), t, h, batchOf(aJob("event-1", template("own@1"))))
+		e := entriesOf(t, out[:1])[0]
+		if test.waits == 0 {
+			if e.Status != topology.DeliveryError || len(out) != 1 {
+				t.Errorf("%s: %s, %d outputs", name, e.Status, len(out))
+			}
+			continue
+		}
+		text, _ := out[1].Header(topology.HeaderDue)
+		due, err := time.Parse(topology.TimeFormat, string(text))
+		if wait := due.Sub(e.At); err != nil || wait < test.waits || wait > test.waits*6/5 {
+			t.Errorf("%s: waits %v", name, wait)
+		}
 	}
 }
 

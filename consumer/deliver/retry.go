@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"hash/fnv"
 	"time"
 
 	"github.com/meddela/meddela/topology"
@@ -19,10 +20,25 @@ func (h *Handler) due(t *task, failed time.Time, after time.Duration) (due time.
 }
 
 func (h *Handler) retryWait(t *task) (wait time.Duration, more bool) {
-	if t.job.Attempt > len(h.Retries) {
+	waits := t.policy().Retries
+	if waits == nil {
+		waits = h.Retries
+	}
+	if t.job.Attempt > len(waits) {
 		return 0, false
 	}
-	return h.Retries[t.job.Attempt-1], true
+	return spread(waits[t.job.Attempt-1], &t.job), true
+}
+
+// spread lengthens a wait by up to a fifth, so that jobs that failed together do
+// not all come back together: by a hash of job and attempt, so that a job that
+// is read twice waits equally long.
+func spread(wait time.Duration, job *topology.Job) time.Duration {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(job.JobID))
+	_, _ = hash.Write([]byte{byte(job.Attempt)})
+	const steps = 1 << 10
+	return wait + wait/5*time.Duration(hash.Sum32()%steps)/steps
 }
 
 // retry is the job's next attempt, on its way to the delay topics. A repeated

@@ -2,7 +2,9 @@ package deliver
 
 import (
 	"context"
+	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/quiet"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/topology"
 )
@@ -31,6 +33,11 @@ type Policy struct {
 	HoldAmbiguous bool
 	// Urgent messages wait for no quiet hours, and count in no cap.
 	Urgent bool
+	// Retries are the waits before further attempts; nil for those of the
+	// Config.
+	Retries []time.Duration
+	// Quiet are the hours of the recipient's day in which the message waits.
+	Quiet quiet.Hours
 }
 
 var noPolicy Policy

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/deliver/quiet"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -40,11 +41,34 @@ func (d *batch) putOff(tasks []*task) []*task {
 				w.providers = d.providersOf(t)
 			}
 			d.makeWait(t, w, verdict.Reason(), verdict.Detail())
+		case d.isNight(t, now):
 		default:
 			ready = append(ready, t)
 		}
 	}
 	return ready
+}
+
+// isNight puts off a task in its recipient's quiet hours, to their end or, if
+// that is sooner, to when its validity ends, so that this is known then.
+func (d *batch) isNight(t *task, now time.Time) bool {
+	policy := t.policy()
+	if policy.Urgent || policy.Quiet == (quiet.Hours{}) {
+		return false
+	}
+	event, err := t.job.DecodeEvent(t.record.Headers)
+	if err != nil {
+		return false // which is looked at when it is rendered
+	}
+	end, night := policy.Quiet.Until(now, event.Timezone, event.Country)
+	if !night {
+		return false
+	}
+	if !t.job.Expires.IsZero() && t.job.Expires.Before(end) {
+		end = t.job.Expires
+	}
+	d.makeWait(t, &wait{due: end}, topology.ReasonQuiet, "until "+end.UTC().Format(topology.TimeFormat))
+	return true
 }
 
 func (h *Handler) providersOf(t *task) []string {

@@ -98,12 +98,14 @@ func (t *Template) renderParts(m *Message, data *data) error {
 			err.Template, err.Language = t.ref, m.Language
 			return err
 		}
-		m.set(p.name, buffer)
+		if err := m.set(p.name, buffer); err != nil {
+			return &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language, Part: p.name, Detail: err.Error()}
+		}
 	}
 	return nil
 }
 
-func (m *Message) set(part string, b *bytes.Buffer) {
+func (m *Message) set(part string, b *bytes.Buffer) error {
 	switch part {
 	case EmailSubject:
 		m.Subject = b.String()
@@ -115,7 +117,12 @@ func (m *Message) set(part string, b *bytes.Buffer) {
 		m.HTML = b.String()
 	case PushJSON, WebhookJSON:
 		m.Body = bytes.Clone(bytes.TrimSpace(b.Bytes()))
+	case EmailUnsubscribe:
+		return m.setUnsubscribe(b.String())
+	case EmailAttachments:
+		return m.setAttachments(b.String())
 	}
+	return nil
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

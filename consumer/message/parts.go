@@ -11,9 +11,14 @@ const (
 	EmailSubject = "email.subject"
 	EmailText    = "email.txt"
 	EmailHTML    = "email.html"
-	SMSText      = "sms.txt"
-	PushJSON     = "push.json"
-	WebhookJSON  = "webhook.json"
+	// EmailUnsubscribe has a line with an https URL, or one with an address, or
+	// both.
+	EmailUnsubscribe = "email.unsubscribe"
+	// EmailAttachments has a line for each file: its URL, a blank, its name.
+	EmailAttachments = "email.attachments"
+	SMSText          = "sms.txt"
+	PushJSON         = "push.json"
+	WebhookJSON      = "webhook.json"
 )
 
 // Parts lists the parts that a body on the channel may have; none for an
@@ -21,7 +26,7 @@ const (
 func Parts(c topology.Channel) []string {
 	switch c {
 	case topology.Email:
-		return []string{EmailSubject, EmailText, EmailHTML}
+		return []string{EmailSubject, EmailText, EmailHTML, EmailUnsubscribe, EmailAttachments}
 	case topology.SMS:
 		return []string{SMSText}
 	case topology.Push:
