@@ -51,6 +51,7 @@ const (
 	ReasonProviderRefused Reason = "provider_refused" // the provider said no for good
 	ReasonProviderDown    Reason = "provider_down"    // the provider could not be reached
 	ReasonAmbiguous       Reason = "ambiguous"        // it may have been accepted, and must not be sent twice
+	ReasonNoticeFailed    Reason = "notice_failed"    // a receiver of notices did not take one
 	ReasonExternal        Reason = "external"         // another engine's entry gave no reason of this list
 )
 
@@ -64,7 +65,7 @@ func Reasons() []Reason {
 		ReasonScheduled, ReasonQuiet, ReasonPaused,
 		ReasonExpired, ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
 		ReasonInvalidAddress, ReasonSuppressed, ReasonCapped, ReasonKilled, ReasonTransient, ReasonTriesUsedUp,
-		ReasonProviderRefused, ReasonProviderDown, ReasonAmbiguous, ReasonExternal,
+		ReasonProviderRefused, ReasonProviderDown, ReasonAmbiguous, ReasonNoticeFailed, ReasonExternal,
 	}
 }
 

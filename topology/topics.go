@@ -42,6 +42,9 @@ func (t Topics) Delay(l Lane, tier Tier) Topic { return t.lane(l, "delay."+tier.
 // Paused is where jobs wait for an operator to resume what they are stopped by.
 func (t Topics) Paused(l Lane) Topic { return t.lane(l, "delay.paused") }
 
+// Notices is where notices wait for a receiver that was away.
+func (t Topics) Notices(l Lane) Topic { return t.lane(l, "notices") }
+
 // Templates is the compacted topic of published templates.
 func (t Topics) Templates() Topic { return Topic(t.Prefix + "templates") }
 
@@ -118,9 +121,12 @@ const (
 	RoleDeliver Role = "deliver"
 	RoleStatus  Role = "status"
 	RoleDelay   Role = "delay"
+	// RoleNotify runs where webhooks are configured.
+	RoleNotify Role = "notify"
 )
 
-// Roles lists every role in the order in which an event meets them.
+// Roles lists every role that an installation needs, in the order in which an
+// event meets them.
 func Roles() []Role { return []Role{RoleMatch, RoleDeliver, RoleStatus, RoleDelay} }
 
 // Sizing is what an operator may choose about topics.
@@ -169,7 +175,10 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 		for _, tier := range Tiers() {
 			specs = append(specs, s.retained(t.Delay(l, tier), s.Partitions, 7*day, wrappedEventBytes))
 		}
-		specs = append(specs, s.retained(t.Paused(l), s.Partitions, 7*day, wrappedEventBytes))
+		specs = append(specs,
+			s.retained(t.Paused(l), s.Partitions, 7*day, wrappedEventBytes),
+			s.retained(t.Notices(l), s.Partitions, 7*day, 0),
+		)
 	}
 	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()))
 }

@@ -72,6 +72,8 @@ func (in *installation) run(ctx context.Context, name topology.Role, lane topolo
 		return r.status(ctx)
 	case topology.RoleDelay:
 		return r.withOrders(ctx, r.delay)
+	case topology.RoleNotify:
+		return r.notify(ctx)
 	}
 	return fmt.Errorf("unknown role %q", name)
 }

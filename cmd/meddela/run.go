@@ -20,6 +20,7 @@ same role and lane share its partitions, and each may come and go at any time.
   deliver  sends the jobs' messages: writes the delivery log
   status   folds events and delivery log into Redis
   delay    holds what is scheduled for later until it is due
+  notify   tells webhooks what became of events, where MEDDELA_NOTICES_FILE names some
 
 On SIGTERM a role finishes what it has fetched, commits, and leaves its group.`
 
@@ -28,7 +29,7 @@ func newRunCommand(a *app) *cobra.Command {
 	var channels []string
 	var profile string
 	cmd := &cobra.Command{
-		Use:     "run match|deliver|status|delay --lane realtime|batch",
+		Use:     "run match|deliver|status|delay|notify --lane realtime|batch",
 		Short:   "Run one role of one lane",
 		Long:    runHelp,
 		Example: "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n  meddela run status --lane batch",
@@ -52,7 +53,7 @@ func newRunCommand(a *app) *cobra.Command {
 			return profiled(profile, func() error { return a.runRole(cmd.Context(), name, lane, some) })
 		},
 	}
-	for _, r := range topology.Roles() {
+	for _, r := range append(topology.Roles(), topology.RoleNotify) {
 		cmd.ValidArgs = append(cmd.ValidArgs, string(r))
 	}
 	addLaneFlag(cmd, &lane)
@@ -64,12 +65,12 @@ func newRunCommand(a *app) *cobra.Command {
 }
 
 func parseRole(s string) (topology.Role, error) {
-	for _, r := range topology.Roles() {
+	for _, r := range append(topology.Roles(), topology.RoleNotify) {
 		if string(r) == s {
 			return r, nil
 		}
 	}
-	return "", misusef("unknown role %q: use match, deliver, status or delay", s)
+	return "", misusef("unknown role %q: use match, deliver, status, delay or notify", s)
 }
 
 // parseChannels reads the channels that a role is to deliver.

@@ -88,8 +88,9 @@ type TemplateSettings struct {
 
 // StatusSettings tune the status updater.
 type StatusSettings struct {
-	TTL     time.Duration `envconfig:"MEDDELA_STATUS_TTL" default:"720h" min:"1m" desc:"how long Redis keeps an event's status after its last change"`
-	Notices bool          `envconfig:"MEDDELA_STATUS_NOTICES" default:"false" desc:"announce every change of a status by Redis Pub/Sub"`
+	TTL         time.Duration `envconfig:"MEDDELA_STATUS_TTL" default:"720h" min:"1m" desc:"how long Redis keeps an event's status after its last change"`
+	NoticesFile string        `envconfig:"MEDDELA_NOTICES_FILE" desc:"file that says which webhooks role notify tells what became of events"`
+	Notices     bool          `envconfig:"MEDDELA_STATUS_NOTICES" default:"false" desc:"announce every change of a status by Redis Pub/Sub"`
 }
 
 // DeliverSettings choose the provider of each channel.

@@ -99,8 +99,8 @@ func (h *Handler) passOn(r *topology.Record, due time.Time, target topology.Topi
 	return out
 }
 
-// dueOf reads when a record is due, and where it goes then: to the jobs of its
-// own lane, and nowhere else.
+// dueOf reads when a record is due, and where it goes then: to the jobs or the
+// notices of its own lane, and nowhere else.
 func (h *Handler) dueOf(r *topology.Record) (due time.Time, target topology.Topic, fault *topology.Fault) {
 	text, _ := r.Header(topology.HeaderDue)
 	due, err := time.Parse(time.RFC3339Nano, string(text))
@@ -112,10 +112,10 @@ func (h *Handler) dueOf(r *topology.Record) (due time.Time, target topology.Topi
 	}
 	to, _ := r.Header(topology.HeaderTarget)
 	target = topology.Topic(to)
-	if target != h.Names.Jobs(h.Lane) {
+	if target != h.Names.Jobs(h.Lane) && target != h.Names.Notices(h.Lane) {
 		return due, "", &topology.Fault{
 			Reason: topology.ReasonBadValue, Field: topology.HeaderTarget,
-			Detail: "must be " + string(h.Names.Jobs(h.Lane)) + ", the only topic that records are held for",
+			Detail: "must be " + string(h.Names.Jobs(h.Lane)) + " or " + string(h.Names.Notices(h.Lane)) + ", the topics that records are held for",
 		}
 	}
 	return due, target, nil

@@ -123,7 +123,7 @@ var refused = []byte("ZgotmplZ")
 // finish checks what was rendered, and says what is wrong with it.
 func (p *part) finish(b *bytes.Buffer) string {
 	switch {
-	case len(bytes.TrimSpace(b.Bytes())) == 0:
+	case len(bytes.TrimSpace(b.Bytes())) == 0 && p.name != EmailUnsubscribe && p.name != EmailAttachments:
 		return "the rendered part is empty"
 	case !utf8.Valid(b.Bytes()):
 		return "the rendered part is not UTF-8"

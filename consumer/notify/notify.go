@@ -1,0 +1,278 @@
+// Package notify is the role that tells other systems what became of events: of
+// each entry of the delivery log that a webhook asks for it makes one signed
+// HTTP request. A notice that cannot be handed over waits on the delay topics and
+// is tried again, so that a receiver that is away holds up no other.
+package notify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/topology"
+)
+
+// Webhook is a receiver of notices.
+type Webhook struct {
+	Name string
+	URL  string
+	// Types of events that it is told about; none for all.
+	Types []string
+	// Statuses that it is told; none for those that an event can end with.
+	Statuses []topology.Status
+	// Secrets that its notices are signed with.
+	Secrets []outbound.Secret
+	// Timeout of a request. Default 5 s.
+	Timeout time.Duration
+	// AllowPrivate lets it have an address that is not public.
+	AllowPrivate bool
+}
+
+// ends are the statuses that an event can end with.
+var ends = []topology.Status{topology.Sent, topology.Ignored, topology.Expired, topology.NotCovered, topology.DeliveryError}
+
+// Waits are how long a notice waits before each further try.
+func Waits() []time.Duration {
+	return []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour}
+}
+
+const (
+	defaultTimeout = 5 * time.Second
+	// atOnce is how many requests a batch makes side by side.
+	atOnce = 16
+	// Breaker: so many failures in a row, and a receiver is left alone for so long.
+	mostFailures = 5
+	openFor      = 10 * time.Second
+)
+
+// Headers of a record on the notices topic, beside those of delay topics.
+const (
+	HeaderWebhook = "x-webhook"
+	HeaderTries   = "x-tries"
+)
+
+// Handler is the notify role of one lane.
+type Handler struct {
+	Lane  topology.Lane
+	Names topology.Topics
+	Log   zerolog.Logger
+	// Sent, Retried and Failed count notices.
+	Sent, Retried, Failed atomic.Int64
+
+	hooks []*hook
+}
+
+// hook is a webhook at work.
+type hook struct {
+	Webhook
+	url     *url.URL
+	client  *outbound.Client
+	signer  *outbound.Signer // nil without secrets
+	breaker *gobreaker.TwoStepCircuitBreaker[any]
+}
+
+// New makes a Handler, or says what is wrong with a webhook.
+func New(lane topology.Lane, names topology.Topics, log zerolog.Logger, webhooks []Webhook) (*Handler, error) {
+	h := &Handler{Lane: lane, Names: names, Log: log}
+	for _, w := range webhooks {
+		made, err := newHook(w)
+		if err != nil {
+			h.Close()
+			return nil, errors.New("webhook " + w.Name + ": " + err.Error())
+		}
+		h.hooks = append(h.hooks, made)
+	}
+	return h, nil
+}
+
+func newHook(w Webhook) (*hook, error) {
+	if w.Timeout <= 0 {
+		w.Timeout = defaultTimeout
+	}
+	if len(w.Statuses) == 0 {
+		w.Statuses = ends
+	}
+	of := &hook{Webhook: w}
+	var err error
+	if of.url, err = outbound.ParseURL(w.URL); err != nil {
+		return nil, err
+	}
+	if of.client, err = outbound.New(outbound.Config{AllowPrivate: w.AllowPrivate, MaxConns: atOnce}); err != nil {
+		return nil, err
+	}
+	if len(w.Secrets) > 0 {
+		if of.signer, err = outbound.NewSigner(w.Secrets...); err != nil {
+			return nil, err
+		}
+	}
+	of.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		Name: w.Name, Timeout: openFor,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= mostFailures },
+	})
+	return of, nil
+}
+
+// Close closes the connections that are not in use.
+func (h *Handler) Close() {
+	for _, w := range h.hooks {
+		w.client.Close()
+	}
+}
+
+// Topics lists the topics that the role reads.
+func (h *Handler) Topics() []topology.Topic {
+	return []topology.Topic{h.Names.DeliveryLog(h.Lane), h.Names.Notices(h.Lane)}
+}
+
+// notice is one entry for one receiver.
+type notice struct {
+	record *topology.Record
+	entry  topology.Entry
+	hook   *hook
+	tries  int // before this one
+	out    *topology.Record
+}
+
+// Handle hands over the notices of a batch. Those that fail are put off, so that
+// a batch takes no longer than the slowest answer.
+func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+	var notices []*notice
+	for i := range b.Records {
+		notices = append(notices, h.noticesOf(&b.Records[i])...)
+	}
+	var all sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, n := range notices {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			h.hand(ctx, n)
+		})
+	}
+	all.Wait()
+	if ctx.Err() != nil {
+		return consumer.Result{}, ctx.Err() // read again
+	}
+	result := consumer.Result{Handled: len(b.Records)}
+	for _, n := range notices {
+		if n.out != nil {
+			result.Out = append(result.Out, *n.out)
+		}
+	}
+	return result, nil
+}
+
+// noticesOf are those of a record: of the delivery log for each receiver that
+// asks for it, of the notices topic for the one that it names.
+func (h *Handler) noticesOf(r *topology.Record) (notices []*notice) {
+	entry, err := topology.DecodeEntry(r.Value)
+	if err != nil {
+		return nil // the status role keeps it as a dead letter
+	}
+	if r.Topic == h.Names.Notices(h.Lane) {
+		name, _ := r.Header(HeaderWebhook)
+		text, _ := r.Header(HeaderTries)
+		tries, _ := strconv.Atoi(string(text))
+		for _, w := range h.hooks {
+			if w.Name == string(name) {
+				return []*notice{{record: r, entry: entry, hook: w, tries: tries}}
+			}
+		}
+		return nil // the receiver is not configured any more
+	}
+	for _, w := range h.hooks {
+		if w.wants(&entry) {
+			notices = append(notices, &notice{record: r, entry: entry, hook: w})
+		}
+	}
+	return notices
+}
+
+func (w *hook) wants(e *topology.Entry) bool {
+	return slices.Contains(w.Statuses, e.Status) && (len(w.Types) == 0 || slices.Contains(w.Types, e.Type))
+}
+
+// hand hands a notice over, or puts it off, or gives it up.
+func (h *Handler) hand(ctx context.Context, n *notice) {
+	detail := "the receiver has failed several times in a row and is left alone for a while"
+	if report, err := n.hook.breaker.Allow(); err == nil {
+		detail = n.hook.post(ctx, &n.entry)
+		failed := error(nil)
+		if detail != "" {
+			failed = errors.New(detail)
+		}
+		report(failed)
+	}
+	if detail == "" {
+		h.Sent.Add(1)
+		return
+	}
+	waits := Waits()
+	if n.tries >= len(waits) {
+		h.Failed.Add(1)
+		letter := h.Names.DeadLetter(h.Lane, n.record, &topology.Fault{
+			Reason: topology.ReasonNoticeFailed, Detail: "webhook " + n.hook.Name + ": " + detail,
+		}, topology.RoleNotify, time.Now())
+		n.out = &letter
+		return
+	}
+	h.Retried.Add(1)
+	now := time.Now()
+	next := h.Names.Delayed(h.Lane, topology.Record{
+		Topic: h.Names.Notices(h.Lane), Key: n.record.Key, Value: n.record.Value,
+		Headers: append(topology.CarriedByEntries(n.record.Headers),
+			topology.Header{Key: HeaderWebhook, Value: []byte(n.hook.Name)},
+			topology.Header{Key: HeaderTries, Value: strconv.AppendInt(nil, int64(n.tries+1), 10)}),
+	}, now.Add(waits[n.tries]), now)
+	n.out = &next
+}
+
+// post makes the request, and says why the receiver does not have the notice;
+// nothing if it has.
+func (w *hook) post(ctx context.Context, e *topology.Entry) (failure string) {
+	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
+	defer cancel()
+	body := append([]byte(nil), `{"specversion":"1.0","type":"meddela.status","source":"meddela","datacontenttype":"application/json","id":"`...)
+	body = append(body, ID(e)...)
+	body = append(body, `","time":"`...)
+	body = e.At.UTC().AppendFormat(body, topology.TimeFormat)
+	body = append(body, `","data":`...)
+	body = append(e.Append(body), '}')
+	header := http.Header{"Content-Type": {"application/cloudevents+json"}, "Idempotency-Key": {ID(e)}}
+	if w.signer != nil {
+		signature, err := w.signer.Sign(body, time.Now())
+		if err != nil {
+			return "it cannot be signed: the secrets are not usable"
+		}
+		header.Set(outbound.SignatureHeader, signature)
+	}
+	answer, err := w.client.Do(ctx, &outbound.Request{URL: w.url, Header: header, Body: body})
+	switch {
+	case err != nil:
+		return err.Error()
+	case answer.Status/100 != 2:
+		return "the receiver answered " + strconv.Itoa(answer.Status)
+	}
+	return ""
+}
+
+// ID is a notice's: the same whenever the same is told again, so that a receiver
+// can tell.
+func ID(e *topology.Entry) string {
+	text := string(e.EventID) + "\t" + strconv.Itoa(e.Generation) + "\t" + strconv.Itoa(e.Attempt) + "\t" + string(e.Status) + "\t" + string(e.Reason)
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}

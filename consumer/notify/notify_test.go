@@ -1,0 +1,201 @@
+package notify
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var names = topology.Topics{Prefix: topology.DefaultPrefix}
+
+// receiver keeps what it is told, and answers as it is told to.
+type receiver struct {
+	url string
+
+	mu     sync.Mutex
+	status int
+	bodies []string
+	heads  []http.Header
+}
+
+func newReceiver(t *testing.T) *receiver {
+	r := &receiver{status: http.StatusNoContent}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, _ := io.ReadAll(request.Body)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.bodies, r.heads = append(r.bodies, string(body)), append(r.heads, request.Header)
+		w.WriteHeader(r.status)
+	}))
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+func (r *receiver) answer(status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = status
+}
+
+func handler(t *testing.T, webhooks ...Webhook) *Handler {
+	t.Helper()
+	for i := range webhooks {
+		webhooks[i].AllowPrivate = true
+	}
+	h, err := New(topology.Realtime, names, zerolog.Nop(), webhooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
+func entry(id, kind string, status topology.Status) topology.Record {
+	e := topology.Entry{
+		EventID: topology.EventID(id), JobID: "j-1", Lane: topology.Realtime, Attempt: 1, Status: status, Type: kind,
+		Channel: topology.Email, At: time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC),
+	}
+	if status == topology.DeliveryError {
+		e.Reason = topology.ReasonProviderRefused
+	}
+	return topology.Record{Topic: names.DeliveryLog(topology.Realtime), Key: []byte(id), Value: e.Append(nil)}
+}
+
+func handle(t *testing.T, h *Handler, records ...topology.Record) []topology.Record {
+	t.Helper()
+	result, err := h.Handle(t.Context(), consumer.Batch{Topic: records[0].Topic, Records: records})
+	if err != nil || result.Handled != len(records) {
+		t.Fatalf("handled %d of %d, %v", result.Handled, len(records), err)
+	}
+	return result.Out
+}
+
+// TestWhoIsToldWhat: each receiver what it asks for, once, signed so that anybody
+// can check it.
+func TestWhoIsToldWhat(t *testing.T) {
+	all, orders := newReceiver(t), newReceiver(t)
+	h := handler(t,
+		Webhook{Name: "all", URL: all.url, Secrets: []outbound.Secret{outbound.Fixed("the secret")}},
+		Webhook{Name: "orders", URL: orders.url, Types: []string{"order"}, Statuses: []topology.Status{topology.PendingDelivery, topology.DeliveryError}},
+	)
+	out := handle(t, h,
+		entry("e-1", "order", topology.PendingDelivery), entry("e-1", "order", topology.Sent), entry("e-2", "order", topology.DeliveryError),
+		entry("e-3", "code", topology.DeliveryError), topology.Record{Topic: names.DeliveryLog(topology.Realtime), Value: []byte("no entry")},
+	)
+	if len(out) != 0 || len(all.bodies) != 3 || len(orders.bodies) != 2 || h.Sent.Load() != 5 {
+		t.Fatalf("%d outputs, %d and %d told", len(out), len(all.bodies), len(orders.bodies))
+	}
+	for i, body := range all.bodies {
+		var event struct {
+			SpecVersion, ID, Source, Type, Time string
+			Data                                struct {
+				EventID string `json:"event_id"`
+				Status  string
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &event); err != nil {
+			t.Fatal(err)
+		}
+		head := all.heads[i]
+		if event.SpecVersion != "1.0" || event.Time != "2026-12-01T08:00:00.000Z" || event.Data.EventID == "" || head.Get("Idempotency-Key") != event.ID ||
+			head.Get("Content-Type") != "application/cloudevents+json" {
+			t.Errorf("%s %v", body, head)
+		}
+		at, sum, _ := strings.Cut(head.Get("Meddela-Signature"), ",v1=")
+		mac := hmac.New(sha256.New, []byte("the secret"))
+		fmt.Fprintf(mac, "%s.%s", strings.TrimPrefix(at, "t="), body)
+		if sum != hex.EncodeToString(mac.Sum(nil)) {
+			t.Errorf("the signature is %s", head.Get("Meddela-Signature"))
+		}
+	}
+}
+
+// TestAReceiverThatIsAway is told later, again and again, and in the end its
+// notice is a dead letter; another receiver does not notice.
+func TestAReceiverThatIsAway(t *testing.T) {
+	away, there := newReceiver(t), newReceiver(t)
+	away.answer(http.StatusServiceUnavailable)
+	h := handler(t, Webhook{Name: "away", URL: away.url}, Webhook{Name: "there", URL: there.url})
+	out := handle(t, h, entry("e-1", "order", topology.Sent))
+	for try, wait := range Waits() {
+		if len(out) != 1 || out[0].Topic != names.Delay(topology.Realtime, topology.TierFor(wait)) {
+			t.Fatalf("try %d: %+v", try, out)
+		}
+		target, _ := out[0].Header(topology.HeaderTarget)
+		if topology.Topic(target) != names.Notices(topology.Realtime) {
+			t.Fatalf("try %d: it goes to %s", try, target)
+		}
+		next := out[0]
+		next.Topic = names.Notices(topology.Realtime)
+		out = handle(t, h, next)
+	}
+	if len(out) != 1 || out[0].Topic != names.DeadLetters(topology.Realtime) || h.Failed.Load() != 1 {
+		t.Fatalf("in the end: %+v", out)
+	}
+	reason, _ := out[0].Header(topology.HeaderReason)
+	if string(reason) != string(topology.ReasonNoticeFailed) || len(there.bodies) != 1 || len(away.bodies) > mostFailures+1 {
+		t.Errorf("reason %s, %d and %d told", reason, len(there.bodies), len(away.bodies))
+	}
+}
+
+// TestBack: what waits for a receiver is handed over when it is back, under the
+// same id.
+func TestBack(t *testing.T) {
+	r := newReceiver(t)
+	r.answer(http.StatusBadGateway)
+	h := handler(t, Webhook{Name: "crm", URL: r.url})
+	out := handle(t, h, entry("e-1", "order", topology.Sent))
+	r.answer(http.StatusOK)
+	out[0].Topic = names.Notices(topology.Realtime)
+	if out = handle(t, h, out[0]); len(out) != 0 || len(r.heads) != 2 {
+		t.Fatalf("%d outputs, %d told", len(out), len(r.heads))
+	}
+	if a, b := r.heads[0].Get("Idempotency-Key"), r.heads[1].Get("Idempotency-Key"); a != b || a == "" {
+		t.Errorf("the ids are %s and %s", a, b)
+	}
+	gone := handler(t, Webhook{Name: "other", URL: r.url})
+	stray := entry("e-1", "order", topology.Sent)
+	stray.Topic = names.Notices(topology.Realtime)
+	if out := handle(t, gone, stray); len(out) != 0 {
+		t.Errorf("for a receiver that is not configured any more: %d outputs", len(out))
+	}
+}
+
+// TestStopped: what was not handed over in time is read again.
+func TestStopped(t *testing.T) {
+	r := newReceiver(t)
+	h := handler(t, Webhook{Name: "crm", URL: r.url})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if result, err := h.Handle(ctx, consumer.Batch{Records: []topology.Record{entry("e-1", "order", topology.Sent)}}); err == nil || result.Handled != 0 {
+		t.Errorf("handled %d, %v", result.Handled, err)
+	}
+}
+
+func TestBadWebhooks(t *testing.T) {
+	for _, url := range []string{"", "crm.example.com", "ftp://crm.example.com/", "https://kim:secret@crm.example.com/"} {
+		if _, err := New(topology.Realtime, names, zerolog.Nop(), []Webhook{{Name: "crm", URL: url}}); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}
