@@ -29,7 +29,7 @@ type process struct {
 const stopTime = 25 * time.Second
 
 // start starts a role on a lane. It does not wait for it to join its group.
-func (s *site) start(role topology.Role, lane topology.Lane) *process {
+func (s *site) start(role topology.Role, lane topology.Lane, flags ...string) *process {
 	s.t.Helper()
 	s.started++
 	p := &process{
@@ -45,7 +45,7 @@ func (s *site) start(role topology.Role, lane topology.Lane) *process {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	p.command = exec.Command(binary, "run", string(role), "--lane", string(lane))
+	p.command = exec.Command(binary, append([]string{"run", string(role), "--lane", string(lane)}, flags...)...)
 	p.command.Env = append(s.environment(),
 		"MEDDELA_KAFKA_CLIENT_ID="+p.name,
 		"MEDDELA_SANDBOX_FILE="+filepath.Join(s.dir, p.name+acceptancesSuffix),
