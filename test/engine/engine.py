@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 import contract
 import messages
 import outbox
-from store import AGAIN, CLAIMED, Store, Taken, may_send
+from store import AGAIN, CLAIMED, FINAL, Known, Store, Taken, may_send
 
 
 def log(text: str) -> None:
@@ -139,23 +139,32 @@ class Engine:
     def deliver(self, jobs: list) -> None:
         """Delivers different jobs: claim, send, record, write."""
         known = self.store.claim(jobs)
-        died = {id for id, k in known.items() if k and k.state == CLAIMED}
-        accepted = self.provider.find(died)
-        if died:
-            log(f"{len(died)} jobs were being sent when an engine died: the provider has {len(accepted)} of them")
+        self.take_over([job for job in jobs if known[job.id] and known[job.id].state == CLAIMED], known)
         outcomes = []
         for job in jobs:
-            if not may_send(job, known[job.id]):
-                self.repeat(job, known[job.id])
-            elif job.id in accepted:
-                at = contract.read_time(accepted[job.id])
-                outcomes.append(Outcome(job, contract.entry(job, "sent", provider=outbox.NAME, message_id=outbox.message_id(job.id), at=at)))
-            else:
+            if may_send(job, known[job.id]):
                 outcomes.append(self.attempt(job))
+            else:
+                self.repeat(job, known[job.id])
         self.provider.sync()
         self.store.settle(outcomes)
         for o in outcomes:
             self.write(o.job, o.entry, o.job.trace(), o.due, o.job.attempt)
+
+    def take_over(self, jobs: list, known: dict) -> None:
+        """Records of jobs that an engine had when it died which of them the
+        provider has accepted. The others it has not, and they are sent."""
+        accepted = self.provider.find({job.id for job in jobs})
+        if jobs:
+            log(f"{len(jobs)} jobs were being sent when an engine died: the provider has {len(accepted)} of them")
+        outcomes = []
+        for job in jobs:
+            if job.id in accepted:
+                at, message_id = contract.read_time(accepted[job.id]), outbox.message_id(job.id)
+                entry = contract.entry(job, "sent", provider=outbox.NAME, message_id=message_id, at=at)
+                outcomes.append(Outcome(job, entry))
+                known[job.id] = Known(job.id, job.attempt, FINAL, job.partition, entry, job.trace(), None)
+        self.store.settle(outcomes)
 
     def attempt(self, job: contract.Job) -> Outcome:
         """Sends a job that is claimed, or says why not."""
