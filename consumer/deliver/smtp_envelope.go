@@ -84,32 +84,49 @@ func (c *smtpConn) sayAtOnce(steps []step) *smtpFault {
 	if err := text.W.Flush(); err != nil {
 		return &smtpFault{stage: steps[0].stage, err: err}
 	}
-	var fault *smtpFault
-	var last error
-	for _, s := range steps {
-		if _, _, last = text.ReadResponse(s.expected); last == nil {
-			continue
-		}
-		if fault == nil {
-			fault = &smtpFault{stage: s.stage, err: last}
-		}
-		if _, _, answered := reply(last); !answered {
-			return fault
-		}
-	}
-	if fault != nil && last == nil && steps[len(steps)-1].stage == stageData {
+	fault, waits := c.answers(steps)
+	switch {
+	case fault == nil || !waits:
+	case fault.stage == stageRcpt:
 		c.sendNothing()
+	default:
+		// A dot might end an empty message to whom the server takes for a
+		// recipient.
+		c.broken = true
 	}
 	return fault
 }
 
+// answers reads the answer to every step. The fault is the first; waits is that
+// the server waits for the message nevertheless.
+func (c *smtpConn) answers(steps []step) (fault *smtpFault, waits bool) {
+	for _, s := range steps {
+		_, _, err := c.client.Text.ReadResponse(s.expected)
+		waits = err == nil && s.stage == stageData
+		if err == nil {
+			continue
+		}
+		if fault == nil {
+			fault = &smtpFault{stage: s.stage, err: err}
+		}
+		if code, _, answered := reply(err); !answered || code == 421 {
+			c.broken = true
+			return fault, false
+		}
+	}
+	return fault, waits
+}
+
 // sendNothing ends a message that the server waits for although it has refused
-// its sender or recipient. It goes to nobody.
+// the recipient. It goes to nobody.
 func (c *smtpConn) sendNothing() {
-	if _, err := c.client.Text.W.WriteString(".\r\n"); err != nil {
-		return
+	text := c.client.Text
+	_, err := text.W.WriteString(".\r\n")
+	if err == nil {
+		err = text.W.Flush()
 	}
-	if c.client.Text.W.Flush() == nil {
-		_, _, _ = c.client.Text.ReadResponse(0)
+	if err == nil {
+		_, _, err = text.ReadResponse(0)
 	}
+	c.broken = c.broken || err != nil
 }

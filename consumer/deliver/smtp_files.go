@@ -2,8 +2,11 @@ package deliver
 
 import (
 	"context"
+	"errors"
+	"mime"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meddela/meddela/consumer/message"
@@ -76,11 +79,14 @@ func (f *fetcher) get(ctx context.Context, a *message.Attachment) (file, *Respon
 	if err != nil || u.Scheme != "https" && !f.AllowPrivate {
 		return file{}, &Response{Verdict: Refused, Detail: "an attachment's link is no https URL"}
 	}
-	if !slices.Contains(f.Hosts, u.Hostname()) {
+	if !slices.ContainsFunc(f.Hosts, func(h string) bool { return strings.EqualFold(h, u.Hostname()) }) {
 		return file{}, &Response{Verdict: Refused, Detail: "an attachment's host is none of those that are allowed"}
 	}
 	answer, err := f.client.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
+	var fault *outbound.Fault
 	switch {
+	case errors.As(err, &fault) && fault.Kind == outbound.Blocked:
+		return file{}, &Response{Verdict: Refused, Detail: "an attachment's host has an address that is not public"}
 	case err != nil, answer.Status/100 == 5, answer.Status == http.StatusTooManyRequests, answer.Status == http.StatusRequestTimeout:
 		return file{}, &Response{Verdict: Failed, Detail: "an attachment cannot be fetched now", RetryAfter: outbound.RetryAfter(answer.Header, time.Now())}
 	case answer.Status != http.StatusOK:
@@ -88,9 +94,18 @@ func (f *fetcher) get(ctx context.Context, a *message.Attachment) (file, *Respon
 	case answer.Partial:
 		return file{}, &Response{Verdict: Refused, Detail: "the attachments are larger than is allowed"}
 	}
-	kind := answer.Header.Get("Content-Type")
-	if kind == "" || hasControl(kind) {
-		kind = "application/octet-stream"
+	return file{name: a.Name, kind: kindOf(answer.Header), content: answer.Body}, nil
+}
+
+// kindOf is the media type of an answer, unless it is one that has parts of its
+// own, which would be read as the message's.
+func kindOf(header http.Header) string {
+	kind, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "message/") || !strings.Contains(kind, "/") {
+		return "application/octet-stream"
 	}
-	return file{name: a.Name, kind: kind, content: answer.Body}, nil
+	if charset := parameters["charset"]; charset != "" {
+		return mime.FormatMediaType(kind, map[string]string{"charset": charset})
+	}
+	return kind
 }

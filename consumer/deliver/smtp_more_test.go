@@ -2,8 +2,10 @@ package deliver
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -41,6 +43,9 @@ func TestPipelining(t *testing.T) {
 		if test.stage != "" {
 			script[test.stage] = test.answer
 		}
+		if test.stage == "MAIL" {
+			script["RCPT"], script["DATA"] = "503 5.5.1 MAIL first", "503 5.5.1 MAIL first"
+		}
 		d := newDialogue(t, script)
 		s := newSMTP(t, d.port, nil)
 		got := s.try(t, "one")
@@ -50,8 +55,10 @@ func TestPipelining(t *testing.T) {
 		if sent := strings.Join(d.taken(), ""); test.stage != "" && test.stage != "END" && sent != "" {
 			t.Errorf("%s %s: a refused message was sent: %q", test.stage, test.answer, sent)
 		}
-		if test.stage != "" {
-			d.say(test.stage, usualReplies[test.stage])
+		for stage := range script {
+			if stage != "EHLO" {
+				d.say(stage, usualReplies[stage])
+			}
 		}
 		texts := len(d.taken())
 		if got := s.try(t, "two"); got.Verdict != Accepted || d.met() != test.connections {
@@ -59,6 +66,37 @@ func TestPipelining(t *testing.T) {
 		}
 		if len(d.taken()) != texts+1 {
 			t.Errorf("%s %s: %d messages", test.stage, test.answer, len(d.taken())-texts)
+		}
+	}
+}
+
+// TestEmptyMessages: nobody gets an empty message because a server waits for one
+// after it has refused something.
+func TestEmptyMessages(t *testing.T) {
+	for _, test := range []struct {
+		stage       string
+		want        Verdict
+		ends        int // messages that the server took to their end
+		connections int
+	}{
+		{"MAIL", Refused, 0, 2}, {"RCPT", Refused, 1, 1}, {"RSET", Accepted, 2, 3},
+	} {
+		d := newDialogue(t, map[string]string{"EHLO": pipelines})
+		s := newSMTP(t, d.port, nil)
+		if test.stage == "RSET" {
+			s.try(t, "zero")
+		}
+		d.say(test.stage, "550 5.7.1 no")
+		if got := s.try(t, "one"); got.Verdict != test.want {
+			t.Errorf("%s: %+v", test.stage, got)
+		}
+		eventually(t, "the server has done with it", func() bool { return len(d.taken()) == test.ends })
+		d.say(test.stage, "250 2.0.0 Ok")
+		if got := s.try(t, "two"); got.Verdict != Accepted {
+			t.Errorf("%s: then %+v", test.stage, got)
+		}
+		if n := d.met(); n > test.connections || len(d.taken()) != test.ends+1 {
+			t.Errorf("%s: %d connections, messages %q", test.stage, n, d.taken())
 		}
 	}
 }
@@ -91,23 +129,51 @@ func TestDomains(t *testing.T) {
 	}
 }
 
-func ed25519Key(t *testing.T) (key []byte, public ed25519.PublicKey) {
+// signingKey is a private key in PEM, and what its DNS record says.
+func signingKey(t *testing.T, private crypto.Signer) (key []byte, record string) {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+	text, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bytes, err := x509.MarshalPKCS8PrivateKey(private)
+	key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
+	if public, ok := private.Public().(ed25519.PublicKey); ok {
+		return key, "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(public)
+	}
+	public, err := x509.MarshalPKIXPublicKey(private.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytes}), public
+	return key, "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)
+}
+
+func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func ed25519Key(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // TestDKIM: the signature holds for what arrives, the way to unsubscribe
 // included.
 func TestDKIM(t *testing.T) {
-	key, public := ed25519Key(t)
+	t.Run("ed25519", func(t *testing.T) { testDKIM(t, ed25519Key(t)) })
+	t.Run("rsa", func(t *testing.T) { testDKIM(t, rsaKey(t, 2048)) })
+}
+
+func testDKIM(t *testing.T, private crypto.Signer) {
+	key, record := signingKey(t, private)
 	d := newDialogue(t, map[string]string{"EHLO": pipelines})
 	s := newSMTP(t, d.port, func(c *SMTPConfig) { c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key} })
 	job, m := aMail("event")
@@ -129,7 +195,7 @@ func TestDKIM(t *testing.T) {
 		if domain != "s1._domainkey.example.com" {
 			return nil, errors.New("no such record")
 		}
-		return []string{"v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(public)}, nil
+		return []string{record}, nil
 	}
 	found, err := dkim.VerifyWithOptions(strings.NewReader(text), &dkim.VerifyOptions{LookupTXT: lookup})
 	if err != nil || len(found) != 1 || found[0].Err != nil || found[0].Domain != "example.com" {
@@ -141,10 +207,12 @@ func TestDKIM(t *testing.T) {
 }
 
 func TestBadDKIM(t *testing.T) {
-	key, _ := ed25519Key(t)
+	key, _ := signingKey(t, ed25519Key(t))
+	short, _ := signingKey(t, rsaKey(t, 1024))
 	for name, bad := range map[string]DKIM{
 		"no selector": {Domain: "example.com", Key: key}, "no domain": {Selector: "s1", Key: key},
 		"no key": {Domain: "example.com", Selector: "s1"}, "no PEM": {Domain: "example.com", Selector: "s1", Key: []byte("secret")},
+		"too short":    {Domain: "example.com", Selector: "s1", Key: short},
 		"no key in it": {Domain: "example.com", Selector: "s1", Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")})},
 	} {
 		_, err := NewSMTP(SMTPConfig{Host: "127.0.0.1", From: "shop@example.com", DKIM: bad})
@@ -226,7 +294,28 @@ func TestAttachments(t *testing.T) {
 	}
 	job, m := aMail("event")
 	m.Attachments = []message.Attachment{{Name: "a", URL: files.URL + "/invoice.pdf"}}
-	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != Refused {
-		t.Errorf("without allowed hosts: %+v", r)
+	for name, none := range map[string]Attachments{"no hosts": {}, "a host here, by http": {Hosts: []string{"127.0.0.1"}}} {
+		s := newSMTP(t, d.port, func(c *SMTPConfig) { c.Attachments = none })
+		if r := s.Send(t.Context(), job, m); r.Verdict != Refused {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	m.Attachments[0].URL = strings.Replace(m.Attachments[0].URL, "http:", "https:", 1)
+	s = newSMTP(t, d.port, func(c *SMTPConfig) { c.Attachments.Hosts = []string{"127.0.0.1"} })
+	if r := s.Send(t.Context(), job, m); r.Verdict != Refused || !strings.Contains(r.Detail, "not public") {
+		t.Errorf("a host here: %+v", r)
+	}
+}
+
+// TestKinds: a file is what its server says, and never has parts of its own.
+func TestKinds(t *testing.T) {
+	for says, want := range map[string]string{
+		"application/pdf": "application/pdf", "Text/Plain; charset=utf-8; x=1": "text/plain; charset=utf-8",
+		"": "application/octet-stream", "pdf": "application/octet-stream", "multipart/mixed; boundary=x": "application/octet-stream",
+		"message/rfc822": "application/octet-stream", "text/plain\r\nBcc: a@b": "application/octet-stream",
+	} {
+		if got := kindOf(http.Header{"Content-Type": {says}}); got != want {
+			t.Errorf("%q: %q, want %q", says, got, want)
+		}
 	}
 }
