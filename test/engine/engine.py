@@ -154,7 +154,7 @@ class Engine:
     def take_over(self, jobs: list, known: dict) -> None:
         """Records of jobs that an engine had when it died which of them the
         provider has accepted. The others it has not, and they are sent."""
-        accepted = {}
+        accepted = self.provider.find({job.id for job in jobs})
         if jobs:
             log(f"{len(jobs)} jobs were being sent when an engine died: the provider has {len(accepted)} of them")
         outcomes = []
