@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,6 +40,51 @@ func server(t testing.TB, variable string) (host string, port int) {
 	return host, port
 }
 
+// authority trusts the server's own certificate.
+func authority(t *testing.T) *tls.Config {
+	t.Helper()
+	pool := x509.NewCertPool()
+	text, err := os.ReadFile(os.Getenv("MEDDELA_TEST_SMTP_CA"))
+	if err != nil || !pool.AppendCertsFromPEM(text) {
+		t.Fatal("no certificate", err)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+}
+
+// TestPostfixLogin: a real mail server lets every mechanism in, and nobody with
+// a wrong password or over a line that anyone can read.
+func TestPostfixLogin(t *testing.T) {
+	host, port := server(t, "MEDDELA_TEST_SMTP")
+	if host == "" {
+		return
+	}
+	right := os.Getenv("MEDDELA_TEST_SMTP_PASSWORD")
+	for _, test := range []struct {
+		security                SMTPSecurity
+		mechanism, to, password string
+		want                    Verdict
+	}{
+		{StartTLS, "", "member", right, Accepted}, {StartTLS, "PLAIN", "member", right, Accepted}, {StartTLS, "LOGIN", "member", right, Accepted},
+		{StartTLS, "CRAM-MD5", "member", right, Accepted}, {StartTLS, "SCRAM-SHA-256", "member", right, Accepted},
+		{StartTLS, "PLAIN", "kim", "wrong", Down}, {StartTLS, "SCRAM-SHA-256", "kim", "wrong", Down}, {StartTLS, "XOAUTH2", "kim", right, Down},
+		{NoTLS, "", "kim", right, Down}, // not offered there
+	} {
+		s, err := NewSMTP(SMTPConfig{
+			Host: host, Port: port, Security: test.security, From: "shop@example.com", TLS: authority(t),
+			Username: "shop@mx.example.test", Password: test.password, Mechanism: test.mechanism,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		job, m := aMail("event")
+		m.To = test.to + "@mail.example.test"
+		if r := s.Send(t.Context(), job, m); r.Verdict != test.want || test.password != "" && strings.Contains(r.Detail, test.password) {
+			t.Errorf("%s %s: %+v", test.security, test.mechanism, r)
+		}
+		s.Close()
+	}
+}
+
 // TestPostfix: every class of answer of a real mail server ends in the right
 // outcome, in the clear and encrypted.
 func TestPostfix(t *testing.T) {
@@ -46,15 +92,11 @@ func TestPostfix(t *testing.T) {
 	if host == "" {
 		return
 	}
-	authorities := x509.NewCertPool()
-	text, err := os.ReadFile(os.Getenv("MEDDELA_TEST_SMTP_CA"))
-	if err != nil || !authorities.AppendCertsFromPEM(text) {
-		t.Fatal("no certificate", err)
-	}
+	trust := authority(t)
 	for _, security := range []SMTPSecurity{NoTLS, StartTLS} {
 		s, err := NewSMTP(SMTPConfig{
 			Host: host, Port: port, Security: security, From: "shop@example.com", Concurrency: 2,
-			TLS: &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
+			TLS: trust,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -78,6 +120,7 @@ func TestPostfix(t *testing.T) {
 			{"nomail", topology.Ignored, topology.ReasonInvalidAddress},
 			{"policy", topology.DeliveryError, topology.ReasonProviderRefused},
 			{"full", topology.DeliveryError, topology.ReasonProviderRefused},
+			{"member", topology.DeliveryError, topology.ReasonProviderRefused}, // for who has logged in only
 			{"refused", topology.DeliveryError, topology.ReasonProviderRefused},
 			{"spam", topology.DeliveryError, topology.ReasonProviderRefused},
 			{"toolarge", topology.DeliveryError, topology.ReasonProviderRefused},
