@@ -207,6 +207,18 @@ type everySoOften struct {
 	times int
 }
 
+// sharedComplaint is one of several goroutines.
+type sharedComplaint struct {
+	mu sync.Mutex
+	everySoOften
+}
+
+func (s *sharedComplaint) about(complain func(times int)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.everySoOften.about(complain)
+}
+
 const complainInterval = 10 * time.Second
 
 func (e *everySoOften) about(complain func(times int)) {

@@ -20,6 +20,7 @@ type pipeline struct {
 	topic     topology.Topic
 	partition int
 	fetcher   Fetcher
+	waiting   sharedComplaint // that the handler waits for a server
 	log       zerolog.Logger
 }
 
@@ -220,7 +221,7 @@ func (s *strand) handle(b fetched, forward func(handled) bool) bool {
 		return forward(handled{next: b.next})
 	}
 	b.Strand = s.number
-	wait, complaint := newBackoff(), everySoOften{}
+	wait := newBackoff()
 	for len(b.Records) > 0 {
 		result, err := s.try(b.Batch)
 		if n := min(result.Handled, len(b.Records)); n > 0 {
@@ -237,7 +238,7 @@ func (s *strand) handle(b fetched, forward func(handled) bool) bool {
 		if s.working.Err() != nil {
 			return false
 		}
-		if err != nil && !s.waitAfter(err, &wait, &complaint) {
+		if err != nil && !s.waitAfter(err, &wait) {
 			return false
 		}
 	}
@@ -246,13 +247,13 @@ func (s *strand) handle(b fetched, forward func(handled) bool) bool {
 
 // waitAfter waits for what a handler's error is about. It reports false when
 // the loop stops first.
-func (p *pipeline) waitAfter(err error, wait *backoff, complaint *everySoOften) bool {
+func (p *pipeline) waitAfter(err error, wait *backoff) bool {
 	var early NotYet
 	if errors.As(err, &early) {
 		return sleep(p.fetching, time.Until(early.Until))
 	}
 	p.loop.stats.retry()
-	complaint.about(func(n int) {
+	p.waiting.about(func(n int) {
 		p.log.Warn().Err(err).Int("times", n).Msg("handling waits for a server; trying on")
 	})
 	return wait.wait(p.fetching)

@@ -13,6 +13,7 @@ import (
 	"github.com/meddela/meddela/cmd/providerfile"
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/outlet"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -40,20 +41,29 @@ func (c *Config) providerFile() (*providerfile.File, error) {
 // or else those of the environment. close ends what they keep open.
 func (r *role) ways(client redis.UniversalClient, orders func() *control.Orders) (ways map[topology.Channel]deliver.Provider, close func(), err error) {
 	ways, close = maps.Clone(r.providers), func() {}
+	stopped := func(provider string) bool {
+		return orders().About(topology.SubjectProvider, provider, time.Now()).Order != nil
+	}
+	for channel, provider := range ways {
+		// The sandbox plays dead for single recipients, which is no sign of its health.
+		if _, ok := provider.(*deliver.Sandbox); ok {
+			continue
+		}
+		if ways[channel], err = outlet.New(outlet.Config{
+			Name: string(channel), Members: []outlet.Member{{Provider: provider}}, Stopped: stopped,
+		}); err != nil {
+			return nil, nil, err
+		}
+	}
 	if r.file == nil {
 		return ways, close, nil
 	}
-	outlets, close, err := r.file.Outlets(providerfile.Site{
-		Lane: r.lane, Redis: client, Keys: r.keys,
-		Stopped: func(provider string) bool {
-			return orders().About(topology.SubjectProvider, provider, time.Now()).Order != nil
-		},
-	})
+	outlets, close, err := r.file.Outlets(providerfile.Site{Lane: r.lane, Redis: client, Keys: r.keys, Stopped: stopped})
 	if err != nil {
 		return nil, nil, err
 	}
-	for channel, outlet := range outlets {
-		ways[channel] = outlet
+	for channel, way := range outlets {
+		ways[channel] = way
 	}
 	return ways, close, nil
 }
