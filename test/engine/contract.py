@@ -48,6 +48,7 @@ class Job:
 
     fields: dict  # by their names in job.json
     raw: dict  # the same as they were written
+    value: bytes
     key: bytes
     headers: list  # of (name, bytes)
     partition: int
@@ -115,7 +116,7 @@ def read_job(value: bytes | None, key: bytes | None, headers: list | None, parti
     for name, kind in (("job_id", str), ("event_id", str), ("lane", str), ("channel", str), ("attempt", int), ("event", dict)):
         if not isinstance(fields.get(name), kind):
             raise NoJob(f"{name} is required")
-    return Job(fields, raw, key or fields["event_id"].encode(), headers or [], partition)
+    return Job(fields, raw, value, key or fields["event_id"].encode(), headers or [], partition)
 
 
 _decoder = json.JSONDecoder()

@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 import contract
 import messages
 import outbox
+from orders import Orders
 from store import AGAIN, CLAIMED, FINAL, Known, Store, Taken, may_send
 
 
@@ -51,7 +52,7 @@ class Topics:
         self._counts = {}
         self._failed = None
         self._producer = Producer({
-            "bootstrap.servers": args.brokers, "client.id": args.client_id,
+            "bootstrap.servers": args.brokers, "client.id": args.client_id, "enable.metrics.push": False,
             "acks": "all", "enable.idempotence": True, "linger.ms": 5,
             "message.max.bytes": 3_000_000,  # a job may have 2 MiB
         })
@@ -86,10 +87,11 @@ class Engine:
         self.provider = outbox.Outbox(os.path.join(args.dir, args.outbox), args.send_seconds)
         self.topics = Topics(args)
         self.jobs = self.topics.prefix + "jobs"
+        self.orders = Orders(args.brokers, args.client_id, args.prefix + "control", outbox.NAME)
         # The group of meddela's own deliverers of the channel: it goes on where
         # they have stopped, and a job never goes to both.
         self.consumer = Consumer({
-            "bootstrap.servers": args.brokers, "client.id": args.client_id,
+            "bootstrap.servers": args.brokers, "client.id": args.client_id, "enable.metrics.push": False,
             "group.id": f"{self.topics.prefix}deliver.{args.channel}",
             "partition.assignment.strategy": "range",
             "enable.auto.commit": False, "enable.auto.offset.store": False,
@@ -110,6 +112,7 @@ class Engine:
                     self.commit(batch)
         finally:
             self.consumer.close()
+            self.orders.close()
             self.store.close()
         log("stopped")
 
@@ -138,6 +141,8 @@ class Engine:
 
     def deliver(self, jobs: list) -> None:
         """Delivers different jobs: claim, send, record, write."""
+        self.orders.look()
+        jobs = [job for job in jobs if not self.paused(job)]
         known = self.store.claim(jobs)
         self.take_over([job for job in jobs if known[job.id] and known[job.id].state == CLAIMED], known)
         outcomes = []
@@ -150,6 +155,18 @@ class Engine:
         self.store.settle(outcomes)
         for o in outcomes:
             self.write(o.job, o.entry, o.job.trace(), o.due, o.job.attempt)
+
+    def paused(self, job: contract.Job) -> bool:
+        """Puts a job aside, unclaimed, if an operator's order pauses it."""
+        action, about_provider = self.orders.judge(job)
+        if action != "pause":
+            return False
+        headers = [h for h in job.headers if h[0] not in contract.WAITING]
+        if about_provider:
+            headers.append(("x-paused-providers", outbox.NAME.encode()))
+        self.topics.put(self.topics.prefix + "delay.paused", job.partition, job.key, job.value, headers)
+        self.topics.put(self.topics.log, job.partition, job.event_id.encode(), contract.write(contract.entry(job, "pending_delivery", "paused")), job.trace())
+        return True
 
     def take_over(self, jobs: list, known: dict) -> None:
         """Records of jobs that an engine had when it died which of them the
@@ -176,6 +193,8 @@ class Engine:
             return Outcome(job, contract.entry(job, "pending_delivery", "scheduled"), contract.write_time(job.not_before))
         if not job.to:
             return ended("ignored", "missing_address")
+        if self.orders.judge(job)[0] == "kill":
+            return ended("ignored", "killed")
         if not plausible(job):
             return ended("ignored", "invalid_address", "is no address")
         try:

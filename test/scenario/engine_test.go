@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/meddela/meddela/topology"
@@ -36,6 +37,7 @@ func TestAnotherEngine(t *testing.T) {
 		e.awaitMembers()
 
 		want := e.deliversEveryKind()
+		e.heedsOrders(want)
 		e.sendsOnceThoughKilled(want)
 		e.takesBounces(want)
 		e.readsEverythingAgain(want)
@@ -179,6 +181,30 @@ func (e *engine) deliversEveryKind() map[string]string {
 		e.t.Errorf("there are %d dead letters; want the record that is no job", len(letters))
 	}
 	return want
+}
+
+// heedsOrders pauses, kills and resumes what the engine delivers.
+func (e *engine) heedsOrders(want map[string]string) {
+	e.t.Helper()
+	e.site.run("control", "pause", "template:order_confirmation")
+	e.site.run("control", "kill", "type:password_reset")
+	time.Sleep(inForce)
+	reset := event("killed", `{"id":"killed","type":"password_reset","email":"kim@mail.%s","ctx":{"firstName":"Kim","link":"https://shop.test/r"}}`, recipientDomain)
+	e.publish(e.lane, order("paused", "mail"), reset)
+	want["paused"], want["killed"] = "pending_delivery/paused", "ignored/killed"
+	e.awaitOutcomes(20*time.Second, want)
+	e.site.run("control", "pause", "provider:outbox")
+	time.Sleep(inForce)
+	e.site.run("control", "resume", "template:order_confirmation")
+	e.site.run("control", "resume", "type:password_reset")
+	e.publish(e.lane, order("provider-paused", "mail"))
+	want["paused"], want["provider-paused"] = "pending_delivery/paused", "pending_delivery/paused"
+	e.awaitOutcomes(20*time.Second, want)
+	e.site.run("control", "resume", "provider:outbox")
+	want["paused"], want["provider-paused"] = "sent", "sent"
+	e.awaitOutcomes(20*time.Second, want)
+	e.awaitQuiet(e.lane)
+	e.checkAcceptedOnce(want)
 }
 
 // sendsOnceThoughKilled kills the engine while it sends, again and again.
@@ -328,10 +354,14 @@ func (e *engine) foldsToTheSame(want map[string]string) {
 // have no address.
 func (e *engine) checkLog() {
 	e.t.Helper()
+	schema := entrySchema(e.t)
 	traced := 0
 	for _, r := range e.records(e.topics.DeliveryLog(e.lane)) {
 		if _, err := topology.DecodeEntry(r.Value); err != nil {
 			e.t.Errorf("an entry of %s: %v", r.Key, err)
+		}
+		if doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(r.Value)); err != nil || schema.Validate(doc) != nil {
+			e.t.Errorf("the entry %s is not as entry.json wants it: %v", r.Value, schema.Validate(doc))
 		}
 		if bytes.Contains(r.Value, []byte(recipientDomain)) {
 			e.t.Errorf("an entry of %s has the recipient's address", r.Key)
@@ -347,6 +377,32 @@ func (e *engine) checkLog() {
 	if traced == 0 {
 		e.t.Error("no entry of the engine has the trace of its event")
 	}
+}
+
+// entrySchema is the JSON Schema of entries, as others get it.
+func entrySchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	const base = "https://github.com/meddela/meddela/topology/schema/"
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	for _, name := range topology.SchemaNames() {
+		text, err := topology.Schema(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := compiler.AddResource(base+name, doc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	schema, err := compiler.Compile(base + "entry.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
 }
 
 // handsBack lets role deliver have the channel again.
