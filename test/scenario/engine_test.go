@@ -1,21 +1,14 @@
 package scenario
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
+	"maps"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/meddela/meddela/topology"
 )
@@ -32,7 +25,7 @@ func TestAnotherEngine(t *testing.T) {
 		for _, role := range []topology.Role{topology.RoleMatch, topology.RoleStatus, topology.RoleDelay} {
 			s.start(role, lane)
 		}
-		e.startDeliver(topology.SMS, topology.Push, topology.Webhook)
+		e.startDeliver("sms", "push", "webhook")
 		e.start()
 		e.awaitMembers()
 
@@ -45,110 +38,6 @@ func TestAnotherEngine(t *testing.T) {
 		e.checkLog()
 		e.handsBack(want)
 	})
-}
-
-// engine is the engine of test/engine, which delivers e-mail.
-type engine struct {
-	*site
-	lane    topology.Lane
-	python  string
-	process *process
-}
-
-// enginePython is the interpreter that test/engine/setup makes, once for all
-// scenarios.
-func enginePython(t *testing.T) string {
-	t.Helper()
-	path, err := setUpEngine()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-var setUpEngine = sync.OnceValues(func() (string, error) {
-	var errOut bytes.Buffer
-	command := exec.Command(filepath.Join(root, "test", "engine", "setup"))
-	command.Stderr = &errOut
-	out, err := command.Output()
-	if err != nil {
-		return "", fmt.Errorf("test/engine/setup: %w\n%s", err, &errOut)
-	}
-	return strings.TrimSpace(string(out)), nil
-})
-
-// start starts the engine, or starts it again.
-func (e *engine) start() {
-	e.t.Helper()
-	args := e.args("run", "--channel", "email", "--outbox", "engine"+acceptancesSuffix,
-		"--retry", "1,2", "--send-seconds", "0.01")
-	e.process = e.spawn("engine", exec.Command(e.python, args...))
-}
-
-// args are a command of the engine with what it needs to know of the site.
-func (e *engine) args(command string, more ...string) []string {
-	return append([]string{
-		"-B", filepath.Join(root, "test", "engine", "engine.py"), command,
-		"--brokers", strings.Join(e.brokers, ","), "--prefix", e.topics.Prefix, "--lane", string(e.lane), "--dir", e.dir,
-	}, more...)
-}
-
-// startDeliver starts role deliver for some channels.
-func (e *engine) startDeliver(channels ...topology.Channel) {
-	e.t.Helper()
-	names := make([]string, len(channels))
-	for i, c := range channels {
-		names[i] = string(c)
-	}
-	command := exec.Command(binary, "run", "deliver", "--lane", string(e.lane), "--channel", strings.Join(names, ","))
-	e.spawn("deliver", command)
-}
-
-// spawn starts a process that delivers.
-func (e *engine) spawn(name string, command *exec.Cmd) *process {
-	e.t.Helper()
-	e.started++
-	p := &process{
-		name: fmt.Sprintf("%s-%s-%d", e.lane, name, e.started), role: topology.RoleDeliver, lane: e.lane,
-		command: command, ended: make(chan struct{}), running: true,
-	}
-	p.log = filepath.Join(e.dir, p.name+".log")
-	out, err := os.Create(p.log)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	defer func() { _ = out.Close() }()
-	command.Env = append(e.environment(),
-		"MEDDELA_KAFKA_CLIENT_ID="+p.name,
-		"MEDDELA_SANDBOX_FILE="+filepath.Join(e.dir, p.name+acceptancesSuffix),
-	)
-	command.Stdout, command.Stderr = out, out
-	if err := command.Start(); err != nil {
-		e.t.Fatal(err)
-	}
-	go func() {
-		p.err = command.Wait()
-		close(p.ended)
-	}()
-	e.processes = append(e.processes, p)
-	return p
-}
-
-// awaitMembers waits until every role has its partitions, the channels' groups
-// included.
-func (e *engine) awaitMembers() {
-	e.t.Helper()
-	for _, role := range topology.Roles() {
-		for _, group := range e.topics.Groups(role, e.lane) {
-			e.eventually(30*time.Second, group+" has a member with all partitions", func() error {
-				counts, err := e.cluster.assignments(group)
-				if err == nil && len(counts) != 1 {
-					err = fmt.Errorf("the members have %v", counts)
-				}
-				return err
-			})
-		}
-	}
 }
 
 // deliversEveryKind publishes every kind of event, one that is for another
@@ -241,25 +130,6 @@ func (e *engine) sendsOnceThoughKilled(want map[string]string) {
 	}
 }
 
-var foundAccepted = regexp.MustCompile(`the provider has (\d+) of them`)
-
-// spared is how many messages the engine found accepted after a crash.
-func (e *engine) spared() int {
-	e.t.Helper()
-	sum := 0
-	for _, p := range e.processes {
-		log, err := os.ReadFile(p.log)
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		for _, found := range foundAccepted.FindAllSubmatch(log, -1) {
-			n, _ := strconv.Atoi(string(found[1]))
-			sum += n
-		}
-	}
-	return sum
-}
-
 // takesBounces has messages come back three days later, and then the old word
 // on them again.
 func (e *engine) takesBounces(want map[string]string) {
@@ -324,10 +194,7 @@ func (e *engine) readsEverythingAgain(want map[string]string) {
 		e.t.Error("jobs that came again had no entry")
 	}
 	e.checkStatuses(want)
-	sent := map[string]string{} // what came back was sent before
-	for id, outcome := range want {
-		sent[id] = outcome
-	}
+	sent := maps.Clone(want) // what came back was sent before
 	sent["order-1"], sent["order-2"], sent["busy"] = "sent", "sent", "sent"
 	e.checkAcceptedOnce(sent)
 }
@@ -350,66 +217,11 @@ func (e *engine) foldsToTheSame(want map[string]string) {
 	}
 }
 
-// checkLog checks that the engine's entries are good ones, carry the trace and
-// have no address.
-func (e *engine) checkLog() {
-	e.t.Helper()
-	schema := entrySchema(e.t)
-	traced := 0
-	for _, r := range e.records(e.topics.DeliveryLog(e.lane)) {
-		if _, err := topology.DecodeEntry(r.Value); err != nil {
-			e.t.Errorf("an entry of %s: %v", r.Key, err)
-		}
-		if doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(r.Value)); err != nil || schema.Validate(doc) != nil {
-			e.t.Errorf("the entry %s is not as entry.json wants it: %v", r.Value, schema.Validate(doc))
-		}
-		if bytes.Contains(r.Value, []byte(recipientDomain)) {
-			e.t.Errorf("an entry of %s has the recipient's address", r.Key)
-		}
-		for _, h := range r.Headers {
-			if h.Key != "traceparent" {
-				e.t.Errorf("an entry of %s has the header %s", r.Key, h.Key)
-			} else if bytes.Contains(r.Value, []byte(`"provider":"outbox"`)) {
-				traced++
-			}
-		}
-	}
-	if traced == 0 {
-		e.t.Error("no entry of the engine has the trace of its event")
-	}
-}
-
-// entrySchema is the JSON Schema of entries, as others get it.
-func entrySchema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	const base = "https://github.com/meddela/meddela/topology/schema/"
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	for _, name := range topology.SchemaNames() {
-		text, err := topology.Schema(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := compiler.AddResource(base+name, doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	schema, err := compiler.Compile(base + "entry.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema
-}
-
 // handsBack lets role deliver have the channel again.
 func (e *engine) handsBack(want map[string]string) {
 	e.t.Helper()
 	e.stop(e.process)
-	e.startDeliver(topology.Email)
+	e.startDeliver("email")
 	e.publish(e.lane, order("handed-back", "mail"))
 	want["handed-back"] = "sent"
 	e.awaitOutcomes(30*time.Second, want)
@@ -421,14 +233,4 @@ func (e *engine) handsBack(want map[string]string) {
 	if times := len(e.acceptances()["handed-back"]); times != 1 {
 		e.t.Errorf("it was accepted %d times", times)
 	}
-}
-
-// records are what a topic has now.
-func (e *engine) records(topic topology.Topic) []*kgo.Record {
-	e.t.Helper()
-	records, err := e.cluster.read(string(topic))
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return records
 }
