@@ -187,6 +187,10 @@ func partText(m *message.Message, part string) string {
 		return m.Text
 	case message.EmailHTML:
 		return m.HTML
+	case message.EmailUnsubscribe:
+		return m.Unsubscribe.Lines()
+	case message.EmailAttachments:
+		return message.AttachmentLines(m.Attachments)
 	}
 	return string(m.Body)
 }

@@ -39,7 +39,8 @@ func TestTheLibraryIsInFourLanguagesAndWhole(t *testing.T) {
 		}
 		for language, body := range r.Bodies {
 			for _, part := range message.Parts(r.Channel) {
-				if body[part] == "" {
+				optional := part == message.EmailUnsubscribe || part == message.EmailAttachments
+				if body[part] == "" && !optional {
 					t.Errorf("%s in %s has no %s", r.Name, language, part)
 				}
 			}

@@ -22,7 +22,10 @@ type partText struct{ name, text string }
 func parts(channel topology.Channel, m *message.Message) []partText {
 	switch channel {
 	case topology.Email:
-		return []partText{{message.EmailSubject, m.Subject}, {message.EmailText, m.Text}, {message.EmailHTML, m.HTML}}
+		return []partText{
+			{message.EmailSubject, m.Subject}, {message.EmailText, m.Text}, {message.EmailHTML, m.HTML},
+			{message.EmailUnsubscribe, m.Unsubscribe.Lines()}, {message.EmailAttachments, message.AttachmentLines(m.Attachments)},
+		}
 	case topology.SMS:
 		return []partText{{message.SMSText, m.Text}}
 	case topology.Push:

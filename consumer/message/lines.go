@@ -28,6 +28,18 @@ func (m *Message) setUnsubscribe(text string) error {
 	return nil
 }
 
+// Lines are the ways as the part has them.
+func (u Unsubscribe) Lines() string { return strings.TrimSpace(u.URL + "\n" + u.Mailto) }
+
+// AttachmentLines are files as their part has them.
+func AttachmentLines(files []Attachment) string {
+	lines := make([]string, len(files))
+	for i, f := range files {
+		lines[i] = f.URL + " " + f.Name
+	}
+	return strings.Join(lines, "\n")
+}
+
 // setAttachments likewise.
 func (m *Message) setAttachments(text string) error {
 	for line := range strings.Lines(text) {
