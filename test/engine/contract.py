@@ -119,7 +119,8 @@ def read_job(value: bytes | None, key: bytes | None, headers: list | None, parti
     return Job(fields, raw, value, key or fields["event_id"].encode(), headers or [], partition)
 
 
-_decoder = json.JSONDecoder()
+# Fractions stay as they were written: 129.90 is money.
+_decoder = json.JSONDecoder(parse_float=str)
 
 
 def members(text: str):

@@ -45,7 +45,9 @@ func TestAnotherEngine(t *testing.T) {
 func (e *engine) deliversEveryKind() map[string]string {
 	e.t.Helper()
 	want := e.publishKinds(e.lane, time.Now().Add(3*time.Second).UTC().Truncate(time.Millisecond))
-	e.publish(e.lane, order("busy", "busy"))
+	const odd = `{"id":"busy", "type":"order_confirmation","email":"kim@busy.` + recipientDomain + `","ctx":{"firstName":"Kim",` +
+		`"order":{"number":"B-1","total": 129.90,"currency":"EUR"},"\u0062ig":123456789012345678901}}`
+	e.publish(e.lane, event("busy", odd))
 	want["busy"] = "sent"
 	noJob := record{key: "no-job", value: []byte(`{"job_id":"no-job"}`), headers: []string{"x-channel=email"}, partition: 1}
 	if err := e.upstream.publish(string(e.topics.Jobs(e.lane)), []record{noJob}); err != nil {
@@ -58,6 +60,14 @@ func (e *engine) deliversEveryKind() map[string]string {
 	for id, attempt := range map[string]string{"busy": "2", string(e.lane) + ":sent": "1"} {
 		if hash := e.hash(id); hash[topology.FieldAttempt] != attempt || hash[topology.FieldProvider] != "outbox" {
 			e.t.Errorf("%s was sent in attempt %q by %q; want %s by outbox", id, hash[topology.FieldAttempt], hash[topology.FieldProvider], attempt)
+		}
+	}
+	if got := e.acceptances()["busy"]; len(got) == 1 && !strings.HasSuffix(got[0].Text, " 129.90 EUR.") {
+		e.t.Errorf("busy was sent as %q, want the sum as it was", got[0].Text)
+	}
+	for _, r := range e.records(e.topics.Jobs(e.lane)) {
+		if job, err := topology.DecodeJob(r.Value); string(r.Key) == "busy" && (err != nil || string(job.Event) != odd) {
+			e.t.Errorf("attempt %d has the event %s (%v), want it untouched", job.Attempt, job.Event, err)
 		}
 	}
 	for _, id := range []string{":sent", ":ce-binary", ":ce-structured"} {
