@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meddela/meddela/cmd/strictyaml"
 	"github.com/meddela/meddela/consumer/catalogue"
 )
 
@@ -20,7 +21,7 @@ func (e *UnknownError) add(live *catalogue.Catalogue, name string) {
 	for entry := range live.All() {
 		known = append(known, entry.Record().Name)
 	}
-	if meant := nearest(name, slices.Compact(known)); meant != "" {
+	if meant := strictyaml.Nearest(name, slices.Compact(known)); meant != "" {
 		if e.Near == nil {
 			e.Near = make(map[string]string)
 		}
@@ -39,15 +40,4 @@ func (e *UnknownError) Error() string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-// nearest returns the word that was most likely meant; empty when none is near.
-func nearest(word string, known []string) string {
-	best, least := "", min(len(word)/3+1, 4)
-	for _, k := range known {
-		if d := editDistance(word, k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/meddela/meddela/cmd/strictyaml"
 	"github.com/meddela/meddela/consumer/condition"
 )
 
@@ -85,7 +86,7 @@ func (m *manifest) onlyKnown(known []string) {
 	for _, key := range m.keys {
 		nearest, distance := "", 3
 		for _, k := range known {
-			if d := editDistance(key, k); d < distance {
+			if d := strictyaml.Distance(key, k); d < distance {
 				nearest, distance = k, d
 			}
 		}
@@ -161,7 +162,7 @@ func (m *manifest) oneOf(key string, words ...string) string {
 	}
 	if text != "" {
 		hint := ""
-		if meant := nearest(strings.ToLower(text), words); meant != "" {
+		if meant := strictyaml.Nearest(strings.ToLower(text), words); meant != "" {
 			hint = ": did you mean " + meant + "?"
 		}
 		m.fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+hint)
@@ -197,25 +198,4 @@ func rewordedYAML(what string) string {
 		return "something follows a value that has ended: put all of it into quotes, or below the key with a | behind that"
 	}
 	return what
-}
-
-// editDistance is how many letters must be added, removed or changed.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

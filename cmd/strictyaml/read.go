@@ -350,15 +350,15 @@ func scalarOf(n ast.Node) (string, bool) {
 func Nearest(word string, known []string) string {
 	best, least := "", min(len(word)/3+1, 4)
 	for _, k := range known {
-		if d := distance(word, k); d < least {
+		if d := Distance(word, k); d < least {
 			best, least = k, d
 		}
 	}
 	return best
 }
 
-// distance is how many letters must be added, removed or changed.
-func distance(a, b string) int {
+// Distance is how many letters must be added, removed or changed.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
