@@ -27,7 +27,9 @@ type Config struct {
 	// AtOnce is messages that are with the provider at the same time.
 	AtOnce int
 	// Reserve is the share of both, from 0 to less than 1, that the batch lane
-	// leaves free for the real-time lane.
+	// leaves free for the real-time lane. Of the rate, it is what is there at
+	// once for real-time messages to begin with; as long as more of them come,
+	// the batch lane gets nothing. While none come it has the whole rate.
 	Reserve float64
 	// SendTime is the longest that a message may be with the provider. Default
 	// 10 s.
@@ -70,14 +72,17 @@ func New(c Config) (*Limiter, error) {
 // atOnce is how many this process's lane may have of all.
 func (c *Config) atOnce() int {
 	if c.Lane == topology.Batch {
-		return int(float64(c.AtOnce) * (1 - c.Reserve))
+		// 10 less 0.9 of it is 1, also where fractions are binary.
+		return int(math.Floor(float64(c.AtOnce)*(1-c.Reserve) + 1e-9))
 	}
 	return c.AtOnce
 }
 
-// Pass waits until a message may go to the provider. done must be called when
-// it is not there any more. The error is ctx's: until then it waits, for Redis
-// too. A nil Limiter lets everything pass.
+// Pass waits until a message may go to the provider, for Redis too. done must be
+// called when it is not there any more. The error is ctx's, or
+// context.DeadlineExceeded if there is hardly any rate while there are places at
+// once: another message may have this one's place. A nil Limiter lets everything
+// pass.
 func (l *Limiter) Pass(ctx context.Context) (done func(), err error) {
 	if l == nil {
 		return func() {}, nil
@@ -87,29 +92,30 @@ func (l *Limiter) Pass(ctx context.Context) (done func(), err error) {
 	}
 	done = func() {}
 	began := time.Now()
-	waited := false
+	most, waited, too := time.Duration(0), false, false
+	defer func() {
+		if waited || too {
+			l.waits.Add(1)
+			l.waited.Add(int64(time.Since(began)))
+		}
+	}()
 	if l.slots != nil {
 		var slot *slot
-		if slot, waited, err = l.slots.take(ctx); err != nil {
+		if slot, waited, err = l.slots.take(ctx, 0); err != nil {
 			return nil, err
 		}
-		done = func() { l.slots.give(slot) }
+		done, most = func() { l.slots.give(slot) }, tokenWait
 	}
 	if l.tokens != nil {
-		too, err := l.tokens.take(ctx)
-		if waited = waited || too; err != nil {
+		if _, too, err = l.tokens.take(ctx, most); err != nil {
 			done()
 			return nil, err
 		}
 	}
-	if waited {
-		l.waits.Add(1)
-		l.waited.Add(int64(time.Since(began)))
-	}
 	return done, nil
 }
 
-// Waits are how many messages had to wait, and for how long in all.
+// Waits are how many messages had to wait, in vain too, and for how long in all.
 func (l *Limiter) Waits() (messages int64, total time.Duration) {
 	if l == nil {
 		return 0, 0
@@ -133,15 +139,3 @@ var (
 	rateScript  = redis.NewScript(rateSource)
 	slotsScript = redis.NewScript(slotsSource)
 )
-
-// sleep waits, or returns ctx's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

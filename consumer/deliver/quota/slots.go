@@ -3,6 +3,7 @@ package quota
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -19,8 +20,8 @@ const (
 
 // slot is leave to have a message with the provider.
 type slot struct {
-	id    string
-	taken time.Time
+	id          string
+	taken, used time.Time
 }
 
 // slots are those that this process has.
@@ -32,25 +33,26 @@ type slots struct {
 	// Under the stock's lock.
 	next  int64
 	back  []string // to be given back with the next call
-	timer *time.Timer
+	armed bool     // giveBack is going to be called
 }
 
 func newSlots(c *Config) *slots {
 	s := &slots{config: c, owner: rand.Text() + ":"}
-	s.changed = make(chan struct{})
 	s.fresh = func(one *slot) bool {
 		if time.Since(one.taken) < slotHold {
 			return true
 		}
 		s.back = append(s.back, one.id)
+		s.arm()
 		return false
 	}
-	s.fetch = s.ask
+	s.kept = s.arm
+	s.fetch = s.exchange
 	return s
 }
 
-// ask gives back what is to be given back, and asks for more.
-func (s *slots) ask(ctx context.Context, want int) ([]*slot, time.Duration, error) {
+// exchange gives back what is to be given back, and asks for more.
+func (s *slots) exchange(ctx context.Context, want int) ([]*slot, time.Duration, error) {
 	s.mu.Lock()
 	back, first := s.back, s.next
 	if s.back = nil; len(back) > 0 {
@@ -68,21 +70,25 @@ func (s *slots) ask(ctx context.Context, want int) ([]*slot, time.Duration, erro
 		for i := range want {
 			s.back = append(s.back, s.id(first+int64(i)))
 		}
+		s.arm()
 		s.mu.Unlock()
 		return nil, slotPoll, err
 	}
 	got := make([]*slot, n)
 	for i := range got {
-		got[i] = &slot{id: s.id(first + int64(i)), taken: now}
+		got[i] = &slot{id: s.id(first + int64(i)), taken: now, used: now}
 	}
 	return got, slotPoll, nil
 }
 
 func (s *slots) id(number int64) string { return s.owner + strconv.FormatInt(number, 10) }
 
+// lease is how long a slot is kept for a process that does not give it back:
+// longer than one can be in use.
+func (c *Config) lease() time.Duration { return slotHold + tokenWait + c.SendTime + 5*time.Second }
+
 func (s *slots) run(ctx context.Context, want int, first int64, back []string) (int, error) {
-	lease := slotHold + s.config.SendTime + 5*time.Second
-	args := []any{s.config.atOnce(), lease.Milliseconds(), want, s.owner, first}
+	args := []any{s.config.atOnce(), s.config.lease().Milliseconds(), want, s.owner, first}
 	for _, id := range back {
 		args = append(args, id)
 	}
@@ -93,21 +99,31 @@ func (s *slots) run(ctx context.Context, want int, first int64, back []string) (
 func (s *slots) give(one *slot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	one.used = time.Now()
 	s.add(one)
-	if s.timer == nil {
-		s.timer = time.AfterFunc(slotIdle, s.giveBack)
-	} else {
-		s.timer.Reset(slotIdle)
+}
+
+// arm is called with the lock held.
+func (s *slots) arm() {
+	if !s.armed {
+		s.armed = true
+		time.AfterFunc(slotIdle, func() { s.giveBack(slotIdle) })
 	}
 }
 
-// giveBack gives back what has not been used for a while.
-func (s *slots) giveBack() {
+// giveBack gives back what has not been used for a while. The last ones that
+// were used are at the end.
+func (s *slots) giveBack(idle time.Duration) {
 	s.mu.Lock()
-	for _, one := range s.free {
-		s.back = append(s.back, one.id)
+	unused := 0
+	for unused < len(s.free) && time.Since(s.free[unused].used) >= idle {
+		s.back = append(s.back, s.free[unused].id)
+		unused++
 	}
-	s.free = nil
+	s.free = slices.Delete(s.free, 0, unused)
+	if s.armed = false; len(s.free) > 0 {
+		s.arm()
+	}
 	back := s.back
 	s.back = nil
 	s.mu.Unlock()
@@ -123,11 +139,4 @@ func (s *slots) giveBack() {
 	}
 }
 
-func (s *slots) close() {
-	s.mu.Lock()
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-	s.mu.Unlock()
-	s.giveBack()
-}
+func (s *slots) close() { s.giveBack(0) }

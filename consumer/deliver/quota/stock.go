@@ -2,67 +2,113 @@ package quota
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
 
-// stock hands out what one goroutine at a time fetches for all that wait.
+// stock hands out, in the order in which they were asked for, what one goroutine
+// fetches for all that wait.
 type stock[T any] struct {
 	// fetch asks for up to so many, and says when to ask again if it got none.
 	fetch func(ctx context.Context, want int) (got []T, again time.Duration, err error)
-	// fresh tells whether one that was fetched can still be used.
+	// fresh tells whether one can still be used. It is called with the lock held.
 	fresh func(T) bool
+	// kept, if set, is called with the lock held when there is a free one.
+	kept func()
 
 	mu       sync.Mutex
 	free     []T
-	waiting  int
+	queue    []*waiter[T]
 	fetching bool
-	changed  chan struct{} // closed, and made anew, when there may be something
+	shorts   int64 // fetches that brought less than was waited for
 }
 
-// Bounds of the time between two tries while Redis is away.
-const minWait, maxWait = 5 * time.Millisecond, 250 * time.Millisecond
+// waiter waits for one of a stock.
+type waiter[T any] struct {
+	handed chan T // of one
+	shorts int64  // when it began to wait
+}
 
-// take returns one, and whether it had to be waited for.
-func (s *stock[T]) take(ctx context.Context) (one T, waited bool, err error) {
+const (
+	// Bounds of the time between two tries.
+	minWait, maxWait = 5 * time.Millisecond, 250 * time.Millisecond
+	// fetchTime bounds one fetch.
+	fetchTime = time.Second
+)
+
+// take returns one, and whether it had to be waited for because there was none.
+// It waits until ctx ends and, if most is set, no longer than that.
+func (s *stock[T]) take(ctx context.Context, most time.Duration) (one T, waited bool, err error) {
 	s.mu.Lock()
-	s.waiting++
-	defer func() {
-		s.mu.Lock()
-		s.waiting--
+	if one, ok := s.pop(); ok {
 		s.mu.Unlock()
-	}()
-	for {
-		if one, ok := s.pop(); ok {
-			s.mu.Unlock()
-			return one, waited, nil
-		}
-		if s.fetching {
-			changed := s.changed
-			s.mu.Unlock()
-			select {
-			case <-changed:
-			case <-ctx.Done():
-				return one, true, ctx.Err()
-			}
-			s.mu.Lock()
-			continue
-		}
+		return one, false, nil
+	}
+	w := &waiter[T]{handed: make(chan T, 1), shorts: s.shorts}
+	s.queue = append(s.queue, w)
+	if !s.fetching {
 		s.fetching = true
-		want := s.waiting
-		s.mu.Unlock()
-		got, again, err := s.fetch(ctx, want)
-		if waited = waited || len(got) == 0; len(got) == 0 {
-			err = sleep(ctx, pause(again, err))
-		}
+		go s.supply()
+	}
+	s.mu.Unlock()
+	if most > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, most)
+		defer cancel()
+	}
+	select {
+	case one = <-w.handed:
+	case <-ctx.Done():
+		s.leave(w)
+		return one, true, ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return one, s.shorts > w.shorts, nil
+}
+
+// leave takes a waiter out of the queue. What it was handed meanwhile is the
+// next one's.
+func (s *stock[T]) leave(w *waiter[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.queue, w); i >= 0 {
+		s.queue = slices.Delete(s.queue, i, i+1)
+		return
+	}
+	s.add(<-w.handed)
+}
+
+// supply fetches for as long as somebody waits.
+func (s *stock[T]) supply() {
+	for {
 		s.mu.Lock()
-		s.fetching = false
-		s.add(got...)
-		if len(got) == 0 && err != nil {
+		want := len(s.queue)
+		if want == 0 {
+			s.fetching = false
 			s.mu.Unlock()
-			return one, true, err
+			return
+		}
+		s.mu.Unlock()
+		got, again, err := s.ask(want)
+		s.mu.Lock()
+		s.add(got...)
+		short := len(s.queue) > 0
+		if short {
+			s.shorts++
+		}
+		s.mu.Unlock()
+		if short && len(got) == 0 {
+			time.Sleep(pause(again, err))
 		}
 	}
+}
+
+func (s *stock[T]) ask(want int) ([]T, time.Duration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
+	defer cancel()
+	return s.fetch(ctx, want)
 }
 
 func pause(again time.Duration, err error) time.Duration {
@@ -84,12 +130,19 @@ func (s *stock[T]) pop() (one T, ok bool) {
 	return one, false
 }
 
-// add is called with the lock held. Whoever waits looks again, and somebody
-// else fetches.
+// add is called with the lock held. Those that wait come first.
 func (s *stock[T]) add(got ...T) {
-	s.free = append(s.free, got...)
-	if s.changed != nil {
-		close(s.changed)
+	for _, one := range got {
+		switch {
+		case len(s.queue) == 0:
+			s.free = append(s.free, one)
+			if s.kept != nil {
+				s.kept()
+			}
+		case s.fresh(one):
+			first := s.queue[0]
+			s.queue[0], s.queue = nil, s.queue[1:]
+			first.handed <- one
+		}
 	}
-	s.changed = make(chan struct{})
 }

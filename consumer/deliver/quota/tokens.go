@@ -16,22 +16,19 @@ const (
 	share = 20 * time.Millisecond
 	// tokenLife is how long a token that was taken may be used.
 	tokenLife = 200 * time.Millisecond
+	// tokenWait is how long a message that has a slot may wait for its token.
+	tokenWait = 5 * time.Second
 )
 
 // tokens are leave to hand over a message each.
 type tokens struct{ stock[time.Time] }
 
 func newTokens(c *Config) *tokens {
-	most := max(c.Rate*burst.Seconds(), 1)
-	left := 0.0
-	if c.Lane == topology.Batch {
-		left = min(most*c.Reserve, most-1)
-	}
+	most, left := bucket(c)
 	atMost := max(int(c.Rate*share.Seconds()), 1)
 	key := c.Keys.ProviderRate(c.Provider)
 	number := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 	t := new(tokens)
-	t.changed = make(chan struct{})
 	t.fresh = func(taken time.Time) bool { return time.Since(taken) < tokenLife }
 	var last time.Time
 	before := 0
@@ -55,8 +52,17 @@ func newTokens(c *Config) *tokens {
 	return t
 }
 
-// take waits for a token.
-func (t *tokens) take(ctx context.Context) (waited bool, err error) {
-	_, waited, err = t.stock.take(ctx)
-	return waited, err
+// bucket is how many tokens there are at most, and how many of them this
+// process's lane must leave. What is reserved is at least one message, however
+// low the rate is.
+func bucket(c *Config) (most, left float64) {
+	most = max(c.Rate*burst.Seconds(), 1)
+	if c.Reserve == 0 {
+		return most, 0
+	}
+	most = max(most, 2)
+	if c.Lane == topology.Batch {
+		left = min(max(most*c.Reserve, 1), most-1)
+	}
+	return most, left
 }
