@@ -32,6 +32,9 @@ type member struct {
 	Member
 	breaker *gobreaker.TwoStepCircuitBreaker[deliver.Response]
 	open    time.Duration
+	instant deliver.Instant // nil if the provider has no such answers
+	// places are as many as messages may be with the provider at once.
+	places chan struct{}
 
 	sends    [deliver.NoRoom + 1]atomic.Int64
 	sending  atomic.Int64
@@ -46,7 +49,8 @@ func newMember(m Member) *member {
 	if m.Breaker.Open <= 0 {
 		m.Breaker.Open = defaultOpen
 	}
-	of := &member{Member: m, open: m.Breaker.Open}
+	of := &member{Member: m, open: m.Breaker.Open, places: make(chan struct{}, max(m.Concurrency(), 1))}
+	of.instant, _ = m.Provider.(deliver.Instant)
 	of.breaker = gobreaker.NewTwoStepCircuitBreaker[deliver.Response](gobreaker.Settings{
 		Name:    m.Name(),
 		Timeout: m.Breaker.Open,
@@ -63,34 +67,43 @@ func newMember(m Member) *member {
 	return of
 }
 
+// isInstant tells whether a message need not wait for anything here.
+func (m *member) isInstant(job *topology.Job) bool {
+	return m.Limiter == nil && m.instant != nil && m.instant.Instant(job)
+}
+
 // send hands a message to the provider, if it is not left alone, once there is
-// room. A limit says nothing of the provider, and is waited for before the
-// breaker is asked.
-func (m *member) send(ctx context.Context, job *topology.Job, text *message.Message) deliver.Response {
+// room; tried tells whether it did. A limit says nothing of the provider, and is
+// waited for before the breaker is asked.
+func (m *member) send(ctx context.Context, job *topology.Job, text *message.Message) (answer deliver.Response, tried bool) {
 	if m.breaker.State() == gobreaker.StateOpen {
-		return m.leftAlone()
+		return m.leftAlone(), false
 	}
-	if m.Limiter != nil {
-		done, err := m.Limiter.Pass(ctx)
+	if !m.isInstant(job) {
+		done, err := m.room(ctx, job)
 		if err != nil {
 			m.sends[deliver.NoRoom].Add(1)
-			return deliver.Response{Verdict: deliver.NoRoom}
+			return deliver.Response{Verdict: deliver.NoRoom}, false
 		}
 		defer done()
 	}
+	began := time.Now()
+	if !job.Expires.IsZero() && !began.Before(job.Expires) {
+		m.sends[deliver.Late].Add(1)
+		return deliver.Response{Verdict: deliver.Late}, false
+	}
 	report, err := m.breaker.Allow()
 	if err != nil {
-		return m.leftAlone()
+		return m.leftAlone(), false
 	}
-	began := time.Now()
-	answer := deliver.Response{Verdict: deliver.Unknown}
+	answer = deliver.Response{Verdict: deliver.Unknown}
 	defer func() { // also when Send crashes
 		report(faultOf(answer.Verdict))
 		m.sends[answer.Verdict].Add(1)
 		m.sending.Add(int64(time.Since(began)))
 	}()
 	answer = m.Send(ctx, job, text)
-	return answer
+	return answer, answer.Verdict != deliver.NoRoom
 }
 
 var errFailed = errors.New("the provider failed")
@@ -122,6 +135,9 @@ func (m *member) stats() Stats {
 		if n := m.sends[verdict].Load(); n > 0 {
 			s.Sends[deliver.Verdict(verdict)] = n
 		}
+	}
+	if l, ok := m.Limiter.(interface{ Waits() (int64, time.Duration) }); ok {
+		s.Waits, s.Waited = l.Waits()
 	}
 	return s
 }

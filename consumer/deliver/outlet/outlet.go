@@ -93,32 +93,45 @@ func (o *Outlet) Names() []string { return o.names }
 // Concurrency implements deliver.Provider.
 func (o *Outlet) Concurrency() int { return o.at }
 
+// Instant implements deliver.Instant: no provider that may be asked makes this
+// job's message wait for anything.
+func (o *Outlet) Instant(job *topology.Job) bool {
+	for _, m := range o.members {
+		if !m.isInstant(job) {
+			return false
+		}
+	}
+	return true
+}
+
 // Send implements deliver.Provider. Providers are tried in turn for as long as
-// none may have accepted the message.
+// none may have accepted the message and there is time. NoRoom means that no
+// provider was handed it, and that one that is not left alone had no room.
 func (o *Outlet) Send(ctx context.Context, job *topology.Job, m *message.Message) deliver.Response {
 	first := o.first(job.JobID)
 	last := deliver.Response{Verdict: deliver.Down, Detail: "every provider is stopped by an operator's order"}
-	noRoom := false
+	noRoom, triedAny := false, false
 	for i := range o.members {
 		member := o.members[(first+i)%len(o.members)]
 		if o.config.Stopped(member.Name()) {
 			continue
 		}
-		answer := member.send(ctx, job, m)
+		answer, tried := member.send(ctx, job, m)
 		answer.Provider = member.Name()
+		triedAny = triedAny || tried
 		switch answer.Verdict {
 		case deliver.Failed, deliver.Down:
 			last = soonest(last, answer)
-			if ctx.Err() != nil {
-				return last
-			}
 		case deliver.NoRoom:
 			noRoom = true
 		default:
 			return answer
 		}
+		if ctx.Err() != nil {
+			break // whoever is asked now can only fail
+		}
 	}
-	if noRoom && last.Provider == "" {
+	if noRoom && !triedAny {
 		return deliver.Response{Verdict: deliver.NoRoom}
 	}
 	return last
@@ -164,6 +177,10 @@ type Stats struct {
 	// that has begun.
 	Open   bool
 	Opened int64
+	// Waits are how many messages had to wait for its limit, Waited how long in
+	// all: of this process, through all Outlets with the same Limiter.
+	Waits  int64
+	Waited time.Duration
 }
 
 // Stats returns those of each provider.
