@@ -119,7 +119,7 @@ func limitOf(m *strictyaml.Map) (l Limit) {
 	switch {
 	case l.Rate == 0 && l.AtOnce == 0 && !m.Has("rate") && !m.Has("concurrency"):
 		m.Fail("rate", "a limit needs a rate (messages a second), a concurrency (messages at once), or both")
-	case l.AtOnce > 0 && int(float64(l.AtOnce)*(1-l.Reserve)) < 1:
+	case l.AtOnce > 0 && int(float64(l.AtOnce)*(1-l.Reserve)+1e-9) < 1:
 		m.Fail("reserve", "it leaves the batch lane none of the concurrency: lower it")
 	}
 	return l
