@@ -75,7 +75,12 @@ func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Web
 		w.Statuses = append(w.Statuses, status)
 	}
 	for _, secret := range m.Maps("secrets") {
-		if value := secretAt(secret, lookup); value != "" {
+		value := secret.Secret(lookup)
+		switch {
+		case value == "":
+		case len(value) < outbound.MinSigningBytes:
+			m.Fail("secrets", "a signing secret must have at least "+strconv.Itoa(outbound.MinSigningBytes)+" bytes: make one with openssl rand -hex 32")
+		default:
 			w.Secrets = append(w.Secrets, outbound.Fixed(value))
 		}
 	}
@@ -83,29 +88,6 @@ func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Web
 		m.Fail("secrets", "there are none: receivers must be able to tell who tells them; say secrets: [{env: NOTICES_SECRET}]")
 	}
 	return w
-}
-
-// secretAt reads a secret from where a reference says that it is.
-func secretAt(m *strictyaml.Map, lookup func(string) (string, bool)) string {
-	variable, file := m.Text("env"), m.Text("file")
-	switch {
-	case (variable == "") == (file == ""):
-		m.Fail("env", "say where the secret is, with either env: VARIABLE or file: /run/secrets/NAME")
-	case variable != "":
-		value, ok := lookup(variable)
-		if !ok || value == "" {
-			m.Fail("env", variable+" is not set, or empty")
-		}
-		return value
-	default:
-		text, err := readAtMost(file, maxSecretBytes)
-		if err != nil {
-			m.Fail("file", "it cannot be read: "+err.Error())
-			return ""
-		}
-		return strings.TrimRight(string(text), "\r\n")
-	}
-	return ""
 }
 
 // noticeParallel is how many batches of a partition are told side by side.

@@ -6,7 +6,7 @@ import (
 )
 
 func TestNoticesFile(t *testing.T) {
-	lookup := func(name string) (string, bool) { return "secret", name == "S" }
+	lookup := func(name string) (string, bool) { return "a secret to sign with", name == "S" }
 	for text, want := range map[string]string{
 		"webhooks:\n  - {name: crm, url: https://crm.example.com/x, secrets: [{env: S}]}\n":                                                "",
 		"webhooks:\n  - {name: crm, url: https://crm.example.com/x, types: [order], statuses: [sent], timeout: 2s, secrets: [{env: S}]}\n": "",

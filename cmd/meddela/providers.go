@@ -28,9 +28,6 @@ func (c *Config) providerFile() (*providerfile.File, error) {
 		return nil, Faults{fmt.Sprintf("MEDDELA_PROVIDERS_FILE cannot be read: %v", err)}
 	}
 	file, err := providerfile.Parse(c.Deliver.File, string(text), os.LookupEnv)
-	if err == nil {
-		err = file.Check()
-	}
 	if err != nil {
 		return nil, Faults(strings.Split(err.Error(), "\n"))
 	}

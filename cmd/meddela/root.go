@@ -129,6 +129,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.AddCommand(newUncoveredCommand(a))
 	root.AddCommand(newSuppressionsCommand(a))
 	root.AddCommand(newControlCommand(a))
+	root.AddCommand(newProvidersCommand(a))
 	root.AddCommand(newBenchCommand(a))
 	root.AddCommand(newConfigCommand(a))
 	root.AddCommand(newVersionCommand(a))

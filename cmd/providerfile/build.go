@@ -15,6 +15,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/outlet"
 	"github.com/meddela/meddela/consumer/deliver/quota"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -75,18 +76,6 @@ func (f *File) Outlets(site Site) (outlets map[topology.Channel]*outlet.Outlet, 
 	return outlets, close, nil
 }
 
-// Check makes the providers and forgets them, to find what is wrong before any
-// message does.
-func (f *File) Check() error {
-	var all error
-	for i := range f.Providers {
-		if _, err := f.Providers[i].provider(); err != nil {
-			all = errors.Join(all, fmt.Errorf("provider %s: %w", f.Providers[i].Name, err))
-		}
-	}
-	return all
-}
-
 func (d *Definition) limiter(site Site) (*quota.Limiter, error) {
 	if d.Limit.Rate == 0 && d.Limit.AtOnce == 0 {
 		return nil, nil
@@ -110,31 +99,45 @@ func (d *Definition) provider() (deliver.Provider, error) {
 }
 
 func (d *Definition) smtp() (deliver.Provider, error) {
-	host, portText, err := net.SplitHostPort(d.SMTP.Addr)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.Atoi(portText)
+	host, port, err := hostAndPort(d.SMTP.Addr)
 	if err != nil {
 		return nil, err
 	}
 	c := deliver.SMTPConfig{
 		Name: d.Name, Host: host, Port: port, Security: deliver.SMTPSecurity(d.SMTP.TLS),
-		Username: d.SMTP.Username, Password: d.SMTP.Password, Mechanism: d.SMTP.Mechanism,
+		Username: d.SMTP.Username, Password: revealed(d.SMTP.Password), Mechanism: d.SMTP.Mechanism,
 		From: d.SMTP.From, FromName: d.SMTP.FromName, ReplyTo: d.SMTP.ReplyTo, Hello: d.SMTP.Hello,
 		Concurrency: d.Concurrency, Timeout: d.Timeout, MaxMessages: d.SMTP.MaxMessages,
-		DKIM:        deliver.DKIM{Domain: d.SMTP.DKIM.Domain, Selector: d.SMTP.DKIM.Selector, Key: d.SMTP.DKIM.Key},
+		DKIM:        deliver.DKIM{Domain: d.SMTP.DKIM.Domain, Selector: d.SMTP.DKIM.Selector, Key: []byte(revealed(d.SMTP.DKIM.Key))},
 		Attachments: deliver.Attachments{Hosts: d.SMTP.AttachmentHosts, MaxBytes: d.SMTP.AttachmentBytes},
 	}
 	if d.SMTP.CAFile != "" {
 		pem, err := os.ReadFile(d.SMTP.CAFile)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("ca_file: %w", err)
 		}
 		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: x509.NewCertPool()}
 		if !c.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate in PEM form", d.SMTP.CAFile)
+			return nil, fmt.Errorf("ca_file: %s has no certificate in PEM form", d.SMTP.CAFile)
 		}
 	}
 	return deliver.NewSMTP(c)
+}
+
+func hostAndPort(addr string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err == nil {
+		port, err = strconv.Atoi(text)
+	}
+	if err != nil || host == "" || port < 1 || port > 65535 {
+		return "", 0, errors.New("it must be host:port, such as mail.example.com:587")
+	}
+	return host, port, nil
+}
+
+func revealed(s outbound.Secret) string {
+	if s == nil {
+		return ""
+	}
+	return s()
 }

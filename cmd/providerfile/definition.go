@@ -5,6 +5,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/outlet"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -49,7 +50,8 @@ type SMTPDefinition struct {
 	Addr, From, FromName, ReplyTo, Hello string
 	TLS                                  string // none, starttls, starttls-if-offered or tls
 	CAFile                               string
-	Username, Password, Mechanism        string
+	Username, Mechanism                  string
+	Password                             outbound.Secret
 	MaxMessages                          int
 	DKIM                                 DKIM
 	AttachmentHosts                      []string
@@ -59,7 +61,7 @@ type SMTPDefinition struct {
 // DKIM is how mail is signed; not at all without a domain.
 type DKIM struct {
 	Domain, Selector string
-	Key              []byte // PEM
+	Key              outbound.Secret // PEM
 }
 
 // Route is how a channel's providers are chosen among.

@@ -1,13 +1,12 @@
 package providerfile
 
 import (
-	"net"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/meddela/meddela/cmd/strictyaml"
 	"github.com/meddela/meddela/consumer/deliver"
@@ -68,7 +67,7 @@ func (p *parser) provider(m *strictyaml.Map) {
 		d.Breaker = outlet.Breaker{Failures: b.Int("failures", 1, 1_000_000), Open: b.Duration("open", 100*time.Millisecond, time.Hour)}
 	}
 	for _, kind := range []Kind{SMTP, HTTP} {
-		section := m.Map(string(kind))
+		section, faults := m.Map(string(kind)), m.Faulty()
 		switch {
 		case section == nil && d.Kind == kind:
 			m.Fail(string(kind), "it is missing: a provider of this kind needs it")
@@ -77,6 +76,9 @@ func (p *parser) provider(m *strictyaml.Map) {
 			m.Fail(string(kind), "it does not belong to a provider of kind "+string(d.Kind)+": remove it")
 		case section != nil && kind == SMTP:
 			d.SMTP = p.smtp(section)
+			if _, err := d.smtp(); err != nil && m.Faulty() == faults {
+				m.Fail("smtp", strings.TrimPrefix(err.Error(), "smtp: "))
+			}
 		case section != nil:
 			d.HTTP = p.http(section, &d)
 			d.HTTP.Name, d.HTTP.Timeout, d.HTTP.Concurrency = d.Name, d.Timeout, d.Concurrency
@@ -125,10 +127,13 @@ func limitOf(m *strictyaml.Map) (l Limit) {
 	return l
 }
 
+// plainHost is a host's name without scheme, port and path.
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+
 func (p *parser) smtp(m *strictyaml.Map) (s SMTPDefinition) {
 	s.Addr = m.Needed("addr", "mail.example.com:587")
-	if _, port, err := net.SplitHostPort(s.Addr); s.Addr != "" && (err != nil || port == "") {
-		m.Fail("addr", "it must be host:port, such as mail.example.com:587")
+	if _, _, err := hostAndPort(s.Addr); s.Addr != "" && err != nil {
+		m.Fail("addr", err.Error())
 	}
 	s.From = m.Needed("from", "shop@example.com")
 	s.FromName, s.ReplyTo, s.Hello = m.Text("from_name"), m.Text("reply_to"), m.Text("hello")
@@ -137,19 +142,27 @@ func (p *parser) smtp(m *strictyaml.Map) (s SMTPDefinition) {
 	s.CAFile = m.Text("ca_file")
 	s.Username, s.Password = m.Text("username"), p.secret(m, "password")
 	s.Mechanism = m.Text("mechanism")
-	if s.Username == "" && m.Has("password") {
+	switch {
+	case !m.Has("username") && m.Has("password"):
 		m.Fail("password", "it needs a username beside it")
+	case m.Has("username") && !m.Has("password"):
+		m.Fail("username", "it needs a password beside it, such as password: {file: /run/secrets/password}")
 	}
 	s.MaxMessages = m.Int("max_messages", 1, 1_000_000)
 	if dkim := m.Map("dkim"); dkim != nil {
 		s.DKIM = DKIM{
-			Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"), Key: []byte(p.neededSecret(dkim, "key")),
+			Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"), Key: p.neededSecret(dkim, "key"),
 		}
 	}
 	if files := m.Map("attachments"); files != nil {
 		s.AttachmentHosts, s.AttachmentBytes = files.Texts("hosts"), files.Int("max_bytes", 1, 50<<20)
 		if len(s.AttachmentHosts) == 0 && !files.Has("hosts") {
 			files.Fail("hosts", "it is missing: name the hosts that files may be fetched from")
+		}
+		for _, host := range s.AttachmentHosts {
+			if !plainHost.MatchString(host) {
+				files.Fail("hosts", strconv.Quote(host)+" must be a host's name alone, such as files.example.com")
+			}
 		}
 	}
 	return s
@@ -167,25 +180,21 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 	}
 	if auth := m.Map("auth"); auth != nil {
 		c.Auth = httpapi.Auth{
-			Bearer: p.held(auth, "bearer"), Username: auth.Text("username"), Password: p.held(auth, "password"),
-			Header: auth.Text("header"), Key: p.held(auth, "key"),
+			Bearer: p.headerSecret(auth, "bearer"), Username: auth.Text("username"), Password: p.secret(auth, "password"),
+			Header: auth.Text("header"), Key: p.headerSecret(auth, "key"),
 		}
 	}
 	for _, each := range m.Maps("sign") {
-		c.Sign = append(c.Sign, outbound.Fixed(p.reference(m, "sign", each)))
+		value := each.Secret(p.lookup)
+		if value != "" && len(value) < outbound.MinSigningBytes {
+			m.Fail("sign", "a signing secret must have at least "+strconv.Itoa(outbound.MinSigningBytes)+" bytes: make one with openssl rand -hex 32")
+		}
+		c.Sign = append(c.Sign, outbound.Fixed(value))
 	}
 	for _, each := range m.Maps("answers") {
 		c.Rules = append(c.Rules, ruleOf(each))
 	}
 	return c
-}
-
-// held is a secret; nil where there is none.
-func (p *parser) held(m *strictyaml.Map, key string) outbound.Secret {
-	if !m.Has(key) {
-		return nil
-	}
-	return outbound.Fixed(p.secret(m, key))
 }
 
 var verdicts = []string{"accepted", "skipped", "refused", "failed", "down", "unknown"}
@@ -202,55 +211,42 @@ func ruleOf(m *strictyaml.Map) httpapi.Rule {
 	}
 }
 
-func (p *parser) neededSecret(m *strictyaml.Map, key string) string {
+func (p *parser) neededSecret(m *strictyaml.Map, key string) outbound.Secret {
 	if !m.Has(key) {
 		m.Fail(key, "it is missing: say where it is, such as "+key+": {file: /run/secrets/"+key+"}")
 	}
 	return p.secret(m, key)
 }
 
-// secret is looked up by reference: a file that is shown around holds none.
-func (p *parser) secret(m *strictyaml.Map, key string) string {
+// secret is looked up by reference; nil where there is none.
+func (p *parser) secret(m *strictyaml.Map, key string) outbound.Secret {
 	if !m.Has(key) {
-		return ""
+		return nil
 	}
 	if !m.IsMap(key) {
 		m.Fail(key, "a secret does not stand here: say where it is, with {env: VARIABLE} or {file: /run/secrets/NAME}")
-		return ""
+		return nil
 	}
-	return p.reference(m, key, m.Map(key))
+	return outbound.Fixed(m.Map(key).Secret(p.lookup))
 }
 
-func (p *parser) reference(m *strictyaml.Map, key string, at *strictyaml.Map) string {
-	variable, file := at.Text("env"), at.Text("file")
-	switch {
-	case (variable == "") == (file == ""):
-		m.Fail(key, "say where the secret is, with either {env: VARIABLE} or {file: /run/secrets/NAME}")
-	case variable != "":
-		value, ok := p.lookup(variable)
-		if !ok || value == "" {
-			at.Fail("env", variable+" is not set, or empty")
-		}
-		return value
-	default:
-		text, err := os.ReadFile(file)
-		if err != nil {
-			at.Fail("file", "it cannot be read: "+err.Error())
-			return ""
-		}
-		value := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
-		if value == "" {
-			at.Fail("file", "it is empty")
-		}
-		return value
+// headerSecret is one that a header's value is made of.
+func (p *parser) headerSecret(m *strictyaml.Map, key string) outbound.Secret {
+	secret := p.secret(m, key)
+	if secret != nil && strings.ContainsFunc(secret(), unicode.IsControl) {
+		m.Fail(key, "it has a line's end or another control character within, which no header can have")
 	}
-	return ""
+	return secret
 }
 
 func (p *parser) route(routes *strictyaml.Map, key string) {
 	channel := topology.Channel(key)
 	if !slices.Contains(topology.Channels(), channel) {
 		routes.Fail(key, "it is no channel: use email, sms, push or webhook")
+		return
+	}
+	if !routes.Has(key) {
+		routes.Fail(key, "it says nothing: name its providers, such as {providers: [ses-1]}, or remove it")
 		return
 	}
 	m := routes.Map(key)
@@ -260,6 +256,11 @@ func (p *parser) route(routes *strictyaml.Map, key string) {
 	r := Route{Order: outlet.Order(m.OneOf("order", string(outlet.Failover), string(outlet.Failover), string(outlet.Weighted)))}
 	if !m.Has("providers") {
 		m.Fail("providers", "it is missing: name the providers, in order")
+		return
+	}
+	if r.Order != outlet.Weighted && m.HasMaps("providers") {
+		m.Maps("providers")[0].Keys() // they are right, with another order
+		m.Fail("order", "it is missing: providers with weights need order: weighted")
 		return
 	}
 	if r.Order == outlet.Weighted {

@@ -98,6 +98,9 @@ func (m *Map) Fail(key, detail string) {
 	*m.faults = append(*m.faults, Fault{m.file, line, name + ": " + detail})
 }
 
+// Faulty is how much has been found wrong so far, in the whole file.
+func (m *Map) Faulty() int { return len(*m.faults) }
+
 // Has tells whether a key is there, and that it is known.
 func (m *Map) Has(key string) bool {
 	m.known[key] = true
@@ -141,8 +144,12 @@ func (m *Map) Text(key string) string {
 	if !m.Has(key) {
 		return ""
 	}
-	text, ok := scalarOf(m.fields[key].value)
-	if !ok || text == "" {
+	value := m.fields[key].value
+	text, ok := scalarOf(value)
+	switch _, bool := value.(*ast.BoolNode); {
+	case bool:
+		m.Fail(key, "it must be a text: put it in quotes")
+	case !ok || text == "":
 		m.Fail(key, "it must be a text")
 	}
 	return text
@@ -314,6 +321,19 @@ func (m *Map) TextMap(key string) map[string]string {
 		texts[name] = within.Text(name)
 	}
 	return texts
+}
+
+// HasMaps tells whether a key's value is a list that begins with a mapping.
+func (m *Map) HasMaps(key string) bool {
+	if !m.Has(key) {
+		return false
+	}
+	list, ok := m.fields[key].value.(*ast.SequenceNode)
+	if !ok || len(list.Values) == 0 {
+		return false
+	}
+	_, ok = list.Values[0].(ast.MapNode)
+	return ok
 }
 
 // IsMap tells whether a key's value is a mapping, and not a text or a list.

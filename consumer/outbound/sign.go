@@ -14,6 +14,10 @@ import (
 // SignatureHeader is the name of the header that a signature stands in.
 const SignatureHeader = "Meddela-Signature"
 
+// MinSigningBytes is how long a secret must be that whoever writes a
+// configuration chooses: a shorter one can be guessed from one signature.
+const MinSigningBytes = 16
+
 // Signer signs bodies with HMAC-SHA256.
 type Signer struct{ secrets []Secret }
 

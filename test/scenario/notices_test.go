@@ -30,7 +30,7 @@ func TestNotices(t *testing.T) {
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s.settings = []string{"MEDDELA_NOTICES_FILE=" + file, "NOTICES_SECRET=shared"}
+		s.settings = []string{"MEDDELA_NOTICES_FILE=" + file, "NOTICES_SECRET=a secret of both sides"}
 		s.startRoles(lane)
 		notifier := s.start(topology.RoleNotify, lane)
 		want := map[string]string{}
