@@ -77,7 +77,7 @@ func freePort(t *testing.T) int {
 // startReceiver starts the receiver and returns when it listens.
 func startReceiver(t *testing.T, port int, file string) (stop func()) {
 	t.Helper()
-	command := exec.Command("python3", "receiver.py", strconv.Itoa(port), "shared", file)
+	command := exec.Command("python3", "receiver.py", strconv.Itoa(port), "a secret of both sides", file)
 	command.Stderr = os.Stderr
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
