@@ -166,6 +166,7 @@ func (l *Loop) follow(ctx context.Context, m *membership) {
 			continue
 		default:
 			failures++
+			l.stats.joinFaults.Add(1)
 		}
 		if ctx.Err() != nil {
 			return
@@ -228,3 +229,6 @@ func (e *everySoOften) about(complain func(times int)) {
 		complain(e.times)
 	}
 }
+
+// Group is the consumer group that the loop is a member of.
+func (l *Loop) Group() string { return l.config.Group }

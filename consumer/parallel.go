@@ -50,7 +50,7 @@ func (p *pipeline) deliverInOrder(order *window, place *progress, h handled, las
 		return false
 	}
 	order.reach(place, h.next, h.work, last, func(next int64, work bool) {
-		p.ledger.ack(string(p.topic), p.partition, next, work)
+		p.acknowledge(next, work)
 	})
 	p.loop.stats.publish(len(h.out))
 	return true

@@ -20,6 +20,7 @@ type pipeline struct {
 	topic     topology.Topic
 	partition int
 	fetcher   Fetcher
+	tracker   *tracker
 	waiting   sharedComplaint // that the handler waits for a server
 	log       zerolog.Logger
 }
@@ -52,13 +53,15 @@ func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionA
 			MaxWait:   g.loop.config.FetchWait,
 			Only:      g.loop.config.Only,
 		},
-		log: g.loop.log.With().Str("topic", string(topic)).Int("partition", assigned.ID).Logger(),
+		tracker: newTracker(topic, assigned.ID, time.Now()),
+		log:     g.loop.log.With().Str("topic", string(topic)).Int("partition", assigned.ID).Logger(),
 	}
 	p.fetcher.SeekTo(assigned.Offset)
 	return p
 }
 
 func (p *pipeline) run() {
+	defer p.loop.stats.track(p.tracker)()
 	if p.loop.config.Parallel > 1 {
 		p.runParallel()
 		return
@@ -87,9 +90,15 @@ func (p *pipeline) deliver(h handled) bool {
 	if err := p.publish(p.publishing, h.out); err != nil {
 		return false
 	}
-	p.ledger.ack(string(p.topic), p.partition, h.next, h.work)
+	p.acknowledge(h.next, h.work)
 	p.loop.stats.publish(len(h.out))
 	return true
+}
+
+// acknowledge lets everything below next be committed.
+func (p *pipeline) acknowledge(next int64, work bool) {
+	p.ledger.ack(string(p.topic), p.partition, next, work)
+	p.tracker.reached(next, time.Now())
 }
 
 // publish writes the outputs, those of different topics side by side.
@@ -98,6 +107,7 @@ func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
 	if len(groups) == 0 {
 		return nil
 	}
+	defer p.tracker.leave()()
 	var others errgroup.Group
 	for _, group := range groups[1:] {
 		others.Go(func() error { return p.publishTopic(ctx, group) })
@@ -111,6 +121,9 @@ func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
 
 func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) error {
 	refused, err := p.loop.config.Publisher.Publish(ctx, records[0].Topic, p.partition, records)
+	if err == nil && records[0].Topic == p.deadLetters() {
+		p.loop.stats.deadLetter(len(records))
+	}
 	if err != nil || len(refused) == 0 {
 		return err
 	}
@@ -122,6 +135,9 @@ func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) 
 		}))
 	}
 	lost, err := p.loop.config.Publisher.Publish(ctx, letters[0].Topic, p.partition, letters)
+	if err == nil {
+		p.loop.stats.deadLetter(len(letters))
+	}
 	if len(lost) > 0 {
 		p.log.Error().Str("target", string(records[0].Topic)).Int("records", len(lost)).
 			Msg("neither the topic nor the dead letters take these records; they are only on the topic that they were read from")
@@ -147,8 +163,11 @@ next:
 	return groups
 }
 
+func (p *pipeline) deadLetters() topology.Topic {
+	return p.loop.config.Names.DeadLetters(p.loop.config.Lane)
+}
+
 func (p *pipeline) deadLetter(r *topology.Record, fault *topology.Fault) topology.Record {
-	p.loop.stats.deadLetter()
 	return p.loop.config.Names.DeadLetter(p.loop.config.Lane, r, fault, p.loop.config.Role, time.Now())
 }
 
@@ -159,11 +178,14 @@ func (p *pipeline) fetchAll(batches chan<- fetched) {
 	}
 	wait, complaint := newBackoff(), everySoOften{}
 	for p.fetching.Err() == nil {
+		back := p.tracker.leave()
 		got, err := p.fetcher.Fetch(p.fetching)
+		back()
 		if err != nil {
 			if p.fetching.Err() != nil {
 				return
 			}
+			p.loop.stats.fetchFaults.Add(1)
 			complaint.about(func(n int) {
 				p.log.Warn().Err(err).Int("times", n).Msg("fetch failed; trying on")
 			})
@@ -174,6 +196,7 @@ func (p *pipeline) fetchAll(batches chan<- fetched) {
 		}
 		wait.reset()
 		p.loop.stats.fetch(len(got.Records))
+		p.tracker.fetched(&got, time.Now())
 		if !p.pass(batches, got) {
 			return
 		}
@@ -250,9 +273,11 @@ func (s *strand) handle(b fetched, forward func(handled) bool) bool {
 func (p *pipeline) waitAfter(err error, wait *backoff) bool {
 	var early NotYet
 	if errors.As(err, &early) {
+		p.tracker.wait(early.Until)
 		return sleep(p.fetching, time.Until(early.Until))
 	}
 	p.loop.stats.retry()
+	p.tracker.beat()
 	p.waiting.about(func(n int) {
 		p.log.Warn().Err(err).Int("times", n).Msg("handling waits for a server; trying on")
 	})

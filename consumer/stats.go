@@ -1,6 +1,8 @@
 package consumer
 
 import (
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -9,8 +11,12 @@ import (
 // time.
 type Stats struct {
 	in, out, deadLetters, retries, skipped atomic.Int64
+	fetchFaults, joinFaults, commitFaults  atomic.Int64
 	joined                                 atomic.Bool
 	lastMove                               atomic.Int64
+
+	mu       sync.Mutex
+	trackers []*tracker
 }
 
 // Fetched is how many records were read.
@@ -19,7 +25,8 @@ func (s *Stats) Fetched() int64 { return s.in.Load() }
 // Published is how many records were written and acknowledged.
 func (s *Stats) Published() int64 { return s.out.Load() }
 
-// DeadLetters is how many records the loop itself gave up on.
+// DeadLetters is how many dead letters were written, by the handler and by the
+// loop itself.
 func (s *Stats) DeadLetters() int64 { return s.deadLetters.Load() }
 
 // Retries is how often a handler was called again because a server was away.
@@ -27,6 +34,46 @@ func (s *Stats) Retries() int64 { return s.retries.Load() }
 
 // Skipped is how many records retention deleted before they were read.
 func (s *Stats) Skipped() int64 { return s.skipped.Load() }
+
+// Faults are how often Kafka failed to answer to a fetch, to a join of the group
+// and to a commit. Each was tried again.
+func (s *Stats) Faults() (fetches, joins, commits int64) {
+	return s.fetchFaults.Load(), s.joinFaults.Load(), s.commitFaults.Load()
+}
+
+// Places are how far the loop is in each partition that it reads now.
+func (s *Stats) Places() []Place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, places := time.Now(), make([]Place, len(s.trackers))
+	for i, t := range s.trackers {
+		places[i] = t.place(now)
+	}
+	return places
+}
+
+// Still is for how long the loop has not moved, where it was the loop's to move:
+// waiting for Kafka, for Redis or for a time that is to come is no standstill.
+func (s *Stats) Still() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, longest := time.Now(), time.Duration(0)
+	for _, t := range s.trackers {
+		longest = max(longest, t.still(now))
+	}
+	return longest
+}
+
+func (s *Stats) track(t *tracker) (stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trackers = append(s.trackers, t)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.trackers = slices.DeleteFunc(s.trackers, func(other *tracker) bool { return other == t })
+	}
+}
 
 // Joined tells whether the loop is a member of its group with partitions
 // being read.
@@ -40,7 +87,7 @@ func (s *Stats) fetch(n int) {
 	s.lastMove.Store(time.Now().UnixNano())
 }
 
-func (s *Stats) publish(n int) { s.out.Add(int64(n)) }
-func (s *Stats) deadLetter()   { s.deadLetters.Add(1) }
-func (s *Stats) retry()        { s.retries.Add(1) }
-func (s *Stats) skip(n int64)  { s.skipped.Add(n) }
+func (s *Stats) publish(n int)    { s.out.Add(int64(n)) }
+func (s *Stats) deadLetter(n int) { s.deadLetters.Add(int64(n)) }
+func (s *Stats) retry()           { s.retries.Add(1) }
+func (s *Stats) skip(n int64)     { s.skipped.Add(n) }

@@ -11,7 +11,25 @@ const (
 	HeaderDue = "x-due"
 	// HeaderTarget is the topic that it goes to then.
 	HeaderTarget = "x-target-topic"
+	// HeaderHeldUntil is when a job that has waited was let go, RFC 3339 with
+	// milliseconds: from then on it is in a hurry again.
+	HeaderHeldUntil = "x-held-until"
 )
+
+// Released returns the headers of a record that has waited until due.
+func Released(headers []Header, due time.Time) []Header {
+	return append(WithoutWaiting(headers), Header{HeaderHeldUntil, ceilMilli(due).UTC().AppendFormat(nil, TimeFormat)})
+}
+
+// HeldUntil is when a record that has waited was let go; zero if it has not.
+func HeldUntil(r *Record) time.Time {
+	text, ok := r.Header(HeaderHeldUntil)
+	if !ok {
+		return time.Time{}
+	}
+	at, _ := time.Parse(TimeFormat, string(text)) // else as if it were not there
+	return at
+}
 
 // Delayed makes r, which is meant for r.Topic, wait on a delay topic until due.
 func (t Topics) Delayed(l Lane, r Record, due, now time.Time) Record {
@@ -51,7 +69,7 @@ func WithoutWaiting(headers []Header) []Header {
 	kept := make([]Header, 0, len(headers)+2)
 	for _, h := range headers {
 		switch h.Key {
-		case HeaderDue, HeaderTarget, HeaderOrders, HeaderPausedProviders:
+		case HeaderDue, HeaderTarget, HeaderHeldUntil, HeaderOrders, HeaderPausedProviders:
 		default:
 			kept = append(kept, h)
 		}

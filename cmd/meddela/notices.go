@@ -103,6 +103,9 @@ func (r *role) notify(ctx context.Context) error {
 		return err
 	}
 	defer handler.Close()
+	if r.metrics != nil {
+		r.metrics.Notices(handler)
+	}
 	config := r.loopConfig(handler, handler.Topics())
 	config.Parallel = noticeParallel
 	return r.runLoop(ctx, config)

@@ -10,12 +10,14 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/cmd/metrics"
 	"github.com/meddela/meddela/cmd/providerfile"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/delay"
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/outlet"
 	"github.com/meddela/meddela/consumer/deliver/quiet"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/match"
@@ -38,6 +40,8 @@ type installation struct {
 	log       zerolog.Logger
 	// started, if set, is told of each loop that starts.
 	started func(*consumer.Loop)
+	// metrics, if set, get what the roles count.
+	metrics *metrics.Metrics
 }
 
 // role is one role on one lane, with connections of its own: what another role
@@ -157,6 +161,10 @@ func (r *role) match(ctx context.Context, follower *catalogue.Follower) error {
 		Lane: r.lane, Names: r.names,
 		Catalogue: func() match.Catalogue[*catalogue.Entry] { return follower.Catalogue() },
 	}
+	if r.metrics != nil {
+		handler.Meter = r.metrics.Match()
+		r.metrics.Templates(follower)
+	}
 	return r.loop(ctx, handler, r.names.Events(r.lane))
 }
 
@@ -182,7 +190,9 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 		return err
 	}
 	defer closeWays()
-	loops, ctx := errgroup.WithContext(ctx)
+	meter := r.deliverMeter(catalogue)
+	var shown []metrics.Delivery
+	var configs []consumer.Config
 	for _, channel := range r.channels {
 		handler, err := deliver.New(deliver.Config{
 			Lane: r.lane, Channel: channel, Names: r.names, Keys: r.keys, Redis: client,
@@ -193,6 +203,7 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 			Lease:      r.config.Claim.Lease,
 			KeepClaims: r.config.Claim.TTL,
 			Retries:    retries(),
+			Meter:      meter(channel),
 			Log:        r.log.With().Str("channel", string(channel)).Logger(),
 		})
 		if err != nil {
@@ -202,9 +213,27 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 		config.Parallel = deliverParallel
 		config.Group = r.names.DeliverGroup(r.lane, channel)
 		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
+		configs = append(configs, config)
+		of, _ := ways[channel].(*outlet.Outlet)
+		shown = append(shown, metrics.Delivery{Channel: channel, Counters: &handler.Counters, Outlet: of})
+	}
+	if r.metrics != nil {
+		r.metrics.Deliveries(shown)
+	}
+	loops, ctx := errgroup.WithContext(ctx)
+	for _, config := range configs {
 		loops.Go(func() error { return r.runLoop(ctx, config) })
 	}
 	return loops.Wait()
+}
+
+// deliverMeter returns the Meter of each channel; nil where there are no metrics.
+func (r *role) deliverMeter(follower *catalogue.Follower) func(topology.Channel) deliver.Meter {
+	if r.metrics == nil {
+		return func(topology.Channel) deliver.Meter { return nil }
+	}
+	r.metrics.Templates(follower)
+	return r.metrics.Deliver()
 }
 
 func (r *role) delay(ctx context.Context, orders *control.Follower) error {
@@ -224,13 +253,11 @@ func (r *role) status(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	handler := &status.Handler{
-		Lane: r.lane, Names: r.names,
-		Store: &status.Store{
-			Client: client, Keys: r.keys,
-			TTL: r.config.Status.TTL, Notices: r.config.Status.Notices,
-		},
+	store := &status.Store{Client: client, Keys: r.keys, TTL: r.config.Status.TTL, Notices: r.config.Status.Notices}
+	if r.metrics != nil {
+		store.Meter = r.metrics.Status()
 	}
+	handler := &status.Handler{Lane: r.lane, Names: r.names, Store: store}
 	return r.loop(ctx, handler, handler.Topics()...)
 }
 

@@ -130,6 +130,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.AddCommand(newSuppressionsCommand(a))
 	root.AddCommand(newControlCommand(a))
 	root.AddCommand(newProvidersCommand(a))
+	root.AddCommand(newLagCommand(a))
 	root.AddCommand(newBenchCommand(a))
 	root.AddCommand(newConfigCommand(a))
 	root.AddCommand(newVersionCommand(a))

@@ -22,7 +22,8 @@ same role and lane share its partitions, and each may come and go at any time.
   delay    holds what is scheduled for later until it is due
   notify   tells webhooks what became of events, where MEDDELA_NOTICES_FILE names some
 
-On SIGTERM a role finishes what it has fetched, commits, and leaves its group.`
+A role serves /livez, /readyz, /startupz, /version and /metrics on
+MEDDELA_HTTP_ADDR. On SIGTERM a role finishes what it has fetched, commits, and leaves its group.`
 
 func newRunCommand(a *app) *cobra.Command {
 	var lane topology.Lane
@@ -103,6 +104,17 @@ func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lan
 		return err
 	}
 	in.channels = channels
+	loops := 1
+	if name == topology.RoleDeliver {
+		loops = len(channels)
+	}
+	v := newVitals(name, lane, loops)
+	in.started, in.metrics = v.add, v.metrics
+	stop, err := a.serveVitals(v)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if name == topology.RoleDeliver || name == topology.RoleStatus {
 		client, err := a.redis(ctx)
 		if err != nil {

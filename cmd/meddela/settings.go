@@ -15,6 +15,8 @@ type Config struct {
 	Redis     RedisSettings
 	Topics    TopicSettings
 	Log       LogSettings
+	HTTP      HTTPSettings
+	Trace     TraceSettings
 	Loop      LoopSettings
 	Templates TemplateSettings
 	Status    StatusSettings
@@ -71,6 +73,18 @@ type TopicSettings struct {
 type LogSettings struct {
 	Level  string `envconfig:"MEDDELA_LOG_LEVEL" default:"info" allowed:"trace,debug,info,warn,error" desc:"the least of what is logged"`
 	Format string `envconfig:"MEDDELA_LOG_FORMAT" default:"auto" allowed:"auto,json,console" desc:"form of the log; auto is console on a terminal, json elsewhere"`
+}
+
+// HTTPSettings say where a role can be asked how it is.
+type HTTPSettings struct {
+	Addr      string `envconfig:"MEDDELA_HTTP_ADDR" default:"127.0.0.1:9090" desc:"where a role serves /livez, /readyz, /startupz, /version and /metrics; - is nowhere. The default is left out where another process has it"`
+	PprofAddr string `envconfig:"MEDDELA_PPROF_ADDR" desc:"where a role serves Go's profiles, such as 127.0.0.1:6060; default: nowhere"`
+}
+
+// TraceSettings say what is traced, and where to.
+type TraceSettings struct {
+	Endpoint string  `envconfig:"MEDDELA_TRACE_ENDPOINT" desc:"OTLP/HTTP collector that traces are sent to, such as http://127.0.0.1:4318; default: nothing is traced"`
+	Sample   float64 `envconfig:"MEDDELA_TRACE_SAMPLE" default:"0.01" min:"0" max:"1" desc:"share of the events without a trace of their own that are traced; those with one are traced as it says"`
 }
 
 // LoopSettings tune the loop that every role runs.

@@ -95,7 +95,7 @@ func (h *Handler) passOn(r *topology.Record, due time.Time, target topology.Topi
 	if due.After(now) {
 		return h.Names.Delayed(h.Lane, out, due, now)
 	}
-	out.Headers = topology.WithoutWaiting(r.Headers)
+	out.Headers = topology.Released(r.Headers, due)
 	return out
 }
 

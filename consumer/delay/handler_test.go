@@ -65,8 +65,8 @@ func TestJourney(t *testing.T) {
 		if now.Sub(start) != wait {
 			t.Errorf("due after %v, came home after %v", wait, now.Sub(start))
 		}
-		if len(r.Headers) != 1 || r.Headers[0].Key != "traceparent" {
-			t.Errorf("%v: came home with headers %v, want the record's own", wait, r.Headers)
+		if len(r.Headers) != 2 || r.Headers[0].Key != "traceparent" || topology.HeldUntil(&r).IsZero() {
+			t.Errorf("%v: came home with headers %v, want the record's own, and until when it was held", wait, r.Headers)
 		}
 	}
 }

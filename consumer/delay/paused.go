@@ -54,6 +54,6 @@ func (h *Handler) judge(r *topology.Record, orders *control.Orders, mark string,
 			return h.Names.Pausing(h.Lane, out, mark, providers)
 		}
 	}
-	out.Headers = topology.WithoutWaiting(r.Headers)
+	out.Headers = topology.Released(r.Headers, now)
 	return out
 }

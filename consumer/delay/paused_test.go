@@ -85,7 +85,7 @@ func TestPaused(t *testing.T) {
 				if string(mark) != test.now.Mark(now) || len(result.Out[0].Headers) != len(r.Headers) {
 					t.Errorf("put back with %q", result.Out[0].Headers)
 				}
-			case result.Out[0].Topic != names.Jobs(topology.Realtime) || len(result.Out[0].Headers) != 1:
+			case result.Out[0].Topic != names.Jobs(topology.Realtime) || len(result.Out[0].Headers) != 2 || topology.HeldUntil(&result.Out[0]) != now:
 				t.Errorf("let go to %s with %q", result.Out[0].Topic, result.Out[0].Headers)
 			}
 			if got != test.want {

@@ -114,7 +114,7 @@ func (d *batch) findTemplates(ctx context.Context) error {
 			continue
 		}
 		if !caughtUp {
-			if err := d.Templates.CatchUp(ctx); err != nil {
+			if err := d.catchUp(ctx); err != nil {
 				d.tasks = d.tasks[:i]
 				return err
 			}
@@ -126,6 +126,15 @@ func (d *batch) findTemplates(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// catchUpTime bounds one try to catch up with the templates.
+const catchUpTime = 30 * time.Second
+
+func (d *batch) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, catchUpTime)
+	defer cancel()
+	return d.Templates.CatchUp(ctx)
 }
 
 // result makes the outputs of the tasks that are done, up to the first that is

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/meddela/meddela/consumer"
 )
 
 const (
@@ -103,6 +105,7 @@ func (d *batch) waitsFor(t *task) *route {
 func (f *flow) run(ctx context.Context) error {
 	defer f.stop()
 	for ctx.Err() == nil && f.err == nil {
+		consumer.Moves(ctx)
 		switch {
 		case f.inFlight == 0 && f.isOverdue():
 			return nil
@@ -186,7 +189,7 @@ func (f *flow) sendInPlace(ctx context.Context) {
 	sent := 0
 	for sent < len(ours) && ctx.Err() == nil && time.Since(began) < f.Lease-f.SendTimeout {
 		ours[sent].begun = true
-		ours[sent].outcome = f.attempt(sending, ours[sent])
+		ours[sent].outcome = f.measured(sending, ours[sent])
 		ours[sent].noRoom = false // a provider that waits for room is not asked here
 		sent++
 	}
@@ -268,7 +271,7 @@ func (f *flow) sendAll(ctx context.Context) {
 func (f *flow) attemptInTime(ctx context.Context, t *task) outcome {
 	ctx, cancel := context.WithTimeout(ctx, f.SendTimeout)
 	defer cancel()
-	return f.attempt(ctx, t)
+	return f.measured(ctx, t)
 }
 
 func (f *flow) finish(t *task) {

@@ -58,6 +58,9 @@ type Config struct {
 	// template says otherwise. Default none: the first attempt is the last.
 	Retries []time.Duration
 
+	// Meter, if set, hears of every attempt.
+	Meter Meter
+
 	Log zerolog.Logger
 	// Now is the clock of entries and of expiry. Default time.Now.
 	Now func() time.Time

@@ -3,6 +3,8 @@ package deliver
 import (
 	"context"
 	"time"
+
+	"github.com/meddela/meddela/consumer"
 )
 
 // Bounds of the time between two tries to reach Redis.
@@ -23,6 +25,7 @@ func (f *flow) settle(ctx context.Context, sent []*task) {
 		if err == nil {
 			return
 		}
+		consumer.Moves(ctx)
 		sent = unsettled(sent)
 		if !complained {
 			complained = true

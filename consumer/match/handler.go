@@ -20,6 +20,13 @@ type Handler[T Template] struct {
 	Catalogue func() Catalogue[T]
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+	// Meter, if set, hears of every decision.
+	Meter Meter
+}
+
+// Meter hears of what becomes of events. Several goroutines call it.
+type Meter interface {
+	Decided(topology.Channel, topology.Status, topology.Reason)
 }
 
 // Handle decides on every event of the batch.
@@ -70,6 +77,13 @@ func (m *matching[T]) match(r *topology.Record) {
 		m.emitJob(r, &event, &decision, &entry)
 	}
 	m.emitEntry(r, &entry)
+	m.count(&entry)
+}
+
+func (m *matching[T]) count(entry *topology.Entry) {
+	if m.handler.Meter != nil {
+		m.handler.Meter.Decided(entry.Channel, entry.Status, entry.Reason)
+	}
 }
 
 // refuse keeps a record that breaks the contract as a dead letter and, where
@@ -80,11 +94,12 @@ func (m *matching[T]) refuse(r *topology.Record, event *topology.Event, err erro
 		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
 	}
 	m.out = append(m.out, m.handler.Names.DeadLetter(m.handler.Lane, r, fault, topology.RoleMatch, m.now))
+	entry := m.entry(r, event)
+	entry.Status, entry.Reason = topology.NotCovered, topology.ReasonInvalid
+	m.count(&entry)
 	if event.ID == "" {
 		return
 	}
-	entry := m.entry(r, event)
-	entry.Status, entry.Reason = topology.NotCovered, topology.ReasonInvalid
 	entry.Detail = string(fault.Reason) + ": " + fault.Error()
 	m.emitEntry(r, &entry)
 }

@@ -42,6 +42,16 @@ type Store struct {
 	Notices bool
 	// Chunk is how many events one script call merges. Default DefaultChunk.
 	Chunk int
+	// Meter, if set, hears of what is written.
+	Meter Meter
+}
+
+// Meter hears of what a Store writes. Several goroutines call it.
+type Meter interface {
+	// Changed hears of each event whose status has changed, once.
+	Changed(*topology.State)
+	// Written hears of each write of some events' states, also where it failed.
+	Written(events int, took time.Duration, err error)
 }
 
 // Write merges each state into the hash of its event. It never moves one
@@ -62,11 +72,25 @@ func (s *Store) write(ctx context.Context, states []topology.State) error {
 	c := takeCalls()
 	defer c.release()
 	c.make(states, s.shape())
+	began := time.Now()
 	replies, err := s.run(ctx, c.list)
+	if s.Meter != nil {
+		s.Meter.Written(len(states), time.Since(began), err)
+		changed(states, c.list, replies, s.Meter.Changed)
+	}
 	if s.Notices {
 		s.announce(ctx, states, c.list, replies)
 	}
 	return err
+}
+
+// changed calls back for each change that replies report.
+func changed(states []topology.State, list []call, replies []*redis.IntSliceCmd, back func(*topology.State)) {
+	for i, reply := range replies {
+		for _, position := range reply.Val() {
+			back(&states[list[i].states[position-1]])
+		}
+	}
 }
 
 func (s *Store) shape() shape {
@@ -146,12 +170,9 @@ func (s *Store) announce(ctx context.Context, states []topology.State, list []ca
 	if s.clustered() {
 		publish = pipe.SPublish
 	}
-	for i, reply := range replies {
-		for _, position := range reply.Val() {
-			state := &states[list[i].states[position-1]]
-			publish(ctx, s.Keys.StatusNotice(state.EventID), string(state.Status))
-		}
-	}
+	changed(states, list, replies, func(state *topology.State) {
+		publish(ctx, s.Keys.StatusNotice(state.EventID), string(state.Status))
+	})
 	if pipe.Len() > 0 {
 		_, _ = pipe.Exec(ctx)
 	}

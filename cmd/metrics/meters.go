@@ -1,0 +1,183 @@
+package metrics
+
+import (
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/match"
+	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/topology"
+)
+
+// Greatest numbers of different labels that are not of closed lists.
+const (
+	maxTemplates = 500
+	maxProviders = 100
+)
+
+// decision is what an event was decided to be.
+type decision struct {
+	channel topology.Channel
+	status  topology.Status
+	reason  topology.Reason
+}
+
+func (d decision) labels() []string {
+	return []string{channel(d.channel), string(d.status), string(d.reason)}
+}
+
+// channel is one that there is: an event may name any.
+func channel(c topology.Channel) string {
+	for _, known := range topology.Channels() {
+		if c == known {
+			return string(c)
+		}
+	}
+	return Other
+}
+
+type matchMeter struct {
+	events *cache[decision, prometheus.Counter]
+}
+
+// Match is what role match tells.
+func (m *Metrics) Match() match.Meter {
+	events := m.counter("events_total", "Events that were read and decided on: what came in.", "channel", "status", "reason")
+	meter := &matchMeter{newCache(func(d decision) prometheus.Counter { return events.WithLabelValues(d.labels()...) })}
+	begin(meter.events, decided)
+	return meter
+}
+
+// What may become of an event before it is delivered, and at its end.
+var (
+	decided = map[topology.Status][]topology.Reason{
+		topology.PendingDelivery: {topology.NoReason, topology.ReasonScheduled},
+		topology.Expired:         {topology.ReasonExpired},
+		topology.NotCovered: {
+			topology.ReasonInvalid, topology.ReasonNoTemplateForType, topology.ReasonNoTemplateForChannel,
+			topology.ReasonConditionsFalse, topology.ReasonConditionFailed,
+		},
+	}
+	ended = map[topology.Status][]topology.Reason{
+		topology.Sent:       {topology.NoReason},
+		topology.Expired:    decided[topology.Expired],
+		topology.NotCovered: decided[topology.NotCovered],
+		topology.Ignored:    {topology.ReasonInvalidAddress, topology.ReasonSuppressed, topology.ReasonCapped, topology.ReasonKilled},
+		topology.DeliveryError: {
+			topology.ReasonTemplateMissing, topology.ReasonMissingData, topology.ReasonRenderFailed, topology.ReasonNoProvider,
+			topology.ReasonTriesUsedUp, topology.ReasonProviderRefused, topology.ReasonProviderDown, topology.ReasonAmbiguous,
+		},
+	}
+)
+
+// begin has the counters of what may come begin at 0, so that the first of each
+// is seen as an increase.
+func begin(counters *cache[decision, prometheus.Counter], statuses map[topology.Status][]topology.Reason) {
+	for _, c := range topology.Channels() {
+		for status, reasons := range statuses {
+			for _, reason := range reasons {
+				counters.get(decision{c, status, reason})
+			}
+		}
+	}
+}
+
+func (m *matchMeter) Decided(c topology.Channel, s topology.Status, r topology.Reason) {
+	m.events.get(decision{c, s, r}).Inc()
+}
+
+type deliverMeter struct {
+	attempts                  *cache[attempt, prometheus.Counter]
+	queued, sending, complete prometheus.Observer
+	providers                 *names
+}
+
+type attempt struct {
+	provider string
+	status   topology.Status
+	reason   topology.Reason
+	again    bool
+}
+
+// Deliver is what role deliver tells about each channel.
+func (m *Metrics) Deliver() func(topology.Channel) deliver.Meter {
+	attempts := m.counter("attempts_total", "Attempts at a delivery, by what they came to.", "channel", "provider", "status", "reason", "again")
+	queued := m.histogram("queue_seconds", "From when a message was wanted to when its first attempt began.", waitBuckets, "channel")
+	sending := m.histogram("sending_seconds", "From when an attempt began to its outcome, waiting for a provider's limits included.", waitBuckets, "channel")
+	complete := m.histogram("processing_seconds", "From when a message was wanted to when a provider had accepted it.", waitBuckets, "channel")
+	providers := newNames(maxProviders)
+	return func(c topology.Channel) deliver.Meter {
+		return &deliverMeter{
+			attempts: newCache(func(a attempt) prometheus.Counter {
+				again := "no"
+				if a.again {
+					again = "yes"
+				}
+				return attempts.WithLabelValues(string(c), providers.label(a.provider), string(a.status), string(a.reason), again)
+			}),
+			queued: queued.WithLabelValues(string(c)), sending: sending.WithLabelValues(string(c)), complete: complete.WithLabelValues(string(c)),
+			providers: providers,
+		}
+	}
+}
+
+func (m *deliverMeter) Attempted(a *deliver.Attempt) {
+	m.attempts.get(attempt{m.providers.label(a.Provider), a.Status, a.Reason, a.Again}).Inc()
+	if a.Number == 1 {
+		m.queued.Observe(a.Queued.Seconds())
+	}
+	if a.Provider != "" {
+		m.sending.Observe(a.Sending.Seconds())
+	}
+	if a.Status == topology.Sent {
+		m.complete.Observe((a.Queued + a.Sending).Seconds())
+	}
+}
+
+type statusMeter struct {
+	statuses  *cache[decision, prometheus.Counter]
+	templates *cache[ofTemplate, prometheus.Counter]
+	names     *names
+	writes    prometheus.Observer
+	faults    prometheus.Counter
+}
+
+type ofTemplate struct {
+	name   string
+	status topology.Status
+}
+
+// Status is what role status tells: every change of an event's status, once.
+func (m *Metrics) Status() status.Meter {
+	statuses := m.counter("statuses_total", "Events by the status that they came to.", "channel", "status", "reason")
+	templates := m.counter("template_statuses_total", "Events by the template that they were linked to and the final status that they came to.", "template", "status")
+	writes := m.histogram("status_write_seconds", "How long Redis took to merge up to 2,000 events' statuses.", answerBuckets)
+	faults := m.counter("status_write_errors_total", "Writes of statuses that failed, and were tried again.")
+	meter := &statusMeter{
+		statuses:  newCache(func(d decision) prometheus.Counter { return statuses.WithLabelValues(d.labels()...) }),
+		templates: newCache(func(t ofTemplate) prometheus.Counter { return templates.WithLabelValues(t.name, string(t.status)) }),
+		names:     newNames(maxTemplates),
+		writes:    writes.WithLabelValues(), faults: faults.WithLabelValues(),
+	}
+	begin(meter.statuses, ended)
+	return meter
+}
+
+func (m *statusMeter) Changed(s *topology.State) {
+	m.statuses.get(decision{s.Channel, s.Status, s.Reason}).Inc()
+	if s.Status.Final() && s.Template != "" {
+		name, _, _ := strings.Cut(string(s.Template), "@")
+		m.templates.get(ofTemplate{m.names.label(name), s.Status}).Inc()
+	}
+}
+
+func (m *statusMeter) Written(_ int, took time.Duration, err error) {
+	if err != nil {
+		m.faults.Inc()
+		return
+	}
+	m.writes.Observe(took.Seconds())
+}

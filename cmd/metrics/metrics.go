@@ -1,0 +1,65 @@
+package metrics
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/meddela/meddela/topology"
+)
+
+const namespace = "meddela"
+
+// Metrics are those of one process.
+type Metrics struct {
+	registry *prometheus.Registry
+	// of is where the metrics of this role and lane are registered, with both
+	// as labels.
+	of prometheus.Registerer
+}
+
+// New makes the metrics of a process that runs one role of one lane. The
+// monitor, which has none, has labels of its own instead.
+func New(role topology.Role, lane topology.Lane, version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.of = m.registry
+	if role != "" {
+		m.of = prometheus.WrapRegistererWith(prometheus.Labels{"role": string(role), "lane": string(lane)}, m.registry)
+	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say which program this is.",
+	}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	m.of.MustRegister(build)
+	return m
+}
+
+// Handler serves them.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, EnableOpenMetrics: true})
+}
+
+func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	m.of.MustRegister(v)
+	return v
+}
+
+func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+	m.of.MustRegister(v)
+	return v
+}
+
+// A histogram of how long a person waits has the reference's thresholds among
+// its bounds: 4, 6, 8, 10, 12 and 20 seconds.
+var waitBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 4, 6, 8, 10, 12, 20, 60, 300, 1800}
+
+// A histogram of how long a server takes to answer.
+var answerBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}

@@ -1,0 +1,146 @@
+package metrics
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/topology"
+)
+
+func textOf(t testing.TB, m *Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func expect(t *testing.T, text string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(text, line+"\n") {
+			name, _, _ := strings.Cut(line, "{")
+			var near []string
+			for have := range strings.SplitSeq(text, "\n") {
+				if strings.HasPrefix(have, name) {
+					near = append(near, have)
+				}
+			}
+			t.Errorf("no %s among\n%s", line, strings.Join(near, "\n"))
+		}
+	}
+}
+
+// TestMeters: what roles tell is what is shown, and each figure has its unit.
+func TestMeters(t *testing.T) {
+	m := New(topology.RoleMatch, topology.Realtime, "1.2.3")
+	match, delivers, status := m.Match(), m.Deliver(), m.Status()
+	match.Decided(topology.Email, topology.PendingDelivery, "")
+	match.Decided("pigeon", topology.NotCovered, topology.ReasonInvalid)
+	sms := delivers(topology.SMS)
+	sms.Attempted(&deliver.Attempt{Number: 1, Provider: "ses-1", Status: topology.Sent, Queued: 3 * time.Second, Sending: 2 * time.Second})
+	sms.Attempted(&deliver.Attempt{Number: 2, Provider: "ses-1", Status: topology.PendingDelivery, Reason: topology.ReasonTransient, Again: true, Queued: time.Hour, Sending: time.Second})
+	sms.Attempted(&deliver.Attempt{Number: 1, Status: topology.Ignored, Reason: topology.ReasonSuppressed, Queued: time.Second})
+	status.Changed(&topology.State{Channel: topology.SMS, Status: topology.Sent, Template: "code@3"})
+	status.Changed(&topology.State{Channel: topology.SMS, Status: topology.PendingDelivery, Template: "code@3"})
+	status.Written(10, time.Millisecond, nil)
+	status.Written(10, time.Hour, fmt.Errorf("away"))
+	m.Loops(func() []*consumer.Loop { return []*consumer.Loop{consumer.New(consumer.Config{Group: "g"})} })
+	m.Deliveries([]Delivery{{Channel: topology.SMS, Counters: new(deliver.Counters)}})
+
+	text := textOf(t, m)
+	expect(t, text,
+		`meddela_build_info{lane="realtime",role="match",version="1.2.3"} 1`,
+		`meddela_events_total{channel="email",lane="realtime",reason="",role="match",status="pending_delivery"} 1`,
+		`meddela_events_total{channel="other",lane="realtime",reason="invalid",role="match",status="not_covered"} 1`,
+		`meddela_events_total{channel="push",lane="realtime",reason="condition_failed",role="match",status="not_covered"} 0`,
+		`meddela_attempts_total{again="no",channel="sms",lane="realtime",provider="ses-1",reason="",role="match",status="sent"} 1`,
+		`meddela_attempts_total{again="yes",channel="sms",lane="realtime",provider="ses-1",reason="transient",role="match",status="pending_delivery"} 1`,
+		`meddela_queue_seconds_sum{channel="sms",lane="realtime",role="match"} 4`,
+		`meddela_queue_seconds_count{channel="sms",lane="realtime",role="match"} 2`,
+		`meddela_sending_seconds_sum{channel="sms",lane="realtime",role="match"} 3`,
+		`meddela_processing_seconds_sum{channel="sms",lane="realtime",role="match"} 5`,
+		`meddela_processing_seconds_bucket{channel="sms",lane="realtime",role="match",le="6"} 1`,
+		`meddela_statuses_total{channel="sms",lane="realtime",reason="",role="match",status="sent"} 1`,
+		`meddela_template_statuses_total{lane="realtime",role="match",status="sent",template="code"} 1`,
+		`meddela_status_write_seconds_count{lane="realtime",role="match"} 1`,
+		`meddela_status_write_errors_total{lane="realtime",role="match"} 1`,
+		`meddela_group_joined{group="g",lane="realtime",role="match"} 0`,
+		`meddela_ambiguous_sends_total{channel="sms",lane="realtime",role="match"} 0`,
+	)
+	lint(t, text)
+}
+
+// lint holds names, units and help texts against Prometheus' conventions.
+func lint(t *testing.T, text string) {
+	t.Helper()
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestLag(t *testing.T) {
+	m := New("", "", "dev")
+	l := m.Lag()
+	l.Measured(nil)
+	now := time.Now()
+	l.Measured(&lag.Report{At: now, Brokers: 3, Thin: 2, Groups: []lag.Group{
+		{Name: "g", Lane: topology.Batch, Role: topology.RoleMatch, Members: 2, Partitions: []lag.Partition{
+			{Topic: "t", ID: 7, Lag: 5, Oldest: now.Add(-90 * time.Second)}, {Topic: "t", ID: 8},
+		}},
+		{Name: "lost", Err: fmt.Errorf("away")},
+	}})
+	text := textOf(t, m)
+	expect(t, text,
+		`meddela_kafka_brokers 3`,
+		`meddela_kafka_partitions_under_replicated 2`,
+		`meddela_lag_errors_total 2`,
+		`meddela_group_members{channel="",group="g",lane="batch",role="match"} 2`,
+		`meddela_lag_records{channel="",group="g",lane="batch",partition="7",role="match",topic="t"} 5`,
+		`meddela_oldest_unprocessed_seconds{channel="",group="g",lane="batch",partition="7",role="match",topic="t"} 90`,
+		`meddela_oldest_unprocessed_seconds{channel="",group="g",lane="batch",partition="8",role="match",topic="t"} 0`,
+	)
+	if strings.Contains(text, "lost") {
+		t.Error("a group that could not be measured is shown")
+	}
+	lint(t, text)
+}
+
+// TestBounded: whoever names many templates does not fill Prometheus.
+func TestBounded(t *testing.T) {
+	n := newNames(2)
+	for _, c := range []struct{ name, want string }{{"a", "a"}, {"b", "b"}, {"c", Other}, {"a", "a"}, {"d", Other}} {
+		if got := n.label(c.name); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func BenchmarkDecided(b *testing.B) {
+	meter := New(topology.RoleMatch, topology.Realtime, "dev").Match()
+	for b.Loop() {
+		meter.Decided(topology.Email, topology.PendingDelivery, topology.NoReason)
+	}
+}
+
+func BenchmarkAttempted(b *testing.B) {
+	meter := New(topology.RoleDeliver, topology.Realtime, "dev").Deliver()(topology.Email)
+	a := &deliver.Attempt{Number: 1, Provider: "smtp", Status: topology.Sent, Queued: time.Second, Sending: time.Second}
+	for b.Loop() {
+		meter.Attempted(a)
+	}
+}

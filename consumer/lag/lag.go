@@ -1,0 +1,261 @@
+// Package lag measures from outside how far each role is behind. What it says is
+// right also of roles that do not run.
+package lag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Gauge measures the groups of an installation.
+type Gauge struct {
+	Addr      net.Addr
+	Transport kafka.RoundTripper
+	Names     topology.Topics
+	// Lanes and Roles that are measured.
+	Lanes []topology.Lane
+	Roles []topology.Role
+	// Channels whose deliverers are measured.
+	Channels []topology.Channel
+}
+
+// Report is how everything was at one moment.
+type Report struct {
+	At     time.Time
+	Groups []Group
+	// Brokers are those that are there. Thin partitions have fewer replicas in
+	// sync than they should, Headless ones no leader: they cannot be read or
+	// written.
+	Brokers, Thin, Headless int
+}
+
+// Group is one role's consumer group on one lane.
+type Group struct {
+	Name    string
+	Lane    topology.Lane
+	Role    topology.Role
+	Channel topology.Channel // of a deliverer; else empty
+	// Members are the processes that share the work.
+	Members    int
+	Partitions []Partition
+	// Err is why the group could not be measured.
+	Err error
+}
+
+// Partition is one that a group reads.
+type Partition struct {
+	Topic topology.Topic
+	ID    int
+	// Committed is the offset up to which the group is done; End is that after
+	// the last record. Committed is -1 before the first commit.
+	Committed, End int64
+	// Lag is how many records are not done with: those that wait as they are to,
+	// on delay topics, included.
+	Lag int64
+	// Oldest is since when the oldest of them has waited: since it was written,
+	// or since it was due. Zero if none waits for the role.
+	Oldest time.Time
+}
+
+// Lag is how many records the group has not done with.
+func (g *Group) Lag() (records int64) {
+	for i := range g.Partitions {
+		records += g.Partitions[i].Lag
+	}
+	return records
+}
+
+// Oldest is since when the oldest record of all has waited; zero if none does.
+func (g *Group) Oldest() (oldest time.Time) {
+	for i := range g.Partitions {
+		if at := g.Partitions[i].Oldest; !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	return oldest
+}
+
+// requestTime bounds one request; atOnce is how many there are at a time.
+const (
+	requestTime = 10 * time.Second
+	atOnce      = 8
+)
+
+// Measure measures all groups. Its error is of the cluster; what is wrong with a
+// single group is in the Report.
+func (g *Gauge) Measure(ctx context.Context) (*Report, error) {
+	report := &Report{At: time.Now(), Groups: g.groups()}
+	bounds, err := g.bounds(ctx, report)
+	if err != nil {
+		return nil, err
+	}
+	var all errgroup.Group
+	all.SetLimit(atOnce)
+	for i := range report.Groups {
+		all.Go(func() error {
+			group := &report.Groups[i]
+			group.Err = g.measure(ctx, group, bounds)
+			return nil
+		})
+	}
+	_ = all.Wait()
+	g.readOldest(ctx, report)
+	return report, nil
+}
+
+// groups are those to measure.
+func (g *Gauge) groups() (groups []Group) {
+	for _, lane := range g.Lanes {
+		for _, role := range g.Roles {
+			if role != topology.RoleDeliver {
+				groups = append(groups, Group{Name: g.Names.Group(role, lane), Lane: lane, Role: role})
+				continue
+			}
+			for _, c := range g.Channels {
+				groups = append(groups, Group{Name: g.Names.DeliverGroup(lane, c), Lane: lane, Role: role, Channel: c})
+			}
+		}
+	}
+	return groups
+}
+
+// topics are those that a group reads.
+func (g *Gauge) topics(group *Group) []topology.Topic {
+	n, lane := g.Names, group.Lane
+	switch group.Role {
+	case topology.RoleMatch:
+		return []topology.Topic{n.Events(lane)}
+	case topology.RoleDeliver:
+		return []topology.Topic{n.Jobs(lane)}
+	case topology.RoleStatus:
+		return []topology.Topic{n.Events(lane), n.DeliveryLog(lane)}
+	case topology.RoleNotify:
+		return []topology.Topic{n.DeliveryLog(lane), n.Notices(lane)}
+	case topology.RoleDelay:
+		topics := []topology.Topic{n.Paused(lane)}
+		for _, tier := range topology.Tiers() {
+			topics = append(topics, n.Delay(lane, tier))
+		}
+		return topics
+	}
+	return nil
+}
+
+// bounds are the first offset of each partition, and that after its last.
+type bounds map[topology.Topic][]kafka.PartitionOffsets
+
+// bounds asks for those of every topic that a group of the report reads, and
+// notes how the cluster is.
+func (g *Gauge) bounds(ctx context.Context, report *Report) (bounds, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	var names []string
+	for i := range report.Groups {
+		for _, topic := range g.topics(&report.Groups[i]) {
+			if !slices.Contains(names, string(topic)) {
+				names = append(names, string(topic))
+			}
+		}
+	}
+	metadata, err := g.client().Metadata(ctx, &kafka.MetadataRequest{Topics: names})
+	if err != nil {
+		return nil, fmt.Errorf("the cluster's metadata: %w", err)
+	}
+	report.Brokers = len(metadata.Brokers)
+	asked := make(map[string][]kafka.OffsetRequest)
+	for _, topic := range metadata.Topics {
+		for _, p := range topic.Partitions {
+			switch {
+			case errors.Is(p.Error, kafka.LeaderNotAvailable):
+				report.Headless++
+				continue
+			case len(p.Isr) < len(p.Replicas):
+				report.Thin++
+			}
+			asked[topic.Name] = append(asked[topic.Name], kafka.FirstOffsetOf(p.ID), kafka.LastOffsetOf(p.ID))
+		}
+	}
+	answer, err := g.client().ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: asked, IsolationLevel: kafka.ReadCommitted})
+	if err != nil {
+		return nil, fmt.Errorf("the topics' offsets: %w", err)
+	}
+	all := make(bounds)
+	for name, partitions := range answer.Topics {
+		slices.SortFunc(partitions, func(a, b kafka.PartitionOffsets) int { return a.Partition - b.Partition })
+		all[topology.Topic(name)] = partitions
+	}
+	return all, nil
+}
+
+// measure asks for a group's members and commits.
+func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	described, err := g.client().DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group.Name}})
+	if err != nil {
+		return fmt.Errorf("members of group %s: %w", group.Name, err)
+	}
+	for _, d := range described.Groups {
+		// One that does not exist has no members, whatever the broker calls that.
+		if d.Error != nil && !errors.Is(d.Error, kafka.GroupIdNotFound) {
+			return fmt.Errorf("members of group %s: %w", group.Name, d.Error)
+		}
+		group.Members += len(d.Members)
+	}
+	committed, err := g.committed(ctx, group, all)
+	if err != nil {
+		return fmt.Errorf("commits of group %s: %w", group.Name, err)
+	}
+	for _, topic := range g.topics(group) {
+		for _, b := range all[topic] {
+			if b.Error != nil {
+				continue // a new leader is being chosen
+			}
+			p := Partition{Topic: topic, ID: b.Partition, Committed: -1, End: b.LastOffset}
+			if offset, ok := committed[topic][b.Partition]; ok {
+				p.Committed = offset
+			}
+			p.Lag = max(p.End-max(p.Committed, b.FirstOffset), 0)
+			group.Partitions = append(group.Partitions, p)
+		}
+	}
+	return nil
+}
+
+func (g *Gauge) committed(ctx context.Context, group *Group, all bounds) (map[topology.Topic]map[int]int64, error) {
+	asked := make(map[string][]int)
+	for _, topic := range g.topics(group) {
+		for _, b := range all[topic] {
+			asked[string(topic)] = append(asked[string(topic)], b.Partition)
+		}
+	}
+	answer, err := g.client().OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group.Name, Topics: asked})
+	if err == nil {
+		err = answer.Error
+	}
+	if err != nil {
+		return nil, err
+	}
+	committed := make(map[topology.Topic]map[int]int64)
+	for name, partitions := range answer.Topics {
+		of := make(map[int]int64)
+		for _, p := range partitions {
+			if p.Error == nil && p.CommittedOffset >= 0 {
+				of[p.Partition] = p.CommittedOffset
+			}
+		}
+		committed[topology.Topic(name)] = of
+	}
+	return committed, nil
+}
+
+func (g *Gauge) client() *kafka.Client { return &kafka.Client{Addr: g.Addr, Transport: g.Transport} }

@@ -1,0 +1,174 @@
+package consumer
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Place is how far a loop is in one partition that it reads.
+type Place struct {
+	Topic     topology.Topic
+	Partition int
+	// Lag is how many records are not done with, those that are passed over
+	// included.
+	Lag int64
+	// Age is how long the oldest record that is not done with has been waiting:
+	// since it was written, or since it was due where the handler asked to wait.
+	Age time.Duration
+}
+
+// tracker follows one partition: from the fetch, where records come in, to the
+// acknowledgement, where they are done with.
+type tracker struct {
+	topic     topology.Topic
+	partition int
+
+	mu      sync.Mutex
+	end     int64     // of the partition, as the last fetch said
+	next    int64     // everything below is done with
+	flights []flight  // fetched and not done with, in order
+	current time.Time // when nothing was left the last time
+	until   time.Time // that the handler asked to wait for
+
+	// moved is when something last happened; abroad counts what waits for Kafka,
+	// which is no standstill.
+	moved  time.Time
+	abroad int
+}
+
+// flight is a batch between its fetch and its acknowledgement.
+type flight struct {
+	next    int64     // what it reaches to
+	written time.Time // its oldest record; zero if it has none
+}
+
+func newTracker(topic topology.Topic, partition int, now time.Time) *tracker {
+	return &tracker{topic: topic, partition: partition, next: -1, current: now, moved: now}
+}
+
+// fetched notes the answer to a fetch.
+func (t *tracker) fetched(got *Fetched, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moved, t.end = now, got.HighWatermark
+	if got.Moved {
+		f := flight{next: got.Next}
+		if len(got.Records) > 0 {
+			f.written = got.Records[0].Time
+		}
+		t.flights = append(t.flights, f)
+	}
+	if t.next < 0 {
+		t.next = startOf(got)
+	}
+	t.settle(now)
+}
+
+// startOf is where a first fetch began, as far as it shows.
+func startOf(got *Fetched) int64 {
+	if len(got.Records) > 0 {
+		return got.Records[0].Offset
+	}
+	return got.Next
+}
+
+// reached notes that everything below next is done with.
+func (t *tracker) reached(next int64, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moved, t.next, t.until = now, max(t.next, next), time.Time{}
+	done := 0
+	for done < len(t.flights) && t.flights[done].next <= t.next {
+		done++
+	}
+	t.flights = slices.Delete(t.flights, 0, done)
+	t.settle(now)
+}
+
+func (t *tracker) settle(now time.Time) {
+	if len(t.flights) == 0 && t.next >= t.end {
+		t.current = now
+	}
+}
+
+// beat notes that the loop is not at a standstill.
+func (t *tracker) beat() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moved = time.Now()
+}
+
+// wait notes that the handler's next record is not to be handled before then.
+func (t *tracker) wait(until time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.until, t.moved = until, until
+}
+
+// leave notes that the loop waits for Kafka until back is called.
+func (t *tracker) leave() (back func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.abroad++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.abroad--
+		t.moved = time.Now()
+	}
+}
+
+func (t *tracker) place(now time.Time) Place {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := Place{Topic: t.topic, Partition: t.partition}
+	if t.next >= 0 {
+		p.Lag = max(t.end-t.next, 0)
+	}
+	p.Age = max(now.Sub(t.oldest(now)), 0)
+	return p
+}
+
+// oldest is when what is waited for was written or due; now if there is nothing.
+func (t *tracker) oldest(now time.Time) time.Time {
+	if !t.until.IsZero() {
+		return t.until
+	}
+	for _, f := range t.flights {
+		if !f.written.IsZero() {
+			return f.written
+		}
+	}
+	if t.next >= 0 && (len(t.flights) > 0 || t.next < t.end) {
+		return t.current // what is there has come since
+	}
+	return now
+}
+
+// still is for how long nothing has happened that the loop itself is to do.
+func (t *tracker) still(now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.abroad > 0 {
+		return 0
+	}
+	return max(now.Sub(t.moved), 0)
+}
+
+type trackerKey struct{}
+
+func (t *tracker) in(ctx context.Context) context.Context {
+	return context.WithValue(ctx, trackerKey{}, t)
+}
+
+// Moves is called by a Handler that waits for long for a server, with the context
+// of Handle, each time that it tries again: it is not at a standstill.
+func Moves(ctx context.Context) {
+	if t, ok := ctx.Value(trackerKey{}).(*tracker); ok {
+		t.beat()
+	}
+}
