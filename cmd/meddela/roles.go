@@ -23,6 +23,7 @@ import (
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
@@ -42,6 +43,8 @@ type installation struct {
 	started func(*consumer.Loop)
 	// metrics, if set, get what the roles count.
 	metrics *metrics.Metrics
+	// tracer traces events; nil for none.
+	tracer *tracing.Tracer
 }
 
 // role is one role on one lane, with connections of its own: what another role
@@ -160,6 +163,7 @@ func (r *role) match(ctx context.Context, follower *catalogue.Follower) error {
 	handler := &match.Handler[*catalogue.Entry]{
 		Lane: r.lane, Names: r.names,
 		Catalogue: func() match.Catalogue[*catalogue.Entry] { return follower.Catalogue() },
+		Tracer:    r.tracer,
 	}
 	if r.metrics != nil {
 		handler.Meter = r.metrics.Match()
@@ -204,6 +208,7 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 			KeepClaims: r.config.Claim.TTL,
 			Retries:    retries(),
 			Meter:      meter(channel),
+			Tracer:     r.tracer,
 			Log:        r.log.With().Str("channel", string(channel)).Logger(),
 		})
 		if err != nil {
@@ -257,7 +262,7 @@ func (r *role) status(ctx context.Context) error {
 	if r.metrics != nil {
 		store.Meter = r.metrics.Status()
 	}
-	handler := &status.Handler{Lane: r.lane, Names: r.names, Store: store}
+	handler := &status.Handler{Lane: r.lane, Names: r.names, Store: store, Tracer: r.tracer}
 	return r.loop(ctx, handler, handler.Topics()...)
 }
 

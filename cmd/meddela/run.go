@@ -110,6 +110,11 @@ func (a *app) runRole(ctx context.Context, name topology.Role, lane topology.Lan
 	}
 	v := newVitals(name, lane, loops)
 	in.started, in.metrics = v.add, v.metrics
+	var flush func()
+	if in.tracer, flush, err = a.tracer(ctx, name, lane); err != nil {
+		return err
+	}
+	defer flush()
 	stop, err := a.serveVitals(v)
 	if err != nil {
 		return err

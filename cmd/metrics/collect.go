@@ -134,11 +134,6 @@ type Delivery struct {
 	Outlet   *outlet.Outlet // nil for a sandbox
 }
 
-var verdicts = map[deliver.Verdict]string{
-	deliver.Accepted: "accepted", deliver.Skipped: "skipped", deliver.Refused: "refused", deliver.Failed: "failed",
-	deliver.Down: "down", deliver.Unknown: "unknown", deliver.NoRoom: "no_room", deliver.Late: "late",
-}
-
 // Deliveries shows what channels' deliverers and providers count.
 func (m *Metrics) Deliveries(channels []Delivery) {
 	c := new(collector)
@@ -160,8 +155,8 @@ func (m *Metrics) Deliveries(channels []Delivery) {
 				continue
 			}
 			for _, s := range d.Outlet.Stats() {
-				for verdict, word := range verdicts {
-					sends.with(out, float64(s.Sends[verdict]), name, s.Provider, word)
+				for _, verdict := range deliver.Verdicts() {
+					sends.with(out, float64(s.Sends[verdict]), name, s.Provider, verdict.String())
 				}
 				sending.with(out, s.Sending.Seconds(), name, s.Provider)
 				open.with(out, truth(s.Open), name, s.Provider)

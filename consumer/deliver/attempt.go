@@ -117,7 +117,9 @@ func (h *Handler) send(ctx context.Context, t *task, p Provider, m *message.Mess
 		if h.late(t) {
 			return h.expired(t, doubt)
 		}
-		answer := p.Send(ctx, &t.job, m)
+		sending, end := t.span.Send(ctx, by)
+		answer := p.Send(sending, &t.job, m)
+		end(answer.Verdict.String())
 		if answer.Provider != "" {
 			by = answer.Provider
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/deliver/suppress"
+	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -19,6 +20,7 @@ type batch struct {
 	tasks []task
 	out   []topology.Record
 	slab  []byte
+	trace *tracing.Batch
 }
 
 // task is the work on one record.
@@ -40,6 +42,7 @@ type task struct {
 	wait    *wait           // where it goes without having been claimed
 	outcome outcome
 	settled bool // the outcome is the one that stands
+	span    *tracing.Span
 }
 
 // newBatch decodes the jobs, up to one that must wait for an earlier attempt
@@ -51,6 +54,7 @@ func (h *Handler) newBatch(b consumer.Batch) *batch {
 		log:     h.Names.DeliveryLog(h.Lane),
 		tasks:   make([]task, len(b.Records)),
 		out:     make([]topology.Record, 0, len(b.Records)),
+		trace:   h.Tracer.Batch(b.Topic, b.Partition, len(b.Records)),
 	}
 	seen := make(map[topology.JobID]*task, len(b.Records))
 	for i := range b.Records {
@@ -169,7 +173,7 @@ func (d *batch) emit(t *task, o *outcome) {
 		Topic:   d.log,
 		Key:     []byte(t.job.EventID),
 		Value:   d.write(&entry),
-		Headers: topology.CarriedByEntries(t.record.Headers),
+		Headers: t.source().span.Carry(topology.CarriedByEntries(t.record.Headers)),
 	})
 	switch {
 	case t.same != nil:

@@ -189,7 +189,7 @@ func (f *flow) sendInPlace(ctx context.Context) {
 	sent := 0
 	for sent < len(ours) && ctx.Err() == nil && time.Since(began) < f.Lease-f.SendTimeout {
 		ours[sent].begun = true
-		ours[sent].outcome = f.measured(sending, ours[sent])
+		ours[sent].outcome = f.observed(sending, ours[sent])
 		ours[sent].noRoom = false // a provider that waits for room is not asked here
 		sent++
 	}
@@ -271,7 +271,7 @@ func (f *flow) sendAll(ctx context.Context) {
 func (f *flow) attemptInTime(ctx context.Context, t *task) outcome {
 	ctx, cancel := context.WithTimeout(ctx, f.SendTimeout)
 	defer cancel()
-	return f.measured(ctx, t)
+	return f.observed(ctx, t)
 }
 
 func (f *flow) finish(t *task) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -60,6 +61,8 @@ type Config struct {
 
 	// Meter, if set, hears of every attempt.
 	Meter Meter
+	// Tracer traces jobs. Default none.
+	Tracer *tracing.Tracer
 
 	Log zerolog.Logger
 	// Now is the clock of entries and of expiry. Default time.Now.
@@ -184,6 +187,7 @@ func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result
 		return consumer.Result{}, err
 	}
 	d := h.newBatch(b)
+	defer d.trace.End()
 	missing := d.findTemplates(ctx)
 	err := d.deliver(ctx)
 	if err == nil {

@@ -26,17 +26,24 @@ type Attempt struct {
 	Queued, Sending time.Duration
 }
 
-// measured is attempt with the Meter told.
-func (h *Handler) measured(ctx context.Context, t *task) outcome {
-	if h.Meter == nil {
-		return h.attempt(ctx, t)
+// observed is attempt, with the Meter told and the trace drawn.
+func (d *batch) observed(ctx context.Context, t *task) outcome {
+	t.span = d.trace.Child(t.record)
+	began := d.Now()
+	o := d.attempt(ctx, t)
+	if t.noRoom {
+		t.span.End()
+		return o
 	}
-	began := h.Now()
-	o := h.attempt(ctx, t)
-	if !t.noRoom {
-		h.Meter.Attempted(&Attempt{
+	if t.span != nil {
+		entry := o.entry(&t.job)
+		t.span.Entry(&entry)
+		t.span.End()
+	}
+	if d.Meter != nil {
+		d.Meter.Attempted(&Attempt{
 			Number: t.job.Attempt, Template: t.job.Template, Provider: o.provider, Status: o.status, Reason: o.reason, Again: o.again,
-			Queued: max(began.Sub(wantedAt(t)), 0), Sending: max(h.Now().Sub(began), 0),
+			Queued: max(began.Sub(wantedAt(t)), 0), Sending: max(d.Now().Sub(began), 0),
 		})
 	}
 	return o

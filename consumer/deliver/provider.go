@@ -72,3 +72,20 @@ const (
 	// so that nothing was tried. It counts for no attempt.
 	NoRoom
 )
+
+var verdictWords = [...]string{
+	Failed: "failed", Accepted: "accepted", Skipped: "skipped", Refused: "refused",
+	Down: "down", Unknown: "unknown", Late: "late", NoRoom: "no_room",
+}
+
+// Verdicts lists every verdict.
+func Verdicts() []Verdict {
+	all := make([]Verdict, len(verdictWords))
+	for i := range all {
+		all[i] = Verdict(i)
+	}
+	return all
+}
+
+// String is the word for the verdict, in configurations and metrics.
+func (v Verdict) String() string { return verdictWords[v] }

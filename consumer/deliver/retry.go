@@ -51,6 +51,6 @@ func (d *batch) retry(t *task, o *outcome) topology.Record {
 		Topic:   d.Names.Jobs(d.Lane),
 		Key:     []byte(job.EventID),
 		Value:   job.Append(make([]byte, 0, len(job.Event)+512)),
-		Headers: topology.JobHeaders(t.record.Headers, job.Channel),
+		Headers: t.span.Carry(topology.JobHeaders(t.record.Headers, job.Channel)),
 	}, o.due, o.at)
 }

@@ -90,7 +90,7 @@ func (d *batch) waiting(t *task) topology.Record {
 		Topic:   d.Names.Jobs(d.Lane),
 		Key:     []byte(t.job.EventID),
 		Value:   t.record.Value,
-		Headers: topology.JobHeaders(t.record.Headers, t.job.Channel),
+		Headers: t.span.Carry(topology.JobHeaders(t.record.Headers, t.job.Channel)),
 	}
 	if t.wait.due.IsZero() {
 		return d.Names.Pausing(d.Lane, job, t.wait.orders, t.wait.providers)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -22,6 +23,8 @@ type Handler[T Template] struct {
 	Now func() time.Time
 	// Meter, if set, hears of every decision.
 	Meter Meter
+	// Tracer traces events. Default none.
+	Tracer *tracing.Tracer
 }
 
 // Meter hears of what becomes of events. Several goroutines call it.
@@ -42,7 +45,9 @@ func (h *Handler[T]) Handle(_ context.Context, b consumer.Batch) (consumer.Resul
 		jobs:      h.Names.Jobs(h.Lane),
 		log:       h.Names.DeliveryLog(h.Lane),
 		out:       make([]topology.Record, 0, 2*len(b.Records)),
+		batch:     h.Tracer.Batch(b.Topic, b.Partition, len(b.Records)),
 	}
+	defer m.batch.End()
 	for i := range b.Records {
 		m.match(&b.Records[i])
 	}
@@ -57,9 +62,13 @@ type matching[T Template] struct {
 	jobs, log topology.Topic
 	out       []topology.Record
 	slab      []byte
+	batch     *tracing.Batch
+	span      *tracing.Span // of the record that is at hand
 }
 
 func (m *matching[T]) match(r *topology.Record) {
+	m.span = m.batch.Root(r)
+	defer m.span.End()
 	event, err := topology.DecodeEvent(*r, m.handler.Lane)
 	if err != nil {
 		m.refuse(r, &event, err)
@@ -81,6 +90,7 @@ func (m *matching[T]) match(r *topology.Record) {
 }
 
 func (m *matching[T]) count(entry *topology.Entry) {
+	m.span.Entry(entry)
 	if m.handler.Meter != nil {
 		m.handler.Meter.Decided(entry.Channel, entry.Status, entry.Reason)
 	}
@@ -141,7 +151,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 		Topic:   m.jobs,
 		Key:     m.keep(append(m.room(len(event.ID)), event.ID...)),
 		Value:   m.keep(job.Append(m.room(len(event.Raw) + 512))),
-		Headers: topology.JobHeaders(r.Headers, job.Channel),
+		Headers: m.span.Carry(topology.JobHeaders(r.Headers, job.Channel)),
 	}
 	if d.Reason == topology.ReasonScheduled {
 		record = m.handler.Names.Delayed(m.handler.Lane, record, event.Scheduled, m.now)
@@ -154,7 +164,7 @@ func (m *matching[T]) emitEntry(r *topology.Record, entry *topology.Entry) {
 		Topic:   m.log,
 		Key:     m.keep(append(m.room(len(entry.EventID)), entry.EventID...)),
 		Value:   m.keep(entry.Append(m.room(512))),
-		Headers: topology.CarriedByEntries(r.Headers),
+		Headers: m.span.Carry(topology.CarriedByEntries(r.Headers)),
 	})
 }
 

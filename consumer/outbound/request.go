@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
+
+	"github.com/meddela/meddela/consumer/tracing"
 )
 
 // Request is one to be made.
@@ -104,6 +106,10 @@ func (f *flight) request(ctx context.Context, r *Request) *http.Request {
 	if header == nil {
 		header = http.Header{}
 	}
+	tracing.Inject(ctx, func(key, value string) {
+		header = header.Clone() // which is the caller's
+		header.Set(key, value)
+	})
 	return (&http.Request{
 		Method:        method,
 		URL:           r.URL,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -26,6 +27,8 @@ type Handler struct {
 	Store Writer
 	// Now is the clock of dead letters. Default time.Now.
 	Now func() time.Time
+	// Tracer traces records. Default none.
+	Tracer *tracing.Tracer
 }
 
 // Topics lists the topics that the role reads.
@@ -39,6 +42,7 @@ func (h *Handler) Topics() []topology.Topic {
 func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
 	f := takeFold()
 	defer f.release()
+	defer h.trace(&b)()
 	var letters []topology.Record
 	if b.Topic == h.Names.Events(h.Lane) {
 		h.foldEvents(f, b.Records)
@@ -49,6 +53,27 @@ func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result
 		return consumer.Result{}, fmt.Errorf("%d statuses are not written: %w", len(f.states), err)
 	}
 	return consumer.Result{Out: letters, Handled: len(b.Records)}, nil
+}
+
+// trace begins the spans of the records that are traced, which end when what
+// they say has been written.
+func (h *Handler) trace(b *consumer.Batch) (end func()) {
+	if h.Tracer == nil {
+		return func() {}
+	}
+	batch := h.Tracer.Batch(b.Topic, b.Partition, len(b.Records))
+	var spans []*tracing.Span
+	for i := range b.Records {
+		if span := batch.Child(&b.Records[i]); span != nil {
+			spans = append(spans, span)
+		}
+	}
+	return func() {
+		for _, span := range spans {
+			span.End()
+		}
+		batch.End()
+	}
 }
 
 // foldEvents takes each event as pending. What is wrong with an event is the

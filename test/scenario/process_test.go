@@ -3,9 +3,11 @@ package scenario
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ type process struct {
 	lane    topology.Lane
 	command *exec.Cmd
 	log     string // the file with its stderr
+	http    string // where it can be asked how it is
 	ended   chan struct{}
 	err     error // of its end, once ended is closed
 	running bool  // as far as the scenario is concerned
@@ -38,6 +41,7 @@ func (s *site) start(role topology.Role, lane topology.Lane, flags ...string) *p
 		lane:    lane,
 		ended:   make(chan struct{}),
 		running: true,
+		http:    net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(s.t))),
 	}
 	p.log = filepath.Join(s.dir, p.name+".log")
 	out, err := os.Create(p.log)
@@ -48,6 +52,7 @@ func (s *site) start(role topology.Role, lane topology.Lane, flags ...string) *p
 	p.command = exec.Command(binary, append([]string{"run", string(role), "--lane", string(lane)}, flags...)...)
 	p.command.Env = append(s.environment(),
 		"MEDDELA_KAFKA_CLIENT_ID="+p.name,
+		"MEDDELA_HTTP_ADDR="+p.http,
 		"MEDDELA_SANDBOX_FILE="+filepath.Join(s.dir, p.name+acceptancesSuffix),
 	)
 	p.command.Stdout, p.command.Stderr = out, out

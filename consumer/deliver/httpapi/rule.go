@@ -31,19 +31,10 @@ type Rule struct {
 
 // ParseVerdict reads the word for a verdict that a Rule may have.
 func ParseVerdict(word string) (deliver.Verdict, error) {
-	switch word {
-	case "accepted":
-		return deliver.Accepted, nil
-	case "skipped":
-		return deliver.Skipped, nil
-	case "refused":
-		return deliver.Refused, nil
-	case "failed":
-		return deliver.Failed, nil
-	case "down":
-		return deliver.Down, nil
-	case "unknown":
-		return deliver.Unknown, nil
+	for _, v := range deliver.Verdicts() {
+		if v.String() == word && v != deliver.Late && v != deliver.NoRoom {
+			return v, nil
+		}
 	}
 	return 0, fmt.Errorf("%q is no verdict: use accepted, skipped, refused, failed, down or unknown", word)
 }

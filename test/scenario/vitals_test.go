@@ -1,0 +1,130 @@
+package scenario
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// ask asks a process how it is.
+func (p *process) ask(path string) (status int, text string, err error) {
+	client := http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	response, err := client.Get("http://" + p.http + path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(body), err
+}
+
+// healthy checks that a process is alive and at work.
+func (p *process) healthy() error {
+	for _, path := range []string{"/livez", "/startupz", "/readyz"} {
+		if status, text, err := p.ask(path); err != nil || status != http.StatusOK {
+			return fmt.Errorf("%s of %s: %d %s %v", path, p.name, status, text, err)
+		}
+	}
+	return nil
+}
+
+// TestVitals: probes say how a role is, metrics what it did, and the lag how far
+// each is behind, also one that does not run.
+func TestVitals(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site) {
+		const lane = topology.Realtime
+		roles := s.startRoles(lane)
+		for _, p := range roles {
+			s.eventually(10*time.Second, p.name+" is at work", p.healthy)
+		}
+		want := map[string]string{"nobody": "not_covered/no_template_for_type"}
+		s.publish(lane, event("nobody", `{"id":"nobody","type":"unheard_of","email":"kim@mail.%s","ctx":{}}`, recipientDomain), event("bad", `{`))
+		for i := range 40 {
+			id := fmt.Sprintf("e-%d", i)
+			s.publish(lane, order(id, "mail"))
+			want[id] = "sent"
+		}
+		s.awaitOutcomes(20*time.Second, want)
+		for role, lines := range map[topology.Role][]string{
+			topology.RoleMatch: {
+				`meddela_events_total{channel="email",lane="realtime",reason="",role="match",status="pending_delivery"} 40`,
+				`meddela_events_total{channel="email",lane="realtime",reason="no_template_for_type",role="match",status="not_covered"} 1`,
+				`meddela_dead_letters_total{group="` + s.topics.Group(topology.RoleMatch, lane) + `",lane="realtime",role="match"} 1`,
+				`meddela_templates{lane="realtime",role="match"} 12`,
+			},
+			topology.RoleDeliver: {
+				`meddela_attempts_total{again="no",channel="email",lane="realtime",provider="sandbox",reason="",role="deliver",status="sent"} 40`,
+				`meddela_processing_seconds_count{channel="email",lane="realtime",role="deliver"} 40`,
+				`meddela_processing_seconds_bucket{channel="email",lane="realtime",role="deliver",le="20"} 40`,
+				`meddela_ambiguous_sends_total{channel="email",lane="realtime",role="deliver"} 0`,
+			},
+			topology.RoleStatus: {
+				`meddela_statuses_total{channel="email",lane="realtime",reason="",role="status",status="sent"} 40`,
+				`meddela_template_statuses_total{lane="realtime",role="status",status="sent",template="order_confirmation"} 40`,
+				`meddela_status_write_errors_total{lane="realtime",role="status"} 0`,
+			},
+		} {
+			s.eventually(5*time.Second, "the metrics of "+string(role)+" say so", func() error { return s.running(role).shows(lines) })
+		}
+		s.eventually(10*time.Second, "nothing is behind", func() error { return s.lagIs(lane, func(g lagOf) bool { return g.Members == 1 && g.Records == 0 }) })
+
+		s.stop(s.running(topology.RoleMatch))
+		s.publish(lane, order("waits", "mail"))
+		time.Sleep(time.Second) // which it must be seen to wait
+		s.eventually(10*time.Second, "the role that does not run is seen to be behind", func() error {
+			return s.lagIs(lane, func(g lagOf) bool {
+				if g.Role != topology.RoleMatch {
+					return g.Members == 1
+				}
+				return g.Members == 0 && g.Records == 1 && g.Waits >= 1
+			})
+		})
+	})
+}
+
+// shows checks that the metrics have these lines.
+func (p *process) shows(lines []string) error {
+	_, text, err := p.ask("/metrics")
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if !strings.Contains(text, line+"\n") {
+			return errors.New("there is no " + line)
+		}
+	}
+	return nil
+}
+
+// lagOf is how far one role is behind, as `meddela lag` says it.
+type lagOf struct {
+	Role    topology.Role
+	Channel topology.Channel
+	Members int
+	Records int64
+	Waits   float64 `json:"waits_seconds"`
+}
+
+func (s *site) lagIs(lane topology.Lane, right func(lagOf) bool) error {
+	var groups []lagOf
+	if err := json.Unmarshal(s.run("lag", "--lane", string(lane), "-o", "json"), &groups); err != nil {
+		return err
+	}
+	if len(groups) != 7 {
+		return fmt.Errorf("%d groups", len(groups))
+	}
+	for _, g := range groups {
+		if !right(g) {
+			return fmt.Errorf("%+v", g)
+		}
+	}
+	return nil
+}
