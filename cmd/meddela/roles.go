@@ -224,6 +224,7 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 	}
 	if r.metrics != nil {
 		r.metrics.Deliveries(shown)
+		r.metrics.Redis(client)
 	}
 	loops, ctx := errgroup.WithContext(ctx)
 	for _, config := range configs {
@@ -261,6 +262,7 @@ func (r *role) status(ctx context.Context) error {
 	store := &status.Store{Client: client, Keys: r.keys, TTL: r.config.Status.TTL, Notices: r.config.Status.Notices}
 	if r.metrics != nil {
 		store.Meter = r.metrics.Status()
+		r.metrics.Redis(client)
 	}
 	handler := &status.Handler{Lane: r.lane, Names: r.names, Store: store, Tracer: r.tracer}
 	return r.loop(ctx, handler, handler.Topics()...)

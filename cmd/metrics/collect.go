@@ -1,9 +1,11 @@
 package metrics
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
@@ -177,6 +179,21 @@ func (m *Metrics) Notices(h *notify.Handler) {
 		notices.with(out, float64(h.Sent.Load()), "sent")
 		notices.with(out, float64(h.Retried.Load()), "retried")
 		notices.with(out, float64(h.Failed.Load()), "failed")
+	}
+	m.of.MustRegister(c)
+}
+
+// pingTime is how long Redis may take to answer when Prometheus asks for it.
+const pingTime = time.Second
+
+// Redis shows whether the role reaches Redis, by asking it.
+func (m *Metrics) Redis(client redis.UniversalClient) {
+	c := new(collector)
+	up := c.gauge("redis_up", "1 if Redis answered when the metrics were asked for.")
+	c.read = func(out chan<- prometheus.Metric) {
+		ctx, cancel := context.WithTimeout(context.Background(), pingTime)
+		defer cancel()
+		up.with(out, truth(client.Ping(ctx).Err() == nil))
 	}
 	m.of.MustRegister(c)
 }
