@@ -33,7 +33,7 @@ func newBenchCommand(a *app) *cobra.Command {
 	cmd.PersistentFlags().StringToIntVar(&o.servers, "servers", nil, "processes whose CPU time is told, such as kafka=4711,redis=4712")
 	cmd.PersistentFlags().StringVar(&o.profiles, "profiles", "", "folder for CPU profiles, of the bench and of each role that is a process of its own")
 	cmd.AddCommand(newBenchMatch(o), newBenchStatus(o), newBenchThroughput(o), newBenchLatency(o), newBenchMemory(o), newBenchTemplates(o))
-	cmd.AddCommand(newBenchOnce(o), newBenchSchedules(o), newBenchIsolation(o), newBenchHop(o))
+	cmd.AddCommand(newBenchOnce(o), newBenchSchedules(o), newBenchIsolation(o), newBenchOverhead(o), newBenchHop(o))
 	return cmd
 }
 

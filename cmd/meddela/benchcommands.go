@@ -51,6 +51,25 @@ func newBenchMatch(o *benchOptions) *cobra.Command {
 	return cmd
 }
 
+func newBenchOverhead(o *benchOptions) *cobra.Command {
+	var events, rounds int
+	var sample float64
+	cmd := o.command("overhead", "Matching with metrics and traces, beside matching without",
+		func(ctx context.Context, b *bench.Bench) (bench.Result, error) {
+			if err := firstError(atLeastOne("events", events), atLeastOne("rounds", rounds)); err != nil {
+				return nil, err
+			}
+			if sample < 0 || sample > 1 {
+				return nil, misusef("--sample is %v: it must be from 0 to 1", sample)
+			}
+			return b.Overhead(ctx, events, rounds, sample)
+		})
+	cmd.Flags().IntVar(&events, "events", 200_000, "how many events are matched each time")
+	cmd.Flags().Float64Var(&sample, "sample", 0.01, "share of the events that are traced")
+	o.flagRounds(cmd, &rounds)
+	return cmd
+}
+
 func newBenchStatus(o *benchOptions) *cobra.Command {
 	var entries, rounds int
 	cmd := o.command("status", "Writing statuses, beside a writer that only writes as many to Redis",

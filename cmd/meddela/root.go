@@ -130,6 +130,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.AddCommand(newSuppressionsCommand(a))
 	root.AddCommand(newControlCommand(a))
 	root.AddCommand(newProvidersCommand(a))
+	root.AddCommand(newCheckCommand(a))
 	root.AddCommand(newLagCommand(a))
 	root.AddCommand(newBenchCommand(a))
 	root.AddCommand(newConfigCommand(a))

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/segmentio/kafka-go"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/provision"
+	"github.com/meddela/meddela/topology"
+)
+
+// errNotWell is the error of a check that has said what is wrong.
+var errNotWell = errors.New("not everything is as it must be: see above")
+
+func newCheckCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "check",
+		GroupID: groupOperate,
+		Short:   "Look whether everything is there that messages need",
+		Long: `Look whether everything is there that messages need: the settings, Kafka and its
+topics, Redis, templates, and a process of every role. Nothing is changed. The
+exit code is 0 only if all is well; a role that does not run is told, and is no
+fault.`,
+		Example: "  meddela check\n  meddela check -o json",
+		Args:    arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.load(cmd); err != nil {
+				return err
+			}
+			return a.printInspection(a.inspect(cmd.Context()))
+		},
+	}
+}
+
+// finding is what was looked at, and how it was found.
+type finding struct {
+	What   string `json:"what"`
+	Well   bool   `json:"well"`
+	Detail string `json:"detail"`
+}
+
+// inspect looks at one thing after the other; without Kafka at what needs none.
+func (a *app) inspect(ctx context.Context) (findings []finding) {
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	note := func(what, detail string, err error) bool {
+		f := finding{What: what, Well: err == nil, Detail: detail}
+		if err != nil {
+			f.Detail = err.Error()
+		}
+		findings = append(findings, f)
+		return f.Well
+	}
+	client, err := a.redis(ctx)
+	if note("Redis", strings.Join(a.config.Redis.Addrs, ","), err) {
+		_ = client.Close()
+	}
+	if _, err := a.config.providerFile(); a.config.Deliver.File != "" {
+		note("providers", a.config.Deliver.File, err)
+	}
+	connection, err := a.kafka(ctx)
+	if !note("Kafka", strings.Join(a.config.Kafka.Brokers, ","), err) {
+		return findings
+	}
+	transport := connection.Transport()
+	defer transport.CloseIdleConnections()
+	detail, err := a.inspectTopics(ctx, &kafka.Client{Addr: connection.Addr(), Transport: transport})
+	if !note("topics", detail, err) {
+		return findings
+	}
+	detail, err = a.inspectTemplates(ctx, connection, transport)
+	note("templates", detail, err)
+	gauge := lag.Gauge{
+		Addr: connection.Addr(), Transport: transport, Names: a.config.names(),
+		Lanes: topology.Lanes(), Roles: topology.Roles(), Channels: topology.Channels(),
+	}
+	report, err := gauge.Measure(ctx)
+	if err == nil {
+		err = faultsOf(report)
+	}
+	note("roles", rolesOf(report), err)
+	return findings
+}
+
+func (a *app) inspectTopics(ctx context.Context, client *kafka.Client) (string, error) {
+	names, sizing := a.config.names(), a.config.sizing()
+	existing, err := provision.Survey(ctx, client, topicsOf(names.Specs(sizing)))
+	if err != nil {
+		return "", err
+	}
+	plan := provision.Compare(names, sizing, existing)
+	if len(plan.Create) > 0 {
+		return "", fmt.Errorf("%d are missing, such as %s: run `meddela topics apply`", len(plan.Create), plan.Create[0].Name)
+	}
+	if len(plan.Drift) > 0 {
+		return fmt.Sprintf("all %d are there; %d differ from what was configured: see `meddela topics apply --dry-run`", len(plan.Ready)+len(plan.Drift), len(plan.Drift)), nil
+	}
+	return fmt.Sprintf("all %d are there", len(plan.Ready)), nil
+}
+
+func (a *app) inspectTemplates(ctx context.Context, connection producer.Connection, transport *kafka.Transport) (string, error) {
+	known, err := readCatalogue(ctx, a, connection, transport)
+	if err != nil {
+		return "", err
+	}
+	live := 0
+	for entry := range known.All() {
+		if listed(entry, known).State == stateLive {
+			live++
+		}
+	}
+	if live == 0 {
+		return "", errors.New("there are none, so no event is covered: run `meddela templates publish FOLDER`")
+	}
+	return fmt.Sprintf("%d are in force", live), nil
+}
+
+// rolesOf says which roles have no process.
+func rolesOf(report *lag.Report) string {
+	if report == nil {
+		return ""
+	}
+	var idle []string
+	for i := range report.Groups {
+		if g := &report.Groups[i]; g.Members == 0 {
+			idle = append(idle, strings.TrimSpace(string(g.Lane)+" "+string(g.Role)+" "+string(g.Channel)))
+		}
+	}
+	if len(idle) == 0 {
+		return "every role runs"
+	}
+	return "no process of " + strings.Join(idle, ", ")
+}
+
+func (a *app) printInspection(findings []finding) error {
+	well := true
+	for _, f := range findings {
+		well = well && f.Well
+	}
+	if a.output == outputJSON {
+		if err := a.printJSON(findings); err != nil {
+			return err
+		}
+	} else {
+		t := newTable()
+		for _, f := range findings {
+			mark := a.paint(text.FgGreen, "well")
+			if !f.Well {
+				mark = a.paint(text.FgRed, "WRONG")
+			}
+			t.AppendRow(table.Row{f.What, mark, f.Detail})
+		}
+		if err := a.printTable(t); err != nil {
+			return err
+		}
+	}
+	if !well {
+		return errNotWell
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// stand is everything that runs: the roles, the monitor, Prometheus, a provider
+// that can be told to fail, and the systems that publish events.
+type stand struct {
+	ctx        context.Context
+	binary     string
+	prometheus string
+	dir        string
+	prefix     string
+	port       int // of Prometheus
+	names      []string
+	running    map[string]*exec.Cmd
+	http       map[string]int
+	kafka      *kgo.Client
+
+	provider *http.Server
+	web      int            // its port
+	failing  [2]atomic.Bool // its two paths, /a and /b
+	taken    atomic.Int64
+
+	publishers sync.WaitGroup
+	quiet      context.CancelFunc
+}
+
+func newStand(ctx context.Context, binary, prometheus, dir string) (*stand, error) {
+	brokers := os.Getenv("MEDDELA_KAFKA_BROKERS")
+	if brokers == "" || os.Getenv("MEDDELA_REDIS_ADDRS") == "" {
+		return nil, fmt.Errorf("MEDDELA_KAFKA_BROKERS and MEDDELA_REDIS_ADDRS are not set: bring servers up with BROKERS=3 test/servers/up")
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
+		return nil, err
+	}
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())
+	if err != nil {
+		return nil, err
+	}
+	s := &stand{
+		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir, kafka: kafka,
+		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd), http: make(map[string]int),
+	}
+	if s.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	s.web, err = freePort()
+	return s, err
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+func (s *stand) start() error {
+	s.startProvider()
+	if err := os.WriteFile(s.path("providers.yaml"), fmt.Appendf(nil, providers, s.web, s.web), 0o600); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"topics", "apply"}, {"templates", "publish", "cmd/samples/templates"}} {
+		if err := s.call(args...); err != nil {
+			return err
+		}
+	}
+	for _, lane := range []string{"realtime", "batch"} {
+		for _, role := range []string{"match", "deliver", "status", "delay"} {
+			s.names = append(s.names, lane+"-"+role)
+		}
+	}
+	s.names = append(s.names, "monitor")
+	for _, name := range s.names {
+		if err := s.startRole(name); err != nil {
+			return err
+		}
+	}
+	if err := s.startPrometheus(); err != nil {
+		return err
+	}
+	publishing, quiet := context.WithCancel(s.ctx)
+	s.quiet = quiet
+	s.publish(publishing, "realtime", 20, orderEvent)
+	s.publish(publishing, "realtime", 5, codeEvent)
+	s.publish(publishing, "batch", 10, orderEvent)
+	return nil
+}
+
+func (s *stand) path(name string) string { return filepath.Join(s.dir, name) }
+
+// Both providers of text messages are limited, for both lanes together.
+const providers = `providers:
+  - {name: sms-a, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3}, http: {url: "http://127.0.0.1:%d/a", body: '{"to":{{ json .To }}}', allow_private: true}}
+  - {name: sms-b, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3}, http: {url: "http://127.0.0.1:%d/b", body: '{"to":{{ json .To }}}', allow_private: true}}
+`
+
+func (s *stand) startProvider() {
+	mux := http.NewServeMux()
+	for i, path := range []string{"/a", "/b"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			if s.failing[i].Load() {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			s.taken.Add(1)
+		})
+	}
+	s.provider = &http.Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.web)), Handler: mux, ReadHeaderTimeout: time.Second}
+	go func() { _ = s.provider.ListenAndServe() }()
+}
+
+func (s *stand) environment() []string {
+	return append(os.Environ(),
+		"MEDDELA_TOPIC_PREFIX="+s.prefix, "MEDDELA_KEY_PREFIX="+s.prefix, "MEDDELA_TOPICS_REPLICATION=3", "MEDDELA_TOPICS_MIN_INSYNC=2",
+		"MEDDELA_TOPICS_PARTITIONS=6", "MEDDELA_PROVIDERS_FILE="+s.path("providers.yaml"), "MEDDELA_LOG_FORMAT=json",
+	)
+}
+
+func (s *stand) call(args ...string) error {
+	command := exec.CommandContext(s.ctx, s.binary, args...)
+	command.Env = s.environment()
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("meddela %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// startRole starts a role, by lane and name, or the monitor.
+func (s *stand) startRole(name string) error {
+	port := s.http[name]
+	if port == 0 {
+		var err error
+		if port, err = freePort(); err != nil {
+			return err
+		}
+		s.http[name] = port
+	}
+	args := []string{"lag", "--listen", "--every", "5s"}
+	if lane, role, ok := strings.Cut(name, "-"); ok {
+		args = []string{"run", role, "--lane", lane}
+	}
+	return s.spawn(name, append(s.environment(), fmt.Sprintf("MEDDELA_HTTP_ADDR=127.0.0.1:%d", port)), s.binary, args...)
+}
+
+func (s *stand) spawn(name string, env []string, program string, args ...string) error {
+	log, err := os.OpenFile(s.path("logs/"+name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	command := exec.Command(program, args...)
+	command.Env, command.Stdout, command.Stderr = env, log, log
+	if err := command.Start(); err != nil {
+		return err
+	}
+	s.running[name] = command
+	return nil
+}
+
+func (s *stand) end(name string) {
+	if command := s.running[name]; command != nil {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		_ = command.Wait()
+		delete(s.running, name)
+	}
+}
+
+func (s *stand) stop() {
+	if s.quiet != nil {
+		s.quiet()
+	}
+	s.publishers.Wait()
+	for name := range s.running {
+		s.end(name)
+	}
+	if s.provider != nil {
+		_ = s.provider.Close()
+	}
+	s.kafka.Close()
+}
+
+func (s *stand) startPrometheus() error {
+	var targets []string
+	for _, name := range s.names {
+		targets = append(targets, fmt.Sprintf("127.0.0.1:%d", s.http[name]))
+	}
+	rules, err := filepath.Abs("charts/meddela/files/rules.yaml")
+	if err != nil {
+		return err
+	}
+	config := fmt.Sprintf("global: {scrape_interval: 5s, evaluation_interval: 5s}\nrule_files: [%s]\nscrape_configs:\n  - job_name: meddela\n    static_configs:\n      - targets: [%s]\n        labels: {namespace: messages}\n",
+		rules, strings.Join(targets, ", "))
+	if err := os.WriteFile(s.path("prometheus.yaml"), []byte(config), 0o644); err != nil {
+		return err
+	}
+	return s.spawn("prometheus", os.Environ(), s.prometheus, "--config.file="+s.path("prometheus.yaml"),
+		"--storage.tsdb.path="+s.path("data"), "--web.listen-address=127.0.0.1:"+strconv.Itoa(s.port))
+}
+
+func (s *stand) prometheusURL() string { return "http://127.0.0.1:" + strconv.Itoa(s.port) }
+
+// sample is one value of a query's answer.
+type sample struct {
+	Metric map[string]string
+	Value  [2]any
+}
+
+func (v *sample) number() float64 {
+	text, _ := v.Value[1].(string)
+	x, _ := strconv.ParseFloat(text, 64)
+	return x
+}
+
+func (s *stand) query(expr string) ([]sample, error) {
+	response, err := http.Get(s.prometheusURL() + "/api/v1/query?query=" + url.QueryEscape(expr))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer struct {
+		Status, Error string
+		Data          struct{ Result []sample }
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	if answer.Status != "success" {
+		return nil, fmt.Errorf("%s: %s", expr, answer.Error)
+	}
+	return answer.Data.Result, nil
+}
+
+// publish publishes events of a kind at a steady rate until ctx ends.
+func (s *stand) publish(ctx context.Context, lane string, rate int, event func(i int) string) {
+	s.publishers.Go(func() {
+		ticker := time.NewTicker(time.Second / time.Duration(rate))
+		defer ticker.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			s.kafka.Produce(ctx, &kgo.Record{Topic: s.prefix + lane + ".events", Value: []byte(event(i))}, nil)
+		}
+	})
+}
+
+func orderEvent(i int) string {
+	return fmt.Sprintf(`{"type":"order_confirmation","email":"kim%d@mail.example","ctx":{"firstName":"Kim","order":{"number":"A-%d","total":"9.90","currency":"EUR"}}}`, i, i)
+}
+
+func codeEvent(i int) string {
+	return fmt.Sprintf(`{"type":"one_time_code","channel":"sms","mobilePhone":"+3584012%05d","ctx":{"code":"004211"}}`, i%100_000)
+}
