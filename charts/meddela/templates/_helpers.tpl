@@ -1,0 +1,272 @@
+{{/* The full name of the release: what every object's name begins with. It depends on nothing that a value can change. */}}
+{{- define "meddela.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{/* What a Deployment is chosen by, and what never changes: (dict "root" $ "component" "realtime-match") */}}
+{{- define "meddela.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "meddela.labels" -}}
+{{ include "meddela.selector" . }}
+app.kubernetes.io/part-of: {{ .root.Chart.Name }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Metadata of an object: (dict "root" $ "component" C "name" NAME "annotations" (dict …)) */}}
+{{- define "meddela.metadata" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "meddela.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "meddela.image" -}}
+{{- with .Values.image }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}{{ end }}
+{{- end }}
+
+{{- define "meddela.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "meddela.fullname" .) }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
+{{- end }}
+
+{{/*
+Every Deployment of a role, as a JSON list: name, lane, role, channels, groups
+(what it reads, for KEDA) and settings (workload, overridden by role, by lane and
+by delivery group).
+*/}}
+{{- define "meddela.workloads" -}}
+{{- $all := list }}
+{{- range $lane := list "realtime" "batch" }}
+{{- $ofLane := index $.Values.lanes $lane }}
+{{- if $ofLane.enabled }}
+{{- range $role := list "match" "deliver" "status" "delay" "notify" }}
+{{- $settings := mergeOverwrite (deepCopy $.Values.workload) (deepCopy (index $.Values.roles $role | default dict)) (deepCopy (index $ofLane.roles $role | default dict)) }}
+{{- if and (eq $role "notify") (not $.Values.delivery.notices) }}
+{{- else if and (eq $role "deliver") $.Values.delivery.groups }}
+{{- range $group := $.Values.delivery.groups }}
+{{- $own := mergeOverwrite (deepCopy $settings) (omit (deepCopy $group) "name" "channels") }}
+{{- $all = append $all (dict "component" (printf "%s-deliver-%s" $lane $group.name) "lane" $lane "role" $role "channels" $group.channels "settings" $own) }}
+{{- end }}
+{{- else }}
+{{- $all = append $all (dict "component" (printf "%s-%s" $lane $role) "lane" $lane "role" $role "channels" (ternary (list "email" "sms" "push" "webhook") (list) (eq $role "deliver")) "settings" $settings) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $some := list }}
+{{- range $all }}{{ if .settings.enabled }}{{ $some = append $some . }}{{ end }}{{ end }}
+{{- toJson $some }}
+{{- end }}
+
+{{/* Fewest processes of a workload that is scaled: the real-time lane never has fewer than two. */}}
+{{- define "meddela.minReplicas" -}}
+{{- if eq .lane "realtime" }}{{ max 2 (int .settings.autoscaling.minReplicas) }}{{ else }}{{ int .settings.autoscaling.minReplicas }}{{ end }}
+{{- end }}
+
+{{/* What is wrong with the values that the schema cannot see. */}}
+{{- define "meddela.check" -}}
+{{- $_ := required "kafka.brokers is empty: name the brokers to start from, such as kafka:9092" .Values.kafka.brokers }}
+{{- $_ := required "redis.addrs is empty: name the servers to start from, such as redis:6379" .Values.redis.addrs }}
+{{- if and .Values.kafka.sasl.mechanism (not .Values.kafka.sasl.existingSecret) }}{{ fail "kafka.sasl.existingSecret is empty: kafka.sasl.mechanism needs the secret that has user and password" }}{{ end }}
+{{- if and (eq .Values.redis.mode "sentinel") (not .Values.redis.masterName) }}{{ fail "redis.masterName is empty: redis.mode sentinel needs the name that sentinels know the master by" }}{{ end }}
+{{- $sources := 0 }}
+{{- range list .Values.templates.files .Values.templates.existingConfigMap .Values.templates.image.reference }}{{ if . }}{{ $sources = add1 $sources }}{{ end }}{{ end }}
+{{- if gt (int $sources) 1 }}{{ fail "templates: use one of files, existingConfigMap and image.reference" }}{{ end }}
+{{- if and .Values.templates.existingConfigMap (not .Values.templates.items) }}{{ fail "templates.items is empty: say which path each key of templates.existingConfigMap has" }}{{ end }}
+{{- if .Values.delivery.groups }}
+{{- $channels := list }}
+{{- range .Values.delivery.groups }}{{ range .channels }}{{ if has . $channels }}{{ fail (printf "delivery.groups: channel %s is in two groups" .) }}{{ end }}{{ $channels = append $channels . }}{{ end }}{{ end }}
+{{- range list "email" "sms" "push" "webhook" }}{{ if not (has . $channels) }}{{ fail (printf "delivery.groups: no group has channel %s, so nobody would deliver it" .) }}{{ end }}{{ end }}
+{{- end }}
+{{- range include "meddela.workloads" . | fromJsonArray }}
+{{- if and (eq .role "delay") (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: what waits on the delay topics is no backlog, so role delay cannot be scaled by lag: use autoscaling.kind hpa or none" .component) }}{{ end }}
+{{- if lt (int .settings.autoscaling.maxReplicas) (int (include "meddela.minReplicas" .)) }}{{ fail (printf "%s: autoscaling.maxReplicas is less than minReplicas" .component) }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Environment of every container that reaches Kafka. */}}
+{{- define "meddela.env.kafka" -}}
+{{- with .Values.kafka }}
+- {name: MEDDELA_KAFKA_BROKERS, value: {{ .brokers | quote }}}
+- {name: MEDDELA_KAFKA_COMPRESSION, value: {{ .compression | quote }}}
+- {name: MEDDELA_TOPIC_PREFIX, value: {{ .topicPrefix | default "-" | quote }}}
+- {name: MEDDELA_KAFKA_TLS, value: {{ .tls.enabled | quote }}}
+{{- if .tls.enabled }}
+{{- if .tls.existingSecret }}
+{{- with .tls.caKey }}
+- {name: MEDDELA_KAFKA_TLS_CA_FILE, value: /run/secrets/meddela/kafka-tls/{{ . }}}
+{{- end }}
+{{- with .tls.certKey }}
+- {name: MEDDELA_KAFKA_TLS_CERT_FILE, value: /run/secrets/meddela/kafka-tls/{{ . }}}
+{{- end }}
+{{- with .tls.keyKey }}
+- {name: MEDDELA_KAFKA_TLS_KEY_FILE, value: /run/secrets/meddela/kafka-tls/{{ . }}}
+{{- end }}
+{{- end }}
+{{- with .tls.serverName }}
+- {name: MEDDELA_KAFKA_TLS_SERVER_NAME, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- if .sasl.mechanism }}
+- {name: MEDDELA_KAFKA_SASL_MECHANISM, value: {{ .sasl.mechanism | quote }}}
+- {name: MEDDELA_KAFKA_SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .sasl.existingSecret }}, key: {{ .sasl.usernameKey }}}}}
+- {name: MEDDELA_KAFKA_SASL_PASSWORD_FILE, value: /run/secrets/meddela/kafka-sasl/{{ .sasl.passwordKey }}}
+{{- end }}
+{{- end }}
+- {name: MEDDELA_TOPICS_PARTITIONS, value: {{ .Values.topics.partitions | int | quote }}}
+- {name: MEDDELA_TOPICS_REPLICATION, value: {{ .Values.topics.replication | int | quote }}}
+- {name: MEDDELA_TOPICS_MIN_INSYNC, value: {{ .Values.topics.minInSync | int | quote }}}
+- {name: MEDDELA_LOG_FORMAT, value: json}
+{{- range $name, $value := .Values.settings }}
+- {name: {{ $name }}, value: {{ $value | toString | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* Environment of every container that reaches Redis. */}}
+{{- define "meddela.env.redis" -}}
+{{- with .Values.redis }}
+- {name: MEDDELA_REDIS_ADDRS, value: {{ .addrs | quote }}}
+- {name: MEDDELA_REDIS_MODE, value: {{ .mode | quote }}}
+- {name: MEDDELA_REDIS_DB, value: {{ .db | int | quote }}}
+- {name: MEDDELA_KEY_PREFIX, value: {{ .keyPrefix | default "-" | quote }}}
+{{- with .masterName }}
+- {name: MEDDELA_REDIS_MASTER_NAME, value: {{ . | quote }}}
+{{- end }}
+{{- if .auth.existingSecret }}
+{{- with .auth.usernameKey }}
+- {name: MEDDELA_REDIS_USERNAME, valueFrom: {secretKeyRef: {name: {{ $.Values.redis.auth.existingSecret }}, key: {{ . }}}}}
+{{- end }}
+{{- with .auth.passwordKey }}
+- {name: MEDDELA_REDIS_PASSWORD_FILE, value: /run/secrets/meddela/redis-auth/{{ . }}}
+{{- end }}
+{{- with .auth.sentinelUsernameKey }}
+- {name: MEDDELA_REDIS_SENTINEL_USERNAME, valueFrom: {secretKeyRef: {name: {{ $.Values.redis.auth.existingSecret }}, key: {{ . }}}}}
+{{- end }}
+{{- with .auth.sentinelPasswordKey }}
+- {name: MEDDELA_REDIS_SENTINEL_PASSWORD_FILE, value: /run/secrets/meddela/redis-auth/{{ . }}}
+{{- end }}
+{{- end }}
+- {name: MEDDELA_REDIS_TLS, value: {{ .tls.enabled | quote }}}
+{{- if .tls.enabled }}
+{{- if .tls.existingSecret }}
+{{- with .tls.caKey }}
+- {name: MEDDELA_REDIS_TLS_CA_FILE, value: /run/secrets/meddela/redis-tls/{{ . }}}
+{{- end }}
+{{- with .tls.certKey }}
+- {name: MEDDELA_REDIS_TLS_CERT_FILE, value: /run/secrets/meddela/redis-tls/{{ . }}}
+{{- end }}
+{{- with .tls.keyKey }}
+- {name: MEDDELA_REDIS_TLS_KEY_FILE, value: /run/secrets/meddela/redis-tls/{{ . }}}
+{{- end }}
+{{- end }}
+{{- with .tls.serverName }}
+- {name: MEDDELA_REDIS_TLS_SERVER_NAME, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Environment of a process that serves probes and may be traced. */}}
+{{- define "meddela.env.process" -}}
+- {name: MEDDELA_HTTP_ADDR, value: ":9090"}
+- {name: MEDDELA_LOOP_GRACE, value: {{ printf "%ds" (int .Values.drainSeconds) | quote }}}
+{{- with .Values.tracing.endpoint }}
+- {name: MEDDELA_TRACE_ENDPOINT, value: {{ . | quote }}}
+- {name: MEDDELA_TRACE_SAMPLE, value: {{ $.Values.tracing.sample | quote }}}
+{{- end }}
+{{- if .Values.delivery.providers }}
+- {name: MEDDELA_PROVIDERS_FILE, value: /etc/meddela/providers.yaml}
+{{- end }}
+{{- if .Values.delivery.notices }}
+- {name: MEDDELA_NOTICES_FILE, value: /etc/meddela/notices.yaml}
+{{- end }}
+{{- if .Values.delivery.pepperSecret }}
+- {name: MEDDELA_SUPPRESS_PEPPER_FILE, value: /run/secrets/meddela/pepper/{{ .Values.delivery.pepperKey }}}
+{{- end }}
+{{- end }}
+
+{{/* Secrets that every process has, as files: (name of the volume, secret). */}}
+{{- define "meddela.secrets" -}}
+{{- $all := dict }}
+{{- with .Values.kafka }}
+{{- if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "kafka-tls" .tls.existingSecret }}{{ end }}
+{{- if .sasl.mechanism }}{{ $_ := set $all "kafka-sasl" .sasl.existingSecret }}{{ end }}
+{{- end }}
+{{- with .Values.redis }}
+{{- if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "redis-tls" .tls.existingSecret }}{{ end }}
+{{- with .auth.existingSecret }}{{ $_ := set $all "redis-auth" . }}{{ end }}
+{{- end }}
+{{- with .Values.delivery.pepperSecret }}{{ $_ := set $all "pepper" . }}{{ end }}
+{{- toJson $all }}
+{{- end }}
+
+{{- define "meddela.volumes" -}}
+- {name: tmp, emptyDir: {sizeLimit: 64Mi}}
+{{- range $name, $secret := include "meddela.secrets" . | fromJson }}
+- {name: secret-{{ $name }}, secret: {secretName: {{ $secret }}, defaultMode: 0440}}
+{{- end }}
+{{- end }}
+
+{{- define "meddela.mounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- range $name, $secret := include "meddela.secrets" . | fromJson }}
+- {name: secret-{{ $name }}, mountPath: /run/secrets/meddela/{{ $name }}, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* The files that roles read, and the secrets that these refer to. */}}
+{{- define "meddela.files.volumes" -}}
+{{- if or .Values.delivery.providers .Values.delivery.notices }}
+- {name: files, configMap: {name: {{ include "meddela.fullname" . }}-files}}
+{{- end }}
+{{- range .Values.delivery.secrets }}
+- {name: own-{{ . }}, secret: {secretName: {{ . }}, defaultMode: 0440}}
+{{- end }}
+{{- end }}
+
+{{- define "meddela.files.mounts" -}}
+{{- if or .Values.delivery.providers .Values.delivery.notices }}
+- {name: files, mountPath: /etc/meddela, readOnly: true}
+{{- end }}
+{{- range .Values.delivery.secrets }}
+- {name: own-{{ . }}, mountPath: /run/secrets/{{ . }}, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* What every pod has, whichever it is. */}}
+{{- define "meddela.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - {name: {{ . }}}
+  {{- end }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- end }}
+
+{{- define "meddela.probes" -}}
+ports:
+  - {name: http, containerPort: 9090}
+# Two minutes to read the templates and to join the groups.
+startupProbe: {httpGet: {path: /startupz, port: http}, periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 60}
+livenessProbe: {httpGet: {path: /livez, port: http}, periodSeconds: 20, timeoutSeconds: 5, failureThreshold: 3}
+readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 5, timeoutSeconds: 2, failureThreshold: 3}
+{{- end }}
