@@ -33,6 +33,8 @@ const measured = 45 * time.Second
 func faults() []fault {
 	var endCalls context.CancelFunc
 	return []fault{
+		{"flood on the batch lane", "MeddelaBatchBehind", 3*time.Minute + measured,
+			func(s *stand) error { return s.flood(12_000) }, nothing, true},
 		{"role stopped", "MeddelaRoleDown", time.Minute + measured,
 			func(s *stand) error { s.end("realtime-match"); return nil },
 			func(s *stand) error { return s.startRole("realtime-match") }, false},
@@ -40,8 +42,6 @@ func faults() []fault {
 			server("kill", "redis"), server("start", "redis"), false},
 		{"broker lost", "MeddelaKafkaDegraded", time.Minute + measured,
 			server("kill", "kafka-3"), server("start", "kafka-3"), false},
-		{"flood on the batch lane", "MeddelaBatchBehind", 3*time.Minute + measured,
-			func(s *stand) error { return s.flood(12_000) }, nothing, true},
 		{"every provider down", "MeddelaProviderDown", time.Minute + measured,
 			func(s *stand) error { s.failing[0].Store(true); s.failing[1].Store(true); return nil },
 			func(s *stand) error { s.failing[0].Store(false); s.failing[1].Store(false); return nil }, false},

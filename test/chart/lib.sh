@@ -21,7 +21,8 @@ check() {
     shift
     log=$work/logs/$(tr -c 'a-zA-Z0-9\n' - <<<"$what" | cut -c1-60).log
     began=$(date +%s%N)
-    "$@" >"$log" 2>&1 || rc=$?
+    ("$@") >"$log" 2>&1 & # in the background, so that errexit counts within it
+    wait $! || rc=$?
     told "$what" "$rc" "$(((($(date +%s%N) - began)) / 100000000))"
     [ "$rc" = 0 ] || tail -n 40 "$log"
     return 0
