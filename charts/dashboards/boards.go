@@ -75,8 +75,8 @@ func lanes() dashboard {
 		}},
 		{"Trouble", 8, []panel{
 			{title: "Waiting for a server", kind: graph, unit: perSec, queries: []query{
-				{`sum by (lane, role) (rate(meddela_retries_total{` + lane + `}[$__rate_interval]))`, "{{lane}} {{role}}"},
-				{`sum by (lane, role, request) (rate(meddela_kafka_errors_total{` + lane + `}[$__rate_interval]))`, "{{lane}} {{role}} Kafka {{request}}"},
+				{`sum by (lane, role) (rate(meddela_retries_total{` + lane + `}[$__rate_interval])) > 0`, "{{lane}} {{role}}"},
+				{`sum by (lane, role, request) (rate(meddela_kafka_errors_total{` + lane + `}[$__rate_interval])) > 0`, "{{lane}} {{role}} Kafka {{request}}"},
 			}},
 			{title: "Dead letters", kind: graph, unit: perSec, queries: one(`sum by (lane, role) (rate(meddela_dead_letters_total{`+lane+`}[$__rate_interval]))`, "{{lane}} {{role}}")},
 			{title: "Partitions of Kafka without all replicas", kind: graph, unit: count, queries: []query{

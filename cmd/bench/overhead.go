@@ -60,7 +60,7 @@ func (b *Bench) Overhead(ctx context.Context, events, rounds int, sample float64
 		}
 	}
 	return b.compare(ctx, "overhead", "events", rounds, overheadGoal,
-		b.drainer("metrics, and a share of events traced", from, matcher(meter, tracer)),
+		b.drainer("both: metrics, and a share of events traced", from, matcher(meter, tracer)),
 		b.drainer("neither", from, matcher(nil, nil)),
 		b.drainer("metrics only", from, matcher(meter, nil)),
 	)
