@@ -105,7 +105,8 @@ func archive(entries []entry, at time.Time) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return out.Bytes(), w.Close()
+	err := w.Close() // writes the end, before it is taken
+	return out.Bytes(), err
 }
 
 func (e entry) header(at time.Time) *tar.Header {

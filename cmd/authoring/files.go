@@ -44,7 +44,7 @@ func (f *files) read(name string) (string, bool) {
 
 // texts returns the texts of all files in a folder, by their names.
 func (f *files) texts(folder string) map[string]string {
-	entries, err := fs.ReadDir(f.folder, folder)
+	entries, err := readDir(f.folder, folder)
 	if err != nil {
 		f.faults.add(folder, 0, "cannot be read: "+cause(err))
 	}
@@ -88,3 +88,35 @@ func cause(err error) string {
 	}
 	return err.Error()
 }
+
+// readDir lists a folder, without what begins with a dot. Links count as what they
+// lead to: a ConfigMap's files and folders are links.
+func readDir(folder fs.FS, name string) ([]fs.DirEntry, error) {
+	all, err := fs.ReadDir(folder, name)
+	if err != nil {
+		return nil, err
+	}
+	entries := all[:0]
+	for _, entry := range all {
+		switch {
+		case entry.Name()[0] == '.':
+			continue
+		case entry.Type()&fs.ModeSymlink != 0:
+			info, err := fs.Stat(folder, path.Join(name, entry.Name()))
+			if err != nil {
+				return nil, err
+			}
+			entry = linked{fs.FileInfoToDirEntry(info), entry.Name()}
+		}
+		entries = append(entries, entry)
+	}
+	return entries, nil
+}
+
+// linked is what a link of that name leads to.
+type linked struct {
+	fs.DirEntry
+	name string
+}
+
+func (l linked) Name() string { return l.name }

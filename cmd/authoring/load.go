@@ -76,7 +76,7 @@ type Report struct {
 // error says why the folder could not be read.
 func Check(folder fs.FS) (Report, error) {
 	l := loader{files: files{folder: folder}}
-	entries, err := fs.ReadDir(folder, ".")
+	entries, err := readDir(folder, ".")
 	if err != nil {
 		return Report{}, err
 	}
@@ -121,7 +121,7 @@ type loader struct {
 func (l *loader) template(name string) Template {
 	t := Template{Record: topology.TemplateRecord{Name: name, Bodies: map[string]map[string]string{}}}
 	m := l.manifest(name, &t.Record)
-	entries, err := fs.ReadDir(l.folder, name)
+	entries, err := readDir(l.folder, name)
 	if err != nil {
 		l.faults.add(name, 0, "cannot be read: "+cause(err))
 	}
