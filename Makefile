@@ -49,6 +49,26 @@ lint: ## gofmt, go vet, staticcheck (pinned)
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
+.PHONY: chart-static
+chart-static: ## the chart without a cluster: lint, unit tests, schemas, rules
+	@test/chart/static
+
+.PHONY: chart-server
+chart-server: ## the chart on a real API server, and faults that must be refused
+	@test/chart/server
+
+.PHONY: chart-node
+chart-node: ## the chart's pods at work on a real node; as root
+	@test/chart/node
+
+.PHONY: image
+image: ## the container image and its bill of materials, without a daemon
+	@.ci/image/build
+
+.PHONY: alerts
+alerts: ## make each alert fire, on real servers; half an hour
+	@test/alerts/run
+
 .PHONY: fuzz
 fuzz: ## run every fuzzer for FUZZTIME (default 30s)
 	@test/fuzz $(FUZZTIME)
