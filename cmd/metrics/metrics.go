@@ -42,7 +42,10 @@ func New(role topology.Role, lane topology.Lane, version string) *Metrics {
 
 // Handler serves them.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, EnableOpenMetrics: true})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		Registry: m.registry, EnableOpenMetrics: true,
+		ErrorHandling: promhttp.ContinueOnError, // one figure that is wrong hides no other
+	})
 }
 
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
