@@ -6,30 +6,28 @@
 {{/* What a Deployment is chosen by, and what never changes: (dict "root" $ "component" "realtime-match") */}}
 {{- define "meddela.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* Labels of an object: (dict "root" $ "component" C "labels" (dict …)). Of a label that comes twice the object's own counts. */}}
 {{- define "meddela.labels" -}}
 {{ include "meddela.selector" . }}
 app.kubernetes.io/part-of: {{ .root.Chart.Name }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
+{{- with merge (dict) (.labels | default dict) .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
 
-{{/* Metadata of an object: (dict "root" $ "component" C "name" NAME "annotations" (dict …)) */}}
+{{/* Metadata of an object: (dict "root" $ "component" C "name" NAME "labels" (dict …) "annotations" (dict …)) */}}
 {{- define "meddela.metadata" -}}
-name: {{ .name }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ .name | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "meddela.labels" . | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -44,10 +42,15 @@ annotations:
 {{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "meddela.fullname" .) }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
 {{- end }}
 
+{{/* What topics and groups begin with: `-` is the program's word for nothing. */}}
+{{- define "meddela.topicPrefix" -}}
+{{- if ne .Values.kafka.topicPrefix "-" }}{{ .Values.kafka.topicPrefix }}{{ end }}
+{{- end }}
+
 {{/*
-Every Deployment of a role, as a JSON list: name, lane, role, channels, groups
-(what it reads, for KEDA) and settings (workload, overridden by role, by lane and
-by delivery group).
+Every Deployment of a role, as a JSON list: component, lane, role, channels, and
+settings: workload, overridden by role, by the role of the lane, by delivery group, and
+by the delivery group of the lane.
 */}}
 {{- define "meddela.workloads" -}}
 {{- $all := list }}
@@ -59,7 +62,7 @@ by delivery group).
 {{- if and (eq $role "notify") (not $.Values.delivery.notices) }}
 {{- else if and (eq $role "deliver") $.Values.delivery.groups }}
 {{- range $group := $.Values.delivery.groups }}
-{{- $own := mergeOverwrite (deepCopy $settings) (omit (deepCopy $group) "name" "channels") }}
+{{- $own := mergeOverwrite (deepCopy $settings) (omit (deepCopy $group) "name" "channels") (deepCopy (index $ofLane.groups $group.name | default dict)) }}
 {{- $all = append $all (dict "component" (printf "%s-deliver-%s" $lane $group.name) "lane" $lane "role" $role "channels" $group.channels "settings" $own) }}
 {{- end }}
 {{- else }}
@@ -88,14 +91,50 @@ by delivery group).
 {{- range list .Values.templates.files .Values.templates.existingConfigMap .Values.templates.image.reference }}{{ if . }}{{ $sources = add1 $sources }}{{ end }}{{ end }}
 {{- if gt (int $sources) 1 }}{{ fail "templates: use one of files, existingConfigMap and image.reference" }}{{ end }}
 {{- if and .Values.templates.existingConfigMap (not .Values.templates.items) }}{{ fail "templates.items is empty: say which path each key of templates.existingConfigMap has" }}{{ end }}
+{{- $names := list }}
 {{- if .Values.delivery.groups }}
 {{- $channels := list }}
-{{- range .Values.delivery.groups }}{{ range .channels }}{{ if has . $channels }}{{ fail (printf "delivery.groups: channel %s is in two groups" .) }}{{ end }}{{ $channels = append $channels . }}{{ end }}{{ end }}
+{{- range .Values.delivery.groups }}{{ if has .name $names }}{{ fail (printf "delivery.groups: two groups have the name %s" .name) }}{{ end }}{{ $names = append $names .name }}{{ range .channels }}{{ if has . $channels }}{{ fail (printf "delivery.groups: channel %s is in two groups" .) }}{{ end }}{{ $channels = append $channels . }}{{ end }}{{ end }}
 {{- range list "email" "sms" "push" "webhook" }}{{ if not (has . $channels) }}{{ fail (printf "delivery.groups: no group has channel %s, so nobody would deliver it" .) }}{{ end }}{{ end }}
 {{- end }}
+{{- range $lane, $ofLane := .Values.lanes }}{{ range $name, $_ := $ofLane.groups }}
+{{- if not (has $name $names) }}{{ fail (printf "lanes.%s.groups.%s: delivery.groups has no group of this name" $lane $name) }}{{ end }}
+{{- end }}{{ end }}
+{{- if and .Values.templates.image.reference (semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version) }}{{ fail "templates.image needs Kubernetes 1.33 or later: use templates.files or templates.existingConfigMap" }}{{ end }}
+{{- if and (gt (int .Values.topics.replication) 0) (gt (int .Values.topics.minInSync) (int .Values.topics.replication)) }}{{ fail "topics.minInSync is more than topics.replication: nothing could be written" }}{{ end }}
+{{- with .Values.redis }}
+{{- if and (eq .mode "single") (contains "," .addrs) }}{{ fail "redis.addrs names several servers: redis.mode must be cluster or sentinel" }}{{ end }}
+{{- if and (eq .mode "cluster") (int .db) }}{{ fail "redis.db: a cluster has only 0" }}{{ end }}
+{{- if and (ne .mode "sentinel") .masterName }}{{ fail "redis.masterName is set, but redis.mode is not sentinel" }}{{ end }}
+{{- end }}
+{{- range $server, $tls := dict "kafka" .Values.kafka.tls "redis" .Values.redis.tls }}
+{{- if ne (empty $tls.certKey) (empty $tls.keyKey) }}{{ fail (printf "%s.tls: certKey and keyKey belong together" $server) }}{{ end }}
+{{- end }}
+{{- include "meddela.checkSettings" . }}
+{{- include "meddela.checkSMTP" . }}
 {{- range include "meddela.workloads" . | fromJsonArray }}
 {{- if and (eq .role "delay") (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: what waits on the delay topics is no backlog, so role delay cannot be scaled by lag: use autoscaling.kind hpa or none" .component) }}{{ end }}
 {{- if lt (int .settings.autoscaling.maxReplicas) (int (include "meddela.minReplicas" .)) }}{{ fail (printf "%s: autoscaling.maxReplicas is less than minReplicas" .component) }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* A setting that the chart makes of other values would be there twice, and a secret would be readable to whoever may read pods. */}}
+{{- define "meddela.checkSettings" -}}
+{{- range $name, $_ := .Values.settings }}
+{{- if regexMatch "_(PASSWORD|PEPPER)$" $name }}{{ fail (printf "settings.%s: a secret is no value: name the secret that has it, under kafka, redis or delivery" $name) }}{{ end }}
+{{- if regexMatch "^MEDDELA_(KAFKA_(BROKERS|COMPRESSION|(TLS|SASL)(_.*)?)|TOPIC_PREFIX|TOPICS_(PARTITIONS|REPLICATION|MIN_INSYNC))$" $name }}{{ fail (printf "settings.%s: use the values under kafka and topics" $name) }}{{ end }}
+{{- if regexMatch "^MEDDELA_(REDIS_.*|KEY_PREFIX)$" $name }}{{ fail (printf "settings.%s: use the values under redis" $name) }}{{ end }}
+{{- if regexMatch "^MEDDELA_(PROVIDERS_FILE|NOTICES_FILE|SUPPRESS_PEPPER_FILE|SMTP_USERNAME|SMTP_PASSWORD_FILE)$" $name }}{{ fail (printf "settings.%s: use the values under delivery" $name) }}{{ end }}
+{{- if and $.Values.delivery.smtp.addr (regexMatch "^MEDDELA_(DELIVER_EMAIL|SMTP_(ADDR|FROM|FROM_NAME|TLS))$" $name) }}{{ fail (printf "settings.%s: delivery.smtp says it already" $name) }}{{ end }}
+{{- if regexMatch "^MEDDELA_(TRACE_.*|HTTP_ADDR|LOOP_GRACE)$" $name }}{{ fail (printf "settings.%s: use tracing or drainSeconds; the port of the probes is 9090" $name) }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "meddela.checkSMTP" -}}
+{{- with .Values.delivery.smtp }}
+{{- if and .addr (not .from) }}{{ fail "delivery.smtp.from is empty: say the sender's address" }}{{ end }}
+{{- if and (not .addr) (or .from .fromName .username .existingSecret) }}{{ fail "delivery.smtp.addr is empty: name the mail server, such as mail:587" }}{{ end }}
+{{- if ne (empty .username) (empty .existingSecret) }}{{ fail "delivery.smtp: username and existingSecret belong together" }}{{ end }}
 {{- end }}
 {{- end }}
 
@@ -104,18 +143,18 @@ by delivery group).
 {{- with .Values.kafka }}
 - {name: MEDDELA_KAFKA_BROKERS, value: {{ .brokers | quote }}}
 - {name: MEDDELA_KAFKA_COMPRESSION, value: {{ .compression | quote }}}
-- {name: MEDDELA_TOPIC_PREFIX, value: {{ .topicPrefix | default "-" | quote }}}
+- {name: MEDDELA_TOPIC_PREFIX, value: {{ include "meddela.topicPrefix" $ | default "-" | quote }}}
 - {name: MEDDELA_KAFKA_TLS, value: {{ .tls.enabled | quote }}}
 {{- if .tls.enabled }}
 {{- if .tls.existingSecret }}
 {{- with .tls.caKey }}
-- {name: MEDDELA_KAFKA_TLS_CA_FILE, value: /run/secrets/meddela/kafka-tls/{{ . }}}
+- {name: MEDDELA_KAFKA_TLS_CA_FILE, value: {{ printf "/run/secrets/meddela/kafka-tls/%s" . | quote }}}
 {{- end }}
 {{- with .tls.certKey }}
-- {name: MEDDELA_KAFKA_TLS_CERT_FILE, value: /run/secrets/meddela/kafka-tls/{{ . }}}
+- {name: MEDDELA_KAFKA_TLS_CERT_FILE, value: {{ printf "/run/secrets/meddela/kafka-tls/%s" . | quote }}}
 {{- end }}
 {{- with .tls.keyKey }}
-- {name: MEDDELA_KAFKA_TLS_KEY_FILE, value: /run/secrets/meddela/kafka-tls/{{ . }}}
+- {name: MEDDELA_KAFKA_TLS_KEY_FILE, value: {{ printf "/run/secrets/meddela/kafka-tls/%s" . | quote }}}
 {{- end }}
 {{- end }}
 {{- with .tls.serverName }}
@@ -124,16 +163,19 @@ by delivery group).
 {{- end }}
 {{- if .sasl.mechanism }}
 - {name: MEDDELA_KAFKA_SASL_MECHANISM, value: {{ .sasl.mechanism | quote }}}
-- {name: MEDDELA_KAFKA_SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .sasl.existingSecret }}, key: {{ .sasl.usernameKey }}}}}
-- {name: MEDDELA_KAFKA_SASL_PASSWORD_FILE, value: /run/secrets/meddela/kafka-sasl/{{ .sasl.passwordKey }}}
+- {name: MEDDELA_KAFKA_SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .sasl.existingSecret | quote }}, key: {{ .sasl.usernameKey | quote }}}}}
+- {name: MEDDELA_KAFKA_SASL_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/kafka-sasl/%s" .sasl.passwordKey | quote }}}
 {{- end }}
 {{- end }}
 - {name: MEDDELA_TOPICS_PARTITIONS, value: {{ .Values.topics.partitions | int | quote }}}
 - {name: MEDDELA_TOPICS_REPLICATION, value: {{ .Values.topics.replication | int | quote }}}
 - {name: MEDDELA_TOPICS_MIN_INSYNC, value: {{ .Values.topics.minInSync | int | quote }}}
+{{- if not (hasKey .Values.settings "MEDDELA_LOG_FORMAT") }}
 - {name: MEDDELA_LOG_FORMAT, value: json}
+{{- end }}
+{{- /* JSON writes a large number as people do; as text it would be 1.048576e+06. */}}
 {{- range $name, $value := .Values.settings }}
-- {name: {{ $name }}, value: {{ $value | toString | quote }}}
+- {name: {{ $name }}, value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}}
 {{- end }}
 {{- end }}
 
@@ -149,29 +191,29 @@ by delivery group).
 {{- end }}
 {{- if .auth.existingSecret }}
 {{- with .auth.usernameKey }}
-- {name: MEDDELA_REDIS_USERNAME, valueFrom: {secretKeyRef: {name: {{ $.Values.redis.auth.existingSecret }}, key: {{ . }}}}}
+- {name: MEDDELA_REDIS_USERNAME, valueFrom: {secretKeyRef: {name: {{ $.Values.redis.auth.existingSecret | quote }}, key: {{ . | quote }}}}}
 {{- end }}
 {{- with .auth.passwordKey }}
-- {name: MEDDELA_REDIS_PASSWORD_FILE, value: /run/secrets/meddela/redis-auth/{{ . }}}
+- {name: MEDDELA_REDIS_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/redis-auth/%s" . | quote }}}
 {{- end }}
 {{- with .auth.sentinelUsernameKey }}
-- {name: MEDDELA_REDIS_SENTINEL_USERNAME, valueFrom: {secretKeyRef: {name: {{ $.Values.redis.auth.existingSecret }}, key: {{ . }}}}}
+- {name: MEDDELA_REDIS_SENTINEL_USERNAME, valueFrom: {secretKeyRef: {name: {{ $.Values.redis.auth.existingSecret | quote }}, key: {{ . | quote }}}}}
 {{- end }}
 {{- with .auth.sentinelPasswordKey }}
-- {name: MEDDELA_REDIS_SENTINEL_PASSWORD_FILE, value: /run/secrets/meddela/redis-auth/{{ . }}}
+- {name: MEDDELA_REDIS_SENTINEL_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/redis-auth/%s" . | quote }}}
 {{- end }}
 {{- end }}
 - {name: MEDDELA_REDIS_TLS, value: {{ .tls.enabled | quote }}}
 {{- if .tls.enabled }}
 {{- if .tls.existingSecret }}
 {{- with .tls.caKey }}
-- {name: MEDDELA_REDIS_TLS_CA_FILE, value: /run/secrets/meddela/redis-tls/{{ . }}}
+- {name: MEDDELA_REDIS_TLS_CA_FILE, value: {{ printf "/run/secrets/meddela/redis-tls/%s" . | quote }}}
 {{- end }}
 {{- with .tls.certKey }}
-- {name: MEDDELA_REDIS_TLS_CERT_FILE, value: /run/secrets/meddela/redis-tls/{{ . }}}
+- {name: MEDDELA_REDIS_TLS_CERT_FILE, value: {{ printf "/run/secrets/meddela/redis-tls/%s" . | quote }}}
 {{- end }}
 {{- with .tls.keyKey }}
-- {name: MEDDELA_REDIS_TLS_KEY_FILE, value: /run/secrets/meddela/redis-tls/{{ . }}}
+- {name: MEDDELA_REDIS_TLS_KEY_FILE, value: {{ printf "/run/secrets/meddela/redis-tls/%s" . | quote }}}
 {{- end }}
 {{- end }}
 {{- with .tls.serverName }}
@@ -195,30 +237,60 @@ by delivery group).
 {{- if .Values.delivery.notices }}
 - {name: MEDDELA_NOTICES_FILE, value: /etc/meddela/notices.yaml}
 {{- end }}
+{{- end }}
+
+{{/* Whoever reads or writes the suppression list has the pepper: an address that is hashed without it is another address. */}}
+{{- define "meddela.env.pepper" -}}
 {{- if .Values.delivery.pepperSecret }}
-- {name: MEDDELA_SUPPRESS_PEPPER_FILE, value: /run/secrets/meddela/pepper/{{ .Values.delivery.pepperKey }}}
+- {name: MEDDELA_SUPPRESS_PEPPER_FILE, value: {{ printf "/run/secrets/meddela/pepper/%s" .Values.delivery.pepperKey | quote }}}
 {{- end }}
 {{- end }}
 
-{{/* Secrets that every process has, as files: (name of the volume, secret). */}}
+{{/* The one mail server of delivery.smtp, for role deliver alone. */}}
+{{- define "meddela.env.smtp" -}}
+{{- with .Values.delivery.smtp }}
+{{- if .addr }}
+- {name: MEDDELA_DELIVER_EMAIL, value: smtp}
+- {name: MEDDELA_SMTP_ADDR, value: {{ .addr | quote }}}
+- {name: MEDDELA_SMTP_FROM, value: {{ .from | quote }}}
+- {name: MEDDELA_SMTP_TLS, value: {{ .tls | quote }}}
+{{- with .fromName }}
+- {name: MEDDELA_SMTP_FROM_NAME, value: {{ . | quote }}}
+{{- end }}
+{{- if .existingSecret }}
+- {name: MEDDELA_SMTP_USERNAME, value: {{ .username | quote }}}
+- {name: MEDDELA_SMTP_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/smtp/%s" .passwordKey | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+Secrets of a container, as files: a JSON object of volumes and secrets. All have
+Kafka's; which others is what "also" lists: (dict "root" $ "also" (list "redis" "pepper" "smtp"))
+*/}}
 {{- define "meddela.secrets" -}}
 {{- $all := dict }}
+{{- $also := .also | default list }}
+{{- with .root }}
 {{- with .Values.kafka }}
 {{- if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "kafka-tls" .tls.existingSecret }}{{ end }}
 {{- if .sasl.mechanism }}{{ $_ := set $all "kafka-sasl" .sasl.existingSecret }}{{ end }}
 {{- end }}
-{{- with .Values.redis }}
+{{- if has "redis" $also }}{{ with .Values.redis }}
 {{- if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "redis-tls" .tls.existingSecret }}{{ end }}
 {{- with .auth.existingSecret }}{{ $_ := set $all "redis-auth" . }}{{ end }}
+{{- end }}{{ end }}
+{{- if has "pepper" $also }}{{ with .Values.delivery.pepperSecret }}{{ $_ := set $all "pepper" . }}{{ end }}{{ end }}
+{{- if has "smtp" $also }}{{ with .Values.delivery.smtp.existingSecret }}{{ $_ := set $all "smtp" . }}{{ end }}{{ end }}
 {{- end }}
-{{- with .Values.delivery.pepperSecret }}{{ $_ := set $all "pepper" . }}{{ end }}
 {{- toJson $all }}
 {{- end }}
 
 {{- define "meddela.volumes" -}}
 - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
 {{- range $name, $secret := include "meddela.secrets" . | fromJson }}
-- {name: secret-{{ $name }}, secret: {secretName: {{ $secret }}, defaultMode: 0440}}
+- {name: secret-{{ $name }}, secret: {secretName: {{ $secret | quote }}, defaultMode: 0440}}
 {{- end }}
 {{- end }}
 
@@ -235,7 +307,7 @@ by delivery group).
 - {name: files, configMap: {name: {{ include "meddela.fullname" . }}-files}}
 {{- end }}
 {{- range .Values.delivery.secrets }}
-- {name: own-{{ . }}, secret: {secretName: {{ . }}, defaultMode: 0440}}
+- {name: own-{{ . }}, secret: {secretName: {{ . | quote }}, defaultMode: 0440}}
 {{- end }}
 {{- end }}
 
@@ -255,11 +327,41 @@ enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - {name: {{ . }}}
+  - {name: {{ . | quote }}}
   {{- end }}
 {{- end }}
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- end }}
+
+{{/* Where a pod may run, of the values of a workload, the monitor or the jobs. */}}
+{{- define "meddela.placement" -}}
+{{- with .priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .nodeSelector }}
+nodeSelector: {{ toJson . }}
+{{- end }}
+{{- with .tolerations }}
+tolerations: {{ toJson . }}
+{{- end }}
+{{- with .affinity }}
+affinity: {{ toJson . }}
+{{- end }}
+{{- end }}
+
+{{/* Metadata of the pods of a job or a test: (dict "root" $ "component" C) */}}
+{{- define "meddela.job.metadata" -}}
+labels:
+  {{- include "meddela.labels" (dict "root" .root "component" .component "labels" .root.Values.jobs.podLabels) | nindent 2 }}
+{{- with merge (dict) .root.Values.jobs.podAnnotations .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "meddela.job.resources" -}}
+{{- toYaml (.Values.jobs.resources | default .Values.monitor.resources) }}
 {{- end }}
 
 {{- define "meddela.probes" -}}
