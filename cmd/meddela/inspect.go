@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,10 +85,27 @@ func (a *app) inspect(ctx context.Context) (findings []finding) {
 	}
 	report, err := gauge.Measure(ctx)
 	if err == nil {
-		err = faultsOf(report)
+		err = firstFault(report)
 	}
 	note("roles", rolesOf(report), err)
 	return findings
+}
+
+// firstFault stands for all groups that cannot be measured: mostly they have the
+// same cause.
+func firstFault(report *lag.Report) error {
+	var first error
+	count := 0
+	for i := range report.Groups {
+		if err := report.Groups[i].Err; err != nil {
+			count++
+			first = cmp.Or(first, err)
+		}
+	}
+	if count > 1 {
+		return fmt.Errorf("of %d groups it cannot be said: %w", count, first)
+	}
+	return first
 }
 
 func (a *app) inspectTopics(ctx context.Context, client *kafka.Client) (string, error) {

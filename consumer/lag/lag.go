@@ -103,7 +103,7 @@ func (g *Gauge) Measure(ctx context.Context) (*Report, error) {
 	for i := range report.Groups {
 		all.Go(func() error {
 			group := &report.Groups[i]
-			group.Err = g.measure(ctx, group, bounds)
+			group.Err = g.persist(ctx, group, bounds)
 			return nil
 		})
 	}
@@ -194,6 +194,31 @@ func (g *Gauge) bounds(ctx context.Context, report *Report) (bounds, error) {
 		all[topology.Topic(name)] = partitions
 	}
 	return all, nil
+}
+
+const (
+	// settleTime is how long the cluster may take to say who coordinates a group,
+	// which it does not know while it starts.
+	settleTime = 5 * time.Second
+	settleWait = 250 * time.Millisecond
+)
+
+// persist measures a group, again while the cluster is settling.
+func (g *Gauge) persist(ctx context.Context, group *Group, all bounds) error {
+	for end := time.Now().Add(settleTime); ; {
+		of := *group
+		err := g.measure(ctx, &of, all)
+		var answer kafka.Error
+		if err == nil || !errors.As(err, &answer) || !answer.Temporary() || time.Now().After(end) {
+			*group = of
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(settleWait):
+		}
+	}
 }
 
 // measure asks for a group's members and commits.
