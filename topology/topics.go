@@ -113,6 +113,27 @@ func (t Topics) Groups(role Role, l Lane) []string {
 	return groups
 }
 
+// Reads lists the topics that a role of a lane reads.
+func (t Topics) Reads(role Role, l Lane) []Topic {
+	switch role {
+	case RoleMatch:
+		return []Topic{t.Events(l)}
+	case RoleDeliver:
+		return []Topic{t.Jobs(l)}
+	case RoleStatus:
+		return []Topic{t.Events(l), t.DeliveryLog(l)}
+	case RoleNotify:
+		return []Topic{t.DeliveryLog(l), t.Notices(l)}
+	case RoleDelay:
+		topics := []Topic{t.Paused(l)}
+		for _, tier := range Tiers() {
+			topics = append(topics, t.Delay(l, tier))
+		}
+		return topics
+	}
+	return nil
+}
+
 // Role names what a process does.
 type Role string
 

@@ -146,7 +146,7 @@ func templates() dashboard {
 			{title: "Otherwise than sent, by template", kind: graph, unit: ratio, warn: 0.01, alert: 0.05,
 				queries: one(`sum by (template) (rate(meddela_template_statuses_total{`+lane+`,status!="sent"}[$__rate_interval])) / (sum by (template) (rate(meddela_template_statuses_total{`+lane+`}[$__rate_interval])) > 0)`, "{{template}}")},
 			{title: "Events without a template", about: "meddela uncovered list names them.", kind: graph, unit: perSec, stacked: true,
-				queries: one(`sum by (channel, reason) (rate(meddela_events_total{`+lane+`,status="not_covered"}[$__rate_interval]))`, "{{channel}} {{reason}}")},
+				queries: one(`sum by (channel, reason) (rate(meddela_events_total{`+lane+`,status="not_covered"}[$__rate_interval])) > 0`, "{{channel}} {{reason}}")},
 		}},
 	}}
 }

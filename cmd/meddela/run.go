@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -82,17 +81,7 @@ func parseChannels(role topology.Role, names []string) ([]topology.Channel, erro
 	if role != topology.RoleDeliver {
 		return nil, misusef("--channel is for role deliver only")
 	}
-	var channels []topology.Channel
-	for _, name := range names {
-		channel := topology.Channel(name)
-		if !slices.Contains(topology.Channels(), channel) {
-			return nil, misusef("--channel is %q: use %s", abridged(name), orList(texts(topology.Channels())))
-		}
-		if !slices.Contains(channels, channel) {
-			channels = append(channels, channel)
-		}
-	}
-	return channels, nil
+	return chosen("channel", names, topology.Channels())
 }
 
 // runRole runs a role until ctx ends. At the start the servers that it needs

@@ -76,7 +76,7 @@ var (
 // begin has the counters of what may come begin at 0, so that the first of each
 // is seen as an increase.
 func begin(counters *cache[decision, prometheus.Counter], statuses map[topology.Status][]topology.Reason) {
-	for _, c := range topology.Channels() {
+	for _, c := range append(topology.Channels(), Other) {
 		for status, reasons := range statuses {
 			for _, reason := range reasons {
 				counters.get(decision{c, status, reason})

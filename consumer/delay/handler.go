@@ -40,13 +40,7 @@ func (h *Handler) now() time.Time {
 }
 
 // Topics lists the topics that the role reads.
-func (h *Handler) Topics() []topology.Topic {
-	topics := []topology.Topic{h.Names.Paused(h.Lane)}
-	for _, tier := range topology.Tiers() {
-		topics = append(topics, h.Names.Delay(h.Lane, tier))
-	}
-	return topics
-}
+func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.RoleDelay, h.Lane) }
 
 // Handle passes on what is due, and what has waited as long as its tier does:
 // home, or to the tier that fits what is left of its time.

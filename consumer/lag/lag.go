@@ -128,28 +128,6 @@ func (g *Gauge) groups() (groups []Group) {
 	return groups
 }
 
-// topics are those that a group reads.
-func (g *Gauge) topics(group *Group) []topology.Topic {
-	n, lane := g.Names, group.Lane
-	switch group.Role {
-	case topology.RoleMatch:
-		return []topology.Topic{n.Events(lane)}
-	case topology.RoleDeliver:
-		return []topology.Topic{n.Jobs(lane)}
-	case topology.RoleStatus:
-		return []topology.Topic{n.Events(lane), n.DeliveryLog(lane)}
-	case topology.RoleNotify:
-		return []topology.Topic{n.DeliveryLog(lane), n.Notices(lane)}
-	case topology.RoleDelay:
-		topics := []topology.Topic{n.Paused(lane)}
-		for _, tier := range topology.Tiers() {
-			topics = append(topics, n.Delay(lane, tier))
-		}
-		return topics
-	}
-	return nil
-}
-
 // bounds are the first offset of each partition, and that after its last.
 type bounds map[topology.Topic][]kafka.PartitionOffsets
 
@@ -160,7 +138,7 @@ func (g *Gauge) bounds(ctx context.Context, report *Report) (bounds, error) {
 	defer cancel()
 	var names []string
 	for i := range report.Groups {
-		for _, topic := range g.topics(&report.Groups[i]) {
+		for _, topic := range g.Names.Reads(report.Groups[i].Role, report.Groups[i].Lane) {
 			if !slices.Contains(names, string(topic)) {
 				names = append(names, string(topic))
 			}
@@ -240,7 +218,7 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
 	if err != nil {
 		return fmt.Errorf("commits of group %s: %w", group.Name, err)
 	}
-	for _, topic := range g.topics(group) {
+	for _, topic := range g.Names.Reads(group.Role, group.Lane) {
 		for _, b := range all[topic] {
 			if b.Error != nil {
 				continue // a new leader is being chosen
@@ -258,7 +236,7 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
 
 func (g *Gauge) committed(ctx context.Context, group *Group, all bounds) (map[topology.Topic]map[int]int64, error) {
 	asked := make(map[string][]int)
-	for _, topic := range g.topics(group) {
+	for _, topic := range g.Names.Reads(group.Role, group.Lane) {
 		for _, b := range all[topic] {
 			asked[string(topic)] = append(asked[string(topic)], b.Partition)
 		}

@@ -133,9 +133,7 @@ func (h *Handler) Close() {
 }
 
 // Topics lists the topics that the role reads.
-func (h *Handler) Topics() []topology.Topic {
-	return []topology.Topic{h.Names.DeliveryLog(h.Lane), h.Names.Notices(h.Lane)}
-}
+func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.RoleNotify, h.Lane) }
 
 // notice is one entry for one receiver.
 type notice struct {

@@ -32,9 +32,7 @@ type Handler struct {
 }
 
 // Topics lists the topics that the role reads.
-func (h *Handler) Topics() []topology.Topic {
-	return []topology.Topic{h.Names.Events(h.Lane), h.Names.DeliveryLog(h.Lane)}
-}
+func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.RoleStatus, h.Lane) }
 
 // Handle folds the batch per event, writes each event once, and makes dead
 // letters of what is no entry. While the store is away nothing of the batch
