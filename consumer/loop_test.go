@@ -16,9 +16,9 @@ import (
 	"github.com/segmentio/kafka-go"
 	"go.uber.org/goleak"
 
-	"github.com/meddela/meddela/cmd/embedded"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/topology"
 )
 

@@ -9,9 +9,9 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/cmd/authoring"
-	"github.com/meddela/meddela/cmd/bench"
-	"github.com/meddela/meddela/cmd/samples"
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/bench"
+	"github.com/meddela/meddela/cmd/meddela/samples"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 )

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/cmd/bench"
+	"github.com/meddela/meddela/cmd/meddela/internal/bench"
 )
 
 func newBenchOnce(o *benchOptions) *cobra.Command {

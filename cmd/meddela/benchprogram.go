@@ -8,7 +8,7 @@ import (
 	"runtime/pprof"
 	"strings"
 
-	"github.com/meddela/meddela/cmd/bench"
+	"github.com/meddela/meddela/cmd/meddela/internal/bench"
 	"github.com/meddela/meddela/topology"
 )
 

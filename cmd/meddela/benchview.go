@@ -7,7 +7,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/meddela/meddela/cmd/bench"
+	"github.com/meddela/meddela/cmd/meddela/internal/bench"
 )
 
 // printBench prints what was measured, and how busy the machine was.

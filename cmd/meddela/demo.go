@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/meddela/meddela/cmd/samples"
+	"github.com/meddela/meddela/cmd/meddela/samples"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"

@@ -10,7 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/cmd/metrics"
+	"github.com/meddela/meddela/cmd/meddela/internal/metrics"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/topology"
 )

@@ -10,11 +10,11 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/meddela/meddela/cmd/embedded"
-	"github.com/meddela/meddela/cmd/samples"
+	"github.com/meddela/meddela/cmd/meddela/samples"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/producer/provision"
 	"github.com/meddela/meddela/topology"
 )

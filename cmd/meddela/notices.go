@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meddela/meddela/cmd/strictyaml"
+	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
 	"github.com/meddela/meddela/consumer/notify"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"

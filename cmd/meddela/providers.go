@@ -10,10 +10,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/meddela/meddela/cmd/providerfile"
+	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/deliver"
-	"github.com/meddela/meddela/consumer/deliver/outlet"
+	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -46,8 +46,8 @@ func (r *role) ways(client redis.UniversalClient, orders func() *control.Orders)
 		if _, ok := provider.(*deliver.Sandbox); ok {
 			continue
 		}
-		if ways[channel], err = outlet.New(outlet.Config{
-			Name: string(channel), Members: []outlet.Member{{Provider: provider}}, Stopped: stopped,
+		if ways[channel], err = failover.New(failover.Config{
+			Name: string(channel), Members: []failover.Member{{Provider: provider}}, Stopped: stopped,
 		}); err != nil {
 			return nil, nil, err
 		}

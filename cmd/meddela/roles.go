@@ -10,19 +10,19 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/meddela/meddela/cmd/metrics"
-	"github.com/meddela/meddela/cmd/providerfile"
+	"github.com/meddela/meddela/cmd/meddela/internal/metrics"
+	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/delay"
 	"github.com/meddela/meddela/consumer/deliver"
-	"github.com/meddela/meddela/consumer/deliver/outlet"
-	"github.com/meddela/meddela/consumer/deliver/quiet"
+	"github.com/meddela/meddela/consumer/deliver/provider/failover"
+	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/match"
-	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
@@ -219,7 +219,7 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 		config.Group = r.names.DeliverGroup(r.lane, channel)
 		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
 		configs = append(configs, config)
-		of, _ := ways[channel].(*outlet.Outlet)
+		of, _ := ways[channel].(*failover.Outlet)
 		shown = append(shown, metrics.Delivery{Channel: channel, Counters: &handler.Counters, Outlet: of})
 	}
 	if r.metrics != nil {
@@ -282,7 +282,7 @@ func (t templates) Template(ref topology.TemplateRef) (deliver.Template, bool) {
 	if err != nil {
 		return nil, false // a version that does not compile is never in the catalogue
 	}
-	return template{compiled, policyOf(entry.Record())}, true
+	return templateWithPolicy{compiled, policyOf(entry.Record())}, true
 }
 
 // policyOf is what a version says of its delivery. Quiet hours that cannot be
@@ -304,10 +304,10 @@ func policyOf(record *topology.TemplateRecord) deliver.Policy {
 	return policy
 }
 
-// template is one version as the deliverer sees it.
-type template struct {
-	*message.Template
+// templateWithPolicy is one version as the deliverer sees it.
+type templateWithPolicy struct {
+	*template.Template
 	policy deliver.Policy
 }
 
-func (t template) Policy() *deliver.Policy { return &t.policy }
+func (t templateWithPolicy) Policy() *deliver.Policy { return &t.policy }

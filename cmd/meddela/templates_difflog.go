@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/cmd/authoring"
-	"github.com/meddela/meddela/cmd/shadow"
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/difflog"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
 )
@@ -89,7 +89,7 @@ type diffLogResult struct {
 	Since    time.Time              `json:"since"`
 	Lanes    []topology.Lane        `json:"lanes"`
 	Versions []topology.TemplateRef `json:"versions"` // that would be published
-	shadow.Report
+	difflog.Report
 	// Lost records were removed from the topics while they were read.
 	Lost int64 `json:"lost"`
 
@@ -122,11 +122,11 @@ func (a *app) diffLog(ctx context.Context, folder string, d *diffLog) error {
 	if err != nil {
 		return err
 	}
-	proposed, refs, err := shadow.Proposed(ctx, live, records, now)
+	proposed, refs, err := difflog.Proposed(ctx, live, records, now)
 	if err != nil {
 		return err
 	}
-	comparison := shadow.New(shadow.Config{Live: live, Proposed: proposed, Examples: d.examples, ShowContent: d.showContent})
+	comparison := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: d.examples, ShowContent: d.showContent})
 	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: d.lanes(), Versions: refs}
 	started := time.Now()
 	if result.Lost, err = a.compareEvents(ctx, topics, ranges, comparison); err != nil {
@@ -154,7 +154,7 @@ func (a *app) eventRanges(ctx context.Context, topics *scan.Topics, d *diffLog, 
 
 // compareEvents gives the events to the comparison. It returns how many records
 // were removed from the topics before they were read.
-func (a *app) compareEvents(ctx context.Context, topics *scan.Topics, ranges []scan.Range, to *shadow.Comparison) (lost int64, err error) {
+func (a *app) compareEvents(ctx context.Context, topics *scan.Topics, ranges []scan.Range, to *difflog.Comparison) (lost int64, err error) {
 	names := a.config.names()
 	err = a.showScan("events", func(p *scan.Progress) error {
 		err := topics.Scan(ctx, ranges, p, func(records []topology.Record) error {

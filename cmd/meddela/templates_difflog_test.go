@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meddela/meddela/cmd/authoring"
-	"github.com/meddela/meddela/cmd/embedded"
-	"github.com/meddela/meddela/cmd/samples"
-	"github.com/meddela/meddela/cmd/shadow"
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/difflog"
+	"github.com/meddela/meddela/cmd/meddela/samples"
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -271,9 +271,9 @@ func preload(b *testing.B, broker string, n int) {
 func TestDiffLogPaintsNothingOffATerminal(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{out: &out, output: outputTable}
-	err := a.printExamples([]shadow.Change{{
-		Kind: shadow.OtherText, Live: "a", Proposed: "a",
-		Examples: []shadow.Example{{ID: "e", Parts: []shadow.Part{{Name: "sms.txt", Where: "line 1", Diff: []string{"@@ -1 +1 @@", "-x", "+y", ""}}}}},
+	err := a.printExamples([]difflog.Change{{
+		Kind: difflog.OtherText, Live: "a", Proposed: "a",
+		Examples: []difflog.Example{{ID: "e", Parts: []difflog.Part{{Name: "sms.txt", Where: "line 1", Diff: []string{"@@ -1 +1 @@", "-x", "+y", ""}}}}},
 	}})
 	if err != nil || strings.Contains(out.String(), "\x1b") || !strings.Contains(out.String(), "      -x\n      +y\n") {
 		t.Errorf("%q, %v", out.String(), err)

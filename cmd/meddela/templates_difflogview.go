@@ -9,7 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/meddela/meddela/cmd/shadow"
+	"github.com/meddela/meddela/cmd/meddela/internal/difflog"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -31,7 +31,7 @@ func (a *app) printDiffLog(r *diffLogResult) error {
 	return a.printf("%s", r.summary())
 }
 
-func (a *app) printChanges(changes []shadow.Change) error {
+func (a *app) printChanges(changes []difflog.Change) error {
 	t := newTable("change", "events", "now", "then", "detail")
 	for _, c := range changes {
 		t.AppendRow([]any{changeName(c.Kind), c.Events, c.Live, c.Proposed, changeDetail(&c)})
@@ -40,9 +40,9 @@ func (a *app) printChanges(changes []shadow.Change) error {
 }
 
 // changeName is the kind in words.
-func changeName(k shadow.Kind) string { return strings.ReplaceAll(string(k), "_", " ") }
+func changeName(k difflog.Kind) string { return strings.ReplaceAll(string(k), "_", " ") }
 
-func changeDetail(c *shadow.Change) string {
+func changeDetail(c *difflog.Change) string {
 	var parts []string
 	for name, n := range c.Parts {
 		if n != c.Events {
@@ -57,7 +57,7 @@ func changeDetail(c *shadow.Change) string {
 	return strings.Join(parts, ", ")
 }
 
-func (a *app) printExamples(changes []shadow.Change) error {
+func (a *app) printExamples(changes []difflog.Change) error {
 	var b strings.Builder
 	for i := range changes {
 		c := &changes[i]
@@ -72,7 +72,7 @@ func (a *app) printExamples(changes []shadow.Change) error {
 	return a.printf("%s\n", b.String())
 }
 
-func (a *app) writeExample(b *strings.Builder, e *shadow.Example) {
+func (a *app) writeExample(b *strings.Builder, e *difflog.Example) {
 	fmt.Fprintf(b, "  %s  %s  %s  %s\n", e.ID, e.Source, abridged(e.Type), e.At.Local().Format(time.DateTime))
 	if now, then := sideText(&e.Live), sideText(&e.Proposed); now != then {
 		fmt.Fprintf(b, "    now   %s\n    then  %s\n", now, then)
@@ -85,7 +85,7 @@ func (a *app) writeExample(b *strings.Builder, e *shadow.Example) {
 	}
 }
 
-func sideText(s *shadow.Side) string {
+func sideText(s *difflog.Side) string {
 	words := []string{string(s.Template), s.Language}
 	if s.Template == "" {
 		words = []string{string(s.Status)}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meddela/meddela/cmd/explain"
+	"github.com/meddela/meddela/cmd/meddela/internal/explain"
 	"github.com/meddela/meddela/topology"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/meddela/meddela/cmd/explain"
+	"github.com/meddela/meddela/cmd/meddela/internal/explain"
 	"github.com/meddela/meddela/topology"
 )
 

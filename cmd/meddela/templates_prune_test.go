@@ -10,7 +10,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"github.com/meddela/meddela/cmd/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )

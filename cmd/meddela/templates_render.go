@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/cmd/authoring"
-	"github.com/meddela/meddela/cmd/preview"
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/preview"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -71,7 +71,7 @@ Neither Kafka nor Redis is needed.`,
 func allParts() []string {
 	var parts []string
 	for _, c := range topology.Channels() {
-		parts = append(parts, message.Parts(c)...)
+		parts = append(parts, template.Parts(c)...)
 	}
 	return parts
 }

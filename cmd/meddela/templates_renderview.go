@@ -8,9 +8,9 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/meddela/meddela/cmd/authoring"
-	"github.com/meddela/meddela/cmd/preview"
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/preview"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -34,9 +34,9 @@ func (a *app) renderingText(r *preview.Rendering) string {
 	fmt.Fprintf(&b, "To: %s\n", printable(r.Message.To))
 	for _, part := range r.Parts() {
 		switch part.Name {
-		case message.EmailSubject:
+		case template.EmailSubject:
 			fmt.Fprintf(&b, "Subject: %s\n", printable(part.Text))
-		case message.EmailHTML:
+		case template.EmailHTML:
 			b.WriteString(a.paint(text.Faint, fmt.Sprintf("\n%s has %d bytes: see it with --part %[1]s, or all on a page with --page", part.Name, len(part.Text))) + "\n")
 		default:
 			fmt.Fprintf(&b, "\n%s\n", printableLines(strings.TrimSpace(part.Text)))
@@ -121,7 +121,7 @@ type messageView struct {
 	Parts        map[string]string `json:"parts,omitempty"`
 }
 
-func messageViewOf(m *message.Message) messageView {
+func messageViewOf(m *template.Message) messageView {
 	view := messageView{BodyLanguage: m.Language, To: m.To, Parts: map[string]string{}}
 	for _, part := range preview.PartsOf(m) {
 		view.Parts[part.Name] = part.Text

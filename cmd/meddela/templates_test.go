@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meddela/meddela/cmd/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 )
 
 // templatesSite is a broker with topics.

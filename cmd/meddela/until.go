@@ -3,7 +3,7 @@ package main
 import (
 	"time"
 
-	"github.com/meddela/meddela/consumer/deliver/suppress"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 )
 
 // endOf reads --until and --for, at most one of which is given.

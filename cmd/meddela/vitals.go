@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meddela/meddela/cmd/metrics"
+	"github.com/meddela/meddela/cmd/meddela/internal/metrics"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 )

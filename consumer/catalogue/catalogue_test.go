@@ -10,9 +10,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/meddela/meddela/consumer/catalogue"
-	"github.com/meddela/meddela/consumer/condition"
 	"github.com/meddela/meddela/consumer/match"
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -25,7 +25,7 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func sms(name, version string, minutes int, types ...string) topology.TemplateRecord {
 	return topology.TemplateRecord{
 		Name: name, Version: version, Types: types, Channel: topology.SMS, DefaultLanguage: "en",
-		Bodies:      map[string]map[string]string{"en": {message.SMSText: name + " " + version}},
+		Bodies:      map[string]map[string]string{"en": {template.SMSText: name + " " + version}},
 		PublishedAt: start.Add(time.Duration(minutes) * time.Minute),
 	}
 }
@@ -158,7 +158,7 @@ func TestEmptyCatalogue(t *testing.T) {
 func TestEntry(t *testing.T) {
 	r := sms("a", "1", 1, "order")
 	r.TTL = topology.Duration(time.Hour)
-	r.Bodies["sv"] = map[string]string{message.SMSText: "Hej {{.ctx.name}}"}
+	r.Bodies["sv"] = map[string]string{template.SMSText: "Hej {{.ctx.name}}"}
 	e, _ := catalogueOf(t, r).ByRef("a@1")
 	if body, distance := e.Body("sv-FI"); body != "sv" || distance != 1 || e.TTL() != time.Hour {
 		t.Errorf("body %q at %d, ttl %v", body, distance, e.TTL())
@@ -179,7 +179,7 @@ func TestEntry(t *testing.T) {
 func TestBadRecordsAreNotTaken(t *testing.T) {
 	conditional, broken := sms("a", "1", 1, "order"), sms("a", "1", 1, "order")
 	conditional.When = "ctx.vip >"
-	broken.Bodies["en"][message.SMSText] = "{{"
+	broken.Bodies["en"][template.SMSText] = "{{"
 	for _, r := range []topology.TemplateRecord{conditional, broken} {
 		if _, err := catalogue.New(r); err == nil {
 			t.Errorf("%+v was taken", r)

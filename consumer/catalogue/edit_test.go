@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -13,9 +13,9 @@ func record(i int) topology.Record {
 		Name: fmt.Sprintf("template_%d", i), Version: "1", Types: []string{fmt.Sprintf("type_%d", i)},
 		Channel: topology.Email, DefaultLanguage: "en",
 		Bodies: map[string]map[string]string{"en": {
-			message.EmailSubject: "Order {{.ctx.order.number}}",
-			message.EmailText:    "Hi {{.ctx.firstName}}, {{.ctx.order.total}} {{.ctx.order.currency}}",
-			message.EmailHTML:    `<p>Hi {{.ctx.firstName}}, <a href="{{.ctx.url}}">{{.ctx.order.total}} {{.ctx.order.currency}}</a></p>`,
+			template.EmailSubject: "Order {{.ctx.order.number}}",
+			template.EmailText:    "Hi {{.ctx.firstName}}, {{.ctx.order.total}} {{.ctx.order.currency}}",
+			template.EmailHTML:    `<p>Hi {{.ctx.firstName}}, <a href="{{.ctx.url}}">{{.ctx.order.total}} {{.ctx.order.currency}}</a></p>`,
 		}},
 	}
 	return topology.Record{Offset: int64(i), Key: []byte(r.Ref()), Value: r.Append(nil)}

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meddela/meddela/consumer/condition"
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -17,9 +17,9 @@ import (
 type Entry struct {
 	record    topology.TemplateRecord
 	ref       topology.TemplateRef
-	languages message.Languages
+	languages template.Languages
 	when      *condition.Condition // nil when there is none
-	compile   func() (*message.Template, error)
+	compile   func() (*template.Template, error)
 }
 
 // newEntry checks that a record can be rendered. Only a record that can takes
@@ -27,7 +27,7 @@ type Entry struct {
 func newEntry(record topology.TemplateRecord) (*Entry, error) {
 	// The check's outcome is not kept: most versions are never rendered by
 	// this process, and compiled they are many times larger.
-	template, err := message.Compile(record)
+	compiled, err := template.Compile(record)
 	if err != nil {
 		return nil, fmt.Errorf("template %s: %w", record.Ref(), err)
 	}
@@ -40,9 +40,9 @@ func newEntry(record topology.TemplateRecord) (*Entry, error) {
 	return &Entry{
 		record:    record,
 		ref:       record.Ref(),
-		languages: template.Languages(),
+		languages: compiled.Languages(),
 		when:      when,
-		compile:   sync.OnceValues(func() (*message.Template, error) { return message.Compile(record) }),
+		compile:   sync.OnceValues(func() (*template.Template, error) { return template.Compile(record) }),
 	}, nil
 }
 
@@ -57,10 +57,10 @@ func (e *Entry) Ref() topology.TemplateRef { return e.ref }
 func (e *Entry) TTL() time.Duration { return time.Duration(e.record.TTL) }
 
 // Languages are those that the version has bodies in.
-func (e *Entry) Languages() message.Languages { return e.languages }
+func (e *Entry) Languages() template.Languages { return e.languages }
 
 // Body returns the language of the body to use for the wanted language, and how
-// far that is from it, as message.Languages.Nearest says.
+// far that is from it, as template.Languages.Nearest says.
 func (e *Entry) Body(language string) (body string, distance int) {
 	return e.languages.Nearest(language)
 }
@@ -83,7 +83,7 @@ func (e *Entry) Holds(facts *condition.Facts) (bool, error) {
 }
 
 // Template is the version ready to render. It is compiled at the first call.
-func (e *Entry) Template() (*message.Template, error) { return e.compile() }
+func (e *Entry) Template() (*template.Template, error) { return e.compile() }
 
 // byTime orders entries: the most recently published first, then by ref.
 func byTime(a, b *Entry) int {

@@ -9,10 +9,10 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
-	"github.com/meddela/meddela/cmd/embedded"
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/topology"
 )
 

@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -70,23 +70,23 @@ func (h *Handler) ignored(t *task) (o outcome, stopped bool) {
 func (t *task) inDoubt() bool { return t.claim == takenOver || t.claim == doubted }
 
 // render makes the message of a job.
-func (h *Handler) render(t *task) (message.Message, *topology.Fault) {
+func (h *Handler) render(t *task) (template.Message, *topology.Fault) {
 	if t.template == nil {
-		return message.Message{}, &topology.Fault{
+		return template.Message{}, &topology.Fault{
 			Reason: topology.ReasonTemplateMissing,
 			Detail: "this version of the template is not published, or has been retired",
 		}
 	}
 	event, err := t.job.DecodeEvent(t.record.Headers)
 	if err != nil {
-		return message.Message{}, &topology.Fault{Reason: topology.ReasonRenderFailed, Detail: "the job's event: " + err.Error()}
+		return template.Message{}, &topology.Fault{Reason: topology.ReasonRenderFailed, Detail: "the job's event: " + err.Error()}
 	}
 	m, err := t.template.Render(&event, t.job.Language)
 	if err != nil {
-		return message.Message{}, renderFault(err)
+		return template.Message{}, renderFault(err)
 	}
 	if m.Channel != t.job.Channel {
-		return message.Message{}, &topology.Fault{
+		return template.Message{}, &topology.Fault{
 			Reason: topology.ReasonRenderFailed,
 			Detail: "the template is for channel " + string(m.Channel) + ", and the job for " + string(t.job.Channel),
 		}
@@ -100,7 +100,7 @@ func (h *Handler) render(t *task) (message.Message, *topology.Fault) {
 // renderFault takes an error's text only from where it is known to have
 // nothing of the event.
 func renderFault(err error) *topology.Fault {
-	var e *message.Error
+	var e *template.Error
 	if errors.As(err, &e) {
 		return &topology.Fault{Reason: e.Reason, Detail: e.Error()}
 	}
@@ -109,7 +109,7 @@ func renderFault(err error) *topology.Fault {
 
 // send tries to hand the message over, again where the provider has failed
 // for now, or may have accepted it and the template says to risk a second one.
-func (h *Handler) send(ctx context.Context, t *task, p Provider, m *message.Message) (o outcome) {
+func (h *Handler) send(ctx context.Context, t *task, p Provider, m *template.Message) (o outcome) {
 	doubt, tried, wait := t.inDoubt(), false, h.TryAgainAfter
 	by := p.Name()
 	defer func() { o.provider = field(by) }()

@@ -200,7 +200,7 @@ func TestOutOfMemory(t *testing.T) {
 }
 
 func TestOutcomeValues(t *testing.T) {
-	job := aJob("event", attempt(3), template("a\tb@1"))
+	job := aJob("event", attempt(3), withTemplate("a\tb@1"))
 	full := newOutcome(&job, topology.DeliveryError, topology.ReasonTransient, time.Now())
 	full.again, full.doubt, full.due = true, true, always
 	full.provider, full.messageID, full.detail = "smtp", "<a@b>", "the server\tsaid"

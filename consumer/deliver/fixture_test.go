@@ -14,8 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
-	"github.com/meddela/meddela/consumer/deliver/quiet"
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -48,14 +48,14 @@ func (f *fakeTemplate) Policy() *Policy {
 	return &Policy{HoldAmbiguous: f.hold, Urgent: f.urgent, Retries: f.retries, Quiet: f.quiet}
 }
 
-func (f *fakeTemplate) Render(event *topology.Event, language string) (message.Message, error) {
+func (f *fakeTemplate) Render(event *topology.Event, language string) (template.Message, error) {
 	if f.renders != nil {
 		f.renders()
 	}
 	if f.err != nil {
-		return message.Message{}, f.err
+		return template.Message{}, f.err
 	}
-	return message.Message{
+	return template.Message{
 		Channel: f.channel, To: event.To, Language: language,
 		Subject: "About " + string(event.ID), Text: "Dear reader",
 	}, nil
@@ -79,7 +79,7 @@ func newShelf() *shelf {
 			"code@1":    {channel: topology.SMS},
 			"app@1":     {channel: topology.Push},
 			"hook@1":    {channel: topology.Webhook},
-			"missing@1": {err: &message.Error{Reason: topology.ReasonMissingData, Detail: "ctx.name is missing"}},
+			"missing@1": {err: &template.Error{Reason: topology.ReasonMissingData, Detail: "ctx.name is missing"}},
 			"broken@1":  {err: errors.New("kim@example.com cannot be rendered")},
 		},
 		late: map[topology.TemplateRef]*fakeTemplate{"late@1": {channel: topology.Email}},
@@ -124,7 +124,7 @@ func (p *fakeProvider) Name() string               { return p.name }
 func (p *fakeProvider) Concurrency() int           { return p.concurrency }
 func (p *fakeProvider) Instant(*topology.Job) bool { return p.instant }
 
-func (p *fakeProvider) Send(ctx context.Context, job *topology.Job, m *message.Message) Response {
+func (p *fakeProvider) Send(ctx context.Context, job *topology.Job, m *template.Message) Response {
 	if m.To != job.To {
 		panic("the message goes elsewhere than the job")
 	}

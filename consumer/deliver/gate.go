@@ -3,7 +3,7 @@ package deliver
 import (
 	"context"
 
-	"github.com/meddela/meddela/consumer/deliver/suppress"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
 

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/control"
-	"github.com/meddela/meddela/consumer/deliver/quiet"
-	"github.com/meddela/meddela/consumer/deliver/suppress"
+	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -45,7 +45,7 @@ func TestTheGate(t *testing.T) {
 		w.shelf.all["urgent@1"] = &fakeTemplate{channel: topology.Email, urgent: true}
 		gate := &fakeGate{barred: map[string]suppress.Answer{"lee@example.com": {Reason: topology.ReasonSuppressed, Detail: "complaint"}}}
 		h := w.handler(t, func(c *Config) { c.Gate = gate })
-		b := batchOf(aJob("event-1"), aJob("event-2", to(topology.Email, "lee@example.com")), aJob("event-3", template("urgent@1")))
+		b := batchOf(aJob("event-1"), aJob("event-2", to(topology.Email, "lee@example.com")), aJob("event-3", withTemplate("urgent@1")))
 		for range 2 {
 			entries := entriesOf(t, handleAll(t.Context(), t, h, b))
 			if len(entries) != 3 || entries[0].Status != topology.Sent || entries[2].Status != topology.Sent {
@@ -166,7 +166,7 @@ func TestKilled(t *testing.T) {
 // and only one of them keeps what is no job.
 func TestForeignChannels(t *testing.T) {
 	w := newWorld(t)
-	b := batchOf(aJob("event-1"), aJob("event-2", to(topology.SMS, "+4670123"), template("code@1")))
+	b := batchOf(aJob("event-1"), aJob("event-2", to(topology.SMS, "+4670123"), withTemplate("code@1")))
 	b.Records = append(b.Records, recordOf(50, []byte("no job")))
 	for channel, want := range map[topology.Channel]int{topology.Email: 2, topology.SMS: 1, topology.Push: 0} {
 		h := w.handler(t, func(c *Config) { c.Channel = channel })
@@ -257,7 +257,7 @@ func TestQuietHours(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.shelf.all["night@1"] = &fakeTemplate{channel: topology.Email, urgent: test.urgent, quiet: hours}
-		job := aJob("event-1", template("night@1"), test.change)
+		job := aJob("event-1", withTemplate("night@1"), test.change)
 		out := handleAll(t.Context(), t, w.handler(t, at(night)), batchOf(job))
 		if test.due.IsZero() {
 			if len(out) != 1 {
@@ -293,7 +293,7 @@ func TestOwnRetries(t *testing.T) {
 		w.shelf.all["own@1"] = &fakeTemplate{channel: topology.Email, retries: test.retries}
 		w.provider.script = []Response{down}
 		h := w.handler(t, func(c *Config) { c.Tries, c.Retries = 1, []time.Duration{10 * time.Second} })
-		out := handleAll(t.Context(), t, h, batchOf(aJob("event-1", template("own@1"))))
+		out := handleAll(t.Context(), t, h, batchOf(aJob("event-1", withTemplate("own@1"))))
 		e := entriesOf(t, out[:1])[0]
 		if test.waits == 0 {
 			if e.Status != topology.DeliveryError || len(out) != 1 {

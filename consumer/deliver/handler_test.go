@@ -19,7 +19,7 @@ func at(now time.Time) func(*Config) {
 	return func(c *Config) { c.Now = func() time.Time { return now } }
 }
 
-func template(ref topology.TemplateRef) func(*topology.Job) {
+func withTemplate(ref topology.TemplateRef) func(*topology.Job) {
 	return func(j *topology.Job) { j.Template = ref }
 }
 
@@ -60,13 +60,13 @@ func TestOutcomes(t *testing.T) {
 		{"expired, and no address", changes{expires(always), to(topology.Email, "")}, nil, topology.Expired, topology.ReasonExpired, "", 0},
 		{"no address", changes{to(topology.Email, "")}, nil, topology.Ignored, topology.ReasonMissingAddress, "", 0},
 		{"a bad address", changes{to(topology.Email, "kim@example.com\r\nBcc: all@example.com")}, nil, topology.Ignored, topology.ReasonInvalidAddress, "", 0},
-		{"a template that has just been published", changes{template("late@1")}, nil, topology.Sent, "", "", 1},
-		{"a template that nobody knows", changes{template("gone@1")}, nil, topology.DeliveryError, topology.ReasonTemplateMissing, "has been retired", 0},
-		{"data that the event lacks", changes{template("missing@1")}, nil, topology.DeliveryError, topology.ReasonMissingData, "ctx.name is missing", 0},
-		{"a template that breaks", changes{template("broken@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "the template failed on this event", 0},
+		{"a template that has just been published", changes{withTemplate("late@1")}, nil, topology.Sent, "", "", 1},
+		{"a template that nobody knows", changes{withTemplate("gone@1")}, nil, topology.DeliveryError, topology.ReasonTemplateMissing, "has been retired", 0},
+		{"data that the event lacks", changes{withTemplate("missing@1")}, nil, topology.DeliveryError, topology.ReasonMissingData, "ctx.name is missing", 0},
+		{"a template that breaks", changes{withTemplate("broken@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "the template failed on this event", 0},
 		{"an event that cannot be read", changes{func(j *topology.Job) { j.Event = []byte(`{"type":7}`) }}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "the job's event: ", 0},
-		{"a template for another channel", changes{template("code@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "for channel sms", 0},
-		{"a channel without a provider", changes{to(topology.Push, "token"), template("app@1")}, nil, topology.DeliveryError, topology.ReasonNoProvider, "push", 0},
+		{"a template for another channel", changes{withTemplate("code@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "for channel sms", 0},
+		{"a channel without a provider", changes{to(topology.Push, "token"), withTemplate("app@1")}, nil, topology.DeliveryError, topology.ReasonNoProvider, "push", 0},
 		{"skipped", nil, []Response{{Verdict: Skipped, Reason: topology.ReasonSuppressed}}, topology.Ignored, topology.ReasonSuppressed, "", 1},
 		{"refused", nil, []Response{{Verdict: Refused, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 1},
 		{"late at the provider", nil, []Response{{Verdict: Late}}, topology.Expired, topology.ReasonExpired, "", 1},
@@ -77,7 +77,7 @@ func TestOutcomes(t *testing.T) {
 		{"unknown, then down", nil, []Response{unknown, down}, topology.DeliveryError, topology.ReasonAmbiguous, "gone", 3},
 		{"unknown, then late", nil, []Response{unknown, {Verdict: Late}}, topology.DeliveryError, topology.ReasonAmbiguous, "validity has ended", 2},
 		{"unknown, then refused", nil, []Response{unknown, {Verdict: Refused, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 2},
-		{"unknown, and held", changes{template("hold@1")}, []Response{unknown, accepted}, topology.DeliveryError, topology.ReasonAmbiguous, "no word", 1},
+		{"unknown, and held", changes{withTemplate("hold@1")}, []Response{unknown, accepted}, topology.DeliveryError, topology.ReasonAmbiguous, "no word", 1},
 		{"a detail that would break lines", nil, []Response{{Verdict: Refused, Detail: "a\tb\nc" + strings.Repeat("å", 400)}}, topology.DeliveryError, topology.ReasonProviderRefused, "a b cå", 1},
 	} {
 		for _, instant := range []bool{false, true} {
@@ -279,7 +279,7 @@ func TestTemplatesAway(t *testing.T) {
 	w := newWorld(t)
 	w.shelf.err = errors.New("no broker")
 	h := w.handler(t)
-	b := batchOf(aJob("a"), aJob("b"), aJob("c", template("late@1")), aJob("d"))
+	b := batchOf(aJob("a"), aJob("b"), aJob("c", withTemplate("late@1")), aJob("d"))
 	result, err := h.Handle(t.Context(), b)
 	if !errors.Is(err, w.shelf.err) || result.Handled != 2 {
 		t.Fatalf("handled %d, %v", result.Handled, err)
@@ -316,7 +316,7 @@ func TestChannels(t *testing.T) {
 	}
 	h := w.handler(t, func(c *Config) { c.Providers[topology.SMS] = texts })
 	entries := entriesOf(t, handleAll(t.Context(), t, h, batchOf(
-		aJob("mail"), aJob("text", to(topology.SMS, "+46 70 123"), template("code@1")),
+		aJob("mail"), aJob("text", to(topology.SMS, "+46 70 123"), withTemplate("code@1")),
 	)))
 	if entries[0].Provider != "fake" || entries[1].Provider != "texts" || entries[0].EventID != "mail" {
 		t.Errorf("entries %+v", entries)

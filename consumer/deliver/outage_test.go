@@ -38,7 +38,7 @@ func TestADeliverersDeath(t *testing.T) {
 	}{
 		{"resend", nil, topology.Sent, "", 1},
 		{"resend to nobody", []func(*topology.Job){to(topology.Email, "kim@down.test")}, topology.DeliveryError, topology.ReasonAmbiguous, 3},
-		{"hold", []func(*topology.Job){template("hold@1")}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
+		{"hold", []func(*topology.Job){withTemplate("hold@1")}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
 		{"late", []func(*topology.Job){expires(time.Unix(1, 0))}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {

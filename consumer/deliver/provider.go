@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -19,7 +19,7 @@ type Provider interface {
 	// Send hands over a message and waits for the answer, or until ctx ends.
 	// It tries once. job.JobID is the idempotency key: it is the same when
 	// a message is sent again. Send keeps neither job nor m.
-	Send(ctx context.Context, job *topology.Job, m *message.Message) Response
+	Send(ctx context.Context, job *topology.Job, m *template.Message) Response
 }
 
 // Instant is a Provider that answers some messages without waiting for

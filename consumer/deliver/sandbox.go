@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -111,7 +111,7 @@ func (s *Sandbox) Instant(job *topology.Job) bool {
 const slowAnswer = time.Second
 
 // Send implements Provider.
-func (s *Sandbox) Send(ctx context.Context, job *topology.Job, m *message.Message) Response {
+func (s *Sandbox) Send(ctx context.Context, job *topology.Job, m *template.Message) Response {
 	fate, wait := s.fate(job.JobID, m.Channel, m.To), s.config.Latency
 	if fate == fateSlow {
 		wait += slowAnswer
@@ -130,7 +130,7 @@ func (s *Sandbox) Send(ctx context.Context, job *topology.Job, m *message.Messag
 	return s.accept(job, m)
 }
 
-func (s *Sandbox) accept(job *topology.Job, m *message.Message) Response {
+func (s *Sandbox) accept(job *topology.Job, m *template.Message) Response {
 	sent := SandboxMessage{
 		JobID: job.JobID, EventID: job.EventID, Lane: job.Lane, Attempt: job.Attempt, Type: job.Type,
 		Template: job.Template, Channel: m.Channel, To: m.To, Language: m.Language,

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -27,7 +27,7 @@ func newTestSandbox(t *testing.T, config SandboxConfig) *Sandbox {
 
 func (s *Sandbox) try(ctx context.Context, id string, channel topology.Channel, address string) Response {
 	job := aJob(id, to(channel, address))
-	return s.Send(ctx, &job, &message.Message{Channel: channel, To: address, Text: "text of " + id})
+	return s.Send(ctx, &job, &template.Message{Channel: channel, To: address, Text: "text of " + id})
 }
 
 // TestFates: what an address asks a sandbox for.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -165,7 +165,7 @@ func (s *SMTP) Close() {
 }
 
 // Send implements Provider.
-func (s *SMTP) Send(ctx context.Context, job *topology.Job, m *message.Message) Response {
+func (s *SMTP) Send(ctx context.Context, job *topology.Job, m *template.Message) Response {
 	if !validEmail(m.To) {
 		return Response{Verdict: Skipped, Reason: topology.ReasonInvalidAddress, Detail: "the address is not of the form local@domain"}
 	}

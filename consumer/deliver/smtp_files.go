@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meddela/meddela/consumer/message"
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/template"
 )
 
 // Attachments says where the files that templates attach may come from.
@@ -53,7 +53,7 @@ func (a Attachments) fetcher() (*fetcher, error) {
 
 // fetch fetches the files of a message, or says why there is none to be sent.
 // The detail has no URL, which may have something of the event.
-func (f *fetcher) fetch(ctx context.Context, wanted []message.Attachment) ([]file, *Response) {
+func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]file, *Response) {
 	if len(wanted) == 0 {
 		return nil, nil
 	}
@@ -74,7 +74,7 @@ func (f *fetcher) fetch(ctx context.Context, wanted []message.Attachment) ([]fil
 	return files, nil
 }
 
-func (f *fetcher) get(ctx context.Context, a *message.Attachment) (file, *Response) {
+func (f *fetcher) get(ctx context.Context, a *template.Attachment) (file, *Response) {
 	u, err := outbound.ParseURL(a.URL)
 	if err != nil || u.Scheme != "https" && !f.AllowPrivate {
 		return file{}, &Response{Verdict: Refused, Detail: "an attachment's link is no https URL"}

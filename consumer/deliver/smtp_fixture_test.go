@@ -21,7 +21,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -327,9 +327,9 @@ func newSMTP(t *testing.T, port int, change func(*SMTPConfig)) *SMTP {
 }
 
 // aMail is a message, and the job that it is of.
-func aMail(id string) (*topology.Job, *message.Message) {
+func aMail(id string) (*topology.Job, *template.Message) {
 	job := aJob(id)
-	return &job, &message.Message{
+	return &job, &template.Message{
 		Channel: topology.Email, To: job.To, Subject: "Tack för din beställning",
 		Text: "Hej Kim!\n.\nHälsningar", HTML: "<p>Hej Kim!</p>",
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -23,7 +23,7 @@ func (s *SMTP) messageID(job *topology.Job) string {
 const headerAutoSubmitted mail.Header = "Auto-Submitted"
 
 // compose writes the message in the form of RFC 5322. m.To is a plain address.
-func (s *SMTP) compose(text *messageBuffer, id string, m *message.Message, files []file) error {
+func (s *SMTP) compose(text *messageBuffer, id string, m *template.Message, files []file) error {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	from := s.from
 	msg.FromMailAddress(&from)
@@ -68,7 +68,7 @@ var errUnsubscribe = errors.New("the way to unsubscribe is no https URL, or no a
 
 // unsubscribe offers a way to end such messages, which mail programs show as a
 // button.
-func unsubscribe(msg *mail.Msg, way message.Unsubscribe) error {
+func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 	var ways []string
 	if way.URL != "" {
 		if !strings.HasPrefix(way.URL, "https://") || strings.ContainsAny(way.URL, "<> ") || hasControl(way.URL) {

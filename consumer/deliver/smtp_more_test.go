@@ -17,7 +17,7 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -178,7 +178,7 @@ func testDKIM(t *testing.T, private crypto.Signer) {
 	s := newSMTP(t, d.port, func(c *SMTPConfig) { c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key} })
 	job, m := aMail("event")
 	m.Text = "Dear reader,\n.\n.. two dots\nand ÅÄÖ\n"
-	m.Unsubscribe = message.Unsubscribe{URL: "https://shop.example.com/u/1", Mailto: "stop@example.com"}
+	m.Unsubscribe = template.Unsubscribe{URL: "https://shop.example.com/u/1", Mailto: "stop@example.com"}
 	if r := s.Send(t.Context(), job, m); r.Verdict != Accepted {
 		t.Fatalf("%+v", r)
 	}
@@ -226,7 +226,7 @@ func TestBadDKIM(t *testing.T) {
 func TestWaysToUnsubscribe(t *testing.T) {
 	d := newDialogue(t, map[string]string{})
 	s := newSMTP(t, d.port, nil)
-	for _, way := range []message.Unsubscribe{
+	for _, way := range []template.Unsubscribe{
 		{URL: "http://shop.example.com/u"}, {URL: "https://shop.example.com/\r\nBcc: all@example.com"}, {URL: "https://a.example/> <https://b.example/"},
 		{Mailto: "stop@example.com?subject=x"}, {Mailto: "a@b\r\nBcc: c@d"},
 	} {
@@ -276,7 +276,7 @@ func TestAttachments(t *testing.T) {
 	} {
 		job, m := aMail("event")
 		for _, u := range test.urls {
-			m.Attachments = append(m.Attachments, message.Attachment{Name: "invoice-1.pdf", URL: u})
+			m.Attachments = append(m.Attachments, template.Attachment{Name: "invoice-1.pdf", URL: u})
 		}
 		before := len(d.taken())
 		got := s.Send(t.Context(), job, m)
@@ -293,7 +293,7 @@ func TestAttachments(t *testing.T) {
 		}
 	}
 	job, m := aMail("event")
-	m.Attachments = []message.Attachment{{Name: "a", URL: files.URL + "/invoice.pdf"}}
+	m.Attachments = []template.Attachment{{Name: "a", URL: files.URL + "/invoice.pdf"}}
 	for name, none := range map[string]Attachments{"no hosts": {}, "a host here, by http": {Hosts: []string{"127.0.0.1"}}} {
 		s := newSMTP(t, d.port, func(c *SMTPConfig) { c.Attachments = none })
 		if r := s.Send(t.Context(), job, m); r.Verdict != Refused {

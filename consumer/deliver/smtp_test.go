@@ -14,7 +14,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -98,7 +98,7 @@ func partsOf(t *testing.T, m *mail.Message) map[string]string {
 func TestOneBody(t *testing.T) {
 	m := newMailServer(t, nil)
 	s := newSMTP(t, m.port, nil)
-	for kind, body := range map[string]message.Message{
+	for kind, body := range map[string]template.Message{
 		"text/plain": {Text: "only text"}, "text/html": {HTML: "<p>only HTML</p>"},
 	} {
 		job, _ := aMail("event")

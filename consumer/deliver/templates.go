@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/meddela/meddela/consumer/deliver/quiet"
-	"github.com/meddela/meddela/consumer/message"
+	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -20,8 +20,8 @@ type Templates interface {
 
 // Template is one version of a template.
 type Template interface {
-	// Render makes the message for an event. Its error is a *message.Error.
-	Render(event *topology.Event, language string) (message.Message, error)
+	// Render makes the message for an event. Its error is a *template.Error.
+	Render(event *topology.Event, language string) (template.Message, error)
 	// Policy is what the version says of its delivery. It does not change.
 	Policy() *Policy
 }

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/control"
-	"github.com/meddela/meddela/consumer/deliver/quiet"
+	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/topology"
 )
 

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/meddela/meddela/consumer/condition"
+	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
 

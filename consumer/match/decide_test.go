@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
-	"github.com/meddela/meddela/consumer/condition"
 	"github.com/meddela/meddela/consumer/match"
+	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
 

@@ -12,9 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
-	"github.com/meddela/meddela/cmd/embedded"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/topology"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/meddela/meddela/cmd/embedded"
+	"github.com/meddela/meddela/producer/embedded"
 )
 
 // embeddedPlace starts a broker and a store for one scenario.

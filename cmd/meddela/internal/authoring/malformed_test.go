@@ -1,0 +1,88 @@
+package authoring_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const malformed = "testdata/malformed"
+
+// TestMalformed holds each message against a golden file, so that a message is
+// changed by somebody who reads it.
+func TestMalformed(t *testing.T) {
+	var b strings.Builder
+	entries, err := os.ReadDir(malformed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		report, err := authoring.Check(os.DirFS(filepath.Join(malformed, entry.Name())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s\n", entry.Name())
+		for _, f := range report.Faults {
+			fmt.Fprintf(&b, "    %v\n", f)
+		}
+		if entry.Name() == "warnings" {
+			for _, f := range report.Warnings {
+				fmt.Fprintf(&b, "    %v\n", f)
+			}
+		}
+		accepted := entry.Name() == "warnings" || strings.HasPrefix(entry.Name(), "accepted_")
+		if accepted != (len(report.Faults) == 0) {
+			t.Errorf("%s: %d faults", entry.Name(), len(report.Faults))
+		}
+		for _, f := range slices.Concat(report.Faults, report.Warnings) {
+			wantActionable(t, entry.Name(), f)
+		}
+	}
+	const file = "testdata/malformed.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("differs from %s (go test -update writes it anew):\n%s", file, b.String())
+	}
+}
+
+// jargon is what only who wrote the libraries would understand.
+var jargon = regexp.MustCompile(`EOF|IDENTIFIER|operand|pipeline|U\+[0-9A-F]{4}|state[A-Z]|0x[0-9a-f]+|%!|<nil>|unmarshal`)
+
+// wantActionable wants a message to name a file that is there, or should be,
+// and what to do.
+func wantActionable(t *testing.T, name string, f authoring.Fault) {
+	t.Helper()
+	if found := jargon.FindString(f.Detail); found != "" {
+		t.Errorf("%s: %v: has %q", name, f, found)
+	}
+	if !strings.Contains(f.Detail, ": ") {
+		t.Errorf("%s: %v: does not say what to do", name, f)
+	}
+	if f.File == "" || strings.HasPrefix(f.File, "/") {
+		t.Errorf("%s: %v: file %q", name, f, f.File)
+	}
+}
+
+func TestTooLargeToRead(t *testing.T) {
+	report, err := authoring.Check(folder(map[string]string{"a/template.yaml": "types: a\nchannel: sms\n", "a/en/sms.txt": strings.Repeat("x", 600<<10)}))
+	if err != nil || len(report.Faults) != 1 || report.Faults[0].Error() != "a/en/sms.txt: is larger than 524288 bytes: make it smaller" {
+		t.Errorf("%v, %v", report.Faults, err)
+	}
+}

@@ -1,0 +1,115 @@
+package authoring_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/produce"
+	"go.uber.org/goleak"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// cutting lets some writes through and then puts the broker to sleep.
+type cutting struct {
+	kafka.RoundTripper
+	broker *embedded.Broker
+	writes atomic.Int64 // that are let through
+}
+
+func (c *cutting) RoundTrip(ctx context.Context, addr net.Addr, request protocol.Message) (protocol.Message, error) {
+	response, err := c.RoundTripper.RoundTrip(ctx, addr, request)
+	if _, ok := request.(*produce.Request); ok && err == nil && c.writes.Add(-1) == 0 {
+		c.broker.Sleep()
+	}
+	return response, err
+}
+
+const liveTopic topology.Topic = "test.templates"
+
+// liveOn reads what is live on a broker.
+func liveOn(t *testing.T, broker *embedded.Broker) *catalogue.Catalogue {
+	t.Helper()
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	follower := catalogue.NewFollower(catalogue.Config{Source: catalogue.FromTopic(kafka.TCP(broker.Addr()), transport, liveTopic)})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		follower.Run(ctx)
+	}()
+	defer func() { cancel(); <-ended }()
+	if err := follower.AwaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return follower.Catalogue()
+}
+
+func TestPublicationThatIsCutShortCanBeRepeated(t *testing.T) {
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(broker.Addr()), Transport: transport, Timeout: 5 * time.Second}
+	created, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: string(liveTopic), NumPartitions: 1, ReplicationFactor: -1}}})
+	if err != nil || created.Errors[string(liveTopic)] != nil {
+		t.Fatal(err, created)
+	}
+
+	var records []topology.TemplateRecord
+	for i := range 80 {
+		records = append(records, record(fmt.Sprintf("t%02d", i), "one", "order"))
+	}
+	// Each template is a request of its own: the broker dies between two.
+	cut := &cutting{RoundTripper: transport, broker: broker}
+	cut.writes.Store(40)
+	writer := &producer.Publisher{Addr: kafka.TCP(broker.Addr()), Transport: cut, BatchBytes: 1}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = authoring.Publish(ctx, writer, liveTopic, new(catalogue.Catalogue), records, now)
+	var partial *authoring.PartialError
+	if !errors.As(err, &partial) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("publishing to a broker that dies: %v", err)
+	}
+	if len(partial.Written) != 32 || len(partial.Unknown) != 32 || len(partial.Left) != 16 {
+		t.Errorf("%d written, %d unknown, %d left", len(partial.Written), len(partial.Unknown), len(partial.Left))
+	}
+
+	broker.Wake()
+	live := liveOn(t, broker)
+	if live.Names() != 40 {
+		t.Errorf("%d templates are live half-way, want 40", live.Names())
+	}
+	for _, ref := range partial.Written {
+		if _, ok := live.ByRef(ref); !ok {
+			t.Errorf("%s is not live, and was said to be written", ref)
+		}
+	}
+	written, err := authoring.Publish(t.Context(), writer, liveTopic, live, records, now.Add(time.Hour))
+	if err != nil || len(written) != 40 {
+		t.Fatalf("repeated: %d written, %v; want the other 40", len(written), err)
+	}
+	live = liveOn(t, broker)
+	for _, c := range authoring.PlanPublication(live, records) {
+		if c.Kind != authoring.Unchanged {
+			t.Errorf("%s is %s after all", c.Record.Name, c.Kind)
+		}
+	}
+}

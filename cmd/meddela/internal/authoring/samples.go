@@ -1,0 +1,124 @@
+package authoring
+
+import (
+	"encoding/json"
+	"errors"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/consumer/template/condition"
+	"github.com/meddela/meddela/topology"
+)
+
+// Sample is an event that an author keeps beside a template to check it with.
+type Sample struct {
+	File  string // as a path in the folder
+	Event topology.Event
+}
+
+// samples reads the events in a folder of samples.
+func (l *loader) samples(folder string) []Sample {
+	texts := l.texts(folder)
+	var samples []Sample
+	for name, text := range texts {
+		file := path.Join(folder, name)
+		if path.Ext(name) != ".json" {
+			l.faults.add(file, 0, "does not end in .json: samples are events, as upstream publishes them")
+			continue
+		}
+		event, err := topology.DecodeEvent(topology.Record{Value: []byte(text)}, topology.Realtime)
+		if err != nil {
+			l.faults.add(file, lineOfJSONFault(text), "is not an event: "+err.Error())
+			continue
+		}
+		samples = append(samples, Sample{File: file, Event: event})
+	}
+	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.File, b.File) })
+	return samples
+}
+
+// lineOfJSONFault is the line in which a text stops being JSON; 0 when it is JSON.
+func lineOfJSONFault(text string) int {
+	var value any
+	var fault *json.SyntaxError
+	if !errors.As(json.Unmarshal([]byte(text), &value), &fault) {
+		return 0
+	}
+	return 1 + strings.Count(text[:min(max(int(fault.Offset)-1, 0), len(text))], "\n")
+}
+
+// counterexample is what the names of samples start with that the template must
+// not cover.
+const counterexample = "not_"
+
+func (s *Sample) isCounterexample() bool {
+	return strings.HasPrefix(path.Base(s.File), counterexample)
+}
+
+// checkSample checks that the template covers a sample, and renders it in each
+// of the template's languages; or that it does not cover a counterexample.
+func (l *loader) checkSample(compiled *template.Template, t *Template, s *Sample) {
+	uncovered, failed := t.uncovered(&s.Event)
+	switch {
+	case failed != "":
+		l.faults.add(s.File, 0, failed)
+	case s.isCounterexample() && uncovered == "":
+		l.faults.add(s.File, 0, "the template covers it, which it must not, as its name starts with "+counterexample+": rename it, or change the when in "+manifestName)
+	case s.isCounterexample():
+	case uncovered != "":
+		l.faults.add(s.File, 0, uncovered+"; if the template is not to cover it, let its name start with "+counterexample)
+	default:
+		l.renderSample(compiled, s)
+	}
+}
+
+// uncovered says why a template does not cover an event, or why that cannot be
+// told; neither when it covers it.
+func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
+	switch {
+	case !slices.Contains(t.Record.Types, event.Type):
+		return "its type " + strconv.Quote(event.Type) + " is none that the template covers (" + strings.Join(t.Record.Types, ", ") + "): correct it, or add it to the types", ""
+	case event.Channel != t.Record.Channel:
+		return "its channel is " + string(event.Channel) + ", and the template's " + string(t.Record.Channel) + ": correct the one or the other", ""
+	case t.manifest == nil || t.manifest.condition == nil:
+		return "", ""
+	}
+	holds, err := t.manifest.condition.Holds(condition.NewFacts(event))
+	where := manifestName + ":" + strconv.Itoa(t.manifest.line("when"))
+	var e *condition.Error
+	switch {
+	case errors.As(err, &e):
+		return "", "the condition in " + where + " fails on it: " + e.Detail
+	case err != nil:
+		return "", "the condition in " + where + " fails on it"
+	case !holds:
+		return "the condition in " + where + " is false for it: correct the one or the other", ""
+	}
+	return "", ""
+}
+
+// renderSample renders a sample in each of the template's languages.
+func (l *loader) renderSample(compiled *template.Template, s *Sample) {
+	for _, language := range compiled.Languages().Names() {
+		_, err := compiled.Render(&s.Event, language)
+		var e *template.Error
+		if !errors.As(err, &e) {
+			continue
+		}
+		where := path.Join(language, e.Part)
+		if !slices.Contains(template.Parts(compiled.Channel()), e.Part) {
+			where = path.Join(partialsFolder, e.Part)
+		}
+		if e.Line > 0 {
+			where += ":" + strconv.Itoa(e.Line)
+		}
+		if e.Reason == topology.ReasonMissingData {
+			l.faults.add(s.File, 0, where+" reads "+e.Path+", which the sample does not have: add it, or read it with default")
+		} else {
+			l.faults.add(s.File, 0, where+": "+e.Detail)
+		}
+	}
+}

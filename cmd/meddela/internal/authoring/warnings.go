@@ -1,0 +1,93 @@
+package authoring
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meddela/meddela/consumer/template"
+)
+
+// warnings finds what works, and is perhaps not what was meant.
+func (l *loader) warnings(templates []Template) Faults {
+	var w Faults
+	for i := range templates {
+		t := &templates[i]
+		if t.manifest == nil {
+			continue
+		}
+		if len(t.Samples) == 0 && !l.faults.within(path.Join(t.Record.Name, samplesName)) {
+			w.add(t.manifest.file, 0, "there are no samples to check the template with: put events into "+path.Join(t.Record.Name, samplesName)+", one with all optional data and one with none")
+		}
+		warnOfLackingParts(&w, t)
+		for j := range i {
+			warnOfTie(&w, &templates[j], t)
+		}
+	}
+	if len(l.faults) == 0 { // or else it is not known what is included
+		l.warnOfUnused(&w, templates)
+	}
+	return w
+}
+
+// warnOfLackingParts finds parts that some of a template's languages have and
+// others do not.
+func warnOfLackingParts(w *Faults, t *Template) {
+	with := make(map[string]string) // a part to the first language that has it
+	languages := slices.Sorted(maps.Keys(t.Record.Bodies))
+	for _, language := range languages {
+		for part := range t.Record.Bodies[language] {
+			if _, ok := with[part]; !ok && slices.Contains(template.Parts(t.Record.Channel), part) {
+				with[part] = language
+			}
+		}
+	}
+	for _, language := range languages {
+		for _, part := range slices.Sorted(maps.Keys(with)) {
+			if _, ok := t.Record.Bodies[language][part]; !ok {
+				w.add(path.Join(t.Record.Name, language), 0, "there is no "+part+", which "+with[part]+" has: add it, or remove it there")
+			}
+		}
+	}
+}
+
+// warnOfTie finds two templates of which only the time of publication decides
+// which an event gets: those that cover the same type on the same channel in
+// the same language, under the same condition and with as many types.
+func warnOfTie(w *Faults, a, b *Template) {
+	if a.Record.Channel != b.Record.Channel || a.Record.When != b.Record.When || len(a.Record.Types) != len(b.Record.Types) {
+		return
+	}
+	types := shared(a.Record.Types, func(t string) bool { return slices.Contains(b.Record.Types, t) })
+	theirs := template.NewLanguages(slices.Collect(maps.Keys(b.Record.Bodies)), "")
+	languages := shared(slices.Sorted(maps.Keys(a.Record.Bodies)), func(language string) bool {
+		_, distance := theirs.Nearest(language)
+		return distance == 0
+	})
+	if len(types) == 0 || len(languages) == 0 {
+		return
+	}
+	w.add(b.manifest.file, b.manifest.line("types"), "covers "+strings.Join(types, ", ")+" on "+string(b.Record.Channel)+" in "+strings.Join(languages, ", ")+
+		" just as "+path.Join(a.Record.Name, manifestName)+" does, so the one published last is used: tell them apart by when, or remove the type from one")
+}
+
+func shared(words []string, also func(string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(word string) bool { return !also(word) })
+}
+
+// warnOfUnused finds partials that no template includes.
+func (l *loader) warnOfUnused(w *Faults, templates []Template) {
+	used := make(map[string]bool)
+	for i := range templates {
+		for name := range templates[i].Record.Partials {
+			used[name] = true
+		}
+	}
+	for name := range l.partials {
+		if !used[name] {
+			w.add(path.Join(partialsFolder, name), 0, "no template includes it, so it is not checked: include it with {{template "+strconv.Quote(name)+"}}, or remove it")
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/match"
+	"github.com/meddela/meddela/consumer/template/condition"
+	"github.com/meddela/meddela/topology"
+)
+
+// Candidate is a live template for the event's type and channel.
+type Candidate struct {
+	Template    topology.TemplateRef `json:"template"`
+	Languages   []string             `json:"languages"`
+	Default     string               `json:"default_language"`
+	Language    string               `json:"language"` // nearest to the wanted one
+	Distance    int                  `json:"distance"` // of that from the wanted one; 0 is the same
+	When        string               `json:"when,omitempty"`
+	Condition   Condition            `json:"condition"`
+	Failure     string               `json:"failure,omitempty"` // why the condition failed
+	Asked       bool                 `json:"asked"`             // whether the decision needed the condition
+	Conditions  int                  `json:"conditions"`        // that when joins
+	Types       []string             `json:"types"`
+	PublishedAt *time.Time           `json:"published_at,omitempty"`
+	Outcome     Outcome              `json:"outcome"`
+	Why         string               `json:"why"`
+}
+
+// Condition is what a template's when says of the event.
+type Condition string
+
+const (
+	NoCondition Condition = "none"
+	Holds       Condition = "true"
+	HoldsNot    Condition = "false"
+	Fails       Condition = "failed" // it cannot be evaluated on this event
+)
+
+// Outcome is what became of a candidate.
+type Outcome string
+
+const (
+	Chosen           Outcome = "chosen"
+	ConditionFalse   Outcome = "condition_false"
+	ConditionFailed  Outcome = "condition_failed"  // which ends the choice
+	NotReached       Outcome = "not_reached"       // the choice had ended before it
+	FartherLanguage  Outcome = "farther_language"  // than the chosen one's
+	LessSpecific     Outcome = "less_specific"     // than the chosen one
+	PublishedEarlier Outcome = "published_earlier" // than the chosen one
+	LaterName        Outcome = "later_name"        // than the chosen one's, all else being equal
+)
+
+// candidatesOf lists every candidate once, with what the trace says of it.
+func candidatesOf(event *topology.Event, c *catalogue.Catalogue, d *match.Decision, trace *match.Trace) []Candidate {
+	facts := condition.NewFacts(event)
+	chosen, _ := c.ByRef(d.Template)
+	all := []Candidate{}
+	for _, entry := range c.Candidates(event.Type, event.Channel) {
+		candidate := candidateOf(entry, event, facts)
+		if trial, ok := trialOf(trace, entry.Ref()); ok {
+			candidate.tried(&trial, entry == chosen)
+		} else {
+			candidate.untried(entry, chosen, event.Language)
+		}
+		all = append(all, candidate)
+	}
+	return all
+}
+
+func trialOf(trace *match.Trace, ref topology.TemplateRef) (match.Trial, bool) {
+	for _, trial := range trace.Trials {
+		if trial.Template == ref {
+			return trial, true
+		}
+	}
+	return match.Trial{}, false
+}
+
+func candidateOf(entry *catalogue.Entry, event *topology.Event, facts *condition.Facts) Candidate {
+	record := entry.Record()
+	c := Candidate{
+		Template: entry.Ref(), Languages: entry.Languages().Names(), Default: entry.Languages().Default(),
+		When: record.When, Conditions: entry.Conditions(), Types: record.Types, PublishedAt: maybe(record.PublishedAt),
+	}
+	c.Language, c.Distance = entry.Body(event.Language)
+	c.judge(entry.Holds(facts))
+	return c
+}
+
+func (c *Candidate) judge(holds bool, err error) {
+	switch {
+	case err != nil:
+		c.Condition, c.Failure = Fails, failureOf(err)
+	case c.When == "":
+		c.Condition = NoCondition
+	case holds:
+		c.Condition = Holds
+	default:
+		c.Condition = HoldsNot
+	}
+}
+
+// failureOf says where in the condition something failed.
+func failureOf(err error) string {
+	var e *condition.Error
+	if errors.As(err, &e) && e.Line == 1 {
+		return e.Detail // most conditions are a single line
+	}
+	return err.Error()
+}
+
+// tried is about a candidate that the decision has looked at.
+func (c *Candidate) tried(trial *match.Trial, chosen bool) {
+	c.Asked, c.Language, c.Distance = true, trial.Language, trial.Distance
+	c.judge(trial.Holds, trial.Err)
+	switch {
+	case chosen:
+		c.Outcome, c.Why = Chosen, "the first of the nearest language whose condition holds"
+		if c.When == "" {
+			c.Why = "the first of the nearest language, and it has no condition"
+		}
+	case trial.Err != nil:
+		c.Outcome, c.Why = ConditionFailed, "its condition cannot be evaluated on this event, and that ends the choice"
+	default:
+		c.Outcome, c.Why = ConditionFalse, "its condition is false"
+	}
+}
+
+// untried is about a candidate that comes after the end of the choice; chosen
+// is nil when the choice ended without one.
+func (c *Candidate) untried(entry, chosen *catalogue.Entry, wanted string) {
+	if chosen == nil {
+		c.Outcome, c.Why = NotReached, "the choice had ended before it"
+		return
+	}
+	language, distance := chosen.Body(wanted)
+	mine, theirs := entry.Record(), chosen.Record()
+	switch {
+	case c.Distance > distance:
+		c.Outcome, c.Why = FartherLanguage, fmt.Sprintf("its language %s is farther from %s than %s", c.Language, wantedText(wanted), language)
+	case c.Conditions < chosen.Conditions():
+		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: its when has %d conditions, and that of %s %d", c.Conditions, theirs.Name, chosen.Conditions())
+	case len(mine.Types) > len(theirs.Types):
+		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: it covers %d types, and %s %d", len(mine.Types), theirs.Name, len(theirs.Types))
+	case mine.PublishedAt.Before(theirs.PublishedAt):
+		c.Outcome, c.Why = PublishedEarlier, "published earlier than "+theirs.Name
+	default:
+		c.Outcome, c.Why = LaterName, "all else is equal, and its name comes after "+theirs.Name
+	}
+}
+
+func wantedText(wanted string) string {
+	if wanted == "" {
+		return "none"
+	}
+	return wanted
+}

@@ -1,0 +1,118 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/preview"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
+)
+
+// Language is how the body's language was found.
+type Language struct {
+	Wanted string `json:"wanted"`
+	Chain  []Link `json:"chain"`
+	Used   string `json:"used"`
+}
+
+// Link is a language that was looked for.
+type Link struct {
+	Language string `json:"language"`
+	Default  bool   `json:"default,omitempty"` // for everyone else
+	Found    bool   `json:"found"`
+}
+
+// languageOf lists what is looked for up to the language that is used: the
+// wanted tag, that with ever fewer parts, and the default.
+func languageOf(wanted string, languages template.Languages, used string) *Language {
+	l := &Language{Wanted: wanted, Chain: []Link{}, Used: used}
+	for tag := wanted; tag != ""; {
+		_, distance := languages.Nearest(tag)
+		l.Chain = append(l.Chain, Link{Language: tag, Found: distance == 0})
+		if distance == 0 {
+			return l
+		}
+		tag = tag[:max(strings.LastIndexAny(tag, "-_"), 0)]
+	}
+	l.Chain = append(l.Chain, Link{Language: languages.Default(), Default: true, Found: true})
+	return l
+}
+
+// Message is the message that is due, or why it cannot be rendered.
+type Message struct {
+	Masked  bool   `json:"masked"`
+	To      string `json:"to"`
+	Subject string `json:"subject,omitempty"`
+	Parts   []Part `json:"parts"`
+	// NoAddress says that delivery would ignore it.
+	NoAddress bool         `json:"no_address,omitempty"`
+	Error     *RenderError `json:"error,omitempty"`
+}
+
+// Part is a part of a message.
+type Part struct {
+	Name  string `json:"name"`
+	Bytes int    `json:"bytes"`
+	Text  string `json:"text,omitempty"` // only when it was asked for
+}
+
+// RenderError is why a message cannot be rendered: delivery would make the
+// event a delivery error with the reason.
+type RenderError struct {
+	Reason topology.Reason `json:"reason"`
+	Where  string          `json:"where"` // in the template's folder, with the line
+	Path   string          `json:"path,omitempty"`
+	Detail string          `json:"detail"`
+}
+
+func messageOf(entry *catalogue.Entry, event *topology.Event, language string, show bool) *Message {
+	compiled, err := entry.Template()
+	if err != nil {
+		return &Message{Error: &RenderError{Reason: topology.ReasonRenderFailed, Where: entry.Record().Name, Detail: err.Error()}}
+	}
+	m, err := compiled.Render(event, language)
+	if failure := (*template.Error)(nil); errors.As(err, &failure) {
+		r := preview.Rendering{Template: entry.Record(), Err: failure}
+		return &Message{Parts: []Part{}, Error: &RenderError{failure.Reason, r.Where(), failure.Path, failure.Detail}}
+	}
+	shown := &Message{
+		Masked: !show, To: maskedAddress(m.To, show), Subject: maskedText(m.Subject, show),
+		Parts: []Part{}, NoAddress: m.To == "",
+	}
+	for _, p := range preview.PartsOf(&m) {
+		part := Part{Name: p.Name, Bytes: len(p.Text)}
+		if show {
+			part.Text = p.Text
+		}
+		shown.Parts = append(shown.Parts, part)
+	}
+	return shown
+}
+
+// maskedAddress lets an address be recognized by those who know it.
+func maskedAddress(address string, show bool) string {
+	if show || address == "" {
+		return address
+	}
+	if at := strings.LastIndexByte(address, '@'); at > 0 && at+1 < len(address) {
+		return first(address) + "…@" + first(address[at+1:]) + "…"
+	}
+	return maskedText(address, false)
+}
+
+func first(s string) string {
+	_, size := utf8.DecodeRuneInString(s)
+	return s[:size]
+}
+
+// maskedText says only how long a text is.
+func maskedText(s string, show bool) string {
+	if show || s == "" {
+		return s
+	}
+	return fmt.Sprintf("(%d characters)", utf8.RuneCountInString(s))
+}

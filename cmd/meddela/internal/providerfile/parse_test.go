@@ -1,0 +1,166 @@
+package providerfile
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider/failover"
+	"github.com/meddela/meddela/topology"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// secrets are the environment of the tests.
+func secrets(name string) (string, bool) {
+	if strings.HasPrefix(name, "NO_SUCH") {
+		return "", false
+	}
+	switch name {
+	case "TWO_LINES":
+		return "hunter2\r\nX-Admin: 1", true
+	case "SHORT":
+		return "hunter2", true
+	}
+	return "the secret of " + name, true
+}
+
+// TestMalformed holds what is said of each bad file against a golden file, so
+// that a message is changed by somebody who reads it.
+func TestMalformed(t *testing.T) {
+	text, err := os.ReadFile("testdata/malformed.yaml.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, each := range strings.Split(string(text), "== ")[1:] {
+		name, content, _ := strings.Cut(each, "\n")
+		_, err := Parse("providers.yaml", content, secrets)
+		if err == nil {
+			t.Errorf("%s: it is taken", name)
+			continue
+		}
+		if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "the secret of") {
+			t.Errorf("%s: a secret is shown: %v", name, err)
+		}
+		fmt.Fprintf(&b, "%s\n", name)
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(&b, "    %s\n", line)
+		}
+	}
+	const golden = "testdata/malformed.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("differs from %s (go test -update writes it anew):\n%s", golden, b.String())
+	}
+}
+
+// TestExamples: those of the documentation can be used as they are.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../docs/providers/*.yaml")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d examples, %v", len(files), err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := Parse(name, string(text), secrets)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		outlets, closeAll, err := file.Outlets(Site{Lane: topology.Realtime})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if len(outlets) != 1 {
+			t.Errorf("%s: %d channels", name, len(outlets))
+		}
+		closeAll()
+	}
+}
+
+// TestParse: everything that a file says arrives where it belongs.
+func TestParse(t *testing.T) {
+	text, err := os.ReadFile("../../docs/providers/email.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sms, err := os.ReadFile("../../docs/providers/sms.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := Parse("email.yaml", string(text), secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := file.Providers[0]
+	if first.Limit != (Limit{200, 64, 0.3}) || first.Breaker != (failover.Breaker{Failures: 5, Open: 30 * time.Second}) ||
+		first.Concurrency != 16 || first.SMTP.Password() != "the secret of MAIL_1_PASSWORD" || first.SMTP.ReplyTo != "help@example.com" {
+		t.Errorf("the first: %+v", first)
+	}
+	if r := file.Routes[topology.Email]; r.Order != failover.Weighted || len(r.Members) != 2 || r.Members[0].Weight != 9 {
+		t.Errorf("the route: %+v", r)
+	}
+	file, err = Parse("sms.yaml", string(sms), secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := file.Providers[0].HTTP
+	if h.Auth.Bearer() != "the secret of SMS_TOKEN" || !h.Idempotent || h.MessageID != "$.id" || len(h.Rules) != 3 ||
+		h.Rules[1].Verdict != deliver.Skipped || h.Rules[1].Reason != topology.ReasonSuppressed || h.Timeout != 5*time.Second {
+		t.Errorf("the first: %+v", h)
+	}
+	if r := file.Routes[topology.SMS]; r.Order != failover.Failover || len(r.Members) != 2 || r.Members[1].Provider != "sms-second" {
+		t.Errorf("the default route: %+v", r)
+	}
+}
+
+// TestSecretsStayHidden: whoever prints what was read prints no secret.
+func TestSecretsStayHidden(t *testing.T) {
+	for _, name := range []string{"email", "sms"} {
+		text, err := os.ReadFile("../../docs/providers/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := Parse(name, string(text), secrets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			if shown := fmt.Sprintf(verb, *file); strings.Contains(shown, "the secret of") {
+				t.Errorf("%s: %s", verb, shown)
+			}
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	text, _ := os.ReadFile("testdata/malformed.yaml.txt")
+	for _, each := range strings.Split(string(text), "== ")[1:] {
+		_, content, _ := strings.Cut(each, "\n")
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "file") {
+			return // which may name any file of this machine
+		}
+		_, _ = Parse("providers.yaml", text, secrets)
+	})
+}

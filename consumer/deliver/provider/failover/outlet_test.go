@@ -1,0 +1,226 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake answers as it is told, the last answer for ever.
+type fake struct {
+	name string
+
+	mu      sync.Mutex
+	answers []deliver.Response
+	asked   int
+}
+
+func (f *fake) Name() string     { return f.name }
+func (f *fake) Concurrency() int { return 4 }
+
+func (f *fake) Send(context.Context, *topology.Job, *template.Message) deliver.Response {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	if len(f.answers) == 0 {
+		return deliver.Response{Verdict: deliver.Accepted}
+	}
+	return f.answers[min(f.asked, len(f.answers))-1]
+}
+
+func answering(name string, verdicts ...deliver.Verdict) *fake {
+	f := &fake{name: name}
+	for _, v := range verdicts {
+		f.answers = append(f.answers, deliver.Response{Verdict: v})
+	}
+	return f
+}
+
+func outlet(t testing.TB, change func(*Config), providers ...*fake) *Outlet {
+	t.Helper()
+	c := Config{Name: "email"}
+	for _, p := range providers {
+		c.Members = append(c.Members, Member{Provider: p, Weight: 1})
+	}
+	if change != nil {
+		change(&c)
+	}
+	o, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func send(o *Outlet, id string) deliver.Response {
+	return o.Send(context.Background(), &topology.Job{JobID: topology.JobID(id)}, &template.Message{})
+}
+
+// TestFailover: the next is asked where a message was definitely not accepted,
+// and only there.
+func TestFailover(t *testing.T) {
+	for first, goesOn := range map[deliver.Verdict]bool{
+		deliver.Accepted: false, deliver.Skipped: false, deliver.Refused: false, deliver.Late: false, deliver.Unknown: false,
+		deliver.Failed: true, deliver.Down: true, deliver.NoRoom: true,
+	} {
+		for second := deliver.Failed; second <= deliver.NoRoom; second++ {
+			one, two := answering("one", first), answering("two", second)
+			got := send(outlet(t, nil, one, two), "job")
+			want := deliver.Response{Verdict: first, Provider: "one"}
+			if goesOn {
+				want = deliver.Response{Verdict: second, Provider: "two"}
+			}
+			if want.Verdict == deliver.NoRoom {
+				want = deliver.Response{Verdict: deliver.NoRoom}
+				if first != deliver.NoRoom {
+					want = deliver.Response{Verdict: first, Provider: "one"}
+				}
+			}
+			if got != want {
+				t.Errorf("%d, then %d: %+v, want %+v", first, second, got, want)
+			}
+			if (two.asked == 1) != goesOn {
+				t.Errorf("%d: the second was asked %d times", first, two.asked)
+			}
+		}
+	}
+}
+
+// TestBreaker: a provider that fails several times in a row is left alone, and
+// tried again after a while; refusals are no failures.
+func TestBreaker(t *testing.T) {
+	one, two := answering("one", deliver.Refused, deliver.Down), answering("two")
+	o := outlet(t, func(c *Config) { c.Members[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one, two)
+	for range 10 {
+		send(o, "job")
+	}
+	if one.asked != 4 || two.asked != 9 {
+		t.Errorf("asked %d and %d times, want 4 and 9", one.asked, two.asked)
+	}
+	if s := o.Stats()[0]; !s.Open || s.Opened != 1 || s.Sends[deliver.Down] != 3 || s.Sends[deliver.Refused] != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	time.Sleep(150 * time.Millisecond)
+	one.mu.Lock()
+	one.answers = nil
+	one.mu.Unlock()
+	if got := send(o, "job"); got.Provider != "one" || got.Verdict != deliver.Accepted {
+		t.Errorf("after a while: %+v", got)
+	}
+	if o.Stats()[0].Open {
+		t.Error("it is still left alone")
+	}
+}
+
+// TestAllLeftAlone: it is said when to come back, as soon as any of them may be
+// asked.
+func TestAllLeftAlone(t *testing.T) {
+	o := outlet(t, func(c *Config) {
+		c.Members[0].Breaker = Breaker{Failures: 1, Open: time.Hour}
+		c.Members[1].Breaker = Breaker{Failures: 1, Open: time.Minute}
+	}, answering("one", deliver.Down), answering("two", deliver.Unknown))
+	if got := send(o, "job"); got.Verdict != deliver.Unknown {
+		t.Fatalf("first %+v", got)
+	}
+	got := send(o, "job")
+	if got.Verdict != deliver.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second || !strings.Contains(got.Detail, "left alone") {
+		t.Errorf("then %+v", got)
+	}
+}
+
+// TestStopped: what an operator has stopped is passed over.
+func TestStopped(t *testing.T) {
+	one, two := answering("one"), answering("two")
+	stopped := map[string]bool{"one": true}
+	o := outlet(t, func(c *Config) { c.Stopped = func(name string) bool { return stopped[name] } }, one, two)
+	if got := send(o, "job"); got.Provider != "two" {
+		t.Errorf("%+v", got)
+	}
+	stopped["two"] = true
+	if got := send(o, "job"); got.Verdict != deliver.Down || !strings.Contains(got.Detail, "operator") {
+		t.Errorf("all stopped: %+v", got)
+	}
+	if one.asked != 0 || two.asked != 1 {
+		t.Errorf("asked %d and %d times", one.asked, two.asked)
+	}
+}
+
+// TestWeights: messages are spread by weight, and each goes to the same provider
+// again.
+func TestWeights(t *testing.T) {
+	one, two, three := answering("one"), answering("two"), answering("three")
+	o := outlet(t, func(c *Config) {
+		c.Order = Weighted
+		c.Members[0].Weight, c.Members[1].Weight, c.Members[2].Weight = 7, 2, 1
+	}, one, two, three)
+	const n = 10_000
+	for i := range n {
+		id := string(topology.JobIDOf(topology.EventID(fmt.Sprintf("event-%d", i)), 0))
+		if first, again := send(o, id), send(o, id); first.Provider != again.Provider {
+			t.Fatalf("%s went to %s, then to %s", id, first.Provider, again.Provider)
+		}
+	}
+	for i, f := range []*fake{one, two, three} {
+		want := 2 * n * []int{7, 2, 1}[i] / 10
+		if off := f.asked - want; off > want/10+100 || off < -want/10-100 {
+			t.Errorf("%s was asked %d times, want about %d", f.name, f.asked, want)
+		}
+	}
+}
+
+// full is a Limiter without room.
+type full struct{}
+
+func (full) Pass(ctx context.Context) (func(), error) { return nil, errors.New("no room") }
+
+// TestLimits: no room is no failure, and another may have some.
+func TestLimits(t *testing.T) {
+	one, two := answering("one"), answering("two")
+	o := outlet(t, func(c *Config) { c.Members[0].Limiter = full{} }, one, two)
+	if got := send(o, "job"); got.Provider != "two" || one.asked != 0 {
+		t.Errorf("%+v", got)
+	}
+	alone := outlet(t, func(c *Config) { c.Members[0].Limiter = full{} }, one)
+	for range 20 {
+		if got := send(alone, "job"); got.Verdict != deliver.NoRoom {
+			t.Fatalf("alone: %+v", got)
+		}
+	}
+	if alone.Stats()[0].Open {
+		t.Error("having no room counts as failing")
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	if _, err := New(Config{}); err == nil {
+		t.Error("no providers are taken")
+	}
+	if _, err := New(Config{Order: Weighted, Members: []Member{{Provider: answering("one")}}}); err == nil {
+		t.Error("no weight is taken")
+	}
+	o := outlet(t, nil, answering("one"), answering("two"))
+	if o.Concurrency() != 8 || o.Name() != "email" || strings.Join(o.Names(), " ") != "one two" {
+		t.Errorf("%d %s %v", o.Concurrency(), o.Name(), o.Names())
+	}
+}
+
+// BenchmarkSend is what the way through an Outlet costs.
+func BenchmarkSend(b *testing.B) {
+	o := outlet(b, nil, answering("one"))
+	job, text := &topology.Job{JobID: "job"}, &template.Message{}
+	for b.Loop() {
+		o.Send(context.Background(), job, text)
+	}
+}

@@ -1,0 +1,158 @@
+package failover
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
+)
+
+// after is a Limiter that has room after a while.
+type after time.Duration
+
+func (a after) Pass(ctx context.Context) (func(), error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(time.Duration(a)):
+		return func() {}, nil
+	}
+}
+
+// slow is a provider that takes its time, and is cut short when ctx ends.
+type slow struct {
+	name       string
+	takes      time.Duration
+	now, top   atomic.Int64
+	asked, cut atomic.Int64
+}
+
+func (s *slow) Name() string     { return s.name }
+func (s *slow) Concurrency() int { return 4 }
+
+func (s *slow) Send(ctx context.Context, _ *topology.Job, _ *template.Message) deliver.Response {
+	s.asked.Add(1)
+	n := s.now.Add(1)
+	defer s.now.Add(-1)
+	for was := s.top.Load(); n > was && !s.top.CompareAndSwap(was, n); was = s.top.Load() {
+	}
+	if ctx.Err() != nil {
+		s.cut.Add(1)
+		return deliver.Response{Verdict: deliver.Down}
+	}
+	select {
+	case <-ctx.Done():
+		s.cut.Add(1)
+		return deliver.Response{Verdict: deliver.Unknown}
+	case <-time.After(s.takes):
+		return deliver.Response{Verdict: deliver.Accepted}
+	}
+}
+
+func within(o *Outlet, d time.Duration, job topology.Job) deliver.Response {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return o.Send(ctx, &job, &template.Message{})
+}
+
+func of(t testing.TB, members ...Member) *Outlet {
+	t.Helper()
+	o, err := New(Config{Name: "email", Members: members})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// TestWaitLeavesTime: a message that waited for room has time left to be sent,
+// by the next provider too; none is asked when there is none left.
+func TestWaitLeavesTime(t *testing.T) {
+	one, two := &slow{name: "one", takes: time.Second / 5}, &slow{name: "two", takes: time.Second / 5}
+	if got := within(of(t, Member{Provider: one, Limiter: after(time.Hour)}, Member{Provider: two}), time.Second, topology.Job{}); got.Verdict != deliver.Accepted || got.Provider != "two" {
+		t.Errorf("with another: %+v", got)
+	}
+	if got := within(of(t, Member{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second, topology.Job{}); got.Verdict != deliver.NoRoom {
+		t.Errorf("with little time left: %+v", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := of(t, Member{Provider: one, Limiter: after(time.Hour)}, Member{Provider: two})
+	if got := o.Send(ctx, &topology.Job{}, &template.Message{}); got.Verdict != deliver.NoRoom {
+		t.Errorf("without time: %+v", got)
+	}
+	if one.asked.Load() != 0 || two.asked.Load() != 1 || one.cut.Load()+two.cut.Load() != 0 {
+		t.Errorf("asked %d and %d times, cut short %d and %d", one.asked.Load(), two.asked.Load(), one.cut.Load(), two.cut.Load())
+	}
+}
+
+// TestWaitUntilExpiry: no message waits for longer than it is valid, or is sent
+// later.
+func TestWaitUntilExpiry(t *testing.T) {
+	one := &slow{name: "one"}
+	o := of(t, Member{Provider: one, Limiter: after(time.Hour)})
+	began := time.Now()
+	if got := within(o, time.Hour, topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != deliver.NoRoom || time.Since(began) > time.Second {
+		t.Errorf("after %v: %+v", time.Since(began), got)
+	}
+	if got := within(of(t, Member{Provider: one}), time.Hour, topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != deliver.Late || one.asked.Load() != 0 {
+		t.Errorf("expired: %+v", got)
+	}
+}
+
+// TestNoRoomIsNoTry: that the other provider is left alone makes no attempt of
+// a message that there was no room for.
+func TestNoRoomIsNoTry(t *testing.T) {
+	down := answering("down", deliver.Down)
+	o := of(t, Member{Provider: down, Breaker: Breaker{Failures: 1}}, Member{Provider: &slow{name: "full"}, Limiter: after(time.Hour)})
+	for i, want := range []deliver.Verdict{deliver.Down, deliver.NoRoom} {
+		if got := within(o, 40*time.Millisecond, topology.Job{}); got.Verdict != want {
+			t.Errorf("message %d: %+v, want verdict %d", i, got, want)
+		}
+	}
+}
+
+// TestConcurrency: no provider has more at once than it says, whatever the
+// others have room for.
+func TestConcurrency(t *testing.T) {
+	one, two := &slow{name: "one", takes: 20 * time.Millisecond}, &slow{name: "two"}
+	o := of(t, Member{Provider: one}, Member{Provider: two})
+	var all sync.WaitGroup
+	for range 3 * o.Concurrency() {
+		all.Go(func() {
+			if got := o.Send(context.Background(), &topology.Job{}, &template.Message{}); got.Verdict != deliver.Accepted {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	all.Wait()
+	if one.top.Load() > 4 {
+		t.Errorf("%d at once", one.top.Load())
+	}
+}
+
+// prompt is a provider that answers at once.
+type prompt struct{ *fake }
+
+func (prompt) Instant(*topology.Job) bool { return true }
+
+func TestInstant(t *testing.T) {
+	at, later := prompt{answering("one")}, answering("two")
+	for _, c := range []struct {
+		o    *Outlet
+		want bool
+	}{
+		{of(t, Member{Provider: at}), true},
+		{of(t, Member{Provider: at}, Member{Provider: later}), false},
+		{of(t, Member{Provider: at, Limiter: after(0)}), false},
+	} {
+		if got := c.o.Instant(&topology.Job{}); got != c.want {
+			t.Errorf("%v: %t", c.o.Names(), got)
+		}
+	}
+	var _ deliver.Instant = (*Outlet)(nil)
+}

@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	texttemplate "text/template"
+
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
+)
+
+// Data is what templates are over.
+type Data struct {
+	To, Subject, Text, HTML string
+	// Body of a push message or a webhook.
+	Body        JSON
+	Unsubscribe template.Unsubscribe
+	Attachments []template.Attachment
+	Channel     topology.Channel
+	Language    string
+
+	JobID    topology.JobID
+	EventID  topology.EventID
+	Type     string
+	Template topology.TemplateRef
+	Lane     topology.Lane
+	Attempt  int
+}
+
+// JSON is a text that is valid JSON, or empty. It is written as it is.
+type JSON string
+
+// MarshalJSON implements json.Marshaler.
+func (j JSON) MarshalJSON() ([]byte, error) {
+	if j == "" {
+		return []byte("null"), nil
+	}
+	return []byte(j), nil
+}
+
+func dataOf(job *topology.Job, m *template.Message) Data {
+	return Data{
+		To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Body: JSON(m.Body),
+		Unsubscribe: m.Unsubscribe, Attachments: m.Attachments, Channel: m.Channel, Language: m.Language,
+		JobID: job.JobID, EventID: job.EventID, Type: job.Type, Template: job.Template, Lane: job.Lane, Attempt: job.Attempt,
+	}
+}
+
+// sample is data whose every text is s.
+func sample(s string) *Data {
+	d := &Data{Body: `{"a":1}`, Attachments: make([]template.Attachment, 2), Attempt: 1}
+	fill(reflect.ValueOf(d).Elem(), s)
+	return d
+}
+
+func fill(v reflect.Value, s string) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), s)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			fill(v.Index(i), s)
+		}
+	case reflect.String:
+		if v.Type() != reflect.TypeFor[JSON]() {
+			v.SetString(s)
+		}
+	}
+}
+
+var functions = texttemplate.FuncMap{"json": toJSON, escaper: escape}
+
+// toJSON leaves <, > and & as they are: bodies are not part of any page.
+func toJSON(value any) (string, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return "", err
+	}
+	return string(bytes.TrimSuffix(b.Bytes(), []byte{'\n'})), nil
+}

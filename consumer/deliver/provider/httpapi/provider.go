@@ -1,0 +1,206 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
+)
+
+// Provider is a deliver.Provider.
+type Provider struct {
+	config    Config
+	client    *outbound.Client
+	target    *target // nil where messages name their own
+	headers   *headers
+	body      *body            // nil with GET
+	signer    *outbound.Signer // nil without secrets
+	rules     []rule
+	messageID place
+}
+
+// New returns a Provider, or what is wrong with the configuration. It does not
+// connect.
+func New(c Config) (*Provider, error) {
+	c.setDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	p := &Provider{config: c}
+	var err error
+	if p.config.Hosts, err = checkHosts(c.Hosts); err != nil {
+		return nil, err
+	}
+	if err := p.compile(); err != nil {
+		return nil, err
+	}
+	p.client, err = outbound.New(outbound.Config{
+		MaxConns: c.Concurrency, TLS: c.TLS, Proxy: c.Proxy, AllowPrivate: c.AllowPrivate, Allow: c.Allow,
+	})
+	return p, err
+}
+
+func (p *Provider) compile() (err error) {
+	c := &p.config
+	if c.URL != "" {
+		if p.target, err = newTarget(c.URL); err != nil {
+			return fmt.Errorf("url: %w", err)
+		}
+		if c.Auth.set() && !p.mayHaveSecrets(p.target.origin) {
+			return errors.New("url: credentials are sent over https only, except to private targets that are allowed")
+		}
+	}
+	if p.headers, err = newHeaders(c); err != nil {
+		return err
+	}
+	if c.Method != http.MethodGet {
+		if p.body, err = newBody(c.Body, p.headers.contentType()); err != nil {
+			return fmt.Errorf("body: %w", err)
+		}
+	}
+	if len(c.Sign) > 0 {
+		if p.signer, err = outbound.NewSigner(c.Sign...); err != nil {
+			return err
+		}
+	}
+	if p.rules, err = newRules(c.Rules); err != nil {
+		return err
+	}
+	if p.messageID, err = newPlace(c.MessageID); err != nil {
+		return fmt.Errorf("message id: %w", err)
+	}
+	return nil
+}
+
+// mayHaveSecrets tells whether credentials may be sent to a URL.
+func (p *Provider) mayHaveSecrets(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "https" || p.config.AllowPrivate || isLoopback(u.Hostname()))
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// Name implements deliver.Provider.
+func (p *Provider) Name() string { return p.config.Name }
+
+// Concurrency implements deliver.Provider.
+func (p *Provider) Concurrency() int { return p.config.Concurrency }
+
+// Close closes the connections that wait for messages. Sending goes on to work.
+func (p *Provider) Close() { p.client.Close() }
+
+// Send implements deliver.Provider.
+func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) deliver.Response {
+	if isOver(job) {
+		return deliver.Response{Verdict: deliver.Late}
+	}
+	r, err := p.request(job, m)
+	switch {
+	case errors.Is(err, errCredentials):
+		return deliver.Response{Verdict: deliver.Down, Detail: err.Error()}
+	case err != nil:
+		return deliver.Response{Verdict: deliver.Refused, Detail: err.Error()}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	defer cancel()
+	answer, err := p.client.Do(ctx, r)
+	if err == nil {
+		return p.meaning(&answer, r.URL.Host, m)
+	}
+	response := p.unanswered(err)
+	if response.Verdict == deliver.Unknown && p.config.Idempotent && !isTimeout(err) {
+		return p.sendAgain(ctx, r, m, response)
+	}
+	return response
+}
+
+// sendAgain makes a request once more, whose connection broke, of a provider
+// that knows it by its key. Only the acceptance of this one, or a refusal, tells
+// of the first too.
+func (p *Provider) sendAgain(ctx context.Context, r *outbound.Request, m *template.Message, first deliver.Response) deliver.Response {
+	answer, err := p.client.Do(ctx, r)
+	if err != nil {
+		return first
+	}
+	response := p.meaning(&answer, r.URL.Host, m)
+	if response.Verdict == deliver.Failed || response.Verdict == deliver.Down {
+		response.Verdict = deliver.Unknown
+	}
+	return response
+}
+
+func isOver(job *topology.Job) bool {
+	return !job.Expires.IsZero() && !time.Now().Before(job.Expires)
+}
+
+// request makes the request for a message. Its errors have nothing of the
+// message, nor of the credentials.
+func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Request, error) {
+	data := dataOf(job, m)
+	r := &outbound.Request{Method: p.config.Method, NotAfter: job.Expires}
+	var err error
+	if r.URL, err = p.url(&data); err != nil {
+		return nil, err
+	}
+	if r.Header, err = p.headers.make(&data); err != nil {
+		return nil, err
+	}
+	if p.body != nil {
+		if r.Body, err = p.body.make(&data); err != nil {
+			return nil, err
+		}
+	}
+	if !httpguts.ValidHeaderFieldValue(string(job.JobID)) {
+		return nil, errors.New("the job's id cannot stand in a header")
+	}
+	r.Header[p.config.IdempotencyHeader] = []string{string(job.JobID)}
+	if err := p.config.Auth.apply(r.Header); err != nil {
+		return nil, err
+	}
+	return r, p.sign(r)
+}
+
+func (p *Provider) url(data *Data) (*url.URL, error) {
+	if p.target != nil {
+		return p.target.make(data)
+	}
+	if data.Channel != topology.Webhook {
+		return nil, errNoTarget
+	}
+	u, err := ownTarget(data.To, p.config.Hosts)
+	if err == nil && u.Scheme != "https" && p.config.Auth.set() && !p.mayHaveSecrets(data.To) {
+		err = errCleartext
+	}
+	return u, err
+}
+
+func (p *Provider) sign(r *outbound.Request) error {
+	if p.signer == nil {
+		return nil
+	}
+	signature, err := p.signer.Sign(r.Body, time.Now())
+	if err != nil {
+		return errCredentials
+	}
+	r.Header[outbound.SignatureHeader] = []string{signature}
+	return nil
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}

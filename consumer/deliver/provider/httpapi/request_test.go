@@ -1,0 +1,250 @@
+package httpapi
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
+)
+
+// What is asked is what the templates say, whatever the message holds.
+func TestRequest(t *testing.T) {
+	s := newStand(t, nil)
+	p := newProvider(t, Config{
+		Method: http.MethodPut,
+		URL:    s.URL + "/v1/{{.Lane}}/{{.To}}?tag={{urlquery .Type}}&{{if .Text}}t={{.Text}}{{end}}",
+		Headers: map[string]string{
+			"x-event": "{{.EventID}}", "X-Fixed": "a b", "content-type": "application/vnd.sms+json",
+		},
+		Body: `{"to":{{json .To}},"text":{{json .Text}},"by":{{json (print "job " .JobID)}}}`,
+		Auth: Auth{Username: "u", Password: outbound.Fixed("p:w")},
+		Sign: []outbound.Secret{outbound.Fixed("k1"), outbound.Fixed("k2")}, MessageID: "$.id",
+	})
+	const text = "a/../b?x=1&y#z %2e \"q\"\r\n\\ <å>"
+	got := p.Send(t.Context(), smsJob(), sms(text))
+	if got != (deliver.Response{Verdict: deliver.Accepted, MessageID: "m-1"}) {
+		t.Fatalf("%+v", got)
+	}
+	r, body := s.last(t)
+	if r.Method != http.MethodPut || r.URL.Path != "/v1/realtime/"+phone || r.URL.EscapedPath() != "/v1/realtime/%2B46%2070-123%2045%2067" {
+		t.Errorf("%s %s", r.Method, r.URL.EscapedPath())
+	}
+	if query, err := url.ParseQuery(r.URL.RawQuery); err != nil || len(query) != 2 || query.Get("tag") != "one_time_code" || query.Get("t") != text {
+		t.Errorf("query %q, %v", query, err)
+	}
+	var have map[string]string
+	if err := json.Unmarshal([]byte(body), &have); err != nil || have["text"] != text || have["to"] != phone || have["by"] != "job j-1" {
+		t.Errorf("body %s, %v", body, err)
+	}
+	for name, want := range map[string]string{
+		"Idempotency-Key": "j-1", "X-Event": "e-1", "X-Fixed": "a b", "User-Agent": "meddela",
+		"Content-Type": "application/vnd.sms+json", "Authorization": "Basic dTpwOnc=",
+	} {
+		if r.Header.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, r.Header.Get(name), want)
+		}
+	}
+	checkSignature(t, r.Header.Get("Meddela-Signature"), body, "k1", "k2")
+}
+
+// checkSignature computes signatures without the package that makes them.
+func checkSignature(t *testing.T, header, body string, secrets ...string) {
+	t.Helper()
+	at, _, _ := strings.Cut(strings.TrimPrefix(header, "t="), ",")
+	want := "t=" + at
+	for _, secret := range secrets {
+		h := hmac.New(sha256.New, []byte(secret))
+		io.WriteString(h, at+"."+body)
+		want += ",v1=" + hex.EncodeToString(h.Sum(nil))
+	}
+	if header != want {
+		t.Errorf("signature %s, want %s", header, want)
+	}
+}
+
+func TestDefaultBodies(t *testing.T) {
+	s := newStand(t, nil)
+	for _, c := range []struct {
+		m    template.Message
+		want string
+	}{
+		{template.Message{Channel: topology.SMS, To: "+1", Text: `a "<b>"`}, `{"id":"j-1","to":"+1","text":"a \"<b>\""}`},
+		{template.Message{Channel: topology.Push, To: "tok", Body: []byte(`{"title":"x"}`)}, `{"id":"j-1","to":"tok","message":{"title":"x"}}`},
+		{template.Message{Channel: topology.Email, To: "a@b.example", Subject: "s", Text: "t", HTML: "<p>"}, `{"id":"j-1","to":"a@b.example","subject":"s","text":"t","html":"<p>"}`},
+		{template.Message{Channel: topology.Email, To: "a@b.example", Subject: "s", Text: "t"}, `{"id":"j-1","to":"a@b.example","subject":"s","text":"t"}`},
+		{template.Message{Channel: topology.Webhook, To: s.URL + "/hook", Body: []byte(`{"a": 1}`)}, `{"a": 1}`},
+	} {
+		config := Config{URL: s.URL + "/v1"}
+		if c.m.Channel == topology.Webhook {
+			config.URL = ""
+		}
+		got := newProvider(t, config).Send(t.Context(), smsJob(), &c.m)
+		r, body := s.last(t)
+		if got.Verdict != deliver.Accepted || body != c.want || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%+v, body %s, want %s", got, body, c.want)
+		}
+	}
+}
+
+func TestOtherRequests(t *testing.T) {
+	s := newStand(t, nil)
+	calls := 0
+	rotating := outbound.Secret(func() string { calls++; return fmt.Sprint("key-", calls) })
+	for name, c := range map[string]struct {
+		config Config
+		check  func(r *http.Request, body string) bool
+	}{
+		"GET": {Config{Method: "GET", URL: s.URL + "?to={{.To}}&text={{.Text}}"}, func(r *http.Request, body string) bool {
+			return r.Method == "GET" && body == "" && r.URL.Query().Get("to") == phone && r.URL.Query().Get("text") == "x&y" && r.ContentLength == 0 && r.Header.Get("Content-Type") == ""
+		}},
+		"form": {Config{URL: s.URL, Headers: map[string]string{"Content-Type": formType}, Body: "to={{urlquery .To}}&text={{urlquery .Text}}"}, func(_ *http.Request, body string) bool {
+			form, err := url.ParseQuery(body)
+			return err == nil && len(form) == 2 && form.Get("to") == phone && form.Get("text") == "x&y"
+		}},
+		"bearer": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("tok")}}, func(r *http.Request, _ string) bool {
+			return r.Header.Get("Authorization") == "Bearer tok"
+		}},
+		"key that changes": {Config{URL: s.URL, Auth: Auth{Header: "x-api-key", Key: rotating}, IdempotencyHeader: "x-request-id"}, func(r *http.Request, _ string) bool {
+			return r.Header.Get("X-Api-Key") == fmt.Sprint("key-", calls) && r.Header.Get("X-Request-Id") == "j-1" && r.Header.Get("Idempotency-Key") == ""
+		}},
+		"attachments": {Config{URL: s.URL, Body: `{"files":[{{range $i, $a := .Attachments}}{{if $i}},{{end}}{{json $a.URL}}{{end}}]}`}, func(_ *http.Request, body string) bool {
+			return body == `{"files":[]}`
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, c.config)
+			for range 2 {
+				if got := p.Send(t.Context(), smsJob(), sms("x&y")); got.Verdict != deliver.Accepted {
+					t.Fatalf("%+v", got)
+				}
+				if r, body := s.last(t); !c.check(r, body) {
+					t.Errorf("%s %s %v %s", r.Method, r.URL, r.Header, body)
+				}
+			}
+		})
+	}
+}
+
+// What cannot be asked safely is refused before anything is sent, in words that
+// have nothing of the message or the credentials.
+func TestRefusedMessages(t *testing.T) {
+	s := newStand(t, nil)
+	attached := sms("x")
+	attached.Attachments = []template.Attachment{{Name: "n", URL: "https://x.example"}}
+	for name, c := range map[string]struct {
+		config  Config
+		m       *template.Message
+		verdict deliver.Verdict
+	}{
+		"header broken":        {Config{URL: s.URL, Headers: map[string]string{"X-Text": "{{.Text}}"}}, sms("PRIVATE\r\nX-Admin: 1"), deliver.Refused},
+		"path left":            {Config{URL: s.URL + "/a/{{.Text}}/b"}, sms(".."), deliver.Refused},
+		"path stayed in":       {Config{URL: s.URL + "/a/{{.Text}}"}, sms("."), deliver.Refused},
+		"body not JSON":        {Config{URL: s.URL, Body: `{{if eq .Text "PRIVATE"}}{{.Text}}{{else}}{}{{end}}`}, sms("PRIVATE"), deliver.Refused},
+		"body empty":           {Config{URL: s.URL, Body: `{{if ne .Text "PRIVATE"}}{}{{end}}`}, sms("PRIVATE"), deliver.Refused},
+		"template fails":       {Config{URL: s.URL, Body: `{"a":{{if eq .Text "PRIVATE"}}{{json (index .Attachments 7)}}{{else}}1{{end}}}`}, sms("PRIVATE"), deliver.Refused},
+		"attachments":          {Config{URL: s.URL, Body: `{}`}, attached, deliver.Refused},
+		"no own target":        {Config{}, sms("PRIVATE"), deliver.Refused},
+		"empty token":          {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("")}}, sms("PRIVATE"), deliver.Down},
+		"token with a newline": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("SECRET\n")}}, sms("PRIVATE"), deliver.Down},
+		"empty signing secret": {Config{URL: s.URL, Sign: []outbound.Secret{outbound.Fixed("")}}, sms("PRIVATE"), deliver.Down},
+	} {
+		got := newProvider(t, c.config).Send(t.Context(), smsJob(), c.m)
+		if got.Verdict != c.verdict || got.Detail == "" || strings.Contains(got.Detail, "PRIVATE") || strings.Contains(got.Detail, "SECRET") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if n := s.count(); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func TestWebhooks(t *testing.T) {
+	s := newStand(t, nil)
+	local := strings.Replace(s.URL, "127.0.0.1", "LOCALHOST", 1)
+	port := s.URL[strings.LastIndex(s.URL, ":"):]
+	for _, c := range []struct {
+		hosts  []string
+		target string
+		want   deliver.Verdict
+	}{
+		{nil, s.URL + "/hook?a=b", deliver.Accepted},
+		{[]string{"127.0.0.1"}, s.URL, deliver.Accepted},
+		{[]string{"127.0.0.1" + port}, s.URL, deliver.Accepted},
+		{[]string{"other.example", "localhost"}, local, deliver.Accepted},
+		{[]string{"127.0.0.1:1"}, s.URL, deliver.Refused},
+		{[]string{"hooks.example.com", "*.example.com"}, s.URL, deliver.Refused},
+		{[]string{"*.example.com"}, "https://example.com", deliver.Refused},
+		{[]string{"*.example.com"}, "https://badexample.com", deliver.Refused},
+		{nil, "file:///etc/passwd", deliver.Refused},
+		{nil, "https://u:p@example.com", deliver.Refused},
+		{nil, "", deliver.Refused},
+		{nil, "::", deliver.Refused},
+	} {
+		p := newProvider(t, Config{Hosts: c.hosts})
+		m := &template.Message{Channel: topology.Webhook, To: c.target, Body: []byte(`{}`)}
+		if got := p.Send(t.Context(), smsJob(), m); got.Verdict != c.want {
+			t.Errorf("%q with %v: %+v", c.target, c.hosts, got)
+		}
+	}
+	if n := s.count(); n != 4 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func TestHostFits(t *testing.T) {
+	for _, c := range []struct {
+		target, pattern string
+		want            bool
+	}{
+		{"https://a.example.com", "*.example.com", true},
+		{"https://a.b.example.com.", "*.example.com", true},
+		{"https://A.EXAMPLE.com", "a.example.com", true},
+		{"https://example.com", "*.example.com", false},
+		{"https://a.example.com:8443", "a.example.com:8443", true},
+		{"https://a.example.com:8443", "a.example.com", true},
+		{"https://a.example.com.evil.example", "a.example.com", false},
+		{"https://[::1]:99", "::1", true},
+	} {
+		u, err := url.Parse(c.target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hostFits(u, c.pattern) != c.want {
+			t.Errorf("%s and %s: want %v", c.target, c.pattern, c.want)
+		}
+	}
+}
+
+// Targets that are not public are the template's fault with webhooks, and the
+// configuration's otherwise.
+func TestGuard(t *testing.T) {
+	s := newStand(t, nil)
+	for _, c := range []struct {
+		config Config
+		want   deliver.Verdict
+	}{{Config{Name: "a", URL: s.URL}, deliver.Down}, {Config{Name: "a"}, deliver.Refused}} {
+		p, err := New(c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &template.Message{Channel: topology.Webhook, To: s.URL + "/secret?path", Body: []byte(`{}`)}
+		got := p.Send(t.Context(), smsJob(), m)
+		if got.Verdict != c.want || got.Detail != strings.TrimPrefix(s.URL, "http://")+": the target's address is loopback, which is not allowed" {
+			t.Errorf("%+v", got)
+		}
+	}
+	if s.count() != 0 {
+		t.Error("it was asked")
+	}
+}

@@ -1,6 +1,0 @@
-//go:build !race
-
-package message_test
-
-// raced tells that the tests run with the race detector.
-const raced = false

@@ -1,0 +1,265 @@
+package template_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
+)
+
+// hostileValues are what somebody puts in a name in the hope of doing harm.
+var hostileValues = map[string]string{
+	"a script":                `<script>alert(1)</script>`,
+	"an end of a script":      `</script><script>alert(1)</script>`,
+	"an end of a style":       `</style><script>alert(1)</script>`,
+	"an end of a title":       `</title><svg onload=alert(1)>`,
+	"a comment":               `--><img src=x onerror=alert(1)>`,
+	"an attribute":            `" onmouseover="alert(1)`,
+	"an attribute, unquoted":  `x onmouseover=alert(1)`,
+	"an attribute, by ticks":  "` onmouseover=`alert(1)",
+	"an attribute, by quotes": `' onmouseover='alert(1)`,
+	"a script's address":      `javascript:alert(1)`,
+	"a script's address, hid": "java\tscript:alert(1)",
+	"a page in an address":    `data:text/html;base64,PHNjcmlwdD4=`,
+	"a style":                 `expression(alert(1))`,
+	"a style that loads":      `x;background:url(//evil.example)`,
+	"an end of a JS string":   `";alert(1);//`,
+	"an end of a JS quote":    `';alert(1);//`,
+	"an end of a JS template": "`;alert(1);${alert(1)}",
+	"JSON":                    `","admin":true,"x":"`,
+	"JSON with a backslash":   `\","admin":true,"x":"`,
+	"a header":                "x\r\nBcc: everybody@example.com",
+	"a header, by LF":         "x\nBcc: everybody@example.com",
+	"a header, by CR":         "x\rBcc: everybody@example.com",
+	"a header, by NEL":        "x\u0085Bcc: everybody@example.com",
+	"a header, by LS":         "x\u2028Bcc: everybody@example.com",
+	"a header, encoded":       "=?utf-8?q?x=0D=0ABcc:_everybody@example.com?=",
+	"a body":                  "x\r\n\r\n<html>",
+	"an end of a mail":        "x\r\n.\r\nMAIL FROM:<evil@example.com>",
+	"a NUL":                   "x\x00y",
+	"an escape":               "\x1b]0;x\x07",
+	"a template":              `{{.ctx.secret}}{{template "x"}}`,
+	"a verb":                  `%s%d%n%!%1000000d`,
+	"an override":             "x\u202egpj.exe",
+	"many overrides":          strings.Repeat("\u202e\u2067", 300),
+	"marks":                   "a" + strings.Repeat("\u0301", 400),
+	"half a character":        `\ud83d`,
+	"a long exponent":         "1e999999999",
+	"nothing":                 "",
+}
+
+// hugeValues are what somebody puts there in the hope of using something up.
+var hugeValues = map[string]string{
+	"1 MB":               strings.Repeat("a", 1<<20),
+	"1 MB of what grows": strings.Repeat("<", 1<<20),
+	"1 MB of marks":      "a" + strings.Repeat("\u0301", 1<<19),
+	"1 MB of overrides":  strings.Repeat("\u202e", 350_000),
+	"1 MB of line ends":  strings.Repeat("\r\n", 1<<19),
+	"1 MB of words":      strings.Repeat("a ", 1<<19),
+	"1 MB of emoji":      strings.Repeat("👨‍👩‍👧‍👦", 40_000),
+	"a long number":      strings.Repeat("9", 100_000),
+}
+
+// TestHostileValues puts each into every kind of place. The message is right or
+// is an error; it is never another message.
+func TestHostileValues(t *testing.T) {
+	for place, parts := range hostilePlaces {
+		renderHostile(t, place, parts, hostileValues)
+	}
+}
+
+// TestHugeValues puts each where most is done with it.
+func TestHugeValues(t *testing.T) {
+	for _, place := range []string{"subject", "text by functions", "html", "html query", "html script", "push", "keys", "dates"} {
+		renderHostile(t, place, hostilePlaces[place], huge(place))
+	}
+}
+
+// huge are the values for a place. With the race detector html/template writes
+// an address fifty times slower, byte by byte; there a sixteenth must do.
+func huge(place string) map[string]string {
+	if place != "html query" || !raced {
+		return hugeValues
+	}
+	smaller := make(map[string]string)
+	for name, value := range hugeValues {
+		smaller[name] = strings.ToValidUTF8(value[:len(value)/16], "")
+	}
+	return smaller
+}
+
+func renderHostile(t *testing.T, place string, parts, values map[string]string) {
+	tmpl, err := template.Compile(record(parts, map[string]string{"p.html": `<b title="{{.}}">{{.}}</b>`, "p.json": `{"v":"{{.}}"}`}))
+	if err != nil {
+		t.Fatalf("%s: %v", place, err)
+	}
+	for name, value := range values {
+		t.Run(place+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			ev := event(hostileCtx(t, value))
+			start := time.Now()
+			m, err := tmpl.Render(ev, "en")
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			checkHarmless(t, m, err)
+		})
+	}
+}
+
+func hostileCtx(t *testing.T, value string) string {
+	t.Helper()
+	var ctx strings.Builder
+	encoder := json.NewEncoder(&ctx)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(map[string]any{"v": value, "secret": "s3cr3t", "l": []string{value}, "o": map[string]string{value: value}}); err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(ctx.String(), `\\ud83d`, `\ud83d`)
+}
+
+// hostilePlaces are where a template may put a value.
+var hostilePlaces = map[string]map[string]string{
+	"subject":             {template.EmailSubject: "Hi {{.ctx.v}}", template.EmailText: "x"},
+	"text":                {template.EmailSubject: "x", template.EmailText: "Hi {{.ctx.v}}, {{range .ctx.l}}{{.}}{{end}}"},
+	"text by functions":   {template.EmailSubject: "{{truncate 50 .ctx.v}}", template.EmailText: `{{upper .ctx.v}}{{printf "%s" .ctx.v}}{{plural 1 "one" .ctx.v "other" .ctx.v}}{{join .ctx.v .ctx.l}}{{link "https://x.example" "q" .ctx.v}}`},
+	"numbers":             {template.EmailSubject: "x", template.EmailText: `{{number .ctx.v}}{{currency "EUR" .ctx.v}}{{plural .ctx.v "one" "#" "other" "#"}}`},
+	"dates":               {template.EmailSubject: "x", template.EmailText: `{{date "long" .ctx.v}}`},
+	"zones":               {template.EmailSubject: "x", template.EmailText: `{{date "long" "2026-12-01T18:25:00Z" .ctx.v}}`},
+	"layouts":             {template.EmailSubject: "x", template.EmailText: `{{date .ctx.v "2026-12-01T18:25:00Z"}}`},
+	"keys":                {template.EmailSubject: "x", template.EmailText: `{{range $k, $v := .ctx.o}}{{$k}}{{end}}`},
+	"html":                {template.EmailSubject: "x", template.EmailHTML: `<p>Hi {{.ctx.v}}</p>{{template "p.html" .ctx.v}}`},
+	"html title":          {template.EmailSubject: "x", template.EmailHTML: `<title>{{.ctx.v}}</title>`},
+	"html attribute":      {template.EmailSubject: "x", template.EmailHTML: `<p title="{{.ctx.v}}" class='{{.ctx.v}}'>x</p>`},
+	"html bare attribute": {template.EmailSubject: "x", template.EmailHTML: `<p title={{.ctx.v}}>x</p>`},
+	"html attribute name": {template.EmailSubject: "x", template.EmailHTML: `<p {{.ctx.v}}="x">x</p>`},
+	"html address":        {template.EmailSubject: "x", template.EmailHTML: `<a href="{{.ctx.v}}">x</a><img src="{{.ctx.v}}">`},
+	"html query":          {template.EmailSubject: "x", template.EmailHTML: `<a href="https://x.example/?q={{.ctx.v}}">x</a>`},
+	"html link":           {template.EmailSubject: "x", template.EmailHTML: `<a href="{{link .ctx.v}}">x</a>`},
+	"html link's query":   {template.EmailSubject: "x", template.EmailHTML: `<a href='{{link "https://x.example" "q" .ctx.v}}'>x</a>`},
+	"html images":         {template.EmailSubject: "x", template.EmailHTML: `<img srcset="{{.ctx.v}} 2x">`},
+	"html style":          {template.EmailSubject: "x", template.EmailHTML: `<p style="color:{{.ctx.v}}">x</p>`},
+	"html style sheet":    {template.EmailSubject: "x", template.EmailHTML: `<style>p { color: {{.ctx.v}}; background: url("{{.ctx.v}}") }</style>`},
+	"html script":         {template.EmailSubject: "x", template.EmailHTML: `<script>var a = {{.ctx.v}}, b = "{{.ctx.v}}", c = '{{.ctx.v}}';</script>`},
+	"html handler":        {template.EmailSubject: "x", template.EmailHTML: `<p onclick="f({{.ctx.v}}, '{{.ctx.v}}')">x</p>`},
+	"sms":                 {template.SMSText: "Hi {{.ctx.v}}"},
+	"push":                {template.PushJSON: `{"a":"-{{.ctx.v}}-","b":{{.ctx.v}},"c":{{json .ctx.o}},"d":{{template "p.json" .ctx.v}}}`},
+	"webhook":             {template.WebhookJSON: `{"a":"-{{.ctx.v}}-","b":{{.ctx.v}},"c":{{json .ctx.o}},"d":{{template "p.json" .ctx.v}}}`},
+}
+
+func checkHarmless(t *testing.T, m template.Message, err error) {
+	t.Helper()
+	if err != nil {
+		var e *template.Error
+		if !errors.As(err, &e) || e.Reason != topology.ReasonRenderFailed || len(err.Error()) > 250 || strings.ContainsAny(err.Error(), "\r\n<\x00") || strings.Contains(err.Error(), "alert") {
+			t.Errorf("the error is %.300q", err)
+		}
+		return
+	}
+	all := m.Subject + m.Text + m.HTML + string(m.Body)
+	switch {
+	case len(m.Text) > template.MaxPartBytes || len(m.HTML) > template.MaxPartBytes || len(m.Body) > template.MaxPartBytes || len(m.Subject) > template.MaxSubjectBytes:
+		t.Error("it is too large")
+	case !utf8.ValidString(all):
+		t.Error("it is not UTF-8")
+	case strings.ContainsAny(m.Subject, "\r\n\x00\u0085\u2028\u2029\u202e"):
+		t.Errorf("the subject is %.100q", m.Subject)
+	case strings.ContainsAny(m.Text+m.HTML, "\x00\x1b\u202e\u2067"):
+		t.Errorf("the text is %.100q", m.Text+m.HTML)
+	case strings.Contains(all, "s3cr3t"):
+		t.Error("a value was run as a template")
+	case strings.Contains(all, "ZgotmplZ"):
+		t.Error("somebody would be sent a mark of html/template")
+	}
+	checkMarkup(t, m.HTML)
+	checkBody(t, m.Body)
+}
+
+// checkMarkup reads HTML as a browser does: only elements and attributes of the
+// template's own may be there, and addresses that run nothing.
+func checkMarkup(t *testing.T, source string) {
+	t.Helper()
+	for _, e := range elements(t, source) {
+		if !strings.Contains(" p b title a img style script ", " "+e.name+" ") {
+			t.Errorf("there is an element %q in %.200q", e.name, source)
+		}
+		for name, value := range e.attributes {
+			if strings.HasPrefix(name, "on") && name != "onclick" || strings.ContainsAny(name, "=\"'`<>/") {
+				t.Errorf("there is an attribute %q in %.200q", name, source)
+			}
+			address := strings.ToLower(value)
+			if (name == "href" || name == "src") && !strings.HasPrefix(address, "https://") {
+				t.Errorf("there is an address %.100q", value)
+			}
+			if name == "style" && strings.ContainsAny(value, "(;{") {
+				t.Errorf("there is a style %.100q", value)
+			}
+		}
+		if (e.name == "script" || e.name == "style") && strings.Count(source, "</"+e.name) != 1 {
+			t.Errorf("the %s is left in %.200q", e.name, source)
+		}
+	}
+}
+
+// checkBody reads JSON: only the template's own keys may be there.
+func checkBody(t *testing.T, body []byte) {
+	t.Helper()
+	if body == nil {
+		return
+	}
+	var read map[string]any
+	if err := json.Unmarshal(body, &read); err != nil || len(read) != 4 {
+		t.Fatalf("the body has %d keys, %v: %.200q", len(read), err, body)
+	}
+	a, b, d := read["a"].(string), read["b"].(string), read["d"].(map[string]any)
+	if a != "-"+b+"-" || len(d) != 1 || d["v"] != b || len(read["c"].(map[string]any)) != 1 {
+		t.Errorf("a value left its place: %.200q", body)
+	}
+}
+
+// TestCostlyLoops renders loops of which every turn works on a large value. They
+// are stopped soon after the time is up.
+func TestCostlyLoops(t *testing.T) {
+	ctx := `{"l":[` + strings.Repeat("1,", 5000) + `1],"lines":[` + strings.Repeat(`"a",`, 100_000) + `"a"],"text":"` + strings.Repeat("åe\u0301", 100_000) +
+		`","emoji":"` + strings.Repeat("👨‍👩‍👧‍👦", 40_000) + `"}`
+	for name, text := range map[string]string{
+		"truncate emoji": `{{range .ctx.lines}}{{$x := truncate 10000 $.ctx.emoji}}{{end}}`,
+		"join":           `{{range .ctx.lines}}{{$x := join "," $.ctx.lines}}{{end}}`,
+		"zones":          `{{range .ctx.lines}}{{range $.ctx.lines}}{{$x := date "full" "2026-12-01T00:00:00Z" "Asia/Tokyo"}}{{end}}{{end}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			got, err := renderText(t, text+"x", ctx, nil)
+			var e *template.Error
+			if took := time.Since(start); !errors.As(err, &e) || took > 20*time.Second {
+				t.Errorf("rendered %d bytes, %v, in %v", len(got), err, took)
+			}
+		})
+	}
+}
+
+// TestAFailingPieceInAnAttribute: html/template copies what is included in a
+// place that is no text, and then has no source to tell a failure's line from.
+func TestAFailingPieceInAnAttribute(t *testing.T) {
+	compiled, err := template.Compile(record(map[string]string{
+		template.EmailSubject: "x", template.EmailHTML: `<a href="{{template "u" .}}">x</a>{{define "u"}}{{link .ctx.link}}{{end}}`,
+	}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = compiled.Render(&topology.Event{Ctx: []byte(`{}`)}, "en")
+	var e *template.Error
+	if !errors.As(err, &e) || e.Reason != topology.ReasonRenderFailed || !strings.Contains(e.Detail, "an included piece failed") {
+		t.Errorf("error %v", err)
+	}
+	m, err := compiled.Render(&topology.Event{Ctx: []byte(`{"link":"https://example.com/?a=1&b=2"}`)}, "en")
+	if err != nil || !strings.Contains(m.HTML, `href="https://example.com/?a=1&amp;b=2"`) {
+		t.Errorf("rendered %q, %v", m.HTML, err)
+	}
+}

@@ -1,0 +1,82 @@
+package template
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Languages are the languages of a template's bodies, found by language tag.
+// Case does not matter, and an underscore is as good as a hyphen.
+type Languages struct {
+	names    []string          // as the template writes them, sorted
+	byTag    map[string]string // canonical tag to name
+	fallback string
+}
+
+// DefaultDistance is how far the default language is from every other: further
+// than any shorter form of a tag.
+const DefaultDistance = topology.MaxLanguageLength
+
+// NewLanguages makes Languages of names, of which fallback is the default.
+func NewLanguages(names []string, fallback string) Languages {
+	l := Languages{names: slices.Sorted(slices.Values(names)), byTag: make(map[string]string, len(names)), fallback: fallback}
+	for _, name := range l.names {
+		l.byTag[string(canonical(nil, name))] = name
+	}
+	return l
+}
+
+// Names lists the languages, sorted. It must not be changed.
+func (l Languages) Names() []string { return l.names }
+
+// Default is the language for everyone else.
+func (l Languages) Default() string { return l.fallback }
+
+// Nearest returns the language to use for a wanted tag, and how far that is
+// from what was wanted: 0 for the same, one more for each part that the tag is
+// shortened by (sv-FI finds sv at 1), DefaultDistance for the default.
+func (l Languages) Nearest(tag string) (name string, distance int) {
+	if len(tag) > topology.MaxLanguageLength {
+		return l.fallback, DefaultDistance
+	}
+	var b [topology.MaxLanguageLength]byte
+	for t := canonical(b[:0], tag); len(t) > 0; distance++ {
+		if name, ok := l.byTag[string(t)]; ok {
+			return name, distance
+		}
+		t = t[:max(bytes.LastIndexByte(t, '-'), 0)]
+	}
+	return l.fallback, DefaultDistance
+}
+
+// canonical appends the tag in the form that tags are compared in.
+func canonical(b []byte, tag string) []byte {
+	for i := 0; i < len(tag); i++ {
+		switch c := tag[i]; {
+		case 'A' <= c && c <= 'Z':
+			b = append(b, c+'a'-'A')
+		case c == '_':
+			b = append(b, '-')
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// validLanguage tells whether a name has the form of a language tag.
+func validLanguage(name string) bool {
+	if len(name) < 2 || len(name) > topology.MaxLanguageLength || name[0] == '-' || name[len(name)-1] == '-' {
+		return false
+	}
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if digit := '0' <= c && c <= '9'; !letter && !digit && c != '-' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,317 @@
+package template
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/template/parse"
+)
+
+// Names of the functions that the rewriter puts into templates. Authors cannot
+// write them: no name that the parser is given starts with an underscore.
+const (
+	fnValue    = "_value"    // accesses.value
+	fnMaybe    = "_maybe"    // accesses.maybe
+	fnText     = "_text"     // accesses.text
+	fnIndex    = "_index"    // accesses.index
+	fnIterable = "_iterable" // accesses.iterable
+	fnScalar   = "_scalar"
+	fnFalsy    = "_falsy"
+	fnJSON     = "_json"
+	fnQuoted   = "_quoted"
+)
+
+// rewriter changes a parsed tree so that what Go's templates leave to luck is
+// decided:
+//
+//   - Each read of data becomes a call that fails, naming the path, where the
+//     data is missing or null.
+//   - What is written out must be a text, a number or a bool.
+//   - The number 0 counts as false, as it would if it were not kept as text.
+//   - In JSON each value is quoted by where it stands.
+//   - Each turn of a loop, and each inclusion, writes at least an empty text,
+//     so that the writer can stop a template that writes nothing.
+type rewriter struct {
+	tree     *parse.Tree
+	text     string
+	set      *treeSet
+	syntax   syntax
+	accesses *accesses
+	json     jsonState
+	loops    []jsonState // the states in which the loops around began
+	faults   []Fault
+}
+
+// rewriteTree changes one tree. The text is the source that it was parsed from.
+func rewriteTree(tree *parse.Tree, source string, s *treeSet) []Fault {
+	r := &rewriter{tree: tree, text: source, set: s, syntax: s.syntax, accesses: s.accesses}
+	r.list(tree.Root, "")
+	if r.json.inString {
+		r.fail(parse.Pos(len(source)), "ends within a JSON string: close it")
+	}
+	tree.Root.Nodes = ticking(tree.Root.Nodes)
+	return r.faults
+}
+
+func (r *rewriter) fail(at parse.Pos, detail string) {
+	r.faults = append(r.faults, Fault{Part: r.tree.ParseName, Line: lineAt(r.text, at), Detail: detail})
+}
+
+func lineAt(source string, at parse.Pos) int {
+	return 1 + strings.Count(source[:min(int(at), len(source))], "\n")
+}
+
+// ticking makes nodes write something before all else.
+func ticking(nodes []parse.Node) []parse.Node {
+	tick := &parse.TextNode{NodeType: parse.NodeText, Text: []byte{}}
+	return append([]parse.Node{tick}, nodes...)
+}
+
+// list rewrites nodes that run with dot at that path; "?" is an unknown one.
+func (r *rewriter) list(l *parse.ListNode, dot string) {
+	if l == nil {
+		return
+	}
+	for _, node := range l.Nodes {
+		r.node(node, dot)
+	}
+}
+
+func (r *rewriter) node(node parse.Node, dot string) {
+	switch n := node.(type) {
+	case *parse.TextNode:
+		if r.syntax == jsonText {
+			r.jsonText(n)
+		}
+	case *parse.ActionNode:
+		r.action(n, dot)
+	case *parse.IfNode:
+		r.pipe(n.Pipe, dot)
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnFalsy))
+		r.branches(&n.BranchNode, dot, dot)
+	case *parse.WithNode:
+		inner := r.pathOf(n.Pipe, dot)
+		r.pipe(n.Pipe, dot)
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnFalsy))
+		r.branches(&n.BranchNode, inner, dot)
+	case *parse.RangeNode:
+		r.loop(n, dot)
+	case *parse.TemplateNode:
+		r.inclusion(n, dot)
+	case *parse.BreakNode:
+		r.leaveLoop(n.Pos)
+	case *parse.ContinueNode:
+		r.leaveLoop(n.Pos)
+	}
+}
+
+// jsonText follows a text of a JSON part. A string that goes on in the next line
+// is where its quote was forgotten.
+func (r *rewriter) jsonText(n *parse.TextNode) {
+	rest, at := n.Text, n.Pos
+	for {
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 {
+			break
+		}
+		if r.json = r.json.after(rest[:end]); r.json.inString {
+			r.fail(at+parse.Pos(end), "a JSON string goes on at the end of the line: close it with \", and write line ends within as \\n")
+			r.json = jsonState{}
+		}
+		rest, at = rest[end+1:], at+parse.Pos(end+1)
+	}
+	r.json = r.json.after(rest)
+}
+
+// action rewrites {{…}} that writes something or declares a variable.
+func (r *rewriter) action(n *parse.ActionNode, dot string) {
+	if r.json.escaping {
+		r.fail(n.Pos, "a value stands right after a backslash: remove the backslash")
+	}
+	cmds := n.Pipe.Cmds
+	last := cmds[len(cmds)-1]
+	name, isCall := called(last)
+	read := len(cmds) == 1 && isRead(last.Args[0])
+	r.pipe(n.Pipe, dot)
+	switch {
+	case len(n.Pipe.Decl) > 0:
+	case r.syntax == jsonText && r.json.inString:
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnQuoted))
+	case r.syntax == jsonText:
+		if name != "json" {
+			n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnJSON))
+		}
+	case read:
+		last.Args[0] = identifier(fnText, n.Pos)
+	case !isCall || !writesScalar(name):
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnScalar))
+	}
+}
+
+func (r *rewriter) loop(n *parse.RangeNode, dot string) {
+	inner, shown := r.pathOf(n.Pipe, dot), n.Pipe.String()
+	if inner != "?" {
+		inner, shown = inner+"[]", inner
+	}
+	place := r.accesses.add(nil, shown)
+	r.pipe(n.Pipe, dot)
+	n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnIterable, number64(place, n.Pos)))
+	start := r.json
+	r.loops = append(r.loops, start)
+	r.branches(&n.BranchNode, inner, dot)
+	r.loops = r.loops[:len(r.loops)-1]
+	if r.json != start {
+		r.fail(n.Pos, "the loop's body opens a JSON string without closing it, or the other way round")
+		r.json = start
+	}
+	n.List.Nodes = ticking(n.List.Nodes)
+}
+
+// branches rewrites both lists and checks that they agree on being in a string.
+func (r *rewriter) branches(n *parse.BranchNode, dot, elseDot string) {
+	start := r.json
+	r.list(n.List, dot)
+	end := r.json
+	r.json = start
+	r.list(n.ElseList, elseDot)
+	if r.json != end {
+		r.fail(n.Pos, "one branch ends within a JSON string and the other does not: close it in both, or in neither")
+		r.json = end
+	}
+}
+
+func (r *rewriter) leaveLoop(at parse.Pos) {
+	if n := len(r.loops); n > 0 && r.json != r.loops[n-1] {
+		r.fail(at, "leaves the loop's body within a JSON string")
+	}
+}
+
+func (r *rewriter) inclusion(n *parse.TemplateNode, dot string) {
+	if r.json.inString {
+		r.fail(n.Pos, "includes "+strconv.Quote(n.Name)+" within a JSON string: include it outside of strings")
+	}
+	if n.Pipe != nil {
+		r.pipe(n.Pipe, dot)
+	}
+}
+
+func (r *rewriter) pipe(p *parse.PipeNode, dot string) {
+	for i, cmd := range p.Cmds {
+		lenient := false
+		if i+1 < len(p.Cmds) {
+			next, _ := called(p.Cmds[i+1])
+			lenient = takesMissing[next]
+		}
+		r.command(cmd, dot, lenient, i == 0)
+	}
+}
+
+func (r *rewriter) command(c *parse.CommandNode, dot string, lenient, first bool) {
+	if name, ok := called(c); ok {
+		r.call(c, name, dot, !first)
+		return
+	}
+	if len(c.Args) > 1 || !first {
+		r.fail(c.Pos, fmt.Sprintf("%s is no function, so it takes no arguments", c.Args[0]))
+		return
+	}
+	if nested, ok := c.Args[0].(*parse.PipeNode); ok {
+		r.pipe(nested, dot)
+	} else if isRead(c.Args[0]) {
+		c.Args = r.read(c.Args[0], dot, lenient)
+	}
+}
+
+// call checks and rewrites the arguments of a function. What is piped comes
+// after those that are written.
+func (r *rewriter) call(c *parse.CommandNode, name, dot string, piped bool) {
+	shown := c.String()
+	r.set.called[name] = true
+	if wrong := checkCall(name, arguments{nodes: c.Args[1:], piped: piped}, r.set.localized); wrong != "" {
+		r.fail(c.Pos, wrong)
+	}
+	for i, arg := range c.Args[1:] {
+		c.Args[i+1] = r.argument(arg, dot, takesMissing[name])
+		if decides := name == "and" || name == "or"; decides && i+2 < len(c.Args) {
+			c.Args[i+1] = nest(arg.Position(), identifier(fnFalsy, arg.Position()), c.Args[i+1])
+		}
+	}
+	if name == "index" {
+		place := number64(r.accesses.add(nil, shown), c.Pos)
+		c.Args = append([]parse.Node{identifier(fnIndex, c.Pos), place}, c.Args[1:]...)
+	}
+}
+
+func (r *rewriter) argument(arg parse.Node, dot string, lenient bool) parse.Node {
+	switch n := arg.(type) {
+	case *parse.PipeNode:
+		r.pipe(n, dot)
+	case *parse.NilNode:
+		r.fail(n.Pos, "nil is of no use here: ask with has")
+	default:
+		if isRead(arg) {
+			return nest(arg.Position(), r.read(arg, dot, lenient)...)
+		}
+	}
+	return arg
+}
+
+// read returns the call that reads what the node reads.
+func (r *rewriter) read(node parse.Node, dot string, lenient bool) []parse.Node {
+	shown := r.shown(node, dot)
+	from, path := r.split(node, dot)
+	place := r.accesses.add(path, shown)
+	name := fnValue
+	if lenient {
+		name = fnMaybe
+	}
+	at := node.Position()
+	return []parse.Node{identifier(name, at), from, number64(place, at)}
+}
+
+// split separates what is read from, and the keys that are followed there.
+func (r *rewriter) split(node parse.Node, dot string) (from parse.Node, path []string) {
+	switch n := node.(type) {
+	case *parse.FieldNode:
+		return &parse.DotNode{NodeType: parse.NodeDot, Pos: n.Pos}, n.Ident
+	case *parse.VariableNode:
+		return &parse.VariableNode{NodeType: parse.NodeVariable, Pos: n.Pos, Ident: n.Ident[:1]}, n.Ident[1:]
+	case *parse.ChainNode:
+		return r.argument(n.Node, dot, false), n.Field
+	}
+	return node, nil
+}
+
+// shown is how errors name what the node reads: the path from the event on,
+// as far as that is known.
+func (r *rewriter) shown(node parse.Node, dot string) string {
+	source := node.String()
+	switch n := node.(type) {
+	case *parse.VariableNode:
+		if n.Ident[0] == "$" && len(n.Ident) > 1 {
+			return strings.TrimPrefix(source, "$.")
+		}
+	case *parse.FieldNode:
+		switch dot {
+		case "?":
+		case "":
+			return source[1:]
+		default:
+			return dot + source
+		}
+	case *parse.DotNode:
+		if dot != "?" && dot != "" {
+			return dot
+		}
+	}
+	return source
+}
+
+// pathOf is the path of what a pipeline reads, "?" when it does more.
+func (r *rewriter) pathOf(p *parse.PipeNode, dot string) string {
+	if len(p.Cmds) == 1 && len(p.Cmds[0].Args) == 1 && isRead(p.Cmds[0].Args[0]) {
+		return r.shown(p.Cmds[0].Args[0], dot)
+	}
+	return "?"
+}
