@@ -223,7 +223,7 @@ func TestAsyncAPIWords(t *testing.T) {
 	keys := Keys{Prefix: DefaultKeyPrefix}
 	for _, word := range []string{
 		keys.Event("<event id>"), keys.StatusNotice("<event id>"),
-		FieldStatus, FieldReason, FieldDetail, FieldLane, FieldType, FieldChannel, FieldTemplate, FieldGeneration, FieldAttempt,
+		FieldStatus, FieldReason, FieldDetail, FieldLane, FieldType, FieldChannel, FieldTemplate, FieldRedrives, FieldAttempt,
 		FieldProvider, FieldProviderMessageID, FieldSource, FieldPendingAt, FieldPendingDeliveryAt, FieldFinalAt, FieldUpdatedAt,
 		FieldScheduledAt, FieldRank,
 	} {

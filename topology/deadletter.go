@@ -15,7 +15,6 @@ const (
 	HeaderRole              = "x-role"
 	HeaderAttempts          = "x-attempts"
 	HeaderFailedAt          = "x-failed-at"
-	HeaderRedrives          = "x-redrives"
 )
 
 // DeadLetter makes the record that keeps r, bytes and headers, with the cause

@@ -8,7 +8,7 @@ type Entry struct {
 	EventID           EventID
 	JobID             JobID
 	Lane              Lane
-	Generation        int
+	Redrives          int
 	Attempt           int // 0 before a job was made, so that a job's own entries outrank the matcher's
 	Status            Status
 	Reason            Reason
@@ -33,7 +33,7 @@ func EntryOf(j *Job, status Status, reason Reason, at time.Time) Entry {
 		EventID:    j.EventID,
 		JobID:      j.JobID,
 		Lane:       j.Lane,
-		Generation: j.Generation,
+		Redrives:   j.Redrives,
 		Attempt:    j.Attempt,
 		Status:     status,
 		Reason:     reason,
@@ -53,7 +53,7 @@ func (e *Entry) Append(b []byte) []byte {
 	w.text("event_id", string(e.EventID))
 	w.text("job_id", string(e.JobID))
 	w.text("lane", string(e.Lane))
-	w.number("generation", e.Generation)
+	w.number("redrives", e.Redrives)
 	w.number("attempt", e.Attempt)
 	w.text("status", string(e.Status))
 	w.text("reason", string(e.Reason))
@@ -91,8 +91,8 @@ func DecodeEntry(value []byte) (Entry, error) {
 			e.JobID = JobID(d.text(key, v))
 		case "lane":
 			e.Lane = Lane(d.text(key, v))
-		case "generation":
-			e.Generation = d.number(key, v, MaxGeneration)
+		case "redrives":
+			e.Redrives = d.number(key, v, MaxRedrives)
 		case "attempt":
 			e.Attempt = d.number(key, v, MaxAttempt)
 		case "status":

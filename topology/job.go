@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// JobID is the idempotency key of one message: a hash of event id and
-// generation. The same event published again has the same JobID.
+// JobID is the idempotency key of one message: a hash of the event id
+// and the number of redrives. The same event published again has the same JobID.
 type JobID string
 
-// JobIDOf makes the JobID of an event in a generation.
-func JobIDOf(id EventID, generation int) JobID {
+// JobIDOf makes the JobID of an event after so many redrives.
+func JobIDOf(id EventID, redrives int) JobID {
 	b := make([]byte, 0, len(id)+12)
 	b = append(b, id...)
 	b = append(b, '#') // not a character of ids
-	b = strconv.AppendInt(b, int64(generation), 10)
+	b = strconv.AppendInt(b, int64(redrives), 10)
 	sum := sha256.Sum256(b)
 	return JobID(hex.EncodeToString(sum[:16]))
 }
@@ -29,7 +29,7 @@ type Job struct {
 	JobID      JobID
 	EventID    EventID
 	Lane       Lane
-	Generation int // 0, and one more at each redrive by an operator
+	Redrives   int // 0, and one more at each redrive by an operator
 	Attempt    int // 1, and one more at each retry
 	Template   TemplateRef
 	Type       string
@@ -50,7 +50,7 @@ func (j *Job) Append(b []byte) []byte {
 	w.text("job_id", string(j.JobID))
 	w.text("event_id", string(j.EventID))
 	w.text("lane", string(j.Lane))
-	w.number("generation", j.Generation)
+	w.number("redrives", j.Redrives)
 	w.number("attempt", j.Attempt)
 	w.text("template", string(j.Template))
 	w.text("type", j.Type)
@@ -79,8 +79,8 @@ func DecodeJob(value []byte) (Job, error) {
 			j.EventID = EventID(d.text(key, v))
 		case "lane":
 			j.Lane = Lane(d.text(key, v))
-		case "generation":
-			j.Generation = d.number(key, v, MaxGeneration)
+		case "redrives":
+			j.Redrives = d.number(key, v, MaxRedrives)
 		case "attempt":
 			j.Attempt = d.number(key, v, MaxAttempt)
 		case "template":

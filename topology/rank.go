@@ -6,17 +6,17 @@ import (
 )
 
 // Rank orders the entries of one event: the greater string wins. It is
-// generation, attempt, rank of the status, time, and a digest of the rest, so
+// the number of redrives, attempt, rank of the status, time, and a digest of the rest, so
 // that two entries of equal rank say the same. It has digits and dots only,
 // because Lua in Redis compares by the locale of the server, and locales agree
 // on no more than that.
 type Rank string
 
-// Highest generation and attempt that a Rank has room for; what is higher
+// Highest redrives and attempt that a Rank has room for; what is higher
 // counts as these.
 const (
-	MaxGeneration = 999_999
-	MaxAttempt    = 9_999
+	MaxRedrives = 999_999
+	MaxAttempt  = 9_999
 )
 
 // maxMillis is the last time, in Unix milliseconds, that a Rank has room for.
@@ -27,7 +27,7 @@ const maxDigest = 9_999_999_999_999_999
 
 func rankOf(e *Entry) Rank {
 	b := make([]byte, 0, 48)
-	b = appendPadded(b, int64(e.Generation), MaxGeneration)
+	b = appendPadded(b, int64(e.Redrives), MaxRedrives)
 	b = append(b, '.')
 	b = appendPadded(b, int64(e.Attempt), MaxAttempt)
 	b = append(b, '.')

@@ -10,9 +10,9 @@ import (
 const (
 	// HeaderEventID is the event's id, where the value has none of its own.
 	HeaderEventID = "x-event-id"
-	// HeaderGeneration counts how often the event was published again: it
-	// makes the message another one than that of the generation before.
-	HeaderGeneration = "x-generation"
+	// HeaderRedrives counts the redrives: how often operators have published the
+	// event again. Each asks for a message of its own.
+	HeaderRedrives = "x-redrives"
 	// HeaderSource is the place of the event's first record.
 	HeaderSource = "x-source"
 	// HeaderReceivedAt is the time of the event's first record, RFC 3339 with
@@ -23,9 +23,9 @@ const (
 // Receipt is where and when an event was received first, and how often an
 // operator has published it again since.
 type Receipt struct {
-	Generation int
-	Source     Source
-	At         time.Time
+	Redrives int
+	Source   Source
+	At       time.Time
 }
 
 // ReceiptOf is the receipt of the event in a record: the record's own place and
@@ -35,9 +35,9 @@ func ReceiptOf(r *Record) Receipt {
 	receipt := Receipt{At: r.Time}
 	for i := range r.Headers {
 		switch h := &r.Headers[i]; h.Key {
-		case HeaderGeneration:
-			if n, err := strconv.Atoi(string(h.Value)); err == nil && 0 <= n && n <= MaxGeneration {
-				receipt.Generation = n
+		case HeaderRedrives:
+			if n, err := strconv.Atoi(string(h.Value)); err == nil && 0 <= n && n <= MaxRedrives {
+				receipt.Redrives = n
 			}
 		case HeaderSource:
 			if len(h.Value) <= maxEntryTextBytes {
@@ -55,20 +55,20 @@ func ReceiptOf(r *Record) Receipt {
 	return receipt
 }
 
-// Again is the event's record to be published again, in the generation after
-// the last: the same bytes and headers, and its receipt.
+// Again is the event's record to be published again, as one redrive
+// more: the same bytes and headers, and its receipt.
 func (r Record) Again(id EventID, receipt Receipt) Record {
 	headers := make([]Header, 0, len(r.Headers)+4)
 	for _, h := range r.Headers {
 		switch h.Key {
-		case HeaderEventID, HeaderGeneration, HeaderSource, HeaderReceivedAt:
+		case HeaderEventID, HeaderRedrives, HeaderSource, HeaderReceivedAt:
 		default:
 			headers = append(headers, h)
 		}
 	}
 	r.Headers = append(headers,
 		Header{HeaderEventID, []byte(id)},
-		Header{HeaderGeneration, strconv.AppendInt(nil, int64(receipt.Generation)+1, 10)},
+		Header{HeaderRedrives, strconv.AppendInt(nil, int64(receipt.Redrives)+1, 10)},
 		Header{HeaderSource, []byte(receipt.Source)},
 		Header{HeaderReceivedAt, receipt.At.UTC().AppendFormat(nil, TimeFormat)},
 	)

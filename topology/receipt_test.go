@@ -20,14 +20,14 @@ func TestAnEventPublishedAgainIsTheSameEvent(t *testing.T) {
 		t.Fatalf("receipt %+v, want %+v", receipt, want)
 	}
 	record := first
-	for generation := 1; generation <= 3; generation++ {
+	for redrives := 1; redrives <= 3; redrives++ {
 		record = record.Again(event.ID, ReceiptOf(&record))
-		record.Offset, record.Time = 1000, first.Time.AddDate(0, 0, generation)
+		record.Offset, record.Time = 1000, first.Time.AddDate(0, 0, redrives)
 		again, err := DecodeEvent(record, Realtime)
 		if err != nil || again.ID != event.ID {
-			t.Errorf("generation %d has the id %s, %v; want %s", generation, again.ID, err, event.ID)
+			t.Errorf("redrives %d has the id %s, %v; want %s", redrives, again.ID, err, event.ID)
 		}
-		if got, want := ReceiptOf(&record), (Receipt{generation, receipt.Source, receipt.At}); got != want {
+		if got, want := ReceiptOf(&record), (Receipt{redrives, receipt.Source, receipt.At}); got != want {
 			t.Errorf("receipt %+v, want %+v", got, want)
 		}
 		if len(record.Headers) != 5 || record.Headers[0].Key != "traceparent" {
@@ -49,7 +49,7 @@ func TestAnEventsOwnIDWinsOverTheHeader(t *testing.T) {
 func TestHeadersThatAreNoReceipt(t *testing.T) {
 	at := time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 	for _, h := range []Header{
-		{HeaderGeneration, []byte("-1")}, {HeaderGeneration, []byte("1000000")}, {HeaderGeneration, []byte("x")}, {HeaderGeneration, nil},
+		{HeaderRedrives, []byte("-1")}, {HeaderRedrives, []byte("1000000")}, {HeaderRedrives, []byte("x")}, {HeaderRedrives, nil},
 		{HeaderSource, nil}, {HeaderSource, make([]byte, maxEntryTextBytes+1)},
 		{HeaderReceivedAt, []byte("soon")}, {HeaderReceivedAt, nil},
 	} {

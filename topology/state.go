@@ -21,7 +21,7 @@ type State struct {
 
 	// The winning entry.
 	Rank              Rank
-	Generation        int
+	Redrives          int
 	Attempt           int
 	Status            Status
 	Reason            Reason
@@ -50,7 +50,7 @@ func StateOf(e *Entry) State {
 		Type:              e.Type,
 		Channel:           e.Channel,
 		Rank:              rankOf(e),
-		Generation:        e.Generation,
+		Redrives:          e.Redrives,
 		Attempt:           e.Attempt,
 		Status:            e.Status,
 		Reason:            e.Reason,
@@ -84,7 +84,7 @@ func (s *State) FinalAt() time.Time {
 func (s *State) Merge(o *State) {
 	s.mergeIdentity(o)
 	if o.Rank > s.Rank {
-		s.Rank, s.Generation, s.Attempt = o.Rank, o.Generation, o.Attempt
+		s.Rank, s.Redrives, s.Attempt = o.Rank, o.Redrives, o.Attempt
 		s.Status, s.Reason, s.Detail = o.Status, o.Reason, o.Detail
 		s.Template, s.Provider, s.ProviderMessageID = o.Template, o.Provider, o.ProviderMessageID
 		s.UpdatedAt = o.UpdatedAt
@@ -125,7 +125,7 @@ const (
 	FieldType              = "type"
 	FieldChannel           = "channel"
 	FieldTemplate          = "template"
-	FieldGeneration        = "generation"
+	FieldRedrives          = "redrives"
 	FieldAttempt           = "attempt"
 	FieldProvider          = "provider"
 	FieldProviderMessageID = "provider_message_id"
@@ -161,7 +161,7 @@ func ParseState(id EventID, hash map[string]string) (s State, ok bool, err error
 		return s, true, fmt.Errorf("event %s: %w", id, err)
 	}
 	read := hashReader{hash: hash}
-	s.Generation = int(read.number(FieldGeneration))
+	s.Redrives = int(read.number(FieldRedrives))
 	s.Attempt = int(read.number(FieldAttempt))
 	s.UpdatedAt = read.time(FieldUpdatedAt)
 	s.PendingAt = read.time(FieldPendingAt)

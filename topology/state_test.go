@@ -81,21 +81,21 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestRankOrder: generation, then attempt, then the status, then the time
+// TestRankOrder: redrives, then attempt, then the status, then the time
 // decide, whatever comes after.
 func TestRankOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := genRival().Draw(t, "a"), genRival().Draw(t, "b")
-		a.Generation = rapid.IntRange(0, MaxGeneration).Draw(t, "generation a")
+		a.Redrives = rapid.IntRange(0, MaxRedrives).Draw(t, "redrives a")
 		a.Attempt = rapid.IntRange(0, MaxAttempt).Draw(t, "attempt a")
-		if rapid.Bool().Draw(t, "same generation") {
-			b.Generation = a.Generation
+		if rapid.Bool().Draw(t, "same redrives") {
+			b.Redrives = a.Redrives
 		}
 		if rapid.Bool().Draw(t, "same attempt") {
 			b.Attempt = a.Attempt
 		}
 		want := compareAll(
-			a.Generation-b.Generation, a.Attempt-b.Attempt, a.Status.rank()-b.Status.rank(),
+			a.Redrives-b.Redrives, a.Attempt-b.Attempt, a.Status.rank()-b.Status.rank(),
 			rankTime(a.At).Compare(rankTime(b.At)),
 		)
 		got := compareAll(len(rankOf(&a))-len(rankOf(&b)), compareText(rankOf(&a), rankOf(&b)))
@@ -142,8 +142,8 @@ func TestStatusOrder(t *testing.T) {
 
 // TestStories are courses of events, each with the status that it ends in.
 func TestStories(t *testing.T) {
-	entry := func(generation, attempt int, s Status, r Reason) Entry {
-		return Entry{EventID: "e", Generation: generation, Attempt: attempt, Status: s, Reason: r, At: aTime}
+	entry := func(redrives, attempt int, s Status, r Reason) Entry {
+		return Entry{EventID: "e", Redrives: redrives, Attempt: attempt, Status: s, Reason: r, At: aTime}
 	}
 	for _, test := range []struct {
 		name    string
@@ -175,10 +175,10 @@ func TestStories(t *testing.T) {
 // TestRankBounds: what a Rank has no room for counts as its nearest, and keeps
 // its width.
 func TestRankBounds(t *testing.T) {
-	most := Entry{Generation: MaxGeneration, Attempt: MaxAttempt, Status: DeliveryError, At: time.UnixMilli(maxMillis)}
-	beyond := Entry{Generation: MaxGeneration + 1, Attempt: MaxAttempt + 1, Status: DeliveryError, At: time.UnixMilli(maxMillis + 1)}
+	most := Entry{Redrives: MaxRedrives, Attempt: MaxAttempt, Status: DeliveryError, At: time.UnixMilli(maxMillis)}
+	beyond := Entry{Redrives: MaxRedrives + 1, Attempt: MaxAttempt + 1, Status: DeliveryError, At: time.UnixMilli(maxMillis + 1)}
 	least := Entry{Status: Pending, At: time.UnixMilli(1)}
-	below := Entry{Generation: -1, Attempt: -1, Status: "no status", At: time.Time{}}
+	below := Entry{Redrives: -1, Attempt: -1, Status: "no status", At: time.Time{}}
 	if rankOf(&most) != rankOf(&beyond) {
 		t.Errorf("%s and %s differ", rankOf(&most), rankOf(&beyond))
 	}
@@ -226,7 +226,7 @@ func hashOf(s *State) map[string]string {
 	return map[string]string{
 		FieldStatus: string(s.Status), FieldReason: string(s.Reason), FieldDetail: s.Detail, FieldLane: string(s.Lane),
 		FieldType: s.Type, FieldChannel: string(s.Channel), FieldTemplate: string(s.Template),
-		FieldGeneration: strconv.Itoa(s.Generation), FieldAttempt: strconv.Itoa(s.Attempt),
+		FieldRedrives: strconv.Itoa(s.Redrives), FieldAttempt: strconv.Itoa(s.Attempt),
 		FieldProvider: s.Provider, FieldProviderMessageID: s.ProviderMessageID, FieldSource: string(s.Source),
 		FieldPendingAt: millis(s.PendingAt), FieldPendingDeliveryAt: millis(s.PendingDeliveryAt),
 		FieldFinalAt: millis(s.FinalAt()), FieldUpdatedAt: millis(s.UpdatedAt), FieldScheduledAt: millis(s.Scheduled),
@@ -249,7 +249,7 @@ func TestParseStateFaults(t *testing.T) {
 		t.Errorf("no hash: %v, %v", ok, err)
 	}
 	for field, value := range map[string]string{
-		FieldStatus: "delivered", FieldGeneration: "one", FieldAttempt: "1.5", FieldUpdatedAt: "now",
+		FieldStatus: "delivered", FieldRedrives: "one", FieldAttempt: "1.5", FieldUpdatedAt: "now",
 		FieldPendingAt: "99999999999999999999", FieldPendingDeliveryAt: " 1", FieldScheduledAt: "0x10",
 	} {
 		e := anEntry()

@@ -24,7 +24,7 @@ const (
 )
 
 // Statuses lists every status by rank: of two statuses of the same
-// generation and attempt, the later in this list wins.
+// redrive and attempt, the later in this list wins.
 func Statuses() []Status {
 	return []Status{Pending, PendingDelivery, Sent, Ignored, Expired, NotCovered, DeliveryError}
 }

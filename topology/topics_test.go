@@ -196,19 +196,19 @@ func TestEventIDValid(t *testing.T) {
 // TestJobIDOf pins the hash: to change it is to send messages twice.
 func TestJobIDOf(t *testing.T) {
 	for _, test := range []struct {
-		id         EventID
-		generation int
-		want       JobID
+		id       EventID
+		redrives int
+		want     JobID
 	}{
 		{"e-1", 0, "3fbbfbb41ad60f8d2d138f36332775f5"},
 		{"e-1", 1, "93fb98460f5f212f884336e81f2668bf"},
 	} {
-		got := JobIDOf(test.id, test.generation)
+		got := JobIDOf(test.id, test.redrives)
 		if !EventID(got).Valid() || len(got) != 32 {
 			t.Errorf("%s is no job id", got)
 		}
 		if got != test.want {
-			t.Errorf("%s#%d has job id %s, want %s", test.id, test.generation, got, test.want)
+			t.Errorf("%s#%d has job id %s, want %s", test.id, test.redrives, got, test.want)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type stateView struct {
 	Type              string               `json:"type,omitempty"`
 	Channel           topology.Channel     `json:"channel,omitempty"`
 	Template          topology.TemplateRef `json:"template,omitempty"`
-	Generation        int                  `json:"generation"`
+	Redrives          int                  `json:"redrives"`
 	Attempt           int                  `json:"attempt"`
 	Provider          string               `json:"provider,omitempty"`
 	ProviderMessageID string               `json:"provider_message_id,omitempty"`
@@ -41,7 +41,7 @@ func viewOf(s *topology.State) stateView {
 	return stateView{
 		EventID: s.EventID, Status: s.Status, Label: s.Status.Label(), Final: s.Status.Final(),
 		Reason: s.Reason, Detail: s.Detail, Lane: s.Lane, Type: s.Type, Channel: s.Channel,
-		Template: s.Template, Generation: s.Generation, Attempt: s.Attempt,
+		Template: s.Template, Redrives: s.Redrives, Attempt: s.Attempt,
 		Provider: s.Provider, ProviderMessageID: s.ProviderMessageID, Source: s.Source,
 		PendingAt: wireTime(s.PendingAt), PendingDeliveryAt: wireTime(s.PendingDeliveryAt),
 		ScheduledAt: wireTime(s.Scheduled), FinalAt: wireTime(s.FinalAt()), UpdatedAt: wireTime(s.UpdatedAt),
@@ -75,8 +75,8 @@ func (a *app) card(s *topology.State) string {
 	if s.Attempt > 1 {
 		field("attempt", strconv.Itoa(s.Attempt))
 	}
-	if s.Generation > 0 {
-		field("redriven", strconv.Itoa(s.Generation))
+	if s.Redrives > 0 {
+		field("redriven", strconv.Itoa(s.Redrives))
 	}
 	field("source", string(s.Source))
 	field("scheduled", wireTime(s.Scheduled))

@@ -28,7 +28,7 @@ func sentState() topology.State {
 func TestCard(t *testing.T) {
 	failed := sentState()
 	failed.Status, failed.Reason, failed.Detail = topology.DeliveryError, topology.ReasonProviderRefused, "550 mailbox\x1b[2J full"
-	failed.Generation, failed.Attempt = 1, 3
+	failed.Redrives, failed.Attempt = 1, 3
 	failed.PendingDeliveryAt = noon.Add(-2 * time.Millisecond) // clocks differ
 	waiting := topology.State{
 		EventID: "e2", Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Lane: topology.Batch,

@@ -106,8 +106,8 @@ func (x *explainer) event() {
 	}
 	x.detail("id", string(e.ID)+"  "+origin)
 	x.detail("source", string(e.Source))
-	if e.Generation > 0 {
-		x.detail("generation", fmt.Sprint(e.Generation))
+	if e.Redrives > 0 {
+		x.detail("redrives", fmt.Sprint(e.Redrives))
 	}
 	x.detail("type", e.Type)
 	x.detail("channel", string(e.Channel))

@@ -42,7 +42,7 @@ func TestUncovered(t *testing.T) {
 		t.Errorf("healing says %s, %v", got.out, err)
 	}
 	again := readOne(t, environment["MEDDELA_KAFKA_BROKERS"], "c1", 1)
-	if receipt := topology.ReceiptOf(&again); receipt.Generation != 1 {
+	if receipt := topology.ReceiptOf(&again); receipt.Redrives != 1 {
 		t.Errorf("published again: %+v", receipt)
 	}
 }
@@ -68,8 +68,8 @@ func logUncovered(t *testing.T, broker string) {
 	}
 }
 
-// readOne reads the record of an event in a generation.
-func readOne(t *testing.T, broker, id string, generation int) topology.Record {
+// readOne reads the record of an event that was redriven so many times.
+func readOne(t *testing.T, broker, id string, redrives int) topology.Record {
 	t.Helper()
 	names := topology.Topics{Prefix: topology.DefaultPrefix}
 	topics, done := scanTopics(producer.Connection{Brokers: []string{broker}})
@@ -81,14 +81,14 @@ func readOne(t *testing.T, broker, id string, generation int) topology.Record {
 	found := make(chan topology.Record, 10)
 	err = topics.Scan(t.Context(), ranges, nil, func(records []topology.Record) error {
 		for _, r := range records {
-			if event, _ := topology.DecodeEvent(r, topology.Realtime); string(event.ID) == id && topology.ReceiptOf(&r).Generation == generation {
+			if event, _ := topology.DecodeEvent(r, topology.Realtime); string(event.ID) == id && topology.ReceiptOf(&r).Redrives == redrives {
 				found <- r
 			}
 		}
 		return nil
 	})
 	if err != nil || len(found) != 1 {
-		t.Fatalf("%d records of %s in generation %d, %v", len(found), id, generation, err)
+		t.Fatalf("%d records of %s redriven %d times, %v", len(found), id, redrives, err)
 	}
 	return <-found
 }

@@ -255,7 +255,7 @@ func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 // TestAnEventPublishedAgain: it is the same event, received when it was first,
 // and its message another one.
 func TestAnEventPublishedAgain(t *testing.T) {
-	first := topology.Receipt{Generation: 1, Source: "meddela.realtime.events/0/7", At: now.Add(-time.Second)}
+	first := topology.Receipt{Redrives: 1, Source: "meddela.realtime.events/0/7", At: now.Add(-time.Second)}
 	record := topology.Record{Partition: 3, Offset: 40, Time: now, Value: []byte(`{"type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`)}.Again("event-7", first)
 	h := match.Handler[template]{
 		Lane: topology.Realtime, Names: names,
@@ -270,7 +270,7 @@ func TestAnEventPublishedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if job.EventID != "event-7" || job.Generation != 2 || job.JobID != topology.JobIDOf("event-7", 2) ||
+	if job.EventID != "event-7" || job.Redrives != 2 || job.JobID != topology.JobIDOf("event-7", 2) ||
 		job.Source != first.Source || !job.ReceivedAt.Equal(first.At) || !job.Expires.Equal(first.At.Add(time.Minute)) {
 		t.Errorf("job %+v", job)
 	}
@@ -278,7 +278,7 @@ func TestAnEventPublishedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if entry.EventID != "event-7" || entry.Generation != 2 || entry.Source != first.Source || !entry.ReceivedAt.Equal(first.At) {
+	if entry.EventID != "event-7" || entry.Redrives != 2 || entry.Source != first.Source || !entry.ReceivedAt.Equal(first.At) {
 		t.Errorf("entry %+v", entry)
 	}
 }

@@ -81,7 +81,7 @@ func (m *matching[T]) match(r *topology.Record) {
 	case topology.NotCovered:
 		entry.Language = event.Language
 	case topology.PendingDelivery:
-		entry.JobID = topology.JobIDOf(event.ID, entry.Generation)
+		entry.JobID = topology.JobIDOf(event.ID, entry.Redrives)
 		entry.Attempt = 1
 		m.emitJob(r, &event, &decision, &entry)
 	}
@@ -120,7 +120,7 @@ func (m *matching[T]) entry(r *topology.Record, event *topology.Event) topology.
 	return topology.Entry{
 		EventID:    event.ID,
 		Lane:       m.handler.Lane,
-		Generation: receipt.Generation,
+		Redrives:   receipt.Redrives,
 		Type:       event.Type,
 		Channel:    event.Channel,
 		Source:     receipt.Source,
@@ -134,7 +134,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 		JobID:      entry.JobID,
 		EventID:    event.ID,
 		Lane:       m.handler.Lane,
-		Generation: entry.Generation,
+		Redrives:   entry.Redrives,
 		Attempt:    entry.Attempt,
 		Template:   d.Template,
 		Type:       event.Type,

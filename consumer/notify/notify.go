@@ -270,7 +270,7 @@ func (w *hook) post(ctx context.Context, e *topology.Entry) (failure string) {
 // ID is a notice's: the same whenever the same is told again, so that a receiver
 // can tell.
 func ID(e *topology.Entry) string {
-	text := string(e.EventID) + "\t" + strconv.Itoa(e.Generation) + "\t" + strconv.Itoa(e.Attempt) + "\t" + string(e.Status) + "\t" + string(e.Reason)
+	text := string(e.EventID) + "\t" + strconv.Itoa(e.Redrives) + "\t" + strconv.Itoa(e.Attempt) + "\t" + string(e.Status) + "\t" + string(e.Reason)
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }

@@ -58,7 +58,7 @@ func (c *calls) winner(s *topology.State) (missing int) {
 		topology.FieldRank, (*string)(&s.Rank),
 		topology.FieldStatus, (*string)(&s.Status),
 		topology.FieldUpdatedAt, updated,
-		topology.FieldGeneration, c.number(int64(s.Generation)),
+		topology.FieldRedrives, c.number(int64(s.Redrives)),
 		topology.FieldAttempt, c.number(int64(s.Attempt)),
 	)
 	missing |= c.text(topology.FieldReason, (*string)(&s.Reason), noReason)

@@ -87,7 +87,7 @@ func (h *Handler) foldEvents(f *fold, records []topology.Record) {
 		state := topology.StateOf(&topology.Entry{
 			EventID:    event.ID,
 			Lane:       h.Lane,
-			Generation: receipt.Generation,
+			Redrives:   receipt.Redrives,
 			Status:     topology.Pending,
 			Type:       event.Type,
 			Channel:    event.Channel,

@@ -87,7 +87,7 @@ func TestAnEventPublishedAgain(t *testing.T) {
 		if err != nil || !found {
 			t.Fatalf("found %v, %v", found, err)
 		}
-		if state.Status != topology.Pending || state.Generation != 1 || state.Source != eventSource || !state.PendingAt.Equal(now) {
+		if state.Status != topology.Pending || state.Redrives != 1 || state.Source != eventSource || !state.PendingAt.Equal(now) {
 			t.Errorf("state %+v", state)
 		}
 	})

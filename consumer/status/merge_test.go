@@ -40,7 +40,7 @@ func genState(id topology.EventID) *rapid.Generator[topology.State] {
 		state := topology.StateOf(&topology.Entry{
 			EventID:           id,
 			Lane:              topology.Lane(genText.Draw(t, "lane")),
-			Generation:        rapid.IntRange(0, 1).Draw(t, "generation"),
+			Redrives:          rapid.IntRange(0, 1).Draw(t, "redrives"),
 			Attempt:           rapid.IntRange(0, 2).Draw(t, "attempt"),
 			Status:            rapid.SampledFrom(topology.Statuses()).Draw(t, "status"),
 			Reason:            topology.Reason(genText.Draw(t, "reason")),

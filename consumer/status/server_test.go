@@ -90,7 +90,7 @@ func hashOf(s *topology.State) map[string]string {
 		topology.FieldType:              s.Type,
 		topology.FieldChannel:           string(s.Channel),
 		topology.FieldTemplate:          string(s.Template),
-		topology.FieldGeneration:        strconv.Itoa(s.Generation),
+		topology.FieldRedrives:          strconv.Itoa(s.Redrives),
 		topology.FieldAttempt:           strconv.Itoa(s.Attempt),
 		topology.FieldProvider:          s.Provider,
 		topology.FieldProviderMessageID: s.ProviderMessageID,

@@ -28,7 +28,7 @@ func TestExpiry(t *testing.T) {
 		return s
 	}
 	redriven := said("e", 1, topology.PendingDelivery, 4)
-	redriven.Generation = 1
+	redriven.Redrives = 1
 	for name, test := range map[string]struct {
 		states []topology.State
 		want   int // seconds, to which the TTL is added
@@ -234,7 +234,7 @@ func TestFieldsAreThoseOfTheContract(t *testing.T) {
 	state.PendingDeliveryAt, state.Scheduled = after(1), after(2)
 	for field := range maps.Keys(hashOf(&state)) {
 		switch field {
-		case topology.FieldStatus, topology.FieldGeneration, topology.FieldAttempt: // from the arguments only
+		case topology.FieldStatus, topology.FieldRedrives, topology.FieldAttempt: // from the arguments only
 		default:
 			if !strings.Contains(mergeSource, "'"+field+"'") && !strings.Contains(mergeSource, field+" = ") {
 				t.Errorf("merge.lua has no field %s", field)

@@ -36,7 +36,7 @@ func TestStories(t *testing.T) {
 			[]topology.Record{event},
 			map[string]string{
 				"status": "pending", "reason": "", "lane": "realtime", "type": "order_confirmation", "channel": "email",
-				"generation": "0", "attempt": "0", "source": "meddela.realtime.events/3/7",
+				"redrives": "0", "attempt": "0", "source": "meddela.realtime.events/3/7",
 				"pending_at": second(0), "updated_at": second(0), "final_at": "", "scheduled_at": "",
 			},
 		},
@@ -76,10 +76,10 @@ func TestStories(t *testing.T) {
 		"a redrive": {
 			[]topology.Record{
 				delivery(3, topology.DeliveryError, 5, because(topology.ReasonTriesUsedUp, "no route")),
-				delivery(1, topology.PendingDelivery, 90, func(e *topology.Entry) { e.Generation = 1 }),
+				delivery(1, topology.PendingDelivery, 90, func(e *topology.Entry) { e.Redrives = 1 }),
 			},
 			map[string]string{
-				"status": "pending_delivery", "reason": "", "detail": "", "final_at": "", "generation": "1", "attempt": "1",
+				"status": "pending_delivery", "reason": "", "detail": "", "final_at": "", "redrives": "1", "attempt": "1",
 				"updated_at": second(90), "pending_delivery_at": second(90),
 			},
 		},

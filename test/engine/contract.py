@@ -156,7 +156,7 @@ def entry(job: Job, status: str, reason: str = "", detail: str = "", provider: s
         "event_id": job.event_id,
         "job_id": job.id,
         "lane": job.fields["lane"],
-        "generation": job.fields.get("generation", 0),
+        "redrives": job.fields.get("redrives", 0),
         "attempt": job.attempt,
         "status": status,
         "reason": reason,

@@ -299,7 +299,7 @@ def bounce(args) -> int:
             log(f"{event_id} was not sent")
             unknown += 1
             continue
-        # The same generation and attempt, at which delivery_error outranks sent.
+        # The same redrive and attempt, at which delivery_error outranks sent.
         entry = dict(sent.entry, status="delivery_error", reason=args.reason, at=contract.write_time(args.at or contract.now()))
         if args.detail:
             entry["detail"] = args.detail

@@ -93,9 +93,9 @@ class Store:
                 )
 
     def sent(self, event_id: str) -> Known | None:
-        """The job of an event that was sent, of the highest generation."""
+        """The job of an event that was sent, redriven most often."""
         found = [k for k in self._get("event_id = ?", event_id) if k.entry and k.entry["status"] == "sent"]
-        return max(found, key=lambda k: k.entry.get("generation", 0), default=None)
+        return max(found, key=lambda k: k.entry.get("redrives", 0), default=None)
 
     def forget(self) -> int:
         """Forgets old jobs, and returns how many."""

@@ -138,7 +138,7 @@ func checkSentHash(t *testing.T, s *site, lane topology.Lane) {
 	hash := s.hash(string(lane) + ":sent")
 	for field, want := range map[string]string{
 		topology.FieldLane: string(lane), topology.FieldType: "order_confirmation", topology.FieldChannel: "email",
-		topology.FieldGeneration: "0", topology.FieldAttempt: "1", topology.FieldProvider: "sandbox",
+		topology.FieldRedrives: "0", topology.FieldAttempt: "1", topology.FieldProvider: "sandbox",
 	} {
 		if hash[field] != want {
 			t.Errorf("%s of an event that is sent is %q, want %q", field, hash[field], want)

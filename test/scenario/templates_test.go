@@ -58,8 +58,8 @@ func TestTheLifeOfATemplate(t *testing.T) {
 		s.run("uncovered", "heal", "--lane", string(lane))
 		want["early-gold"] = "sent"
 		s.awaitOutcomes(20*time.Second, want)
-		if hash := s.hash("early-gold"); hash[topology.FieldGeneration] != "1" {
-			t.Errorf("the healed event is in generation %q", hash[topology.FieldGeneration])
+		if hash := s.hash("early-gold"); hash[topology.FieldRedrives] != "1" {
+			t.Errorf("the healed event was redriven %q times", hash[topology.FieldRedrives])
 		}
 
 		s.run("templates", "publish", s.writeTemplate("Gold has come to you"))

@@ -11,17 +11,17 @@ import (
 
 // Event is how the record was read.
 type Event struct {
-	Format     Format           `json:"format"`
-	Bytes      int              `json:"bytes"`
-	ID         topology.EventID `json:"id"`
-	IDFrom     IDFrom           `json:"id_from"`
-	Type       string           `json:"type"`
-	Channel    topology.Channel `json:"channel"`
-	To         string           `json:"to"` // masked unless asked for; empty when there is none
-	Language   string           `json:"language,omitempty"`
-	Lane       topology.Lane    `json:"lane"`
-	Generation int              `json:"generation"`
-	Source     topology.Source  `json:"source,omitempty"` // of the first record; none when it is not on a topic
+	Format   Format           `json:"format"`
+	Bytes    int              `json:"bytes"`
+	ID       topology.EventID `json:"id"`
+	IDFrom   IDFrom           `json:"id_from"`
+	Type     string           `json:"type"`
+	Channel  topology.Channel `json:"channel"`
+	To       string           `json:"to"` // masked unless asked for; empty when there is none
+	Language string           `json:"language,omitempty"`
+	Lane     topology.Lane    `json:"lane"`
+	Redrives int              `json:"redrives"`
+	Source   topology.Source  `json:"source,omitempty"` // of the first record; none when it is not on a topic
 }
 
 // Format is the form of an event's record.
@@ -55,7 +55,7 @@ func eventOf(q *Question, event *topology.Event, receipt *topology.Receipt) Even
 		Format: formatOf(&q.Record), Bytes: len(q.Record.Value),
 		ID: event.ID, IDFrom: idFrom(&q.Record, event.ID),
 		Type: event.Type, Channel: event.Channel, To: maskedAddress(event.To, q.Show), Language: event.Language,
-		Lane: q.Lane, Generation: receipt.Generation,
+		Lane: q.Lane, Redrives: receipt.Redrives,
 	}
 	if q.Record.Topic != "" {
 		e.Source = receipt.Source

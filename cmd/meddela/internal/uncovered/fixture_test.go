@@ -78,7 +78,7 @@ func (c cluster) publishEvent(lane topology.Lane, id, eventType string) topology
 func (c cluster) log(r topology.Record, id topology.EventID, status topology.Status, reason topology.Reason, attempt int) {
 	receipt := topology.ReceiptOf(&r)
 	entry := topology.Entry{
-		EventID: id, Lane: topology.Realtime, Generation: receipt.Generation, Attempt: attempt, Status: status, Reason: reason,
+		EventID: id, Lane: topology.Realtime, Redrives: receipt.Redrives, Attempt: attempt, Status: status, Reason: reason,
 		Type: "loyalty", Channel: topology.SMS, Language: "sv-FI", Source: receipt.Source, ReceivedAt: receipt.At, At: now,
 	}
 	c.add(names.DeliveryLog(topology.Realtime), entry.Append(nil))

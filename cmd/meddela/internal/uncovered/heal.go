@@ -145,7 +145,7 @@ func (h *healing) take(ctx context.Context, records []topology.Record) error {
 			continue
 		}
 		receipt := topology.ReceiptOf(r)
-		receipt.Generation = event.Generation
+		receipt.Redrives = event.Redrives
 		again, refs = append(again, r.Again(event.EventID, receipt)), append(refs, decision.Template)
 	}
 	return h.publish(ctx, again, refs)

@@ -89,7 +89,7 @@ func heal(t *testing.T, c cluster, found []uncovered.Event, live *catalogue.Cata
 }
 
 // TestHeal: exactly the events that are covered now are published again, as the
-// same events in their next generation.
+// same events, redriven once more.
 func TestHeal(t *testing.T) {
 	c := cluster{}
 	events := names.Events(topology.Realtime)
@@ -112,7 +112,7 @@ func TestHeal(t *testing.T) {
 		again := c[events][4+i]
 		event, err := topology.DecodeEvent(again, topology.Realtime)
 		receipt := topology.ReceiptOf(&again)
-		if err != nil || event.ID != want.id || receipt.Generation != 1 || receipt.Source != want.source || !receipt.At.Equal(now) {
+		if err != nil || event.ID != want.id || receipt.Redrives != 1 || receipt.Source != want.source || !receipt.At.Equal(now) {
 			t.Errorf("published again: %s %+v, %v", event.ID, receipt, err)
 		}
 	}
@@ -122,7 +122,7 @@ func TestHeal(t *testing.T) {
 }
 
 // TestHealingTwice: before the pipeline has taken the events, each is published
-// in the same generation again, and after it none is.
+// as the same redrive again, and after it none is.
 func TestHealingTwice(t *testing.T) {
 	c := cluster{}
 	c.log(c.publishEvent(topology.Realtime, "a", "loyalty"), "a", topology.NotCovered, noTemplate, 0)
@@ -132,20 +132,20 @@ func TestHealingTwice(t *testing.T) {
 	}
 	records := c[names.Events(topology.Realtime)]
 	for _, r := range records[1:] {
-		if receipt := topology.ReceiptOf(&r); receipt.Generation != 1 {
-			t.Errorf("published again in generation %d", receipt.Generation)
+		if receipt := topology.ReceiptOf(&r); receipt.Redrives != 1 {
+			t.Errorf("redriven %d times", receipt.Redrives)
 		}
 	}
 	c.log(records[1], "a", topology.PendingDelivery, topology.NoReason, 1)
 	if found := find(t, c, nil, uncovered.Filter{}); len(found) > 0 {
 		t.Errorf("found %v after it was healed", ids(found))
 	}
-	// Not covered once more, it goes into its second generation.
+	// Not covered once more, it is redriven a second time.
 	c.log(records[1], "a", topology.NotCovered, topology.ReasonConditionsFalse, 2)
 	heal(t, c, find(t, c, nil, uncovered.Filter{}), live)
 	records = c[names.Events(topology.Realtime)]
-	if receipt := topology.ReceiptOf(&records[len(records)-1]); receipt.Generation != 2 {
-		t.Errorf("published again in generation %d; want 2", receipt.Generation)
+	if receipt := topology.ReceiptOf(&records[len(records)-1]); receipt.Redrives != 2 {
+		t.Errorf("redriven %d times; want 2", receipt.Redrives)
 	}
 }
 
