@@ -19,7 +19,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-const chart = "../../charts/meddela"
+const chart = "../../../../charts/meddela"
 
 // shown are the names of all metrics that there are.
 func shown(t *testing.T) map[string]bool {
@@ -120,7 +120,7 @@ func TestQueries(t *testing.T) {
 // TestRunbooks: each alert says how bad it is, has a test of its time, and a
 // section that says what to do; no section is left of an alert that is gone.
 func TestRunbooks(t *testing.T) {
-	book, err := os.ReadFile("../../docs/alerts.md")
+	book, err := os.ReadFile("../../../../docs/alerts.md")
 	if err != nil {
 		t.Fatal(err)
 	}
