@@ -108,13 +108,13 @@ func increment(digits string) string {
 	return "1" + string(b)
 }
 
-// IsZero tells whether every digit is zero.
+// IsZero reports whether every digit is zero.
 func (d Decimal) IsZero() bool { return strings.Trim(d.digits, "0") == "" }
 
-// isWhole tells whether every decimal is zero.
+// isWhole reports whether every decimal is zero.
 func (d Decimal) isWhole() bool { return strings.Trim(d.fraction(), "0") == "" }
 
-// Equal tells whether two numbers are the same, whatever their decimals.
+// Equal reports whether two numbers are the same, whatever their decimals.
 func (d Decimal) Equal(other Decimal) bool {
 	most := max(d.decimals, other.decimals)
 	a, b := d.Round(most), other.Round(most)

@@ -21,32 +21,15 @@ const (
 	Other Category = "other"
 )
 
-// IsCategory tells whether that is the name of a plural form.
-func IsCategory(name string) bool {
-	switch Category(name) {
-	case Zero, One, Two, Few, Many, Other:
-		return true
-	}
-	return false
+// categories are those of x/text.
+var categories = [...]Category{
+	plural.Other: Other, plural.Zero: Zero, plural.One: One, plural.Two: Two, plural.Few: Few, plural.Many: Many,
 }
 
-func categoryOf(f plural.Form) Category {
-	switch f {
-	case plural.Zero:
-		return Zero
-	case plural.One:
-		return One
-	case plural.Two:
-		return Two
-	case plural.Few:
-		return Few
-	case plural.Many:
-		return Many
-	}
-	return Other
-}
+// IsCategory reports whether that is the name of a plural form.
+func IsCategory(name string) bool { return slices.Contains(categories[:], Category(name)) }
 
-// Plural tells which form goes with a number. The decimals that it has matter:
+// Plural returns the form that goes with a number. The decimals that it has matter:
 // in English it is 1 parcel, but 1.0 parcels.
 func (l *Locale) Plural(d Decimal) Category {
 	fraction := d.fraction()
@@ -58,7 +41,7 @@ func (l *Locale) Plural(d Decimal) Category {
 // match asks for the form of a number given as the operands i, v, w, f, t of
 // plural rules.
 func (l *Locale) match(i, v, w, f, t int) Category {
-	c := categoryOf(plural.Cardinal.MatchPlural(l.tag, i, v, w, f, t))
+	c := categories[plural.Cardinal.MatchPlural(l.tag, i, v, w, f, t)]
 	// The rules in x/text are old: Hebrew has no such form any more.
 	if base, _ := l.tag.Base(); c == Many && base.String() == "he" {
 		return Other
