@@ -10,7 +10,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -145,9 +145,9 @@ The message that was sent:
 }
 
 // example is the last e-mail that was sent, and its event's state.
-func (d *demo) example() (deliver.SandboxMessage, topology.State, bool) {
+func (d *demo) example() (sandbox.Message, topology.State, bool) {
 	if d.local.sandbox == nil {
-		return deliver.SandboxMessage{}, topology.State{}, false
+		return sandbox.Message{}, topology.State{}, false
 	}
 	for _, m := range slices.Backward(d.local.sandbox.Messages()) {
 		state, ok := d.tally.state(m.EventID)
@@ -155,10 +155,10 @@ func (d *demo) example() (deliver.SandboxMessage, topology.State, bool) {
 			return m, state, true
 		}
 	}
-	return deliver.SandboxMessage{}, topology.State{}, false
+	return sandbox.Message{}, topology.State{}, false
 }
 
-func messageText(m *deliver.SandboxMessage) string {
+func messageText(m *sandbox.Message) string {
 	text := fmt.Sprintf("To: %s\n", m.To)
 	if m.Subject != "" {
 		text += fmt.Sprintf("Subject: %s\n", m.Subject)

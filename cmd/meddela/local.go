@@ -12,7 +12,8 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/samples"
 	"github.com/meddela/meddela/consumer"
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/producer/provision"
@@ -25,7 +26,7 @@ type local struct {
 	*installation
 	broker  *embedded.Broker
 	store   *embedded.Store
-	sandbox *deliver.Sandbox // nil when no channel uses it
+	sandbox *sandbox.Provider // nil when no channel uses it
 
 	mu    sync.Mutex
 	loops []*consumer.Loop
@@ -96,9 +97,9 @@ func (l *local) prepare(ctx context.Context) error {
 	return publishSamples(ctx, l.kafka, l.names.Templates(), samples.Templates())
 }
 
-func sandboxOf(providers map[topology.Channel]deliver.Provider) *deliver.Sandbox {
+func sandboxOf(providers map[topology.Channel]provider.Provider) *sandbox.Provider {
 	for _, p := range providers {
-		if sandbox, ok := p.(*deliver.Sandbox); ok {
+		if sandbox, ok := p.(*sandbox.Provider); ok {
 			return sandbox
 		}
 	}

@@ -12,8 +12,9 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/consumer/control"
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -36,14 +37,14 @@ func (c *Config) providerFile() (*providerfile.File, error) {
 
 // ways are the providers of this role's channels: those of the providers' file,
 // or else those of the environment. close ends what they keep open.
-func (r *role) ways(client redis.UniversalClient, orders func() *control.Orders) (ways map[topology.Channel]deliver.Provider, close func(), err error) {
+func (r *role) ways(client redis.UniversalClient, orders func() *control.Orders) (ways map[topology.Channel]provider.Provider, close func(), err error) {
 	ways, close = maps.Clone(r.providers), func() {}
 	stopped := func(provider string) bool {
 		return orders().About(topology.SubjectProvider, provider, time.Now()).Order != nil
 	}
 	for channel, provider := range ways {
 		// The sandbox plays dead for single recipients, which is no sign of its health.
-		if _, ok := provider.(*deliver.Sandbox); ok {
+		if _, ok := provider.(*sandbox.Provider); ok {
 			continue
 		}
 		if ways[channel], err = failover.New(failover.Config{
@@ -66,7 +67,7 @@ func (r *role) ways(client redis.UniversalClient, orders func() *control.Orders)
 }
 
 // providers are the ways out that the environment names, by channel.
-func (c *Config) providers() (map[topology.Channel]deliver.Provider, error) {
+func (c *Config) providers() (map[topology.Channel]provider.Provider, error) {
 	sandbox, err := c.sandbox()
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func (c *Config) providers() (map[topology.Channel]deliver.Provider, error) {
 		topology.Push:    c.Deliver.Push,
 		topology.Webhook: c.Deliver.Webhook,
 	}
-	providers := make(map[topology.Channel]deliver.Provider, len(chosen))
+	providers := make(map[topology.Channel]provider.Provider, len(chosen))
 	for channel, name := range chosen {
 		if name == "smtp" {
 			if providers[channel], err = c.SMTP.provider(); err != nil {
@@ -90,7 +91,7 @@ func (c *Config) providers() (map[topology.Channel]deliver.Provider, error) {
 	return providers, nil
 }
 
-func (c *Config) sandbox() (*deliver.Sandbox, error) {
+func (c *Config) sandbox() (*sandbox.Provider, error) {
 	var writer io.Writer
 	if path := c.Sandbox.File; path != "" {
 		// Other processes may append too, which works for whole lines.
@@ -100,7 +101,7 @@ func (c *Config) sandbox() (*deliver.Sandbox, error) {
 		}
 		writer = file
 	}
-	sandbox, err := deliver.NewSandbox(deliver.SandboxConfig{
+	sandbox, err := sandbox.New(sandbox.Config{
 		FailRate: c.Sandbox.FailRate,
 		Latency:  c.Sandbox.Latency,
 		Dir:      c.Sandbox.Dir,

@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/delay"
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/follow"
@@ -35,9 +36,9 @@ type installation struct {
 	keys      topology.Keys
 	kafka     producer.Connection
 	redis     func() (redis.UniversalClient, error)
-	providers map[topology.Channel]deliver.Provider // of the environment
-	file      *providerfile.File                    // the providers' file; nil for none
-	channels  []topology.Channel                    // that role deliver delivers
+	providers map[topology.Channel]provider.Provider // of the environment
+	file      *providerfile.File                     // the providers' file; nil for none
+	channels  []topology.Channel                     // that role deliver delivers
 	log       zerolog.Logger
 	// started, if set, is told of each loop that starts.
 	started func(*consumer.Loop)
@@ -201,7 +202,7 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 		handler, err := deliver.New(deliver.Config{
 			Lane: r.lane, Channel: channel, Names: r.names, Keys: r.keys, Redis: client,
 			Templates:  templates{catalogue},
-			Providers:  map[topology.Channel]deliver.Provider{channel: ways[channel]},
+			Providers:  map[topology.Channel]provider.Provider{channel: ways[channel]},
 			Orders:     orders.Snapshot,
 			Gate:       gate,
 			Lease:      r.config.Claim.Lease,

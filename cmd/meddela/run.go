@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -134,7 +134,7 @@ func (a *app) warnOfSandbox(in *installation) {
 		if in.file != nil && len(in.file.Routes[channel].Members) > 0 {
 			continue
 		}
-		if _, ok := in.providers[channel].(*deliver.Sandbox); ok {
+		if _, ok := in.providers[channel].(*sandbox.Provider); ok {
 			channels = append(channels, string(channel))
 		}
 	}

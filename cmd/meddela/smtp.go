@@ -5,11 +5,12 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
 )
 
 // provider makes the configured SMTP provider. Its error is Faults.
-func (s *SMTPSettings) provider() (deliver.Provider, error) {
+func (s *SMTPSettings) provider() (provider.Provider, error) {
 	host, port, err := net.SplitHostPort(s.Addr)
 	if err != nil {
 		return nil, Faults{fmt.Sprintf("MEDDELA_SMTP_ADDR: %v", err)}
@@ -18,9 +19,9 @@ func (s *SMTPSettings) provider() (deliver.Provider, error) {
 	if err != nil {
 		return nil, Faults{fmt.Sprintf("MEDDELA_SMTP_ADDR: %v", err)}
 	}
-	provider, err := deliver.NewSMTP(deliver.SMTPConfig{
+	provider, err := smtp.New(smtp.Config{
 		Host: host, Port: number,
-		Security: deliver.SMTPSecurity(s.TLS),
+		Security: smtp.Security(s.TLS),
 		Username: s.Username, Password: s.Password.reveal(),
 		From: s.From, FromName: s.FromName,
 		Concurrency: s.Concurrency,

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -48,7 +49,7 @@ func (h *Handler) attempt(ctx context.Context, t *task) (o outcome) {
 
 // ignored is the outcome of a job that is not to be sent at all.
 func (h *Handler) ignored(t *task) (o outcome, stopped bool) {
-	address := addressFault(t.job.Channel, t.job.To)
+	address := provider.AddressFault(t.job.Channel, t.job.To)
 	reason, detail := address, ""
 	switch {
 	case address != topology.NoReason:
@@ -109,7 +110,7 @@ func renderFault(err error) *topology.Fault {
 
 // send tries to hand the message over, again where the provider has failed
 // for now, or may have accepted it and the template says to risk a second one.
-func (h *Handler) send(ctx context.Context, t *task, p Provider, m *template.Message) (o outcome) {
+func (h *Handler) send(ctx context.Context, t *task, p provider.Provider, m *template.Message) (o outcome) {
 	doubt, tried, wait := t.inDoubt(), false, h.TryAgainAfter
 	by := p.Name()
 	defer func() { o.provider = field(by) }()
@@ -124,21 +125,21 @@ func (h *Handler) send(ctx context.Context, t *task, p Provider, m *template.Mes
 			by = answer.Provider
 		}
 		switch answer.Verdict {
-		case NoRoom:
+		case provider.NoRoom:
 			// As if the job had not been claimed, unless it has been tried.
 			t.noRoom = !tried
 			return h.givenUp(t, answer, doubt)
-		case Accepted:
+		case provider.Accepted:
 			o := h.outcome(t, topology.Sent, topology.NoReason, answer.Detail)
 			o.messageID = field(answer.MessageID)
 			return o
-		case Skipped:
+		case provider.Skipped:
 			return h.outcome(t, topology.Ignored, answer.Reason, answer.Detail)
-		case Refused:
+		case provider.Refused:
 			return h.failed(t, topology.ReasonProviderRefused, answer.Detail)
-		case Late:
+		case provider.Late:
 			return h.expired(t, doubt)
-		case Unknown:
+		case provider.Unknown:
 			doubt = true
 			h.noteAmbiguous(t, "the provider may have accepted this message")
 			if t.policy().HoldAmbiguous {
@@ -156,7 +157,7 @@ func (h *Handler) send(ctx context.Context, t *task, p Provider, m *template.Mes
 
 // givenUp is the outcome of an attempt whose every try failed: another attempt
 // later, or the end.
-func (h *Handler) givenUp(t *task, last Response, doubt bool) outcome {
+func (h *Handler) givenUp(t *task, last provider.Response, doubt bool) outcome {
 	o := h.outcome(t, topology.PendingDelivery, topology.ReasonTransient, last.Detail)
 	if due, more := h.due(t, o.at, last.RetryAfter); more {
 		o.again, o.doubt, o.due = true, doubt, due.UTC().Truncate(time.Millisecond)
@@ -165,7 +166,7 @@ func (h *Handler) givenUp(t *task, last Response, doubt bool) outcome {
 	switch {
 	case doubt:
 		return h.failed(t, topology.ReasonAmbiguous, last.Detail)
-	case last.Verdict == Down:
+	case last.Verdict == provider.Down:
 		return h.failed(t, topology.ReasonProviderDown, last.Detail)
 	}
 	return h.failed(t, topology.ReasonTriesUsedUp, last.Detail)

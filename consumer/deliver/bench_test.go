@@ -11,6 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -20,7 +22,7 @@ import (
 func BenchmarkHandle(b *testing.B) {
 	const batchJobs = 500
 	w := newWorld(b)
-	sandbox, err := NewSandbox(SandboxConfig{})
+	box, err := sandbox.New(sandbox.Config{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -32,7 +34,7 @@ func BenchmarkHandle(b *testing.B) {
 			c.KeepClaims = time.Minute
 			c.Keys = topology.Keys{Prefix: fmt.Sprintf("bench-%d:", time.Now().UnixNano())}
 		}
-		c.Providers = map[topology.Channel]Provider{topology.Email: sandbox}
+		c.Providers = map[topology.Channel]provider.Provider{topology.Email: box}
 	})
 	round := 0
 	next := func() consumer.Batch {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -111,8 +112,8 @@ type fakeProvider struct {
 	name        string
 	concurrency int
 	instant     bool
-	script      []Response // answers in turn, the last one for ever; accepted if empty
-	answer      func(ctx context.Context, job *topology.Job) Response
+	script      []provider.Response // answers in turn, the last one for ever; accepted if empty
+	answer      func(ctx context.Context, job *topology.Job) provider.Response
 
 	mu       sync.Mutex
 	calls    []topology.JobID
@@ -124,7 +125,7 @@ func (p *fakeProvider) Name() string               { return p.name }
 func (p *fakeProvider) Concurrency() int           { return p.concurrency }
 func (p *fakeProvider) Instant(*topology.Job) bool { return p.instant }
 
-func (p *fakeProvider) Send(ctx context.Context, job *topology.Job, m *template.Message) Response {
+func (p *fakeProvider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
 	if m.To != job.To {
 		panic("the message goes elsewhere than the job")
 	}
@@ -134,7 +135,7 @@ func (p *fakeProvider) Send(ctx context.Context, job *topology.Job, m *template.
 	p.now++
 	p.top = max(p.top, p.now)
 	p.mu.Unlock()
-	answer := Response{Verdict: Accepted, MessageID: "fake-" + string(job.JobID)}
+	answer := provider.Response{Verdict: provider.Accepted, MessageID: "fake-" + string(job.JobID)}
 	if len(p.script) > 0 {
 		answer = p.script[min(call, len(p.script)-1)]
 	}
@@ -144,7 +145,7 @@ func (p *fakeProvider) Send(ctx context.Context, job *topology.Job, m *template.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now--
-	if answer.Verdict == Accepted {
+	if answer.Verdict == provider.Accepted {
 		if p.accepted == nil {
 			p.accepted = make(map[topology.JobID]int)
 		}
@@ -204,7 +205,7 @@ func (w *world) handler(t testing.TB, changes ...func(*Config)) *Handler {
 	config := Config{
 		Lane: topology.Realtime, Names: names, Keys: keys,
 		Redis: w.client(t), Templates: w.shelf,
-		Providers:     map[topology.Channel]Provider{topology.Email: w.provider, topology.SMS: w.provider},
+		Providers:     map[topology.Channel]provider.Provider{topology.Email: w.provider, topology.SMS: w.provider},
 		TryAgainAfter: time.Millisecond,
 	}
 	for _, change := range changes {

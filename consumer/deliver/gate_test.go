@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
@@ -182,7 +183,7 @@ func TestForeignChannels(t *testing.T) {
 // first time.
 func TestNoRoom(t *testing.T) {
 	w := newWorld(t)
-	w.provider.script = []Response{{Verdict: NoRoom}, {Verdict: NoRoom}, {Verdict: NoRoom}, accepted}
+	w.provider.script = []provider.Response{{Verdict: provider.NoRoom}, {Verdict: provider.NoRoom}, {Verdict: provider.NoRoom}, accepted}
 	h := w.handler(t, func(c *Config) { c.Tries = 1 })
 	entries := entriesOf(t, handleAll(t.Context(), t, h, batchOf(manyJobs(3)...)))
 	for _, e := range entries {
@@ -196,7 +197,7 @@ func TestNoRoom(t *testing.T) {
 // TestRetryAfter: a provider that says when to come back is not asked before.
 func TestRetryAfter(t *testing.T) {
 	w := newWorld(t)
-	w.provider.script = []Response{{Verdict: Failed, RetryAfter: 5 * time.Minute, Provider: "the-second"}}
+	w.provider.script = []provider.Response{{Verdict: provider.Failed, RetryAfter: 5 * time.Minute, Provider: "the-second"}}
 	h := w.handler(t, at(always), func(c *Config) { c.Retries = []time.Duration{10 * time.Second} })
 	for range 2 {
 		out := handleAll(t.Context(), t, h, batchOf(aJob("event-1")))
@@ -217,7 +218,7 @@ func TestRetryAfter(t *testing.T) {
 // and is not forgotten when none of them is.
 func TestDoubtStays(t *testing.T) {
 	w := newWorld(t)
-	w.provider.script = []Response{unknown, {Verdict: Refused}, accepted}
+	w.provider.script = []provider.Response{unknown, {Verdict: provider.Refused}, accepted}
 	h := w.handler(t, func(c *Config) { c.Tries, c.Retries = 1, []time.Duration{10 * time.Second, time.Minute} })
 	out := handleAll(t.Context(), t, h, batchOf(aJob("event-1")))
 	if e := entriesOf(t, out[:1])[0]; e.Status != topology.PendingDelivery || len(out) != 2 {
@@ -291,7 +292,7 @@ func TestOwnRetries(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.shelf.all["own@1"] = &fakeTemplate{channel: topology.Email, retries: test.retries}
-		w.provider.script = []Response{down}
+		w.provider.script = []provider.Response{down}
 		h := w.handler(t, func(c *Config) { c.Tries, c.Retries = 1, []time.Duration{10 * time.Second} })
 		out := handleAll(t.Context(), t, h, batchOf(aJob("event-1", withTemplate("own@1"))))
 		e := entriesOf(t, out[:1])[0]
@@ -313,7 +314,7 @@ func TestOwnRetries(t *testing.T) {
 func TestSoonKnown(t *testing.T) {
 	w := newWorld(t)
 	w.provider.concurrency = 2
-	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
 		sleep(ctx, 150*time.Millisecond)
 		return accepted
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/topology"
 )
@@ -29,7 +30,7 @@ type Config struct {
 	Redis     redis.UniversalClient
 	Templates Templates
 	// Providers by channel. A channel without one is not delivered.
-	Providers map[topology.Channel]Provider
+	Providers map[topology.Channel]provider.Provider
 	// Channel, if set, is the only one whose jobs are handled: those of others
 	// are another Handler's, of another consumer group. Records that are no
 	// jobs are Email's.
@@ -106,10 +107,10 @@ type Counters struct {
 
 // route is the way to a channel's provider.
 type route struct {
-	provider Provider
-	names    []string      // of the providers that it chooses among
-	instant  Instant       // nil if the provider has no such answers
-	slots    chan struct{} // one for each message that is with the provider
+	provider provider.Provider
+	names    []string         // of the providers that it chooses among
+	instant  provider.Instant // nil if the provider has no such answers
+	slots    chan struct{}    // one for each message that is with the provider
 }
 
 // New returns a Handler, or what is wrong with the configuration.
@@ -134,15 +135,15 @@ func New(c Config) (*Handler, error) {
 		lastWord: lastWord,
 	}
 	slots := make(map[string]chan struct{})
-	for channel, provider := range c.Providers {
-		if provider == nil {
+	for channel, p := range c.Providers {
+		if p == nil {
 			continue
 		}
-		name := provider.Name()
+		name := p.Name()
 		if slots[name] == nil {
-			slots[name] = make(chan struct{}, max(provider.Concurrency(), 1))
+			slots[name] = make(chan struct{}, max(p.Concurrency(), 1))
 		}
-		h.routes[channel] = newRoute(provider, slots[name])
+		h.routes[channel] = newRoute(p, slots[name])
 	}
 	return h, nil
 }
@@ -170,10 +171,10 @@ func setDefault[T comparable](value *T, otherwise T) {
 	}
 }
 
-func newRoute(p Provider, slots chan struct{}) *route {
-	instant, _ := p.(Instant)
+func newRoute(p provider.Provider, slots chan struct{}) *route {
+	instant, _ := p.(provider.Instant)
 	names := []string{p.Name()}
-	if several, ok := p.(interface{ Names() []string }); ok {
+	if several, ok := p.(provider.Composite); ok {
 		names = several.Names()
 	}
 	return &route{provider: p, names: names, instant: instant, slots: slots}

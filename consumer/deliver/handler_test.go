@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -36,10 +37,10 @@ func attempt(n int) func(*topology.Job) {
 }
 
 var (
-	failed   = Response{Verdict: Failed, Detail: "busy"}
-	down     = Response{Verdict: Down, Detail: "gone"}
-	unknown  = Response{Verdict: Unknown, Detail: "no word"}
-	accepted = Response{Verdict: Accepted, MessageID: "m-1"}
+	failed   = provider.Response{Verdict: provider.Failed, Detail: "busy"}
+	down     = provider.Response{Verdict: provider.Down, Detail: "gone"}
+	unknown  = provider.Response{Verdict: provider.Unknown, Detail: "no word"}
+	accepted = provider.Response{Verdict: provider.Accepted, MessageID: "m-1"}
 )
 
 // TestOutcomes: what each job comes to, and how often the provider is asked.
@@ -48,7 +49,7 @@ func TestOutcomes(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		job    changes
-		script []Response
+		script []provider.Response
 		status topology.Status
 		reason topology.Reason
 		detail string
@@ -67,18 +68,18 @@ func TestOutcomes(t *testing.T) {
 		{"an event that cannot be read", changes{func(j *topology.Job) { j.Event = []byte(`{"type":7}`) }}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "the job's event: ", 0},
 		{"a template for another channel", changes{withTemplate("code@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "for channel sms", 0},
 		{"a channel without a provider", changes{to(topology.Push, "token"), withTemplate("app@1")}, nil, topology.DeliveryError, topology.ReasonNoProvider, "push", 0},
-		{"skipped", nil, []Response{{Verdict: Skipped, Reason: topology.ReasonSuppressed}}, topology.Ignored, topology.ReasonSuppressed, "", 1},
-		{"refused", nil, []Response{{Verdict: Refused, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 1},
-		{"late at the provider", nil, []Response{{Verdict: Late}}, topology.Expired, topology.ReasonExpired, "", 1},
-		{"failed once", nil, []Response{failed, accepted}, topology.Sent, "", "", 2},
-		{"failed always", nil, []Response{failed}, topology.DeliveryError, topology.ReasonTriesUsedUp, "busy", 3},
-		{"down always", nil, []Response{down}, topology.DeliveryError, topology.ReasonProviderDown, "gone", 3},
-		{"unknown, then accepted", nil, []Response{unknown, accepted}, topology.Sent, "", "", 2},
-		{"unknown, then down", nil, []Response{unknown, down}, topology.DeliveryError, topology.ReasonAmbiguous, "gone", 3},
-		{"unknown, then late", nil, []Response{unknown, {Verdict: Late}}, topology.DeliveryError, topology.ReasonAmbiguous, "validity has ended", 2},
-		{"unknown, then refused", nil, []Response{unknown, {Verdict: Refused, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 2},
-		{"unknown, and held", changes{withTemplate("hold@1")}, []Response{unknown, accepted}, topology.DeliveryError, topology.ReasonAmbiguous, "no word", 1},
-		{"a detail that would break lines", nil, []Response{{Verdict: Refused, Detail: "a\tb\nc" + strings.Repeat("å", 400)}}, topology.DeliveryError, topology.ReasonProviderRefused, "a b cå", 1},
+		{"skipped", nil, []provider.Response{{Verdict: provider.Skipped, Reason: topology.ReasonSuppressed}}, topology.Ignored, topology.ReasonSuppressed, "", 1},
+		{"refused", nil, []provider.Response{{Verdict: provider.Refused, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 1},
+		{"late at the provider", nil, []provider.Response{{Verdict: provider.Late}}, topology.Expired, topology.ReasonExpired, "", 1},
+		{"failed once", nil, []provider.Response{failed, accepted}, topology.Sent, "", "", 2},
+		{"failed always", nil, []provider.Response{failed}, topology.DeliveryError, topology.ReasonTriesUsedUp, "busy", 3},
+		{"down always", nil, []provider.Response{down}, topology.DeliveryError, topology.ReasonProviderDown, "gone", 3},
+		{"unknown, then accepted", nil, []provider.Response{unknown, accepted}, topology.Sent, "", "", 2},
+		{"unknown, then down", nil, []provider.Response{unknown, down}, topology.DeliveryError, topology.ReasonAmbiguous, "gone", 3},
+		{"unknown, then late", nil, []provider.Response{unknown, {Verdict: provider.Late}}, topology.DeliveryError, topology.ReasonAmbiguous, "validity has ended", 2},
+		{"unknown, then refused", nil, []provider.Response{unknown, {Verdict: provider.Refused, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 2},
+		{"unknown, and held", changes{withTemplate("hold@1")}, []provider.Response{unknown, accepted}, topology.DeliveryError, topology.ReasonAmbiguous, "no word", 1},
+		{"a detail that would break lines", nil, []provider.Response{{Verdict: provider.Refused, Detail: "a\tb\nc" + strings.Repeat("å", 400)}}, topology.DeliveryError, topology.ReasonProviderRefused, "a b cå", 1},
 	} {
 		for _, instant := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/instant=%v", test.name, instant), func(t *testing.T) {
@@ -116,7 +117,7 @@ func TestExpiryOnTheWay(t *testing.T) {
 		if calls == 0 {
 			w.shelf.all["order@1"].renders = func() { now = now.Add(time.Minute) }
 		}
-		w.provider.answer = func(context.Context, *topology.Job) Response {
+		w.provider.answer = func(context.Context, *topology.Job) provider.Response {
 			now = now.Add(time.Minute)
 			return failed
 		}
@@ -225,7 +226,7 @@ func TestTwoDeliverers(t *testing.T) {
 		t.Run(fmt.Sprintf("instant=%v", instant), func(t *testing.T) {
 			w := newWorld(t)
 			w.provider.instant = instant
-			w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+			w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
 				sleep(ctx, 100*time.Microsecond)
 				return accepted
 			}
@@ -252,7 +253,7 @@ func TestTwoDeliverers(t *testing.T) {
 // TestConcurrencyIsShared by all partitions.
 func TestConcurrencyIsShared(t *testing.T) {
 	w := newWorld(t)
-	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
 		sleep(ctx, time.Millisecond)
 		return accepted
 	}
@@ -302,7 +303,7 @@ func TestChannels(t *testing.T) {
 	w := newWorld(t)
 	texts := &fakeProvider{name: "texts", concurrency: 2}
 	arrived := make(chan struct{}, 1)
-	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
 		select {
 		case <-arrived:
 			return accepted
@@ -310,7 +311,7 @@ func TestChannels(t *testing.T) {
 			return failed
 		}
 	}
-	texts.answer = func(context.Context, *topology.Job) Response {
+	texts.answer = func(context.Context, *topology.Job) provider.Response {
 		arrived <- struct{}{}
 		return accepted
 	}
@@ -328,7 +329,7 @@ func TestCrash(t *testing.T) {
 	for _, instant := range []bool{false, true} {
 		w := newWorld(t)
 		w.provider.instant = instant
-		w.provider.answer = func(_ context.Context, job *topology.Job) Response {
+		w.provider.answer = func(_ context.Context, job *topology.Job) provider.Response {
 			if job.EventID == "event-3" {
 				panic(job.To)
 			}

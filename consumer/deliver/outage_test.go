@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -43,7 +44,7 @@ func TestADeliverersDeath(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.provider.answer = func(_ context.Context, job *topology.Job) Response {
+			w.provider.answer = func(_ context.Context, job *topology.Job) provider.Response {
 				if job.To == "kim@down.test" {
 					return down
 				}
@@ -161,7 +162,7 @@ func TestRedisAwayAtSettle(t *testing.T) {
 		w := newWorld(t)
 		w.provider.instant = instant
 		var away atomic.Bool
-		w.provider.answer = func(context.Context, *topology.Job) Response {
+		w.provider.answer = func(context.Context, *topology.Job) provider.Response {
 			if !away.Swap(true) {
 				w.store.SetError(redisLoading)
 				time.AfterFunc(120*time.Millisecond, func() { w.store.SetError("") })
@@ -191,7 +192,7 @@ func TestTheLastWord(t *testing.T) {
 		w := newWorld(t)
 		w.provider.instant = instant
 		ctx, stop := context.WithCancel(t.Context())
-		w.provider.answer = func(context.Context, *topology.Job) Response {
+		w.provider.answer = func(context.Context, *topology.Job) provider.Response {
 			w.store.SetError(redisLoading)
 			stop()
 			return accepted
@@ -229,7 +230,7 @@ func TestShutdown(t *testing.T) {
 		w.provider.instant = instant
 		ctx, stop := context.WithCancel(t.Context())
 		var first atomic.Bool
-		w.provider.answer = func(own context.Context, _ *topology.Job) Response {
+		w.provider.answer = func(own context.Context, _ *topology.Job) provider.Response {
 			if first.Swap(true) {
 				<-ctx.Done()
 			}
@@ -261,7 +262,7 @@ func TestShutdown(t *testing.T) {
 func TestSlowInPlace(t *testing.T) {
 	w := newWorld(t)
 	w.provider.instant = true
-	w.provider.answer = func(ctx context.Context, _ *topology.Job) Response {
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
 		sleep(ctx, 20*time.Millisecond)
 		return accepted
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -12,11 +13,11 @@ import (
 // job is read.
 func TestRetries(t *testing.T) {
 	w := newWorld(t)
-	provider := &fakeProvider{name: "fake", concurrency: 1, script: []Response{{Verdict: Down}, {Verdict: Down}, {Verdict: Accepted}}}
+	fake := &fakeProvider{name: "fake", concurrency: 1, script: []provider.Response{{Verdict: provider.Down}, {Verdict: provider.Down}, {Verdict: provider.Accepted}}}
 	h := w.handler(t, func(c *Config) {
 		c.Tries = 1
 		c.Retries = []time.Duration{10 * time.Second, time.Minute}
-		c.Providers = map[topology.Channel]Provider{topology.Email: provider}
+		c.Providers = map[topology.Channel]provider.Provider{topology.Email: fake}
 	})
 	job := aJob("event-1")
 	for attempt, tier := range []topology.Tier{topology.TierFor(10 * time.Second), topology.TierFor(time.Minute)} {
@@ -50,8 +51,8 @@ func TestRetries(t *testing.T) {
 	if entry := deliverOne(t, h, job); entry.Status != topology.Sent || entry.Attempt != 3 {
 		t.Errorf("at last: %s of attempt %d", entry.Status, entry.Attempt)
 	}
-	if provider.sent() != 3 {
-		t.Errorf("the provider was asked %d times, want once an attempt", provider.sent())
+	if fake.sent() != 3 {
+		t.Errorf("the provider was asked %d times, want once an attempt", fake.sent())
 	}
 }
 
@@ -63,8 +64,8 @@ func TestNoRetryPastTheLastOrTheValidity(t *testing.T) {
 		h := newWorld(t).handler(t, func(c *Config) {
 			c.Tries = 1
 			c.Retries = []time.Duration{10 * time.Second}
-			c.Providers = map[topology.Channel]Provider{
-				topology.Email: &fakeProvider{name: "fake", concurrency: 1, script: []Response{{Verdict: Down}}},
+			c.Providers = map[topology.Channel]provider.Provider{
+				topology.Email: &fakeProvider{name: "fake", concurrency: 1, script: []provider.Response{{Verdict: provider.Down}}},
 			}
 		})
 		if entry := deliverOne(t, h, aJob("event-1", change)); entry.Status != topology.DeliveryError || entry.Reason != topology.ReasonProviderDown {

@@ -10,6 +10,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/notify"
 	"github.com/meddela/meddela/topology"
@@ -157,7 +158,7 @@ func (m *Metrics) Deliveries(channels []Delivery) {
 				continue
 			}
 			for _, s := range d.Outlet.Stats() {
-				for _, verdict := range deliver.Verdicts() {
+				for _, verdict := range provider.Verdicts() {
 					sends.with(out, float64(s.Sends[verdict]), name, s.Provider, verdict.String())
 				}
 				sending.with(out, s.Sending.Seconds(), name, s.Provider)

@@ -14,6 +14,7 @@ import (
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/consumer/notify"
 	"github.com/meddela/meddela/topology"
@@ -31,7 +32,7 @@ func shown(t *testing.T) map[string]bool {
 	status.Changed(&topology.State{Status: topology.Sent, Template: "t@1"})
 	m.Notices(new(notify.Handler))
 	m.Templates(catalogue.NewFollower(catalogue.Config{}))
-	sandbox, err := deliver.NewSandbox(deliver.SandboxConfig{})
+	sandbox, err := sandbox.New(sandbox.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

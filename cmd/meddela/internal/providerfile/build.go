@@ -11,10 +11,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/provider/quota"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
+	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
@@ -86,30 +88,30 @@ func (d *Definition) limiter(site Site) (*quota.Limiter, error) {
 	})
 }
 
-func (d *Definition) provider() (deliver.Provider, error) {
+func (d *Definition) provider() (provider.Provider, error) {
 	switch d.Kind {
 	case SMTP:
 		return d.smtp()
 	case HTTP:
 		return httpapi.New(d.HTTP)
 	case Sandbox:
-		return deliver.NewSandbox(deliver.SandboxConfig{Name: d.Name, Concurrency: d.Concurrency})
+		return sandbox.New(sandbox.Config{Name: d.Name, Concurrency: d.Concurrency})
 	}
 	return nil, fmt.Errorf("it is of no kind that there is: %q", d.Kind)
 }
 
-func (d *Definition) smtp() (deliver.Provider, error) {
+func (d *Definition) smtp() (provider.Provider, error) {
 	host, port, err := hostAndPort(d.SMTP.Addr)
 	if err != nil {
 		return nil, err
 	}
-	c := deliver.SMTPConfig{
-		Name: d.Name, Host: host, Port: port, Security: deliver.SMTPSecurity(d.SMTP.TLS),
+	c := smtp.Config{
+		Name: d.Name, Host: host, Port: port, Security: smtp.Security(d.SMTP.TLS),
 		Username: d.SMTP.Username, Password: revealed(d.SMTP.Password), Mechanism: d.SMTP.Mechanism,
 		From: d.SMTP.From, FromName: d.SMTP.FromName, ReplyTo: d.SMTP.ReplyTo, Hello: d.SMTP.Hello,
 		Concurrency: d.Concurrency, Timeout: d.Timeout, MaxMessages: d.SMTP.MaxMessages,
-		DKIM:        deliver.DKIM{Domain: d.SMTP.DKIM.Domain, Selector: d.SMTP.DKIM.Selector, Key: []byte(revealed(d.SMTP.DKIM.Key))},
-		Attachments: deliver.Attachments{Hosts: d.SMTP.AttachmentHosts, MaxBytes: d.SMTP.AttachmentBytes},
+		DKIM:        smtp.DKIM{Domain: d.SMTP.DKIM.Domain, Selector: d.SMTP.DKIM.Selector, Key: []byte(revealed(d.SMTP.DKIM.Key))},
+		Attachments: smtp.Attachments{Hosts: d.SMTP.AttachmentHosts, MaxBytes: d.SMTP.AttachmentBytes},
 	}
 	if d.SMTP.CAFile != "" {
 		pem, err := os.ReadFile(d.SMTP.CAFile)
@@ -121,7 +123,7 @@ func (d *Definition) smtp() (deliver.Provider, error) {
 			return nil, fmt.Errorf("ca_file: %s has no certificate in PEM form", d.SMTP.CAFile)
 		}
 	}
-	return deliver.NewSMTP(c)
+	return smtp.New(c)
 }
 
 func hostAndPort(addr string) (host string, port int, err error) {

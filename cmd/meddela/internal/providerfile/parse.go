@@ -9,9 +9,9 @@ import (
 	"unicode"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
-	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
+	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
@@ -137,8 +137,8 @@ func (p *parser) smtp(m *strictyaml.Map) (s SMTPDefinition) {
 	}
 	s.From = m.Needed("from", "shop@example.com")
 	s.FromName, s.ReplyTo, s.Hello = m.Text("from_name"), m.Text("reply_to"), m.Text("hello")
-	s.TLS = m.OneOf("tls", string(deliver.StartTLS),
-		string(deliver.NoTLS), string(deliver.StartTLS), string(deliver.StartTLSIfOffered), string(deliver.ImplicitTLS))
+	s.TLS = m.OneOf("tls", string(smtp.StartTLS),
+		string(smtp.NoTLS), string(smtp.StartTLS), string(smtp.StartTLSIfOffered), string(smtp.ImplicitTLS))
 	s.CAFile = m.Text("ca_file")
 	s.Username, s.Password = m.Text("username"), p.secret(m, "password")
 	s.Mechanism = m.Text("mechanism")

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/topology"
 )
@@ -124,7 +124,7 @@ func TestParse(t *testing.T) {
 	}
 	h := file.Providers[0].HTTP
 	if h.Auth.Bearer() != "the secret of SMS_TOKEN" || !h.Idempotent || h.MessageID != "$.id" || len(h.Rules) != 3 ||
-		h.Rules[1].Verdict != deliver.Skipped || h.Rules[1].Reason != topology.ReasonSuppressed || h.Timeout != 5*time.Second {
+		h.Rules[1].Verdict != provider.Skipped || h.Rules[1].Reason != topology.ReasonSuppressed || h.Timeout != 5*time.Second {
 		t.Errorf("the first: %+v", h)
 	}
 	if r := file.Routes[topology.SMS]; r.Order != failover.Failover || len(r.Members) != 2 || r.Members[1].Provider != "sms-second" {

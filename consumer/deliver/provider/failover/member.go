@@ -8,7 +8,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -30,13 +30,13 @@ const (
 // member is a provider with its breaker and its counters.
 type member struct {
 	Member
-	breaker *gobreaker.TwoStepCircuitBreaker[deliver.Response]
+	breaker *gobreaker.TwoStepCircuitBreaker[provider.Response]
 	open    time.Duration
-	instant deliver.Instant // nil if the provider has no such answers
+	instant provider.Instant // nil if the provider has no such answers
 	// places are as many as messages may be with the provider at once.
 	places chan struct{}
 
-	sends    [deliver.NoRoom + 1]atomic.Int64
+	sends    [provider.NoRoom + 1]atomic.Int64
 	sending  atomic.Int64
 	opened   atomic.Int64
 	openedAt atomic.Int64 // Unix nanoseconds
@@ -50,8 +50,8 @@ func newMember(m Member) *member {
 		m.Breaker.Open = defaultOpen
 	}
 	of := &member{Member: m, open: m.Breaker.Open, places: make(chan struct{}, max(m.Concurrency(), 1))}
-	of.instant, _ = m.Provider.(deliver.Instant)
-	of.breaker = gobreaker.NewTwoStepCircuitBreaker[deliver.Response](gobreaker.Settings{
+	of.instant, _ = m.Provider.(provider.Instant)
+	of.breaker = gobreaker.NewTwoStepCircuitBreaker[provider.Response](gobreaker.Settings{
 		Name:    m.Name(),
 		Timeout: m.Breaker.Open,
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
@@ -75,65 +75,65 @@ func (m *member) isInstant(job *topology.Job) bool {
 // send hands a message to the provider, if it is not left alone, once there is
 // room; tried tells whether it did. A limit says nothing of the provider, and is
 // waited for before the breaker is asked.
-func (m *member) send(ctx context.Context, job *topology.Job, text *template.Message) (answer deliver.Response, tried bool) {
+func (m *member) send(ctx context.Context, job *topology.Job, text *template.Message) (answer provider.Response, tried bool) {
 	if m.breaker.State() == gobreaker.StateOpen {
 		return m.leftAlone(), false
 	}
 	if !m.isInstant(job) {
 		done, err := m.room(ctx, job)
 		if err != nil {
-			m.sends[deliver.NoRoom].Add(1)
-			return deliver.Response{Verdict: deliver.NoRoom}, false
+			m.sends[provider.NoRoom].Add(1)
+			return provider.Response{Verdict: provider.NoRoom}, false
 		}
 		defer done()
 	}
 	began := time.Now()
 	if !job.Expires.IsZero() && !began.Before(job.Expires) {
-		m.sends[deliver.Late].Add(1)
-		return deliver.Response{Verdict: deliver.Late}, false
+		m.sends[provider.Late].Add(1)
+		return provider.Response{Verdict: provider.Late}, false
 	}
 	report, err := m.breaker.Allow()
 	if err != nil {
 		return m.leftAlone(), false
 	}
-	answer = deliver.Response{Verdict: deliver.Unknown}
+	answer = provider.Response{Verdict: provider.Unknown}
 	defer func() { // also when Send crashes
 		report(faultOf(answer.Verdict))
 		m.sends[answer.Verdict].Add(1)
 		m.sending.Add(int64(time.Since(began)))
 	}()
 	answer = m.Send(ctx, job, text)
-	return answer, answer.Verdict != deliver.NoRoom
+	return answer, answer.Verdict != provider.NoRoom
 }
 
 var errFailed = errors.New("the provider failed")
 
 // faultOf is the error that a verdict is to the breaker: only what may pass
 // when the provider is left alone.
-func faultOf(v deliver.Verdict) error {
+func faultOf(v provider.Verdict) error {
 	switch v {
-	case deliver.Failed, deliver.Down, deliver.Unknown:
+	case provider.Failed, provider.Down, provider.Unknown:
 		return errFailed
 	}
 	return nil
 }
 
-func (m *member) leftAlone() deliver.Response {
+func (m *member) leftAlone() provider.Response {
 	again := time.Until(time.Unix(0, m.openedAt.Load()).Add(m.open))
-	return deliver.Response{
-		Verdict: deliver.Down, RetryAfter: max(again, time.Second),
+	return provider.Response{
+		Verdict: provider.Down, RetryAfter: max(again, time.Second),
 		Detail: "the provider has failed several times in a row and is left alone for a while",
 	}
 }
 
 func (m *member) stats() Stats {
 	s := Stats{
-		Provider: m.Name(), Sends: make(map[deliver.Verdict]int64), Sending: time.Duration(m.sending.Load()),
+		Provider: m.Name(), Sends: make(map[provider.Verdict]int64), Sending: time.Duration(m.sending.Load()),
 		Open: m.breaker.State() == gobreaker.StateOpen, Opened: m.opened.Load(),
 	}
 	for verdict := range m.sends {
 		if n := m.sends[verdict].Load(); n > 0 {
-			s.Sends[deliver.Verdict(verdict)] = n
+			s.Sends[provider.Verdict(verdict)] = n
 		}
 	}
 	if l, ok := m.Limiter.(interface{ Waits() (int64, time.Duration) }); ok {

@@ -6,7 +6,7 @@ import (
 	"hash/fnv"
 	"time"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -43,7 +43,7 @@ type Limiter interface {
 
 // Member is one provider of an Outlet.
 type Member struct {
-	deliver.Provider
+	provider.Provider
 	// Weight in Order Weighted, at least 1 then.
 	Weight int
 	// Limiter of what it is handed. Default none.
@@ -84,16 +84,16 @@ func New(c Config) (*Outlet, error) {
 	return o, nil
 }
 
-// Name implements deliver.Provider.
+// Name implements provider.Provider.
 func (o *Outlet) Name() string { return o.config.Name }
 
 // Names are those of the providers.
 func (o *Outlet) Names() []string { return o.names }
 
-// Concurrency implements deliver.Provider.
+// Concurrency implements provider.Provider.
 func (o *Outlet) Concurrency() int { return o.at }
 
-// Instant implements deliver.Instant: no provider that may be asked makes this
+// Instant implements provider.Instant: no provider that may be asked makes this
 // job's message wait for anything.
 func (o *Outlet) Instant(job *topology.Job) bool {
 	for _, m := range o.members {
@@ -104,12 +104,12 @@ func (o *Outlet) Instant(job *topology.Job) bool {
 	return true
 }
 
-// Send implements deliver.Provider. Providers are tried in turn for as long as
+// Send implements provider.Provider. Providers are tried in turn for as long as
 // none may have accepted the message and there is time. NoRoom means that no
 // provider was handed it, and that one that is not left alone had no room.
-func (o *Outlet) Send(ctx context.Context, job *topology.Job, m *template.Message) deliver.Response {
+func (o *Outlet) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
 	first := o.first(job.JobID)
-	last := deliver.Response{Verdict: deliver.Down, Detail: "every provider is stopped by an operator's order"}
+	last := provider.Response{Verdict: provider.Down, Detail: "every provider is stopped by an operator's order"}
 	noRoom, triedAny := false, false
 	for i := range o.members {
 		member := o.members[(first+i)%len(o.members)]
@@ -120,9 +120,9 @@ func (o *Outlet) Send(ctx context.Context, job *topology.Job, m *template.Messag
 		answer.Provider = member.Name()
 		triedAny = triedAny || tried
 		switch answer.Verdict {
-		case deliver.Failed, deliver.Down:
+		case provider.Failed, provider.Down:
 			last = soonest(last, answer)
-		case deliver.NoRoom:
+		case provider.NoRoom:
 			noRoom = true
 		default:
 			return answer
@@ -132,14 +132,14 @@ func (o *Outlet) Send(ctx context.Context, job *topology.Job, m *template.Messag
 		}
 	}
 	if noRoom && !triedAny {
-		return deliver.Response{Verdict: deliver.NoRoom}
+		return provider.Response{Verdict: provider.NoRoom}
 	}
 	return last
 }
 
 // soonest is the later answer, with the time after which any of the providers
 // may be asked again.
-func soonest(before, answer deliver.Response) deliver.Response {
+func soonest(before, answer provider.Response) provider.Response {
 	if before.Provider == "" {
 		return answer
 	}
@@ -170,7 +170,7 @@ func (o *Outlet) first(id topology.JobID) int {
 type Stats struct {
 	Provider string
 	// Sends by verdict.
-	Sends map[deliver.Verdict]int64
+	Sends map[provider.Verdict]int64
 	// Sending is how long they took in all.
 	Sending time.Duration
 	// Open tells whether it is left alone because it was down, Opened how often

@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -23,27 +23,27 @@ type fake struct {
 	name string
 
 	mu      sync.Mutex
-	answers []deliver.Response
+	answers []provider.Response
 	asked   int
 }
 
 func (f *fake) Name() string     { return f.name }
 func (f *fake) Concurrency() int { return 4 }
 
-func (f *fake) Send(context.Context, *topology.Job, *template.Message) deliver.Response {
+func (f *fake) Send(context.Context, *topology.Job, *template.Message) provider.Response {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
 	if len(f.answers) == 0 {
-		return deliver.Response{Verdict: deliver.Accepted}
+		return provider.Response{Verdict: provider.Accepted}
 	}
 	return f.answers[min(f.asked, len(f.answers))-1]
 }
 
-func answering(name string, verdicts ...deliver.Verdict) *fake {
+func answering(name string, verdicts ...provider.Verdict) *fake {
 	f := &fake{name: name}
 	for _, v := range verdicts {
-		f.answers = append(f.answers, deliver.Response{Verdict: v})
+		f.answers = append(f.answers, provider.Response{Verdict: v})
 	}
 	return f
 }
@@ -64,28 +64,28 @@ func outlet(t testing.TB, change func(*Config), providers ...*fake) *Outlet {
 	return o
 }
 
-func send(o *Outlet, id string) deliver.Response {
+func send(o *Outlet, id string) provider.Response {
 	return o.Send(context.Background(), &topology.Job{JobID: topology.JobID(id)}, &template.Message{})
 }
 
 // TestFailover: the next is asked where a message was definitely not accepted,
 // and only there.
 func TestFailover(t *testing.T) {
-	for first, goesOn := range map[deliver.Verdict]bool{
-		deliver.Accepted: false, deliver.Skipped: false, deliver.Refused: false, deliver.Late: false, deliver.Unknown: false,
-		deliver.Failed: true, deliver.Down: true, deliver.NoRoom: true,
+	for first, goesOn := range map[provider.Verdict]bool{
+		provider.Accepted: false, provider.Skipped: false, provider.Refused: false, provider.Late: false, provider.Unknown: false,
+		provider.Failed: true, provider.Down: true, provider.NoRoom: true,
 	} {
-		for second := deliver.Failed; second <= deliver.NoRoom; second++ {
+		for second := provider.Failed; second <= provider.NoRoom; second++ {
 			one, two := answering("one", first), answering("two", second)
 			got := send(outlet(t, nil, one, two), "job")
-			want := deliver.Response{Verdict: first, Provider: "one"}
+			want := provider.Response{Verdict: first, Provider: "one"}
 			if goesOn {
-				want = deliver.Response{Verdict: second, Provider: "two"}
+				want = provider.Response{Verdict: second, Provider: "two"}
 			}
-			if want.Verdict == deliver.NoRoom {
-				want = deliver.Response{Verdict: deliver.NoRoom}
-				if first != deliver.NoRoom {
-					want = deliver.Response{Verdict: first, Provider: "one"}
+			if want.Verdict == provider.NoRoom {
+				want = provider.Response{Verdict: provider.NoRoom}
+				if first != provider.NoRoom {
+					want = provider.Response{Verdict: first, Provider: "one"}
 				}
 			}
 			if got != want {
@@ -101,7 +101,7 @@ func TestFailover(t *testing.T) {
 // TestBreaker: a provider that fails several times in a row is left alone, and
 // tried again after a while; refusals are no failures.
 func TestBreaker(t *testing.T) {
-	one, two := answering("one", deliver.Refused, deliver.Down), answering("two")
+	one, two := answering("one", provider.Refused, provider.Down), answering("two")
 	o := outlet(t, func(c *Config) { c.Members[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one, two)
 	for range 10 {
 		send(o, "job")
@@ -109,14 +109,14 @@ func TestBreaker(t *testing.T) {
 	if one.asked != 4 || two.asked != 9 {
 		t.Errorf("asked %d and %d times, want 4 and 9", one.asked, two.asked)
 	}
-	if s := o.Stats()[0]; !s.Open || s.Opened != 1 || s.Sends[deliver.Down] != 3 || s.Sends[deliver.Refused] != 1 {
+	if s := o.Stats()[0]; !s.Open || s.Opened != 1 || s.Sends[provider.Down] != 3 || s.Sends[provider.Refused] != 1 {
 		t.Errorf("stats %+v", s)
 	}
 	time.Sleep(150 * time.Millisecond)
 	one.mu.Lock()
 	one.answers = nil
 	one.mu.Unlock()
-	if got := send(o, "job"); got.Provider != "one" || got.Verdict != deliver.Accepted {
+	if got := send(o, "job"); got.Provider != "one" || got.Verdict != provider.Accepted {
 		t.Errorf("after a while: %+v", got)
 	}
 	if o.Stats()[0].Open {
@@ -130,12 +130,12 @@ func TestAllLeftAlone(t *testing.T) {
 	o := outlet(t, func(c *Config) {
 		c.Members[0].Breaker = Breaker{Failures: 1, Open: time.Hour}
 		c.Members[1].Breaker = Breaker{Failures: 1, Open: time.Minute}
-	}, answering("one", deliver.Down), answering("two", deliver.Unknown))
-	if got := send(o, "job"); got.Verdict != deliver.Unknown {
+	}, answering("one", provider.Down), answering("two", provider.Unknown))
+	if got := send(o, "job"); got.Verdict != provider.Unknown {
 		t.Fatalf("first %+v", got)
 	}
 	got := send(o, "job")
-	if got.Verdict != deliver.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second || !strings.Contains(got.Detail, "left alone") {
+	if got.Verdict != provider.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second || !strings.Contains(got.Detail, "left alone") {
 		t.Errorf("then %+v", got)
 	}
 }
@@ -149,7 +149,7 @@ func TestStopped(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	stopped["two"] = true
-	if got := send(o, "job"); got.Verdict != deliver.Down || !strings.Contains(got.Detail, "operator") {
+	if got := send(o, "job"); got.Verdict != provider.Down || !strings.Contains(got.Detail, "operator") {
 		t.Errorf("all stopped: %+v", got)
 	}
 	if one.asked != 0 || two.asked != 1 {
@@ -194,7 +194,7 @@ func TestLimits(t *testing.T) {
 	}
 	alone := outlet(t, func(c *Config) { c.Members[0].Limiter = full{} }, one)
 	for range 20 {
-		if got := send(alone, "job"); got.Verdict != deliver.NoRoom {
+		if got := send(alone, "job"); got.Verdict != provider.NoRoom {
 			t.Fatalf("alone: %+v", got)
 		}
 	}

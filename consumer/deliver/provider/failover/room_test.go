@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -35,7 +35,7 @@ type slow struct {
 func (s *slow) Name() string     { return s.name }
 func (s *slow) Concurrency() int { return 4 }
 
-func (s *slow) Send(ctx context.Context, _ *topology.Job, _ *template.Message) deliver.Response {
+func (s *slow) Send(ctx context.Context, _ *topology.Job, _ *template.Message) provider.Response {
 	s.asked.Add(1)
 	n := s.now.Add(1)
 	defer s.now.Add(-1)
@@ -43,18 +43,18 @@ func (s *slow) Send(ctx context.Context, _ *topology.Job, _ *template.Message) d
 	}
 	if ctx.Err() != nil {
 		s.cut.Add(1)
-		return deliver.Response{Verdict: deliver.Down}
+		return provider.Response{Verdict: provider.Down}
 	}
 	select {
 	case <-ctx.Done():
 		s.cut.Add(1)
-		return deliver.Response{Verdict: deliver.Unknown}
+		return provider.Response{Verdict: provider.Unknown}
 	case <-time.After(s.takes):
-		return deliver.Response{Verdict: deliver.Accepted}
+		return provider.Response{Verdict: provider.Accepted}
 	}
 }
 
-func within(o *Outlet, d time.Duration, job topology.Job) deliver.Response {
+func within(o *Outlet, d time.Duration, job topology.Job) provider.Response {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	return o.Send(ctx, &job, &template.Message{})
@@ -73,16 +73,16 @@ func of(t testing.TB, members ...Member) *Outlet {
 // by the next provider too; none is asked when there is none left.
 func TestWaitLeavesTime(t *testing.T) {
 	one, two := &slow{name: "one", takes: time.Second / 5}, &slow{name: "two", takes: time.Second / 5}
-	if got := within(of(t, Member{Provider: one, Limiter: after(time.Hour)}, Member{Provider: two}), time.Second, topology.Job{}); got.Verdict != deliver.Accepted || got.Provider != "two" {
+	if got := within(of(t, Member{Provider: one, Limiter: after(time.Hour)}, Member{Provider: two}), time.Second, topology.Job{}); got.Verdict != provider.Accepted || got.Provider != "two" {
 		t.Errorf("with another: %+v", got)
 	}
-	if got := within(of(t, Member{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second, topology.Job{}); got.Verdict != deliver.NoRoom {
+	if got := within(of(t, Member{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second, topology.Job{}); got.Verdict != provider.NoRoom {
 		t.Errorf("with little time left: %+v", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	o := of(t, Member{Provider: one, Limiter: after(time.Hour)}, Member{Provider: two})
-	if got := o.Send(ctx, &topology.Job{}, &template.Message{}); got.Verdict != deliver.NoRoom {
+	if got := o.Send(ctx, &topology.Job{}, &template.Message{}); got.Verdict != provider.NoRoom {
 		t.Errorf("without time: %+v", got)
 	}
 	if one.asked.Load() != 0 || two.asked.Load() != 1 || one.cut.Load()+two.cut.Load() != 0 {
@@ -96,10 +96,10 @@ func TestWaitUntilExpiry(t *testing.T) {
 	one := &slow{name: "one"}
 	o := of(t, Member{Provider: one, Limiter: after(time.Hour)})
 	began := time.Now()
-	if got := within(o, time.Hour, topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != deliver.NoRoom || time.Since(began) > time.Second {
+	if got := within(o, time.Hour, topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != provider.NoRoom || time.Since(began) > time.Second {
 		t.Errorf("after %v: %+v", time.Since(began), got)
 	}
-	if got := within(of(t, Member{Provider: one}), time.Hour, topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != deliver.Late || one.asked.Load() != 0 {
+	if got := within(of(t, Member{Provider: one}), time.Hour, topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != provider.Late || one.asked.Load() != 0 {
 		t.Errorf("expired: %+v", got)
 	}
 }
@@ -107,9 +107,9 @@ func TestWaitUntilExpiry(t *testing.T) {
 // TestNoRoomIsNoTry: that the other provider is left alone makes no attempt of
 // a message that there was no room for.
 func TestNoRoomIsNoTry(t *testing.T) {
-	down := answering("down", deliver.Down)
+	down := answering("down", provider.Down)
 	o := of(t, Member{Provider: down, Breaker: Breaker{Failures: 1}}, Member{Provider: &slow{name: "full"}, Limiter: after(time.Hour)})
-	for i, want := range []deliver.Verdict{deliver.Down, deliver.NoRoom} {
+	for i, want := range []provider.Verdict{provider.Down, provider.NoRoom} {
 		if got := within(o, 40*time.Millisecond, topology.Job{}); got.Verdict != want {
 			t.Errorf("message %d: %+v, want verdict %d", i, got, want)
 		}
@@ -124,7 +124,7 @@ func TestConcurrency(t *testing.T) {
 	var all sync.WaitGroup
 	for range 3 * o.Concurrency() {
 		all.Go(func() {
-			if got := o.Send(context.Background(), &topology.Job{}, &template.Message{}); got.Verdict != deliver.Accepted {
+			if got := o.Send(context.Background(), &topology.Job{}, &template.Message{}); got.Verdict != provider.Accepted {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -154,5 +154,5 @@ func TestInstant(t *testing.T) {
 			t.Errorf("%v: %t", c.o.Names(), got)
 		}
 	}
-	var _ deliver.Instant = (*Outlet)(nil)
+	var _ provider.Instant = (*Outlet)(nil)
 }

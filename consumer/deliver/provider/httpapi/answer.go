@@ -8,38 +8,38 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 )
 
 // meaning is what an answer says of the message. The answer's own words are left
 // out: they often have the address.
-func (p *Provider) meaning(a *outbound.Answer, host string, m *template.Message) deliver.Response {
+func (p *Provider) meaning(a *outbound.Answer, host string, m *template.Message) provider.Response {
 	response := p.verdict(a)
 	switch response.Verdict {
-	case deliver.Accepted:
-		return deliver.Response{Verdict: deliver.Accepted, MessageID: clean(p.messageID.of(a), m)}
-	case deliver.Failed, deliver.Down:
+	case provider.Accepted:
+		return provider.Response{Verdict: provider.Accepted, MessageID: clean(p.messageID.of(a), m)}
+	case provider.Failed, provider.Down:
 		response.RetryAfter = outbound.RetryAfter(a.Header, time.Now())
 	}
 	response.Detail = host + " answered " + strconv.Itoa(a.Status) + response.Detail
 	return response
 }
 
-func (p *Provider) verdict(a *outbound.Answer) deliver.Response {
+func (p *Provider) verdict(a *outbound.Answer) provider.Response {
 	for i := range p.rules {
 		r := &p.rules[i]
 		switch r.fit(a) {
 		case fits:
-			return deliver.Response{Verdict: r.verdict, Reason: r.reason, Detail: r.detail}
+			return provider.Response{Verdict: r.verdict, Reason: r.reason, Detail: r.detail}
 		case cannotTell:
 			if a.Status/100 == 2 {
-				return deliver.Response{Verdict: deliver.Unknown, Detail: ", and its body is too long, or broke off"}
+				return provider.Response{Verdict: provider.Unknown, Detail: ", and its body is too long, or broke off"}
 			}
 		}
 	}
-	return deliver.Response{Verdict: usual(a.Status, p.config.Idempotent)}
+	return provider.Response{Verdict: usual(a.Status, p.config.Idempotent)}
 }
 
 const maxMessageID = 256
@@ -72,27 +72,27 @@ func hasAddress(id, to string) bool {
 }
 
 // unanswered is what it means that there is no answer.
-func (p *Provider) unanswered(err error) deliver.Response {
+func (p *Provider) unanswered(err error) provider.Response {
 	var fault *outbound.Fault
 	if !errors.As(err, &fault) {
-		return deliver.Response{Verdict: deliver.Unknown, Detail: "the request failed"}
+		return provider.Response{Verdict: provider.Unknown, Detail: "the request failed"}
 	}
-	return deliver.Response{Verdict: p.verdictOf(fault.Kind), Detail: fault.Error()}
+	return provider.Response{Verdict: p.verdictOf(fault.Kind), Detail: fault.Error()}
 }
 
-func (p *Provider) verdictOf(kind outbound.Kind) deliver.Verdict {
+func (p *Provider) verdictOf(kind outbound.Kind) provider.Verdict {
 	switch kind {
 	case outbound.Blocked:
 		if p.target == nil {
-			return deliver.Refused // the template's fault, and not the provider's
+			return provider.Refused // the template's fault, and not the provider's
 		}
-		return deliver.Down
+		return provider.Down
 	case outbound.Unresolved, outbound.Unreachable, outbound.Insecure:
-		return deliver.Down
+		return provider.Down
 	case outbound.Late:
-		return deliver.Late
+		return provider.Late
 	case outbound.Broken:
-		return deliver.Failed
+		return provider.Failed
 	}
-	return deliver.Unknown
+	return provider.Unknown
 }

@@ -11,20 +11,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
 )
 
 // TestStatuses is about every class of answer, without rules.
 func TestStatuses(t *testing.T) {
-	want := map[int]deliver.Verdict{
-		200: deliver.Accepted, 201: deliver.Accepted, 202: deliver.Accepted, 204: deliver.Accepted, 299: deliver.Accepted,
-		300: deliver.Refused, 301: deliver.Refused, 302: deliver.Refused, 304: deliver.Refused, 307: deliver.Refused, 308: deliver.Refused,
-		400: deliver.Refused, 401: deliver.Down, 402: deliver.Refused, 403: deliver.Down, 404: deliver.Refused, 405: deliver.Refused,
-		407: deliver.Down, 408: deliver.Failed, 409: deliver.Refused, 410: deliver.Refused, 413: deliver.Refused, 418: deliver.Refused,
-		422: deliver.Refused, 425: deliver.Failed, 429: deliver.Failed, 451: deliver.Refused,
-		500: deliver.Failed, 501: deliver.Failed, 502: deliver.Failed, 503: deliver.Failed, 504: deliver.Unknown, 529: deliver.Failed, 599: deliver.Failed,
-		600: deliver.Unknown, 999: deliver.Unknown,
+	want := map[int]provider.Verdict{
+		200: provider.Accepted, 201: provider.Accepted, 202: provider.Accepted, 204: provider.Accepted, 299: provider.Accepted,
+		300: provider.Refused, 301: provider.Refused, 302: provider.Refused, 304: provider.Refused, 307: provider.Refused, 308: provider.Refused,
+		400: provider.Refused, 401: provider.Down, 402: provider.Refused, 403: provider.Down, 404: provider.Refused, 405: provider.Refused,
+		407: provider.Down, 408: provider.Failed, 409: provider.Refused, 410: provider.Refused, 413: provider.Refused, 418: provider.Refused,
+		422: provider.Refused, 425: provider.Failed, 429: provider.Failed, 451: provider.Refused,
+		500: provider.Failed, 501: provider.Failed, 502: provider.Failed, 503: provider.Failed, 504: provider.Unknown, 529: provider.Failed, 599: provider.Failed,
+		600: provider.Unknown, 999: provider.Unknown,
 	}
 	s := newStand(t, func(w http.ResponseWriter, r *http.Request) {
 		code, _ := strconv.Atoi(r.URL.Query().Get("status"))
@@ -36,18 +36,18 @@ func TestStatuses(t *testing.T) {
 		p := newProvider(t, Config{URL: s.URL + "?status={{.Text}}", Idempotent: idempotent})
 		for code, verdict := range want {
 			if code == 409 && idempotent {
-				verdict = deliver.Unknown
+				verdict = provider.Unknown
 			}
 			wait := time.Duration(0)
-			if verdict == deliver.Failed || verdict == deliver.Down {
+			if verdict == provider.Failed || verdict == provider.Down {
 				wait = 7 * time.Second
 			}
 			detail := strings.TrimPrefix(s.URL, "http://") + " answered " + strconv.Itoa(code)
-			if verdict == deliver.Accepted {
+			if verdict == provider.Accepted {
 				detail = ""
 			}
 			got := p.Send(t.Context(), smsJob(), sms(strconv.Itoa(code)))
-			if got != (deliver.Response{Verdict: verdict, RetryAfter: wait, Detail: detail}) {
+			if got != (provider.Response{Verdict: verdict, RetryAfter: wait, Detail: detail}) {
 				t.Errorf("%d: %+v, want %v, %v, %q", code, got, verdict, wait, detail)
 			}
 		}
@@ -59,44 +59,44 @@ func TestStatuses(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	rules := []Rule{
-		{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: deliver.Refused},
-		{Status: "2xx", JSON: "$.status", Equals: "blocked", Verdict: deliver.Skipped, Reason: topology.ReasonSuppressed},
-		{Status: "2xx", JSON: "$.error", Verdict: deliver.Failed},
-		{JSON: "$.errors[0].code", Equals: "21211", Verdict: deliver.Skipped},
-		{Status: "409", Verdict: deliver.Accepted},
-		{Status: "460-469", Verdict: deliver.Down},
-		{Status: "500", Verdict: deliver.Unknown},
+		{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: provider.Refused},
+		{Status: "2xx", JSON: "$.status", Equals: "blocked", Verdict: provider.Skipped, Reason: topology.ReasonSuppressed},
+		{Status: "2xx", JSON: "$.error", Verdict: provider.Failed},
+		{JSON: "$.errors[0].code", Equals: "21211", Verdict: provider.Skipped},
+		{Status: "409", Verdict: provider.Accepted},
+		{Status: "460-469", Verdict: provider.Down},
+		{Status: "500", Verdict: provider.Unknown},
 	}
 	huge := strings.Repeat(" ", 70<<10)
 	for _, c := range []struct {
 		status  int
 		body    string
-		verdict deliver.Verdict
+		verdict provider.Verdict
 		reason  topology.Reason
 		detail  string
 		id      string
 	}{
-		{200, `{"status":"ok","id":"m-7"}`, deliver.Accepted, "", "", "m-7"},
-		{200, `{"status":"rejected"}`, deliver.Refused, "", " answered 200, and $.status is rejected", ""},
-		{201, `{"status":"rejected"}`, deliver.Accepted, "", "", ""},
-		{202, `{"status":"blocked"}`, deliver.Skipped, topology.ReasonSuppressed, " answered 202, and $.status is blocked", ""},
-		{200, `{"error":{"PRIVATE":1}}`, deliver.Failed, "", " answered 200, and has $.error", ""},
-		{200, `{"error":null}`, deliver.Accepted, "", "", ""},
-		{400, `{"errors":[{"code":21211,"message":"PRIVATE"}]}`, deliver.Skipped, topology.ReasonInvalidAddress, " answered 400, and $.errors[0].code is 21211", ""},
-		{400, `{"errors":[{"code":21212}]}`, deliver.Refused, "", " answered 400", ""},
-		{409, ``, deliver.Accepted, "", "", ""},
-		{465, ``, deliver.Down, "", " answered 465", ""},
-		{470, ``, deliver.Refused, "", " answered 470", ""},
-		{500, ``, deliver.Unknown, "", " answered 500", ""},
-		{200, `<html>PRIVATE`, deliver.Accepted, "", "", ""},
-		{200, `{"status":"rejected"`, deliver.Accepted, "", "", ""},
-		{200, huge + `{"status":"rejected"}`, deliver.Unknown, "", " answered 200, and its body is too long, or broke off", ""},
-		{400, huge + `{"status":"rejected"}`, deliver.Refused, "", " answered 400", ""},
-		{200, `{"id":"id of +46 70-123 45 67"}`, deliver.Accepted, "", "", ""},
-		{200, `{"id":"46701234567-1"}`, deliver.Accepted, "", "", ""},
-		{200, `{"id":"` + strings.Repeat("x", 257) + `"}`, deliver.Accepted, "", "", ""},
-		{200, `{"id":"a\tb"}`, deliver.Accepted, "", "", ""},
-		{200, `{"id":17}`, deliver.Accepted, "", "", "17"},
+		{200, `{"status":"ok","id":"m-7"}`, provider.Accepted, "", "", "m-7"},
+		{200, `{"status":"rejected"}`, provider.Refused, "", " answered 200, and $.status is rejected", ""},
+		{201, `{"status":"rejected"}`, provider.Accepted, "", "", ""},
+		{202, `{"status":"blocked"}`, provider.Skipped, topology.ReasonSuppressed, " answered 202, and $.status is blocked", ""},
+		{200, `{"error":{"PRIVATE":1}}`, provider.Failed, "", " answered 200, and has $.error", ""},
+		{200, `{"error":null}`, provider.Accepted, "", "", ""},
+		{400, `{"errors":[{"code":21211,"message":"PRIVATE"}]}`, provider.Skipped, topology.ReasonInvalidAddress, " answered 400, and $.errors[0].code is 21211", ""},
+		{400, `{"errors":[{"code":21212}]}`, provider.Refused, "", " answered 400", ""},
+		{409, ``, provider.Accepted, "", "", ""},
+		{465, ``, provider.Down, "", " answered 465", ""},
+		{470, ``, provider.Refused, "", " answered 470", ""},
+		{500, ``, provider.Unknown, "", " answered 500", ""},
+		{200, `<html>PRIVATE`, provider.Accepted, "", "", ""},
+		{200, `{"status":"rejected"`, provider.Accepted, "", "", ""},
+		{200, huge + `{"status":"rejected"}`, provider.Unknown, "", " answered 200, and its body is too long, or broke off", ""},
+		{400, huge + `{"status":"rejected"}`, provider.Refused, "", " answered 400", ""},
+		{200, `{"id":"id of +46 70-123 45 67"}`, provider.Accepted, "", "", ""},
+		{200, `{"id":"46701234567-1"}`, provider.Accepted, "", "", ""},
+		{200, `{"id":"` + strings.Repeat("x", 257) + `"}`, provider.Accepted, "", "", ""},
+		{200, `{"id":"a\tb"}`, provider.Accepted, "", "", ""},
+		{200, `{"id":17}`, provider.Accepted, "", "", "17"},
 	} {
 		s := newStand(t, status(c.status, c.body))
 		p := newProvider(t, Config{URL: s.URL, Rules: rules, MessageID: "$.id"})
@@ -104,7 +104,7 @@ func TestRules(t *testing.T) {
 		if c.detail != "" {
 			c.detail = strings.TrimPrefix(s.URL, "http://") + c.detail
 		}
-		if got != (deliver.Response{Verdict: c.verdict, Reason: c.reason, Detail: c.detail, MessageID: c.id}) {
+		if got != (provider.Response{Verdict: c.verdict, Reason: c.reason, Detail: c.detail, MessageID: c.id}) {
 			t.Errorf("%d %.60s: %+v", c.status, c.body, got)
 		}
 	}
@@ -129,29 +129,29 @@ func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		url     string // or
 		act     func(n int, c net.Conn) bool
-		verdict deliver.Verdict
+		verdict provider.Verdict
 		detail  string
 	}{
-		"refused":   {gone.URL, nil, deliver.Down, "the connection was refused"},
-		"untrusted": {untrusted.URL, nil, deliver.Down, "the authority of its certificate is not known"},
-		"no TLS":    {strings.Replace(plain.URL, "http:", "https:", 1), nil, deliver.Down, "it does not speak TLS"},
-		"closed":    {"", func(int, net.Conn) bool { return false }, deliver.Unknown, "the request was written, and not answered"},
-		"reset":     {"", func(_ int, c net.Conn) bool { c.(*net.TCPConn).SetLinger(0); return false }, deliver.Unknown, "not answered"},
-		"no HTTP":   {"", func(_ int, c net.Conn) bool { io.WriteString(c, "250 OK\r\n"); return false }, deliver.Unknown, "not answered"},
-		"silent":    {"", func(int, net.Conn) bool { return true }, deliver.Unknown, "not answered in time"},
-		"slow head": {"", func(_ int, c net.Conn) bool { io.WriteString(c, "HTTP/1.1 200 OK\r\nX: "); return true }, deliver.Unknown, "not answered in time"},
+		"refused":   {gone.URL, nil, provider.Down, "the connection was refused"},
+		"untrusted": {untrusted.URL, nil, provider.Down, "the authority of its certificate is not known"},
+		"no TLS":    {strings.Replace(plain.URL, "http:", "https:", 1), nil, provider.Down, "it does not speak TLS"},
+		"closed":    {"", func(int, net.Conn) bool { return false }, provider.Unknown, "the request was written, and not answered"},
+		"reset":     {"", func(_ int, c net.Conn) bool { c.(*net.TCPConn).SetLinger(0); return false }, provider.Unknown, "not answered"},
+		"no HTTP":   {"", func(_ int, c net.Conn) bool { io.WriteString(c, "250 OK\r\n"); return false }, provider.Unknown, "not answered"},
+		"silent":    {"", func(int, net.Conn) bool { return true }, provider.Unknown, "not answered in time"},
+		"slow head": {"", func(_ int, c net.Conn) bool { io.WriteString(c, "HTTP/1.1 200 OK\r\nX: "); return true }, provider.Unknown, "not answered in time"},
 		"slow body": {"", func(_ int, c net.Conn) bool {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
 			return true
-		}, deliver.Accepted, ""},
+		}, provider.Accepted, ""},
 		"torn body": {"", func(_ int, c net.Conn) bool {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
 			return false
-		}, deliver.Accepted, ""},
+		}, provider.Accepted, ""},
 		"torn error": {"", func(_ int, c net.Conn) bool {
 			io.WriteString(c, "HTTP/1.1 503 x\r\nContent-Length: 9\r\n\r\n{")
 			return false
-		}, deliver.Failed, " answered 503"},
+		}, provider.Failed, " answered 503"},
 	} {
 		for _, idempotent := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestFaults(t *testing.T) {
 					target = u
 					defer func() {
 						want := int64(1)
-						if idempotent && c.verdict == deliver.Unknown && !strings.Contains(c.detail, "in time") {
+						if idempotent && c.verdict == provider.Unknown && !strings.Contains(c.detail, "in time") {
 							want = 2 // the same key, to the same provider
 						}
 						if n := requests.Load() - before; n != want {
@@ -185,8 +185,8 @@ func TestFaults(t *testing.T) {
 // A provider that honours the key is asked once more when a connection breaks,
 // and only an answer about the message settles it.
 func TestSentAgain(t *testing.T) {
-	for second, want := range map[int]deliver.Verdict{
-		200: deliver.Accepted, 422: deliver.Refused, 409: deliver.Unknown, 503: deliver.Unknown, 401: deliver.Unknown, 0: deliver.Unknown,
+	for second, want := range map[int]provider.Verdict{
+		200: provider.Accepted, 422: provider.Refused, 409: provider.Unknown, 503: provider.Unknown, 401: provider.Unknown, 0: provider.Unknown,
 	} {
 		for _, used := range []int{0, 1} { // requests that the connection has had
 			url, requests := script(t, func(n int, c net.Conn) bool {
@@ -218,9 +218,9 @@ func TestSentOnce(t *testing.T) {
 		})
 		p := newProvider(t, Config{Method: method, URL: url})
 		for i := range 10 {
-			want := deliver.Accepted
+			want := provider.Accepted
 			if i%2 == 1 {
-				want = deliver.Unknown
+				want = provider.Unknown
 			}
 			if got := p.Send(t.Context(), smsJob(), sms("x")); got.Verdict != want {
 				t.Errorf("%s %d: %+v", method, i, got)
@@ -237,10 +237,10 @@ func TestLate(t *testing.T) {
 	p := newProvider(t, Config{URL: s.URL})
 	late, inTime := smsJob(), smsJob()
 	late.Expires, inTime.Expires = time.Now(), time.Now().Add(time.Minute)
-	if got := p.Send(t.Context(), late, sms("x")); got != (deliver.Response{Verdict: deliver.Late}) {
+	if got := p.Send(t.Context(), late, sms("x")); got != (provider.Response{Verdict: provider.Late}) {
 		t.Errorf("%+v", got)
 	}
-	if got := p.Send(t.Context(), inTime, sms("x")); got.Verdict != deliver.Accepted || s.count() != 1 {
+	if got := p.Send(t.Context(), inTime, sms("x")); got.Verdict != provider.Accepted || s.count() != 1 {
 		t.Errorf("%+v, %d requests", got, s.count())
 	}
 }
@@ -250,16 +250,16 @@ func TestLateAfterWaiting(t *testing.T) {
 	began, end := make(chan bool, 1), make(chan bool)
 	s := newStand(t, func(http.ResponseWriter, *http.Request) { began <- true; <-end })
 	p := newProvider(t, Config{URL: s.URL, Concurrency: 1})
-	first := make(chan deliver.Response)
+	first := make(chan provider.Response)
 	go func() { first <- p.Send(context.Background(), smsJob(), sms("x")) }()
 	<-began
 	job := smsJob()
 	job.Expires = time.Now().Add(50 * time.Millisecond)
 	time.AfterFunc(100*time.Millisecond, func() { close(end) })
-	if got := p.Send(t.Context(), job, sms("x")); got.Verdict != deliver.Late {
+	if got := p.Send(t.Context(), job, sms("x")); got.Verdict != provider.Late {
 		t.Errorf("%+v", got)
 	}
-	if got := <-first; got.Verdict != deliver.Accepted || s.count() != 1 {
+	if got := <-first; got.Verdict != provider.Accepted || s.count() != 1 {
 		t.Errorf("%+v, %d requests", got, s.count())
 	}
 }

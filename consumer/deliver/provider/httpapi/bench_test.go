@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -33,7 +33,7 @@ func BenchmarkSend(b *testing.B) {
 	var sends, loops time.Duration
 	b.ReportAllocs()
 	for b.Loop() {
-		sends += together(workers, turn, func() bool { return p.Send(b.Context(), job, m).Verdict == deliver.Accepted })
+		sends += together(workers, turn, func() bool { return p.Send(b.Context(), job, m).Verdict == provider.Accepted })
 		loops += together(workers, turn, func() bool { return post(bare, s.URL+"/v1/messages", body, job) })
 	}
 	messages := float64(b.N * workers * turn)

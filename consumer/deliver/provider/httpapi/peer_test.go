@@ -17,6 +17,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -84,25 +85,25 @@ func TestWireMock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := "/" + strings.NewReplacer(" ", "-", ",", "").Replace(name)
 			tell(t, peer, path, test.stub)
-			provider, err := httpapi.New(httpapi.Config{
+			p, err := httpapi.New(httpapi.Config{
 				Name: "sms-1", URL: peer + path, Body: `{"to":{{ json .To }},"text":{{ json .Text }}}`, MessageID: "$.id",
 				Idempotent: test.idempotent, Timeout: 700 * time.Millisecond, AllowPrivate: true,
 				Rules: []httpapi.Rule{
-					{Status: "400", JSON: "$.code", Equals: "21211", Verdict: deliver.Skipped, Reason: topology.ReasonInvalidAddress},
-					{Status: "400", JSON: "$.code", Equals: "21610", Verdict: deliver.Skipped, Reason: topology.ReasonSuppressed},
-					{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: deliver.Refused},
+					{Status: "400", JSON: "$.code", Equals: "21211", Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress},
+					{Status: "400", JSON: "$.code", Equals: "21610", Verdict: provider.Skipped, Reason: topology.ReasonSuppressed},
+					{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: provider.Refused},
 				},
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer provider.Close()
+			defer p.Close()
 			client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 			defer func() { _ = client.Close() }()
 			names := topology.Topics{Prefix: topology.DefaultPrefix}
 			h, err := deliver.New(deliver.Config{
 				Lane: topology.Realtime, Names: names, Keys: topology.Keys{Prefix: topology.DefaultKeyPrefix}, Redis: client,
-				Templates: oneTemplate{deliver.Policy{HoldAmbiguous: test.hold}}, Providers: map[topology.Channel]deliver.Provider{topology.SMS: provider},
+				Templates: oneTemplate{deliver.Policy{HoldAmbiguous: test.hold}}, Providers: map[topology.Channel]provider.Provider{topology.SMS: p},
 				Tries: 1, Retries: []time.Duration{10 * time.Second},
 			})
 			if err != nil {

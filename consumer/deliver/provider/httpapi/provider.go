@@ -12,13 +12,13 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
-// Provider is a deliver.Provider.
+// Provider is a provider.Provider.
 type Provider struct {
 	config    Config
 	client    *outbound.Client
@@ -94,26 +94,26 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// Name implements deliver.Provider.
+// Name implements provider.Provider.
 func (p *Provider) Name() string { return p.config.Name }
 
-// Concurrency implements deliver.Provider.
+// Concurrency implements provider.Provider.
 func (p *Provider) Concurrency() int { return p.config.Concurrency }
 
 // Close closes the connections that wait for messages. Sending goes on to work.
 func (p *Provider) Close() { p.client.Close() }
 
-// Send implements deliver.Provider.
-func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) deliver.Response {
+// Send implements provider.Provider.
+func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
 	if isOver(job) {
-		return deliver.Response{Verdict: deliver.Late}
+		return provider.Response{Verdict: provider.Late}
 	}
 	r, err := p.request(job, m)
 	switch {
 	case errors.Is(err, errCredentials):
-		return deliver.Response{Verdict: deliver.Down, Detail: err.Error()}
+		return provider.Response{Verdict: provider.Down, Detail: err.Error()}
 	case err != nil:
-		return deliver.Response{Verdict: deliver.Refused, Detail: err.Error()}
+		return provider.Response{Verdict: provider.Refused, Detail: err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
@@ -122,7 +122,7 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 		return p.meaning(&answer, r.URL.Host, m)
 	}
 	response := p.unanswered(err)
-	if response.Verdict == deliver.Unknown && p.config.Idempotent && !isTimeout(err) {
+	if response.Verdict == provider.Unknown && p.config.Idempotent && !isTimeout(err) {
 		return p.sendAgain(ctx, r, m, response)
 	}
 	return response
@@ -131,14 +131,14 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 // sendAgain makes a request once more, whose connection broke, of a provider
 // that knows it by its key. Only the acceptance of this one, or a refusal, tells
 // of the first too.
-func (p *Provider) sendAgain(ctx context.Context, r *outbound.Request, m *template.Message, first deliver.Response) deliver.Response {
+func (p *Provider) sendAgain(ctx context.Context, r *outbound.Request, m *template.Message, first provider.Response) provider.Response {
 	answer, err := p.client.Do(ctx, r)
 	if err != nil {
 		return first
 	}
 	response := p.meaning(&answer, r.URL.Host, m)
-	if response.Verdict == deliver.Failed || response.Verdict == deliver.Down {
-		response.Verdict = deliver.Unknown
+	if response.Verdict == provider.Failed || response.Verdict == provider.Down {
+		response.Verdict = provider.Unknown
 	}
 	return response
 }

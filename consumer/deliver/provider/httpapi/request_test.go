@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -33,7 +33,7 @@ func TestRequest(t *testing.T) {
 	})
 	const text = "a/../b?x=1&y#z %2e \"q\"\r\n\\ <å>"
 	got := p.Send(t.Context(), smsJob(), sms(text))
-	if got != (deliver.Response{Verdict: deliver.Accepted, MessageID: "m-1"}) {
+	if got != (provider.Response{Verdict: provider.Accepted, MessageID: "m-1"}) {
 		t.Fatalf("%+v", got)
 	}
 	r, body := s.last(t)
@@ -91,7 +91,7 @@ func TestDefaultBodies(t *testing.T) {
 		}
 		got := newProvider(t, config).Send(t.Context(), smsJob(), &c.m)
 		r, body := s.last(t)
-		if got.Verdict != deliver.Accepted || body != c.want || r.Header.Get("Content-Type") != "application/json" {
+		if got.Verdict != provider.Accepted || body != c.want || r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%+v, body %s, want %s", got, body, c.want)
 		}
 	}
@@ -125,7 +125,7 @@ func TestOtherRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newProvider(t, c.config)
 			for range 2 {
-				if got := p.Send(t.Context(), smsJob(), sms("x&y")); got.Verdict != deliver.Accepted {
+				if got := p.Send(t.Context(), smsJob(), sms("x&y")); got.Verdict != provider.Accepted {
 					t.Fatalf("%+v", got)
 				}
 				if r, body := s.last(t); !c.check(r, body) {
@@ -145,19 +145,19 @@ func TestRefusedMessages(t *testing.T) {
 	for name, c := range map[string]struct {
 		config  Config
 		m       *template.Message
-		verdict deliver.Verdict
+		verdict provider.Verdict
 	}{
-		"header broken":        {Config{URL: s.URL, Headers: map[string]string{"X-Text": "{{.Text}}"}}, sms("PRIVATE\r\nX-Admin: 1"), deliver.Refused},
-		"path left":            {Config{URL: s.URL + "/a/{{.Text}}/b"}, sms(".."), deliver.Refused},
-		"path stayed in":       {Config{URL: s.URL + "/a/{{.Text}}"}, sms("."), deliver.Refused},
-		"body not JSON":        {Config{URL: s.URL, Body: `{{if eq .Text "PRIVATE"}}{{.Text}}{{else}}{}{{end}}`}, sms("PRIVATE"), deliver.Refused},
-		"body empty":           {Config{URL: s.URL, Body: `{{if ne .Text "PRIVATE"}}{}{{end}}`}, sms("PRIVATE"), deliver.Refused},
-		"template fails":       {Config{URL: s.URL, Body: `{"a":{{if eq .Text "PRIVATE"}}{{json (index .Attachments 7)}}{{else}}1{{end}}}`}, sms("PRIVATE"), deliver.Refused},
-		"attachments":          {Config{URL: s.URL, Body: `{}`}, attached, deliver.Refused},
-		"no own target":        {Config{}, sms("PRIVATE"), deliver.Refused},
-		"empty token":          {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("")}}, sms("PRIVATE"), deliver.Down},
-		"token with a newline": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("SECRET\n")}}, sms("PRIVATE"), deliver.Down},
-		"empty signing secret": {Config{URL: s.URL, Sign: []outbound.Secret{outbound.Fixed("")}}, sms("PRIVATE"), deliver.Down},
+		"header broken":        {Config{URL: s.URL, Headers: map[string]string{"X-Text": "{{.Text}}"}}, sms("PRIVATE\r\nX-Admin: 1"), provider.Refused},
+		"path left":            {Config{URL: s.URL + "/a/{{.Text}}/b"}, sms(".."), provider.Refused},
+		"path stayed in":       {Config{URL: s.URL + "/a/{{.Text}}"}, sms("."), provider.Refused},
+		"body not JSON":        {Config{URL: s.URL, Body: `{{if eq .Text "PRIVATE"}}{{.Text}}{{else}}{}{{end}}`}, sms("PRIVATE"), provider.Refused},
+		"body empty":           {Config{URL: s.URL, Body: `{{if ne .Text "PRIVATE"}}{}{{end}}`}, sms("PRIVATE"), provider.Refused},
+		"template fails":       {Config{URL: s.URL, Body: `{"a":{{if eq .Text "PRIVATE"}}{{json (index .Attachments 7)}}{{else}}1{{end}}}`}, sms("PRIVATE"), provider.Refused},
+		"attachments":          {Config{URL: s.URL, Body: `{}`}, attached, provider.Refused},
+		"no own target":        {Config{}, sms("PRIVATE"), provider.Refused},
+		"empty token":          {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("")}}, sms("PRIVATE"), provider.Down},
+		"token with a newline": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("SECRET\n")}}, sms("PRIVATE"), provider.Down},
+		"empty signing secret": {Config{URL: s.URL, Sign: []outbound.Secret{outbound.Fixed("")}}, sms("PRIVATE"), provider.Down},
 	} {
 		got := newProvider(t, c.config).Send(t.Context(), smsJob(), c.m)
 		if got.Verdict != c.verdict || got.Detail == "" || strings.Contains(got.Detail, "PRIVATE") || strings.Contains(got.Detail, "SECRET") {
@@ -176,20 +176,20 @@ func TestWebhooks(t *testing.T) {
 	for _, c := range []struct {
 		hosts  []string
 		target string
-		want   deliver.Verdict
+		want   provider.Verdict
 	}{
-		{nil, s.URL + "/hook?a=b", deliver.Accepted},
-		{[]string{"127.0.0.1"}, s.URL, deliver.Accepted},
-		{[]string{"127.0.0.1" + port}, s.URL, deliver.Accepted},
-		{[]string{"other.example", "localhost"}, local, deliver.Accepted},
-		{[]string{"127.0.0.1:1"}, s.URL, deliver.Refused},
-		{[]string{"hooks.example.com", "*.example.com"}, s.URL, deliver.Refused},
-		{[]string{"*.example.com"}, "https://example.com", deliver.Refused},
-		{[]string{"*.example.com"}, "https://badexample.com", deliver.Refused},
-		{nil, "file:///etc/passwd", deliver.Refused},
-		{nil, "https://u:p@example.com", deliver.Refused},
-		{nil, "", deliver.Refused},
-		{nil, "::", deliver.Refused},
+		{nil, s.URL + "/hook?a=b", provider.Accepted},
+		{[]string{"127.0.0.1"}, s.URL, provider.Accepted},
+		{[]string{"127.0.0.1" + port}, s.URL, provider.Accepted},
+		{[]string{"other.example", "localhost"}, local, provider.Accepted},
+		{[]string{"127.0.0.1:1"}, s.URL, provider.Refused},
+		{[]string{"hooks.example.com", "*.example.com"}, s.URL, provider.Refused},
+		{[]string{"*.example.com"}, "https://example.com", provider.Refused},
+		{[]string{"*.example.com"}, "https://badexample.com", provider.Refused},
+		{nil, "file:///etc/passwd", provider.Refused},
+		{nil, "https://u:p@example.com", provider.Refused},
+		{nil, "", provider.Refused},
+		{nil, "::", provider.Refused},
 	} {
 		p := newProvider(t, Config{Hosts: c.hosts})
 		m := &template.Message{Channel: topology.Webhook, To: c.target, Body: []byte(`{}`)}
@@ -232,8 +232,8 @@ func TestGuard(t *testing.T) {
 	s := newStand(t, nil)
 	for _, c := range []struct {
 		config Config
-		want   deliver.Verdict
-	}{{Config{Name: "a", URL: s.URL}, deliver.Down}, {Config{Name: "a"}, deliver.Refused}} {
+		want   provider.Verdict
+	}{{Config{Name: "a", URL: s.URL}, provider.Down}, {Config{Name: "a"}, provider.Refused}} {
 		p, err := New(c.config)
 		if err != nil {
 			t.Fatal(err)

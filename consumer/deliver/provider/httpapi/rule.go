@@ -9,7 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
@@ -23,16 +23,16 @@ type Rule struct {
 	// Equals is the value's text; empty for any value but null.
 	Equals string
 	// Verdict: Accepted, Skipped, Refused, Failed, Down or Unknown.
-	Verdict deliver.Verdict
+	Verdict provider.Verdict
 	// Reason of Skipped: ReasonInvalidAddress (the default) or
 	// ReasonSuppressed.
 	Reason topology.Reason
 }
 
 // ParseVerdict reads the word for a verdict that a Rule may have.
-func ParseVerdict(word string) (deliver.Verdict, error) {
-	for _, v := range deliver.Verdicts() {
-		if v.String() == word && v != deliver.Late && v != deliver.NoRoom {
+func ParseVerdict(word string) (provider.Verdict, error) {
+	for _, v := range provider.Verdicts() {
+		if v.String() == word && v != provider.Late && v != provider.NoRoom {
 			return v, nil
 		}
 	}
@@ -44,7 +44,7 @@ type rule struct {
 	least, most int
 	path        string // gjson's; empty for none
 	equals      string
-	verdict     deliver.Verdict
+	verdict     provider.Verdict
 	reason      topology.Reason
 	detail      string // of the value
 }
@@ -84,7 +84,7 @@ func (r *rule) check(c *Rule) error {
 		return errors.New("it would fit every answer: give it a status or a path")
 	case c.Equals != "" && c.JSON == "":
 		return errors.New("it has a value to be equal to, and no path of it")
-	case c.Verdict == deliver.Skipped:
+	case c.Verdict == provider.Skipped:
 		setDefault(&r.reason, topology.ReasonInvalidAddress)
 		if r.reason != topology.ReasonInvalidAddress && r.reason != topology.ReasonSuppressed {
 			return errors.New("the reason of skipped must be invalid_address or suppressed")
@@ -94,7 +94,7 @@ func (r *rule) check(c *Rule) error {
 		return errors.New("only skipped has a reason")
 	}
 	switch c.Verdict {
-	case deliver.Accepted, deliver.Refused, deliver.Failed, deliver.Down, deliver.Unknown:
+	case provider.Accepted, provider.Refused, provider.Failed, provider.Down, provider.Unknown:
 		return nil
 	}
 	return errors.New("answers do not have that verdict")
@@ -157,26 +157,26 @@ func (r *rule) fit(a *outbound.Answer) fit {
 // configuration's fault, and not the message's. A gateway that waited in vain
 // does not know what became of the request, and a provider whose key conflicts
 // is at the first request that had it.
-func usual(status int, idempotent bool) deliver.Verdict {
+func usual(status int, idempotent bool) provider.Verdict {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		return deliver.Down
+		return provider.Down
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return deliver.Failed
+		return provider.Failed
 	case http.StatusGatewayTimeout:
-		return deliver.Unknown
+		return provider.Unknown
 	case http.StatusConflict:
 		if idempotent {
-			return deliver.Unknown
+			return provider.Unknown
 		}
 	}
 	switch status / 100 {
 	case 2:
-		return deliver.Accepted
+		return provider.Accepted
 	case 3, 4:
-		return deliver.Refused
+		return provider.Refused
 	case 5:
-		return deliver.Failed
+		return provider.Failed
 	}
-	return deliver.Unknown
+	return provider.Unknown
 }

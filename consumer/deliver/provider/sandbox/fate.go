@@ -1,13 +1,14 @@
-package deliver
+package sandbox
 
 import (
 	"net/url"
 	"strings"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
 )
 
-// fate is what a Sandbox does with a message.
+// fate is what a Provider does with a message.
 type fate int
 
 const (
@@ -28,7 +29,7 @@ const (
 func fateOf(channel topology.Channel, to string) fate {
 	switch channel {
 	case topology.Email:
-		_, domain, _ := cutLast(to, '@')
+		_, domain, _ := provider.SplitEmail(to)
 		return fateOfDomain(domain)
 	case topology.Webhook:
 		if target, err := url.Parse(to); err == nil {

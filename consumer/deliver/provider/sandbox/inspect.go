@@ -1,4 +1,4 @@
-package deliver
+package sandbox
 
 import (
 	"encoding/json"
@@ -9,20 +9,20 @@ import (
 )
 
 // Messages returns the messages that are kept, the oldest first.
-func (s *Sandbox) Messages() []SandboxMessage {
+func (s *Provider) Messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]SandboxMessage, 0, len(s.ring))
+	all := make([]Message, 0, len(s.ring))
 	all = append(all, s.ring[s.next:]...)
 	return append(all, s.ring[:s.next]...)
 }
 
 // MessagesOf returns the messages about an event that are kept, the oldest
 // first.
-func (s *Sandbox) MessagesOf(id topology.EventID) []SandboxMessage {
+func (s *Provider) MessagesOf(id topology.EventID) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var found []SandboxMessage
+	var found []Message
 	for i := range s.ring {
 		if m := &s.ring[(s.next+i)%len(s.ring)]; m.EventID == id {
 			found = append(found, *m)
@@ -33,7 +33,7 @@ func (s *Sandbox) MessagesOf(id topology.EventID) []SandboxMessage {
 
 // Acceptances counts, of the messages that are kept, how many times each job's
 // was accepted. Once is right.
-func (s *Sandbox) Acceptances() map[topology.JobID]int {
+func (s *Provider) Acceptances() map[topology.JobID]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counts := make(map[topology.JobID]int, len(s.ring))
@@ -44,14 +44,14 @@ func (s *Sandbox) Acceptances() map[topology.JobID]int {
 }
 
 // Accepted is how many messages were accepted, kept or not.
-func (s *Sandbox) Accepted() int {
+func (s *Provider) Accepted() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accepted
 }
 
 // show writes a message where the configuration asks for it.
-func (s *Sandbox) show(m *SandboxMessage) error {
+func (s *Provider) show(m *Message) error {
 	if s.config.Dir == "" && s.config.Writer == nil {
 		return nil
 	}

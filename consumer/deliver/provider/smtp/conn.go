@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// smtpConn is one connection to a mail server. The client's own methods hold a
+// session is one connection to a mail server. The client's own methods hold a
 // lock while they wait, so what bounds them is the deadline of the raw
 // connection below.
-type smtpConn struct {
+type session struct {
 	client   *smtp.Client
 	raw      net.Conn
 	messages int
@@ -21,13 +21,13 @@ type smtpConn struct {
 }
 
 // connect connects, encrypts and authenticates.
-func (s *SMTP) connect(ctx context.Context) (*smtpConn, *smtpFault) {
+func (s *Provider) connect(ctx context.Context) (*session, *failure) {
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(ctx, "tcp", s.config.address())
 	if err != nil {
-		return nil, &smtpFault{stage: stageConnect, err: err}
+		return nil, &failure{stage: stageConnect, err: err}
 	}
-	conn := &smtpConn{raw: raw}
+	conn := &session{raw: raw}
 	defer conn.bound(ctx)()
 	if fault := s.greet(ctx, conn); fault != nil {
 		conn.drop()
@@ -36,22 +36,22 @@ func (s *SMTP) connect(ctx context.Context) (*smtpConn, *smtpFault) {
 	return conn, nil
 }
 
-func (s *SMTP) greet(ctx context.Context, conn *smtpConn) *smtpFault {
+func (s *Provider) greet(ctx context.Context, conn *session) *failure {
 	line := conn.raw
 	if s.config.Security == ImplicitTLS {
 		encrypted := tls.Client(conn.raw, s.tls())
 		if err := encrypted.HandshakeContext(ctx); err != nil {
-			return &smtpFault{stage: stageTLS, err: err}
+			return &failure{stage: stageTLS, err: err}
 		}
 		line = encrypted
 	}
 	client, err := smtp.NewClient(line, s.config.Host)
 	if err != nil {
-		return &smtpFault{stage: stageGreeting, err: err}
+		return &failure{stage: stageGreeting, err: err}
 	}
 	conn.client = client
 	if err := client.Hello(s.config.Hello); err != nil {
-		return &smtpFault{stage: stageGreeting, err: err}
+		return &failure{stage: stageGreeting, err: err}
 	}
 	if fault := s.encrypt(client); fault != nil {
 		return fault
@@ -59,20 +59,20 @@ func (s *SMTP) greet(ctx context.Context, conn *smtpConn) *smtpFault {
 	return s.authenticate(client)
 }
 
-func (s *SMTP) encrypt(client *smtp.Client) *smtpFault {
+func (s *Provider) encrypt(client *smtp.Client) *failure {
 	offered, _ := client.Extension("STARTTLS")
 	switch {
 	case s.config.Security == StartTLS && !offered:
-		return &smtpFault{stage: stageTLS, err: errNoTLSOffered}
+		return &failure{stage: stageTLS, err: errNoTLSOffered}
 	case s.config.Security == StartTLS, s.config.Security == StartTLSIfOffered && offered:
 		if err := client.StartTLS(s.tls()); err != nil {
-			return &smtpFault{stage: stageTLS, err: err}
+			return &failure{stage: stageTLS, err: err}
 		}
 	}
 	return nil
 }
 
-func (s *SMTP) tls() *tls.Config {
+func (s *Provider) tls() *tls.Config {
 	if s.config.TLS == nil {
 		return &tls.Config{ServerName: s.config.Host, MinVersion: tls.VersionTLS12}
 	}
@@ -87,7 +87,7 @@ var longAgo = time.Unix(1, 0)
 
 // bound makes everything on the connection end with ctx, until the function
 // that it returns is called.
-func (c *smtpConn) bound(ctx context.Context) (release func()) {
+func (c *session) bound(ctx context.Context) (release func()) {
 	deadline, _ := ctx.Deadline()
 	_ = c.raw.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = c.raw.SetDeadline(longAgo) })
@@ -99,7 +99,7 @@ func (c *smtpConn) bound(ctx context.Context) (release func()) {
 }
 
 // send hands over one message.
-func (c *smtpConn) send(ctx context.Context, from, to string, text []byte) *smtpFault {
+func (c *session) send(ctx context.Context, from, to string, text []byte) *failure {
 	defer c.bound(ctx)()
 	e, fault := c.envelope(from, to)
 	if fault != nil {
@@ -112,12 +112,12 @@ func (c *smtpConn) send(ctx context.Context, from, to string, text []byte) *smtp
 	}
 	body := c.client.Text.DotWriter()
 	if _, err := body.Write(text); err != nil {
-		return &smtpFault{stage: stageContent, err: err}
+		return &failure{stage: stageContent, err: err}
 	}
 	// What is buffered goes out before the dot that ends the message, so that
 	// a connection found broken here has certainly not ended it.
 	if err := c.client.Text.W.Flush(); err != nil {
-		return &smtpFault{stage: stageContent, err: err}
+		return &failure{stage: stageContent, err: err}
 	}
 	c.messages++
 	if err := body.Close(); err != nil {
@@ -138,16 +138,16 @@ func isASCII(s string) bool {
 	return true
 }
 
-func (c *smtpConn) usable() bool { return !c.broken }
+func (c *session) usable() bool { return !c.broken }
 
 // drop closes the connection without a word.
-func (c *smtpConn) drop() { _ = c.raw.Close() }
+func (c *session) drop() { _ = c.raw.Close() }
 
 // politeness is how long a server may take to answer the end of a connection.
 const politeness = time.Second
 
 // quit ends the connection as the protocol wants it.
-func (c *smtpConn) quit() {
+func (c *session) quit() {
 	_ = c.raw.SetDeadline(time.Now().Add(politeness))
 	_ = c.client.Quit()
 	_ = c.raw.Close()

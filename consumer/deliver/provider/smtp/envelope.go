@@ -1,6 +1,10 @@
-package deliver
+package smtp
 
-import "golang.org/x/net/idna"
+import (
+	"golang.org/x/net/idna"
+
+	"github.com/meddela/meddela/consumer/deliver/provider"
+)
 
 // envelope is what is said to the server before a message.
 type envelope struct {
@@ -10,21 +14,21 @@ type envelope struct {
 
 // envelope makes it for this server. Where the server takes ASCII only, the
 // recipient's domain is written as DNS does; a local part cannot be.
-func (c *smtpConn) envelope(from, to string) (envelope, *smtpFault) {
+func (c *session) envelope(from, to string) (envelope, *failure) {
 	e := envelope{from: from, to: to, utf8: !isASCII(from) || !isASCII(to)}
 	if offered, _ := c.client.Extension("SMTPUTF8"); !e.utf8 || offered {
 		return e, nil
 	}
 	e.from, e.to, e.utf8 = asciiDomain(from), asciiDomain(to), false
 	if !isASCII(e.from) || !isASCII(e.to) {
-		return e, &smtpFault{stage: stageRcpt, err: errNotInternational}
+		return e, &failure{stage: stageRcpt, err: errNotInternational}
 	}
 	return e, nil
 }
 
 // asciiDomain is the address with its domain in ASCII, if it has such a form.
 func asciiDomain(address string) string {
-	local, domain, _ := cutLast(address, '@')
+	local, domain, _ := provider.SplitEmail(address)
 	ascii, err := idna.Lookup.ToASCII(domain)
 	if err != nil {
 		return address
@@ -34,13 +38,13 @@ func asciiDomain(address string) string {
 
 // step is a command and the answer that it should have.
 type step struct {
-	stage    smtpStage
+	stage    stage
 	command  string
 	expected int // code, or the beginning of one
 }
 
 // open opens a transaction, up to where the server waits for the message.
-func (c *smtpConn) open(e envelope) *smtpFault {
+func (c *session) open(e envelope) *failure {
 	steps := c.steps(e)
 	if offered, _ := c.client.Extension("PIPELINING"); offered {
 		return c.sayAtOnce(steps)
@@ -53,7 +57,7 @@ func (c *smtpConn) open(e envelope) *smtpFault {
 	return nil
 }
 
-func (c *smtpConn) steps(e envelope) []step {
+func (c *session) steps(e envelope) []step {
 	steps := make([]step, 0, 4)
 	if c.used {
 		steps = append(steps, step{stageReset, "RSET\r\n", 250})
@@ -74,15 +78,15 @@ func (c *smtpConn) steps(e envelope) []step {
 
 // sayAtOnce says all in one go (RFC 2920), and reads every answer. The fault is
 // the first.
-func (c *smtpConn) sayAtOnce(steps []step) *smtpFault {
+func (c *session) sayAtOnce(steps []step) *failure {
 	text := c.client.Text
 	for _, s := range steps {
 		if _, err := text.W.WriteString(s.command); err != nil {
-			return &smtpFault{stage: steps[0].stage, err: err}
+			return &failure{stage: steps[0].stage, err: err}
 		}
 	}
 	if err := text.W.Flush(); err != nil {
-		return &smtpFault{stage: steps[0].stage, err: err}
+		return &failure{stage: steps[0].stage, err: err}
 	}
 	fault, waits := c.answers(steps)
 	switch {
@@ -99,7 +103,7 @@ func (c *smtpConn) sayAtOnce(steps []step) *smtpFault {
 
 // answers reads the answer to every step. The fault is the first; waits is that
 // the server waits for the message nevertheless.
-func (c *smtpConn) answers(steps []step) (fault *smtpFault, waits bool) {
+func (c *session) answers(steps []step) (fault *failure, waits bool) {
 	for _, s := range steps {
 		_, _, err := c.client.Text.ReadResponse(s.expected)
 		waits = err == nil && s.stage == stageData
@@ -107,7 +111,7 @@ func (c *smtpConn) answers(steps []step) (fault *smtpFault, waits bool) {
 			continue
 		}
 		if fault == nil {
-			fault = &smtpFault{stage: s.stage, err: err}
+			fault = &failure{stage: s.stage, err: err}
 		}
 		if code, _, answered := reply(err); !answered || code == 421 {
 			c.broken = true
@@ -119,7 +123,7 @@ func (c *smtpConn) answers(steps []step) (fault *smtpFault, waits bool) {
 
 // sendNothing ends a message that the server waits for although it has refused
 // the recipient. It goes to nobody.
-func (c *smtpConn) sendNothing() {
+func (c *session) sendNothing() {
 	text := c.client.Text
 	_, err := text.W.WriteString(".\r\n")
 	if err == nil {

@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"crypto/tls"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -22,9 +23,9 @@ import (
 // machine says.
 func TestMail(t *testing.T) {
 	m := newMailServer(t, nil)
-	s := newSMTP(t, m.port, func(c *SMTPConfig) { c.ReplyTo = "help@example.com" })
+	s := newSMTP(t, m.port, func(c *Config) { c.ReplyTo = "help@example.com" })
 	response := s.try(t, "event")
-	if response.Verdict != Accepted {
+	if response.Verdict != provider.Accepted {
 		t.Fatal(response)
 	}
 	got := m.all()[0]
@@ -103,7 +104,7 @@ func TestOneBody(t *testing.T) {
 	} {
 		job, _ := aMail("event")
 		body.To, body.Channel, body.Subject = job.To, topology.Email, "s"
-		if r := s.Send(t.Context(), job, &body); r.Verdict != Accepted {
+		if r := s.Send(t.Context(), job, &body); r.Verdict != provider.Accepted {
 			t.Fatal(r)
 		}
 		all := m.all()
@@ -125,7 +126,7 @@ func TestInjection(t *testing.T) {
 	job, mail := aMail("event")
 	mail.Subject = "Hi\r\nBcc: all@example.com\r\n\r\nbody\x00\x1b"
 	mail.Text = "x\r\n.\r\nMAIL FROM:<evil@example.com>\r\n.\n"
-	if r := s.Send(t.Context(), job, mail); r.Verdict != Accepted {
+	if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Accepted {
 		t.Fatal(r)
 	}
 	if all := m.all(); len(all) != 1 || strings.Contains(all[0].text, "\nBcc:") || strings.Contains(all[0].text, "\nbody") {
@@ -136,7 +137,7 @@ func TestInjection(t *testing.T) {
 		"kim@example.com, all@example.com", "Kim <kim@example.com>", `"kim> x"@example.com`, "", "kim", "@example.com", "kim@",
 	} {
 		mail.To = address
-		if r := s.Send(t.Context(), job, mail); r.Verdict != Skipped || r.Reason != topology.ReasonInvalidAddress {
+		if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Skipped || r.Reason != topology.ReasonInvalidAddress {
 			t.Errorf("%q: %v", address, r)
 		}
 	}
@@ -149,13 +150,13 @@ func TestInjection(t *testing.T) {
 // time, and closed when idle or worn.
 func TestReuse(t *testing.T) {
 	d := newDialogue(t, map[string]string{})
-	s := newSMTP(t, d.port, func(c *SMTPConfig) { c.Concurrency, c.MaxMessages, c.IdleTimeout = 3, 4, 300*time.Millisecond })
+	s := newSMTP(t, d.port, func(c *Config) { c.Concurrency, c.MaxMessages, c.IdleTimeout = 3, 4, 300*time.Millisecond })
 	ids := make(chan string)
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
 			for id := range ids {
-				if r := s.try(t, id); r.Verdict != Accepted {
+				if r := s.try(t, id); r.Verdict != provider.Accepted {
 					t.Errorf("%v", r)
 				}
 			}
@@ -191,34 +192,34 @@ func TestEncryption(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		port      int
-		change    func(*SMTPConfig)
-		verdict   Verdict
+		change    func(*Config)
+		verdict   provider.Verdict
 		detail    string
 		encrypted bool
 		login     string
 	}{
-		{"STARTTLS", starttls.port, func(c *SMTPConfig) { c.Security = StartTLS }, Accepted, "", true, ""},
-		{"STARTTLS, if offered", starttls.port, func(c *SMTPConfig) { c.Security = StartTLSIfOffered }, Accepted, "", true, ""},
-		{"no STARTTLS", plain.port, func(c *SMTPConfig) { c.Security = StartTLS }, Down, "does not offer STARTTLS", false, ""},
-		{"no STARTTLS, but it need not", plain.port, func(c *SMTPConfig) { c.Security = StartTLSIfOffered }, Accepted, "", false, ""},
-		{"a certificate that nobody signed", starttls.port, func(c *SMTPConfig) { c.Security, c.TLS = StartTLS, nil }, Down, "encrypting", false, ""},
-		{"a certificate for another", starttls.port, func(c *SMTPConfig) {
+		{"STARTTLS", starttls.port, func(c *Config) { c.Security = StartTLS }, provider.Accepted, "", true, ""},
+		{"STARTTLS, if offered", starttls.port, func(c *Config) { c.Security = StartTLSIfOffered }, provider.Accepted, "", true, ""},
+		{"no STARTTLS", plain.port, func(c *Config) { c.Security = StartTLS }, provider.Down, "does not offer STARTTLS", false, ""},
+		{"no STARTTLS, but it need not", plain.port, func(c *Config) { c.Security = StartTLSIfOffered }, provider.Accepted, "", false, ""},
+		{"a certificate that nobody signed", starttls.port, func(c *Config) { c.Security, c.TLS = StartTLS, nil }, provider.Down, "encrypting", false, ""},
+		{"a certificate for another", starttls.port, func(c *Config) {
 			c.Security, c.TLS = StartTLS, client.Clone()
 			c.TLS.ServerName = "mx.example.test"
-		}, Down, "encrypting", false, ""},
-		{"login", starttls.port, func(c *SMTPConfig) { c.Security, c.Username, c.Password = StartTLS, "shop", "secret" }, Accepted, "", true, "PLAIN shop"},
-		{"LOGIN", starttls.port, func(c *SMTPConfig) {
+		}, provider.Down, "encrypting", false, ""},
+		{"login", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", "secret" }, provider.Accepted, "", true, "PLAIN shop"},
+		{"LOGIN", starttls.port, func(c *Config) {
 			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", "secret", "LOGIN"
-		}, Accepted, "", true, "LOGIN shop"},
-		{"a wrong password", starttls.port, func(c *SMTPConfig) { c.Security, c.Username, c.Password = StartTLS, "shop", "wrong" }, Down, "authenticating", false, ""},
-		{"another mechanism", starttls.port, func(c *SMTPConfig) {
+		}, provider.Accepted, "", true, "LOGIN shop"},
+		{"a wrong password", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", "wrong" }, provider.Down, "authenticating", false, ""},
+		{"another mechanism", starttls.port, func(c *Config) {
 			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", "secret", "SCRAM-SHA-256"
-		}, Down, "does not offer the authentication", false, ""},
-		{"login on this machine", open.port, func(c *SMTPConfig) { c.Username, c.Password = "shop", "secret" }, Accepted, "", false, "PLAIN shop"},
-		{"no login offered", plain.port, func(c *SMTPConfig) { c.Username, c.Password = "shop", "secret" }, Down, "does not offer the authentication", false, ""},
+		}, provider.Down, "does not offer the authentication", false, ""},
+		{"login on this machine", open.port, func(c *Config) { c.Username, c.Password = "shop", "secret" }, provider.Accepted, "", false, "PLAIN shop"},
+		{"no login offered", plain.port, func(c *Config) { c.Username, c.Password = "shop", "secret" }, provider.Down, "does not offer the authentication", false, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newSMTP(t, test.port, func(c *SMTPConfig) { c.TLS = client; test.change(c) })
+			s := newSMTP(t, test.port, func(c *Config) { c.TLS = client; test.change(c) })
 			r := s.try(t, "event")
 			if r.Verdict != test.verdict || !strings.Contains(r.Detail, test.detail) {
 				t.Errorf("%v %q", r.Verdict, r.Detail)
@@ -227,7 +228,7 @@ func TestEncryption(t *testing.T) {
 				t.Errorf("the detail holds the password: %s", r.Detail)
 			}
 			for _, server := range []*mailServer{starttls, plain, open} {
-				if server.port == test.port && test.verdict == Accepted {
+				if server.port == test.port && test.verdict == provider.Accepted {
 					all := server.all()
 					if got := all[len(all)-1].encrypted; got != test.encrypted {
 						t.Errorf("encrypted: %v", got)
@@ -245,12 +246,12 @@ func TestImplicitTLS(t *testing.T) {
 	server, client := certificate(t)
 	m := newMailServer(t, nil)
 	proxy := tlsInFront(t, server, m.port)
-	s := newSMTP(t, proxy, func(c *SMTPConfig) { c.Security, c.TLS = ImplicitTLS, client })
-	if r := s.try(t, "event"); r.Verdict != Accepted {
+	s := newSMTP(t, proxy, func(c *Config) { c.Security, c.TLS = ImplicitTLS, client })
+	if r := s.try(t, "event"); r.Verdict != provider.Accepted {
 		t.Errorf("%v", r)
 	}
-	s = newSMTP(t, m.port, func(c *SMTPConfig) { c.Security, c.TLS = ImplicitTLS, client })
-	if r := s.try(t, "event"); r.Verdict != Down {
+	s = newSMTP(t, m.port, func(c *Config) { c.Security, c.TLS = ImplicitTLS, client })
+	if r := s.try(t, "event"); r.Verdict != provider.Down {
 		t.Errorf("%v", r)
 	}
 }
@@ -262,65 +263,42 @@ func TestInternationalAddresses(t *testing.T) {
 	job, mail := aMail("event")
 	mail.To = "kåre@exämple.se"
 	s := newSMTP(t, old.port, nil)
-	if r := s.Send(t.Context(), job, mail); r.Verdict != Skipped || r.Reason != topology.ReasonInvalidAddress || !strings.Contains(r.Detail, "outside ASCII") {
+	if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Skipped || r.Reason != topology.ReasonInvalidAddress || !strings.Contains(r.Detail, "outside ASCII") {
 		t.Errorf("%v", r)
 	}
 	if s.idle.size() != 1 {
 		t.Error("the connection was dropped")
 	}
 	s = newSMTP(t, young.port, nil)
-	if r := s.Send(t.Context(), job, mail); r.Verdict != Accepted || young.all()[0].to != mail.To || !young.all()[0].utf8 {
+	if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Accepted || young.all()[0].to != mail.To || !young.all()[0].utf8 {
 		t.Errorf("%v, %+v", r, young.all())
 	}
-	if r := s.try(t, "ascii"); r.Verdict != Accepted || young.all()[1].utf8 {
+	if r := s.try(t, "ascii"); r.Verdict != provider.Accepted || young.all()[1].utf8 {
 		t.Errorf("%v, %+v", r, young.all())
 	}
 }
 
-func TestSMTPConfig(t *testing.T) {
-	good := SMTPConfig{Host: "mx.example.test", From: "shop@example.com"}
-	if s, err := NewSMTP(good); err != nil || s.config.address() != "mx.example.test:587" || s.Concurrency() != 8 || s.Name() != "smtp" {
+func TestConfig(t *testing.T) {
+	good := Config{Host: "mx.example.test", From: "shop@example.com"}
+	if s, err := New(good); err != nil || s.config.address() != "mx.example.test:587" || s.Concurrency() != 8 || s.Name() != "smtp" {
 		t.Errorf("%v, %v", s, err)
 	}
-	for want, change := range map[string]func(*SMTPConfig){
-		"no host":           func(c *SMTPConfig) { c.Host = "" },
-		"unknown security":  func(c *SMTPConfig) { c.Security = "ssl" },
-		"is no port":        func(c *SMTPConfig) { c.Port = 70000 },
-		"greater than 0":    func(c *SMTPConfig) { c.Concurrency = -1 },
-		"the sender":        func(c *SMTPConfig) { c.From = "Shop <shop@example.com>" },
-		"reply-to":          func(c *SMTPConfig) { c.ReplyTo = "x\r\n@example.com" },
-		"control":           func(c *SMTPConfig) { c.FromName = "a\nb" },
-		"need encryption":   func(c *SMTPConfig) { c.Security, c.Username = NoTLS, "shop" },
-		"unknown mechanism": func(c *SMTPConfig) { c.Mechanism = "NTLM" },
+	for want, change := range map[string]func(*Config){
+		"no host":           func(c *Config) { c.Host = "" },
+		"unknown security":  func(c *Config) { c.Security = "ssl" },
+		"is no port":        func(c *Config) { c.Port = 70000 },
+		"greater than 0":    func(c *Config) { c.Concurrency = -1 },
+		"the sender":        func(c *Config) { c.From = "Shop <shop@example.com>" },
+		"reply-to":          func(c *Config) { c.ReplyTo = "x\r\n@example.com" },
+		"control":           func(c *Config) { c.FromName = "a\nb" },
+		"need encryption":   func(c *Config) { c.Security, c.Username = NoTLS, "shop" },
+		"unknown mechanism": func(c *Config) { c.Mechanism = "NTLM" },
 	} {
 		c := good
 		change(&c)
-		if _, err := NewSMTP(c); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
-	}
-}
-
-// TestSMTPDelivery goes through the whole role.
-func TestSMTPDelivery(t *testing.T) {
-	m := newMailServer(t, nil)
-	w := newWorld(t)
-	h := w.handler(t, func(c *Config) { c.Providers[topology.Email] = newSMTP(t, m.port, nil) })
-	jobs := manyJobs(40)
-	jobs[7].To = "nobody@example.com"
-	b := batchOf(jobs...)
-	first := handleAll(t.Context(), t, h, b)
-	for i, entry := range entriesOf(t, first) {
-		switch {
-		case i == 7 && entry.Reason != topology.ReasonInvalidAddress:
-			t.Errorf("nobody: %s %s", entry.Status, entry.Reason)
-		case i != 7 && (entry.Status != topology.Sent || entry.Provider != "smtp"):
-			t.Errorf("%d: %+v", i, entry)
-		}
-	}
-	handleAll(t.Context(), t, h, b)
-	if n := len(m.all()); n != 39 {
-		t.Errorf("%d messages, want 39", n)
 	}
 }
 

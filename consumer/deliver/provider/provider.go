@@ -1,4 +1,7 @@
-package deliver
+// Package provider is the contract between the deliver role and whatever hands
+// its messages to the outside: what a provider is asked, what it may answer, and
+// which addresses it may be given.
+package provider
 
 import (
 	"context"
@@ -25,8 +28,15 @@ type Provider interface {
 // Instant is a Provider that answers some messages without waiting for
 // anything, so that they need no goroutine and count for no concurrency.
 type Instant interface {
-	// Instant tells whether Send answers this job's message at once.
+	// Instant reports whether Send answers this job's message at once.
 	Instant(job *topology.Job) bool
+}
+
+// Composite is a Provider that chooses among several for each message.
+type Composite interface {
+	// Names are those of the providers that it chooses among. They do not
+	// change.
+	Names() []string
 }
 
 // Response is a provider's answer.

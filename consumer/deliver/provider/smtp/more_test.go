@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -28,16 +29,16 @@ const pipelines = "250-mx.example.test\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCO
 func TestPipelining(t *testing.T) {
 	for _, test := range []struct {
 		stage, answer string
-		want          Verdict
+		want          provider.Verdict
 		reason        topology.Reason
 		connections   int
 	}{
-		{"", "", Accepted, "", 1},
-		{"MAIL", "451 4.3.0 later", Failed, "", 1}, {"MAIL", "550 5.7.1 no", Refused, "", 1},
-		{"RCPT", "450 4.2.1 later", Failed, "", 1}, {"RCPT", "550 5.1.1 unknown", Skipped, topology.ReasonInvalidAddress, 1},
-		{"RCPT", "550 5.7.1 policy", Refused, "", 1}, {"DATA", "554 5.5.1 no", Refused, "", 1}, {"DATA", "451 4.3.0 later", Failed, "", 1},
-		{"END", "552 5.2.2 full", Refused, "", 1}, {"END", "451 4.3.0 later", Failed, "", 1},
-		{"RCPT", hangUp, Down, "", 2}, {"END", hangUp, Unknown, "", 2}, {"MAIL", "421 4.3.2 shutting down", Failed, "", 2},
+		{"", "", provider.Accepted, "", 1},
+		{"MAIL", "451 4.3.0 later", provider.Failed, "", 1}, {"MAIL", "550 5.7.1 no", provider.Refused, "", 1},
+		{"RCPT", "450 4.2.1 later", provider.Failed, "", 1}, {"RCPT", "550 5.1.1 unknown", provider.Skipped, topology.ReasonInvalidAddress, 1},
+		{"RCPT", "550 5.7.1 policy", provider.Refused, "", 1}, {"DATA", "554 5.5.1 no", provider.Refused, "", 1}, {"DATA", "451 4.3.0 later", provider.Failed, "", 1},
+		{"END", "552 5.2.2 full", provider.Refused, "", 1}, {"END", "451 4.3.0 later", provider.Failed, "", 1},
+		{"RCPT", hangUp, provider.Down, "", 2}, {"END", hangUp, provider.Unknown, "", 2}, {"MAIL", "421 4.3.2 shutting down", provider.Failed, "", 2},
 	} {
 		script := map[string]string{"EHLO": pipelines}
 		if test.stage != "" {
@@ -61,7 +62,7 @@ func TestPipelining(t *testing.T) {
 			}
 		}
 		texts := len(d.taken())
-		if got := s.try(t, "two"); got.Verdict != Accepted || d.met() != test.connections {
+		if got := s.try(t, "two"); got.Verdict != provider.Accepted || d.met() != test.connections {
 			t.Errorf("%s %s: then %+v, %d connections", test.stage, test.answer, got, d.met())
 		}
 		if len(d.taken()) != texts+1 {
@@ -75,11 +76,11 @@ func TestPipelining(t *testing.T) {
 func TestEmptyMessages(t *testing.T) {
 	for _, test := range []struct {
 		stage       string
-		want        Verdict
+		want        provider.Verdict
 		ends        int // messages that the server took to their end
 		connections int
 	}{
-		{"MAIL", Refused, 0, 2}, {"RCPT", Refused, 1, 1}, {"RSET", Accepted, 2, 3},
+		{"MAIL", provider.Refused, 0, 2}, {"RCPT", provider.Refused, 1, 1}, {"RSET", provider.Accepted, 2, 3},
 	} {
 		d := newDialogue(t, map[string]string{"EHLO": pipelines})
 		s := newSMTP(t, d.port, nil)
@@ -92,7 +93,7 @@ func TestEmptyMessages(t *testing.T) {
 		}
 		eventually(t, "the server has done with it", func() bool { return len(d.taken()) == test.ends })
 		d.say(test.stage, "250 2.0.0 Ok")
-		if got := s.try(t, "two"); got.Verdict != Accepted {
+		if got := s.try(t, "two"); got.Verdict != provider.Accepted {
 			t.Errorf("%s: then %+v", test.stage, got)
 		}
 		if n := d.met(); n > test.connections || len(d.taken()) != test.ends+1 {
@@ -108,7 +109,7 @@ func TestStalePipeline(t *testing.T) {
 		d := newDialogue(t, map[string]string{"EHLO": pipelines, "RSET": answer})
 		s := newSMTP(t, d.port, nil)
 		for _, id := range manyMails(3) {
-			if r := s.try(t, id); r.Verdict != Accepted {
+			if r := s.try(t, id); r.Verdict != provider.Accepted {
 				t.Errorf("%s: %v %s", answer, r.Verdict, r.Detail)
 			}
 		}
@@ -124,7 +125,7 @@ func TestDomains(t *testing.T) {
 	d := newDialogue(t, map[string]string{})
 	job, m := aMail("event")
 	m.To = "kim@bücher.example"
-	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != Accepted || d.count("RCPT TO:<kim@xn--bcher-kva.example>") != 1 {
+	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != provider.Accepted || d.count("RCPT TO:<kim@xn--bcher-kva.example>") != 1 {
 		t.Errorf("%+v, heard %q", r, d.heard)
 	}
 }
@@ -175,11 +176,11 @@ func TestDKIM(t *testing.T) {
 func testDKIM(t *testing.T, private crypto.Signer) {
 	key, record := signingKey(t, private)
 	d := newDialogue(t, map[string]string{"EHLO": pipelines})
-	s := newSMTP(t, d.port, func(c *SMTPConfig) { c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key} })
+	s := newSMTP(t, d.port, func(c *Config) { c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key} })
 	job, m := aMail("event")
 	m.Text = "Dear reader,\n.\n.. two dots\nand ÅÄÖ\n"
 	m.Unsubscribe = template.Unsubscribe{URL: "https://shop.example.com/u/1", Mailto: "stop@example.com"}
-	if r := s.Send(t.Context(), job, m); r.Verdict != Accepted {
+	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted {
 		t.Fatalf("%+v", r)
 	}
 	// The wire doubles a dot that begins a line.
@@ -215,7 +216,7 @@ func TestBadDKIM(t *testing.T) {
 		"too short":    {Domain: "example.com", Selector: "s1", Key: short},
 		"no key in it": {Domain: "example.com", Selector: "s1", Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")})},
 	} {
-		_, err := NewSMTP(SMTPConfig{Host: "127.0.0.1", From: "shop@example.com", DKIM: bad})
+		_, err := New(Config{Host: "127.0.0.1", From: "shop@example.com", DKIM: bad})
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -232,7 +233,7 @@ func TestWaysToUnsubscribe(t *testing.T) {
 	} {
 		job, m := aMail("event")
 		m.Unsubscribe = way
-		if r := s.Send(t.Context(), job, m); r.Verdict != Refused {
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Refused {
 			t.Errorf("%+v: %+v", way, r)
 		}
 	}
@@ -262,17 +263,17 @@ func TestAttachments(t *testing.T) {
 	defer files.Close()
 	other := "http://localhost" + files.URL[strings.LastIndexByte(files.URL, ':'):]
 	d := newDialogue(t, map[string]string{})
-	s := newSMTP(t, d.port, func(c *SMTPConfig) {
+	s := newSMTP(t, d.port, func(c *Config) {
 		c.Attachments = Attachments{Hosts: []string{"127.0.0.1"}, MaxBytes: 1000, AllowPrivate: true}
 	})
 	for _, test := range []struct {
 		urls []string
-		want Verdict
+		want provider.Verdict
 	}{
-		{[]string{files.URL + "/invoice.pdf"}, Accepted}, {[]string{files.URL + "/invoice.pdf", files.URL + "/invoice.pdf"}, Accepted},
-		{[]string{files.URL + "/missing"}, Refused}, {[]string{files.URL + "/large"}, Refused}, {[]string{files.URL + "/busy"}, Failed},
-		{[]string{files.URL + "/elsewhere"}, Refused}, {[]string{other + "/invoice.pdf"}, Refused},
-		{[]string{"file:///etc/passwd"}, Refused}, {[]string{"http://127.0.0.1:1/"}, Failed},
+		{[]string{files.URL + "/invoice.pdf"}, provider.Accepted}, {[]string{files.URL + "/invoice.pdf", files.URL + "/invoice.pdf"}, provider.Accepted},
+		{[]string{files.URL + "/missing"}, provider.Refused}, {[]string{files.URL + "/large"}, provider.Refused}, {[]string{files.URL + "/busy"}, provider.Failed},
+		{[]string{files.URL + "/elsewhere"}, provider.Refused}, {[]string{other + "/invoice.pdf"}, provider.Refused},
+		{[]string{"file:///etc/passwd"}, provider.Refused}, {[]string{"http://127.0.0.1:1/"}, provider.Failed},
 	} {
 		job, m := aMail("event")
 		for _, u := range test.urls {
@@ -283,7 +284,7 @@ func TestAttachments(t *testing.T) {
 		if got.Verdict != test.want || strings.Contains(got.Detail, "/") {
 			t.Errorf("%v: %+v", test.urls, got)
 		}
-		if got.Verdict != Accepted {
+		if got.Verdict != provider.Accepted {
 			continue
 		}
 		text := d.taken()[before]
@@ -295,14 +296,14 @@ func TestAttachments(t *testing.T) {
 	job, m := aMail("event")
 	m.Attachments = []template.Attachment{{Name: "a", URL: files.URL + "/invoice.pdf"}}
 	for name, none := range map[string]Attachments{"no hosts": {}, "a host here, by http": {Hosts: []string{"127.0.0.1"}}} {
-		s := newSMTP(t, d.port, func(c *SMTPConfig) { c.Attachments = none })
-		if r := s.Send(t.Context(), job, m); r.Verdict != Refused {
+		s := newSMTP(t, d.port, func(c *Config) { c.Attachments = none })
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Refused {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
 	m.Attachments[0].URL = strings.Replace(m.Attachments[0].URL, "http:", "https:", 1)
-	s = newSMTP(t, d.port, func(c *SMTPConfig) { c.Attachments.Hosts = []string{"127.0.0.1"} })
-	if r := s.Send(t.Context(), job, m); r.Verdict != Refused || !strings.Contains(r.Detail, "not public") {
+	s = newSMTP(t, d.port, func(c *Config) { c.Attachments.Hosts = []string{"127.0.0.1"} })
+	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Refused || !strings.Contains(r.Detail, "not public") {
 		t.Errorf("a host here: %+v", r)
 	}
 }

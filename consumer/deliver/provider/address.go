@@ -1,4 +1,4 @@
-package deliver
+package provider
 
 import (
 	"strings"
@@ -8,11 +8,11 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// addressFault says what is wrong with the address of a recipient on a
+// AddressFault returns what is wrong with the address of a recipient on a
 // channel: ReasonMissingAddress, ReasonInvalidAddress, or nothing. What it lets
 // through has no control characters and no spaces around it, so that it can
 // stand in a header or a command.
-func addressFault(channel topology.Channel, to string) topology.Reason {
+func AddressFault(channel topology.Channel, to string) topology.Reason {
 	if channel == topology.Webhook {
 		return topology.NoReason // the template names the target
 	}
@@ -22,7 +22,7 @@ func addressFault(channel topology.Channel, to string) topology.Reason {
 	ok := false
 	switch channel {
 	case topology.Email:
-		ok = validEmail(to)
+		ok = ValidEmail(to)
 	case topology.SMS:
 		ok = validPhone(to)
 	case topology.Push:
@@ -40,25 +40,26 @@ const (
 	maxLabelBytes  = 63
 )
 
-// validEmail takes what mail servers take: local@domain of RFC 5321, where
+// ValidEmail takes what mail servers take: local@domain of RFC 5321, where
 // local is atoms with dots between them, and of both RFC 6531's letters
 // outside ASCII. Quoted local parts, comments and addresses of hosts in
 // brackets are not taken: nobody has them, and they smuggle.
-func validEmail(to string) bool {
-	local, domain, ok := cutLast(to, '@')
+func ValidEmail(to string) bool {
+	local, domain, ok := SplitEmail(to)
 	return ok && len(local) <= maxLocalBytes && len(domain) <= maxDomainBytes &&
 		atoms(local, isAtomByte, maxLocalBytes) && atoms(domain, isDomainByte, maxLabelBytes)
 }
 
-func cutLast(s string, sep byte) (before, after string, found bool) {
-	i := strings.LastIndexByte(s, sep)
-	if i < 0 {
-		return s, "", false
+// SplitEmail splits an address at its last @; without one, ok is false.
+func SplitEmail(to string) (local, domain string, ok bool) {
+	at := strings.LastIndexByte(to, '@')
+	if at < 0 {
+		return "", "", false
 	}
-	return s[:i], s[i+1:], true
+	return to[:at], to[at+1:], true
 }
 
-// atoms tells whether s is one or more pieces with dots between them, each of 1
+// atoms reports whether s is one or more pieces with dots between them, each of 1
 // to limit bytes that ok takes, or of visible characters outside ASCII.
 func atoms(s string, ok func(byte) bool, limit int) bool {
 	piece := 0

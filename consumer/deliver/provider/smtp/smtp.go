@@ -1,6 +1,8 @@
-package deliver
+// Package smtp is a provider that hands e-mail to a mail server.
+package smtp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,34 +15,35 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
-// SMTPSecurity is how connections to a mail server are encrypted.
-type SMTPSecurity string
+// Security is how connections to a mail server are encrypted.
+type Security string
 
 const (
 	// StartTLS demands encryption after connecting: port 587.
-	StartTLS SMTPSecurity = "starttls"
+	StartTLS Security = "starttls"
 	// StartTLSIfOffered encrypts when the server offers it. Whoever stands
 	// between can prevent that.
-	StartTLSIfOffered SMTPSecurity = "starttls-if-offered"
+	StartTLSIfOffered Security = "starttls-if-offered"
 	// ImplicitTLS encrypts from the first byte: port 465.
-	ImplicitTLS SMTPSecurity = "tls"
+	ImplicitTLS Security = "tls"
 	// NoTLS does not encrypt: port 25.
-	NoTLS SMTPSecurity = "none"
+	NoTLS Security = "none"
 )
 
-// SMTPConfig says which mail server to hand messages to, and how.
-type SMTPConfig struct {
+// Config says which mail server to hand messages to, and how.
+type Config struct {
 	// Name in the delivery log. Default "smtp".
 	Name string
 	Host string
 	// Port. Default by Security.
 	Port int
 	// Security. Default StartTLS.
-	Security SMTPSecurity
+	Security Security
 	// TLS settings. Default: at least TLS 1.2, and Host must be in the
 	// server's certificate.
 	TLS *tls.Config
@@ -75,29 +78,29 @@ type SMTPConfig struct {
 	Attachments Attachments
 }
 
-// SMTP is a Provider that hands e-mail to a mail server. It keeps connections
-// for further messages.
-type SMTP struct {
-	config SMTPConfig
+// Provider hands e-mail to a mail server. It keeps connections for further
+// messages.
+type Provider struct {
+	config Config
 	from   mail.Address
 	domain string // of the sender, and of message ids
-	idle   smtpPool
+	idle   pool
 	dkim   *dkim.SignOptions // nil for no signature
 	files  *fetcher          // nil for no attachments
 }
 
-// NewSMTP returns an SMTP, or what is wrong with the configuration. It does
+// New returns a Provider, or what is wrong with the configuration. It does
 // not connect.
-func NewSMTP(c SMTPConfig) (*SMTP, error) {
-	setDefault(&c.Security, StartTLS)
-	port, known := map[SMTPSecurity]int{StartTLS: 587, StartTLSIfOffered: 25, ImplicitTLS: 465, NoTLS: 25}[c.Security]
-	setDefault(&c.Name, "smtp")
-	setDefault(&c.Port, port)
-	setDefault(&c.Concurrency, 8)
-	setDefault(&c.Timeout, 8*time.Second)
-	setDefault(&c.IdleTimeout, 20*time.Second)
-	setDefault(&c.MaxMessages, 100)
-	_, domain, _ := cutLast(c.From, '@')
+func New(c Config) (*Provider, error) {
+	c.Security = cmp.Or(c.Security, StartTLS)
+	port, known := map[Security]int{StartTLS: 587, StartTLSIfOffered: 25, ImplicitTLS: 465, NoTLS: 25}[c.Security]
+	c.Name = cmp.Or(c.Name, "smtp")
+	c.Port = cmp.Or(c.Port, port)
+	c.Concurrency = cmp.Or(c.Concurrency, 8)
+	c.Timeout = cmp.Or(c.Timeout, 8*time.Second)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 20*time.Second)
+	c.MaxMessages = cmp.Or(c.MaxMessages, 100)
+	_, domain, _ := provider.SplitEmail(c.From)
 	if c.Hello == "" {
 		c.Hello = hostname(domain)
 	}
@@ -110,9 +113,9 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 		return nil, fmt.Errorf("smtp: %d is no port", c.Port)
 	case c.Concurrency < 1 || c.MaxMessages < 1 || c.Timeout < 0 || c.IdleTimeout < 0:
 		return nil, errors.New("smtp: numbers must be greater than 0")
-	case !validEmail(c.From):
+	case !provider.ValidEmail(c.From):
 		return nil, errors.New("smtp: the sender (from) must be a plain address such as shop@example.com")
-	case c.ReplyTo != "" && !validEmail(c.ReplyTo):
+	case c.ReplyTo != "" && !provider.ValidEmail(c.ReplyTo):
 		return nil, errors.New("smtp: reply-to must be a plain address such as help@example.com")
 	case hasControl(c.FromName) || hasControl(c.Hello):
 		return nil, errors.New("smtp: the sender's name and hello must not have control characters")
@@ -129,13 +132,13 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("smtp: attachments: %w", err)
 	}
-	return &SMTP{
+	return &Provider{
 		config: c,
 		dkim:   signing,
 		files:  files,
 		from:   mail.Address{Name: c.FromName, Address: c.From},
 		domain: domain,
-		idle:   smtpPool{limit: c.Concurrency, idle: c.IdleTimeout},
+		idle:   pool{limit: c.Concurrency, idle: c.IdleTimeout},
 	}, nil
 }
 
@@ -147,17 +150,17 @@ func hostname(domain string) string {
 	return domain
 }
 
-func (c *SMTPConfig) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+func (c *Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 // Name implements Provider.
-func (s *SMTP) Name() string { return s.config.Name }
+func (s *Provider) Name() string { return s.config.Name }
 
 // Concurrency implements Provider.
-func (s *SMTP) Concurrency() int { return s.config.Concurrency }
+func (s *Provider) Concurrency() int { return s.config.Concurrency }
 
 // Close closes the connections that wait for messages. Sending goes on to
 // work.
-func (s *SMTP) Close() {
+func (s *Provider) Close() {
 	s.idle.closeAll()
 	if s.files != nil {
 		s.files.client.Close()
@@ -165,9 +168,9 @@ func (s *SMTP) Close() {
 }
 
 // Send implements Provider.
-func (s *SMTP) Send(ctx context.Context, job *topology.Job, m *template.Message) Response {
-	if !validEmail(m.To) {
-		return Response{Verdict: Skipped, Reason: topology.ReasonInvalidAddress, Detail: "the address is not of the form local@domain"}
+func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
+	if !provider.ValidEmail(m.To) {
+		return provider.Response{Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress, Detail: "the address is not of the form local@domain"}
 	}
 	id := s.messageID(job)
 	text := messageBuffers.Get().(*messageBuffer)
@@ -179,23 +182,23 @@ func (s *SMTP) Send(ctx context.Context, job *topology.Job, m *template.Message)
 		return *missing
 	}
 	if err := s.compose(text, id, m, files); err != nil {
-		return Response{Verdict: Refused, Detail: "the message cannot be written as e-mail"}
+		return provider.Response{Verdict: provider.Refused, Detail: "the message cannot be written as e-mail"}
 	}
 	if fault := s.hand(ctx, job, m.To, text.Bytes()); fault != nil {
 		if fault == errLate {
-			return Response{Verdict: Late}
+			return provider.Response{Verdict: provider.Late}
 		}
 		return fault.response()
 	}
-	return Response{Verdict: Accepted, MessageID: id}
+	return provider.Response{Verdict: provider.Accepted, MessageID: id}
 }
 
 // errLate is that the job's validity has ended.
-var errLate = new(smtpFault)
+var errLate = new(failure)
 
 // hand hands a message to the server. A kept connection that the server has
 // closed meanwhile says so before the message is sent, and another is taken.
-func (s *SMTP) hand(ctx context.Context, job *topology.Job, to string, text []byte) *smtpFault {
+func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text []byte) *failure {
 	for {
 		conn, fault := s.connection(ctx)
 		if fault != nil {
@@ -221,7 +224,7 @@ func (s *SMTP) hand(ctx context.Context, job *topology.Job, to string, text []by
 }
 
 // handBack keeps a connection that has sent a message, or ends it politely.
-func (s *SMTP) handBack(conn *smtpConn) {
+func (s *Provider) handBack(conn *session) {
 	if conn.usable() && conn.messages < s.config.MaxMessages {
 		s.idle.put(conn)
 	} else {
@@ -231,7 +234,7 @@ func (s *SMTP) handBack(conn *smtpConn) {
 
 // connection returns one that has no transaction open, or that the next one
 // resets first.
-func (s *SMTP) connection(ctx context.Context) (*smtpConn, *smtpFault) {
+func (s *Provider) connection(ctx context.Context) (*session, *failure) {
 	if conn := s.idle.take(); conn != nil {
 		return conn, nil
 	}

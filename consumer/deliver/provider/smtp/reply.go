@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"errors"
@@ -6,38 +6,39 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
 )
 
-// smtpStage is how far the handing over of a message has come.
-type smtpStage string
+// stage is how far the handing over of a message has come.
+type stage string
 
 const (
-	stageConnect  smtpStage = "connecting"
-	stageTLS      smtpStage = "encrypting"
-	stageGreeting smtpStage = "greeting"
-	stageAuth     smtpStage = "authenticating"
-	stageReset    smtpStage = "beginning anew"
-	stageMail     smtpStage = "naming the sender"
-	stageRcpt     smtpStage = "naming the recipient"
-	stageData     smtpStage = "announcing the message"
-	stageContent  smtpStage = "sending the message"
-	stageEnd      smtpStage = "waiting for the acceptance"
+	stageConnect  stage = "connecting"
+	stageTLS      stage = "encrypting"
+	stageGreeting stage = "greeting"
+	stageAuth     stage = "authenticating"
+	stageReset    stage = "beginning anew"
+	stageMail     stage = "naming the sender"
+	stageRcpt     stage = "naming the recipient"
+	stageData     stage = "announcing the message"
+	stageContent  stage = "sending the message"
+	stageEnd      stage = "waiting for the acceptance"
 )
 
-// smtpFault is why a message was not accepted.
-type smtpFault struct {
-	stage smtpStage
+// failure is why a message was not accepted.
+type failure struct {
+	stage stage
 	err   error // a *textproto.Error if the server has answered
 }
 
 // endFault is what an error after the end of a message means: nil where the
 // server has accepted it in other words than usual.
-func endFault(err error) *smtpFault {
+func endFault(err error) *failure {
 	if code, _, answered := reply(err); answered && code/100 == 2 {
 		return nil
 	}
-	return &smtpFault{stage: stageEnd, err: err}
+	return &failure{stage: stageEnd, err: err}
 }
 
 // reply reads the code of a server's answer and, where it has one, its
@@ -71,17 +72,17 @@ func isEnhanced(text string) bool {
 
 // keepsConnection tells whether another message can be sent over the
 // connection: the server has answered, in its turn, and has not hung up.
-func (f *smtpFault) keepsConnection() bool {
+func (f *failure) keepsConnection() bool {
 	code, _, answered := reply(f.err)
 	return f.err == errNotInternational || answered && code/100 >= 4 && code != 421
 }
 
 // response is what the fault means for the message.
-func (f *smtpFault) response() Response {
+func (f *failure) response() provider.Response {
 	code, enhanced, answered := reply(f.err)
-	r := Response{Verdict: f.verdict(code, answered), Detail: f.detail(code, enhanced, answered)}
-	if f.stage == stageRcpt && r.Verdict == Refused && refusesAddress(code, enhanced) || f.err == errNotInternational {
-		r.Verdict, r.Reason = Skipped, topology.ReasonInvalidAddress
+	r := provider.Response{Verdict: f.verdict(code, answered), Detail: f.detail(code, enhanced, answered)}
+	if f.stage == stageRcpt && r.Verdict == provider.Refused && refusesAddress(code, enhanced) || f.err == errNotInternational {
+		r.Verdict, r.Reason = provider.Skipped, topology.ReasonInvalidAddress
 	}
 	return r
 }
@@ -89,26 +90,26 @@ func (f *smtpFault) response() Response {
 // verdict judges by stage and by the first digit of the answer. Before the
 // transaction, whatever is wrong is the server's or the configuration's, and
 // not the message's. At its end, only an answer tells what became of it.
-func (f *smtpFault) verdict(code int, answered bool) Verdict {
+func (f *failure) verdict(code int, answered bool) provider.Verdict {
 	switch f.stage {
 	case stageConnect, stageTLS, stageGreeting, stageAuth, stageReset:
-		return Down
+		return provider.Down
 	case stageEnd:
 		if !answered {
-			return Unknown
+			return provider.Unknown
 		}
 	}
 	switch {
 	case !answered:
-		return Down
+		return provider.Down
 	case code/100 == 5:
-		return Refused
+		return provider.Refused
 	case code/100 == 4:
-		return Failed
+		return provider.Failed
 	case f.stage == stageEnd:
-		return Unknown
+		return provider.Unknown
 	}
-	return Failed
+	return provider.Failed
 }
 
 // refusesAddress tells whether a refusal of RCPT is about the recipient's
@@ -128,7 +129,7 @@ func refusesAddress(code int, enhanced string) bool {
 
 // detail names the stage and the codes. The server's text is left out: it
 // often has the address.
-func (f *smtpFault) detail(code int, enhanced string, answered bool) string {
+func (f *failure) detail(code int, enhanced string, answered bool) string {
 	if known := ownError(f.err); known != "" {
 		return known
 	}

@@ -1,6 +1,9 @@
-package deliver
+// Package sandbox is a provider for every channel that sends nothing: it keeps
+// the messages, for tests, demonstrations and trials of templates.
+package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,13 +13,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
-// SandboxConfig says how a Sandbox behaves. Its zero value accepts everything
+// Config says how a Provider behaves. Its zero value accepts everything
 // at once.
-type SandboxConfig struct {
+type Config struct {
 	// Name in the delivery log. Default "sandbox".
 	Name string
 	// Keep is how many messages are kept for inspection. Default 1000.
@@ -37,21 +41,21 @@ type SandboxConfig struct {
 	Writer io.Writer
 }
 
-// Sandbox is a Provider for every channel that sends nothing: it keeps the
+// Provider serves every channel and sends nothing: it keeps the
 // messages, for tests, demonstrations and trials of templates. Besides what its
 // configuration asks for, some addresses have fates of their own; see fateOf.
-type Sandbox struct {
-	config SandboxConfig
+type Provider struct {
+	config Config
 
 	mu       sync.Mutex
-	ring     []SandboxMessage // of the last Keep messages; the oldest is at next once it is full
+	ring     []Message // of the last Keep messages; the oldest is at next once it is full
 	next     int
 	accepted int
 }
 
-// SandboxMessage is a message that a Sandbox has accepted. It holds the
+// Message is a message that a Provider has accepted. It holds the
 // recipient's address and the content.
-type SandboxMessage struct {
+type Message struct {
 	JobID    topology.JobID       `json:"job_id"`
 	EventID  topology.EventID     `json:"event_id"`
 	Lane     topology.Lane        `json:"lane"`
@@ -68,11 +72,11 @@ type SandboxMessage struct {
 	At       time.Time            `json:"at"`
 }
 
-// NewSandbox returns a Sandbox, or what is wrong with the configuration.
-func NewSandbox(c SandboxConfig) (*Sandbox, error) {
-	setDefault(&c.Name, "sandbox")
-	setDefault(&c.Keep, 1000)
-	setDefault(&c.Concurrency, 64)
+// New returns a Provider, or what is wrong with the configuration.
+func New(c Config) (*Provider, error) {
+	c.Name = cmp.Or(c.Name, "sandbox")
+	c.Keep = cmp.Or(c.Keep, 1000)
+	c.Concurrency = cmp.Or(c.Concurrency, 64)
 	if c.Keep < 0 || c.Concurrency < 0 || c.Latency < 0 {
 		return nil, errors.New("sandbox: numbers must not be negative")
 	}
@@ -84,19 +88,19 @@ func NewSandbox(c SandboxConfig) (*Sandbox, error) {
 			return nil, fmt.Errorf("sandbox: %w", err)
 		}
 	}
-	return &Sandbox{config: c}, nil
+	return &Provider{config: c}, nil
 }
 
 func isShare(x float64) bool { return 0 <= x && x <= 1 }
 
 // Name implements Provider.
-func (s *Sandbox) Name() string { return s.config.Name }
+func (s *Provider) Name() string { return s.config.Name }
 
 // Concurrency implements Provider.
-func (s *Sandbox) Concurrency() int { return s.config.Concurrency }
+func (s *Provider) Concurrency() int { return s.config.Concurrency }
 
 // Instant implements the interface of that name.
-func (s *Sandbox) Instant(job *topology.Job) bool {
+func (s *Provider) Instant(job *topology.Job) bool {
 	if s.config.Latency > 0 || job.Channel == topology.Webhook {
 		return false
 	}
@@ -111,33 +115,33 @@ func (s *Sandbox) Instant(job *topology.Job) bool {
 const slowAnswer = time.Second
 
 // Send implements Provider.
-func (s *Sandbox) Send(ctx context.Context, job *topology.Job, m *template.Message) Response {
+func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
 	fate, wait := s.fate(job.JobID, m.Channel, m.To), s.config.Latency
 	if fate == fateSlow {
 		wait += slowAnswer
 	}
 	if wait > 0 && !sleep(ctx, wait) {
-		return Response{Verdict: Failed, Detail: "the sandbox was not given the time that it takes"}
+		return provider.Response{Verdict: provider.Failed, Detail: "the sandbox was not given the time that it takes"}
 	}
 	switch fate {
 	case fateFail:
-		return Response{Verdict: Refused, Detail: "the sandbox refuses this recipient, as it was asked to"}
+		return provider.Response{Verdict: provider.Refused, Detail: "the sandbox refuses this recipient, as it was asked to"}
 	case fateSkip:
-		return Response{Verdict: Skipped, Reason: topology.ReasonSuppressed, Detail: "the sandbox skips this recipient, as it was asked to"}
+		return provider.Response{Verdict: provider.Skipped, Reason: topology.ReasonSuppressed, Detail: "the sandbox skips this recipient, as it was asked to"}
 	case fateDown:
-		return Response{Verdict: Down, Detail: "the sandbox plays dead for this recipient, as it was asked to"}
+		return provider.Response{Verdict: provider.Down, Detail: "the sandbox plays dead for this recipient, as it was asked to"}
 	}
 	return s.accept(job, m)
 }
 
-func (s *Sandbox) accept(job *topology.Job, m *template.Message) Response {
-	sent := SandboxMessage{
+func (s *Provider) accept(job *topology.Job, m *template.Message) provider.Response {
+	sent := Message{
 		JobID: job.JobID, EventID: job.EventID, Lane: job.Lane, Attempt: job.Attempt, Type: job.Type,
 		Template: job.Template, Channel: m.Channel, To: m.To, Language: m.Language,
 		Subject: m.Subject, Text: m.Text, HTML: m.HTML, Body: string(m.Body), At: time.Now().UTC(),
 	}
 	if err := s.show(&sent); err != nil {
-		return Response{Verdict: Down, Detail: "the sandbox cannot write the message where it was asked to"}
+		return provider.Response{Verdict: provider.Down, Detail: "the sandbox cannot write the message where it was asked to"}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,12 +152,12 @@ func (s *Sandbox) accept(job *topology.Job, m *template.Message) Response {
 		s.ring[s.next] = sent
 		s.next = (s.next + 1) % len(s.ring)
 	}
-	return Response{Verdict: Accepted, MessageID: s.config.Name + "-" + string(job.JobID)}
+	return provider.Response{Verdict: provider.Accepted, MessageID: s.config.Name + "-" + string(job.JobID)}
 }
 
 // fate is what a message comes to: by its address, or else by its job's place
 // among the shares that the configuration asks for.
-func (s *Sandbox) fate(id topology.JobID, channel topology.Channel, to string) fate {
+func (s *Provider) fate(id topology.JobID, channel topology.Channel, to string) fate {
 	if f := fateOf(channel, to); f != fateNone {
 		return f
 	}
@@ -173,4 +177,16 @@ func (s *Sandbox) fate(id topology.JobID, channel topology.Channel, to string) f
 		return fateDown
 	}
 	return fateNone
+}
+
+// sleep waits, and reports whether ctx did not end before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

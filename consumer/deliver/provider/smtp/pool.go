@@ -1,13 +1,13 @@
-package deliver
+package smtp
 
 import (
 	"sync"
 	"time"
 )
 
-// smtpPool keeps connections that have no message to send. The last one that
+// pool keeps connections that have no message to send. The last one that
 // came back goes out first, so that those that are too many become idle.
-type smtpPool struct {
+type pool struct {
 	limit int
 	idle  time.Duration
 
@@ -16,12 +16,12 @@ type smtpPool struct {
 }
 
 type pooledConn struct {
-	*smtpConn
+	*session
 	timer *time.Timer
 }
 
 // take returns a connection, or nil when there is none.
-func (p *smtpPool) take() *smtpConn {
+func (p *pool) take() *session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.conns)
@@ -32,11 +32,11 @@ func (p *smtpPool) take() *smtpConn {
 	p.conns[n-1] = pooledConn{}
 	p.conns = p.conns[:n-1]
 	last.timer.Stop()
-	return last.smtpConn
+	return last.session
 }
 
 // put keeps a connection until it is taken or has been idle for too long.
-func (p *smtpPool) put(conn *smtpConn) {
+func (p *pool) put(conn *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.conns) >= p.limit {
@@ -44,23 +44,23 @@ func (p *smtpPool) put(conn *smtpConn) {
 		return
 	}
 	p.conns = append(p.conns, pooledConn{
-		smtpConn: conn,
-		timer:    time.AfterFunc(p.idle, func() { p.closeIdle(conn) }),
+		session: conn,
+		timer:   time.AfterFunc(p.idle, func() { p.closeIdle(conn) }),
 	})
 }
 
-func (p *smtpPool) closeIdle(conn *smtpConn) {
+func (p *pool) closeIdle(conn *session) {
 	if p.remove(conn) {
 		conn.quit()
 	}
 }
 
 // remove reports whether the connection was still there.
-func (p *smtpPool) remove(conn *smtpConn) bool {
+func (p *pool) remove(conn *session) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.conns {
-		if p.conns[i].smtpConn == conn {
+		if p.conns[i].session == conn {
 			p.conns = append(p.conns[:i], p.conns[i+1:]...)
 			return true
 		}
@@ -68,7 +68,7 @@ func (p *smtpPool) remove(conn *smtpConn) bool {
 	return false
 }
 
-func (p *smtpPool) closeAll() {
+func (p *pool) closeAll() {
 	for conn := p.take(); conn != nil; conn = p.take() {
 		conn.quit()
 	}

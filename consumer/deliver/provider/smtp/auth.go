@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"errors"
@@ -9,13 +9,13 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// smtpMechanisms by preference. XOAUTH2 is used only when it is asked for.
-var smtpMechanisms = []string{"SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5"}
+// mechanisms by preference. XOAUTH2 is used only when it is asked for.
+var mechanisms = []string{"SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5"}
 
 const mechanismOAuth = "XOAUTH2"
 
 func knownMechanism(name string) bool {
-	return name == "" || name == mechanismOAuth || slices.Contains(smtpMechanisms, name)
+	return name == "" || name == mechanismOAuth || slices.Contains(mechanisms, name)
 }
 
 var (
@@ -26,7 +26,7 @@ var (
 )
 
 // authenticate logs in, where there are credentials.
-func (s *SMTP) authenticate(client *smtp.Client) *smtpFault {
+func (s *Provider) authenticate(client *smtp.Client) *failure {
 	if s.config.Username == "" {
 		return nil
 	}
@@ -35,19 +35,19 @@ func (s *SMTP) authenticate(client *smtp.Client) *smtpFault {
 	_, encrypted := client.TLSConnectionState()
 	switch {
 	case mechanism == "":
-		return &smtpFault{stage: stageAuth, err: errNoMechanism}
+		return &failure{stage: stageAuth, err: errNoMechanism}
 	case !encrypted && !isLoopback(s.config.Host):
-		return &smtpFault{stage: stageAuth, err: errOpenConnection}
+		return &failure{stage: stageAuth, err: errOpenConnection}
 	}
 	if err := client.Auth(s.mechanism(mechanism)); err != nil {
-		return &smtpFault{stage: stageAuth, err: err}
+		return &failure{stage: stageAuth, err: err}
 	}
 	return nil
 }
 
 // chooseMechanism is the wanted one if it is offered, or else the best that is.
 func chooseMechanism(wanted string, offered []string) string {
-	candidates := smtpMechanisms
+	candidates := mechanisms
 	if wanted != "" {
 		candidates = []string{wanted}
 	}
@@ -61,7 +61,7 @@ func chooseMechanism(wanted string, offered []string) string {
 
 // mechanism makes the client's side of an authentication. That the line is
 // safe has been looked at before.
-func (s *SMTP) mechanism(name string) smtp.Auth {
+func (s *Provider) mechanism(name string) smtp.Auth {
 	c := &s.config
 	switch name {
 	case "SCRAM-SHA-256":

@@ -1,10 +1,11 @@
-package deliver
+package sandbox
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,63 +13,68 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
-func newTestSandbox(t *testing.T, config SandboxConfig) *Sandbox {
+func newTestSandbox(t *testing.T, config Config) *Provider {
 	t.Helper()
-	s, err := NewSandbox(config)
+	s, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func (s *Sandbox) try(ctx context.Context, id string, channel topology.Channel, address string) Response {
-	job := aJob(id, to(channel, address))
+func aJob(id topology.EventID, channel topology.Channel, to string) topology.Job {
+	return topology.Job{JobID: topology.JobIDOf(id, 0), EventID: id, Lane: topology.Realtime, Attempt: 1, Channel: channel, To: to}
+}
+
+func (s *Provider) try(ctx context.Context, id string, channel topology.Channel, address string) provider.Response {
+	job := aJob(topology.EventID(id), channel, address)
 	return s.Send(ctx, &job, &template.Message{Channel: channel, To: address, Text: "text of " + id})
 }
 
 // TestFates: what an address asks a sandbox for.
 func TestFates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newTestSandbox(t, SandboxConfig{})
+		s := newTestSandbox(t, Config{})
 		for _, test := range []struct {
 			channel topology.Channel
 			to      string
-			want    Verdict
+			want    provider.Verdict
 			takes   time.Duration
 		}{
-			{topology.Email, "kim@example.test", Accepted, 0},
-			{topology.Email, "fail@example.test", Accepted, 0},
-			{topology.Email, "kim@failure.example.test", Accepted, 0},
-			{topology.Email, "kim@fail.example.test", Refused, 0},
-			{topology.Email, "kim@mx.skip.test", Skipped, 0},
-			{topology.Email, "kim@slow", Accepted, time.Second},
-			{topology.Email, "kim@down.test", Down, 0},
-			{topology.Webhook, "https://hooks.fail.example.test:8443/slow", Refused, 0},
-			{topology.Webhook, "https://example.test/fail", Accepted, 0},
-			{topology.Webhook, "::", Accepted, 0},
-			{topology.SMS, "+46700000000", Refused, 0},
-			{topology.SMS, "+46700000001", Accepted, 0},
-			{topology.Push, "fail-1", Refused, 0},
-			{topology.Push, "skip-1", Skipped, 0},
-			{topology.Push, "slow-1", Accepted, time.Second},
-			{topology.Push, "down-1", Down, 0},
-			{topology.Push, "failing-1", Accepted, 0},
-			{topology.Push, "fail", Accepted, 0},
+			{topology.Email, "kim@example.test", provider.Accepted, 0},
+			{topology.Email, "fail@example.test", provider.Accepted, 0},
+			{topology.Email, "kim@failure.example.test", provider.Accepted, 0},
+			{topology.Email, "kim@fail.example.test", provider.Refused, 0},
+			{topology.Email, "kim@mx.skip.test", provider.Skipped, 0},
+			{topology.Email, "kim@slow", provider.Accepted, time.Second},
+			{topology.Email, "kim@down.test", provider.Down, 0},
+			{topology.Webhook, "https://hooks.fail.example.test:8443/slow", provider.Refused, 0},
+			{topology.Webhook, "https://example.test/fail", provider.Accepted, 0},
+			{topology.Webhook, "::", provider.Accepted, 0},
+			{topology.SMS, "+46700000000", provider.Refused, 0},
+			{topology.SMS, "+46700000001", provider.Accepted, 0},
+			{topology.Push, "fail-1", provider.Refused, 0},
+			{topology.Push, "skip-1", provider.Skipped, 0},
+			{topology.Push, "slow-1", provider.Accepted, time.Second},
+			{topology.Push, "down-1", provider.Down, 0},
+			{topology.Push, "failing-1", provider.Accepted, 0},
+			{topology.Push, "fail", provider.Accepted, 0},
 		} {
 			began := time.Now()
 			r := s.try(t.Context(), "event", test.channel, test.to)
 			if r.Verdict != test.want || time.Since(began) != test.takes {
 				t.Errorf("%s: %v after %v", test.to, r, time.Since(began))
 			}
-			if r.Verdict == Skipped && r.Reason != topology.ReasonSuppressed {
+			if r.Verdict == provider.Skipped && r.Reason != topology.ReasonSuppressed {
 				t.Errorf("%s: skipped for %s", test.to, r.Reason)
 			}
-			job := aJob("event", to(test.channel, test.to))
-			if s.Instant(&job) && (test.takes > 0 || test.want == Down) {
+			job := aJob("event", test.channel, test.to)
+			if s.Instant(&job) && (test.takes > 0 || test.want == provider.Down) {
 				t.Errorf("%s is no instant answer", test.to)
 			}
 		}
@@ -77,17 +83,17 @@ func TestFates(t *testing.T) {
 
 func TestSandboxLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newTestSandbox(t, SandboxConfig{Latency: 50 * time.Millisecond})
+		s := newTestSandbox(t, Config{Latency: 50 * time.Millisecond})
 		began := time.Now()
-		if r := s.try(t.Context(), "event", topology.Email, "kim@example.test"); r.Verdict != Accepted || time.Since(began) != 50*time.Millisecond {
+		if r := s.try(t.Context(), "event", topology.Email, "kim@example.test"); r.Verdict != provider.Accepted || time.Since(began) != 50*time.Millisecond {
 			t.Errorf("%v after %v", r, time.Since(began))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if r := s.try(ctx, "hurried", topology.Email, "kim@example.test"); r.Verdict != Failed || s.Accepted() != 1 {
+		if r := s.try(ctx, "hurried", topology.Email, "kim@example.test"); r.Verdict != provider.Failed || s.Accepted() != 1 {
 			t.Errorf("%v, %d accepted", r, s.Accepted())
 		}
-		job := aJob("event")
+		job := aJob("event", topology.Email, "kim@example.test")
 		if s.Instant(&job) {
 			t.Error("it says that it is instant")
 		}
@@ -96,16 +102,17 @@ func TestSandboxLatency(t *testing.T) {
 
 // TestRates: about the wished share of jobs, and always the same ones.
 func TestRates(t *testing.T) {
-	s := newTestSandbox(t, SandboxConfig{FailRate: 0.1, SkipRate: 0.2, DownRate: 0.3, Keep: 10_000})
-	verdicts := make(map[Verdict]int)
-	for _, id := range manyMails(10_000) {
+	s := newTestSandbox(t, Config{FailRate: 0.1, SkipRate: 0.2, DownRate: 0.3, Keep: 10_000})
+	verdicts := make(map[provider.Verdict]int)
+	for i := range 10_000 {
+		id := fmt.Sprintf("mail-%d", i)
 		r := s.try(t.Context(), id, topology.Email, "kim@example.test")
 		if again := s.try(t.Context(), id, topology.Email, "kim@example.test"); again.Verdict != r.Verdict {
 			t.Fatalf("%s: %v, then %v", id, r, again)
 		}
 		verdicts[r.Verdict]++
 	}
-	for verdict, want := range map[Verdict]int{Refused: 1000, Skipped: 2000, Down: 3000, Accepted: 4000} {
+	for verdict, want := range map[provider.Verdict]int{provider.Refused: 1000, provider.Skipped: 2000, provider.Down: 3000, provider.Accepted: 4000} {
 		if got := verdicts[verdict]; got < want-250 || got > want+250 {
 			t.Errorf("verdict %v: %d, want about %d", verdict, got, want)
 		}
@@ -113,7 +120,7 @@ func TestRates(t *testing.T) {
 }
 
 func TestSandboxKeepsTheLast(t *testing.T) {
-	s := newTestSandbox(t, SandboxConfig{Keep: 3})
+	s := newTestSandbox(t, Config{Keep: 3})
 	for _, id := range []string{"a", "b", "c", "b", "d"} {
 		s.try(t.Context(), id, topology.Email, "kim@example.test")
 	}
@@ -135,7 +142,7 @@ func TestSandboxKeepsTheLast(t *testing.T) {
 func TestSandboxShows(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sent")
 	var lines bytes.Buffer
-	s := newTestSandbox(t, SandboxConfig{Dir: dir, Writer: &lines})
+	s := newTestSandbox(t, Config{Dir: dir, Writer: &lines})
 	s.try(t.Context(), "event", topology.Email, "kim@example.test")
 	s.try(t.Context(), "other", topology.Email, "kim@example.test")
 	s.try(t.Context(), "refused", topology.Email, "kim@fail.test")
@@ -144,7 +151,7 @@ func TestSandboxShows(t *testing.T) {
 		t.Fatalf("%v, %v, %s", files, err, lines.Bytes())
 	}
 	text, err := os.ReadFile(filepath.Join(dir, files[0].Name()))
-	var m SandboxMessage
+	var m Message
 	if err != nil || json.Unmarshal(text, &m) != nil || m.EventID != "event" || m.Text != "text of event" {
 		t.Errorf("%v: %s", err, text)
 	}
@@ -161,13 +168,13 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space for 
 // accepted.
 func TestSandboxCannotShow(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sent")
-	inDir := newTestSandbox(t, SandboxConfig{Dir: dir})
+	inDir := newTestSandbox(t, Config{Dir: dir})
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []*Sandbox{newTestSandbox(t, SandboxConfig{Writer: fullDisk{}}), inDir} {
+	for _, s := range []*Provider{newTestSandbox(t, Config{Writer: fullDisk{}}), inDir} {
 		r := s.try(t.Context(), "event", topology.Email, "kim@example.test")
-		if r.Verdict != Down || strings.Contains(r.Detail, "kim@") || s.Accepted() != 0 {
+		if r.Verdict != provider.Down || strings.Contains(r.Detail, "kim@") || s.Accepted() != 0 {
 			t.Errorf("%v, %d accepted", r, s.Accepted())
 		}
 	}
@@ -178,32 +185,11 @@ func TestBadSandbox(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, config := range []SandboxConfig{
+	for _, config := range []Config{
 		{FailRate: -0.1}, {SkipRate: 1.1}, {FailRate: 0.6, DownRate: 0.6}, {Keep: -1}, {Latency: -1}, {Dir: file},
 	} {
-		if _, err := NewSandbox(config); err == nil {
+		if _, err := New(config); err == nil {
 			t.Errorf("%+v: no error", config)
 		}
-	}
-}
-
-// TestSandboxInTheRole: fates become outcomes, and the slow hold up no others
-// of their provider.
-func TestSandboxInTheRole(t *testing.T) {
-	w := newWorld(t)
-	s := newTestSandbox(t, SandboxConfig{})
-	h := w.handler(t, func(c *Config) { c.Providers = map[topology.Channel]Provider{topology.Email: s} })
-	var jobs []topology.Job
-	for _, name := range []string{"fine", "fail", "skip", "down", "slow"} {
-		jobs = append(jobs, aJob(name, to(topology.Email, "kim@"+name+".example.test")))
-	}
-	for i, entry := range entriesOf(t, handleAll(t.Context(), t, h, batchOf(jobs...))) {
-		want := []topology.Reason{"", topology.ReasonProviderRefused, topology.ReasonSuppressed, topology.ReasonProviderDown, ""}[i]
-		if entry.Reason != want || entry.Provider != "sandbox" {
-			t.Errorf("%s: %+v", entry.EventID, entry)
-		}
-	}
-	if s.Accepted() != 2 {
-		t.Errorf("%d accepted", s.Accepted())
 	}
 }

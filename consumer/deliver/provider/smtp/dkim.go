@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"bytes"
@@ -71,7 +71,7 @@ func signerOf(text []byte) (crypto.Signer, error) {
 }
 
 // sign writes a message with its signature before it.
-func (s *SMTP) sign(text *messageBuffer, msg *mail.Msg) error {
+func (s *Provider) sign(text *messageBuffer, msg *mail.Msg) error {
 	var plain bytes.Buffer
 	if _, err := msg.WriteTo(&plain); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -60,16 +61,16 @@ func TestPostfixLogin(t *testing.T) {
 	}
 	right := os.Getenv("MEDDELA_TEST_SMTP_PASSWORD")
 	for _, test := range []struct {
-		security                SMTPSecurity
+		security                Security
 		mechanism, to, password string
-		want                    Verdict
+		want                    provider.Verdict
 	}{
-		{StartTLS, "", "member", right, Accepted}, {StartTLS, "PLAIN", "member", right, Accepted}, {StartTLS, "LOGIN", "member", right, Accepted},
-		{StartTLS, "CRAM-MD5", "member", right, Accepted}, {StartTLS, "SCRAM-SHA-256", "member", right, Accepted},
-		{StartTLS, "PLAIN", "kim", "wrong", Down}, {StartTLS, "SCRAM-SHA-256", "kim", "wrong", Down}, {StartTLS, "XOAUTH2", "kim", right, Down},
-		{NoTLS, "", "kim", right, Down}, // not offered there
+		{StartTLS, "", "member", right, provider.Accepted}, {StartTLS, "PLAIN", "member", right, provider.Accepted}, {StartTLS, "LOGIN", "member", right, provider.Accepted},
+		{StartTLS, "CRAM-MD5", "member", right, provider.Accepted}, {StartTLS, "SCRAM-SHA-256", "member", right, provider.Accepted},
+		{StartTLS, "PLAIN", "kim", "wrong", provider.Down}, {StartTLS, "SCRAM-SHA-256", "kim", "wrong", provider.Down}, {StartTLS, "XOAUTH2", "kim", right, provider.Down},
+		{NoTLS, "", "kim", right, provider.Down}, // not offered there
 	} {
-		s, err := NewSMTP(SMTPConfig{
+		s, err := New(Config{
 			Host: host, Port: port, Security: test.security, From: "shop@example.com", TLS: authority(t),
 			Username: "shop@mx.example.test", Password: test.password, Mechanism: test.mechanism,
 		})
@@ -86,15 +87,15 @@ func TestPostfixLogin(t *testing.T) {
 }
 
 // TestPostfix: every class of answer of a real mail server ends in the right
-// outcome, in the clear and encrypted.
+// verdict, in the clear and encrypted.
 func TestPostfix(t *testing.T) {
 	host, port := server(t, "MEDDELA_TEST_SMTP")
 	if host == "" {
 		return
 	}
 	trust := authority(t)
-	for _, security := range []SMTPSecurity{NoTLS, StartTLS} {
-		s, err := NewSMTP(SMTPConfig{
+	for _, security := range []Security{NoTLS, StartTLS} {
+		s, err := New(Config{
 			Host: host, Port: port, Security: security, From: "shop@example.com", Concurrency: 2,
 			TLS: trust,
 		})
@@ -103,34 +104,33 @@ func TestPostfix(t *testing.T) {
 		}
 		defer s.Close()
 		for _, test := range []struct {
-			local  string
-			status topology.Status
-			reason topology.Reason
+			local string
+			want  provider.Verdict
 		}{
-			{"kim", topology.Sent, ""},
-			{"busy", topology.DeliveryError, topology.ReasonTriesUsedUp},
-			{"greylisted", topology.DeliveryError, topology.ReasonTriesUsedUp},
-			{"nospace", topology.DeliveryError, topology.ReasonTriesUsedUp},
-			{"goodbye", topology.DeliveryError, topology.ReasonTriesUsedUp},
-			{"later", topology.DeliveryError, topology.ReasonTriesUsedUp},
-			{"syntax", topology.Ignored, topology.ReasonInvalidAddress},
-			{"unknown", topology.Ignored, topology.ReasonInvalidAddress},
-			{"moved", topology.Ignored, topology.ReasonInvalidAddress},
-			{"badname", topology.Ignored, topology.ReasonInvalidAddress},
-			{"nomail", topology.Ignored, topology.ReasonInvalidAddress},
-			{"policy", topology.DeliveryError, topology.ReasonProviderRefused},
-			{"full", topology.DeliveryError, topology.ReasonProviderRefused},
-			{"member", topology.DeliveryError, topology.ReasonProviderRefused}, // for who has logged in only
-			{"refused", topology.DeliveryError, topology.ReasonProviderRefused},
-			{"spam", topology.DeliveryError, topology.ReasonProviderRefused},
-			{"toolarge", topology.DeliveryError, topology.ReasonProviderRefused},
-			{"kim", topology.Sent, ""},
+			{"kim", provider.Accepted},
+			{"busy", provider.Failed},
+			{"greylisted", provider.Failed},
+			{"nospace", provider.Failed},
+			{"goodbye", provider.Failed},
+			{"later", provider.Failed},
+			{"syntax", provider.Skipped},
+			{"unknown", provider.Skipped},
+			{"moved", provider.Skipped},
+			{"badname", provider.Skipped},
+			{"nomail", provider.Skipped},
+			{"policy", provider.Refused},
+			{"full", provider.Refused},
+			{"member", provider.Refused}, // for who has logged in only
+			{"refused", provider.Refused},
+			{"spam", provider.Refused},
+			{"toolarge", provider.Refused},
+			{"kim", provider.Accepted},
 		} {
-			w := newWorld(t)
-			h := w.handler(t, func(c *Config) { c.Providers = map[topology.Channel]Provider{topology.Email: s} })
-			e := deliverOne(t, h, aJob("event-"+test.local, to(topology.Email, test.local+"@mail.example.test")))
-			if e.Status != test.status || e.Reason != test.reason {
-				t.Errorf("%s, %s: %s %s (%s)", security, test.local, e.Status, e.Reason, e.Detail)
+			job, m := aMail("event-" + test.local)
+			m.To = test.local + "@mail.example.test"
+			r := s.Send(t.Context(), job, m)
+			if r.Verdict != test.want || r.Verdict == provider.Skipped && r.Reason != topology.ReasonInvalidAddress {
+				t.Errorf("%s, %s: %+v", security, test.local, r)
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func BenchmarkSMTPThroughput(b *testing.B) {
 }
 
 func sendByProvider(b *testing.B, host string, port, connections, messages int) {
-	s, err := NewSMTP(SMTPConfig{Host: host, Port: port, Security: NoTLS, From: "shop@example.com", Concurrency: connections, MaxMessages: messages})
+	s, err := New(Config{Host: host, Port: port, Security: NoTLS, From: "shop@example.com", Concurrency: connections, MaxMessages: messages})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func sendByProvider(b *testing.B, host string, port, connections, messages int) 
 	eachOf(connections, messages, func(int) func(int) {
 		return func(int) {
 			job, m := aMail("event")
-			if r := s.Send(context.Background(), job, m); r.Verdict != Accepted {
+			if r := s.Send(context.Background(), job, m); r.Verdict != provider.Accepted {
 				b.Errorf("%+v", r)
 			}
 		}

@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"bufio"
@@ -20,10 +20,14 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+	"go.uber.org/goleak"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // What a dialogue's script may say instead of a reply.
 const (
@@ -309,16 +313,16 @@ func certificate(t *testing.T) (*tls.Config, *tls.Config) {
 
 // newSMTP is a provider for a server on this machine, without encryption
 // unless change says otherwise.
-func newSMTP(t *testing.T, port int, change func(*SMTPConfig)) *SMTP {
+func newSMTP(t *testing.T, port int, change func(*Config)) *Provider {
 	t.Helper()
-	config := SMTPConfig{
+	config := Config{
 		Host: "127.0.0.1", Port: port, Security: NoTLS, From: "shop@example.com", FromName: "The Shop",
 		Timeout: 5 * time.Second, Hello: "client.example.test",
 	}
 	if change != nil {
 		change(&config)
 	}
-	s, err := NewSMTP(config)
+	s, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,14 +332,17 @@ func newSMTP(t *testing.T, port int, change func(*SMTPConfig)) *SMTP {
 
 // aMail is a message, and the job that it is of.
 func aMail(id string) (*topology.Job, *template.Message) {
-	job := aJob(id)
+	job := topology.Job{
+		JobID: topology.JobIDOf(topology.EventID(id), 0), EventID: topology.EventID(id), Lane: topology.Realtime,
+		Attempt: 1, Channel: topology.Email, To: "kim@example.com",
+	}
 	return &job, &template.Message{
 		Channel: topology.Email, To: job.To, Subject: "Tack för din beställning",
 		Text: "Hej Kim!\n.\nHälsningar", HTML: "<p>Hej Kim!</p>",
 	}
 }
 
-func (s *SMTP) try(t *testing.T, id string) Response {
+func (s *Provider) try(t *testing.T, id string) provider.Response {
 	t.Helper()
 	job, m := aMail(id)
 	return s.Send(t.Context(), job, m)
@@ -372,7 +379,7 @@ func forward(t *testing.T, listener net.Listener, port int) int {
 }
 
 // size is how many connections wait.
-func (p *smtpPool) size() int {
+func (p *pool) size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.conns)
@@ -395,4 +402,15 @@ func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 		return []byte("Password:"), false, nil
 	}
 	return nil, true, l.check(l.user, string(response))
+}
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("not in time: %s", what)
 }

@@ -1,6 +1,7 @@
-package deliver
+package smtp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"mime"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 )
@@ -43,7 +45,7 @@ func (a Attachments) fetcher() (*fetcher, error) {
 	if len(a.Hosts) == 0 {
 		return nil, nil
 	}
-	setDefault(&a.MaxBytes, defaultFileBytes)
+	a.MaxBytes = cmp.Or(a.MaxBytes, defaultFileBytes)
 	client, err := outbound.New(outbound.Config{MaxBody: a.MaxBytes + 1, AllowPrivate: a.AllowPrivate})
 	if err != nil {
 		return nil, err
@@ -53,12 +55,12 @@ func (a Attachments) fetcher() (*fetcher, error) {
 
 // fetch fetches the files of a message, or says why there is none to be sent.
 // The detail has no URL, which may have something of the event.
-func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]file, *Response) {
+func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]file, *provider.Response) {
 	if len(wanted) == 0 {
 		return nil, nil
 	}
 	if f == nil {
-		return nil, &Response{Verdict: Refused, Detail: "the template has attachments, and this provider names no hosts for them"}
+		return nil, &provider.Response{Verdict: provider.Refused, Detail: "the template has attachments, and this provider names no hosts for them"}
 	}
 	files, left := make([]file, 0, len(wanted)), f.MaxBytes
 	for i := range wanted {
@@ -67,32 +69,32 @@ func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]fi
 			return nil, fault
 		}
 		if left -= len(got.content); left < 0 {
-			return nil, &Response{Verdict: Refused, Detail: "the attachments are larger than is allowed"}
+			return nil, &provider.Response{Verdict: provider.Refused, Detail: "the attachments are larger than is allowed"}
 		}
 		files = append(files, got)
 	}
 	return files, nil
 }
 
-func (f *fetcher) get(ctx context.Context, a *template.Attachment) (file, *Response) {
+func (f *fetcher) get(ctx context.Context, a *template.Attachment) (file, *provider.Response) {
 	u, err := outbound.ParseURL(a.URL)
 	if err != nil || u.Scheme != "https" && !f.AllowPrivate {
-		return file{}, &Response{Verdict: Refused, Detail: "an attachment's link is no https URL"}
+		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "an attachment's link is no https URL"}
 	}
 	if !slices.ContainsFunc(f.Hosts, func(h string) bool { return strings.EqualFold(h, u.Hostname()) }) {
-		return file{}, &Response{Verdict: Refused, Detail: "an attachment's host is none of those that are allowed"}
+		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "an attachment's host is none of those that are allowed"}
 	}
 	answer, err := f.client.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
 	var fault *outbound.Fault
 	switch {
 	case errors.As(err, &fault) && fault.Kind == outbound.Blocked:
-		return file{}, &Response{Verdict: Refused, Detail: "an attachment's host has an address that is not public"}
+		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "an attachment's host has an address that is not public"}
 	case err != nil, answer.Status/100 == 5, answer.Status == http.StatusTooManyRequests, answer.Status == http.StatusRequestTimeout:
-		return file{}, &Response{Verdict: Failed, Detail: "an attachment cannot be fetched now", RetryAfter: outbound.RetryAfter(answer.Header, time.Now())}
+		return file{}, &provider.Response{Verdict: provider.Failed, Detail: "an attachment cannot be fetched now", RetryAfter: outbound.RetryAfter(answer.Header, time.Now())}
 	case answer.Status != http.StatusOK:
-		return file{}, &Response{Verdict: Refused, Detail: "an attachment is not there"}
+		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "an attachment is not there"}
 	case answer.Partial:
-		return file{}, &Response{Verdict: Refused, Detail: "the attachments are larger than is allowed"}
+		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "the attachments are larger than is allowed"}
 	}
 	return file{name: a.Name, kind: kindOf(answer.Header), content: answer.Body}, nil
 }

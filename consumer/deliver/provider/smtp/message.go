@@ -1,4 +1,4 @@
-package deliver
+package smtp
 
 import (
 	"bytes"
@@ -10,20 +10,21 @@ import (
 
 	"github.com/wneessen/go-mail"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
 // messageID names a job's message: the same when it is sent again, so that
 // whoever receives it twice can tell.
-func (s *SMTP) messageID(job *topology.Job) string {
+func (s *Provider) messageID(job *topology.Job) string {
 	return "<" + string(job.JobID) + "@" + s.domain + ">"
 }
 
 const headerAutoSubmitted mail.Header = "Auto-Submitted"
 
 // compose writes the message in the form of RFC 5322. m.To is a plain address.
-func (s *SMTP) compose(text *messageBuffer, id string, m *template.Message, files []file) error {
+func (s *Provider) compose(text *messageBuffer, id string, m *template.Message, files []file) error {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	from := s.from
 	msg.FromMailAddress(&from)
@@ -78,7 +79,7 @@ func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 		msg.SetGenHeaderPreformatted(headerUnsubscribePost, "List-Unsubscribe=One-Click")
 	}
 	if way.Mailto != "" {
-		if !validEmail(way.Mailto) {
+		if !provider.ValidEmail(way.Mailto) {
 			return errUnsubscribe
 		}
 		ways = append(ways, "<mailto:"+way.Mailto+">")
@@ -113,4 +114,8 @@ func (b *messageBuffer) release() {
 		b.Reset()
 		messageBuffers.Put(b)
 	}
+}
+
+func hasControl(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
 }

@@ -1,0 +1,22 @@
+package deliver
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/meddela/meddela/topology"
+)
+
+func FuzzField(f *testing.F) {
+	f.Add("a\tb\nc\x7f")
+	f.Add(strings.Repeat("å", 300))
+	f.Fuzz(func(t *testing.T, text string) {
+		got := field(text)
+		if hasControl(got) || len(got) > 3*topology.MaxDetailBytes || field(got) != field(field(got)) {
+			t.Errorf("%q became %q", text, got)
+		}
+		if len(text) <= topology.MaxDetailBytes && !hasControl(text) && got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}
