@@ -27,7 +27,6 @@ MEDDELA_HTTP_ADDR. On SIGTERM a role finishes what it has fetched, commits, and 
 func newRunCommand(a *app) *cobra.Command {
 	var lane topology.Lane
 	var channels []string
-	var profile string
 	cmd := &cobra.Command{
 		Use:     "run match|deliver|status|delay|notify --lane realtime|batch",
 		Short:   "Run one role of one lane",
@@ -50,7 +49,7 @@ func newRunCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return profiled(profile, func() error { return a.runRole(cmd.Context(), name, lane, some) })
+			return a.runRole(cmd.Context(), name, lane, some)
 		},
 	}
 	for _, r := range append(topology.Roles(), topology.RoleNotify) {
@@ -59,8 +58,6 @@ func newRunCommand(a *app) *cobra.Command {
 	addLaneFlag(cmd, &lane)
 	cmd.Flags().StringSliceVar(&channels, "channel", nil, "channels that role deliver delivers; default: all. Each is a consumer group of its own")
 	complete(cmd, "channel", texts(topology.Channels())...)
-	cmd.Flags().StringVar(&profile, "cpu-profile", "", "file for a CPU profile of the whole run")
-	_ = cmd.Flags().MarkHidden("cpu-profile") // for the bench; its only error is that the flag is not there
 	return cmd
 }
 
@@ -182,10 +179,6 @@ func limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	collectLess()
-}
-
-func collectLess() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
