@@ -76,13 +76,14 @@ func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Web
 	}
 	for _, secret := range m.Maps("secrets") {
 		value := secret.Secret(lookup)
-		switch {
-		case value == "":
-		case len(value) < outbound.MinSigningBytes:
-			m.Fail("secrets", "a signing secret must have at least "+strconv.Itoa(outbound.MinSigningBytes)+" bytes: make one with openssl rand -hex 32")
-		default:
-			w.Secrets = append(w.Secrets, outbound.Fixed(value))
+		if value == "" {
+			continue // which is told already
 		}
+		if err := outbound.CheckSigningSecret(value); err != nil {
+			m.Fail("secrets", err.Error())
+			continue
+		}
+		w.Secrets = append(w.Secrets, outbound.Fixed(value))
 	}
 	if !m.Has("secrets") {
 		m.Fail("secrets", "there are none: receivers must be able to tell who tells them; say secrets: [{env: NOTICES_SECRET}]")

@@ -251,11 +251,9 @@ func (w *hook) post(ctx context.Context, e *topology.Entry) (failure string) {
 	body = append(e.Append(body), '}')
 	header := http.Header{"Content-Type": {"application/cloudevents+json"}, "Idempotency-Key": {ID(e)}}
 	if w.signer != nil {
-		signature, err := w.signer.Sign(body, time.Now())
-		if err != nil {
-			return "it cannot be signed: the secrets are not usable"
+		if err := w.signer.Sign(header, ID(e), body, time.Now()); err != nil {
+			return "it cannot be signed: " + err.Error()
 		}
-		header.Set(outbound.SignatureHeader, signature)
 	}
 	answer, err := w.client.Do(ctx, &outbound.Request{URL: w.url, Header: header, Body: body})
 	switch {

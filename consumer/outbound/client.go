@@ -1,6 +1,19 @@
+// Package outbound makes HTTP requests to targets outside: each once, to
+// addresses that may be dialled, and with an error that says whether the target
+// can have had the request.
+//
+// Who may be dialled is decided by the address that is about to be connected
+// to, after its name was resolved, so that no name service can lead a request
+// inside. Redirects are not followed.
+//
+// net/http repeats requests by itself when a connection breaks: those with the
+// methods GET and HEAD, and those with a header Idempotency-Key. Here it repeats
+// a request only if nothing of it has been written or, over HTTP/2, if the target
+// said that it has not handled it. Whoever may repeat more does so, and knows it.
 package outbound
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -64,25 +77,18 @@ type Client struct {
 
 // New returns a Client, or what is wrong with the configuration.
 func New(c Config) (*Client, error) {
-	setDefault(&c.MaxConns, defaultMaxConns)
-	setDefault(&c.ConnectTimeout, defaultConnectTimeout)
-	setDefault(&c.IdleTimeout, defaultIdleTimeout)
-	setDefault(&c.MaxBody, defaultMaxBody)
+	c.MaxConns = cmp.Or(c.MaxConns, defaultMaxConns)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, defaultConnectTimeout)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, defaultIdleTimeout)
+	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
 	switch {
 	case c.MaxConns < 0 || c.ConnectTimeout < 0 || c.IdleTimeout < 0 || c.MaxBody < 0:
 		return nil, errors.New("outbound: numbers must be greater than 0")
 	case c.Proxy != nil && !isProxy(c.Proxy):
 		return nil, errors.New("outbound: the proxy must be http://, https:// or socks5:// with a host")
 	}
-	g := &guard{allowPrivate: c.AllowPrivate, allow: c.Allow}
+	g := newGuard(c.AllowPrivate, c.Allow)
 	return &Client{transport: transport(c, g), guard: g, proxied: c.Proxy != nil, maxBody: c.MaxBody}, nil
-}
-
-func setDefault[T comparable](value *T, to T) {
-	var zero T
-	if *value == zero {
-		*value = to
-	}
 }
 
 func isProxy(u *url.URL) bool {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -73,7 +74,7 @@ func (f *flight) wrote(info httptrace.WroteRequestInfo) {
 	}
 }
 
-// again tells whether net/http may repeat the request. Over HTTP/2 it asks only
+// again reports whether net/http may repeat the request. Over HTTP/2 it asks only
 // if the target refused the stream, or went away before it got to it.
 func (f *flight) again() error {
 	f.mu.Lock()
@@ -84,7 +85,7 @@ func (f *flight) again() error {
 	return nil
 }
 
-// mayBeHandled tells whether the target can have had the whole request, of
+// mayBeHandled reports whether the target can have had the whole request, of
 // which there has been no answer. The connection has been closed, or is shared.
 func (f *flight) mayBeHandled() bool {
 	switch {
@@ -141,4 +142,53 @@ func isTLS(err error) bool {
 		alert  tls.AlertError
 	)
 	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert)
+}
+
+// wire is a connection that knows how much was written to it, and can be barred
+// from further writing.
+type wire struct {
+	net.Conn
+	written atomic.Int64
+	barred  atomic.Bool
+}
+
+var errBarred = errors.New("outbound: the connection takes no more requests")
+
+// Write counts before it writes, and takes back what was not written, so that
+// nothing is ever written without being counted.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.barred.Load() {
+		return 0, errBarred
+	}
+	w.written.Add(int64(len(p)))
+	n, err := w.Conn.Write(p)
+	if n < len(p) {
+		w.written.Add(int64(n - len(p)))
+	}
+	return n, err
+}
+
+type wireDialer struct{ net.Dialer }
+
+func (d *wireDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := d.Dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &wire{Conn: c}, nil
+}
+
+// wireOf finds the wire under a connection of net/http. shared reports whether
+// several requests use the connection at once, as those of HTTP/2 do.
+func wireOf(c net.Conn) (w *wire, shared bool) {
+	for {
+		t, ok := c.(*tls.Conn)
+		if !ok {
+			break
+		}
+		shared = shared || t.ConnectionState().NegotiatedProtocol == "h2"
+		c = t.NetConn()
+	}
+	w, _ = c.(*wire)
+	return w, shared
 }

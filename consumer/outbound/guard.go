@@ -3,7 +3,10 @@ package outbound
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"syscall"
+
+	"code.dny.dev/ssrf"
 )
 
 // BlockedError means that an address may not be dialled.
@@ -15,10 +18,19 @@ type BlockedError struct {
 
 func (e *BlockedError) Error() string { return "outbound: " + e.Kind + " addresses may not be dialled" }
 
-// guard decides which addresses may be dialled.
+// guard decides which addresses may be dialled: those that are allowed, and
+// those that IANA's special-purpose registries have as public.
 type guard struct {
-	allowPrivate bool
-	allow        []netip.Prefix
+	allow    []netip.Prefix
+	registry *ssrf.Guardian
+}
+
+func newGuard(allowPrivate bool, allow []netip.Prefix) *guard {
+	options := []ssrf.Option{ssrf.WithAnyNetwork(), ssrf.WithAnyPort()}
+	if allowPrivate {
+		options = append(options, ssrf.WithAllowedV4Prefixes(private4...), ssrf.WithAllowedV6Prefixes(private6...))
+	}
+	return &guard{allow: allow, registry: ssrf.New(options...)}
 }
 
 // control is called with the address that is about to be connected to.
@@ -30,83 +42,57 @@ func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn)
 	return g.check(target.Addr())
 }
 
-// check returns a *BlockedError for an address that may not be dialled.
+// check returns a *BlockedError for an address that may not be dialled. An IPv4
+// address inside one of IPv6, mapped or translated (NAT64), is judged by itself.
 func (g *guard) check(addr netip.Addr) error {
 	addr = addr.Unmap().WithZone("")
-	for _, p := range g.allow {
-		if p.Contains(addr) {
-			return nil
-		}
-	}
-	r := rangeOf(addr)
-	if r == nil || r.inside && g.allowPrivate {
+	if slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(addr) }) {
 		return nil
 	}
-	return &BlockedError{Addr: addr, Kind: r.kind}
-}
-
-// addrRange is a network that is not on the public internet.
-type addrRange struct {
-	prefix netip.Prefix
-	kind   string
-	inside bool // this machine's, or a company's own: AllowPrivate opens it
-}
-
-// rangeOf is the range that addr is in; nil if it is a public address. An
-// IPv4 address that is translated from IPv6 is judged by itself.
-func rangeOf(addr netip.Addr) *addrRange {
-	if translated.Contains(addr) {
+	if ssrf.IPv6NAT64Prefix.Contains(addr) {
 		b := addr.As16()
-		return rangeOf(netip.AddrFrom4([4]byte(b[12:])))
+		addr = netip.AddrFrom4([4]byte(b[12:]))
 	}
-	for i := range ranges {
-		if ranges[i].prefix.Contains(addr) {
-			return &ranges[i]
-		}
-	}
-	if addr.Is6() && !global.Contains(addr) {
-		return &reserved
+	if slices.Contains(metadata, addr) || g.registry.SafeAddr(addr) != nil {
+		return &BlockedError{Addr: addr, Kind: kindOf(addr)}
 	}
 	return nil
 }
 
-var (
-	translated = netip.MustParsePrefix("64:ff9b::/96") // NAT64, RFC 6052
-	global     = netip.MustParsePrefix("2000::/3")     // all that is given out of IPv6
-	reserved   = addrRange{prefix: netip.MustParsePrefix("::/0"), kind: "reserved"}
-)
-
-// ranges are those of the special-purpose registries of IANA, and the addresses
-// of cloud metadata that are outside of them.
-var ranges = []addrRange{
-	{netip.MustParsePrefix("0.0.0.0/32"), "unspecified", false},
-	{netip.MustParsePrefix("0.0.0.0/8"), "reserved", false},
-	{netip.MustParsePrefix("10.0.0.0/8"), "private", true},
-	{netip.MustParsePrefix("100.100.100.200/32"), "metadata", false},
-	{netip.MustParsePrefix("100.64.0.0/10"), "carrier-grade NAT", true},
-	{netip.MustParsePrefix("127.0.0.0/8"), "loopback", true},
-	{netip.MustParsePrefix("168.63.129.16/32"), "metadata", false},
-	{netip.MustParsePrefix("169.254.0.0/16"), "link-local", false},
-	{netip.MustParsePrefix("172.16.0.0/12"), "private", true},
-	{netip.MustParsePrefix("192.0.0.192/32"), "metadata", false},
-	{netip.MustParsePrefix("192.0.0.0/24"), "reserved", false},
-	{netip.MustParsePrefix("192.0.2.0/24"), "documentation", false},
-	{netip.MustParsePrefix("192.88.99.0/24"), "reserved", false},
-	{netip.MustParsePrefix("192.168.0.0/16"), "private", true},
-	{netip.MustParsePrefix("198.18.0.0/15"), "benchmarking", false},
-	{netip.MustParsePrefix("198.51.100.0/24"), "documentation", false},
-	{netip.MustParsePrefix("203.0.113.0/24"), "documentation", false},
-	{netip.MustParsePrefix("224.0.0.0/4"), "multicast", false},
-	{netip.MustParsePrefix("240.0.0.0/4"), "reserved", false},
-	{netip.MustParsePrefix("::/128"), "unspecified", false},
-	{netip.MustParsePrefix("::1/128"), "loopback", true},
-	{netip.MustParsePrefix("2001::/23"), "reserved", false}, // Teredo among them
-	{netip.MustParsePrefix("2001:db8::/32"), "documentation", false},
-	{netip.MustParsePrefix("2002::/16"), "reserved", false}, // 6to4
-	{netip.MustParsePrefix("3fff::/20"), "documentation", false},
-	{netip.MustParsePrefix("fd00:ec2::254/128"), "metadata", false},
-	{netip.MustParsePrefix("fd20:ce::254/128"), "metadata", false},
-	{netip.MustParsePrefix("fc00::/7"), "private", true},
-	{netip.MustParsePrefix("fe80::/10"), "link-local", false},
-	{netip.MustParsePrefix("ff00::/8"), "multicast", false},
+func kindOf(addr netip.Addr) string {
+	switch {
+	case slices.Contains(metadata, addr):
+		return "metadata"
+	case addr.IsUnspecified():
+		return "unspecified"
+	case addr.IsLoopback():
+		return "loopback"
+	case addr.IsPrivate():
+		return "private"
+	case sharedNAT.Contains(addr):
+		return "carrier-grade NAT"
+	case addr.IsLinkLocalUnicast():
+		return "link-local"
+	case addr.IsMulticast():
+		return "multicast"
+	}
+	return "reserved"
 }
+
+var (
+	sharedNAT = netip.MustParsePrefix("100.64.0.0/10")
+
+	// private4 and private6 are this machine's networks and a company's own.
+	private4 = []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
+		netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("127.0.0.0/8"), sharedNAT,
+	}
+	private6 = []netip.Prefix{netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("::1/128")}
+
+	// metadata are the addresses of cloud metadata that are not link-local. Some
+	// are within private networks, which do not open them.
+	metadata = []netip.Addr{
+		netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("192.0.0.192"),
+		netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"),
+	}
+)

@@ -25,24 +25,27 @@ func TestGuard(t *testing.T) {
 		"255.255.255.255": "reserved", "240.0.0.1": "reserved", "192.0.0.1": "reserved",
 		"::7f00:1": "reserved", "64:ff9b:1::1": "reserved", "2002:7f00:1::": "reserved", "2001::1": "reserved",
 		"fec0::1": "reserved", "100::1": "reserved", "4000::1": "reserved",
-		"192.0.2.1": "documentation", "2001:db8::1": "documentation", "198.18.0.1": "benchmarking",
+		"192.0.2.1": "reserved", "198.51.100.1": "reserved", "203.0.113.1": "reserved", "2001:db8::1": "reserved", "3fff::1": "reserved",
+		"198.18.0.1": "reserved", "192.88.99.1": "reserved",
+		"64:ff9b::7f00:1": "loopback", "64:ff9b::6464:64c8": "metadata", "::ffff:100.100.100.200": "metadata",
 	} {
-		for _, g := range []guard{{}, {allowPrivate: true}, {allow: []netip.Prefix{netip.MustParsePrefix("::/0"), netip.MustParsePrefix("0.0.0.0/0")}}} {
+		all := []netip.Prefix{netip.MustParsePrefix("::/0"), netip.MustParsePrefix("0.0.0.0/0")}
+		for _, c := range []Config{{}, {AllowPrivate: true}, {Allow: all}} {
 			want := want
 			switch {
-			case g.allow != nil:
+			case c.Allow != nil:
 				want = ""
-			case g.allowPrivate && (want == "private" || want == "loopback" || want == "carrier-grade NAT"):
+			case c.AllowPrivate && (want == "private" || want == "loopback" || want == "carrier-grade NAT"):
 				want = ""
 			}
-			err := g.check(netip.MustParseAddr(address))
+			err := newGuard(c.AllowPrivate, c.Allow).check(netip.MustParseAddr(address))
 			var blocked *BlockedError
 			if errors.As(err, &blocked) != (want != "") || blocked != nil && blocked.Kind != want {
-				t.Errorf("%s with %+v: %v, want %q", address, g, err, want)
+				t.Errorf("%s with %+v: %v, want %q", address, c, err, want)
 			}
 		}
 	}
-	if err := new(guard).control(context.Background(), "tcp4", "no address", nil); err == nil {
+	if err := newGuard(false, nil).control(context.Background(), "tcp4", "no address", nil); err == nil {
 		t.Error("an address that cannot be read is dialled")
 	}
 }

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/meddela/meddela/consumer/tracing"
@@ -98,10 +101,6 @@ func (c *Client) checkLiteral(u *url.URL) error {
 // request has one, also a GET: net/http asks GetBody before it repeats a request
 // with a body, and nobody otherwise.
 func (f *flight) request(ctx context.Context, r *Request) *http.Request {
-	method := r.Method
-	if method == "" {
-		method = http.MethodPost
-	}
 	header := r.Header
 	if header == nil {
 		header = http.Header{}
@@ -111,7 +110,7 @@ func (f *flight) request(ctx context.Context, r *Request) *http.Request {
 		header.Set(key, value)
 	})
 	return (&http.Request{
-		Method:        method,
+		Method:        cmp.Or(r.Method, http.MethodPost),
 		URL:           r.URL,
 		Host:          r.URL.Host,
 		Header:        header,
@@ -136,21 +135,32 @@ const maxDrain = 256 << 10
 // readBody keeps what limit lets it. What comes after that, or does not come in
 // time, costs the connection.
 func readBody(r *http.Response, limit int) (body []byte, partial bool) {
-	size := int64(512)
-	if r.ContentLength >= 0 {
-		size = min(r.ContentLength, int64(limit)) + 1
-	}
-	body = make([]byte, 0, size)
-	for len(body) < limit {
-		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
-		}
-		n, err := r.Body.Read(body[len(body):min(cap(body), limit)])
-		body = body[:len(body)+n]
-		if err != nil {
-			return body, err != io.EOF
-		}
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)))
+	if err != nil || len(body) < limit {
+		return body, err != nil
 	}
 	n, err := io.CopyN(io.Discard, r.Body, maxDrain)
 	return body, n > 0 || err != io.EOF
+}
+
+// MaxRetryAfter is the longest wait that a target is granted.
+const MaxRetryAfter = time.Hour
+
+// RetryAfter is how long a response's header Retry-After asks to be left alone:
+// seconds, or a date. It is 0 if the header is not there, is neither, or is
+// over, and MaxRetryAfter at most.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	seconds, err := strconv.ParseUint(text, 10, 32)
+	switch {
+	case err == nil:
+		return min(time.Duration(seconds)*time.Second, MaxRetryAfter)
+	case errors.Is(err, strconv.ErrRange):
+		return MaxRetryAfter
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return max(0, min(at.Sub(now), MaxRetryAfter))
 }

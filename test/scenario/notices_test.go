@@ -30,7 +30,7 @@ func TestNotices(t *testing.T) {
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s.settings = []string{"MEDDELA_NOTICES_FILE=" + file, "NOTICES_SECRET=a secret of both sides"}
+		s.settings = []string{"MEDDELA_NOTICES_FILE=" + file, "NOTICES_SECRET=" + receiverSecret}
 		s.startRoles(lane)
 		notifier := s.start(topology.RoleNotify, lane)
 		want := map[string]string{}
@@ -74,10 +74,12 @@ func freePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
+const receiverSecret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
 // startReceiver starts the receiver and returns when it listens.
 func startReceiver(t *testing.T, port int, file string) (stop func()) {
 	t.Helper()
-	command := exec.Command("python3", "receiver.py", strconv.Itoa(port), "a secret of both sides", file)
+	command := exec.Command("python3", "receiver.py", strconv.Itoa(port), receiverSecret, file)
 	command.Stderr = os.Stderr
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

@@ -1,21 +1,25 @@
 """A receiver of notices, as somebody else would write it: it checks each
-signature by the secret that it shares, and appends the notice to a file."""
+signature by the secret that it shares (Standard Webhooks), and appends the
+notice to a file."""
 
+import base64
 import hashlib
 import hmac
 import json
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-port, secret, path = int(sys.argv[1]), sys.argv[2].encode(), sys.argv[3]
+port, key, path = int(sys.argv[1]), base64.b64decode(sys.argv[2].removeprefix("whsec_")), sys.argv[3]
 
 
 class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        parts = dict(p.split("=", 1) for p in self.headers["Meddela-Signature"].split(","))
-        want = hmac.new(secret, parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(want, parts["v1"]):
+        head, at = self.headers["webhook-id"], self.headers["webhook-timestamp"]
+        want = base64.b64encode(hmac.new(key, f"{head}.{at}.".encode() + body, hashlib.sha256).digest()).decode()
+        signed = any(hmac.compare_digest(one, "v1," + want) for one in self.headers["webhook-signature"].split())
+        if not signed or abs(time.time() - int(at)) > 300:
             self.send_response(403)
             self.end_headers()
             return

@@ -186,8 +186,8 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 	}
 	for _, each := range m.Maps("sign") {
 		value := each.Secret(p.lookup)
-		if value != "" && len(value) < outbound.MinSigningBytes {
-			m.Fail("sign", "a signing secret must have at least "+strconv.Itoa(outbound.MinSigningBytes)+" bytes: make one with openssl rand -hex 32")
+		if err := outbound.CheckSigningSecret(value); value != "" && err != nil {
+			m.Fail("sign", err.Error())
 		}
 		c.Sign = append(c.Sign, outbound.Fixed(value))
 	}

@@ -171,7 +171,10 @@ func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Re
 	if err := p.config.Auth.apply(r.Header); err != nil {
 		return nil, err
 	}
-	return r, p.sign(r)
+	if p.signer != nil && p.signer.Sign(r.Header, string(job.JobID), r.Body, time.Now()) != nil {
+		return nil, errCredentials
+	}
+	return r, nil
 }
 
 func (p *Provider) url(data *Data) (*url.URL, error) {
@@ -186,18 +189,6 @@ func (p *Provider) url(data *Data) (*url.URL, error) {
 		err = errCleartext
 	}
 	return u, err
-}
-
-func (p *Provider) sign(r *outbound.Request) error {
-	if p.signer == nil {
-		return nil
-	}
-	signature, err := p.signer.Sign(r.Body, time.Now())
-	if err != nil {
-		return errCredentials
-	}
-	r.Header[outbound.SignatureHeader] = []string{signature}
-	return nil
 }
 
 func isTimeout(err error) bool {
