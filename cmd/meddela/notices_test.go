@@ -6,7 +6,9 @@ import (
 )
 
 func TestNoticesFile(t *testing.T) {
-	lookup := func(name string) (string, bool) { return "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", name == "S" }
+	lookup := func(name string) (string, bool) {
+		return "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", name == "S"
+	}
 	for text, want := range map[string]string{
 		"webhooks:\n  - {name: crm, url: https://crm.example.com/x, secrets: [{env: S}]}\n":                                                "",
 		"webhooks:\n  - {name: crm, url: https://crm.example.com/x, types: [order], statuses: [sent], timeout: 2s, secrets: [{env: S}]}\n": "",

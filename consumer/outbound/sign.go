@@ -27,7 +27,8 @@ const (
 )
 
 // errSigningSecret does not repeat the secret.
-var errSigningSecret = fmt.Errorf("a signing secret is %s and %d to %d bytes in base64: make one with echo %s$(openssl rand -base64 32)",
+var errSigningSecret = fmt.Errorf(
+	"a signing secret is %s and %d to %d bytes in base64: make one with echo %s$(openssl rand -base64 32)",
 	secretPrefix, minKey, maxKey, secretPrefix)
 
 // CheckSigningSecret says what is wrong with a secret to sign with.

@@ -48,7 +48,7 @@ func TestNewRefuses(t *testing.T) {
 		"host header":             {Config{URL: api, Headers: header("host", "x")}, "Host cannot be set"},
 		"length header":           {Config{URL: api, Headers: header("content-length", "1")}, "cannot be set"},
 		"authorization header":    {Config{URL: api, Headers: header("authorization", "SECRET")}, "use auth"},
-		"signature header":        {Config{URL: api, Headers: header("meddela-signature", "x")}, "cannot be set"},
+		"signature header":        {Config{URL: api, Headers: header("webhook-signature", "x")}, "cannot be set"},
 		"header twice":            {Config{URL: api, Headers: map[string]string{"x-a": "1", "X-A": "2"}}, "set twice"},
 		"key header twice":        {Config{URL: api, Headers: header("idempotency-key", "1")}, "set twice"},
 		"content type of message": {Config{URL: api, Headers: header("Content-Type", "{{.Text}}")}, "must be literal"},
