@@ -1,53 +1,40 @@
 package condition
 
 import (
-	"regexp"
 	"slices"
-	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 )
 
-// eventName is what the names of the event's fields start with.
-const eventName = "event"
-
-// misuses finds uses of event that would be told in words which do not help.
-func misuses(parsed *ast.AST) Faults {
-	var faults Faults
-	isEvent := func(e ast.NavigableExpr) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == eventName }
-	for _, e := range ast.MatchDescendants(ast.NavigateAST(parsed), isEvent) {
-		parent, ok := e.Parent()
-		detail := ""
-		switch {
-		case !ok || parent.Kind() != ast.SelectKind:
-			detail = "event is not a value itself: name one of its fields, such as event.country"
-		case parent.AsSelect().IsTestOnly():
-			detail = "an event always has its fields, and an absent text is empty: compare event." + parent.AsSelect().FieldName() + ` with "" instead of asking with has`
-		default:
-			continue
-		}
-		line, column := place(parsed, e.ID())
-		faults = append(faults, Fault{line, column, detail})
+// check parses a condition and checks its types. What is wrong is said in CEL's
+// own words, except where the rule is ours.
+func check(expression string) (*cel.Ast, Faults) {
+	parsed, issues := environment().Parse(expression)
+	if issues.Err() != nil {
+		// What the parser says of a line after what it said first mostly follows from that.
+		return nil, slices.CompactFunc(faultsOf(issues), func(a, b Fault) bool { return a.Line == b.Line })
 	}
-	return faults
-}
-
-// place is where an expression starts, from 1; 0 when it is not known.
-func place(a *ast.AST, id int64) (line, column int) {
-	at := a.SourceInfo().GetStartLocation(id)
-	if at.Line() < 1 {
-		return 0, 0
+	if faults := misuses(parsed.NativeRep()); faults != nil {
+		return nil, faults
 	}
-	return at.Line(), at.Column() + 1
+	checked, issues := environment().Check(parsed)
+	if issues.Err() != nil {
+		return nil, faultsOf(issues)
+	}
+	if got := checked.OutputType(); !got.IsExactType(types.BoolType) && !got.IsExactType(types.DynType) {
+		detail := "gives " + got.String() + ", where it must be true or false: compare it with something"
+		return nil, Faults{{Line: 1, Column: 1, Detail: detail}}
+	}
+	return checked, nil
 }
 
 func faultsOf(issues *cel.Issues) Faults {
 	var faults Faults
 	for _, e := range issues.Errors() {
-		fault := Fault{e.Location.Line(), e.Location.Column() + 1, reworded(e.Message)}
+		fault := Fault{e.Location.Line(), e.Location.Column() + 1, e.Message}
 		if fault.Line < 1 {
 			fault.Line, fault.Column = 0, 0
 		}
@@ -58,76 +45,45 @@ func faultsOf(issues *cel.Issues) Faults {
 	return faults
 }
 
-var (
-	noOverload   = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
-	undeclared   = regexp.MustCompile(`^undeclared reference to '([^']*)'( \(in container '[^']*'\))?(.*)$`)
-	wrongOperand = regexp.MustCompile(`^expected type '(.*)' but found '(.*)'$`)
-)
-
-// reworded says what the checker says in the words of authors.
-func reworded(message string) string {
-	if m := noOverload.FindStringSubmatch(message); m != nil {
-		name := m[1]
-		sign, ok := operators.FindReverse(name)
+// misuses finds uses of event and of matches that are wrong by rules of ours.
+func misuses(parsed *ast.AST) Faults {
+	var faults Faults
+	every := func(ast.NavigableExpr) bool { return true }
+	for _, e := range ast.MatchDescendants(ast.NavigateAST(parsed), every) {
+		at, detail := e.ID(), ""
 		switch {
-		case m[2] == "(int, double)", m[2] == "(double, int)":
-			return sign + " does not take a whole number and a fraction: write whole ones as 2.0, or convert with double(…)"
-		case ok && sign != "":
-			return sign + " does not take " + kinds(m[2]) + ": make both sides of one kind, with string(…), int(…) or double(…)"
+		case e.Kind() == ast.IdentKind && e.AsIdent() == eventName:
+			detail = misuseOfEvent(e)
+		case e.Kind() == ast.CallKind && e.AsCall().FunctionName() == overloads.Matches && len(e.AsCall().Args()) > 0:
+			if pattern := e.AsCall().Args()[len(e.AsCall().Args())-1]; pattern.Kind() != ast.LiteralKind {
+				at, detail = pattern.ID(), "the pattern of matches must stand in the condition itself, in quotes"
+			}
 		}
-		return name + " does not take " + kinds(m[2]) + ": see the functions of CEL"
-	}
-	if m := undeclared.FindStringSubmatch(message); m != nil {
-		what, hint := m[1], strings.TrimSpace(m[3])
-		switch {
-		case likely(what, hint):
-			return what + " is not known " + hint
-		case strings.HasPrefix(what, eventName+"."):
-			return what + " is not known: event has " + strings.ReplaceAll(strings.Join(allFields(), ", "), eventName+".", "")
+		if detail != "" {
+			line, column := position(parsed, at)
+			faults = append(faults, Fault{line, column, detail})
 		}
-		return what + " is not known: conditions read event and ctx, such as event.country and ctx.order.total, and call CEL's functions; texts stand in quotes"
 	}
-	if m := wrongOperand.FindStringSubmatch(message); m != nil {
-		return "must be " + kinds(m[1]) + ", and is " + kinds(m[2])
-	}
-	if strings.Contains(message, "recursion") {
-		return "the condition is nested too deep: make it simpler"
-	}
-	return rewordedSyntax(strings.TrimPrefix(message, syntaxError))
+	return faults
 }
 
-// likely tells whether the checker's hint, "(did you mean 'event.type'?)", starts
-// as what was written does: others are far-fetched.
-func likely(what, hint string) bool {
-	_, meant, found := strings.Cut(hint, "'")
-	same := 0
-	for same < min(len(what), len(meant)) && what[same] == meant[same] {
-		same++
+func misuseOfEvent(e ast.NavigableExpr) string {
+	parent, ok := e.Parent()
+	switch {
+	case !ok || parent.Kind() != ast.SelectKind:
+		return "event is not a value itself: name one of its fields, such as event.country"
+	case parent.AsSelect().IsTestOnly():
+		return "an event always has its fields, and an absent text is empty: compare event." +
+			parent.AsSelect().FieldName() + ` with "" instead of asking with has`
 	}
-	return found && same > len(eventName)+1
+	return ""
 }
 
-func allFields() []string { return append(textFields(), fieldScheduled, fieldExpiration) }
-
-var (
-	innerList     = regexp.MustCompile(`list\([^()]*\)`)
-	innerMap      = regexp.MustCompile(`map\([^()]*\)`)
-	innerOptional = regexp.MustCompile(`optional_type\([^()]*\)`)
-)
-
-// kinds names CEL's types, from the innermost on.
-func kinds(text string) string {
-	text = strings.ReplaceAll(text, "optional_type(timestamp)", "a time that may be absent")
-	for before := ""; before != text; {
-		before = text
-		text = innerList.ReplaceAllString(text, "a LIST")
-		text = innerMap.ReplaceAllString(text, "an OBJECT")
-		text = innerOptional.ReplaceAllString(text, "a VALUE that may be absent")
+// position is where an expression starts, from 1; 0 when it is not known.
+func position(a *ast.AST, id int64) (line, column int) {
+	at := a.SourceInfo().GetStartLocation(id)
+	if at.Line() < 1 {
+		return 0, 0
 	}
-	return strings.NewReplacer(
-		"dyn", "any value", "string", "a text", "bool", "yes or no", "uint", "a number", "int", "a number", "double", "a number",
-		"timestamp", "a time", "null_type", "null", "LIST", "list", "OBJECT", "object", "VALUE", "value",
-	).Replace(text)
+	return at.Line(), at.Column() + 1
 }
-
-func nameOf(t *types.Type) string { return kinds(t.String()) }

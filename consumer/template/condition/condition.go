@@ -1,7 +1,15 @@
+// Package condition is the "when" of a template: a CEL expression over an event
+// that decides whether the template covers it.
+//
+// A condition reads event, whose fields are known, and ctx, which is whatever
+// the event brings. It is checked when it is compiled, as far as that can be
+// known; what fails on an event later is an error of that event alone, and is
+// bounded in what it costs.
 package condition
 
 import (
 	"fmt"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -25,43 +33,30 @@ func Compile(expression string) (*Condition, error) {
 	if len(expression) > MaxBytes {
 		return nil, Faults{{Detail: fmt.Sprintf("the condition has %d bytes: at most %d can be", len(expression), MaxBytes)}}
 	}
-	parsed, issues := environment().Parse(expression)
-	if issues.Err() != nil {
-		return nil, firstOfLines(faultsOf(issues))
-	}
-	if faults := append(misuses(parsed.NativeRep()), patternFaults(parsed.NativeRep())...); len(faults) > 0 {
+	checked, faults := check(expression)
+	if faults != nil {
 		return nil, faults
 	}
-	checked, issues := environment().Check(parsed)
-	if issues.Err() != nil {
-		return nil, faultsOf(issues)
-	}
-	if got := checked.OutputType(); !got.IsExactType(types.BoolType) && !got.IsExactType(types.DynType) {
-		return nil, Faults{{Line: 1, Column: 1, Detail: "gives " + nameOf(got) + ", where it must say yes or no: compare it with something"}}
-	}
-	return build(checked)
-}
-
-func build(checked *cel.Ast) (*Condition, error) {
-	estimate, err := environment().EstimateCost(checked, bounds{})
+	estimate, err := environment().EstimateCost(checked, estimator{})
 	if err != nil {
-		return nil, Faults{{Detail: "what the condition costs cannot be told: make it simpler"}}
+		return nil, Faults{{Detail: "what the condition costs cannot be estimated: " + err.Error()}}
 	}
 	if estimate.Min > maxCost {
 		return nil, Faults{{Detail: "the condition costs too much, whatever the event: make it simpler"}}
 	}
-	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(replacing(checked.NativeRep()))}
+	options := []cel.ProgramOption{
+		cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(strictOperators(checked.NativeRep())),
+	}
 	if estimate.Max > maxCost {
 		// Only what may cost too much pays for the counting.
-		options = append(options, cel.CostLimit(maxCost), cel.CostTracking(weights{}))
+		options = append(options, cel.CostLimit(maxCost), cel.CostTracking(estimator{}))
 	}
 	program, err := environment().Program(checked, options...)
 	if err != nil {
 		return nil, Faults{{Detail: "the condition cannot be made ready: " + err.Error()}}
 	}
-	c := &Condition{checked: checked.NativeRep(), program: program}
-	c.conjuncts = conjuncts(c.checked.Expr())
-	return c, nil
+	root := checked.NativeRep()
+	return &Condition{checked: root, program: program, conjuncts: conjuncts(root.Expr())}, nil
 }
 
 // Conjuncts is how many conditions are joined by "&&", 1 for a single one: the
@@ -79,7 +74,8 @@ func conjuncts(e ast.Expr) int {
 	return n
 }
 
-// Holds tells whether the condition holds for an event. Its error is an *Error.
+// Holds reports whether the condition holds for an event. Its error is an
+// *Error.
 func (c *Condition) Holds(facts *Facts) (bool, error) {
 	facts.meter.begin()
 	value, _, err := c.program.Eval(facts)
@@ -88,7 +84,44 @@ func (c *Condition) Holds(facts *Facts) (bool, error) {
 	}
 	holds, ok := value.(types.Bool)
 	if !ok {
-		return false, &Error{Line: 1, Column: 1, Detail: "gives a value that is neither true nor false: compare it with something"}
+		detail := "gives a value that is neither true nor false: compare it with something"
+		return false, &Error{Line: 1, Column: 1, Detail: detail}
 	}
 	return bool(holds), nil
+}
+
+// Fault is one thing that is wrong with a condition.
+type Fault struct {
+	Line, Column int    // in the condition, both from 1; 0 when it is about the whole
+	Detail       string // what is wrong, and what to do
+}
+
+func (f Fault) Error() string { return located(f.Line, f.Column, f.Detail) }
+
+// Faults is everything that is wrong with a condition.
+type Faults []Fault
+
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i, fault := range f {
+		lines[i] = fault.Error()
+	}
+	return strings.Join(lines, "; ")
+}
+
+// Error says why a condition cannot be evaluated on an event. It names
+// positions in the condition, and has nothing of the event's content.
+type Error struct {
+	Line, Column int    // in the condition, both from 1; 0 when it is about the whole
+	Path         string // what is missing, such as ctx.order.total; empty when it is something else
+	Detail       string // what failed, and what to do
+}
+
+func (e *Error) Error() string { return located(e.Line, e.Column, e.Detail) }
+
+func located(line, column int, detail string) string {
+	if line == 0 {
+		return detail
+	}
+	return fmt.Sprintf("%d:%d: %s", line, column, detail)
 }

@@ -12,13 +12,29 @@ import (
 	"cel.dev/cel-go/interpreter"
 )
 
-// maxCost bounds what one condition may cost on one event, in CEL's units:
-// about one for each value looked at, or ten bytes compared. A unit takes some
-// 20 to 200 ns.
-const maxCost = 20_000
+const (
+	// maxCost bounds what one condition may cost on one event, in CEL's units:
+	// about one for each value looked at, or ten bytes compared. A unit takes
+	// some 20 to 200 ns.
+	maxCost = 20_000
+	// maxWork is maxCost in bytes. A comparison of more is not begun.
+	maxWork = 10 * maxCost
+	// maxDecoded bounds the elements and members that an evaluation decodes. One
+	// takes some 50 to 150 ns.
+	maxDecoded = 5 * maxCost
+	// light is what costs no more than CEL says, in bytes.
+	light = 1 << 10
+)
 
-// maxWork is maxCost in bytes. A call that goes through more is not begun.
-const maxWork = 10 * maxCost
+// excess is what makes something too much for a condition.
+type excess = interpreter.CancellationCause
+
+// The library's own causes are the first few numbers.
+const (
+	tooLong excess = iota + 100
+	tooDeep
+	tooCostly
+)
 
 // end ends an evaluation in the way of the library, which is how Eval comes to
 // return an error that no || of the condition can hide.
@@ -26,58 +42,62 @@ func end(why excess) {
 	panic(interpreter.EvalCancelledError{Cause: why, Message: "the event is too much for the condition"})
 }
 
-// check ends the evaluation unless it fits.
-func check(why excess) {
-	if why != fits {
-		end(why)
+// meter counts what an evaluation decodes. What was decoded before counts too, so
+// that what a condition says of an event does not depend on which others were
+// tried before it.
+type meter struct {
+	evaluation int
+	left       int // elements and members
+}
+
+func (m *meter) begin() {
+	m.evaluation++
+	m.left = maxDecoded
+}
+
+// count is for something of a size. In is the last evaluation that counted it.
+func (m *meter) count(in *int, size ref.Val) {
+	if *in == m.evaluation {
+		return
+	}
+	*in = m.evaluation
+	if n, ok := size.(types.Int); ok {
+		m.left -= int(n)
+	}
+	if m.left < 0 {
+		end(tooCostly)
 	}
 }
 
-// bounds tell how much is there before an event is: its own texts are short.
-type bounds struct{}
+// estimator makes CEL count by the bytes of an event: to the library itself some
+// calls cost the same whatever they are given.
+type estimator struct{}
 
-func (bounds) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
+// EstimateCallCost leaves it to the library.
+func (estimator) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }
 
-func (bounds) EstimateSize(element cost.AstNode) *cost.SizeEstimate {
+// EstimateSize bounds the event's own texts, which are short.
+func (estimator) EstimateSize(element cost.AstNode) *cost.SizeEstimate {
 	if path := element.Path(); len(path) == 1 && path[0] != ctxName {
 		return &cost.SizeEstimate{Min: 0, Max: math.MaxUint16}
 	}
 	return nil
 }
 
-// weights make calls cost what they take: to the library some cost the same
-// whatever they are given.
-type weights struct{}
-
-// light is what costs no more than the library says, in bytes.
-const light = 1 << 10
-
 // CallCost is a tenth of the bytes that a call goes through, unless they are
 // few.
-func (weights) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
-	bytes := work(function, args)
+func (estimator) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
+	bytes := 0
+	for _, arg := range args {
+		bytes += weight(function, arg)
+	}
 	if bytes <= light {
 		return nil
 	}
 	units := uint64(bytes / 10)
 	return &units
-}
-
-// work is about how many bytes a call goes through or makes; beyond maxWork it
-// may be more.
-func work(function string, args []ref.Val) int {
-	if each, ok := products[function]; ok {
-		return each(args)
-	}
-	total := 0
-	for _, arg := range args {
-		if total += weight(function, arg); total > maxWork {
-			break
-		}
-	}
-	return total
 }
 
 // weight is about how many bytes a call goes through of an argument; beyond
@@ -102,15 +122,11 @@ func weight(function string, v ref.Val) int {
 	case *list:
 		return len(v.raw.Raw)
 	case traits.Lister:
-		return weightOf(function, v)
+		total := 0
+		for it := v.Iterator(); it.HasNext() == types.True && total <= maxWork; {
+			total += 8 + weight(function, it.Next())
+		}
+		return total
 	}
 	return 8
-}
-
-func weightOf(function string, l traits.Lister) int {
-	total := 0
-	for it := l.Iterator(); it.HasNext() == types.True && total <= maxWork; {
-		total += 8 + weight(function, it.Next())
-	}
-	return total
 }

@@ -3,62 +3,122 @@ package condition
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/ext"
+	"github.com/tidwall/gjson"
+
+	"github.com/meddela/meddela/topology"
 )
 
-// ctxName is the variable with the event's own data.
-const ctxName = "ctx"
-
-// Names of the event's fields.
 const (
+	// ctxName is the variable with the event's own data.
+	ctxName = "ctx"
+	// eventName is what the names of the event's fields start with.
+	eventName = "event"
+
 	fieldScheduled  = "event.scheduled"
 	fieldExpiration = "event.expiration"
 )
 
-// maxNesting is how deep a condition may nest: what checking it costs grows with
-// the square, or worse. A chain of || or && counts little.
-const maxNesting = 100
-
-// textFields are the event's fields that are texts; an absent one is empty.
-func textFields() []string {
-	return []string{
-		"event.id", "event.type", "event.channel", "event.to", "event.language", "event.country",
-		"event.origin", "event.externalId", "event.correlationId",
-	}
-}
+const (
+	// maxNesting is how deep a condition may nest: what checking it costs grows
+	// with the square, or worse. A chain of || or && counts little.
+	maxNesting = 100
+	// maxPattern is the greatest size of a pattern, in steps of its program:
+	// each letter of a text may take all of them.
+	maxPattern = 1000
+)
 
 // environment is what all conditions are compiled in. It is made when it is
 // first needed: most processes need none.
 var environment = sync.OnceValue(func() *cel.Env {
-	env, err := newEnvironment()
+	options := []cel.EnvOption{
+		cel.ParserRecursionLimit(maxNesting),
+		cel.ASTValidators(cel.ValidateRegexLiterals()),
+		cel.RegexProgramSizeLimit(maxPattern),
+		cel.Variable(ctxName, cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable(fieldScheduled, cel.OptionalType(cel.TimestampType)),
+		cel.Variable(fieldExpiration, cel.OptionalType(cel.TimestampType)),
+		cel.OptionalTypes(),
+		cel.CrossTypeNumericComparisons(true),
+		ext.Strings(), ext.Math(),
+	}
+	for name := range texts {
+		options = append(options, cel.Variable(name, cel.StringType))
+	}
+	// CEL counts what a call has cost once it is done, so what makes much of
+	// little, or searches in quadratic time, cannot be offered.
+	for _, name := range []string{
+		"replace", "split", "join", "format", "reverse", "strings.quote", "indexOf", "lastIndexOf",
+	} {
+		none := cel.Overload(name+"_none", nil, cel.BoolType) // a declaration has to have one
+		options = append(options, cel.Function(name, cel.DisableDeclaration(true), none))
+	}
+	env, err := cel.NewEnv(options...)
 	if err != nil {
 		panic(fmt.Sprintf("condition: the environment, which is fixed, is wrong: %v", err))
 	}
 	return env
 })
 
-func newEnvironment() (*cel.Env, error) {
-	options := []cel.EnvOption{
-		cel.ParserRecursionLimit(maxNesting),
-		cel.Variable(ctxName, cel.MapType(cel.StringType, cel.DynType)),
-		cel.Variable(fieldScheduled, cel.OptionalType(cel.TimestampType)),
-		cel.Variable(fieldExpiration, cel.OptionalType(cel.TimestampType)),
-		cel.OptionalTypes(),
-		cel.CrossTypeNumericComparisons(true),
-		ext.Strings(), ext.Lists(), ext.Sets(), ext.Math(),
+// texts are the event's fields that are texts; an absent one is empty.
+var texts = map[string]func(*topology.Event) string{
+	"event.id":            func(e *topology.Event) string { return string(e.ID) },
+	"event.type":          func(e *topology.Event) string { return e.Type },
+	"event.channel":       func(e *topology.Event) string { return string(e.Channel) },
+	"event.to":            func(e *topology.Event) string { return e.To },
+	"event.language":      func(e *topology.Event) string { return e.Language },
+	"event.country":       func(e *topology.Event) string { return e.Country },
+	"event.origin":        func(e *topology.Event) string { return e.Origin },
+	"event.externalId":    func(e *topology.Event) string { return e.ExternalID },
+	"event.correlationId": func(e *topology.Event) string { return e.CorrelationID },
+}
+
+// Facts are what conditions read of one event. They are made once for an event
+// and shared by all conditions that are tried on it; of its ctx only what a
+// condition reads is decoded. They must not be used by several goroutines at
+// once.
+type Facts struct {
+	event *topology.Event
+	ctx   *object // nil until it is read
+	meter meter
+}
+
+// NewFacts makes the facts of an event, which must stay as it is.
+func NewFacts(event *topology.Event) *Facts { return &Facts{event: event} }
+
+// ResolveName returns a variable by its name.
+func (f *Facts) ResolveName(name string) (any, bool) {
+	switch name {
+	case ctxName:
+		return f.root(), true
+	case fieldScheduled:
+		return maybeTime(f.event.Scheduled), true
+	case fieldExpiration:
+		return maybeTime(f.event.Expiration), true
 	}
-	for _, name := range textFields() {
-		options = append(options, cel.Variable(name, cel.StringType))
+	if text, ok := texts[name]; ok {
+		return types.String(text(f.event)), true
 	}
-	env, err := cel.NewEnv(options...)
-	if err != nil {
-		return nil, err
+	return nil, false
+}
+
+// Parent is nil: there are no other variables.
+func (f *Facts) Parent() cel.Activation { return nil }
+
+func (f *Facts) root() *object {
+	if f.ctx == nil {
+		f.ctx = &object{node: node{raw: gjson.ParseBytes(f.event.Ctx), depth: 1, meter: &f.meter}}
 	}
-	weighed, err := guards(env)
-	if err != nil {
-		return nil, err
+	return f.ctx
+}
+
+func maybeTime(t time.Time) any {
+	if t.IsZero() {
+		return types.OptionalNone
 	}
-	return env.Extend(weighed...)
+	return types.OptionalOf(types.Timestamp{Time: t})
 }

@@ -1,11 +1,13 @@
 package condition
 
 import (
+	"reflect"
+	"slices"
 	"strconv"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/interpreter"
+	"cel.dev/cel-go/common/types/traits"
 	"github.com/tidwall/gjson"
 )
 
@@ -15,64 +17,18 @@ const (
 	maxDepth    = 20     // of lists and objects within each other, ctx being the first
 )
 
-// excess is what makes something too much for a condition.
-type excess = interpreter.CancellationCause
-
-// The library's own causes are the first few numbers.
-const (
-	fits excess = iota + 100
-	tooLong
-	tooDeep
-	tooCostly
-)
-
-// meter counts what an evaluation decodes. What was decoded before counts too, so
-// that what a condition says of an event does not depend on which others were
-// tried before it.
-type meter struct {
-	evaluation int
-	left       int // elements and members
+// node is a list or an object in an event. It is decoded, one level of it, when
+// a condition first looks into it.
+type node struct {
+	raw     gjson.Result
+	depth   int // from 1, which is ctx itself
+	meter   *meter
+	counted int // the last evaluation that the meter counted it for
 }
 
-// maxDecoded bounds the elements and members that an evaluation decodes. One
-// takes some 50 to 150 ns.
-const maxDecoded = 5 * maxCost
-
-func (m *meter) begin() {
-	m.evaluation++
-	m.left = maxDecoded
-}
-
-// count is for something of a size. In is the last evaluation that counted it.
-func (m *meter) count(in *int, size ref.Val) {
-	if *in == m.evaluation {
-		return
-	}
-	*in = m.evaluation
-	if n, ok := size.(types.Int); ok {
-		m.left -= int(n)
-	}
-	if m.left < 0 {
-		end(tooCostly)
-	}
-}
-
-// position is where a value is in an event.
-type position struct {
-	raw   gjson.Result
-	depth int // from 1, which is ctx itself
-	meter *meter
-}
-
-// within is the position of a value in it.
-func (p *position) within(v gjson.Result) position {
-	return position{raw: v, depth: p.depth + 1, meter: p.meter}
-}
-
-// valueOf is a JSON value as CEL has it: numbers without fraction or exponent
-// are whole. Objects and lists are decoded when they are looked into.
-func valueOf(at position) ref.Val {
-	v := at.raw
+// valueOf is a JSON value in the node as CEL has it: numbers without fraction or
+// exponent are whole.
+func (n *node) valueOf(v gjson.Result) ref.Val {
 	switch v.Type {
 	case gjson.String:
 		return types.String(v.Str)
@@ -88,8 +44,174 @@ func valueOf(at position) ref.Val {
 	case gjson.Null:
 		return types.NullValue
 	}
+	within := node{raw: v, depth: n.depth + 1, meter: n.meter}
 	if v.IsObject() {
-		return &object{position: at}
+		return &object{node: within}
 	}
-	return &list{position: at}
+	return &list{node: within}
+}
+
+func (n *node) checkDepth() {
+	if n.depth > maxDepth {
+		end(tooDeep)
+	}
+}
+
+// each calls do with every element or member, at most maxElements.
+func (n *node) each(do func(key string, value ref.Val)) {
+	n.checkDepth()
+	count := 0
+	n.raw.ForEach(func(k, v gjson.Result) bool {
+		if count++; count > maxElements {
+			end(tooLong)
+		}
+		do(k.Str, n.valueOf(v))
+		return true
+	})
+}
+
+// list is a JSON array as a CEL list.
+type list struct {
+	node
+	decoded traits.Lister
+}
+
+func (l *list) all() traits.Lister {
+	if l.decoded == nil {
+		var elements []ref.Val
+		l.each(func(_ string, v ref.Val) { elements = append(elements, v) })
+		l.decoded = types.NewRefValList(types.DefaultTypeAdapter, elements)
+	}
+	l.meter.count(&l.counted, l.decoded.Size())
+	return l.decoded
+}
+
+func (l *list) Add(other ref.Val) ref.Val                   { return l.all().Add(other) }
+func (l *list) Contains(element ref.Val) ref.Val            { return l.all().Contains(element) }
+func (l *list) Get(index ref.Val) ref.Val                   { return l.all().Get(index) }
+func (l *list) Iterator() traits.Iterator                   { return l.all().Iterator() }
+func (l *list) Size() ref.Val                               { return l.all().Size() }
+func (l *list) Type() ref.Type                              { return types.ListType }
+func (l *list) Value() any                                  { return l.all().Value() }
+func (l *list) Equal(other ref.Val) ref.Val                 { return l.all().Equal(other) }
+func (l *list) ConvertToType(t ref.Type) ref.Val            { return l.all().ConvertToType(t) }
+func (l *list) ConvertToNative(t reflect.Type) (any, error) { return l.all().ConvertToNative(t) }
+
+// object is a JSON object as a CEL map. Members of a short one are looked up in
+// the text; it is decoded only where a condition asks for all of it, or for so
+// many that going through the text each time would cost more.
+type object struct {
+	node
+	found   []member
+	decoded traits.Mapper
+}
+
+// member is what was looked up: an absent one has no value.
+type member struct {
+	key   types.String
+	value ref.Val
+}
+
+const (
+	fewLookups = 8       // are made in the text
+	shortText  = 4 << 10 // bytes, in which looking up is quicker than decoding
+)
+
+func (o *object) whole() traits.Mapper {
+	if o.decoded != nil {
+		return o.decoded
+	}
+	members := make(map[ref.Val]ref.Val)
+	o.each(func(key string, v ref.Val) { members[types.String(key)] = v })
+	for _, m := range o.found {
+		if m.value != nil {
+			members[m.key] = m.value // with what is decoded of it
+		}
+	}
+	o.decoded = types.NewRefValMap(types.DefaultTypeAdapter, members)
+	return o.decoded
+}
+
+func (o *object) all() traits.Mapper {
+	all := o.whole()
+	o.meter.count(&o.counted, all.Size())
+	return all
+}
+
+// Find returns the value under a key. Of a key that comes twice the last counts.
+func (o *object) Find(key ref.Val) (ref.Val, bool) {
+	name, ok := key.(types.String)
+	switch {
+	case !ok:
+		return nil, false
+	case len(o.raw.Raw) > shortText:
+		return o.all().Find(name)
+	}
+	// A short one is never counted here: whether it is decoded depends on the
+	// conditions that were tried before.
+	if value, known := o.known(name); known {
+		return value, value != nil
+	}
+	if len(o.found) >= fewLookups {
+		return o.whole().Find(name)
+	}
+	value := o.lookUp(name)
+	return value, value != nil
+}
+
+// known returns what has been read of the object: the value under a key, nil
+// when it has none.
+func (o *object) known(key types.String) (value ref.Val, known bool) {
+	if o.decoded != nil {
+		value, _ = o.decoded.Find(key)
+		return value, true
+	}
+	at := slices.IndexFunc(o.found, func(m member) bool { return m.key == key })
+	if at < 0 {
+		return nil, false
+	}
+	return o.found[at].value, true
+}
+
+func (o *object) lookUp(key types.String) ref.Val {
+	o.checkDepth()
+	var last gjson.Result
+	o.raw.ForEach(func(k, v gjson.Result) bool {
+		if k.Str == string(key) {
+			last = v
+		}
+		return true
+	})
+	m := member{key: key}
+	if last.Exists() {
+		m.value = o.valueOf(last)
+	}
+	o.found = append(o.found, m)
+	return m.value
+}
+
+func (o *object) Get(key ref.Val) ref.Val {
+	if v, ok := o.Find(key); ok {
+		return v
+	}
+	return types.NewErr("no such key")
+}
+
+func (o *object) Contains(key ref.Val) ref.Val {
+	_, ok := o.Find(key)
+	return types.Bool(ok)
+}
+
+func (o *object) Iterator() traits.Iterator                   { return o.all().Iterator() }
+func (o *object) Size() ref.Val                               { return o.all().Size() }
+func (o *object) Type() ref.Type                              { return types.MapType }
+func (o *object) Value() any                                  { return o.all().Value() }
+func (o *object) ConvertToType(t ref.Type) ref.Val            { return o.all().ConvertToType(t) }
+func (o *object) ConvertToNative(t reflect.Type) (any, error) { return o.all().ConvertToNative(t) }
+
+func (o *object) Equal(other ref.Val) ref.Val {
+	if same, ok := other.(*object); ok {
+		other = same.all()
+	}
+	return o.all().Equal(other)
 }

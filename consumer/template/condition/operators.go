@@ -1,0 +1,255 @@
+package condition
+
+import (
+	"regexp"
+	"slices"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+	"cel.dev/cel-go/interpreter"
+)
+
+// To CEL values of different kinds are unequal. Here that is an error: a
+// condition that compares a text with a number has not said what it is about.
+// Null is compared with everything. And to CEL the 130 and the 129.90 of two
+// events are of different kinds, and only one of them can have 1 added. Here a
+// whole number that meets a fraction is one too.
+
+// operation is what an operator does with the values of its operands, neither of
+// which is an error.
+type operation func(left, right ref.Val) ref.Val
+
+// binary is an operator in place of the library's.
+type binary struct {
+	call        interpreter.InterpretableCall // the library's
+	left, right interpreter.InterpretableV2
+	apply       operation
+}
+
+func (b *binary) ID() int64 { return b.call.ID() }
+
+func (b *binary) Eval(vars interpreter.Activation) ref.Val {
+	return interpreter.EvalActivation(vars, b.Exec)
+}
+
+func (b *binary) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	left := b.left.Exec(frame)
+	if types.IsUnknownOrError(left) {
+		return left
+	}
+	right := b.right.Exec(frame)
+	if types.IsUnknownOrError(right) {
+		return right
+	}
+	result := types.LabelErrNode(b.ID(), b.apply(left, right))
+	if costs := frame.CostTracker(); costs != nil {
+		costs.EvalBinary(frame, b.ID(), b.call, left, right, result)
+	}
+	return result
+}
+
+// strictOperators puts operators of this package in place of the library's where
+// the type of an operand is known only with an event, and for matches.
+func strictOperators(checked *ast.AST) interpreter.InterpretableDecoratorV2 {
+	replaced := make(map[int64]bool)
+	ast.PreOrderVisit(checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.CallKind {
+			replaced[e.ID()] = e.AsCall().FunctionName() == overloads.Matches ||
+				slices.ContainsFunc(e.AsCall().Args(), func(arg ast.Expr) bool { return isDynamic(checked.GetType(arg.ID())) })
+		}
+	}))
+	return func(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+		call, ok := i.(interpreter.InterpretableCall)
+		if !ok || !replaced[call.ID()] || len(call.Args()) != 2 {
+			return i, nil
+		}
+		left, right := call.Args()[0], call.Args()[1]
+		var constant ref.Val
+		if c, ok := right.(interpreter.InterpretableConst); ok {
+			constant = c.Value()
+		}
+		if apply := operationOf(call.Function(), constant); apply != nil {
+			return &binary{call: call, left: left, right: right, apply: apply}, nil
+		}
+		return i, nil
+	}
+}
+
+// isDynamic reports whether values of a type, or what they hold, may be of any
+// kind.
+func isDynamic(t *types.Type) bool {
+	return t.Kind() == types.DynKind || slices.ContainsFunc(t.Parameters(), isDynamic)
+}
+
+// operationOf is nil for what the library does as well. Right is the right
+// operand where it stands in the condition itself.
+func operationOf(function string, right ref.Val) operation {
+	switch function {
+	case operators.Equals:
+		return equal
+	case operators.NotEquals:
+		return unequal
+	case operators.In:
+		if words := wordsOf(right); words != nil {
+			return words.have
+		}
+		return in
+	case operators.Add, operators.Subtract, operators.Multiply, operators.Divide:
+		return arithmetic(function)
+	case overloads.Matches:
+		return matching(right)
+	}
+	return nil
+}
+
+func misfit() ref.Val { return types.NewErr("values of different kinds") }
+
+func ofOneKind(left, right ref.Val) bool {
+	a, b := left.Type(), right.Type()
+	switch {
+	case a == b, a == types.NullType, b == types.NullType:
+		return true
+	case isNumber(left):
+		return isNumber(right)
+	}
+	return a.TypeName() == b.TypeName()
+}
+
+func isNumber(v ref.Val) bool {
+	switch v.(type) {
+	case types.Int, types.Uint, types.Double:
+		return true
+	}
+	return false
+}
+
+func equal(left, right ref.Val) ref.Val {
+	if !ofOneKind(left, right) {
+		return misfit()
+	}
+	if weight("", left)+weight("", right) > maxWork {
+		end(tooCostly)
+	}
+	return types.Equal(left, right)
+}
+
+func unequal(left, right ref.Val) ref.Val {
+	result := equal(left, right)
+	if same, ok := result.(types.Bool); ok {
+		return !same
+	}
+	return result
+}
+
+// in compares with each element, as a chain of == and || would.
+func in(element, all ref.Val) ref.Val {
+	elements, ok := all.(traits.Lister)
+	if !ok {
+		if container, ok := all.(traits.Container); ok {
+			return container.Contains(element)
+		}
+		return misfit()
+	}
+	if weight("", all) > maxWork {
+		end(tooCostly)
+	}
+	var result ref.Val = types.False
+	for it := elements.Iterator(); it.HasNext() == types.True; {
+		other := it.Next()
+		if !ofOneKind(element, other) {
+			result = misfit()
+		} else if types.Equal(element, other) == types.True {
+			return types.True
+		}
+	}
+	return result
+}
+
+// words is a list of texts in a condition.
+type words map[types.String]bool
+
+// wordsOf returns nil for what is no such list, or empty.
+func wordsOf(constant ref.Val) words {
+	elements, ok := constant.(traits.Lister)
+	if !ok {
+		return nil
+	}
+	all := make(words)
+	for it := elements.Iterator(); it.HasNext() == types.True; {
+		word, ok := it.Next().(types.String)
+		if !ok {
+			return nil
+		}
+		all[word] = true
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// have is in for words.
+func (w words) have(element, _ ref.Val) ref.Val {
+	switch element := element.(type) {
+	case types.String:
+		return types.Bool(w[element])
+	case types.Null:
+		return types.False
+	}
+	return misfit()
+}
+
+func arithmetic(sign string) operation {
+	return func(left, right ref.Val) ref.Val {
+		if isNumber(left) && isNumber(right) && left.Type() != right.Type() {
+			left, right = left.ConvertToType(types.DoubleType), right.ConvertToType(types.DoubleType)
+		}
+		switch sign {
+		case operators.Add:
+			if l, ok := left.(traits.Adder); ok {
+				return l.Add(right)
+			}
+		case operators.Subtract:
+			if l, ok := left.(traits.Subtractor); ok {
+				return l.Subtract(right)
+			}
+		case operators.Multiply:
+			if l, ok := left.(traits.Multiplier); ok {
+				return l.Multiply(right)
+			}
+		case operators.Divide:
+			if l, ok := left.(traits.Divider); ok {
+				return l.Divide(right)
+			}
+		}
+		return misfit()
+	}
+}
+
+// matching is nil for what is no pattern. Each letter of a text may take every
+// step of the pattern, so a long text is not begun.
+func matching(constant ref.Val) operation {
+	pattern, _ := constant.(types.String)
+	compiled, err := regexp.Compile(string(pattern))
+	if err != nil || constant == nil {
+		return nil
+	}
+	steps, err := types.RegexProgramSize(string(pattern))
+	if err != nil {
+		return nil
+	}
+	return func(v, _ ref.Val) ref.Val {
+		text, ok := v.(types.String)
+		if !ok {
+			return misfit()
+		}
+		if len(text)*steps > maxWork {
+			end(tooCostly)
+		}
+		return types.Bool(compiled.MatchString(string(text)))
+	}
+}
