@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/internal/retry"
 )
 
 // leaveTimeout bounds the request by which a member says that it leaves.
@@ -53,18 +55,10 @@ func (l *Loop) abandon(ctx context.Context, m *membership) {
 	l.farewells.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, l.config.SessionTimeout)
 		defer cancel()
-		for wait := newBackoff(); l.tellLeaving(member) != nil && wait.wait(ctx); {
-			l.dropConnections()
+		for wait := (retry.Backoff{}); l.tellLeaving(member) != nil && wait.Wait(ctx); {
+			retry.Reconnect(l.config.Transport)
 		}
 	})
-}
-
-// dropConnections makes requests use new connections. The client library finds
-// out that an idle one is broken only by a request that fails on it.
-func (l *Loop) dropConnections() {
-	if t, ok := l.config.Transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
 }
 
 // tellLeaving tells the coordinator that a member leaves. That it has left is

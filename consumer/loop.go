@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -105,7 +106,7 @@ type Loop struct {
 	log    zerolog.Logger
 	stats  Stats
 	// joining keeps the log quiet while the group cannot be joined.
-	joining everySoOften
+	joining retry.Warner
 	// farewells are the goroutines of abandon.
 	farewells sync.WaitGroup
 }
@@ -157,7 +158,7 @@ func (l *Loop) follow(ctx context.Context, m *membership) {
 		switch {
 		case err == nil:
 			failures = 0
-			l.joining = everySoOften{}
+			l.joining = retry.Warner{}
 			m.id = generation.MemberID
 			if ctx.Err() == nil {
 				l.runGeneration(ctx, m, generation)
@@ -173,7 +174,7 @@ func (l *Loop) follow(ctx context.Context, m *membership) {
 		}
 		if err != nil {
 			l.abandon(ctx, m)
-			l.joining.about(func(n int) {
+			l.joining.Warn(func(n int) {
 				l.log.Warn().Err(err).Int("times", n).Msg("cannot join the consumer group yet; trying on")
 			})
 		}
@@ -199,34 +200,6 @@ func (l *Loop) groupConfig(brokers []string) kafka.ConsumerGroupConfig {
 		WatchPartitionChanges:  true,
 		PartitionWatchInterval: watchInterval,
 		StartOffset:            kafka.FirstOffset,
-	}
-}
-
-// everySoOften calls back about a repeated error, but not for each.
-type everySoOften struct {
-	last  time.Time
-	times int
-}
-
-// sharedComplaint is one of several goroutines.
-type sharedComplaint struct {
-	mu sync.Mutex
-	everySoOften
-}
-
-func (s *sharedComplaint) about(complain func(times int)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.everySoOften.about(complain)
-}
-
-const complainInterval = 10 * time.Second
-
-func (e *everySoOften) about(complain func(times int)) {
-	e.times++
-	if time.Since(e.last) >= complainInterval {
-		e.last = time.Now()
-		complain(e.times)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -21,7 +22,7 @@ type pipeline struct {
 	partition int
 	fetcher   Fetcher
 	tracker   *tracker
-	waiting   sharedComplaint // that the handler waits for a server
+	waiting   retry.Warner // that the handler waits for a server
 	log       zerolog.Logger
 }
 
@@ -176,7 +177,8 @@ func (p *pipeline) fetchAll(batches chan<- fetched) {
 	if !p.findStart() {
 		return
 	}
-	wait, complaint := newBackoff(), everySoOften{}
+	var wait retry.Backoff
+	var failures retry.Warner
 	for p.fetching.Err() == nil {
 		back := p.tracker.leave()
 		got, err := p.fetcher.Fetch(p.fetching)
@@ -186,15 +188,15 @@ func (p *pipeline) fetchAll(batches chan<- fetched) {
 				return
 			}
 			p.loop.stats.fetchFaults.Add(1)
-			complaint.about(func(n int) {
+			failures.Warn(func(n int) {
 				p.log.Warn().Err(err).Int("times", n).Msg("fetch failed; trying on")
 			})
-			if !wait.wait(p.fetching) || !p.recoverFetch(err) {
+			if !wait.Wait(p.fetching) || !p.recoverFetch(err) {
 				return
 			}
 			continue
 		}
-		wait.reset()
+		wait.Reset()
 		p.loop.stats.fetch(len(got.Records))
 		p.tracker.fetched(&got, time.Now())
 		if !p.pass(batches, got) {
@@ -244,7 +246,7 @@ func (s *strand) handle(b fetched, forward func(handled) bool) bool {
 		return forward(handled{next: b.next})
 	}
 	b.Strand = s.number
-	wait := newBackoff()
+	var wait retry.Backoff
 	for len(b.Records) > 0 {
 		result, err := s.try(b.Batch)
 		if n := min(result.Handled, len(b.Records)); n > 0 {
@@ -256,7 +258,7 @@ func (s *strand) handle(b fetched, forward func(handled) bool) bool {
 			if !forward(handled{out: result.Out, next: next, work: true}) {
 				return false
 			}
-			wait.reset()
+			wait.Reset()
 		}
 		if s.working.Err() != nil {
 			return false
@@ -270,18 +272,18 @@ func (s *strand) handle(b fetched, forward func(handled) bool) bool {
 
 // waitAfter waits for what a handler's error is about. It reports false when
 // the loop stops first.
-func (p *pipeline) waitAfter(err error, wait *backoff) bool {
+func (p *pipeline) waitAfter(err error, wait *retry.Backoff) bool {
 	var early NotYet
 	if errors.As(err, &early) {
 		p.tracker.wait(early.Until)
-		return sleep(p.fetching, time.Until(early.Until))
+		return retry.Sleep(p.fetching, time.Until(early.Until))
 	}
 	p.loop.stats.retry()
 	p.tracker.beat()
-	p.waiting.about(func(n int) {
+	p.waiting.Warn(func(n int) {
 		p.log.Warn().Err(err).Int("times", n).Msg("handling waits for a server; trying on")
 	})
-	return wait.wait(p.fetching)
+	return wait.Wait(p.fetching)
 }
 
 func (p *pipeline) forward(outputs chan<- handled, h handled) bool {
@@ -321,7 +323,8 @@ func (p *pipeline) recoverFetch(err error) bool {
 // partition is ours.
 func (p *pipeline) seekFirst() bool {
 	client := kafka.Client{Addr: p.fetcher.Addr, Transport: p.loop.config.Transport}
-	wait, complaint := newBackoff(), everySoOften{}
+	var wait retry.Backoff
+	var failures retry.Warner
 	for {
 		first, err := firstOffset(p.fetching, &client, p.topic, p.partition)
 		if err == nil {
@@ -329,11 +332,11 @@ func (p *pipeline) seekFirst() bool {
 			return true
 		}
 		if p.fetching.Err() == nil {
-			complaint.about(func(n int) {
+			failures.Warn(func(n int) {
 				p.log.Warn().Err(err).Int("times", n).Msg("cannot find the first offset yet; trying on")
 			})
 		}
-		if !wait.wait(p.fetching) {
+		if !wait.Wait(p.fetching) {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -14,18 +15,19 @@ import (
 // missing topic would rebalance without end. It reports false when ctx ends
 // first.
 func (l *Loop) awaitTopics(ctx context.Context) bool {
-	wait, complaint := newBackoff(), everySoOften{}
+	var wait retry.Backoff
+	var failures retry.Warner
 	for {
 		err := l.topicsExist(ctx)
 		if err == nil {
 			return true
 		}
 		if ctx.Err() == nil {
-			complaint.about(func(n int) {
+			failures.Warn(func(n int) {
 				l.log.Warn().Err(err).Int("times", n).Msg("the topics are not there yet; trying on")
 			})
 		}
-		if !wait.wait(ctx) {
+		if !wait.Wait(ctx) {
 			return false
 		}
 	}

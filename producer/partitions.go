@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -25,6 +26,7 @@ const partitionCountTTL = 30 * time.Second
 // wait returns the topic's number of partitions, trying for as long as ctx
 // lasts to learn it. Its only error is ctx's.
 func (c *partitionCounts) wait(ctx context.Context, p *Publisher, topic topology.Topic) (int, error) {
+	var wait retry.Backoff
 	for try := 0; ; try++ {
 		n, err := c.get(ctx, p, topic)
 		if err == nil {
@@ -36,8 +38,8 @@ func (c *partitionCounts) wait(ctx context.Context, p *Publisher, topic topology
 		if try%10 == 1 {
 			p.Log.Warn().Err(err).Int("tries", try+1).Msg("cannot publish yet; trying on")
 		}
-		if err := pause(ctx, try); err != nil {
-			return 0, err
+		if !wait.Wait(ctx) {
+			return 0, ctx.Err()
 		}
 	}
 }

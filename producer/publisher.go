@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -40,9 +40,7 @@ const (
 	// for half of its own.
 	clientTimeout = 2 * ackTimeout
 	// tryTimeout bounds a try on a broker that does not answer at all.
-	tryTimeout   = 20 * time.Second
-	shortestWait = 50 * time.Millisecond
-	longestWait  = 2 * time.Second
+	tryTimeout = 20 * time.Second
 	// recordOverhead is what a record adds to a batch beside its bytes.
 	recordOverhead = 24
 )
@@ -127,6 +125,7 @@ func (p *Publisher) write(ctx context.Context, t target, records []topology.Reco
 // writeUntilAcknowledged tries until the records are written, the topic
 // refuses them, or ctx ends.
 func (p *Publisher) writeUntilAcknowledged(ctx context.Context, t target, records []topology.Record) (base int64, err error) {
+	var wait retry.Backoff
 	for try := 0; ; try++ {
 		base, err = p.writeOnce(ctx, t, records)
 		if err == nil || isRefusal(err) {
@@ -139,8 +138,8 @@ func (p *Publisher) writeUntilAcknowledged(ctx context.Context, t target, record
 			p.Log.Warn().Err(err).Str("topic", string(t.topic)).Int("partition", t.partition).
 				Int("records", len(records)).Int("tries", try+1).Msg("publishing failed; trying on")
 		}
-		if err := pause(ctx, try); err != nil {
-			return 0, err
+		if !wait.Wait(ctx) {
+			return 0, ctx.Err()
 		}
 	}
 }
@@ -168,22 +167,6 @@ func isRefusal(err error) bool {
 	return errors.Is(err, kafka.MessageSizeTooLarge) ||
 		errors.Is(err, kafka.RecordListTooLarge) ||
 		errors.Is(err, kafka.InvalidRecord)
-}
-
-// pause waits before the next try: longer each time, with jitter.
-func pause(ctx context.Context, try int) error {
-	d := longestWait
-	if try < 6 {
-		d = min(shortestWait<<try, longestWait)
-	}
-	timer := time.NewTimer(d/2 + rand.N(d/2+1))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // errNoTopic is what a topic that does not exist looks like in metadata.

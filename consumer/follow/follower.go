@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -129,22 +130,24 @@ func (f *Follower[S]) because(what string, end error) error {
 // Run follows the topic until ctx ends. The topic being away, or not there at
 // all, is not an end: it is logged now and then, and tried again.
 func (f *Follower[S]) Run(ctx context.Context) {
-	failing := everySoOften{}
-	for tries := 0; ; {
+	var failures retry.Warner
+	var wait retry.Backoff
+	for {
 		err := f.step(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if err == nil {
-			tries, failing = 0, everySoOften{}
+			wait.Reset()
+			failures = retry.Warner{}
 			continue
 		}
 		f.failed(err)
-		failing.about(func(times int) {
+		failures.Warn(func(times int) {
 			f.config.Log.Warn().Err(err).Int("times", times).
 				Msg("cannot read the " + f.config.What + "; trying on, with those that are known")
 		})
-		if tries++; !pause(ctx, tries) {
+		if !wait.Wait(ctx) {
 			return
 		}
 	}

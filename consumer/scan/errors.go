@@ -62,7 +62,7 @@ var (
 	errNothing  = errors.New("the broker brings nothing, though there are records")
 )
 
-// lasting tells whether an error will be the same however often one tries.
+// lasting reports whether an error will be the same however often one tries.
 func lasting(err error) bool {
 	var noTopic *NoTopicError
 	var noPartition *NoPartitionError

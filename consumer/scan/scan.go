@@ -4,12 +4,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -33,7 +37,7 @@ func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress, h
 		progress.total.Add(r.Size())
 	}
 	group, scanning := errgroup.WithContext(ctx)
-	group.SetLimit(orDefault(t.Fetchers, defaultFetchers))
+	group.SetLimit(cmp.Or(t.Fetchers, defaultFetchers))
 	for _, r := range largestFirst(ranges) {
 		if scanning.Err() != nil {
 			break
@@ -66,7 +70,7 @@ type scanner struct {
 	next     int64
 	progress *Progress
 	handle   func([]topology.Record) error
-	trouble  trouble
+	failures failures
 }
 
 func (s *scanner) run(ctx context.Context) error {
@@ -77,10 +81,10 @@ func (s *scanner) run(ctx context.Context) error {
 			err = s.take(fetched)
 		case err == nil, errors.Is(err, kafka.OffsetOutOfRange):
 			if err = s.reorient(ctx); err != nil {
-				err = s.topics.outlast(ctx, &s.trouble, err)
+				err = s.topics.outlast(ctx, &s.failures, err)
 			}
 		default:
-			err = s.topics.outlast(ctx, &s.trouble, err)
+			err = s.topics.outlast(ctx, &s.failures, err)
 		}
 		if err != nil {
 			return err
@@ -91,7 +95,7 @@ func (s *scanner) run(ctx context.Context) error {
 
 // take hands over what a fetch brought. Its error is handle's.
 func (s *scanner) take(fetched consumer.Fetched) error {
-	s.trouble = trouble{}
+	s.failures = failures{}
 	records := fetched.Records
 	for len(records) > 0 && records[len(records)-1].Offset >= s.To {
 		records = records[:len(records)-1]
@@ -131,6 +135,64 @@ func (s *scanner) reorient(ctx context.Context) error {
 		s.fetcher.SeekTo(first)
 	default:
 		return errNothing
+	}
+	return nil
+}
+
+// Progress is how far a scan is, in offsets. It is safe for use while the
+// scan goes on. Its zero value is ready, for one scan.
+type Progress struct{ total, done, lost atomic.Int64 }
+
+// Total is how many offsets there are to pass; 0 before the scan.
+func (p *Progress) Total() int64 { return p.total.Load() }
+
+// Done is how many have been passed, with their records handled.
+func (p *Progress) Done() int64 { return p.done.Load() }
+
+// Lost is how many of those were removed from the topic before they were read,
+// by its retention for instance.
+func (p *Progress) Lost() int64 { return p.lost.Load() }
+
+const defaultPatience = 30 * time.Second
+
+// failures are those in a row. The zero value is none.
+type failures struct {
+	began time.Time
+	wait  retry.Backoff
+}
+
+// retry calls try until it succeeds, or outlast gives up.
+func (t *Topics) retry(ctx context.Context, try func(ctx context.Context) error) error {
+	for row := (failures{}); ; {
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+		if err := t.outlast(ctx, &row, err); err != nil {
+			return err
+		}
+	}
+}
+
+// outlast waits before another try, longer each time. It returns the error for
+// which there should be none: ctx's, a lasting one, or that of an outage that
+// has tried the patience.
+func (t *Topics) outlast(ctx context.Context, row *failures, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if lasting(err) {
+		return err
+	}
+	if row.began.IsZero() {
+		row.began = time.Now()
+	}
+	if took := time.Since(row.began); took >= cmp.Or(t.Patience, defaultPatience) {
+		return fmt.Errorf("gave up after %s: %w", took.Round(100*time.Millisecond), err)
+	}
+	retry.Reconnect(t.Transport)
+	if !row.wait.Wait(ctx) {
+		return context.Cause(ctx)
 	}
 	return nil
 }

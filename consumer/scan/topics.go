@@ -1,6 +1,12 @@
+// Package scan reads ranges of topics outside of any consumer group, for
+// operators' commands: what was there when the range was asked for, once, and
+// then it ends, however much is written meanwhile.
+//
+// It reads what is committed only, and moves no group's offsets.
 package scan
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"time"
@@ -51,7 +57,7 @@ func (r Range) Size() int64 { return max(r.To-r.From, 0) }
 // The error is a *NoTopicError, or of the kafka package or the network.
 func (t *Topics) Ranges(ctx context.Context, topic topology.Topic, since, until time.Time) ([]Range, error) {
 	var ranges []Range
-	err := t.persist(ctx, func(ctx context.Context) (err error) {
+	err := t.retry(ctx, func(ctx context.Context) (err error) {
 		ranges, err = t.ranges(ctx, topic, since, until)
 		return err
 	})
@@ -93,7 +99,7 @@ func (t *Topics) ranges(ctx context.Context, topic topology.Topic, since, until 
 func (t *Topics) fetcher(r Range) *consumer.Fetcher {
 	f := &consumer.Fetcher{
 		Addr: t.Addr, Transport: t.Transport, Topic: r.Topic, Partition: r.Partition,
-		MaxBytes: orDefault(t.FetchBytes, 1<<20), MaxWait: fetchWait,
+		MaxBytes: cmp.Or(t.FetchBytes, 1<<20), MaxWait: fetchWait,
 	}
 	f.SeekTo(r.From)
 	return f
@@ -103,9 +109,20 @@ func (t *Topics) fetcher(r Range) *consumer.Fetcher {
 // there.
 const fetchWait = 500 * time.Millisecond
 
-func orDefault[T int | time.Duration](v, standard T) T {
-	if v <= 0 {
-		return standard
+// Latest cuts ranges down to about n offsets in all, the last ones of each: to
+// every range its share by size, and at least one offset.
+func Latest(ranges []Range, n int64) []Range {
+	var total int64
+	for _, r := range ranges {
+		total += r.Size()
 	}
-	return v
+	latest := make([]Range, 0, len(ranges))
+	for _, r := range ranges {
+		if total > n {
+			share := int64(float64(r.Size()) / float64(total) * float64(n))
+			r.From = max(r.From, r.To-max(share, 1))
+		}
+		latest = append(latest, r)
+	}
+	return latest
 }

@@ -4,11 +4,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/meddela/meddela/consumer/internal/script"
 	"github.com/meddela/meddela/topology"
 )
-
-// numbersPerState is the most numbers that one state's arguments point to.
-const numbersPerState = 6
 
 // Fields that not every winner has, as bits of an index of lacking.
 const (
@@ -35,78 +33,63 @@ var lacking = func() (sets [2 * noFinalAt]any) {
 	return sets
 }()
 
-// state appends the arguments about one event, in the order that merge.lua
-// wants.
-func (c *calls) state(s *topology.State) {
-	header := len(c.args)
-	c.args = append(c.args, nil, nil, nil)
-	first := len(c.args)
-	missing := c.winner(s)
-	rest := len(c.args)
-	c.identity(s)
-	c.stages(s)
-	c.args[header] = rest - first
-	c.args[header+1] = len(c.args) - first
-	c.args[header+2] = lacking[missing]
+// arguments are what merge.lua is given about one event, in its order.
+type arguments struct{ *script.Args }
+
+func (a arguments) state(s *topology.State) {
+	header := a.Len()
+	a.Add(nil, nil, nil)
+	missing := a.winner(s)
+	rest := a.Len()
+	a.text(topology.FieldSource, (*string)(&s.Source), 0)
+	a.text(topology.FieldLane, (*string)(&s.Lane), 0)
+	a.text(topology.FieldType, &s.Type, 0)
+	a.text(topology.FieldChannel, (*string)(&s.Channel), 0)
+	a.time(topology.FieldPendingAt, s.PendingAt)
+	a.time(topology.FieldPendingDeliveryAt, s.PendingDeliveryAt)
+	a.time(topology.FieldScheduledAt, s.Scheduled)
+	first := header + 3
+	a.Set(header, rest-first)
+	a.Set(header+1, a.Len()-first)
+	a.Set(header+2, lacking[missing])
 }
 
-// winner appends what the greatest rank brings, and returns the bits of what
-// it lacks.
-func (c *calls) winner(s *topology.State) (missing int) {
-	updated := c.millis(s.UpdatedAt)
-	c.args = append(c.args,
+// winner adds what the greatest rank brings, and returns the bits of what it
+// lacks.
+func (a arguments) winner(s *topology.State) (missing int) {
+	updated := a.Int(s.UpdatedAt.UnixMilli())
+	a.Add(
 		topology.FieldRank, (*string)(&s.Rank),
 		topology.FieldStatus, (*string)(&s.Status),
 		topology.FieldUpdatedAt, updated,
-		topology.FieldRedrives, c.number(int64(s.Redrives)),
-		topology.FieldAttempt, c.number(int64(s.Attempt)),
+		topology.FieldRedrives, a.Int(int64(s.Redrives)),
+		topology.FieldAttempt, a.Int(int64(s.Attempt)),
 	)
-	missing |= c.text(topology.FieldReason, (*string)(&s.Reason), noReason)
-	missing |= c.text(topology.FieldDetail, &s.Detail, noDetail)
-	missing |= c.text(topology.FieldTemplate, (*string)(&s.Template), noTemplate)
-	missing |= c.text(topology.FieldProvider, &s.Provider, noProvider)
-	missing |= c.text(topology.FieldProviderMessageID, &s.ProviderMessageID, noProviderMessageID)
+	missing |= a.text(topology.FieldReason, (*string)(&s.Reason), noReason)
+	missing |= a.text(topology.FieldDetail, &s.Detail, noDetail)
+	missing |= a.text(topology.FieldTemplate, (*string)(&s.Template), noTemplate)
+	missing |= a.text(topology.FieldProvider, &s.Provider, noProvider)
+	missing |= a.text(topology.FieldProviderMessageID, &s.ProviderMessageID, noProviderMessageID)
 	if !s.Status.Final() {
 		return missing | noFinalAt
 	}
-	c.args = append(c.args, topology.FieldFinalAt, updated)
+	a.Add(topology.FieldFinalAt, updated)
 	return missing
 }
 
-func (c *calls) identity(s *topology.State) {
-	c.text(topology.FieldSource, (*string)(&s.Source), 0)
-	c.text(topology.FieldLane, (*string)(&s.Lane), 0)
-	c.text(topology.FieldType, &s.Type, 0)
-	c.text(topology.FieldChannel, (*string)(&s.Channel), 0)
-}
-
-func (c *calls) stages(s *topology.State) {
-	c.time(topology.FieldPendingAt, s.PendingAt)
-	c.time(topology.FieldPendingDeliveryAt, s.PendingDeliveryAt)
-	c.time(topology.FieldScheduledAt, s.Scheduled)
-}
-
-// text appends a field. An empty one it leaves out, and returns missing.
-func (c *calls) text(name any, value *string, missing int) int {
+// text adds a field. An empty one it leaves out, and returns missing.
+func (a arguments) text(name any, value *string, missing int) int {
 	if *value == "" {
 		return missing
 	}
-	c.args = append(c.args, name, value)
+	a.Add(name, value)
 	return 0
 }
 
-// time appends a field, unless it is zero, or before 1970, for which a hash has
-// no room.
-func (c *calls) time(name any, at time.Time) {
+// time adds a field, unless it is zero, or before 1970, for which a hash has no
+// room.
+func (a arguments) time(name any, at time.Time) {
 	if at.UnixMilli() > 0 {
-		c.args = append(c.args, name, c.millis(at))
+		a.Add(name, a.Int(at.UnixMilli()))
 	}
-}
-
-func (c *calls) millis(at time.Time) *int64 { return c.number(at.UnixMilli()) }
-
-// number keeps a number to point to: as an any it would be an allocation.
-func (c *calls) number(n int64) *int64 {
-	c.numbers = append(c.numbers, n)
-	return &c.numbers[len(c.numbers)-1]
 }

@@ -6,13 +6,13 @@
 -- ARGV[2…] for each key in turn:
 --            w, n      how many arguments follow of both sorts below, and of
 --                      the first sort
---            lacking   digits: places in `optional` of what the winner lacks
+--            lacking   digits: indexes in `optional` of what the winner lacks
 --            names and values that the winner brings: rank, status,
 --                      updated_at, then whatever else it has
 --            names and values that are merged one by one: source, lane, type,
 --                      channel, pending_at, pending_delivery_at, scheduled_at,
 --                      in this order, those there are
--- Returns  positions in KEYS of the events whose status changed
+-- Returns  1 for each event whose status changed, 0 for the others
 --
 -- `<` on strings follows the locale of the server. Ranks are digits and dots,
 -- of one width, so any locale sorts them right; other texts need `less`.
@@ -21,7 +21,7 @@ local call, unpack, tonumber, byte = redis.call, unpack, tonumber, string.byte
 local keys, argv = KEYS, ARGV
 local ttl = tonumber(argv[1])
 
--- Places of fields in what `read` returns.
+-- Where fields are in what `read` returns.
 local RANK, SOURCE, LANE, TYPE, CHANNEL, SCHEDULED_AT = 1, 2, 3, 4, 5, 8
 local places = {
   source = SOURCE, lane = LANE, type = TYPE, channel = CHANNEL,
@@ -111,7 +111,7 @@ local function compare(key, old, first, rest, stop, won)
 end
 
 -- Merges argv[first] to argv[stop - 1], of which what is not the winner's
--- starts at rest, into what is stored. Tells whether the status changed.
+-- starts at rest, into what is stored. Reports whether the status changed.
 local function merge(key, first, rest, stop, lacking)
   local old = read(key)
   local rank, old_rank = argv[first + 1], old[RANK]
@@ -141,7 +141,7 @@ local at = 2
 for i = 1, #keys do
   local first = at + 3
   local rest, stop = first + argv[at], first + argv[at + 1]
-  if merge(keys[i], first, rest, stop, argv[at + 2]) then changed[#changed + 1] = i end
+  changed[i] = merge(keys[i], first, rest, stop, argv[at + 2]) and 1 or 0
   at = stop
 end
 return changed

@@ -2,18 +2,12 @@ package status
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/topology"
 )
-
-// DefaultInterval is how often Watch looks unless told otherwise.
-const DefaultInterval = 100 * time.Millisecond
 
 // readAtOnce is how many hashes are asked for before replies are waited for.
 const readAtOnce = 1000
@@ -27,7 +21,7 @@ type Reader struct {
 // Answer is what is known of one event.
 type Answer struct {
 	State topology.State
-	// Found tells whether anything is known.
+	// Found reports whether anything is known.
 	Found bool
 	// Err says why what is stored cannot be understood.
 	Err error
@@ -90,49 +84,3 @@ func answerOf(id topology.EventID, reply *redis.MapStringStringCmd) (a Answer, e
 }
 
 func isWrongType(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
-
-// Watch yields the state of an event, as soon as anything is known of it, and
-// again after every change, looking each interval. What changes twice in
-// between is seen once. It goes on after errors, which it yields too, and ends
-// with ctx. An interval of 0 means DefaultInterval.
-func (r *Reader) Watch(ctx context.Context, id topology.EventID, interval time.Duration) iter.Seq2[topology.State, error] {
-	if interval <= 0 {
-		interval = DefaultInterval
-	}
-	return func(yield func(topology.State, error) bool) {
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
-		var seen topology.Rank
-		for {
-			state, changed, err := r.since(ctx, id, seen)
-			if ctx.Err() != nil {
-				return
-			}
-			if changed {
-				seen = state.Rank
-			}
-			if (changed || err != nil) && !yield(state, err) {
-				return
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-		}
-	}
-}
-
-// since returns the state of an event, if it is another than the one of rank
-// seen.
-func (r *Reader) since(ctx context.Context, id topology.EventID, seen topology.Rank) (state topology.State, changed bool, err error) {
-	rank, err := r.Client.HGet(ctx, r.Keys.Event(id), topology.FieldRank).Result()
-	switch {
-	case errors.Is(err, redis.Nil), err == nil && topology.Rank(rank) == seen:
-		return topology.State{}, false, nil
-	case err != nil:
-		return topology.State{}, false, fmt.Errorf("read the status of %s: %w", id, err)
-	}
-	state, found, err := r.Get(ctx, id)
-	return state, found && err == nil, err
-}

@@ -149,7 +149,7 @@ func TestManyStates(t *testing.T) {
 	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
 		var states []topology.State
 		var ids []topology.EventID
-		for range 2*pipelined + 1 {
+		for range 4001 {
 			states = append(states, stateOf(said(newID(), 1, topology.Sent, 1)))
 			ids = append(ids, states[len(states)-1].EventID)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -113,7 +114,7 @@ func Create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpe
 			return errors.Join(refused...)
 		}
 		if specs = again; len(specs) > 0 {
-			if err := pause(ctx); err != nil {
+			if !retry.Sleep(ctx, retryInterval) {
 				return fmt.Errorf("topic %s is not created yet: %w", specs[0].Name, failed[specs[0].Name])
 			}
 		}
@@ -165,11 +166,11 @@ func AwaitLeaders(ctx context.Context, client *kafka.Client, topics []topology.T
 		if err == nil && missing == 0 {
 			return nil
 		}
-		if pauseErr := pause(ctx); pauseErr != nil {
+		if !retry.Sleep(ctx, retryInterval) {
 			if err != nil {
 				return err
 			}
-			return fmt.Errorf("%d of %d topics have partitions without a leader: %w", missing, len(topics), pauseErr)
+			return fmt.Errorf("%d of %d topics have partitions without a leader: %w", missing, len(topics), ctx.Err())
 		}
 	}
 }
@@ -190,14 +191,3 @@ func withoutLeader(ctx context.Context, client *kafka.Client, topics []topology.
 }
 
 func leaderless(p kafka.Partition) bool { return p.Error != nil || p.Leader.Host == "" }
-
-func pause(ctx context.Context) error {
-	timer := time.NewTimer(retryInterval)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}

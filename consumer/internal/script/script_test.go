@@ -1,0 +1,141 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// server answers 1 for each key, and notes what it is called with.
+type server struct{ calls [][]any }
+
+func (s *server) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (s *server) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (s *server) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(_ context.Context, commands []redis.Cmder) error {
+		for _, c := range commands {
+			args := slices.Clone(c.Args()) // what they point to is forgotten after the run
+			for i, arg := range args {
+				switch arg := arg.(type) {
+				case *string:
+					args[i] = *arg
+				case *int64:
+					args[i] = *arg
+				}
+			}
+			s.calls = append(s.calls, args)
+			answers := make([]any, c.Args()[2].(int))
+			for i := range answers {
+				answers[i] = int64(1)
+			}
+			c.(*redis.Cmd).SetVal(answers)
+		}
+		return nil
+	}
+}
+
+func (s *server) client(cluster bool) redis.UniversalClient {
+	var client redis.UniversalClient = redis.NewClient(&redis.Options{})
+	if cluster {
+		client = redis.NewClusterClient(&redis.ClusterOptions{})
+	}
+	client.AddHook(s)
+	return client
+}
+
+// TestCalls: each item is in one call, no call is too large, and on a cluster
+// the keys of a call are of one hash slot.
+func TestCalls(t *testing.T) {
+	servers := map[bool]*server{false: {}, true: {}}
+	clients := map[bool]redis.UniversalClient{}
+	for cluster, s := range servers {
+		clients[cluster] = s.client(cluster)
+		defer func() { _ = clients[cluster].Close() }()
+	}
+	script := New("return {}")
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SliceOfN(rapid.StringMatching(`[a-c]{1,2}`), 1, 40).Draw(t, "names")
+		prefix := rapid.SampledFrom([]string{"", "meddela:", "{one}:"}).Draw(t, "prefix")
+		most := rapid.IntRange(0, 10).Draw(t, "most")
+		cluster := rapid.Bool().Draw(t, "cluster")
+		s, answered := servers[cluster], make([]int, len(names))
+		s.calls = nil
+		err := script.Run(context.Background(), clients[cluster], &Batch{
+			N: len(names), Head: []any{"head"}, PerCall: most,
+			Key:    func(b []byte, i int) []byte { return append(append(b, prefix...), names[i]...) },
+			Args:   func(a *Args, i int) { a.Add(a.Int(int64(i)), names[i]) },
+			Answer: func(i int, _ any) { answered[i]++ },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := make([]int, len(names))
+		for _, args := range s.calls {
+			n := args[2].(int)
+			keys, head, rest := args[3:3+n], args[3+n], args[4+n:]
+			if n == 0 || most > 0 && n > most || head != "head" || len(rest) != 2*n {
+				t.Fatalf("a call %v of at most %d keys", args, most)
+			}
+			for k := range n {
+				i, name, key := rest[2*k].(int64), rest[2*k+1], keys[k].(string)
+				seen[i]++
+				if name != names[i] || key != prefix+names[i] {
+					t.Fatalf("item %d is %q with the key %q, want %q", i, name, key, names[i])
+				}
+				if first := keys[0].(string); cluster && topology.SlotOf(key) != topology.SlotOf(first) {
+					t.Fatalf("%q and %q in one call", first, key)
+				}
+			}
+		}
+		if other := func(n int) bool { return n != 1 }; slices.ContainsFunc(seen, other) || slices.ContainsFunc(answered, other) {
+			t.Fatalf("items are in %v calls, and answered %v times", seen, answered)
+		}
+	})
+}
+
+// TestRun on a server that does not know the script, with more than one trip.
+func TestRun(t *testing.T) {
+	redisServer := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: redisServer.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	echo := New("local answers = {} for i = 1, #KEYS do answers[i] = KEYS[i] .. ARGV[1] .. ARGV[i + 1] end return answers")
+	const n = 2*perTrip + 1
+	run := func() []any {
+		got := make([]any, n)
+		err := echo.Run(t.Context(), client, &Batch{
+			N: n, Head: []any{"="}, PerCall: 100,
+			Key:    func(b []byte, i int) []byte { return strconv.AppendInt(b, int64(i), 10) },
+			Args:   func(a *Args, i int) { a.Add(a.Int(int64(i))) },
+			Answer: func(i int, answer any) { got[i] = answer },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for range 2 {
+		for i, answer := range run() {
+			if want := fmt.Sprintf("%d=%d", i, i); answer != want {
+				t.Fatalf("item %d is answered %v, want %s", i, answer, want)
+			}
+		}
+	}
+	batch := &Batch{N: 3, Key: func(b []byte, i int) []byte { return append(b, 'k') }, Answer: func(int, any) { t.Error("an answer") }}
+	if err := New("return {1}").Run(t.Context(), client, batch); !errors.Is(err, errAnswer) {
+		t.Errorf("too few answers: %v", err)
+	}
+	redisServer.SetError("LOADING")
+	if err := echo.Run(t.Context(), client, batch); err == nil {
+		t.Error("no error of a server that is away")
+	}
+}
