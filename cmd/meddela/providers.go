@@ -48,7 +48,7 @@ func (r *role) ways(client redis.UniversalClient, orders func() *control.Orders)
 			continue
 		}
 		if ways[channel], err = failover.New(failover.Config{
-			Name: string(channel), Members: []failover.Member{{Provider: provider}}, Stopped: stopped,
+			Name: string(channel), Backends: []failover.Backend{{Provider: provider}}, Stopped: stopped,
 		}); err != nil {
 			return nil, nil, err
 		}
@@ -56,11 +56,11 @@ func (r *role) ways(client redis.UniversalClient, orders func() *control.Orders)
 	if r.file == nil {
 		return ways, close, nil
 	}
-	outlets, close, err := r.file.Outlets(providerfile.Site{Lane: r.lane, Redis: client, Keys: r.keys, Stopped: stopped})
+	routes, close, err := r.file.Build(providerfile.Site{Lane: r.lane, Redis: client, Keys: r.keys, Stopped: stopped})
 	if err != nil {
 		return nil, nil, err
 	}
-	for channel, way := range outlets {
+	for channel, way := range routes {
 		ways[channel] = way
 	}
 	return ways, close, nil

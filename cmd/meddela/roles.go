@@ -220,8 +220,8 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 		config.Group = r.names.DeliverGroup(r.lane, channel)
 		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
 		configs = append(configs, config)
-		of, _ := ways[channel].(*failover.Outlet)
-		shown = append(shown, metrics.Delivery{Channel: channel, Counters: &handler.Counters, Outlet: of})
+		of, _ := ways[channel].(*failover.Route)
+		shown = append(shown, metrics.Delivery{Channel: channel, Counters: &handler.Counters, Route: of})
 	}
 	if r.metrics != nil {
 		r.metrics.Deliveries(shown)

@@ -125,7 +125,7 @@ func (h *Handler) send(ctx context.Context, t *task, p provider.Provider, m *tem
 			by = answer.Provider
 		}
 		switch answer.Verdict {
-		case provider.NoRoom:
+		case provider.Throttled:
 			// As if the job had not been claimed, unless it has been tried.
 			t.noRoom = !tried
 			return h.givenUp(t, answer, doubt)
@@ -135,9 +135,9 @@ func (h *Handler) send(ctx context.Context, t *task, p provider.Provider, m *tem
 			return o
 		case provider.Skipped:
 			return h.outcome(t, topology.Ignored, answer.Reason, answer.Detail)
-		case provider.Refused:
+		case provider.Rejected:
 			return h.failed(t, topology.ReasonProviderRefused, answer.Detail)
-		case provider.Late:
+		case provider.Expired:
 			return h.expired(t, doubt)
 		case provider.Unknown:
 			doubt = true

@@ -183,7 +183,7 @@ func TestForeignChannels(t *testing.T) {
 // first time.
 func TestNoRoom(t *testing.T) {
 	w := newWorld(t)
-	w.provider.script = []provider.Response{{Verdict: provider.NoRoom}, {Verdict: provider.NoRoom}, {Verdict: provider.NoRoom}, accepted}
+	w.provider.script = []provider.Response{{Verdict: provider.Throttled}, {Verdict: provider.Throttled}, {Verdict: provider.Throttled}, accepted}
 	h := w.handler(t, func(c *Config) { c.Tries = 1 })
 	entries := entriesOf(t, handleAll(t.Context(), t, h, batchOf(manyJobs(3)...)))
 	for _, e := range entries {
@@ -218,7 +218,7 @@ func TestRetryAfter(t *testing.T) {
 // and is not forgotten when none of them is.
 func TestDoubtStays(t *testing.T) {
 	w := newWorld(t)
-	w.provider.script = []provider.Response{unknown, {Verdict: provider.Refused}, accepted}
+	w.provider.script = []provider.Response{unknown, {Verdict: provider.Rejected}, accepted}
 	h := w.handler(t, func(c *Config) { c.Tries, c.Retries = 1, []time.Duration{10 * time.Second, time.Minute} })
 	out := handleAll(t.Context(), t, h, batchOf(aJob("event-1")))
 	if e := entriesOf(t, out[:1])[0]; e.Status != topology.PendingDelivery || len(out) != 2 {

@@ -53,7 +53,7 @@ const (
 	defaultTimeout = 5 * time.Second
 	// atOnce is how many requests a batch makes side by side.
 	atOnce = 16
-	// Breaker: so many failures in a row, and a receiver is left alone for so long.
+	// Breaker: so many failures in a row, and a receiver is not asked for so long.
 	mostFailures = 5
 	openFor      = 10 * time.Second
 )
@@ -205,7 +205,7 @@ func (w *hook) wants(e *topology.Entry) bool {
 
 // hand hands a notice over, or puts it off, or gives it up.
 func (h *Handler) hand(ctx context.Context, n *notice) {
-	detail := "the receiver has failed several times in a row and is left alone for a while"
+	detail := "the receiver has failed several times in a row, and its circuit breaker is open"
 	if report, err := n.hook.breaker.Allow(); err == nil {
 		detail = n.hook.post(ctx, &n.entry)
 		failed := error(nil)

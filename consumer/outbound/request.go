@@ -146,7 +146,7 @@ func readBody(r *http.Response, limit int) (body []byte, partial bool) {
 // MaxRetryAfter is the longest wait that a target is granted.
 const MaxRetryAfter = time.Hour
 
-// RetryAfter is how long a response's header Retry-After asks to be left alone:
+// RetryAfter is how long a response's header Retry-After asks to wait:
 // seconds, or a date. It is 0 if the header is not there, is neither, or is
 // over, and MaxRetryAfter at most.
 func RetryAfter(h http.Header, now time.Time) time.Duration {

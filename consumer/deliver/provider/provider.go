@@ -49,7 +49,7 @@ type Response struct {
 	Detail string
 	// MessageID is how the provider knows an accepted message.
 	MessageID string
-	// RetryAfter is how long the provider asks to be left alone, with Failed
+	// RetryAfter is how long the provider asks to wait, with Failed
 	// and Down; 0 if it does not say.
 	RetryAfter time.Duration
 	// Provider is the name of the one that answered, where Send chooses among
@@ -69,23 +69,23 @@ const (
 	// Skipped means that this recipient is not to be written to: the reason
 	// is ReasonInvalidAddress or ReasonSuppressed.
 	Skipped
-	// Refused means that the provider will never take the message.
-	Refused
+	// Rejected means that the provider will never take the message.
+	Rejected
 	// Down means that the provider could not be reached, or cannot work.
 	Down
 	// Unknown means that the provider may have accepted the message, or not.
 	Unknown
-	// Late means that the job's validity ended before the message could be
+	// Expired means that the job's validity ended before the message could be
 	// handed over.
-	Late
-	// NoRoom means that a limit left no room for the message before ctx ended,
-	// so that nothing was tried. It counts for no attempt.
-	NoRoom
+	Expired
+	// Throttled means that a limit did not let the message pass before ctx
+	// ended, so that nothing was tried. It counts for no attempt.
+	Throttled
 )
 
 var verdictWords = [...]string{
-	Failed: "failed", Accepted: "accepted", Skipped: "skipped", Refused: "refused",
-	Down: "down", Unknown: "unknown", Late: "late", NoRoom: "no_room",
+	Failed: "failed", Accepted: "accepted", Skipped: "skipped", Rejected: "rejected",
+	Down: "down", Unknown: "unknown", Expired: "expired", Throttled: "throttled",
 }
 
 // Verdicts lists every verdict.

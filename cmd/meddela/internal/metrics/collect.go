@@ -134,7 +134,7 @@ func (m *Metrics) Templates(follower *catalogue.Follower) {
 type Delivery struct {
 	Channel  topology.Channel
 	Counters *deliver.Counters
-	Outlet   *failover.Outlet // nil for a sandbox
+	Route    *failover.Route // nil for a sandbox
 }
 
 // Deliveries shows what channels' deliverers and providers count.
@@ -154,10 +154,10 @@ func (m *Metrics) Deliveries(channels []Delivery) {
 			name := string(d.Channel)
 			ambiguous.with(out, float64(d.Counters.Ambiguous.Load()), name)
 			repeated.with(out, float64(d.Counters.Repeated.Load()), name)
-			if d.Outlet == nil {
+			if d.Route == nil {
 				continue
 			}
-			for _, s := range d.Outlet.Stats() {
+			for _, s := range d.Route.Stats() {
 				for _, verdict := range provider.Verdicts() {
 					sends.with(out, float64(s.Sends[verdict]), name, s.Provider, verdict.String())
 				}

@@ -36,7 +36,7 @@ func shown(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := failover.New(failover.Config{Name: "email", Members: []failover.Member{{Provider: sandbox}}})
+	out, err := failover.New(failover.Config{Name: "email", Backends: []failover.Backend{{Provider: sandbox}}})
 	if err != nil {
 		t.Fatal(err)
 	}

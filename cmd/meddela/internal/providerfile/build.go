@@ -30,10 +30,10 @@ type Site struct {
 	Stopped func(provider string) bool
 }
 
-// Outlets makes the providers, and an Outlet for each channel that has some.
+// Build makes the providers, and a route for each channel that has some.
 // close ends what they keep open. The error says which provider cannot be made.
-func (f *File) Outlets(site Site) (outlets map[topology.Channel]*failover.Outlet, close func(), err error) {
-	made := make(map[string]failover.Member)
+func (f *File) Build(site Site) (routes map[topology.Channel]*failover.Route, close func(), err error) {
+	made := make(map[string]failover.Backend)
 	var closers []func()
 	close = func() {
 		for _, c := range closers {
@@ -50,32 +50,32 @@ func (f *File) Outlets(site Site) (outlets map[topology.Channel]*failover.Outlet
 		if c, ok := provider.(interface{ Close() }); ok {
 			closers = append(closers, c.Close)
 		}
-		member := failover.Member{Provider: provider, Breaker: d.Breaker}
+		backend := failover.Backend{Provider: provider, Breaker: d.Breaker}
 		limiter, err := d.limiter(site)
 		if err != nil {
 			close()
 			return nil, nil, fmt.Errorf("provider %s: %w", d.Name, err)
 		}
 		if limiter != nil {
-			member.Limiter = limiter
+			backend.Limiter = limiter
 			closers = append(closers, limiter.Close)
 		}
-		made[d.Name] = member
+		made[d.Name] = backend
 	}
-	outlets = make(map[topology.Channel]*failover.Outlet)
+	routes = make(map[topology.Channel]*failover.Route)
 	for channel, route := range f.Routes {
 		c := failover.Config{Name: string(channel), Order: route.Order, Stopped: site.Stopped}
 		for _, m := range route.Members {
-			member := made[m.Provider]
-			member.Weight = m.Weight
-			c.Members = append(c.Members, member)
+			backend := made[m.Provider]
+			backend.Weight = m.Weight
+			c.Backends = append(c.Backends, backend)
 		}
-		if outlets[channel], err = failover.New(c); err != nil {
+		if routes[channel], err = failover.New(c); err != nil {
 			close()
 			return nil, nil, fmt.Errorf("route %s: %w", channel, err)
 		}
 	}
-	return outlets, close, nil
+	return routes, close, nil
 }
 
 func (d *Definition) limiter(site Site) (*quota.Limiter, error) {

@@ -197,7 +197,7 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 	return c
 }
 
-var verdicts = []string{"accepted", "skipped", "refused", "failed", "down", "unknown"}
+var verdicts = []string{"accepted", "skipped", "rejected", "failed", "down", "unknown"}
 
 func ruleOf(m *strictyaml.Map) httpapi.Rule {
 	word := m.OneOf("verdict", "", verdicts...)

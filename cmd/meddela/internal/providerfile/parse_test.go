@@ -86,13 +86,13 @@ func TestExamples(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		outlets, closeAll, err := file.Outlets(Site{Lane: topology.Realtime})
+		routes, closeAll, err := file.Build(Site{Lane: topology.Realtime})
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		if len(outlets) != 1 {
-			t.Errorf("%s: %d channels", name, len(outlets))
+		if len(routes) != 1 {
+			t.Errorf("%s: %d channels", name, len(routes))
 		}
 		closeAll()
 	}

@@ -84,13 +84,13 @@ func (p *Provider) verdictOf(kind outbound.Kind) provider.Verdict {
 	switch kind {
 	case outbound.Blocked:
 		if p.target == nil {
-			return provider.Refused // the template's fault, and not the provider's
+			return provider.Rejected // the template's fault, and not the provider's
 		}
 		return provider.Down
 	case outbound.Unresolved, outbound.Unreachable, outbound.Insecure:
 		return provider.Down
 	case outbound.Late:
-		return provider.Late
+		return provider.Expired
 	case outbound.Broken:
 		return provider.Failed
 	}

@@ -19,10 +19,10 @@ import (
 func TestStatuses(t *testing.T) {
 	want := map[int]provider.Verdict{
 		200: provider.Accepted, 201: provider.Accepted, 202: provider.Accepted, 204: provider.Accepted, 299: provider.Accepted,
-		300: provider.Refused, 301: provider.Refused, 302: provider.Refused, 304: provider.Refused, 307: provider.Refused, 308: provider.Refused,
-		400: provider.Refused, 401: provider.Down, 402: provider.Refused, 403: provider.Down, 404: provider.Refused, 405: provider.Refused,
-		407: provider.Down, 408: provider.Failed, 409: provider.Refused, 410: provider.Refused, 413: provider.Refused, 418: provider.Refused,
-		422: provider.Refused, 425: provider.Failed, 429: provider.Failed, 451: provider.Refused,
+		300: provider.Rejected, 301: provider.Rejected, 302: provider.Rejected, 304: provider.Rejected, 307: provider.Rejected, 308: provider.Rejected,
+		400: provider.Rejected, 401: provider.Down, 402: provider.Rejected, 403: provider.Down, 404: provider.Rejected, 405: provider.Rejected,
+		407: provider.Down, 408: provider.Failed, 409: provider.Rejected, 410: provider.Rejected, 413: provider.Rejected, 418: provider.Rejected,
+		422: provider.Rejected, 425: provider.Failed, 429: provider.Failed, 451: provider.Rejected,
 		500: provider.Failed, 501: provider.Failed, 502: provider.Failed, 503: provider.Failed, 504: provider.Unknown, 529: provider.Failed, 599: provider.Failed,
 		600: provider.Unknown, 999: provider.Unknown,
 	}
@@ -59,7 +59,7 @@ func TestStatuses(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	rules := []Rule{
-		{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: provider.Refused},
+		{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: provider.Rejected},
 		{Status: "2xx", JSON: "$.status", Equals: "blocked", Verdict: provider.Skipped, Reason: topology.ReasonSuppressed},
 		{Status: "2xx", JSON: "$.error", Verdict: provider.Failed},
 		{JSON: "$.errors[0].code", Equals: "21211", Verdict: provider.Skipped},
@@ -77,21 +77,21 @@ func TestRules(t *testing.T) {
 		id      string
 	}{
 		{200, `{"status":"ok","id":"m-7"}`, provider.Accepted, "", "", "m-7"},
-		{200, `{"status":"rejected"}`, provider.Refused, "", " answered 200, and $.status is rejected", ""},
+		{200, `{"status":"rejected"}`, provider.Rejected, "", " answered 200, and $.status is rejected", ""},
 		{201, `{"status":"rejected"}`, provider.Accepted, "", "", ""},
 		{202, `{"status":"blocked"}`, provider.Skipped, topology.ReasonSuppressed, " answered 202, and $.status is blocked", ""},
 		{200, `{"error":{"PRIVATE":1}}`, provider.Failed, "", " answered 200, and has $.error", ""},
 		{200, `{"error":null}`, provider.Accepted, "", "", ""},
 		{400, `{"errors":[{"code":21211,"message":"PRIVATE"}]}`, provider.Skipped, topology.ReasonInvalidAddress, " answered 400, and $.errors[0].code is 21211", ""},
-		{400, `{"errors":[{"code":21212}]}`, provider.Refused, "", " answered 400", ""},
+		{400, `{"errors":[{"code":21212}]}`, provider.Rejected, "", " answered 400", ""},
 		{409, ``, provider.Accepted, "", "", ""},
 		{465, ``, provider.Down, "", " answered 465", ""},
-		{470, ``, provider.Refused, "", " answered 470", ""},
+		{470, ``, provider.Rejected, "", " answered 470", ""},
 		{500, ``, provider.Unknown, "", " answered 500", ""},
 		{200, `<html>PRIVATE`, provider.Accepted, "", "", ""},
 		{200, `{"status":"rejected"`, provider.Accepted, "", "", ""},
 		{200, huge + `{"status":"rejected"}`, provider.Unknown, "", " answered 200, and its body is too long, or broke off", ""},
-		{400, huge + `{"status":"rejected"}`, provider.Refused, "", " answered 400", ""},
+		{400, huge + `{"status":"rejected"}`, provider.Rejected, "", " answered 400", ""},
 		{200, `{"id":"id of +46 70-123 45 67"}`, provider.Accepted, "", "", ""},
 		{200, `{"id":"46701234567-1"}`, provider.Accepted, "", "", ""},
 		{200, `{"id":"` + strings.Repeat("x", 257) + `"}`, provider.Accepted, "", "", ""},
@@ -186,7 +186,7 @@ func TestFaults(t *testing.T) {
 // and only an answer about the message settles it.
 func TestSentAgain(t *testing.T) {
 	for second, want := range map[int]provider.Verdict{
-		200: provider.Accepted, 422: provider.Refused, 409: provider.Unknown, 503: provider.Unknown, 401: provider.Unknown, 0: provider.Unknown,
+		200: provider.Accepted, 422: provider.Rejected, 409: provider.Unknown, 503: provider.Unknown, 401: provider.Unknown, 0: provider.Unknown,
 	} {
 		for _, used := range []int{0, 1} { // requests that the connection has had
 			url, requests := script(t, func(n int, c net.Conn) bool {
@@ -237,7 +237,7 @@ func TestLate(t *testing.T) {
 	p := newProvider(t, Config{URL: s.URL})
 	late, inTime := smsJob(), smsJob()
 	late.Expires, inTime.Expires = time.Now(), time.Now().Add(time.Minute)
-	if got := p.Send(t.Context(), late, sms("x")); got != (provider.Response{Verdict: provider.Late}) {
+	if got := p.Send(t.Context(), late, sms("x")); got != (provider.Response{Verdict: provider.Expired}) {
 		t.Errorf("%+v", got)
 	}
 	if got := p.Send(t.Context(), inTime, sms("x")); got.Verdict != provider.Accepted || s.count() != 1 {
@@ -256,7 +256,7 @@ func TestLateAfterWaiting(t *testing.T) {
 	job := smsJob()
 	job.Expires = time.Now().Add(50 * time.Millisecond)
 	time.AfterFunc(100*time.Millisecond, func() { close(end) })
-	if got := p.Send(t.Context(), job, sms("x")); got.Verdict != provider.Late {
+	if got := p.Send(t.Context(), job, sms("x")); got.Verdict != provider.Expired {
 		t.Errorf("%+v", got)
 	}
 	if got := <-first; got.Verdict != provider.Accepted || s.count() != 1 {

@@ -72,15 +72,15 @@ func TestNewRefuses(t *testing.T) {
 		"a host of stars":         {Config{Hosts: []string{"*.*.example"}}, "hosts: "},
 		"an empty host":           {Config{Hosts: []string{""}}, "hosts: "},
 		"no signing secret":       {Config{URL: api, Sign: []outbound.Secret{nil}}, "secret"},
-		"rule for everything":     {rule(Rule{Verdict: provider.Refused}), "rule 1: it would fit every answer"},
+		"rule for everything":     {rule(Rule{Verdict: provider.Rejected}), "rule 1: it would fit every answer"},
 		"rule's status":           {rule(Rule{Status: "6xx"}), `rule 1: status "6xx"`},
 		"rule's range":            {rule(Rule{Status: "299-200"}), "status"},
 		"rule's number":           {rule(Rule{Status: "x"}), "status"},
 		"rule's path":             {rule(Rule{JSON: "$.a[", Equals: "1"}), "use a path"},
 		"rule without a path":     {rule(Rule{Status: "200", Equals: "1"}), "no path"},
 		"rule's reason":           {rule(Rule{Status: "200", Verdict: provider.Skipped, Reason: topology.ReasonKilled}), "must be invalid_address"},
-		"a reason too many":       {rule(Rule{Status: "200", Verdict: provider.Refused, Reason: topology.ReasonSuppressed}), "only skipped"},
-		"rule's verdict":          {rule(Rule{Status: "200", Verdict: provider.Late}), "do not have that verdict"},
+		"a reason too many":       {rule(Rule{Status: "200", Verdict: provider.Rejected, Reason: topology.ReasonSuppressed}), "only skipped"},
+		"rule's verdict":          {rule(Rule{Status: "200", Verdict: provider.Expired}), "do not have that verdict"},
 		"message id's path":       {Config{URL: api, MessageID: "$"}, "message id: use a path"},
 		"message id's header":     {Config{URL: api, MessageID: "header:a b"}, "message id: "},
 	} {
@@ -105,14 +105,14 @@ func TestConfigDoesNotPrintSecrets(t *testing.T) {
 
 func TestParseVerdict(t *testing.T) {
 	for word, want := range map[string]provider.Verdict{
-		"accepted": provider.Accepted, "skipped": provider.Skipped, "refused": provider.Refused,
+		"accepted": provider.Accepted, "skipped": provider.Skipped, "rejected": provider.Rejected,
 		"failed": provider.Failed, "down": provider.Down, "unknown": provider.Unknown,
 	} {
 		if got, err := ParseVerdict(word); got != want || err != nil {
 			t.Errorf("%s: %v, %v", word, got, err)
 		}
 	}
-	for _, word := range []string{"", "late", "Accepted"} {
+	for _, word := range []string{"", "expired", "throttled", "refused", "Accepted"} {
 		if _, err := ParseVerdict(word); err == nil {
 			t.Errorf("%q is a verdict", word)
 		}

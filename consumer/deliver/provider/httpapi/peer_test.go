@@ -91,7 +91,7 @@ func TestWireMock(t *testing.T) {
 				Rules: []httpapi.Rule{
 					{Status: "400", JSON: "$.code", Equals: "21211", Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress},
 					{Status: "400", JSON: "$.code", Equals: "21610", Verdict: provider.Skipped, Reason: topology.ReasonSuppressed},
-					{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: provider.Refused},
+					{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: provider.Rejected},
 				},
 			})
 			if err != nil {

@@ -106,14 +106,14 @@ func (p *Provider) Close() { p.client.Close() }
 // Send implements provider.Provider.
 func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
 	if isOver(job) {
-		return provider.Response{Verdict: provider.Late}
+		return provider.Response{Verdict: provider.Expired}
 	}
 	r, err := p.request(job, m)
 	switch {
 	case errors.Is(err, errCredentials):
 		return provider.Response{Verdict: provider.Down, Detail: err.Error()}
 	case err != nil:
-		return provider.Response{Verdict: provider.Refused, Detail: err.Error()}
+		return provider.Response{Verdict: provider.Rejected, Detail: err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()

@@ -152,14 +152,14 @@ func TestRefusedMessages(t *testing.T) {
 		m       *template.Message
 		verdict provider.Verdict
 	}{
-		"header broken":        {Config{URL: s.URL, Headers: map[string]string{"X-Text": "{{.Text}}"}}, sms("PRIVATE\r\nX-Admin: 1"), provider.Refused},
-		"path left":            {Config{URL: s.URL + "/a/{{.Text}}/b"}, sms(".."), provider.Refused},
-		"path stayed in":       {Config{URL: s.URL + "/a/{{.Text}}"}, sms("."), provider.Refused},
-		"body not JSON":        {Config{URL: s.URL, Body: `{{if eq .Text "PRIVATE"}}{{.Text}}{{else}}{}{{end}}`}, sms("PRIVATE"), provider.Refused},
-		"body empty":           {Config{URL: s.URL, Body: `{{if ne .Text "PRIVATE"}}{}{{end}}`}, sms("PRIVATE"), provider.Refused},
-		"template fails":       {Config{URL: s.URL, Body: `{"a":{{if eq .Text "PRIVATE"}}{{json (index .Attachments 7)}}{{else}}1{{end}}}`}, sms("PRIVATE"), provider.Refused},
-		"attachments":          {Config{URL: s.URL, Body: `{}`}, attached, provider.Refused},
-		"no own target":        {Config{}, sms("PRIVATE"), provider.Refused},
+		"header broken":        {Config{URL: s.URL, Headers: map[string]string{"X-Text": "{{.Text}}"}}, sms("PRIVATE\r\nX-Admin: 1"), provider.Rejected},
+		"path left":            {Config{URL: s.URL + "/a/{{.Text}}/b"}, sms(".."), provider.Rejected},
+		"path stayed in":       {Config{URL: s.URL + "/a/{{.Text}}"}, sms("."), provider.Rejected},
+		"body not JSON":        {Config{URL: s.URL, Body: `{{if eq .Text "PRIVATE"}}{{.Text}}{{else}}{}{{end}}`}, sms("PRIVATE"), provider.Rejected},
+		"body empty":           {Config{URL: s.URL, Body: `{{if ne .Text "PRIVATE"}}{}{{end}}`}, sms("PRIVATE"), provider.Rejected},
+		"template fails":       {Config{URL: s.URL, Body: `{"a":{{if eq .Text "PRIVATE"}}{{json (index .Attachments 7)}}{{else}}1{{end}}}`}, sms("PRIVATE"), provider.Rejected},
+		"attachments":          {Config{URL: s.URL, Body: `{}`}, attached, provider.Rejected},
+		"no own target":        {Config{}, sms("PRIVATE"), provider.Rejected},
 		"empty token":          {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("")}}, sms("PRIVATE"), provider.Down},
 		"token with a newline": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("SECRET\n")}}, sms("PRIVATE"), provider.Down},
 		"empty signing secret": {Config{URL: s.URL, Sign: []outbound.Secret{outbound.Fixed("")}}, sms("PRIVATE"), provider.Down},
@@ -187,14 +187,14 @@ func TestWebhooks(t *testing.T) {
 		{[]string{"127.0.0.1"}, s.URL, provider.Accepted},
 		{[]string{"127.0.0.1" + port}, s.URL, provider.Accepted},
 		{[]string{"other.example", "localhost"}, local, provider.Accepted},
-		{[]string{"127.0.0.1:1"}, s.URL, provider.Refused},
-		{[]string{"hooks.example.com", "*.example.com"}, s.URL, provider.Refused},
-		{[]string{"*.example.com"}, "https://example.com", provider.Refused},
-		{[]string{"*.example.com"}, "https://badexample.com", provider.Refused},
-		{nil, "file:///etc/passwd", provider.Refused},
-		{nil, "https://u:p@example.com", provider.Refused},
-		{nil, "", provider.Refused},
-		{nil, "::", provider.Refused},
+		{[]string{"127.0.0.1:1"}, s.URL, provider.Rejected},
+		{[]string{"hooks.example.com", "*.example.com"}, s.URL, provider.Rejected},
+		{[]string{"*.example.com"}, "https://example.com", provider.Rejected},
+		{[]string{"*.example.com"}, "https://badexample.com", provider.Rejected},
+		{nil, "file:///etc/passwd", provider.Rejected},
+		{nil, "https://u:p@example.com", provider.Rejected},
+		{nil, "", provider.Rejected},
+		{nil, "::", provider.Rejected},
 	} {
 		p := newProvider(t, Config{Hosts: c.hosts})
 		m := &template.Message{Channel: topology.Webhook, To: c.target, Body: []byte(`{}`)}
@@ -238,7 +238,7 @@ func TestGuard(t *testing.T) {
 	for _, c := range []struct {
 		config Config
 		want   provider.Verdict
-	}{{Config{Name: "a", URL: s.URL}, provider.Down}, {Config{Name: "a"}, provider.Refused}} {
+	}{{Config{Name: "a", URL: s.URL}, provider.Down}, {Config{Name: "a"}, provider.Rejected}} {
 		p, err := New(c.config)
 		if err != nil {
 			t.Fatal(err)

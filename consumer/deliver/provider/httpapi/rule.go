@@ -22,7 +22,7 @@ type Rule struct {
 	JSON string
 	// Equals is the value's text; empty for any value but null.
 	Equals string
-	// Verdict: Accepted, Skipped, Refused, Failed, Down or Unknown.
+	// Verdict: Accepted, Skipped, Rejected, Failed, Down or Unknown.
 	Verdict provider.Verdict
 	// Reason of Skipped: ReasonInvalidAddress (the default) or
 	// ReasonSuppressed.
@@ -32,11 +32,11 @@ type Rule struct {
 // ParseVerdict reads the word for a verdict that a Rule may have.
 func ParseVerdict(word string) (provider.Verdict, error) {
 	for _, v := range provider.Verdicts() {
-		if v.String() == word && v != provider.Late && v != provider.NoRoom {
+		if v.String() == word && v != provider.Expired && v != provider.Throttled {
 			return v, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no verdict: use accepted, skipped, refused, failed, down or unknown", word)
+	return 0, fmt.Errorf("%q is no verdict: use accepted, skipped, rejected, failed, down or unknown", word)
 }
 
 // rule is a Rule that has been checked.
@@ -94,7 +94,7 @@ func (r *rule) check(c *Rule) error {
 		return errors.New("only skipped has a reason")
 	}
 	switch c.Verdict {
-	case provider.Accepted, provider.Refused, provider.Failed, provider.Down, provider.Unknown:
+	case provider.Accepted, provider.Rejected, provider.Failed, provider.Down, provider.Unknown:
 		return nil
 	}
 	return errors.New("answers do not have that verdict")
@@ -174,7 +174,7 @@ func usual(status int, idempotent bool) provider.Verdict {
 	case 2:
 		return provider.Accepted
 	case 3, 4:
-		return provider.Refused
+		return provider.Rejected
 	case 5:
 		return provider.Failed
 	}

@@ -125,7 +125,7 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	}
 	switch fate {
 	case fateFail:
-		return provider.Response{Verdict: provider.Refused, Detail: "the sandbox refuses this recipient, as it was asked to"}
+		return provider.Response{Verdict: provider.Rejected, Detail: "the sandbox refuses this recipient, as it was asked to"}
 	case fateSkip:
 		return provider.Response{Verdict: provider.Skipped, Reason: topology.ReasonSuppressed, Detail: "the sandbox skips this recipient, as it was asked to"}
 	case fateDown:

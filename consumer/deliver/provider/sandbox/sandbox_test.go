@@ -49,16 +49,16 @@ func TestFates(t *testing.T) {
 			{topology.Email, "kim@example.test", provider.Accepted, 0},
 			{topology.Email, "fail@example.test", provider.Accepted, 0},
 			{topology.Email, "kim@failure.example.test", provider.Accepted, 0},
-			{topology.Email, "kim@fail.example.test", provider.Refused, 0},
+			{topology.Email, "kim@fail.example.test", provider.Rejected, 0},
 			{topology.Email, "kim@mx.skip.test", provider.Skipped, 0},
 			{topology.Email, "kim@slow", provider.Accepted, time.Second},
 			{topology.Email, "kim@down.test", provider.Down, 0},
-			{topology.Webhook, "https://hooks.fail.example.test:8443/slow", provider.Refused, 0},
+			{topology.Webhook, "https://hooks.fail.example.test:8443/slow", provider.Rejected, 0},
 			{topology.Webhook, "https://example.test/fail", provider.Accepted, 0},
 			{topology.Webhook, "::", provider.Accepted, 0},
-			{topology.SMS, "+46700000000", provider.Refused, 0},
+			{topology.SMS, "+46700000000", provider.Rejected, 0},
 			{topology.SMS, "+46700000001", provider.Accepted, 0},
-			{topology.Push, "fail-1", provider.Refused, 0},
+			{topology.Push, "fail-1", provider.Rejected, 0},
 			{topology.Push, "skip-1", provider.Skipped, 0},
 			{topology.Push, "slow-1", provider.Accepted, time.Second},
 			{topology.Push, "down-1", provider.Down, 0},
@@ -112,7 +112,7 @@ func TestRates(t *testing.T) {
 		}
 		verdicts[r.Verdict]++
 	}
-	for verdict, want := range map[provider.Verdict]int{provider.Refused: 1000, provider.Skipped: 2000, provider.Down: 3000, provider.Accepted: 4000} {
+	for verdict, want := range map[provider.Verdict]int{provider.Rejected: 1000, provider.Skipped: 2000, provider.Down: 3000, provider.Accepted: 4000} {
 		if got := verdicts[verdict]; got < want-250 || got > want+250 {
 			t.Errorf("verdict %v: %d, want about %d", verdict, got, want)
 		}

@@ -60,7 +60,7 @@ func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]fi
 		return nil, nil
 	}
 	if f == nil {
-		return nil, &provider.Response{Verdict: provider.Refused, Detail: "the template has attachments, and this provider names no hosts for them"}
+		return nil, &provider.Response{Verdict: provider.Rejected, Detail: "the template has attachments, and this provider names no hosts for them"}
 	}
 	files, left := make([]file, 0, len(wanted)), f.MaxBytes
 	for i := range wanted {
@@ -69,7 +69,7 @@ func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]fi
 			return nil, fault
 		}
 		if left -= len(got.content); left < 0 {
-			return nil, &provider.Response{Verdict: provider.Refused, Detail: "the attachments are larger than is allowed"}
+			return nil, &provider.Response{Verdict: provider.Rejected, Detail: "the attachments are larger than is allowed"}
 		}
 		files = append(files, got)
 	}
@@ -79,22 +79,22 @@ func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]fi
 func (f *fetcher) get(ctx context.Context, a *template.Attachment) (file, *provider.Response) {
 	u, err := outbound.ParseURL(a.URL)
 	if err != nil || u.Scheme != "https" && !f.AllowPrivate {
-		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "an attachment's link is no https URL"}
+		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment's link is no https URL"}
 	}
 	if !slices.ContainsFunc(f.Hosts, func(h string) bool { return strings.EqualFold(h, u.Hostname()) }) {
-		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "an attachment's host is none of those that are allowed"}
+		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment's host is none of those that are allowed"}
 	}
 	answer, err := f.client.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
 	var fault *outbound.Fault
 	switch {
 	case errors.As(err, &fault) && fault.Kind == outbound.Blocked:
-		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "an attachment's host has an address that is not public"}
+		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment's host has an address that is not public"}
 	case err != nil, answer.Status/100 == 5, answer.Status == http.StatusTooManyRequests, answer.Status == http.StatusRequestTimeout:
 		return file{}, &provider.Response{Verdict: provider.Failed, Detail: "an attachment cannot be fetched now", RetryAfter: outbound.RetryAfter(answer.Header, time.Now())}
 	case answer.Status != http.StatusOK:
-		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "an attachment is not there"}
+		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment is not there"}
 	case answer.Partial:
-		return file{}, &provider.Response{Verdict: provider.Refused, Detail: "the attachments are larger than is allowed"}
+		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "the attachments are larger than is allowed"}
 	}
 	return file{name: a.Name, kind: kindOf(answer.Header), content: answer.Body}, nil
 }

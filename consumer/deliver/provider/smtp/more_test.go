@@ -34,10 +34,10 @@ func TestPipelining(t *testing.T) {
 		connections   int
 	}{
 		{"", "", provider.Accepted, "", 1},
-		{"MAIL", "451 4.3.0 later", provider.Failed, "", 1}, {"MAIL", "550 5.7.1 no", provider.Refused, "", 1},
+		{"MAIL", "451 4.3.0 later", provider.Failed, "", 1}, {"MAIL", "550 5.7.1 no", provider.Rejected, "", 1},
 		{"RCPT", "450 4.2.1 later", provider.Failed, "", 1}, {"RCPT", "550 5.1.1 unknown", provider.Skipped, topology.ReasonInvalidAddress, 1},
-		{"RCPT", "550 5.7.1 policy", provider.Refused, "", 1}, {"DATA", "554 5.5.1 no", provider.Refused, "", 1}, {"DATA", "451 4.3.0 later", provider.Failed, "", 1},
-		{"END", "552 5.2.2 full", provider.Refused, "", 1}, {"END", "451 4.3.0 later", provider.Failed, "", 1},
+		{"RCPT", "550 5.7.1 policy", provider.Rejected, "", 1}, {"DATA", "554 5.5.1 no", provider.Rejected, "", 1}, {"DATA", "451 4.3.0 later", provider.Failed, "", 1},
+		{"END", "552 5.2.2 full", provider.Rejected, "", 1}, {"END", "451 4.3.0 later", provider.Failed, "", 1},
 		{"RCPT", hangUp, provider.Down, "", 2}, {"END", hangUp, provider.Unknown, "", 2}, {"MAIL", "421 4.3.2 shutting down", provider.Failed, "", 2},
 	} {
 		script := map[string]string{"EHLO": pipelines}
@@ -80,7 +80,7 @@ func TestEmptyMessages(t *testing.T) {
 		ends        int // messages that the server took to their end
 		connections int
 	}{
-		{"MAIL", provider.Refused, 0, 2}, {"RCPT", provider.Refused, 1, 1}, {"RSET", provider.Accepted, 2, 3},
+		{"MAIL", provider.Rejected, 0, 2}, {"RCPT", provider.Rejected, 1, 1}, {"RSET", provider.Accepted, 2, 3},
 	} {
 		d := newDialogue(t, map[string]string{"EHLO": pipelines})
 		s := newSMTP(t, d.port, nil)
@@ -233,7 +233,7 @@ func TestWaysToUnsubscribe(t *testing.T) {
 	} {
 		job, m := aMail("event")
 		m.Unsubscribe = way
-		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Refused {
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Rejected {
 			t.Errorf("%+v: %+v", way, r)
 		}
 	}
@@ -271,9 +271,9 @@ func TestAttachments(t *testing.T) {
 		want provider.Verdict
 	}{
 		{[]string{files.URL + "/invoice.pdf"}, provider.Accepted}, {[]string{files.URL + "/invoice.pdf", files.URL + "/invoice.pdf"}, provider.Accepted},
-		{[]string{files.URL + "/missing"}, provider.Refused}, {[]string{files.URL + "/large"}, provider.Refused}, {[]string{files.URL + "/busy"}, provider.Failed},
-		{[]string{files.URL + "/elsewhere"}, provider.Refused}, {[]string{other + "/invoice.pdf"}, provider.Refused},
-		{[]string{"file:///etc/passwd"}, provider.Refused}, {[]string{"http://127.0.0.1:1/"}, provider.Failed},
+		{[]string{files.URL + "/missing"}, provider.Rejected}, {[]string{files.URL + "/large"}, provider.Rejected}, {[]string{files.URL + "/busy"}, provider.Failed},
+		{[]string{files.URL + "/elsewhere"}, provider.Rejected}, {[]string{other + "/invoice.pdf"}, provider.Rejected},
+		{[]string{"file:///etc/passwd"}, provider.Rejected}, {[]string{"http://127.0.0.1:1/"}, provider.Failed},
 	} {
 		job, m := aMail("event")
 		for _, u := range test.urls {
@@ -297,13 +297,13 @@ func TestAttachments(t *testing.T) {
 	m.Attachments = []template.Attachment{{Name: "a", URL: files.URL + "/invoice.pdf"}}
 	for name, none := range map[string]Attachments{"no hosts": {}, "a host here, by http": {Hosts: []string{"127.0.0.1"}}} {
 		s := newSMTP(t, d.port, func(c *Config) { c.Attachments = none })
-		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Refused {
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Rejected {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
 	m.Attachments[0].URL = strings.Replace(m.Attachments[0].URL, "http:", "https:", 1)
 	s = newSMTP(t, d.port, func(c *Config) { c.Attachments.Hosts = []string{"127.0.0.1"} })
-	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Refused || !strings.Contains(r.Detail, "not public") {
+	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Rejected || !strings.Contains(r.Detail, "not public") {
 		t.Errorf("a host here: %+v", r)
 	}
 }

@@ -81,7 +81,7 @@ func (f *failure) keepsConnection() bool {
 func (f *failure) response() provider.Response {
 	code, enhanced, answered := reply(f.err)
 	r := provider.Response{Verdict: f.verdict(code, answered), Detail: f.detail(code, enhanced, answered)}
-	if f.stage == stageRcpt && r.Verdict == provider.Refused && refusesAddress(code, enhanced) || f.err == errNotInternational {
+	if f.stage == stageRcpt && r.Verdict == provider.Rejected && refusesAddress(code, enhanced) || f.err == errNotInternational {
 		r.Verdict, r.Reason = provider.Skipped, topology.ReasonInvalidAddress
 	}
 	return r
@@ -103,7 +103,7 @@ func (f *failure) verdict(code int, answered bool) provider.Verdict {
 	case !answered:
 		return provider.Down
 	case code/100 == 5:
-		return provider.Refused
+		return provider.Rejected
 	case code/100 == 4:
 		return provider.Failed
 	case f.stage == stageEnd:

@@ -32,9 +32,9 @@ func TestReplies(t *testing.T) {
 
 		{"MAIL", "451 4.3.0 later", provider.Failed, "", true},
 		{"MAIL", "421 4.3.2 closing", provider.Failed, "", false},
-		{"MAIL", "530 5.7.0 log in first", provider.Refused, "", true},
-		{"MAIL", "550 5.1.8 unknown sender", provider.Refused, "", true},
-		{"MAIL", "553 5.1.7 bad sender", provider.Refused, "", true},
+		{"MAIL", "530 5.7.0 log in first", provider.Rejected, "", true},
+		{"MAIL", "550 5.1.8 unknown sender", provider.Rejected, "", true},
+		{"MAIL", "553 5.1.7 bad sender", provider.Rejected, "", true},
 		{"MAIL", "354 what", provider.Failed, "", false},
 		{"MAIL", hangUp, provider.Down, "", false},
 		{"MAIL", saysNone, provider.Down, "", false},
@@ -47,18 +47,18 @@ func TestReplies(t *testing.T) {
 		{"RCPT", "501 bad syntax", provider.Skipped, invalid, true},
 		{"RCPT", "553 not a name", provider.Skipped, invalid, true},
 		{"RCPT", "556 takes no mail", provider.Skipped, invalid, true},
-		{"RCPT", "550 kim@example.com: no", provider.Refused, "", true},
-		{"RCPT", "550 5.7.1 relaying denied", provider.Refused, "", true},
-		{"RCPT", "553 5.7.1 not your sender address", provider.Refused, "", true},
-		{"RCPT", "550 5.1.8 unknown sender", provider.Refused, "", true},
-		{"RCPT", "552 5.2.2 mailbox full", provider.Refused, "", true},
+		{"RCPT", "550 kim@example.com: no", provider.Rejected, "", true},
+		{"RCPT", "550 5.7.1 relaying denied", provider.Rejected, "", true},
+		{"RCPT", "553 5.7.1 not your sender address", provider.Rejected, "", true},
+		{"RCPT", "550 5.1.8 unknown sender", provider.Rejected, "", true},
+		{"RCPT", "552 5.2.2 mailbox full", provider.Rejected, "", true},
 		{"RCPT", "450 4.2.1 greylisted", provider.Failed, "", true},
 		{"RCPT", "450 4.1.1 unverified", provider.Failed, "", true},
 		{"RCPT", "421 4.7.0 too many", provider.Failed, "", false},
 		{"RCPT", hangUp, provider.Down, "", false},
 
 		{"DATA", "451 4.3.0 later", provider.Failed, "", true},
-		{"DATA", "554 5.5.1 no valid recipients", provider.Refused, "", true},
+		{"DATA", "554 5.5.1 no valid recipients", provider.Rejected, "", true},
 		{"DATA", "250 what", provider.Failed, "", false},
 		{"DATA", hangUp, provider.Down, "", false},
 		{"TEXT", hangUp, provider.Unknown, "", false}, // small texts arrive with their dot
@@ -66,8 +66,8 @@ func TestReplies(t *testing.T) {
 		{"END", "451 4.3.0 later", provider.Failed, "", true},
 		{"END", "452 4.3.1 disk full", provider.Failed, "", true},
 		{"END", "421 4.3.2 closing", provider.Failed, "", false},
-		{"END", "550 5.7.1 spam", provider.Refused, "", true},
-		{"END", "554 5.6.0 bad content for kim@example.com", provider.Refused, "", true},
+		{"END", "550 5.7.1 spam", provider.Rejected, "", true},
+		{"END", "554 5.6.0 bad content for kim@example.com", provider.Rejected, "", true},
 		{"END", "354 what", provider.Unknown, "", false},
 		{"END", "gibberish", provider.Unknown, "", false},
 		{"END", hangUp, provider.Unknown, "", false},
@@ -166,7 +166,7 @@ func TestLateAtTheServer(t *testing.T) {
 	s := newSMTP(t, d.port, nil)
 	job, m := aMail("event")
 	job.Expires = time.Now()
-	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Late || d.count("MAIL") != 0 {
+	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Expired || d.count("MAIL") != 0 {
 		t.Errorf("%v, %d sent", r.Verdict, d.count("MAIL"))
 	}
 }

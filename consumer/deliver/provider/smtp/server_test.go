@@ -118,12 +118,12 @@ func TestPostfix(t *testing.T) {
 			{"moved", provider.Skipped},
 			{"badname", provider.Skipped},
 			{"nomail", provider.Skipped},
-			{"policy", provider.Refused},
-			{"full", provider.Refused},
-			{"member", provider.Refused}, // for who has logged in only
-			{"refused", provider.Refused},
-			{"spam", provider.Refused},
-			{"toolarge", provider.Refused},
+			{"policy", provider.Rejected},
+			{"full", provider.Rejected},
+			{"member", provider.Rejected}, // for who has logged in only
+			{"refused", provider.Rejected},
+			{"spam", provider.Rejected},
+			{"toolarge", provider.Rejected},
 			{"kim", provider.Accepted},
 		} {
 			job, m := aMail("event-" + test.local)

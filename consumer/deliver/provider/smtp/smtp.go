@@ -182,11 +182,11 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 		return *missing
 	}
 	if err := s.compose(text, id, m, files); err != nil {
-		return provider.Response{Verdict: provider.Refused, Detail: "the message cannot be written as e-mail"}
+		return provider.Response{Verdict: provider.Rejected, Detail: "the message cannot be written as e-mail"}
 	}
 	if fault := s.hand(ctx, job, m.To, text.Bytes()); fault != nil {
 		if fault == errLate {
-			return provider.Response{Verdict: provider.Late}
+			return provider.Response{Verdict: provider.Expired}
 		}
 		return fault.response()
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// after is a Limiter that has room after a while.
+// after is a Limiter that lets messages pass after a while.
 type after time.Duration
 
 func (a after) Pass(ctx context.Context) (func(), error) {
@@ -23,6 +23,8 @@ func (a after) Pass(ctx context.Context) (func(), error) {
 		return func() {}, nil
 	}
 }
+
+func (after) Waits() (int64, time.Duration) { return 0, 0 }
 
 // slow is a provider that takes its time, and is cut short when ctx ends.
 type slow struct {
@@ -54,35 +56,35 @@ func (s *slow) Send(ctx context.Context, _ *topology.Job, _ *template.Message) p
 	}
 }
 
-func within(o *Outlet, d time.Duration, job topology.Job) provider.Response {
+func within(o *Route, d time.Duration, job topology.Job) provider.Response {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	return o.Send(ctx, &job, &template.Message{})
 }
 
-func of(t testing.TB, members ...Member) *Outlet {
+func of(t testing.TB, members ...Backend) *Route {
 	t.Helper()
-	o, err := New(Config{Name: "email", Members: members})
+	o, err := New(Config{Name: "email", Backends: members})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-// TestWaitLeavesTime: a message that waited for room has time left to be sent,
+// TestWaitLeavesTime: a message that waited for a limit has time left to be sent,
 // by the next provider too; none is asked when there is none left.
 func TestWaitLeavesTime(t *testing.T) {
 	one, two := &slow{name: "one", takes: time.Second / 5}, &slow{name: "two", takes: time.Second / 5}
-	if got := within(of(t, Member{Provider: one, Limiter: after(time.Hour)}, Member{Provider: two}), time.Second, topology.Job{}); got.Verdict != provider.Accepted || got.Provider != "two" {
+	if got := within(of(t, Backend{Provider: one, Limiter: after(time.Hour)}, Backend{Provider: two}), time.Second, topology.Job{}); got.Verdict != provider.Accepted || got.Provider != "two" {
 		t.Errorf("with another: %+v", got)
 	}
-	if got := within(of(t, Member{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second, topology.Job{}); got.Verdict != provider.NoRoom {
+	if got := within(of(t, Backend{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second, topology.Job{}); got.Verdict != provider.Throttled {
 		t.Errorf("with little time left: %+v", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o := of(t, Member{Provider: one, Limiter: after(time.Hour)}, Member{Provider: two})
-	if got := o.Send(ctx, &topology.Job{}, &template.Message{}); got.Verdict != provider.NoRoom {
+	o := of(t, Backend{Provider: one, Limiter: after(time.Hour)}, Backend{Provider: two})
+	if got := o.Send(ctx, &topology.Job{}, &template.Message{}); got.Verdict != provider.Throttled {
 		t.Errorf("without time: %+v", got)
 	}
 	if one.asked.Load() != 0 || two.asked.Load() != 1 || one.cut.Load()+two.cut.Load() != 0 {
@@ -94,22 +96,22 @@ func TestWaitLeavesTime(t *testing.T) {
 // later.
 func TestWaitUntilExpiry(t *testing.T) {
 	one := &slow{name: "one"}
-	o := of(t, Member{Provider: one, Limiter: after(time.Hour)})
+	o := of(t, Backend{Provider: one, Limiter: after(time.Hour)})
 	began := time.Now()
-	if got := within(o, time.Hour, topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != provider.NoRoom || time.Since(began) > time.Second {
+	if got := within(o, time.Hour, topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != provider.Throttled || time.Since(began) > time.Second {
 		t.Errorf("after %v: %+v", time.Since(began), got)
 	}
-	if got := within(of(t, Member{Provider: one}), time.Hour, topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != provider.Late || one.asked.Load() != 0 {
+	if got := within(of(t, Backend{Provider: one}), time.Hour, topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != provider.Expired || one.asked.Load() != 0 {
 		t.Errorf("expired: %+v", got)
 	}
 }
 
-// TestNoRoomIsNoTry: that the other provider is left alone makes no attempt of
-// a message that there was no room for.
-func TestNoRoomIsNoTry(t *testing.T) {
+// TestThrottledIsNoTry: that the circuit of the other provider is open makes no attempt of
+// a message that was throttled.
+func TestThrottledIsNoTry(t *testing.T) {
 	down := answering("down", provider.Down)
-	o := of(t, Member{Provider: down, Breaker: Breaker{Failures: 1}}, Member{Provider: &slow{name: "full"}, Limiter: after(time.Hour)})
-	for i, want := range []provider.Verdict{provider.Down, provider.NoRoom} {
+	o := of(t, Backend{Provider: down, Breaker: Breaker{Failures: 1}}, Backend{Provider: &slow{name: "full"}, Limiter: after(time.Hour)})
+	for i, want := range []provider.Verdict{provider.Down, provider.Throttled} {
 		if got := within(o, 40*time.Millisecond, topology.Job{}); got.Verdict != want {
 			t.Errorf("message %d: %+v, want verdict %d", i, got, want)
 		}
@@ -117,10 +119,10 @@ func TestNoRoomIsNoTry(t *testing.T) {
 }
 
 // TestConcurrency: no provider has more at once than it says, whatever the
-// others have room for.
+// others let pass.
 func TestConcurrency(t *testing.T) {
 	one, two := &slow{name: "one", takes: 20 * time.Millisecond}, &slow{name: "two"}
-	o := of(t, Member{Provider: one}, Member{Provider: two})
+	o := of(t, Backend{Provider: one}, Backend{Provider: two})
 	var all sync.WaitGroup
 	for range 3 * o.Concurrency() {
 		all.Go(func() {
@@ -143,16 +145,16 @@ func (prompt) Instant(*topology.Job) bool { return true }
 func TestInstant(t *testing.T) {
 	at, later := prompt{answering("one")}, answering("two")
 	for _, c := range []struct {
-		o    *Outlet
+		o    *Route
 		want bool
 	}{
-		{of(t, Member{Provider: at}), true},
-		{of(t, Member{Provider: at}, Member{Provider: later}), false},
-		{of(t, Member{Provider: at, Limiter: after(0)}), false},
+		{of(t, Backend{Provider: at}), true},
+		{of(t, Backend{Provider: at}, Backend{Provider: later}), false},
+		{of(t, Backend{Provider: at, Limiter: after(0)}), false},
 	} {
 		if got := c.o.Instant(&topology.Job{}); got != c.want {
 			t.Errorf("%v: %t", c.o.Names(), got)
 		}
 	}
-	var _ provider.Instant = (*Outlet)(nil)
+	var _ provider.Instant = (*Route)(nil)
 }

@@ -48,11 +48,11 @@ func answering(name string, verdicts ...provider.Verdict) *fake {
 	return f
 }
 
-func outlet(t testing.TB, change func(*Config), providers ...*fake) *Outlet {
+func route(t testing.TB, change func(*Config), providers ...*fake) *Route {
 	t.Helper()
 	c := Config{Name: "email"}
 	for _, p := range providers {
-		c.Members = append(c.Members, Member{Provider: p, Weight: 1})
+		c.Backends = append(c.Backends, Backend{Provider: p, Weight: 1})
 	}
 	if change != nil {
 		change(&c)
@@ -64,7 +64,7 @@ func outlet(t testing.TB, change func(*Config), providers ...*fake) *Outlet {
 	return o
 }
 
-func send(o *Outlet, id string) provider.Response {
+func send(o *Route, id string) provider.Response {
 	return o.Send(context.Background(), &topology.Job{JobID: topology.JobID(id)}, &template.Message{})
 }
 
@@ -72,19 +72,19 @@ func send(o *Outlet, id string) provider.Response {
 // and only there.
 func TestFailover(t *testing.T) {
 	for first, goesOn := range map[provider.Verdict]bool{
-		provider.Accepted: false, provider.Skipped: false, provider.Refused: false, provider.Late: false, provider.Unknown: false,
-		provider.Failed: true, provider.Down: true, provider.NoRoom: true,
+		provider.Accepted: false, provider.Skipped: false, provider.Rejected: false, provider.Expired: false, provider.Unknown: false,
+		provider.Failed: true, provider.Down: true, provider.Throttled: true,
 	} {
-		for second := provider.Failed; second <= provider.NoRoom; second++ {
+		for second := provider.Failed; second <= provider.Throttled; second++ {
 			one, two := answering("one", first), answering("two", second)
-			got := send(outlet(t, nil, one, two), "job")
+			got := send(route(t, nil, one, two), "job")
 			want := provider.Response{Verdict: first, Provider: "one"}
 			if goesOn {
 				want = provider.Response{Verdict: second, Provider: "two"}
 			}
-			if want.Verdict == provider.NoRoom {
-				want = provider.Response{Verdict: provider.NoRoom}
-				if first != provider.NoRoom {
+			if want.Verdict == provider.Throttled {
+				want = provider.Response{Verdict: provider.Throttled}
+				if first != provider.Throttled {
 					want = provider.Response{Verdict: first, Provider: "one"}
 				}
 			}
@@ -98,18 +98,18 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestBreaker: a provider that fails several times in a row is left alone, and
+// TestBreaker: a provider that fails several times in a row is not asked, and
 // tried again after a while; refusals are no failures.
 func TestBreaker(t *testing.T) {
-	one, two := answering("one", provider.Refused, provider.Down), answering("two")
-	o := outlet(t, func(c *Config) { c.Members[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one, two)
+	one, two := answering("one", provider.Rejected, provider.Down), answering("two")
+	o := route(t, func(c *Config) { c.Backends[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one, two)
 	for range 10 {
 		send(o, "job")
 	}
 	if one.asked != 4 || two.asked != 9 {
 		t.Errorf("asked %d and %d times, want 4 and 9", one.asked, two.asked)
 	}
-	if s := o.Stats()[0]; !s.Open || s.Opened != 1 || s.Sends[provider.Down] != 3 || s.Sends[provider.Refused] != 1 {
+	if s := o.Stats()[0]; !s.Open || s.Opened != 1 || s.Sends[provider.Down] != 3 || s.Sends[provider.Rejected] != 1 {
 		t.Errorf("stats %+v", s)
 	}
 	time.Sleep(150 * time.Millisecond)
@@ -120,22 +120,22 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("after a while: %+v", got)
 	}
 	if o.Stats()[0].Open {
-		t.Error("it is still left alone")
+		t.Error("its circuit is still open")
 	}
 }
 
-// TestAllLeftAlone: it is said when to come back, as soon as any of them may be
+// TestAllOpen: it is said when to come back, as soon as any of them may be
 // asked.
-func TestAllLeftAlone(t *testing.T) {
-	o := outlet(t, func(c *Config) {
-		c.Members[0].Breaker = Breaker{Failures: 1, Open: time.Hour}
-		c.Members[1].Breaker = Breaker{Failures: 1, Open: time.Minute}
+func TestAllOpen(t *testing.T) {
+	o := route(t, func(c *Config) {
+		c.Backends[0].Breaker = Breaker{Failures: 1, Open: time.Hour}
+		c.Backends[1].Breaker = Breaker{Failures: 1, Open: time.Minute}
 	}, answering("one", provider.Down), answering("two", provider.Unknown))
 	if got := send(o, "job"); got.Verdict != provider.Unknown {
 		t.Fatalf("first %+v", got)
 	}
 	got := send(o, "job")
-	if got.Verdict != provider.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second || !strings.Contains(got.Detail, "left alone") {
+	if got.Verdict != provider.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second || !strings.Contains(got.Detail, "circuit breaker is open") {
 		t.Errorf("then %+v", got)
 	}
 }
@@ -144,7 +144,7 @@ func TestAllLeftAlone(t *testing.T) {
 func TestStopped(t *testing.T) {
 	one, two := answering("one"), answering("two")
 	stopped := map[string]bool{"one": true}
-	o := outlet(t, func(c *Config) { c.Stopped = func(name string) bool { return stopped[name] } }, one, two)
+	o := route(t, func(c *Config) { c.Stopped = func(name string) bool { return stopped[name] } }, one, two)
 	if got := send(o, "job"); got.Provider != "two" {
 		t.Errorf("%+v", got)
 	}
@@ -161,9 +161,9 @@ func TestStopped(t *testing.T) {
 // again.
 func TestWeights(t *testing.T) {
 	one, two, three := answering("one"), answering("two"), answering("three")
-	o := outlet(t, func(c *Config) {
+	o := route(t, func(c *Config) {
 		c.Order = Weighted
-		c.Members[0].Weight, c.Members[1].Weight, c.Members[2].Weight = 7, 2, 1
+		c.Backends[0].Weight, c.Backends[1].Weight, c.Backends[2].Weight = 7, 2, 1
 	}, one, two, three)
 	const n = 10_000
 	for i := range n {
@@ -180,26 +180,27 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// full is a Limiter without room.
+// full is a Limiter that lets nothing pass.
 type full struct{}
 
-func (full) Pass(ctx context.Context) (func(), error) { return nil, errors.New("no room") }
+func (full) Pass(ctx context.Context) (func(), error) { return nil, errors.New("full") }
+func (full) Waits() (int64, time.Duration)            { return 0, 0 }
 
-// TestLimits: no room is no failure, and another may have some.
+// TestLimits: to be throttled is no failure, and another may not be.
 func TestLimits(t *testing.T) {
 	one, two := answering("one"), answering("two")
-	o := outlet(t, func(c *Config) { c.Members[0].Limiter = full{} }, one, two)
+	o := route(t, func(c *Config) { c.Backends[0].Limiter = full{} }, one, two)
 	if got := send(o, "job"); got.Provider != "two" || one.asked != 0 {
 		t.Errorf("%+v", got)
 	}
-	alone := outlet(t, func(c *Config) { c.Members[0].Limiter = full{} }, one)
+	alone := route(t, func(c *Config) { c.Backends[0].Limiter = full{} }, one)
 	for range 20 {
-		if got := send(alone, "job"); got.Verdict != provider.NoRoom {
+		if got := send(alone, "job"); got.Verdict != provider.Throttled {
 			t.Fatalf("alone: %+v", got)
 		}
 	}
 	if alone.Stats()[0].Open {
-		t.Error("having no room counts as failing")
+		t.Error("being throttled counts as failing")
 	}
 }
 
@@ -207,18 +208,18 @@ func TestBadConfig(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Error("no providers are taken")
 	}
-	if _, err := New(Config{Order: Weighted, Members: []Member{{Provider: answering("one")}}}); err == nil {
+	if _, err := New(Config{Order: Weighted, Backends: []Backend{{Provider: answering("one")}}}); err == nil {
 		t.Error("no weight is taken")
 	}
-	o := outlet(t, nil, answering("one"), answering("two"))
+	o := route(t, nil, answering("one"), answering("two"))
 	if o.Concurrency() != 8 || o.Name() != "email" || strings.Join(o.Names(), " ") != "one two" {
 		t.Errorf("%d %s %v", o.Concurrency(), o.Name(), o.Names())
 	}
 }
 
-// BenchmarkSend is what the way through an Outlet costs.
+// BenchmarkSend is what the way through a Route costs.
 func BenchmarkSend(b *testing.B) {
-	o := outlet(b, nil, answering("one"))
+	o := route(b, nil, answering("one"))
 	job, text := &topology.Job{JobID: "job"}, &template.Message{}
 	for b.Loop() {
 		o.Send(context.Background(), job, text)
