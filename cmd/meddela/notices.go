@@ -34,7 +34,7 @@ func (c *Config) webhooks() ([]notify.Webhook, error) {
 // webhookName is what can stand in logs and headers.
 var webhookName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// parseWebhooks reads the file's text. The error is strictyaml.Faults.
+// parseWebhooks reads the file's text. The error is faults.List.
 func parseWebhooks(name, text string, lookup func(string) (string, bool)) (webhooks []notify.Webhook, err error) {
 	err = strictyaml.Read(name, text, func(top *strictyaml.Map) {
 		if !top.Has("webhooks") {

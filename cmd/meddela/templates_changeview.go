@@ -18,7 +18,7 @@ type changesView struct {
 	Published []topology.TemplateRef `json:"published"` // or would be
 	Unchanged int                    `json:"unchanged"`
 	// Gaps are what no template covers any more.
-	Gaps []gapView `json:"gaps"`
+	Gaps []authoring.Gap `json:"gaps"`
 	// NotInFolder are live templates that the folder does not have.
 	NotInFolder []string `json:"not_in_folder,omitempty"`
 	Warnings    int      `json:"warnings,omitempty"`
@@ -41,11 +41,6 @@ type beforeView struct {
 	Retired bool   `json:"retired,omitempty"`
 }
 
-type gapView struct {
-	Type    string           `json:"type"`
-	Channel topology.Channel `json:"channel"`
-}
-
 func (v *changesView) fill(changes []authoring.Change, gaps []authoring.Gap, diff bool) {
 	v.Templates = make([]changeView, len(changes))
 	for i := range changes {
@@ -62,10 +57,7 @@ func (v *changesView) fill(changes []authoring.Change, gaps []authoring.Gap, dif
 		}
 		v.Templates[i] = view
 	}
-	v.Gaps = make([]gapView, len(gaps))
-	for i, g := range gaps {
-		v.Gaps[i] = gapView(g)
-	}
+	v.Gaps = gaps
 }
 
 // printChanges says what changes, before it is done.

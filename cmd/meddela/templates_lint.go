@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 )
 
 func newTemplatesLintCommand(a *app) *cobra.Command {
@@ -42,8 +43,8 @@ to the folder.`,
 type lintView struct {
 	Templates int         `json:"templates"`
 	Samples   int         `json:"samples"`
-	Faults    []faultView `json:"faults"`
-	Warnings  []faultView `json:"warnings"`
+	Faults    faults.List `json:"faults"`
+	Warnings  faults.List `json:"warnings"`
 }
 
 // printReport prints what a check found. Its error is that it found something.
@@ -51,10 +52,10 @@ func (a *app) printReport(folder string, report *authoring.Report, strict bool) 
 	if err := a.printFindings(folder, report); err != nil {
 		return err
 	}
-	faults, warnings := len(report.Faults), len(report.Warnings)
-	found := count(faults, "fault", "faults") + " and " + count(warnings, "warning", "warnings")
+	wrong, warnings := len(report.Faults), len(report.Warnings)
+	found := count(wrong, "fault", "faults") + " and " + count(warnings, "warning", "warnings")
 	switch {
-	case faults > 0:
+	case wrong > 0:
 		return fmt.Errorf("%s in %s", found, folder)
 	case strict && warnings > 0:
 		return fmt.Errorf("%s in %s, and warnings are not allowed (--strict)", count(warnings, "warning", "warnings"), folder)
@@ -69,7 +70,7 @@ func (a *app) printFindings(folder string, report *authoring.Report) error {
 		bodies += len(report.Templates[i].Record.Bodies)
 	}
 	if a.output == outputJSON {
-		return a.printJSON(lintView{report.Folders, samples, faultViews(report.Faults), faultViews(report.Warnings)})
+		return a.printJSON(lintView{report.Folders, samples, append(faults.List{}, report.Faults...), append(faults.List{}, report.Warnings...)})
 	}
 	var b strings.Builder
 	a.writeFaults(&b, folder, report.Faults, "")
@@ -83,8 +84,8 @@ func (a *app) printFindings(folder string, report *authoring.Report) error {
 
 // writeFaults writes a line for each, with the file as it can be opened from
 // here.
-func (a *app) writeFaults(b *strings.Builder, folder string, faults authoring.Faults, kind string) {
-	for _, f := range faults {
+func (a *app) writeFaults(b *strings.Builder, folder string, found faults.List, kind string) {
+	for _, f := range found {
 		place := filepath.Join(folder, filepath.FromSlash(f.File))
 		if f.Line > 0 {
 			place += ":" + strconv.Itoa(f.Line)

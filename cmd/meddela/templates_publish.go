@@ -52,7 +52,7 @@ func (c *templatesChange) publishFolder(ctx context.Context, folder string) erro
 	c.view.Warnings = len(report.Warnings)
 	return c.run(ctx, func(live *catalogue.Catalogue) ([]authoring.Change, error) {
 		c.view.NotInFolder = notInFolder(live, report.Templates)
-		changes := authoring.PlanPublication(live, authoring.Records(report.Templates))
+		changes := authoring.PlanPublication(live, report.Records())
 		return changes, nil
 	}, func() error { return c.summary(folder) })
 }

@@ -114,11 +114,11 @@ func (a *app) render(ctx context.Context, r *rendering) error {
 	if r.serve != "" {
 		return a.servePreview(ctx, r)
 	}
-	folder, err := preview.Load(os.DirFS(r.folder))
+	folder, err := authoring.Check(os.DirFS(r.folder))
 	if err != nil {
 		return fmt.Errorf("%s cannot be read: %w", r.folder, err)
 	}
-	renderings, err := folder.Render(r.selection)
+	renderings, err := preview.Render(&folder, r.selection)
 	if err != nil {
 		return unknownWord(err)
 	}
@@ -157,7 +157,7 @@ func (r *rendering) readEvent() error {
 	return nil
 }
 
-func (a *app) showRenderings(r *rendering, folder *preview.Folder, renderings []preview.Rendering) error {
+func (a *app) showRenderings(r *rendering, folder *authoring.Report, renderings []preview.Rendering) error {
 	switch {
 	case r.page != "":
 		return a.writePage(r, folder, renderings)
@@ -175,7 +175,7 @@ func (a *app) showRenderings(r *rendering, folder *preview.Folder, renderings []
 	return a.printRenderings(renderings)
 }
 
-func (a *app) writePage(r *rendering, folder *preview.Folder, renderings []preview.Rendering) error {
+func (a *app) writePage(r *rendering, folder *authoring.Report, renderings []preview.Rendering) error {
 	page := preview.Page{Name: folderName(r.folder), Renderings: renderings, Faults: folder.Faults}
 	file, err := os.Create(r.page)
 	if err != nil {
@@ -213,7 +213,7 @@ func (a *app) servePreview(ctx context.Context, r *rendering) error {
 
 // renderingsFault is the command's error when not all was well. Each fault has
 // a line of its own.
-func renderingsFault(name string, folder *preview.Folder, renderings []preview.Rendering) error {
+func renderingsFault(name string, folder *authoring.Report, renderings []preview.Rendering) error {
 	failed := 0
 	for i := range renderings {
 		if renderings[i].Err != nil {

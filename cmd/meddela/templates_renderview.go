@@ -9,6 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/cmd/meddela/internal/preview"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -87,7 +88,7 @@ func (a *app) printParts(names []string, renderings []preview.Rendering) error {
 	return nil
 }
 
-func (a *app) printPart(r *preview.Rendering, part preview.Part, alone bool) error {
+func (a *app) printPart(r *preview.Rendering, part authoring.Part, alone bool) error {
 	body := part.Text
 	if isTerminal(a.out) {
 		body = printableLines(body)
@@ -101,7 +102,7 @@ func (a *app) printPart(r *preview.Rendering, part preview.Part, alone bool) err
 // renderingsView is all messages as --output json shows them.
 type renderingsView struct {
 	Messages []renderingView `json:"messages"`
-	Faults   []faultView     `json:"faults"`
+	Faults   faults.List     `json:"faults"`
 }
 
 // renderingView is a message, or why there is none.
@@ -123,7 +124,7 @@ type messageView struct {
 
 func messageViewOf(m *template.Message) messageView {
 	view := messageView{BodyLanguage: m.Language, To: m.To, Parts: map[string]string{}}
-	for _, part := range preview.PartsOf(m) {
+	for _, part := range authoring.Parts(m) {
 		view.Parts[part.Name] = part.Text
 	}
 	return view
@@ -137,23 +138,8 @@ type renderErrorView struct {
 	Detail string          `json:"detail"`
 }
 
-// faultView is something wrong in a folder of templates.
-type faultView struct {
-	File   string `json:"file"`
-	Line   int    `json:"line,omitempty"`
-	Detail string `json:"detail"`
-}
-
-func faultViews(faults authoring.Faults) []faultView {
-	views := make([]faultView, len(faults))
-	for i, f := range faults {
-		views[i] = faultView{f.File, f.Line, f.Detail}
-	}
-	return views
-}
-
-func (a *app) printRenderingsJSON(folder *preview.Folder, renderings []preview.Rendering) error {
-	all := renderingsView{Messages: make([]renderingView, len(renderings)), Faults: faultViews(folder.Faults)}
+func (a *app) printRenderingsJSON(folder *authoring.Report, renderings []preview.Rendering) error {
+	all := renderingsView{Messages: make([]renderingView, len(renderings)), Faults: append(faults.List{}, folder.Faults...)}
 	for i := range renderings {
 		r := &renderings[i]
 		view := renderingView{Template: r.Template.Ref(), Channel: r.Template.Channel, Sample: r.Sample.File, Language: r.Language}

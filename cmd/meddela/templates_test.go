@@ -118,7 +118,7 @@ func TestTemplatesPublishRetireAndRollBack(t *testing.T) {
 
 	v = changed(t, environment, "retire", "parcel", "code", "code", "--dry-run")
 	wantSame(t, "retiring, dry", v.kinds(), "parcel retired, code retired")
-	if !slices.Equal(v.Gaps, []gapView{{"code", "sms"}, {"letter", "sms"}, {"parcel", "sms"}}) {
+	if !slices.Equal(v.Gaps, []authoring.Gap{{Type: "code", Channel: "sms"}, {Type: "letter", Channel: "sms"}, {Type: "parcel", Channel: "sms"}}) {
 		t.Errorf("gaps %v", v.Gaps)
 	}
 	got = meddela(t, environment, "", "templates", "retire", "code")
@@ -181,7 +181,7 @@ func TestTemplatesLint(t *testing.T) {
 	writeTemplate(t, folder, "code", "types: [code]\nttl: 3 days", "Your\ncode is {{nope .ctx.code}}\n")
 	got = lint(exitFailed)
 	for _, want := range []string{
-		filepath.Join(folder, "code", "en", "sms.txt") + ":2: ", filepath.Join(folder, "code", "template.yaml") + ":2: ttl: must be a length of time",
+		filepath.Join(folder, "code", "en", "sms.txt") + ":2: ", filepath.Join(folder, "code", "template.yaml") + ":2: ttl: it must be a length of time",
 	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("no %q in\n%s", want, got.out)

@@ -9,7 +9,7 @@ import (
 // TestConfigMap: a folder that Kubernetes has mounted, whose files and folders are
 // links into a folder with a name of dots and a time, is read like any other.
 func TestConfigMap(t *testing.T) {
-	samples, err := filepath.Abs("../samples/templates")
+	samples, err := filepath.Abs("../../samples/templates")
 	if err != nil {
 		t.Fatal(err)
 	}

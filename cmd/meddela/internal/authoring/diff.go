@@ -1,11 +1,11 @@
 package authoring
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,14 +22,6 @@ type FileDiff struct {
 	// Hidden is how many more lines there are.
 	Hidden int `json:"hidden,omitempty"`
 }
-
-const (
-	// maxDiffLines is how many lines are shown of one file's difference.
-	maxDiffLines = 60
-	// maxDiffBytes is the greatest text that is compared line by line.
-	maxDiffBytes = 128 << 10
-	diffContext  = 2
-)
 
 // Diff says how two versions of a template differ, file by file: the manifest
 // first, then the bodies, then the partials. Files that are the same are left
@@ -78,12 +70,7 @@ func fileNames(was, is map[string]string) []string {
 		}
 		return 1
 	}
-	slices.SortFunc(names, func(a, b string) int {
-		if order := rank(a) - rank(b); order != 0 {
-			return order
-		}
-		return strings.Compare(a, b)
-	})
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(rank(a)-rank(b), cmp.Compare(a, b)) })
 	return slices.Compact(names)
 }
 
@@ -91,21 +78,22 @@ func fileNames(was, is map[string]string) []string {
 // order and form.
 func manifestOf(r *topology.TemplateRecord) string {
 	var b strings.Builder
-	b.WriteString("types: [" + strings.Join(r.Types, ", ") + "]\n")
-	b.WriteString("channel: " + string(r.Channel) + "\n")
-	b.WriteString("default_language: " + r.DefaultLanguage + "\n")
-	if r.When != "" {
-		b.WriteString("when: " + strings.ReplaceAll(r.When, "\n", "\n  ") + "\n")
+	line := func(key, value string) {
+		if value != "" {
+			b.WriteString(key + ": " + value + "\n")
+		}
 	}
+	line("types", "["+strings.Join(r.Types, ", ")+"]")
+	line("channel", string(r.Channel))
+	line("default_language", r.DefaultLanguage)
+	line("when", strings.ReplaceAll(r.When, "\n", "\n  "))
 	if r.TTL != 0 {
-		b.WriteString("ttl: " + lengthOf(time.Duration(r.TTL)) + "\n")
+		line("ttl", lengthOf(time.Duration(r.TTL)))
 	}
 	if r.Urgent {
-		b.WriteString("urgent: " + strconv.FormatBool(r.Urgent) + "\n")
+		line("urgent", "true")
 	}
-	if r.OnAmbiguous != "" {
-		b.WriteString("on_ambiguous: " + r.OnAmbiguous + "\n")
-	}
+	line("on_ambiguous", r.OnAmbiguous)
 	if r.Retry != nil {
 		waits := make([]string, len(r.Retry))
 		for i, wait := range r.Retry {
@@ -114,14 +102,10 @@ func manifestOf(r *topology.TemplateRecord) string {
 		if len(waits) == 0 {
 			waits = []string{noRetry}
 		}
-		b.WriteString("retry: [" + strings.Join(waits, ", ") + "]\n")
+		line("retry", "["+strings.Join(waits, ", ")+"]")
 	}
-	if r.QuietHours != "" {
-		b.WriteString("quiet_hours: " + r.QuietHours + "\n")
-	}
-	if r.URL != "" {
-		b.WriteString("url: " + r.URL + "\n")
-	}
+	line("quiet_hours", r.QuietHours)
+	line("url", r.URL)
 	return b.String()
 }
 
@@ -138,24 +122,38 @@ func lengthOf(d time.Duration) string {
 }
 
 func diffOf(file, was, is string) FileDiff {
-	diff := FileDiff{File: file}
-	if len(was) > maxDiffBytes || len(is) > maxDiffBytes {
-		diff.Lines = []string{fmt.Sprintf("too large to compare line by line: %d bytes, then %d", len(was), len(is))}
-		return diff
+	const context, most = 2, 60
+	lines, hidden, ok := Unified(was, is, context, most)
+	if !ok {
+		lines = []string{fmt.Sprintf("too large to compare line by line: %d bytes, then %d", len(was), len(is))}
 	}
-	text, err := udiff.ToUnified("was", "is", was, udiff.Lines(was, is), diffContext)
-	if err != nil {
-		diff.Lines = []string{"differs"}
-		return diff
+	return FileDiff{File: file, Lines: lines, Hidden: hidden}
+}
+
+// maxDiffBytes is the greatest text that is compared line by line.
+const maxDiffBytes = 192 << 10
+
+// Hunks compares two texts line by line, and shows so many equal lines around
+// what differs. It is not ok when they are too large for that.
+func Hunks(was, is string, context int) (diff udiff.UnifiedDiff, ok bool) {
+	if max(len(was), len(is)) > maxDiffBytes {
+		return diff, false
+	}
+	diff, err := udiff.ToUnifiedDiff("was", "is", was, udiff.Lines(was, is), context)
+	return diff, err == nil
+}
+
+// Unified is the difference of two texts in the unified form, from the first "@@"
+// on: most lines of it, and how many more are hidden.
+func Unified(was, is string, context, most int) (lines []string, hidden int, ok bool) {
+	diff, ok := Hunks(was, is, context)
+	if !ok {
+		return nil, 0, false
 	}
 	// The first two lines name the sides.
-	_, text, _ = strings.Cut(text, "\n")
-	_, text, _ = strings.Cut(text, "\n")
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if len(lines) > maxDiffLines {
-		diff.Hidden = len(lines) - maxDiffLines
-		lines = lines[:maxDiffLines]
+	lines = strings.Split(strings.TrimSuffix(diff.String(), "\n"), "\n")[2:]
+	if len(lines) > most {
+		lines, hidden = lines[:most], len(lines)-most
 	}
-	diff.Lines = lines
-	return diff
+	return lines, hidden, true
 }

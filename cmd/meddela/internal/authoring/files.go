@@ -7,6 +7,8 @@ import (
 	"path"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 )
 
 // maxFileBytes is the greatest size of a file that is read.
@@ -15,7 +17,7 @@ const maxFileBytes = 512 << 10
 // files reads files, and keeps what is wrong with them.
 type files struct {
 	folder fs.FS
-	faults Faults
+	faults faults.List
 }
 
 // read returns a file's text: UTF-8 without a byte order mark, its lines ended
@@ -25,17 +27,17 @@ func (f *files) read(name string) (string, bool) {
 	var text []byte
 	if err == nil {
 		if info.Size() > maxFileBytes {
-			f.faults.add(name, 0, "is larger than "+strconv.Itoa(maxFileBytes)+" bytes: make it smaller")
+			f.faults.Add(name, 0, "is larger than "+strconv.Itoa(maxFileBytes)+" bytes: make it smaller")
 			return "", false
 		}
 		text, err = fs.ReadFile(f.folder, name)
 	}
 	switch {
 	case err != nil:
-		f.faults.add(name, 0, "cannot be read: "+cause(err))
+		f.faults.Add(name, 0, "cannot be read: "+cause(err))
 		return "", false
 	case !utf8.Valid(text):
-		f.faults.add(name, 0, "is not UTF-8: save it as UTF-8")
+		f.faults.Add(name, 0, "is not UTF-8: save it as UTF-8")
 		return "", false
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
@@ -46,7 +48,7 @@ func (f *files) read(name string) (string, bool) {
 func (f *files) texts(folder string) map[string]string {
 	entries, err := readDir(f.folder, folder)
 	if err != nil {
-		f.faults.add(folder, 0, "cannot be read: "+cause(err))
+		f.faults.Add(folder, 0, "cannot be read: "+cause(err))
 	}
 	texts := make(map[string]string, len(entries))
 	for _, entry := range entries {
@@ -54,7 +56,7 @@ func (f *files) texts(folder string) map[string]string {
 		switch {
 		case ignored(entry.Name()):
 		case entry.IsDir():
-			f.faults.add(file, 0, "is a folder, where only files are looked for: move its files up")
+			f.faults.Add(file, 0, "is a folder, where only files are looked for: move its files up")
 		default:
 			if text, ok := f.read(file); ok {
 				texts[entry.Name()] = text
@@ -74,7 +76,7 @@ func (f *files) readPartials() map[string]string {
 		switch path.Ext(name) {
 		case ".txt", ".html", ".json":
 		default:
-			f.faults.add(path.Join(partialsFolder, name), 0, "must end in .txt, .html or .json, which says where it may be included: rename it")
+			f.faults.Add(path.Join(partialsFolder, name), 0, "must end in .txt, .html or .json, which says where it may be included: rename it")
 		}
 	}
 	return partials

@@ -1,12 +1,15 @@
 package authoring
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -18,56 +21,48 @@ const (
 	partialsFolder = "_partials"
 )
 
-// MaxRecordBytes is the greatest size of a template with all its languages, as
+// maxRecordBytes is the greatest size of a template with all its languages, as
 // it is published.
-const MaxRecordBytes = topology.MaxEventBytes
+const maxRecordBytes = topology.MaxEventBytes
 
 // Template is a template as its author keeps it.
 type Template struct {
 	// Record is ready to be published but for its time.
-	Record topology.TemplateRecord
-	// Samples are those that the template covers.
+	Record   topology.TemplateRecord
+	Compiled *template.Template
+	// Samples are those that the template is to cover.
 	Samples []Sample
 
 	manifest *manifest // nil when it could not be read
+	usable   bool      // nothing is wrong but in its samples
+}
+
+// Covers reports whether the template is for events of the type on the channel.
+func (t *Template) Covers(e *topology.Event) bool {
+	return e.Channel == t.Record.Channel && slices.Contains(t.Record.Types, e.Type)
 }
 
 // Load reads the templates in a folder, in the order of their names. Its error
-// is Faults, or says why the folder could not be read.
+// is a faults.List, or says why the folder could not be read.
 func Load(folder fs.FS) ([]topology.TemplateRecord, error) {
-	templates, err := LoadWithSamples(folder)
-	if err != nil {
-		return nil, err
-	}
-	return Records(templates), nil
-}
-
-// Records are the templates' records, in the same order.
-func Records(templates []Template) []topology.TemplateRecord {
-	records := make([]topology.TemplateRecord, len(templates))
-	for i, t := range templates {
-		records[i] = t.Record
-	}
-	return records
-}
-
-// LoadWithSamples is Load, with the samples that the templates were checked
-// with.
-func LoadWithSamples(folder fs.FS) ([]Template, error) {
 	report, err := Check(folder)
+	if err == nil {
+		err = report.Faults.Err()
+	}
 	if err != nil {
 		return nil, err
 	}
-	return report.Templates, report.Faults.err()
+	return report.Records(), nil
 }
 
 // Report is what a folder of templates has, and what is to be said about it.
 type Report struct {
-	// Templates are in the order of their names; none where there are faults.
+	// Templates are in the order of their names. Those with faults are left out,
+	// unless the faults are in their samples.
 	Templates []Template
-	Faults    Faults
+	Faults    faults.List
 	// Warnings are about what works, and is perhaps not what was meant.
-	Warnings Faults
+	Warnings faults.List
 	// Folders is how many folders were read as templates.
 	Folders int
 }
@@ -85,17 +80,24 @@ func Check(folder fs.FS) (Report, error) {
 	for _, entry := range entries {
 		switch name := entry.Name(); {
 		case name == manifestName:
-			l.faults.add(name, 0, "this is a template's own folder: load the folder that it is in")
+			l.faults.Add(name, 0, "this is a template's own folder: load the folder that it is in")
 		case !entry.IsDir() || name[0] == '.' || name[0] == '_':
 		default:
 			templates = append(templates, l.template(name))
 		}
 	}
-	report := Report{Folders: len(templates), Faults: l.faults.sorted(), Warnings: l.warnings(templates).sorted()}
-	if len(report.Faults) == 0 {
-		report.Templates = templates
-	}
+	report := Report{Folders: len(templates), Faults: l.faults.Sorted(), Warnings: l.warnings(templates).Sorted()}
+	report.Templates = slices.DeleteFunc(templates, func(t Template) bool { return !t.usable })
 	return report, nil
+}
+
+// Records are the templates' records, in the same order.
+func (r *Report) Records() []topology.TemplateRecord {
+	records := make([]topology.TemplateRecord, len(r.Templates))
+	for i := range r.Templates {
+		records[i] = r.Templates[i].Record
+	}
+	return records
 }
 
 // bodyFile is a part that a body on the channel may have; the one of that name
@@ -116,32 +118,36 @@ type loader struct {
 	partials map[string]string
 }
 
-// template reads and checks one template. What it returns is of use only when
-// no fault was found.
+// template reads and checks one template.
 func (l *loader) template(name string) Template {
+	before := len(l.faults)
 	t := Template{Record: topology.TemplateRecord{Name: name, Bodies: map[string]map[string]string{}}}
-	m := l.manifest(name, &t.Record)
+	t.manifest = l.manifest(name, &t.Record)
 	entries, err := readDir(l.folder, name)
 	if err != nil {
-		l.faults.add(name, 0, "cannot be read: "+cause(err))
+		l.faults.Add(name, 0, "cannot be read: "+cause(err))
 	}
+	samples := ""
 	for _, entry := range entries {
 		file := path.Join(name, entry.Name())
 		switch {
 		case entry.Name() == manifestName || ignored(entry.Name()):
 		case entry.Name() == samplesName && entry.IsDir():
-			t.Samples = l.samples(file)
+			samples = file
 		case entry.IsDir():
 			t.Record.Bodies[entry.Name()] = l.texts(file)
 		default:
-			l.faults.add(file, 0, "does not belong here: bodies are in a folder for each language, such as "+path.Join(name, "en", bodyFile(entry.Name(), t.Record.Channel)))
+			l.faults.Add(file, 0, "does not belong here: bodies are in a folder for each language, such as "+path.Join(name, "en", bodyFile(entry.Name(), t.Record.Channel)))
 		}
 	}
-	t.manifest = m
-	l.setDefaultLanguage(&t.Record, m)
+	l.setDefaultLanguage(&t.Record, t.manifest)
 	t.Record.Partials = l.included(t.Record.Bodies)
 	t.Record.Version = Version(t.Record)
-	l.check(&t)
+	l.compile(&t)
+	t.usable = len(l.faults) == before
+	if samples != "" {
+		t.Samples = l.samples(samples, &t)
+	}
 	return t
 }
 
@@ -152,12 +158,12 @@ func (l *loader) setDefaultLanguage(r *topology.TemplateRecord, m *manifest) {
 	}
 	if r.DefaultLanguage != "" {
 		if _, ok := r.Bodies[r.DefaultLanguage]; !ok {
-			m.fail("default_language", "there is no folder "+strconv.Quote(r.DefaultLanguage)+": add it, or name another language")
+			m.Fail("default_language", "there is no folder "+strconv.Quote(r.DefaultLanguage)+": add it, or name another language")
 		}
 		return
 	}
-	if len(r.Bodies) > 1 && !m.has("default_language") {
-		l.faults.add(m.file, 0, "there is no default_language: name the language for everyone whose own is not there")
+	if len(r.Bodies) > 1 && !m.Has("default_language") {
+		m.Fail("default_language", "it is missing: name the language for everyone whose own is not there")
 	}
 	for language := range r.Bodies {
 		r.DefaultLanguage = language
@@ -185,39 +191,36 @@ func (l *loader) included(bodies map[string]map[string]string) map[string]string
 	return found
 }
 
-// check compiles a template and renders its samples.
-func (l *loader) check(t *Template) {
+func (l *loader) compile(t *Template) {
 	file := path.Join(t.Record.Name, manifestName)
 	compiled, err := template.Compile(t.Record)
-	if faults, ok := err.(template.Faults); ok {
-		for _, f := range faults {
+	var found template.Faults
+	if errors.As(err, &found) {
+		for _, f := range found {
 			l.compileFault(t.Record.Name, file, f)
 		}
 		return
 	}
-	if size := len(t.Record.Append(nil)); size > MaxRecordBytes {
-		l.faults.add(file, 0, "the template has "+strconv.Itoa(size)+" bytes with all its languages and partials: at most "+strconv.Itoa(MaxRecordBytes)+" can be published")
+	t.Compiled = compiled
+	if size := len(t.Record.Append(nil)); size > maxRecordBytes {
+		l.faults.Add(file, 0, fmt.Sprintf("the template has %d bytes with all its languages and partials: at most %d can be published", size, maxRecordBytes))
 	}
-	for i := range t.Samples {
-		l.checkSample(compiled, t, &t.Samples[i])
-	}
-	t.Samples = slices.DeleteFunc(t.Samples, func(s Sample) bool { return s.isCounterexample() })
 }
 
 // compileFault says where an author finds what the compiler found.
 func (l *loader) compileFault(name, manifest string, f template.Fault) {
 	switch {
-	case f.Part == "" && f.Language != "" && l.faults.within(path.Join(name, f.Language)): // what is there could not be read
+	case f.Part == "" && f.Language != "" && l.faults.About(path.Join(name, f.Language)): // what is there could not be read
 	case f.Language != "":
-		l.faults.add(path.Join(name, f.Language, f.Part), f.Line, f.Detail)
+		l.faults.Add(path.Join(name, f.Language, f.Part), f.Line, f.Detail)
 	case f.Part != "":
-		l.faults.add(path.Join(partialsFolder, f.Part), f.Line, f.Detail)
-	case !l.faults.about(manifest): // or else it has been said already, with a line
-		l.faults.add(manifest, 0, f.Detail)
+		l.faults.Add(path.Join(partialsFolder, f.Part), f.Line, f.Detail)
+	case !l.faults.About(manifest): // or else it has been said already, with a line
+		l.faults.Add(manifest, 0, f.Detail)
 	}
 }
 
-// ignored tells whether a file beside the template's own is nobody's business.
+// ignored reports whether a file beside the template's own is nobody's business.
 func ignored(name string) bool {
 	return name[0] == '.' || strings.HasSuffix(name, "~") || strings.EqualFold(path.Ext(name), ".md")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -53,12 +54,13 @@ func greeting(changes map[string]string) fstest.MapFS {
 }
 
 func TestLoad(t *testing.T) {
-	templates, err := authoring.LoadWithSamples(greeting(map[string]string{
+	report, err := authoring.Check(greeting(map[string]string{
 		"greeting/template.yaml": "name: greeting\ntypes: [greeting, welcome]\nchannel: sms\ndefault_language: en\nttl: 90m\nurgent: true\non_ambiguous: hold\n",
 	}))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(report.Faults) > 0 {
+		t.Fatal(err, report.Faults)
 	}
+	templates := report.Templates
 	if len(templates) != 1 || len(templates[0].Samples) != 1 {
 		t.Fatalf("loaded %+v", templates)
 	}
@@ -151,32 +153,32 @@ func TestFaults(t *testing.T) {
 	}{
 		"no manifest":              {map[string]string{y: ""}, y + ": is not there"},
 		"not YAML":                 {map[string]string{y: "types: [a\nchannel: ]"}, y + ":"},
-		"a list":                   {map[string]string{y: "- types"}, y + ": must be lines of key: value"},
-		"two documents":            {map[string]string{y: manifest + "---\n" + manifest}, y + ": has several YAML documents"},
-		"a key twice":              {map[string]string{y: manifest + "channel: sms\n"}, y + ":4: is not YAML: "},
-		"a misspelt key":           {map[string]string{y: manifest + "tll: 1h\n"}, y + ":4: tll: is no such key: did you mean ttl?"},
-		"an unknown key":           {map[string]string{y: manifest + "colour: red\n"}, y + ":4: colour: is no such key: known are name, "},
-		"a merge":                  {map[string]string{y: manifest + "<<: {ttl: 1h}\n"}, y + ":4: <<: is no such key"},
-		"another name":             {map[string]string{y: "name: hello\n" + manifest}, y + `:1: name: must be the folder's name, "greeting"`},
-		"no types":                 {map[string]string{y: "channel: sms\ndefault_language: en\n"}, y + ": there are no types"},
-		"empty types":              {map[string]string{y: "types: []\nchannel: sms\ndefault_language: en\n"}, y + ":1: types: must be a list of texts"},
-		"a number for a type":      {map[string]string{y: "types: [greeting, 1]\nchannel: sms\ndefault_language: en\n"}, y + ":1: types: must be a list of texts: put 1 into quotes"},
+		"a list":                   {map[string]string{y: "- types"}, y + ": it must be lines of key: value"},
+		"two documents":            {map[string]string{y: manifest + "---\n" + manifest}, y + ": there are several YAML documents"},
+		"a key twice":              {map[string]string{y: manifest + "channel: sms\n"}, y + ":4: channel: it is there already, in line 2: remove one of the two"},
+		"a misspelt key":           {map[string]string{y: manifest + "tll: 1h\n"}, y + ":4: tll: there is no such key: did you mean ttl?"},
+		"an unknown key":           {map[string]string{y: manifest + "colour: red\n"}, y + ":4: colour: there is no such key: known are channel, "},
+		"a merge":                  {map[string]string{y: manifest + "<<: {ttl: 1h}\n"}, y + ":4: <<: there is no such key"},
+		"another name":             {map[string]string{y: "name: hello\n" + manifest}, y + `:1: name: it must be the folder's name, "greeting"`},
+		"no types":                 {map[string]string{y: "channel: sms\ndefault_language: en\n"}, y + ": types: it is missing"},
+		"empty types":              {map[string]string{y: "types: []\nchannel: sms\ndefault_language: en\n"}, y + ":1: types: it must be a list of texts"},
+		"a number for a type":      {map[string]string{y: "types: [greeting, 1]\nchannel: sms\ndefault_language: en\n"}, y + ":1: types: it must be a list of texts: put 1 into quotes"},
 		"a type twice":             {map[string]string{y: "types: [greeting, greeting]\nchannel: sms\ndefault_language: en\n"}, y + `:1: types: "greeting" is there twice`},
-		"no channel":               {map[string]string{y: "types: [greeting]\ndefault_language: en\n"}, y + ": there is no channel: say one of email, sms, push, webhook"},
+		"no channel":               {map[string]string{y: "types: [greeting]\ndefault_language: en\n"}, y + ": channel: it is missing: say one of email, sms, push, webhook"},
 		"an unknown channel":       {map[string]string{y: "types: [greeting]\nchannel: fax\ndefault_language: en\n"}, y + `:2: channel: "fax" must be one of`},
-		"no default language":      {map[string]string{y: "types: [greeting]\nchannel: sms\n"}, y + ": there is no default_language"},
+		"no default language":      {map[string]string{y: "types: [greeting]\nchannel: sms\n"}, y + ": default_language: it is missing"},
 		"no folder for it":         {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language: de\n"}, y + `:3: default_language: there is no folder "de"`},
-		"an empty value":           {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language:\n"}, y + ":3: default_language: must be a text"},
+		"an empty value":           {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language:\n"}, y + ":3: default_language: it says nothing: give it a value, or remove it"},
 		"a condition":              {map[string]string{y: manifest + "when: ctx.vip >\n"}, y + ":4: when: "},
-		"a bad length of time":     {map[string]string{y: manifest + "ttl: 3 days\n"}, y + ":4: ttl: must be a length of time"},
-		"a number for a time":      {map[string]string{y: manifest + "ttl: 3\n"}, y + ":4: ttl: must be a length of time"},
-		"no length of time":        {map[string]string{y: manifest + "ttl: 0s\n"}, y + ":4: ttl: must be a length of time"},
-		"neither true nor false":   {map[string]string{y: manifest + "urgent: very\n"}, y + ":4: urgent: must be true or false"},
+		"a bad length of time":     {map[string]string{y: manifest + "ttl: 3 days\n"}, y + ":4: ttl: it must be a length of time"},
+		"a number for a time":      {map[string]string{y: manifest + "ttl: 3\n"}, y + ":4: ttl: it must be a length of time"},
+		"no length of time":        {map[string]string{y: manifest + "ttl: 0s\n"}, y + ":4: ttl: it must be a length of time"},
+		"neither true nor false":   {map[string]string{y: manifest + "urgent: very\n"}, y + ":4: urgent: it must be true or false"},
 		"a bad word":               {map[string]string{y: manifest + "on_ambiguous: shrug\n"}, y + `:4: on_ambiguous: "shrug" must be one of resend, hold`},
-		"a url too many":           {map[string]string{y: manifest + "url: https://example.com\n"}, y + ":4: url: belongs to channel webhook only"},
-		"no url":                   {map[string]string{y: "types: [greeting]\nchannel: webhook\ndefault_language: en\n"}, y + ": there is no url"},
-		"a bad url":                {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: example.com\ndefault_language: en\n"}, y + ":3: url: must be a whole URL"},
-		"a url with a password":    {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: https://a:b@example.com\ndefault_language: en\n"}, y + ":3: url: must not hold a password"},
+		"a url too many":           {map[string]string{y: manifest + "url: https://example.com\n"}, y + ":4: url: it belongs to channel webhook only"},
+		"no url":                   {map[string]string{y: "types: [greeting]\nchannel: webhook\ndefault_language: en\n"}, y + ": url: it is missing"},
+		"a bad url":                {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: example.com\ndefault_language: en\n"}, y + ":3: url: it must be a whole URL"},
+		"a url with a password":    {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: https://a:b@example.com\ndefault_language: en\n"}, y + ":3: url: it must not hold a password"},
 		"a fault in a body":        {map[string]string{"greeting/sv/sms.txt": "a\n{{.ctx"}, "greeting/sv/sms.txt:2: {{ is not closed"},
 		"a fault in a partial":     {map[string]string{"_partials/us.txt": "\n{{nope}}"}, `_partials/us.txt:2: there is no function "nope"`},
 		"no such partial":          {map[string]string{"_partials/us.txt": ""}, `_partials/sign.txt:1: includes "us.txt"`},
@@ -192,7 +194,7 @@ func TestFaults(t *testing.T) {
 		"a sample elsewhere":       {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","ctx":{"name":"Kim"}}`}, "greeting/samples/kim.json: its channel is email, and the template's sms"},
 		"a sample that lacks":      {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","channel":"sms","ctx":{}}`}, "greeting/samples/kim.json: sv/sms.txt:1 reads ctx.name, which the sample does not have"},
 		"a sample that fails":      {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","channel":"sms","ctx":{"name":{}}}`}, "greeting/samples/kim.json: sv/sms.txt:1: ctx.name is not a text or a number"},
-		"a folder with a bad name": {map[string]string{"Greeting/template.yaml": manifest, "Greeting/en/sms.txt": "x"}, "Greeting/template.yaml: the folder's name is the template's"},
+		"a folder with a bad name": {map[string]string{"Greeting/template.yaml": manifest, "Greeting/en/sms.txt": "x"}, "Greeting/template.yaml: name: the folder's name is the template's"},
 		"a template's own folder":  {map[string]string{"template.yaml": manifest}, "template.yaml: this is a template's own folder"},
 		"a huge file":              {map[string]string{"greeting/sv/sms.txt": strings.Repeat("x", 600<<10)}, "greeting/sv/sms.txt: is larger than"},
 		"huge together": {map[string]string{"greeting/sv/sms.txt": strings.Repeat("x", 400<<10), "greeting/de/sms.txt": strings.Repeat("x", 400<<10), "greeting/fi/sms.txt": strings.Repeat("x", 400<<10)},
@@ -201,8 +203,8 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			records, err := authoring.Load(greeting(tt.changes))
-			var faults authoring.Faults
-			if !errors.As(err, &faults) || !strings.Contains("\n"+err.Error(), "\n"+tt.want) || records != nil {
+			var found faults.List
+			if !errors.As(err, &found) || !strings.Contains("\n"+err.Error(), "\n"+tt.want) || records != nil {
 				t.Errorf("faults:\n%v\nwant %q", err, tt.want)
 			}
 		})
@@ -219,12 +221,12 @@ func TestAllFaultsAtOnceAndInOrder(t *testing.T) {
 		"b/sv/sms.txt":              `{{template "us.txt"}}`,
 		"greeting/samples/kim.json": "x",
 	}))
-	var faults authoring.Faults
-	if !errors.As(err, &faults) {
+	var found faults.List
+	if !errors.As(err, &found) {
 		t.Fatal(err)
 	}
 	var where []string
-	for _, f := range faults {
+	for _, f := range found {
 		where = append(where, strings.SplitN(f.Error(), ": ", 2)[0])
 	}
 	want := []string{"_partials/us.txt:1", "greeting/samples/kim.json", "greeting/sv/sms.txt", "greeting/template.yaml", "greeting/template.yaml:2", "greeting/template.yaml:3"}
@@ -233,7 +235,7 @@ func TestAllFaultsAtOnceAndInOrder(t *testing.T) {
 			t.Errorf("nothing at %s", w)
 		}
 	}
-	if !slices.IsSortedFunc(faults, func(a, b authoring.Fault) int { return strings.Compare(a.File, b.File) }) || bytes.Count([]byte(err.Error()), []byte("_partials/us.txt")) != 1 {
+	if !slices.IsSortedFunc(found, func(a, b faults.Fault) int { return strings.Compare(a.File, b.File) }) || bytes.Count([]byte(err.Error()), []byte("_partials/us.txt")) != 1 {
 		t.Errorf("faults out of order, or several times:\n%v", err)
 	}
 }
@@ -244,8 +246,8 @@ func FuzzManifest(f *testing.F) {
 	f.Add("{types: [a, {b: c}], \"channel\": 'sms'}\n...\n---\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		_, err := authoring.Load(greeting(map[string]string{"greeting/template.yaml": text + "\n"}))
-		var faults authoring.Faults
-		if err != nil && !errors.As(err, &faults) {
+		var found faults.List
+		if err != nil && !errors.As(err, &found) {
 			t.Errorf("the error is a %T", err)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -68,7 +69,7 @@ var jargon = regexp.MustCompile(`state[A-Z]|0x[0-9a-f]+|%!|<nil>|unmarshal`)
 
 // wantActionable wants a message to name a file that is there, or should be,
 // and what to do.
-func wantActionable(t *testing.T, name string, f authoring.Fault) {
+func wantActionable(t *testing.T, name string, f faults.Fault) {
 	t.Helper()
 	if found := jargon.FindString(f.Detail); found != "" {
 		t.Errorf("%s: %v: has %q", name, f, found)

@@ -1,8 +1,13 @@
 package authoring
 
 import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/suggest"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/topology"
 )
@@ -88,16 +93,14 @@ func publication(live *catalogue.Catalogue, r topology.TemplateRecord) Change {
 // *UnknownError, which names all that are not known.
 func PlanRetirement(live *catalogue.Catalogue, names []string) ([]Change, error) {
 	var changes []Change
-	unknown := &UnknownError{}
-	seen := make(map[string]bool)
-	for _, name := range names {
-		if seen[name] {
+	var unknown []string
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
 			continue
 		}
-		seen[name] = true
 		latest, known := live.Latest(name)
 		if !known {
-			unknown.add(live, name)
+			unknown = append(unknown, name)
 			continue
 		}
 		change := Change{Kind: Retired, Record: *latest.Record(), Before: latest.Record()}
@@ -107,8 +110,8 @@ func PlanRetirement(live *catalogue.Catalogue, names []string) ([]Change, error)
 		change.Record.Retired = true
 		changes = append(changes, change)
 	}
-	if len(unknown.Names) > 0 {
-		return nil, unknown
+	if len(unknown) > 0 {
+		return nil, unknownError(live, unknown...)
 	}
 	return changes, nil
 }
@@ -125,4 +128,79 @@ func Overtaken(now *catalogue.Catalogue, changes []Change) []Change {
 		}
 	}
 	return overtaken
+}
+
+// Gap is what changes take the only template from.
+type Gap struct {
+	Type    string           `json:"type"`
+	Channel topology.Channel `json:"channel"`
+}
+
+// Gaps lists what is covered now, if only for some events, and by no template
+// after the changes, sorted.
+func Gaps(live *catalogue.Catalogue, changes []Change) []Gap {
+	changed := make(map[string]bool, len(changes))
+	covered := make(map[Gap]bool)
+	for i := range changes {
+		r := &changes[i].Record
+		changed[r.Name] = true
+		if r.Retired {
+			continue
+		}
+		for _, t := range r.Types {
+			covered[Gap{t, r.Channel}] = true
+		}
+	}
+	gaps := []Gap{}
+	for i := range changes {
+		before := changes[i].Before
+		if before == nil || before.Retired {
+			continue
+		}
+		for _, t := range before.Types {
+			gap := Gap{t, before.Channel}
+			byOthers := slices.ContainsFunc(live.Candidates(t, before.Channel), func(e *catalogue.Entry) bool {
+				return !changed[e.Record().Name]
+			})
+			if !covered[gap] && !byOthers {
+				gaps = append(gaps, gap)
+			}
+		}
+	}
+	slices.SortFunc(gaps, func(a, b Gap) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Channel, b.Channel))
+	})
+	return slices.Compact(gaps)
+}
+
+// UnknownError names templates that have never been published.
+type UnknownError struct {
+	Names []string
+	Near  map[string]string // by such a name, the known one that was perhaps meant
+}
+
+func unknownError(live *catalogue.Catalogue, names ...string) *UnknownError {
+	var known []string
+	for entry := range live.All() {
+		known = append(known, entry.Record().Name)
+	}
+	e := &UnknownError{Names: names, Near: make(map[string]string)}
+	for _, name := range names {
+		if near := suggest.Nearest(name, known); near != "" {
+			e.Near[name] = near
+		}
+	}
+	return e
+}
+
+func (e *UnknownError) Error() string {
+	lines := make([]string, len(e.Names))
+	for i, name := range e.Names {
+		hint := "see meddela templates list --retired"
+		if near, ok := e.Near[name]; ok {
+			hint = "did you mean " + near + "?"
+		}
+		lines[i] = "there is no template " + strconv.Quote(name) + ": " + hint
+	}
+	return strings.Join(lines, "\n")
 }

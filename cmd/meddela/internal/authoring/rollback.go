@@ -17,9 +17,7 @@ import (
 func PlanRollback(live *catalogue.Catalogue, name, version string) (Change, error) {
 	latest, known := live.Latest(name)
 	if !known {
-		unknown := &UnknownError{}
-		unknown.add(live, name)
-		return Change{}, unknown
+		return Change{}, unknownError(live, name)
 	}
 	versions := versionsOf(live, name)
 	if version != "" {

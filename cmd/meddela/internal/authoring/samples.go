@@ -19,22 +19,28 @@ type Sample struct {
 	Event topology.Event
 }
 
-// samples reads the events in a folder of samples.
-func (l *loader) samples(folder string) []Sample {
-	texts := l.texts(folder)
+// samples reads the events in a template's folder of samples, and checks the
+// template with them. Counterexamples are left out of what it returns.
+func (l *loader) samples(folder string, t *Template) []Sample {
 	var samples []Sample
-	for name, text := range texts {
+	for name, text := range l.texts(folder) {
 		file := path.Join(folder, name)
 		if path.Ext(name) != ".json" {
-			l.faults.add(file, 0, "does not end in .json: samples are events, as upstream publishes them")
+			l.faults.Add(file, 0, "does not end in .json: samples are events, as upstream publishes them")
 			continue
 		}
 		event, err := topology.DecodeEvent(topology.Record{Value: []byte(text)}, topology.Realtime)
 		if err != nil {
-			l.faults.add(file, lineOfJSONFault(text), "is not an event: "+err.Error())
+			l.faults.Add(file, lineOfJSONFault(text), "is not an event: "+err.Error())
 			continue
 		}
-		samples = append(samples, Sample{File: file, Event: event})
+		s := Sample{File: file, Event: event}
+		if t.Compiled != nil {
+			l.checkSample(t, &s)
+		}
+		if !s.isCounterexample() {
+			samples = append(samples, s)
+		}
 	}
 	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.File, b.File) })
 	return samples
@@ -60,18 +66,18 @@ func (s *Sample) isCounterexample() bool {
 
 // checkSample checks that the template covers a sample, and renders it in each
 // of the template's languages; or that it does not cover a counterexample.
-func (l *loader) checkSample(compiled *template.Template, t *Template, s *Sample) {
+func (l *loader) checkSample(t *Template, s *Sample) {
 	uncovered, failed := t.uncovered(&s.Event)
 	switch {
 	case failed != "":
-		l.faults.add(s.File, 0, failed)
+		l.faults.Add(s.File, 0, failed)
 	case s.isCounterexample() && uncovered == "":
-		l.faults.add(s.File, 0, "the template covers it, which it must not, as its name starts with "+counterexample+": rename it, or change the when in "+manifestName)
+		l.faults.Add(s.File, 0, "the template covers it, which it must not, as its name starts with "+counterexample+": rename it, or change the when in "+manifestName)
 	case s.isCounterexample():
 	case uncovered != "":
-		l.faults.add(s.File, 0, uncovered+"; if the template is not to cover it, let its name start with "+counterexample)
+		l.faults.Add(s.File, 0, uncovered+"; if the template is not to cover it, let its name start with "+counterexample)
 	default:
-		l.renderSample(compiled, s)
+		l.renderSample(t.Compiled, s)
 	}
 }
 
@@ -87,7 +93,7 @@ func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
 		return "", ""
 	}
 	holds, err := t.manifest.condition.Holds(condition.NewFacts(event))
-	where := manifestName + ":" + strconv.Itoa(t.manifest.line("when"))
+	where := manifestName + ":" + strconv.Itoa(t.manifest.Line("when"))
 	var e *condition.Error
 	switch {
 	case errors.As(err, &e):
@@ -108,17 +114,11 @@ func (l *loader) renderSample(compiled *template.Template, s *Sample) {
 		if !errors.As(err, &e) {
 			continue
 		}
-		where := path.Join(language, e.Part)
-		if !slices.Contains(template.Parts(compiled.Channel()), e.Part) {
-			where = path.Join(partialsFolder, e.Part)
-		}
-		if e.Line > 0 {
-			where += ":" + strconv.Itoa(e.Line)
-		}
+		where := Where("", compiled.Channel(), e)
 		if e.Reason == topology.ReasonMissingData {
-			l.faults.add(s.File, 0, where+" reads "+e.Path+", which the sample does not have: add it, or read it with default")
+			l.faults.Add(s.File, 0, where+" reads "+e.Path+", which the sample does not have: add it, or read it with default")
 		} else {
-			l.faults.add(s.File, 0, where+": "+e.Detail)
+			l.faults.Add(s.File, 0, where+": "+e.Detail)
 		}
 	}
 }

@@ -7,19 +7,20 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/consumer/template"
 )
 
 // warnings finds what works, and is perhaps not what was meant.
-func (l *loader) warnings(templates []Template) Faults {
-	var w Faults
+func (l *loader) warnings(templates []Template) faults.List {
+	var w faults.List
 	for i := range templates {
 		t := &templates[i]
 		if t.manifest == nil {
 			continue
 		}
-		if len(t.Samples) == 0 && !l.faults.within(path.Join(t.Record.Name, samplesName)) {
-			w.add(t.manifest.file, 0, "there are no samples to check the template with: put events into "+path.Join(t.Record.Name, samplesName)+", one with all optional data and one with none")
+		if len(t.Samples) == 0 && !l.faults.About(path.Join(t.Record.Name, samplesName)) {
+			w.Add(t.manifest.file, 0, "there are no samples to check the template with: put events into "+path.Join(t.Record.Name, samplesName)+", one with all optional data and one with none")
 		}
 		warnOfLackingParts(&w, t)
 		for j := range i {
@@ -34,7 +35,7 @@ func (l *loader) warnings(templates []Template) Faults {
 
 // warnOfLackingParts finds parts that some of a template's languages have and
 // others do not.
-func warnOfLackingParts(w *Faults, t *Template) {
+func warnOfLackingParts(w *faults.List, t *Template) {
 	with := make(map[string]string) // a part to the first language that has it
 	languages := slices.Sorted(maps.Keys(t.Record.Bodies))
 	for _, language := range languages {
@@ -47,7 +48,7 @@ func warnOfLackingParts(w *Faults, t *Template) {
 	for _, language := range languages {
 		for _, part := range slices.Sorted(maps.Keys(with)) {
 			if _, ok := t.Record.Bodies[language][part]; !ok {
-				w.add(path.Join(t.Record.Name, language), 0, "there is no "+part+", which "+with[part]+" has: add it, or remove it there")
+				w.Add(path.Join(t.Record.Name, language), 0, "there is no "+part+", which "+with[part]+" has: add it, or remove it there")
 			}
 		}
 	}
@@ -56,7 +57,7 @@ func warnOfLackingParts(w *Faults, t *Template) {
 // warnOfTie finds two templates of which only the time of publication decides
 // which an event gets: those that cover the same type on the same channel in
 // the same language, under the same condition and with as many types.
-func warnOfTie(w *Faults, a, b *Template) {
+func warnOfTie(w *faults.List, a, b *Template) {
 	if a.Record.Channel != b.Record.Channel || a.Record.When != b.Record.When || len(a.Record.Types) != len(b.Record.Types) {
 		return
 	}
@@ -69,7 +70,7 @@ func warnOfTie(w *Faults, a, b *Template) {
 	if len(types) == 0 || len(languages) == 0 {
 		return
 	}
-	w.add(b.manifest.file, b.manifest.line("types"), "covers "+strings.Join(types, ", ")+" on "+string(b.Record.Channel)+" in "+strings.Join(languages, ", ")+
+	w.Add(b.manifest.file, b.manifest.Line("types"), "covers "+strings.Join(types, ", ")+" on "+string(b.Record.Channel)+" in "+strings.Join(languages, ", ")+
 		" just as "+path.Join(a.Record.Name, manifestName)+" does, so the one published last is used: tell them apart by when, or remove the type from one")
 }
 
@@ -78,7 +79,7 @@ func shared(words []string, also func(string) bool) []string {
 }
 
 // warnOfUnused finds partials that no template includes.
-func (l *loader) warnOfUnused(w *Faults, templates []Template) {
+func (l *loader) warnOfUnused(w *faults.List, templates []Template) {
 	used := make(map[string]bool)
 	for i := range templates {
 		for name := range templates[i].Record.Partials {
@@ -87,7 +88,7 @@ func (l *loader) warnOfUnused(w *Faults, templates []Template) {
 	}
 	for name := range l.partials {
 		if !used[name] {
-			w.add(path.Join(partialsFolder, name), 0, "no template includes it, so it is not checked: include it with {{template "+strconv.Quote(name)+"}}, or remove it")
+			w.Add(path.Join(partialsFolder, name), 0, "no template includes it, so it is not checked: include it with {{template "+strconv.Quote(name)+"}}, or remove it")
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 )
 
 const whenManifest = "types: [greeting]\nchannel: sms\n"
@@ -28,8 +29,8 @@ func TestWhenFaultsAreAtTheirLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := authoring.Load(folder(map[string]string{"a/template.yaml": test.manifest, "a/en/sms.txt": "x"}))
-			var faults authoring.Faults
-			if !errors.As(err, &faults) || !strings.HasPrefix(faults[0].Error(), "a/template.yaml"+test.at) || !strings.Contains(err.Error(), "when: ") {
+			var found faults.List
+			if !errors.As(err, &found) || !strings.HasPrefix(found[0].Error(), "a/template.yaml"+test.at) || !strings.Contains(err.Error(), "when: ") {
 				t.Errorf("%v, want it at %s", err, test.at)
 			}
 		})
@@ -53,9 +54,13 @@ func TestWhenOfSamples(t *testing.T) {
 		"of another type, by error": {"vip.json", strings.Replace(sample, "greeting", "other", 1), `samples/vip.json: its type "other" is none that the template covers (greeting): correct it, or add it to the types; if`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			templates, err := authoring.LoadWithSamples(folder(map[string]string{
+			report, err := authoring.Check(folder(map[string]string{
 				"a/template.yaml": whenManifest + "when: |\n  event.country == 'SE'\n  && ctx.vip\n", "a/en/sms.txt": "x", "a/samples/" + test.file: test.sample,
 			}))
+			if err == nil {
+				err = report.Faults.Err()
+			}
+			templates := report.Templates
 			switch {
 			case test.want == "" && err != nil:
 				t.Error(err)

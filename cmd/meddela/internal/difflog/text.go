@@ -2,6 +2,8 @@ package difflog
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -14,28 +16,6 @@ import (
 // URLPart is the name under which a webhook's target is compared.
 const URLPart = "url"
 
-// partText is one part of a message.
-type partText struct{ name, text string }
-
-// parts lists the parts that a message on the channel may have, which are the
-// same for any two.
-func parts(channel topology.Channel, m *template.Message) []partText {
-	switch channel {
-	case topology.Email:
-		return []partText{
-			{template.EmailSubject, m.Subject}, {template.EmailText, m.Text}, {template.EmailHTML, m.HTML},
-			{template.EmailUnsubscribe, m.Unsubscribe.Lines()}, {template.EmailAttachments, template.AttachmentLines(m.Attachments)},
-		}
-	case topology.SMS:
-		return []partText{{template.SMSText, m.Text}}
-	case topology.Push:
-		return []partText{{template.PushJSON, string(m.Body)}}
-	case topology.Webhook:
-		return []partText{{template.WebhookJSON, string(m.Body)}, {URLPart, m.To}}
-	}
-	return nil
-}
-
 // differingPart is a part whose text is not the same.
 type differingPart struct{ name, live, proposed string }
 
@@ -47,32 +27,32 @@ func differingParts(live, proposed *outcome) []differingPart {
 		return nil
 	}
 	var differing []differingPart
-	l, p := parts(channel, &live.message), parts(channel, &proposed.message)
-	for i := range l {
-		if l[i].text != p[i].text {
-			differing = append(differing, differingPart{l[i].name, l[i].text, p[i].text})
+	l, p := partsOf(&live.message), partsOf(&proposed.message)
+	for _, name := range append(template.Parts(channel), URLPart) {
+		if l[name] != p[name] {
+			differing = append(differing, differingPart{name, l[name], p[name]})
 		}
 	}
 	return differing
 }
 
-const (
-	// maxDiffBytes is the greatest text that is compared line by line.
-	maxDiffBytes = 256 << 10
-	// maxDiffLines and maxLineChars bound what is shown of one part.
-	maxDiffLines = 24
-	maxLineChars = 160
-	// contextLines is how many lines around a change are shown.
-	contextLines = 1
-)
+// partsOf is the texts of a message's parts, by name, with a webhook's target.
+func partsOf(m *template.Message) map[string]string {
+	parts := make(map[string]string)
+	for _, part := range authoring.Parts(m) {
+		parts[part.Name] = part.Text
+	}
+	if m.Channel == topology.Webhook {
+		parts[URLPart] = m.To
+	}
+	return parts
+}
 
 // part says where a part differs.
-func (p differingPart) part() Part {
-	if len(p.live) > maxDiffBytes || len(p.proposed) > maxDiffBytes {
-		return Part{Name: p.name, Where: "too large to compare line by line"}
-	}
-	return Part{Name: p.name, Where: where(p.live, p.proposed)}
-}
+func (p differingPart) part() Part { return Part{Name: p.name, Where: where(p.live, p.proposed)} }
+
+// maxPositions is how many positions in one part are named.
+const maxPositions = 8
 
 // where names the lines of the live text that differ.
 func where(live, proposed string) string {
@@ -82,14 +62,14 @@ func where(live, proposed string) string {
 	case proposed == "":
 		return "not there any more"
 	}
-	unified, err := udiff.ToUnifiedDiff("", "", live, udiff.Lines(live, proposed), 0)
-	if err != nil {
-		return ""
+	unified, ok := authoring.Hunks(live, proposed, 0)
+	if !ok {
+		return "too large to compare line by line"
 	}
-	var places []string
+	var positions []string
 	for _, h := range unified.Hunks {
-		if len(places) == maxPlaces {
-			places = append(places, "…")
+		if len(positions) == maxPositions {
+			positions = append(positions, "…")
 			break
 		}
 		gone := 0
@@ -100,39 +80,27 @@ func where(live, proposed string) string {
 		}
 		switch gone {
 		case 0:
-			places = append(places, fmt.Sprintf("after %d", h.FromLine-1))
+			positions = append(positions, fmt.Sprintf("after %d", h.FromLine-1))
 		case 1:
-			places = append(places, fmt.Sprint(h.FromLine))
+			positions = append(positions, fmt.Sprint(h.FromLine))
 		default:
-			places = append(places, fmt.Sprintf("%d-%d", h.FromLine, h.FromLine+gone-1))
+			positions = append(positions, fmt.Sprintf("%d-%d", h.FromLine, h.FromLine+gone-1))
 		}
 	}
-	return "line " + strings.Join(places, ", ")
+	return "line " + strings.Join(positions, ", ")
 }
 
-// maxPlaces is how many places in one part are named.
-const maxPlaces = 8
-
 // shortDiff is the difference of two texts in the unified form, bounded, and
-// safe to print.
+// safe to print; nil when they are too large.
 func shortDiff(live, proposed string) []string {
-	if len(live) > maxDiffBytes || len(proposed) > maxDiffBytes {
-		return nil
+	const context, most, mostChars = 1, 24, 160
+	lines, _, _ := authoring.Unified(live, proposed, context, math.MaxInt)
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, `\ No newline`) })
+	if len(lines) > most {
+		lines = append(lines[:most], "…")
 	}
-	text, err := udiff.ToUnified("live", "proposed", live, udiff.Lines(live, proposed), contextLines)
-	if err != nil {
-		return nil
-	}
-	var lines []string
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		if strings.HasPrefix(line, "--- live") || strings.HasPrefix(line, "+++ proposed") || strings.HasPrefix(line, `\ No newline`) {
-			continue
-		}
-		if len(lines) == maxDiffLines {
-			return append(lines, "…")
-		}
-		lines = append(lines, authoring.Printable(line, maxLineChars))
+	for i, line := range lines {
+		lines[i] = authoring.Printable(strings.TrimRight(line, "\r"), mostChars)
 	}
 	return lines
 }

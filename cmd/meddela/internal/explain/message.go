@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/meddela/meddela/cmd/meddela/internal/preview"
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -76,14 +76,14 @@ func messageOf(entry *catalogue.Entry, event *topology.Event, language string, s
 	}
 	m, err := compiled.Render(event, language)
 	if failure := (*template.Error)(nil); errors.As(err, &failure) {
-		r := preview.Rendering{Template: entry.Record(), Err: failure}
-		return &Message{Parts: []Part{}, Error: &RenderError{failure.Reason, r.Where(), failure.Path, failure.Detail}}
+		where := authoring.Where(entry.Record().Name, entry.Record().Channel, failure)
+		return &Message{Parts: []Part{}, Error: &RenderError{failure.Reason, where, failure.Path, failure.Detail}}
 	}
 	shown := &Message{
 		Masked: !show, To: maskedAddress(m.To, show), Subject: maskedText(m.Subject, show),
 		Parts: []Part{}, NoAddress: m.To == "",
 	}
-	for _, p := range preview.PartsOf(&m) {
+	for _, p := range authoring.Parts(&m) {
 		part := Part{Name: p.Name, Bytes: len(p.Text)}
 		if show {
 			part.Text = p.Text

@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/cmd/meddela/samples"
 	"github.com/meddela/meddela/topology"
 )
@@ -41,18 +42,18 @@ func tiny() fstest.MapFS {
 
 const hostile = `</pre></iframe><script>document.title='x'</script>"'><img src=x onerror=alert(1)>{{.}}`
 
-func load(t *testing.T, folder fs.FS) Folder {
+func load(t *testing.T, folder fs.FS) authoring.Report {
 	t.Helper()
-	f, err := Load(folder)
+	f, err := authoring.Check(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-func render(t *testing.T, f *Folder, s Selection) []Rendering {
+func render(t *testing.T, f *authoring.Report, s Selection) []Rendering {
 	t.Helper()
-	all, err := f.Render(s)
+	all, err := Render(f, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestHostileValuesAreInert(t *testing.T) {
 	quoted := strings.NewReplacer(`"`, `\"`).Replace(hostile)
 	folder["hello/samples/kim.json"] = text(`{"id":"1","type":"hello","email":"kim@example.com","ctx":{"name":"` + quoted + `"}}`)
 	f := load(t, folder)
-	f.Faults = append(f.Faults, authoring.Fault{File: hostile, Detail: hostile})
+	f.Faults = append(f.Faults, faults.Fault{File: hostile, Detail: hostile})
 	html := page(t, &Page{Name: hostile, Problem: hostile, Renderings: render(t, &f, Selection{})})
 	for _, live := range []string{"<script>document", "<img", "</iframe><script", "onerror=alert(1)>{{"} {
 		if strings.Contains(html, live) {
@@ -197,7 +198,7 @@ func TestSelection(t *testing.T) {
 		{"no such sample", Selection{Sample: "him"}, `there is no sample "him": there is code/app, hello/kim`},
 		{"no such template", Selection{Templates: []string{"helo"}}, `there is no template "helo": there is code, hello`},
 	} {
-		all, err := f.Render(test.Selection)
+		all, err := Render(&f, test.Selection)
 		var got []string
 		for i := range all {
 			used := all[i].Message.Language

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 )
 
 // Server serves the page of a folder, anew after every change in the folder.
@@ -107,12 +109,12 @@ func (s *Server) show(state string) {
 }
 
 func (s *Server) fill(page *Page) error {
-	folder, err := Load(s.Folder)
+	folder, err := authoring.Check(s.Folder)
 	if err != nil {
 		return err
 	}
 	page.Faults = folder.Faults
-	page.Renderings, err = folder.Render(s.Selection)
+	page.Renderings, err = Render(&folder, s.Selection)
 	return err
 }
 
@@ -156,7 +158,7 @@ func (s *Server) servePage(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(page.html) // who has gone away needs no page
 }
 
-// serveChanges tells the state of the folder, and again after every change, as
+// serveChanges sends the state of the folder, and again after every change, as
 // server-sent events.
 func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")

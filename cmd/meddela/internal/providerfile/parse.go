@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
+	"github.com/meddela/meddela/cmd/meddela/internal/suggest"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
@@ -17,7 +18,7 @@ import (
 )
 
 // Parse reads a file's text. Secrets are looked up by the references in it: in
-// the environment, by lookup, or in files. The error is strictyaml.Faults.
+// the environment, by lookup, or in files. The error is faults.List.
 func Parse(name, text string, lookup func(string) (string, bool)) (*File, error) {
 	p := &parser{lookup: lookup, file: &File{Routes: make(map[topology.Channel]Route)}}
 	err := strictyaml.Read(name, text, p.top)
@@ -299,11 +300,7 @@ func (p *parser) addMember(r *Route, member RouteMember, channel topology.Channe
 		}
 		return
 	}
-	detail := "there is no provider " + strconv.Quote(member.Provider)
-	if near := strictyaml.Nearest(member.Provider, names); near != "" {
-		detail += ": did you mean " + near + "?"
-	}
-	fail(detail)
+	fail("there is no provider " + strconv.Quote(member.Provider) + suggest.DidYouMean(member.Provider, names))
 }
 
 // defaultRoutes takes a channel's providers in the order of the file where no

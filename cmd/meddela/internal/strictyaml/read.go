@@ -1,8 +1,16 @@
+// Package strictyaml reads YAML files of nested mappings, and tells of everything
+// that is wrong in one at once, with the line and with what to do. A key that
+// nobody asks for is wrong too.
+//
+// It reads the syntax tree itself: a decoder into structs stops at the first
+// unknown key.
 package strictyaml
 
 import (
+	"cmp"
 	"errors"
-	"math"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,51 +19,61 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
+	"github.com/meddela/meddela/cmd/meddela/internal/suggest"
 )
 
 // Map is a mapping that is being read. Its methods note what is wrong, and then
 // return the zero value; each key that is asked for is known.
 type Map struct {
-	file   string
+	*document
 	line   int
-	path   string // of the keys down to here, with dots between
+	path   string // of the keys down to here, with dots between and behind
 	fields map[string]field
 	keys   []string // in the order of the file
 	known  map[string]bool
-	faults *Faults
-	inner  *[]*Map // every Map of the file
+}
+
+// document is what all mappings of a file share.
+type document struct {
+	file   string
+	text   string
+	faults *faults.List
+	maps   []*Map
 }
 
 type field struct {
-	line  int
-	value ast.Node
+	line, column int // of the key, from 1
+	value        ast.Node
 }
 
 // Read has a file's mapping read by a function, and returns what is wrong with
-// it: Faults, or nil.
+// it: faults.List, or nil.
 func Read(file, text string, read func(*Map)) error {
-	var faults Faults
-	if top := parse(file, text, &faults); top != nil {
+	var found faults.List
+	if top := Open(file, text, &found); top != nil {
 		read(top)
-		for _, m := range *top.inner {
-			m.checkKnown()
-		}
+		top.Close()
 	}
-	return faults.err()
+	return found.Err()
 }
 
-func parse(file, text string, faults *Faults) *Map {
+// Open parses a file's text. Where that is no mapping it notes so, and returns
+// nil.
+func Open(file, text string, found *faults.List) *Map {
 	fail := func(line int, detail string) *Map {
-		*faults = append(*faults, Fault{file, line, detail})
+		found.Add(file, line, detail)
 		return nil
 	}
-	parsed, err := parser.ParseBytes([]byte(text), 0)
+	parsed, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
+		const hint = " (indent with spaces, and put quotes around a text that has any of : # { [ ' \" in it)"
 		var located yaml.Error
 		if errors.As(err, &located) && located.GetToken() != nil {
-			return fail(located.GetToken().Position.Line, "this is not YAML: "+located.GetMessage())
+			return fail(located.GetToken().Position.Line, "this is not YAML: "+strings.ReplaceAll(located.GetMessage(), "\t", `\t`)+hint)
 		}
-		return fail(0, "this is not YAML: "+err.Error())
+		return fail(0, "this is not YAML: "+err.Error()+hint)
 	}
 	switch {
 	case len(parsed.Docs) == 0 || parsed.Docs[0].Body == nil:
@@ -67,21 +85,39 @@ func parse(file, text string, faults *Faults) *Map {
 	if !ok {
 		return fail(0, "it must be lines of key: value")
 	}
-	return newMap(&Map{file: file, faults: faults, inner: new([]*Map)}, mapping)
+	d := &document{file: file, text: text, faults: found}
+	return d.add(mapping, 0, "")
 }
 
-// newMap fills a Map with a mapping's fields.
-func newMap(m *Map, mapping ast.MapNode) *Map {
-	m.fields, m.known = make(map[string]field), make(map[string]bool)
+// Close notes every key of the file that nobody has asked for.
+func (d *document) Close() {
+	for _, m := range d.maps {
+		known := slices.Sorted(maps.Keys(m.known))
+		for _, key := range m.keys {
+			if !m.known[key] {
+				hint := cmp.Or(suggest.DidYouMean(key, known), ": known are "+strings.Join(known, ", "))
+				m.Fail(key, "there is no such key"+hint)
+			}
+		}
+	}
+}
+
+func (d *document) add(mapping ast.MapNode, line int, path string) *Map {
+	m := &Map{document: d, line: line, path: path, fields: make(map[string]field), known: make(map[string]bool)}
 	for each := mapping.MapRange(); each.Next(); {
 		key, ok := textOf(each.Key())
 		if !ok {
 			key = each.Key().String()
 		}
+		at := each.Key().GetToken().Position
+		if first, twice := m.fields[key]; twice {
+			m.failAt(at.Line, key, "it is there already, in line "+strconv.Itoa(first.line)+": remove one of the two")
+			continue
+		}
 		m.keys = append(m.keys, key)
-		m.fields[key] = field{each.Key().GetToken().Position.Line, each.Value()}
+		m.fields[key] = field{at.Line, at.Column, each.Value()}
 	}
-	*m.inner = append(*m.inner, m)
+	d.maps = append(d.maps, m)
 	return m
 }
 
@@ -91,25 +127,21 @@ func (m *Map) Fail(key, detail string) {
 	if f, ok := m.fields[key]; ok {
 		line = f.line
 	}
-	name := key
-	if m.path != "" {
-		name = m.path + "." + key
-	}
-	*m.faults = append(*m.faults, Fault{m.file, line, name + ": " + detail})
+	m.failAt(line, key, detail)
+}
+
+func (m *Map) failAt(line int, key, detail string) {
+	m.faults.Add(m.file, line, m.path+key+": "+detail)
 }
 
 // Faulty is how much has been found wrong so far, in the whole file.
 func (m *Map) Faulty() int { return len(*m.faults) }
 
-// Has tells whether a key is there, and that it is known.
+// Has reports whether a key has a value, and makes it known.
 func (m *Map) Has(key string) bool {
 	m.known[key] = true
 	f, ok := m.fields[key]
-	if !ok {
-		return false
-	}
-	_, null := f.value.(*ast.NullNode)
-	return !null
+	return ok && f.value.Type() != ast.NullType
 }
 
 // Keys are those of the mapping, in the order of the file; all of them are known
@@ -121,33 +153,24 @@ func (m *Map) Keys() []string {
 	return m.keys
 }
 
-func (m *Map) checkKnown() {
-	known := make([]string, 0, len(m.known))
-	for key := range m.known {
-		known = append(known, key)
-	}
-	slices.Sort(known)
+// NoneEmpty notes each key that has no value.
+func (m *Map) NoneEmpty() {
 	for _, key := range m.keys {
-		if m.known[key] {
-			continue
-		}
-		if near := Nearest(key, known); near != "" {
-			m.Fail(key, "there is no such key: did you mean "+near+"?")
-		} else {
-			m.Fail(key, "there is no such key: known are "+strings.Join(known, ", "))
+		if m.fields[key].value.Type() == ast.NullType {
+			m.Fail(key, "it says nothing: give it a value, or remove it")
 		}
 	}
 }
 
-// Text is a text; empty when it is not there.
+// Text is a text; empty when it is not there. A number counts as it is written.
 func (m *Map) Text(key string) string {
 	if !m.Has(key) {
 		return ""
 	}
 	value := m.fields[key].value
 	text, ok := scalarOf(value)
-	switch _, bool := value.(*ast.BoolNode); {
-	case bool:
+	switch {
+	case value.Type() == ast.BoolType:
 		m.Fail(key, "it must be a text: put it in quotes")
 	case !ok || text == "":
 		m.Fail(key, "it must be a text")
@@ -164,18 +187,14 @@ func (m *Map) Needed(key, example string) string {
 	return m.Text(key)
 }
 
-// OneOf is a text of a list; otherwise when it is not there.
+// OneOf is a text of a list; otherwise when it is not there, or wrong.
 func (m *Map) OneOf(key, otherwise string, words ...string) string {
-	if !m.Has(key) {
+	text := m.Text(key)
+	if text == "" {
 		return otherwise
 	}
-	text := m.Text(key)
-	if text != "" && !slices.Contains(words, text) {
-		hint := ""
-		if near := Nearest(strings.ToLower(text), words); near != "" {
-			hint = ": did you mean " + near + "?"
-		}
-		m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+hint)
+	if !slices.Contains(words, text) {
+		m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+suggest.DidYouMean(strings.ToLower(text), words))
 		return otherwise
 	}
 	return text
@@ -196,69 +215,62 @@ func (m *Map) Bool(key string) bool {
 
 // Int is a whole number of a range; 0 when it is not there.
 func (m *Map) Int(key string, least, most int) int {
-	if !m.Has(key) {
-		return 0
-	}
-	text, _ := scalarOf(m.fields[key].value)
-	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		m.Fail(key, "it must be a whole number from "+strconv.Itoa(least)+" to "+strconv.Itoa(most))
-		return 0
-	}
-	return n
+	return inRange(m, key, "a whole number", "", least, most, strconv.Atoi)
 }
 
 // Number is a number of a range; 0 when it is not there.
 func (m *Map) Number(key string, least, most float64) float64 {
-	if !m.Has(key) {
-		return 0
-	}
-	text, _ := scalarOf(m.fields[key].value)
-	x, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(x) || x < least || x > most {
-		number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
-		m.Fail(key, "it must be a number from "+number(least)+" to "+number(most))
-		return 0
-	}
-	return x
+	return inRange(m, key, "a number", "", least, most, func(text string) (float64, error) { return strconv.ParseFloat(text, 64) })
 }
 
 // Duration is a length of time of a range; 0 when it is not there.
 func (m *Map) Duration(key string, least, most time.Duration) time.Duration {
-	if !m.Has(key) {
-		return 0
-	}
-	text, _ := scalarOf(m.fields[key].value)
-	d, err := time.ParseDuration(text)
-	if err != nil || d < least || d > most {
-		m.Fail(key, "it must be a length of time from "+least.String()+" to "+most.String()+", such as "+max(least, min(most, 10*time.Second)).String())
-		return 0
-	}
-	return d
+	example := ", such as " + max(least, min(most, 10*time.Second)).String()
+	return inRange(m, key, "a length of time", example, least, most, time.ParseDuration)
 }
 
-// Texts is a list of texts, or the only one.
-func (m *Map) Texts(key string) []string {
+func inRange[T cmp.Ordered](m *Map, key, what, example string, least, most T, parse func(string) (T, error)) (value T) {
+	if !m.Has(key) {
+		return value
+	}
+	text, _ := scalarOf(m.fields[key].value)
+	parsed, err := parse(text)
+	if err == nil && least <= parsed && parsed <= most { // which no NaN is
+		return parsed
+	}
+	m.Fail(key, fmt.Sprintf("it must be %s from %v to %v%s", what, least, most, example))
+	return value
+}
+
+// Texts is a list of texts, or the only one. A number counts as it is written.
+func (m *Map) Texts(key string) []string { return m.texts(key, scalarOf) }
+
+// Strings is Texts without numbers, which must be in quotes.
+func (m *Map) Strings(key string) []string { return m.texts(key, textOf) }
+
+func (m *Map) texts(key string, read func(ast.Node) (string, bool)) (texts []string) {
 	if !m.Has(key) {
 		return nil
 	}
-	value := m.fields[key].value
-	if text, ok := scalarOf(value); ok && text != "" {
+	if text, ok := read(m.fields[key].value); ok && text != "" {
 		return []string{text}
 	}
-	list, ok := value.(*ast.SequenceNode)
+	list, ok := m.fields[key].value.(*ast.SequenceNode)
 	if !ok || len(list.Values) == 0 {
 		m.Fail(key, "it must be a list of texts, such as ["+key+"]")
 		return nil
 	}
-	var texts []string
 	for _, node := range list.Values {
-		text, ok := scalarOf(node)
-		if !ok || text == "" {
-			m.Fail(key, "it must be a list of texts")
-			return nil
+		text, ok := read(node)
+		if ok && text != "" {
+			texts = append(texts, text)
+			continue
 		}
-		texts = append(texts, text)
+		detail := "it must be a list of texts"
+		if _, scalar := node.(ast.ScalarNode); scalar && !ok {
+			detail += ": put " + node.GetToken().Value + " into quotes"
+		}
+		m.failAt(node.GetToken().Position.Line, key, detail)
 	}
 	return texts
 }
@@ -268,24 +280,16 @@ func (m *Map) Map(key string) *Map {
 	if !m.Has(key) {
 		return nil
 	}
-	return m.within(key, m.fields[key].value)
-}
-
-func (m *Map) within(key string, node ast.Node) *Map {
-	mapping, ok := node.(ast.MapNode)
+	mapping, ok := m.fields[key].value.(ast.MapNode)
 	if !ok {
 		m.Fail(key, "it must be a mapping, that is lines of key: value below it")
 		return nil
 	}
-	path := key
-	if m.path != "" {
-		path = m.path + "." + key
-	}
-	return newMap(&Map{file: m.file, line: node.GetToken().Position.Line, path: path, faults: m.faults, inner: m.inner}, mapping)
+	return m.add(mapping, m.fields[key].value.GetToken().Position.Line, m.path+key+".")
 }
 
 // Maps is a list of mappings.
-func (m *Map) Maps(key string) []*Map {
+func (m *Map) Maps(key string) (maps []*Map) {
 	if !m.Has(key) {
 		return nil
 	}
@@ -294,18 +298,14 @@ func (m *Map) Maps(key string) []*Map {
 		m.Fail(key, "it must be a list, that is lines that begin with a dash")
 		return nil
 	}
-	var maps []*Map
 	for i, node := range list.Values {
+		line := node.GetToken().Position.Line
 		mapping, ok := node.(ast.MapNode)
 		if !ok {
-			*m.faults = append(*m.faults, Fault{m.file, node.GetToken().Position.Line, key + ": each of the list must be a mapping, that is lines of key: value"})
+			m.failAt(line, key, "each of the list must be a mapping, that is lines of key: value")
 			continue
 		}
-		path := key + "[" + strconv.Itoa(i) + "]"
-		if m.path != "" {
-			path = m.path + "." + path
-		}
-		maps = append(maps, newMap(&Map{file: m.file, line: node.GetToken().Position.Line, path: path, faults: m.faults, inner: m.inner}, mapping))
+		maps = append(maps, m.add(mapping, line, m.path+key+"["+strconv.Itoa(i)+"]."))
 	}
 	return maps
 }
@@ -323,25 +323,20 @@ func (m *Map) TextMap(key string) map[string]string {
 	return texts
 }
 
-// HasMaps tells whether a key's value is a list that begins with a mapping.
+// HasMaps reports whether a key's value is a list that begins with a mapping.
 func (m *Map) HasMaps(key string) bool {
 	if !m.Has(key) {
 		return false
 	}
 	list, ok := m.fields[key].value.(*ast.SequenceNode)
-	if !ok || len(list.Values) == 0 {
-		return false
-	}
-	_, ok = list.Values[0].(ast.MapNode)
-	return ok
+	return ok && len(list.Values) > 0 && isMap(list.Values[0])
 }
 
-// IsMap tells whether a key's value is a mapping, and not a text or a list.
-func (m *Map) IsMap(key string) bool {
-	if !m.Has(key) {
-		return false
-	}
-	_, ok := m.fields[key].value.(ast.MapNode)
+// IsMap reports whether a key's value is a mapping, and not a text or a list.
+func (m *Map) IsMap(key string) bool { return m.Has(key) && isMap(m.fields[key].value) }
+
+func isMap(n ast.Node) bool {
+	_, ok := n.(ast.MapNode)
 	return ok
 }
 
@@ -357,43 +352,9 @@ func textOf(n ast.Node) (string, bool) {
 
 // scalarOf is a text, or a number as it is written.
 func scalarOf(n ast.Node) (string, bool) {
-	switch n := n.(type) {
-	case *ast.IntegerNode:
-		return n.GetToken().Value, true
-	case *ast.FloatNode:
+	switch n.Type() {
+	case ast.IntegerType, ast.FloatType:
 		return n.GetToken().Value, true
 	}
 	return textOf(n)
-}
-
-// Nearest returns the word that was most likely meant; empty when none is near.
-func Nearest(word string, known []string) string {
-	best, least := "", min(len(word)/3+1, 4)
-	for _, k := range known {
-		if d := Distance(word, k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// Distance is how many letters must be added, removed or changed.
-func Distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -24,7 +24,7 @@ func TestRead(t *testing.T) {
 		"needed":             {"b: 1", func(m *Map) { m.Needed("a", "c"); m.Text("b") }, "f: a: it is missing: say a: c"},
 		"misspelt":           {"adress: b", func(m *Map) { m.Text("address") }, "f:1: adress: there is no such key: did you mean address?"},
 		"unknown":            {"x: b", func(m *Map) { m.Text("address"); m.Text("name") }, "f:1: x: there is no such key: known are address, name"},
-		"twice":              {"a: 1\na: 2", func(m *Map) { m.Text("a") }, `f:2: this is not YAML: mapping key "a" already defined at [1:1]`},
+		"twice":              {"a: 1\na: 2", func(m *Map) { m.Text("a") }, "f:2: a: it is there already, in line 1: remove one of the two"},
 		"one of":             {"a: c", func(m *Map) { expect(t, m.OneOf("a", "b", "b", "c"), "c") }, ""},
 		"none of":            {"a: Bb", func(m *Map) { expect(t, m.OneOf("a", "b", "bb", "c"), "b") }, `f:1: a: "Bb" must be one of bb, c: did you mean bb?`},
 		"bool":               {"a: yes", func(m *Map) { m.Bool("a") }, "f:1: a: it must be true or false, without quotes"},
