@@ -37,7 +37,7 @@ func (s *strand) afterCrash(b Batch, crash error) Result {
 	s.log.Error().Int64("offset", b.Records[0].Offset).Err(crash).
 		Msg("handling this record crashed; it is now a dead letter. Please report this defect")
 	letter := s.deadLetter(&b.Records[0], &topology.Fault{
-		Reason: topology.ReasonHandlerFault,
+		Reason: topology.ReasonInternalError,
 		Detail: "handling this record crashed; the log has the stack",
 	})
 	return Result{Out: []topology.Record{letter}, Handled: 1}

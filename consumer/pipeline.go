@@ -131,7 +131,7 @@ func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) 
 	letters := make([]topology.Record, 0, len(refused))
 	for _, i := range refused {
 		letters = append(letters, p.deadLetter(&records[i], &topology.Fault{
-			Reason: topology.ReasonTopicRefused,
+			Reason: topology.ReasonTopicRejected,
 			Detail: "the topic does not take this record: see its max.message.bytes, or run `meddela topics apply`",
 		}))
 	}

@@ -198,7 +198,7 @@ func explain(topic topology.Topic, err error) error {
 		return nil
 	case isRefusal(err):
 		return &topology.Fault{
-			Reason: topology.ReasonTopicRefused,
+			Reason: topology.ReasonTopicRejected,
 			Detail: "topic " + string(topic) + " does not take this event: " + err.Error(),
 		}
 	}

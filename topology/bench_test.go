@@ -27,7 +27,7 @@ func aJob() Job {
 
 func anEntry() Entry {
 	j := aJob()
-	e := EntryOf(&j, DeliveryError, ReasonProviderRefused, aTime.Add(time.Second))
+	e := EntryOf(&j, DeliveryError, ReasonProviderRejected, aTime.Add(time.Second))
 	e.Detail, e.Provider, e.ProviderMessageID = "550 no such mailbox", "smtp-1", "<0a1b2c@mta.example.com>"
 	return e
 }

@@ -22,8 +22,8 @@ const (
 	ReasonBadID          Reason = "bad_id"          // the id has forbidden characters or length
 	ReasonUnknownChannel Reason = "unknown_channel" // no such channel
 	ReasonMissingAddress Reason = "missing_address" // the channel's address field is absent
-	ReasonHandlerFault   Reason = "handler_fault"   // handling this record crashed: a defect in meddela
-	ReasonTopicRefused   Reason = "topic_refused"   // the target topic does not take the record
+	ReasonInternalError  Reason = "internal_error"  // handling this record crashed: a defect in meddela
+	ReasonTopicRejected  Reason = "topic_rejected"  // the target topic does not take the record
 
 	// Why no template was linked.
 	ReasonNoTemplateForType    Reason = "no_template_for_type"
@@ -37,22 +37,22 @@ const (
 	ReasonPaused    Reason = "paused"      // an operator has paused its template, type, channel, provider or lane
 
 	// Why a job was not delivered.
-	ReasonExpired         Reason = "expired"          // its validity ended before it could be sent
-	ReasonTemplateMissing Reason = "template_missing" // the matched version is not in the catalogue any more
-	ReasonMissingData     Reason = "missing_data"     // the template reads a path that the event does not have
-	ReasonRenderFailed    Reason = "render_failed"    // the template failed on this event
-	ReasonNoProvider      Reason = "no_provider"      // nothing is configured for the channel
-	ReasonInvalidAddress  Reason = "invalid_address"  // the provider, or its protocol, does not take the address
-	ReasonSuppressed      Reason = "suppressed"       // the recipient must not be written to
-	ReasonCapped          Reason = "capped"           // the recipient has had as much of the channel as may be in its window
-	ReasonKilled          Reason = "killed"           // an operator has stopped its template, type, channel, provider or lane for good
-	ReasonTransient       Reason = "transient"        // the provider failed for now; it will be tried again
-	ReasonTriesUsedUp     Reason = "tries_used_up"    // every try failed for now
-	ReasonProviderRefused Reason = "provider_refused" // the provider said no for good
-	ReasonProviderDown    Reason = "provider_down"    // the provider could not be reached
-	ReasonAmbiguous       Reason = "ambiguous"        // it may have been accepted, and must not be sent twice
-	ReasonNoticeFailed    Reason = "notice_failed"    // a receiver of notices did not take one
-	ReasonExternal        Reason = "external"         // another engine's entry gave no reason of this list
+	ReasonExpired          Reason = "expired"           // its validity ended before it could be sent
+	ReasonTemplateMissing  Reason = "template_missing"  // the matched version is not in the catalogue any more
+	ReasonMissingData      Reason = "missing_data"      // the template reads a path that the event does not have
+	ReasonRenderFailed     Reason = "render_failed"     // the template failed on this event
+	ReasonNoProvider       Reason = "no_provider"       // nothing is configured for the channel
+	ReasonInvalidAddress   Reason = "invalid_address"   // the provider, or its protocol, does not take the address
+	ReasonSuppressed       Reason = "suppressed"        // the recipient must not be written to
+	ReasonCapped           Reason = "capped"            // the recipient has had as much of the channel as may be in its window
+	ReasonKilled           Reason = "killed"            // an operator has stopped its template, type, channel, provider or lane for good
+	ReasonTransient        Reason = "transient"         // the provider failed for now; it will be tried again
+	ReasonRetriesExhausted Reason = "retries_exhausted" // every try failed for now
+	ReasonProviderRejected Reason = "provider_rejected" // the provider said no for good
+	ReasonProviderDown     Reason = "provider_down"     // the provider could not be reached
+	ReasonAmbiguous        Reason = "ambiguous"         // it may have been accepted, and must not be sent twice
+	ReasonNoticeFailed     Reason = "notice_failed"     // a receiver of notices did not take one
+	ReasonExternal         Reason = "external"          // another engine's entry gave no reason of this list
 )
 
 // Reasons lists every reason but NoReason.
@@ -60,12 +60,12 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonInvalid, ReasonNotJSON, ReasonNotUTF8, ReasonNullValue, ReasonTooDeep, ReasonTooLarge,
 		ReasonMissingField, ReasonWrongType, ReasonBadValue, ReasonBadID, ReasonUnknownChannel,
-		ReasonMissingAddress, ReasonHandlerFault, ReasonTopicRefused,
+		ReasonMissingAddress, ReasonInternalError, ReasonTopicRejected,
 		ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonConditionsFalse, ReasonConditionFailed,
 		ReasonScheduled, ReasonQuiet, ReasonPaused,
 		ReasonExpired, ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
-		ReasonInvalidAddress, ReasonSuppressed, ReasonCapped, ReasonKilled, ReasonTransient, ReasonTriesUsedUp,
-		ReasonProviderRefused, ReasonProviderDown, ReasonAmbiguous, ReasonNoticeFailed, ReasonExternal,
+		ReasonInvalidAddress, ReasonSuppressed, ReasonCapped, ReasonKilled, ReasonTransient, ReasonRetriesExhausted,
+		ReasonProviderRejected, ReasonProviderDown, ReasonAmbiguous, ReasonNoticeFailed, ReasonExternal,
 	}
 }
 

@@ -152,10 +152,10 @@ func TestStories(t *testing.T) {
 		reason  Reason
 	}{
 		{"delivered", []Entry{entry(0, 0, Pending, ""), entry(0, 1, PendingDelivery, ""), entry(0, 1, Sent, "")}, Sent, ""},
-		{"a late bounce", []Entry{entry(0, 1, Sent, ""), entry(0, 1, DeliveryError, ReasonProviderRefused)}, DeliveryError, ReasonProviderRefused},
+		{"a late bounce", []Entry{entry(0, 1, Sent, ""), entry(0, 1, DeliveryError, ReasonProviderRejected)}, DeliveryError, ReasonProviderRejected},
 		{"a retry that succeeds", []Entry{entry(0, 1, PendingDelivery, ReasonTransient), entry(0, 2, Sent, "")}, Sent, ""},
 		{"a retry after an error", []Entry{entry(0, 1, DeliveryError, ReasonAmbiguous), entry(0, 2, PendingDelivery, "")}, PendingDelivery, ""},
-		{"a redrive", []Entry{entry(0, 3, DeliveryError, ReasonTriesUsedUp), entry(1, 1, PendingDelivery, "")}, PendingDelivery, ""},
+		{"a redrive", []Entry{entry(0, 3, DeliveryError, ReasonRetriesExhausted), entry(1, 1, PendingDelivery, "")}, PendingDelivery, ""},
 		{"read again when no template covers it any more", []Entry{entry(0, 1, Sent, ""), entry(0, 0, NotCovered, ReasonNoTemplateForType)}, Sent, ""},
 	} {
 		state := State{EventID: "e"}

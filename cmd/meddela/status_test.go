@@ -27,7 +27,7 @@ func sentState() topology.State {
 
 func TestCard(t *testing.T) {
 	failed := sentState()
-	failed.Status, failed.Reason, failed.Detail = topology.DeliveryError, topology.ReasonProviderRefused, "550 mailbox\x1b[2J full"
+	failed.Status, failed.Reason, failed.Detail = topology.DeliveryError, topology.ReasonProviderRejected, "550 mailbox\x1b[2J full"
 	failed.Redrives, failed.Attempt = 1, 3
 	failed.PendingDeliveryAt = noon.Add(-2 * time.Millisecond) // clocks differ
 	waiting := topology.State{

@@ -21,7 +21,7 @@ func (h *Handler) attempt(ctx context.Context, t *task) (o outcome) {
 			h.Log.Error().Str("event_id", string(t.job.EventID)).Str("job_id", string(t.job.JobID)).
 				Err(fmt.Errorf("panic: %v\n%s", cause, debug.Stack())).
 				Msg("delivering this job crashed; it is now a delivery error. Please report this defect")
-			o = h.failed(t, topology.ReasonHandlerFault, "delivering this job crashed; the log has the stack")
+			o = h.failed(t, topology.ReasonInternalError, "delivering this job crashed; the log has the stack")
 		}
 	}()
 	if t.claim == takenOver {
@@ -136,7 +136,7 @@ func (h *Handler) send(ctx context.Context, t *task, p provider.Provider, m *tem
 		case provider.Skipped:
 			return h.outcome(t, topology.Ignored, answer.Reason, answer.Detail)
 		case provider.Rejected:
-			return h.failed(t, topology.ReasonProviderRefused, answer.Detail)
+			return h.failed(t, topology.ReasonProviderRejected, answer.Detail)
 		case provider.Expired:
 			return h.expired(t, doubt)
 		case provider.Unknown:
@@ -169,7 +169,7 @@ func (h *Handler) givenUp(t *task, last provider.Response, doubt bool) outcome {
 	case last.Verdict == provider.Down:
 		return h.failed(t, topology.ReasonProviderDown, last.Detail)
 	}
-	return h.failed(t, topology.ReasonTriesUsedUp, last.Detail)
+	return h.failed(t, topology.ReasonRetriesExhausted, last.Detail)
 }
 
 // late tells whether a job's validity has ended.

@@ -69,17 +69,17 @@ func TestOutcomes(t *testing.T) {
 		{"a template for another channel", changes{withTemplate("code@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "for channel sms", 0},
 		{"a channel without a provider", changes{to(topology.Push, "token"), withTemplate("app@1")}, nil, topology.DeliveryError, topology.ReasonNoProvider, "push", 0},
 		{"skipped", nil, []provider.Response{{Verdict: provider.Skipped, Reason: topology.ReasonSuppressed}}, topology.Ignored, topology.ReasonSuppressed, "", 1},
-		{"refused", nil, []provider.Response{{Verdict: provider.Rejected, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 1},
+		{"refused", nil, []provider.Response{{Verdict: provider.Rejected, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRejected, "550", 1},
 		{"late at the provider", nil, []provider.Response{{Verdict: provider.Expired}}, topology.Expired, topology.ReasonExpired, "", 1},
 		{"failed once", nil, []provider.Response{failed, accepted}, topology.Sent, "", "", 2},
-		{"failed always", nil, []provider.Response{failed}, topology.DeliveryError, topology.ReasonTriesUsedUp, "busy", 3},
+		{"failed always", nil, []provider.Response{failed}, topology.DeliveryError, topology.ReasonRetriesExhausted, "busy", 3},
 		{"down always", nil, []provider.Response{down}, topology.DeliveryError, topology.ReasonProviderDown, "gone", 3},
 		{"unknown, then accepted", nil, []provider.Response{unknown, accepted}, topology.Sent, "", "", 2},
 		{"unknown, then down", nil, []provider.Response{unknown, down}, topology.DeliveryError, topology.ReasonAmbiguous, "gone", 3},
 		{"unknown, then late", nil, []provider.Response{unknown, {Verdict: provider.Expired}}, topology.DeliveryError, topology.ReasonAmbiguous, "validity has ended", 2},
-		{"unknown, then refused", nil, []provider.Response{unknown, {Verdict: provider.Rejected, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRefused, "550", 2},
+		{"unknown, then refused", nil, []provider.Response{unknown, {Verdict: provider.Rejected, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRejected, "550", 2},
 		{"unknown, and held", changes{withTemplate("hold@1")}, []provider.Response{unknown, accepted}, topology.DeliveryError, topology.ReasonAmbiguous, "no word", 1},
-		{"a detail that would break lines", nil, []provider.Response{{Verdict: provider.Rejected, Detail: "a\tb\nc" + strings.Repeat("å", 400)}}, topology.DeliveryError, topology.ReasonProviderRefused, "a b cå", 1},
+		{"a detail that would break lines", nil, []provider.Response{{Verdict: provider.Rejected, Detail: "a\tb\nc" + strings.Repeat("å", 400)}}, topology.DeliveryError, topology.ReasonProviderRejected, "a b cå", 1},
 	} {
 		for _, instant := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/instant=%v", test.name, instant), func(t *testing.T) {
@@ -338,7 +338,7 @@ func TestCrash(t *testing.T) {
 		for i, entry := range entriesOf(t, handleAll(t.Context(), t, w.handler(t), batchOf(manyJobs(6)...))) {
 			want := topology.NoReason
 			if i == 3 {
-				want = topology.ReasonHandlerFault
+				want = topology.ReasonInternalError
 			}
 			if entry.Reason != want {
 				t.Errorf("entry %d: %s %s", i, entry.Status, entry.Reason)

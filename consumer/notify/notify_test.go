@@ -75,7 +75,7 @@ func entry(id, kind string, status topology.Status) topology.Record {
 		Channel: topology.Email, At: time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC),
 	}
 	if status == topology.DeliveryError {
-		e.Reason = topology.ReasonProviderRefused
+		e.Reason = topology.ReasonProviderRejected
 	}
 	return topology.Record{Topic: names.DeliveryLog(topology.Realtime), Key: []byte(id), Value: e.Append(nil)}
 }

@@ -63,9 +63,9 @@ func TestStories(t *testing.T) {
 			map[string]string{"status": "sent", "pending_at": second(0), "updated_at": second(2)},
 		},
 		"a late bounce": {
-			[]topology.Record{delivery(1, topology.Sent, 2, accepted), delivery(1, topology.DeliveryError, 60, because(topology.ReasonProviderRefused, "550"))},
+			[]topology.Record{delivery(1, topology.Sent, 2, accepted), delivery(1, topology.DeliveryError, 60, because(topology.ReasonProviderRejected, "550"))},
 			map[string]string{
-				"status": "delivery_error", "reason": "provider_refused", "detail": "550", "provider": "", "provider_message_id": "",
+				"status": "delivery_error", "reason": "provider_rejected", "detail": "550", "provider": "", "provider_message_id": "",
 				"final_at": second(60), "updated_at": second(60),
 			},
 		},
@@ -75,7 +75,7 @@ func TestStories(t *testing.T) {
 		},
 		"a redrive": {
 			[]topology.Record{
-				delivery(3, topology.DeliveryError, 5, because(topology.ReasonTriesUsedUp, "no route")),
+				delivery(3, topology.DeliveryError, 5, because(topology.ReasonRetriesExhausted, "no route")),
 				delivery(1, topology.PendingDelivery, 90, func(e *topology.Entry) { e.Redrives = 1 }),
 			},
 			map[string]string{

@@ -227,7 +227,7 @@ func (s *stand) firing() (names []string, err error) {
 func indicatorNames() []string {
 	return []string{
 		"meddela:waiting:records", "meddela:error_ratio:rate5m", "meddela:queue_seconds:mean5m",
-		"meddela:sending_seconds:mean5m", "meddela:processing_seconds:mean5m", "meddela:processing_seconds:p99_5m",
+		"meddela:attempt_seconds:mean5m", "meddela:processing_seconds:mean5m", "meddela:processing_seconds:p99_5m",
 	}
 }
 

@@ -219,7 +219,7 @@ class Engine:
             if not job.expires or due < job.expires:
                 entry = contract.entry(job, answer.status, answer.reason, answer.detail, provider=outbox.NAME)
                 return Outcome(job, entry, contract.write_time(due))
-        reason = "tries_used_up" if answer.reason == "transient" else answer.reason
+        reason = "retries_exhausted" if answer.reason == "transient" else answer.reason
         return Outcome(job, contract.entry(job, "delivery_error", reason, answer.detail, provider=outbox.NAME))
 
     def repeat(self, job: contract.Job, known) -> None:
@@ -325,7 +325,7 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--send-seconds", type=float, default=0, help="how long the outbox takes for a message")
     back = commands.add_parser("bounce", parents=[shared], help="say that messages came back")
     back.add_argument("event_id", nargs="+")
-    back.add_argument("--reason", required=True, choices=("invalid_address", "provider_refused"), help="the address does not exist, or its server did not take the message")
+    back.add_argument("--reason", required=True, choices=("invalid_address", "provider_rejected"), help="the address does not exist, or its server did not take the message")
     back.add_argument("--at", type=contract.read_time, help="when: RFC 3339; default now")
     back.add_argument("--detail", help="such as the server's code; never an address")
     return parser.parse_args()

@@ -61,7 +61,7 @@ class Outbox:
         time.sleep(self._seconds)
         label = job.to.rpartition("@")[2].split(".")[0]
         if label == "fail":
-            return Answer("delivery_error", "provider_refused", "550 5.7.1 not from you")
+            return Answer("delivery_error", "provider_rejected", "550 5.7.1 not from you")
         if label == "skip":
             return Answer("ignored", "suppressed", "has said not to be written to")
         if label == "busy" and job.attempt == 1:

@@ -108,7 +108,7 @@ func quickOutcomes(lane topology.Lane) map[string]string {
 	want := map[string]string{string(topology.PositionID(lane, last, 0)): "sent"}
 	for id, outcome := range map[string]string{
 		"sent":          "sent",
-		"refused":       "delivery_error/provider_refused",
+		"refused":       "delivery_error/provider_rejected",
 		"skipped":       "ignored/suppressed",
 		"slow":          "sent",
 		"down":          "delivery_error/provider_down",

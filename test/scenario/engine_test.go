@@ -145,7 +145,7 @@ func (e *engine) sendsOnceThoughKilled(want map[string]string) {
 func (e *engine) takesBounces(want map[string]string) {
 	e.t.Helper()
 	later := time.Now().Add(72 * time.Hour).UTC().Truncate(time.Millisecond)
-	for id, reason := range map[string]string{"order-1": "invalid_address", "order-2": "provider_refused", "busy": "invalid_address"} {
+	for id, reason := range map[string]string{"order-1": "invalid_address", "order-2": "provider_rejected", "busy": "invalid_address"} {
 		args := e.args("bounce", "--reason", reason, "--at", later.Format(topology.TimeFormat), "--detail", "550 5.1.1", id)
 		if out, err := exec.Command(e.python, args...).CombinedOutput(); err != nil {
 			e.t.Fatalf("bounce: %v\n%s", err, out)

@@ -42,7 +42,7 @@ func TestNotices(t *testing.T) {
 		for i := range 20 {
 			tell(fmt.Sprintf("first-%d", i), "mail", "sent")
 		}
-		tell("refused", "fail", "delivery_error/provider_refused")
+		tell("refused", "fail", "delivery_error/provider_rejected")
 		s.publish(lane, event("other", `{"id":"other","type":"unheard_of","email":"kim@mail.%s","ctx":{}}`, recipientDomain))
 		s.eventually(20*time.Second, "the receiver is told of all that it asked for", func() error { return toldOf(told, want) })
 

@@ -68,7 +68,7 @@ var (
 		topology.Ignored:    {topology.ReasonInvalidAddress, topology.ReasonSuppressed, topology.ReasonCapped, topology.ReasonKilled},
 		topology.DeliveryError: {
 			topology.ReasonTemplateMissing, topology.ReasonMissingData, topology.ReasonRenderFailed, topology.ReasonNoProvider,
-			topology.ReasonTriesUsedUp, topology.ReasonProviderRefused, topology.ReasonProviderDown, topology.ReasonAmbiguous,
+			topology.ReasonRetriesExhausted, topology.ReasonProviderRejected, topology.ReasonProviderDown, topology.ReasonAmbiguous,
 		},
 	}
 )
@@ -99,24 +99,24 @@ type attempt struct {
 	provider string
 	status   topology.Status
 	reason   topology.Reason
-	again    bool
+	retry    bool
 }
 
 // Deliver is what role deliver tells about each channel.
 func (m *Metrics) Deliver() func(topology.Channel) deliver.Meter {
-	attempts := m.counter("attempts_total", "Attempts at a delivery, by what they came to.", "channel", "provider", "status", "reason", "again")
+	attempts := m.counter("attempts_total", "Attempts at a delivery, by what they came to.", "channel", "provider", "status", "reason", "will_retry")
 	queued := m.histogram("queue_seconds", "From when a message was wanted to when its first attempt began.", waitBuckets, "channel")
-	sending := m.histogram("sending_seconds", "From when an attempt began to its outcome, waiting for a provider's limits included.", waitBuckets, "channel")
+	sending := m.histogram("attempt_seconds", "From when an attempt began to its outcome, waiting for a provider's limits included.", waitBuckets, "channel")
 	complete := m.histogram("processing_seconds", "From when a message was wanted to when a provider had accepted it.", waitBuckets, "channel")
 	providers := newNames(maxProviders)
 	return func(c topology.Channel) deliver.Meter {
 		return &deliverMeter{
 			attempts: newCache(func(a attempt) prometheus.Counter {
-				again := "no"
-				if a.again {
-					again = "yes"
+				retry := "no"
+				if a.retry {
+					retry = "yes"
 				}
-				return attempts.WithLabelValues(string(c), providers.label(a.provider), string(a.status), string(a.reason), again)
+				return attempts.WithLabelValues(string(c), providers.label(a.provider), string(a.status), string(a.reason), retry)
 			}),
 			queued: queued.WithLabelValues(string(c)), sending: sending.WithLabelValues(string(c)), complete: complete.WithLabelValues(string(c)),
 			providers: providers,

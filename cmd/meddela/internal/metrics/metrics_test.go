@@ -64,11 +64,11 @@ func TestMeters(t *testing.T) {
 		`meddela_events_total{channel="email",lane="realtime",reason="",role="match",status="pending_delivery"} 1`,
 		`meddela_events_total{channel="other",lane="realtime",reason="invalid",role="match",status="not_covered"} 1`,
 		`meddela_events_total{channel="push",lane="realtime",reason="condition_failed",role="match",status="not_covered"} 0`,
-		`meddela_attempts_total{again="no",channel="sms",lane="realtime",provider="ses-1",reason="",role="match",status="sent"} 1`,
-		`meddela_attempts_total{again="yes",channel="sms",lane="realtime",provider="ses-1",reason="transient",role="match",status="pending_delivery"} 1`,
+		`meddela_attempts_total{channel="sms",lane="realtime",provider="ses-1",reason="",role="match",status="sent",will_retry="no"} 1`,
+		`meddela_attempts_total{channel="sms",lane="realtime",provider="ses-1",reason="transient",role="match",status="pending_delivery",will_retry="yes"} 1`,
 		`meddela_queue_seconds_sum{channel="sms",lane="realtime",role="match"} 4`,
 		`meddela_queue_seconds_count{channel="sms",lane="realtime",role="match"} 2`,
-		`meddela_sending_seconds_sum{channel="sms",lane="realtime",role="match"} 3`,
+		`meddela_attempt_seconds_sum{channel="sms",lane="realtime",role="match"} 3`,
 		`meddela_processing_seconds_sum{channel="sms",lane="realtime",role="match"} 5`,
 		`meddela_processing_seconds_bucket{channel="sms",lane="realtime",role="match",le="6"} 1`,
 		`meddela_statuses_total{channel="sms",lane="realtime",reason="",role="match",status="sent"} 1`,
@@ -111,8 +111,8 @@ func TestLag(t *testing.T) {
 		`meddela_lag_errors_total 2`,
 		`meddela_group_members{channel="",group="g",lane="batch",role="match"} 2`,
 		`meddela_lag_records{channel="",group="g",lane="batch",partition="7",role="match",topic="t"} 5`,
-		`meddela_oldest_unprocessed_seconds{channel="",group="g",lane="batch",partition="7",role="match",topic="t"} 90`,
-		`meddela_oldest_unprocessed_seconds{channel="",group="g",lane="batch",partition="8",role="match",topic="t"} 0`,
+		`meddela_lag_seconds{channel="",group="g",lane="batch",partition="7",role="match",topic="t"} 90`,
+		`meddela_lag_seconds{channel="",group="g",lane="batch",partition="8",role="match",topic="t"} 0`,
 	)
 	if strings.Contains(text, "lost") {
 		t.Error("a group that could not be measured is shown")

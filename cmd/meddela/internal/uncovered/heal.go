@@ -180,7 +180,7 @@ func (h *healing) publish(ctx context.Context, records []topology.Record, refs [
 		for i, ref := range refs[:n] {
 			if len(refused) > 0 && refused[0] == i {
 				refused = refused[1:]
-				h.outcome.Left[topology.ReasonTopicRefused]++
+				h.outcome.Left[topology.ReasonTopicRejected]++
 				continue
 			}
 			h.outcome.Healed++
