@@ -5,7 +5,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin/meddela
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
 
 .PHONY: help
@@ -44,10 +44,18 @@ bench: $(BIN) ## throughput and latency on the real servers, beside their floors
 	@test/bench
 
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck (pinned)
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+lint: vuln ## golangci-lint (imports, style, staticcheck), go.mod, scripts, vulnerabilities; needs shellcheck
+	$(GO) run $(GOLANGCI) run ./...
+	$(GO) mod tidy -diff
+	shellcheck $$(git grep -lE '^#( shellcheck shell=bash|!/usr/bin/env bash)')
+
+.PHONY: vuln
+vuln: ## known vulnerabilities that the code calls (VULNDB=online: by vuln.go.dev)
+	@test/vuln
+
+.PHONY: size
+size: ## lines of Go: the product, its tests, and what they may be
+	@test/size
 
 .PHONY: chart-static
 chart-static: ## the chart without a cluster: lint, unit tests, schemas, rules

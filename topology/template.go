@@ -63,8 +63,10 @@ func (r TemplateRef) Split() (name, version string) {
 // Duration is a time.Duration whose wire form is text such as "90s" or "24h".
 type Duration time.Duration
 
+// MarshalText writes the duration as Go does, such as 1h30m0s.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
+// UnmarshalText reads what [time.ParseDuration] reads.
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	*d = Duration(parsed)

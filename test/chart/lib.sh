@@ -1,7 +1,9 @@
+# shellcheck shell=bash
 # What the chart's tests share: where the tools are, and how a result is told.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
+# shellcheck disable=SC2034 # for the scripts that read this
 chart=charts/meddela
 work=${CHART_WORK:-$PWD/.chart}
 mkdir -p "$work/logs"
@@ -23,7 +25,7 @@ check() {
     began=$(date +%s%N)
     ("$@") >"$log" 2>&1 & # in the background, so that errexit counts within it
     wait $! || rc=$?
-    told "$what" "$rc" "$(((($(date +%s%N) - began)) / 100000000))"
+    told "$what" "$rc" "$((($(date +%s%N) - began) / 100000000))"
     [ "$rc" = 0 ] || tail -n 40 "$log"
     return 0
 }
