@@ -122,7 +122,7 @@ func (a *app) diffLog(ctx context.Context, folder string, d *diffLog) error {
 	if err != nil {
 		return err
 	}
-	proposed, refs, err := difflog.Proposed(ctx, live, records, now)
+	proposed, refs, err := difflog.Proposed(live, records, now)
 	if err != nil {
 		return err
 	}

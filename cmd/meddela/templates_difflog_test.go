@@ -272,7 +272,7 @@ func TestDiffLogPaintsNothingOffATerminal(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{out: &out, output: outputTable}
 	err := a.printExamples([]difflog.Change{{
-		Kind: difflog.OtherText, Live: "a", Proposed: "a",
+		Group:    difflog.Group{Kind: difflog.OtherText, Live: "a", Proposed: "a"},
 		Examples: []difflog.Example{{ID: "e", Parts: []difflog.Part{{Name: "sms.txt", Where: "line 1", Diff: []string{"@@ -1 +1 @@", "-x", "+y", ""}}}}},
 	}})
 	if err != nil || strings.Contains(out.String(), "\x1b") || !strings.Contains(out.String(), "      -x\n      +y\n") {

@@ -31,8 +31,6 @@ const (
 	Retired Kind = "retired"
 )
 
-func (k Kind) writes() bool { return k != Unchanged }
-
 // Change is what a command does to one template.
 type Change struct {
 	Kind Kind
@@ -123,7 +121,7 @@ func Overtaken(now *catalogue.Catalogue, changes []Change) []Change {
 	for i := range changes {
 		c := &changes[i]
 		latest, known := now.Latest(c.Record.Name)
-		if c.Kind.writes() && (!known || latest.Ref() != c.Ref() || latest.Record().Retired != c.Record.Retired) {
+		if c.Kind != Unchanged && (!known || latest.Ref() != c.Ref() || latest.Record().Retired != c.Record.Retired) {
 			overtaken = append(overtaken, *c)
 		}
 	}

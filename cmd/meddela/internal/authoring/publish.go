@@ -35,6 +35,16 @@ func Publish(ctx context.Context, to Writer, topic topology.Topic, live *catalog
 	return Write(ctx, to, topic, PlanPublication(live, records), at)
 }
 
+// Records are what changes write when they are made at that time, with their refs.
+func Records(changes []Change, at time.Time) (records []topology.TemplateRecord, refs []topology.TemplateRef) {
+	for i := range changes {
+		if c := &changes[i]; c.Kind != Unchanged {
+			records, refs = append(records, c.published(at)), append(refs, c.Ref())
+		}
+	}
+	return records, refs
+}
+
 // writtenAtOnce is how many templates are written before the next are: more
 // take fewer requests, fewer say more exactly what an outage has left undone.
 const writtenAtOnce = 32
@@ -48,14 +58,10 @@ const writtenAtOnce = 32
 // The time of publication is at, or a little later where it takes that to be
 // later than what was published last.
 func Write(ctx context.Context, to Writer, topic topology.Topic, changes []Change, at time.Time) ([]topology.TemplateRef, error) {
-	var records []topology.Record
-	var refs []topology.TemplateRef
-	for i := range changes {
-		if c := &changes[i]; c.Kind.writes() {
-			record := c.published(at)
-			records = append(records, topology.Record{Topic: topic, Key: []byte(c.Ref()), Value: record.Append(nil)})
-			refs = append(refs, c.Ref())
-		}
+	published, refs := Records(changes, at)
+	records := make([]topology.Record, len(refs))
+	for i := range records {
+		records[i] = topology.Record{Topic: topic, Key: []byte(refs[i]), Value: published[i].Append(nil)}
 	}
 	var written []topology.TemplateRef
 	var refused RefusedError

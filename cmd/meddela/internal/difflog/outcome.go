@@ -1,58 +1,99 @@
 package difflog
 
 import (
+	"cmp"
 	"errors"
-	"strconv"
+	"slices"
 	"time"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
+// Kind is the way in which an event's outcome changes. An event has one: the
+// first of those that hold, in the order of Kinds.
+type Kind string
+
+const (
+	// NewlyFailing events cannot be rendered: they lack data that the proposed
+	// template reads, or it fails on them.
+	NewlyFailing Kind = "newly_failing"
+	// NoLongerCovered events have no template any more.
+	NoLongerCovered Kind = "no_longer_covered"
+	// NewlyCovered events had no template.
+	NewlyCovered Kind = "newly_covered"
+	// OtherReason is of events that have no template either way, for another
+	// reason.
+	OtherReason Kind = "other_reason"
+	// NewlyExpired events would have come too late on arrival.
+	NewlyExpired Kind = "newly_expired"
+	// NoLongerExpired events came too late on arrival.
+	NoLongerExpired Kind = "no_longer_expired"
+	// NoLongerFailing events could not be rendered.
+	NoLongerFailing Kind = "no_longer_failing"
+	// FailingOtherwise events cannot be rendered either way, for another cause.
+	FailingOtherwise Kind = "failing_otherwise"
+	// OtherTemplate is of events that another template is chosen for.
+	OtherTemplate Kind = "other_template"
+	// OtherLanguage is of events that the same template has another language
+	// for.
+	OtherLanguage Kind = "other_language"
+	// OtherText is of events whose message, or where it is sent, differs.
+	OtherText Kind = "other_text"
+	// OtherExpiry is of events whose message is worth sending for longer, or
+	// for less long.
+	OtherExpiry Kind = "other_expiry"
+)
+
+// unchanged is the Kind of no change.
+const unchanged Kind = ""
+
+// Kinds lists every kind, what needs looking at first.
+func Kinds() []Kind {
+	return []Kind{
+		NewlyFailing, NoLongerCovered, NewlyCovered, OtherReason, NewlyExpired, NoLongerExpired,
+		NoLongerFailing, FailingOtherwise, OtherTemplate, OtherLanguage, OtherText, OtherExpiry,
+	}
+}
+
 // outcome is what becomes of one event under one catalogue.
 type outcome struct {
 	decision match.Decision
 	message  template.Message // when it was rendered, and that succeeded
-	failure  *template.Error  // when that failed
+	failure  topology.Reason  // when that failed
+	cause    string           // of that, and where; it has nothing of the event
 }
 
 // outcomes decides on an event under both catalogues, as of its arrival. It
-// renders where the texts can differ. ok is false when it is plain that nothing
-// does.
-func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, proposed outcome, ok bool) {
+// renders where the texts can differ.
+func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, proposed outcome) {
 	if c.sameChoice(event) {
-		return live, proposed, false
+		return live, proposed
 	}
 	received := topology.ReceiptOf(r).At
-	live.decision = decide(event, received, c.live, r.Time)
-	proposed.decision = decide(event, received, c.proposed, r.Time)
+	live.decide(event, received, c.config.Live, r.Time)
+	proposed.decide(event, received, c.config.Proposed, r.Time)
 	if l, p := &live.decision, &proposed.decision; l.Status != p.Status || l.Template != p.Template || l.Language != p.Language {
-		live.render(event, c.live)
-		proposed.render(event, c.proposed)
+		live.render(event, c.config.Live)
+		proposed.render(event, c.config.Proposed)
 	}
-	return live, proposed, true
+	return live, proposed
 }
 
-func decide(event *topology.Event, received time.Time, from *catalogue.Catalogue, now time.Time) match.Decision {
-	return match.Decide[*catalogue.Entry](event, received, from, now, nil)
-}
-
-// sameChoice tells whether both catalogues offer the same versions for the
+// sameChoice reports whether both catalogues offer the same versions for the
 // event, in the same order: then they agree on it.
 func (c *Comparison) sameChoice(event *topology.Event) bool {
-	l := c.live.Candidates(event.Type, event.Channel)
-	p := c.proposed.Candidates(event.Type, event.Channel)
-	if len(l) != len(p) {
-		return false
-	}
-	for i := range l {
-		if l[i].Ref() != p[i].Ref() {
-			return false
-		}
-	}
-	return len(l) > 0 || c.live.HasType(event.Type) == c.proposed.HasType(event.Type)
+	l := c.config.Live.Candidates(event.Type, event.Channel)
+	p := c.config.Proposed.Candidates(event.Type, event.Channel)
+	same := slices.EqualFunc(l, p, func(a, b *catalogue.Entry) bool { return a.Ref() == b.Ref() })
+	return same && (len(l) > 0 || c.config.Live.HasType(event.Type) == c.config.Proposed.HasType(event.Type))
+}
+
+func (o *outcome) decide(event *topology.Event, received time.Time, from *catalogue.Catalogue, now time.Time) {
+	o.decision = match.Decide[*catalogue.Entry](event, received, from, now, nil)
 }
 
 func (o *outcome) render(event *topology.Event, from *catalogue.Catalogue) {
@@ -67,37 +108,26 @@ func (o *outcome) render(event *topology.Event, from *catalogue.Catalogue) {
 	if err == nil {
 		o.message, err = compiled.Render(event, o.decision.Language)
 	}
-	if err != nil && !errors.As(err, &o.failure) {
-		o.failure = &template.Error{Reason: topology.ReasonRenderFailed, Template: entry.Ref(), Detail: "the template does not compile"}
+	var failure *template.Error
+	switch {
+	case errors.As(err, &failure):
+		o.failure, o.cause = failure.Reason, failure.Detail
+		if where := authoring.Where("", entry.Record().Channel, failure); where != "" {
+			o.cause = where + ": " + failure.Detail
+		}
+	case err != nil:
+		o.failure, o.cause = topology.ReasonRenderFailed, "the template does not compile"
 	}
 }
 
 func (o *outcome) covered() bool { return o.decision.Status != topology.NotCovered }
 func (o *outcome) expired() bool { return o.decision.Status == topology.Expired }
+func (o *outcome) failed() bool  { return o.failure != topology.NoReason }
 
 // name is the template's, empty when there is none.
 func (o *outcome) name() string {
 	name, _ := o.decision.Template.Split()
 	return name
-}
-
-// cause says why rendering failed, and where; it has nothing of the event.
-func (o *outcome) cause() string {
-	f := o.failure
-	if f == nil {
-		return ""
-	}
-	where := f.Language
-	if f.Part != "" {
-		where += "/" + f.Part
-	}
-	if f.Line > 0 {
-		where += ":" + strconv.Itoa(f.Line)
-	}
-	if where != "" {
-		where += ": "
-	}
-	return where + f.Detail
 }
 
 // label is the outcome in a word or two.
@@ -106,4 +136,65 @@ func (o *outcome) label() string {
 		return string(o.decision.Reason)
 	}
 	return o.name()
+}
+
+func (o *outcome) side() Side {
+	return Side{
+		Status: o.decision.Status, Reason: cmp.Or(o.failure, o.decision.Reason),
+		Template: o.decision.Template, Language: o.decision.Language,
+		Error: cmp.Or(o.cause, o.decision.Detail), Expires: o.decision.Expires,
+	}
+}
+
+// kindOf tells how two outcomes of an event differ; otherText, whether their
+// messages do.
+func kindOf(live, proposed *outcome, otherText bool) Kind {
+	l, p := &live.decision, &proposed.decision
+	kind := unchanged
+	switch {
+	case proposed.failed() && !live.failed():
+		kind = NewlyFailing
+	case live.covered() && !proposed.covered():
+		kind = NoLongerCovered
+	case !live.covered() && proposed.covered():
+		kind = NewlyCovered
+	case !live.covered():
+		if l.Reason != p.Reason {
+			kind = OtherReason
+		}
+	case !live.expired() && proposed.expired():
+		kind = NewlyExpired
+	case live.expired() && !proposed.expired():
+		kind = NoLongerExpired
+	case live.failed() && !proposed.failed():
+		kind = NoLongerFailing
+	case live.failed():
+		if live.name() != proposed.name() || live.cause != proposed.cause {
+			kind = FailingOtherwise
+		}
+	case live.name() != proposed.name():
+		kind = OtherTemplate
+	case l.Language != p.Language:
+		kind = OtherLanguage
+	case otherText:
+		kind = OtherText
+	case !l.Expires.Equal(p.Expires):
+		kind = OtherExpiry
+	}
+	return kind
+}
+
+func groupOf(kind Kind, live, proposed *outcome) Group {
+	g := Group{Kind: kind, Live: live.label(), Proposed: proposed.label()}
+	switch kind {
+	case NewlyFailing, FailingOtherwise:
+		g.Detail = proposed.cause
+	case NoLongerFailing:
+		g.Detail = live.cause
+	case NoLongerCovered, OtherReason:
+		g.Detail = proposed.decision.Detail
+	case OtherLanguage:
+		g.Detail = live.decision.Language + " to " + proposed.decision.Language
+	}
+	return g
 }

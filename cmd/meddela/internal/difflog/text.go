@@ -2,7 +2,10 @@ package difflog
 
 import (
 	"fmt"
+	"html"
 	"math"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -48,8 +51,44 @@ func partsOf(m *template.Message) map[string]string {
 	return parts
 }
 
-// part says where a part differs.
-func (p differingPart) part() Part { return Part{Name: p.name, Where: where(p.live, p.proposed)} }
+// mask stands where the recipient's address was.
+const mask = "RECIPIENT"
+
+// masked are the parts that differ, with the recipient's address masked. An
+// address that the template was given is replaced before it is rendered, so that
+// it is masked whatever the template does with it; one that stands in the event's
+// data as well is looked for in the text.
+func (c *Comparison) masked(event *topology.Event, live, proposed *outcome) []differingPart {
+	stranger := *event
+	if stranger.To != "" {
+		stranger.To = mask
+	}
+	l, p := outcome{decision: live.decision}, outcome{decision: proposed.decision}
+	l.render(&stranger, c.config.Live)
+	p.render(&stranger, c.config.Proposed)
+	differing := differingParts(&l, &p)
+	if event.To == "" {
+		return differing
+	}
+	address := addressPattern(event.To)
+	for i := range differing {
+		d := &differing[i]
+		d.live, d.proposed = address.ReplaceAllLiteralString(d.live, mask), address.ReplaceAllLiteralString(d.proposed, mask)
+	}
+	return differing
+}
+
+// addressPattern finds an address in the forms that escaping gives it.
+func addressPattern(to string) *regexp.Regexp {
+	forms := []string{
+		to, html.EscapeString(to), strings.ReplaceAll(html.EscapeString(to), "+", "&#43;"),
+		strings.ReplaceAll(to, "+", `\u002b`), url.QueryEscape(to), url.PathEscape(to),
+	}
+	for i, form := range forms {
+		forms[i] = regexp.QuoteMeta(form)
+	}
+	return regexp.MustCompile("(?i)" + strings.Join(forms, "|"))
+}
 
 // maxPositions is how many positions in one part are named.
 const maxPositions = 8

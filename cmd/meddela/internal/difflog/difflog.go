@@ -1,0 +1,224 @@
+// Package difflog tells what would become of real events under templates that
+// are not published yet, compared with what becomes of them under those that
+// are live. It decides and renders as the roles do, and does nothing else.
+package difflog
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/topology"
+)
+
+// Proposed returns the catalogue that would be live if the records were
+// published at that time, and the versions that this would make live. The
+// templates that the records do not name stay as they are.
+func Proposed(live *catalogue.Catalogue, records []topology.TemplateRecord, at time.Time) (*catalogue.Catalogue, []topology.TemplateRef, error) {
+	published, refs := authoring.Records(authoring.PlanPublication(live, records), at)
+	if len(refs) == 0 {
+		return live, nil, nil
+	}
+	for entry := range live.All() {
+		published = append(published, *entry.Record())
+	}
+	proposed, err := catalogue.New(published...)
+	return proposed, refs, err
+}
+
+// Config says what to compare, and what to keep of it.
+type Config struct {
+	Live, Proposed *catalogue.Catalogue
+	// Examples is how many events are shown of each change. 0 is none.
+	Examples int
+	// ShowContent puts the differences of rendered texts, which have content of
+	// the events, into the examples. The recipient's address is masked.
+	ShowContent bool
+}
+
+// Report is what a comparison found.
+type Report struct {
+	// Events is how many were compared, and Unchanged how many of them come to
+	// the same.
+	Events    int64 `json:"events"`
+	Unchanged int64 `json:"unchanged"`
+	// Unreadable records are no events, whatever the templates are.
+	Unreadable int64 `json:"unreadable"`
+	// Changes are by Kind, in the order of Kinds, then the most events first.
+	Changes []Change `json:"changes"`
+}
+
+// Change is events whose outcome changes in the same way.
+type Change struct {
+	Group
+	Events int64 `json:"events"`
+	// Parts counts in how many of the messages each part differs.
+	Parts    map[string]int64 `json:"parts,omitempty"`
+	Examples []Example        `json:"examples,omitempty"`
+}
+
+// Group is what events are counted by.
+type Group struct {
+	Kind Kind `json:"kind"`
+	// Live and Proposed are the template's name, or the reason for which there
+	// is none.
+	Live     string `json:"live"`
+	Proposed string `json:"proposed"`
+	// Detail is the cause of a failure, of a condition's too, or the languages.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Example is one event. It has nothing of the event's content unless that was
+// asked for, and never the recipient's address.
+type Example struct {
+	ID       topology.EventID `json:"id"`
+	Source   topology.Source  `json:"source"` // of the record that was read
+	At       time.Time        `json:"at"`     // when that was written
+	Type     string           `json:"type"`
+	Live     Side             `json:"live"`
+	Proposed Side             `json:"proposed"`
+	Parts    []Part           `json:"parts,omitempty"` // that differ
+
+	record topology.Record // without content
+}
+
+// Side is the outcome of an event under one catalogue.
+type Side struct {
+	Status   topology.Status      `json:"status"`
+	Reason   topology.Reason      `json:"reason,omitempty"`
+	Template topology.TemplateRef `json:"template,omitempty"`
+	Language string               `json:"language,omitempty"`
+	Error    string               `json:"error,omitempty"` // of the rendering or of a condition
+	Expires  time.Time            `json:"expires,omitzero"`
+}
+
+// Part is a part of a message that differs.
+type Part struct {
+	Name  string `json:"name"`
+	Where string `json:"where"` // the lines of the live text
+	// Diff is the difference, in the unified form; nil unless content was asked
+	// for.
+	Diff []string `json:"diff,omitempty"`
+}
+
+// Comparison compares the outcomes of events under two catalogues. Its methods
+// may be called by several goroutines. What it holds is bounded, however many
+// events there are.
+type Comparison struct {
+	config Config
+
+	mu      sync.Mutex
+	total   Report // but for its changes
+	changes map[Group]*Change
+}
+
+// New starts a comparison.
+func New(config Config) *Comparison { return &Comparison{config: config, changes: map[Group]*Change{}} }
+
+// Add compares the outcomes of the events in records of a lane's events topic.
+func (c *Comparison) Add(lane topology.Lane, records []topology.Record) {
+	for i := range records {
+		c.add(lane, &records[i])
+	}
+}
+
+func (c *Comparison) add(lane topology.Lane, r *topology.Record) {
+	event, err := topology.DecodeEvent(*r, lane)
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.total.Unreadable++
+		return
+	}
+	live, proposed := c.outcomes(&event, r)
+	differing := differingParts(&live, &proposed)
+	kind := kindOf(&live, &proposed, len(differing) > 0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total.Events++
+	if kind == unchanged {
+		c.total.Unchanged++
+		return
+	}
+	change := c.change(groupOf(kind, &live, &proposed))
+	change.Events++
+	for _, p := range differing {
+		change.Parts[p.name]++
+	}
+	// The examples are those that were written first in the first partitions,
+	// so that the same events give the same report.
+	n := len(change.Examples)
+	if n < c.config.Examples || n > 0 && byPosition(r, &change.Examples[n-1].record) < 0 {
+		change.Examples = append(change.Examples, c.example(r, &event, &live, &proposed, differing))
+		slices.SortFunc(change.Examples, func(a, b Example) int { return byPosition(&a.record, &b.record) })
+		change.Examples = change.Examples[:min(n+1, c.config.Examples)]
+	}
+}
+
+func byPosition(a, b *topology.Record) int {
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+}
+
+// maxGroups bounds the changes that are told apart.
+const maxGroups = 500
+
+// change finds the change of a group, or adds it.
+func (c *Comparison) change(g Group) *Change {
+	if c.changes[g] == nil && len(c.changes) >= maxGroups {
+		g = Group{Kind: g.Kind, Live: "others", Proposed: "others"}
+	}
+	if c.changes[g] == nil {
+		c.changes[g] = &Change{Group: g, Parts: map[string]int64{}}
+	}
+	return c.changes[g]
+}
+
+func (c *Comparison) example(r *topology.Record, event *topology.Event, live, proposed *outcome, differing []differingPart) Example {
+	e := Example{
+		ID: event.ID, Source: r.Source(), At: r.Time, Type: event.Type,
+		Live: live.side(), Proposed: proposed.side(),
+		record: topology.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
+	}
+	diffs := make(map[string][]string)
+	if c.config.ShowContent {
+		for _, p := range c.masked(event, live, proposed) {
+			diffs[p.name] = shortDiff(p.live, p.proposed)
+		}
+	}
+	for _, p := range differing {
+		e.Parts = append(e.Parts, Part{Name: p.name, Where: where(p.live, p.proposed), Diff: diffs[p.name]})
+	}
+	return e
+}
+
+// Events is how many have been compared so far.
+func (c *Comparison) Events() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total.Events + c.total.Unreadable
+}
+
+// Report says what has been found so far, first what needs looking at first.
+func (c *Comparison) Report() Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.total
+	r.Changes = []Change{}
+	for _, change := range c.changes {
+		copied := *change
+		copied.Parts, copied.Examples = maps.Clone(change.Parts), slices.Clone(change.Examples)
+		r.Changes = append(r.Changes, copied)
+	}
+	kinds := Kinds()
+	slices.SortFunc(r.Changes, func(a, b Change) int {
+		return cmp.Or(
+			slices.Index(kinds, a.Kind)-slices.Index(kinds, b.Kind), cmp.Compare(b.Events, a.Events),
+			cmp.Compare(a.Live, b.Live), cmp.Compare(a.Proposed, b.Proposed), cmp.Compare(a.Detail, b.Detail),
+		)
+	})
+	return r
+}
