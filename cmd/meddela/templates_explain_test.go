@@ -101,7 +101,7 @@ func TestExplainFromKafkaAndRedis(t *testing.T) {
 			t.Errorf("%s: state %+v", event, view.State)
 		}
 	}
-	if late := read("c1", "--at", "2100-01-01T00:00:00Z"); late.Decision.Status != topology.Expired || late.Validity.Verdict != explain.Ended || late.Message != nil {
+	if late := read("c1", "--at", "2100-01-01T00:00:00Z"); late.Decision.Status != topology.Expired || late.Validity.State != explain.Ended || late.Message != nil {
 		t.Errorf("%+v", late.Explanation)
 	}
 	cards := meddela(t, environment, "", "templates", "explain", "c1")

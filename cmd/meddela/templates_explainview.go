@@ -119,23 +119,23 @@ func (x *explainer) validity() {
 	v, at := &x.v.Validity, x.v.Decision.At
 	x.heading("Validity, at " + wireTime(at))
 	ends := "for ever"
-	if v.Expires != nil {
-		ends = "until " + wireTime(*v.Expires)
+	if !v.Expires.IsZero() {
+		ends = "until " + wireTime(v.Expires)
 	}
-	switch v.Verdict {
+	switch v.State {
 	case explain.Ended:
-		x.line(markNo, "it ended %s ago, at %s", at.Sub(*v.Expires).Round(time.Second), wireTime(*v.Expires))
+		x.line(markNo, "it ended %s ago, at %s", at.Sub(v.Expires).Round(time.Second), wireTime(v.Expires))
 	case explain.Waiting:
 		x.line(markOther, "not to be sent for another %s; valid %s", v.Scheduled.Sub(at).Round(time.Second), ends)
 	default:
 		x.line(markYes, "valid %s", ends)
 	}
 	x.detail("received", wireTime(v.Received))
-	if v.Scheduled != nil {
-		x.detail("scheduled", wireTime(*v.Scheduled))
+	if !v.Scheduled.IsZero() {
+		x.detail("scheduled", wireTime(v.Scheduled))
 	}
-	if v.Expiration != nil {
-		x.detail("expiration", wireTime(*v.Expiration)+"  of the event")
+	if !v.Expiration.IsZero() {
+		x.detail("expiration", wireTime(v.Expiration)+"  of the event")
 	}
 	if v.TTL > 0 {
 		x.detail("ttl", time.Duration(v.TTL).String()+"  of the template, from receipt or the scheduled time")
@@ -177,7 +177,11 @@ func (x *explainer) candidate(c *explain.Candidate) {
 		}
 		x.detail("", "→ "+verdict)
 	}
-	x.detail("published", publishedText(c.PublishedAt))
+	published := "not yet"
+	if !c.PublishedAt.IsZero() {
+		published = wireTime(c.PublishedAt)
+	}
+	x.detail("published", published)
 }
 
 // farText says how far a candidate's language is from the wanted one.
@@ -190,13 +194,6 @@ func farText(c *explain.Candidate, wanted string) string {
 		return "the nearest to " + wanted
 	}
 	return "the default"
-}
-
-func publishedText(at *time.Time) string {
-	if at == nil {
-		return "not yet"
-	}
-	return wireTime(*at)
 }
 
 var otherCauses = map[explain.Cause]string{

@@ -1,8 +1,10 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/meddela/meddela/consumer/catalogue"
@@ -24,7 +26,7 @@ type Candidate struct {
 	Asked       bool                 `json:"asked"`             // whether the decision needed the condition
 	Conditions  int                  `json:"conditions"`        // that when joins
 	Types       []string             `json:"types"`
-	PublishedAt *time.Time           `json:"published_at,omitempty"`
+	PublishedAt time.Time            `json:"published_at,omitzero"`
 	Outcome     Outcome              `json:"outcome"`
 	Why         string               `json:"why"`
 }
@@ -60,8 +62,9 @@ func candidatesOf(event *topology.Event, c *catalogue.Catalogue, d *match.Decisi
 	all := []Candidate{}
 	for _, entry := range c.Candidates(event.Type, event.Channel) {
 		candidate := candidateOf(entry, event, facts)
-		if trial, ok := trialOf(trace, entry.Ref()); ok {
-			candidate.tried(&trial, entry == chosen)
+		tried := slices.IndexFunc(trace.Trials, func(t match.Trial) bool { return t.Template == entry.Ref() })
+		if tried >= 0 {
+			candidate.tried(&trace.Trials[tried], entry == chosen)
 		} else {
 			candidate.untried(entry, chosen, event.Language)
 		}
@@ -70,20 +73,11 @@ func candidatesOf(event *topology.Event, c *catalogue.Catalogue, d *match.Decisi
 	return all
 }
 
-func trialOf(trace *match.Trace, ref topology.TemplateRef) (match.Trial, bool) {
-	for _, trial := range trace.Trials {
-		if trial.Template == ref {
-			return trial, true
-		}
-	}
-	return match.Trial{}, false
-}
-
 func candidateOf(entry *catalogue.Entry, event *topology.Event, facts *condition.Facts) Candidate {
 	record := entry.Record()
 	c := Candidate{
 		Template: entry.Ref(), Languages: entry.Languages().Names(), Default: entry.Languages().Default(),
-		When: record.When, Conditions: entry.Conditions(), Types: record.Types, PublishedAt: maybe(record.PublishedAt),
+		When: record.When, Conditions: entry.Conditions(), Types: record.Types, PublishedAt: record.PublishedAt.UTC(),
 	}
 	c.Language, c.Distance = entry.Body(event.Language)
 	c.judge(entry.Holds(facts))
@@ -140,7 +134,7 @@ func (c *Candidate) untried(entry, chosen *catalogue.Entry, wanted string) {
 	mine, theirs := entry.Record(), chosen.Record()
 	switch {
 	case c.Distance > distance:
-		c.Outcome, c.Why = FartherLanguage, fmt.Sprintf("its language %s is farther from %s than %s", c.Language, wantedText(wanted), language)
+		c.Outcome, c.Why = FartherLanguage, fmt.Sprintf("its language %s is farther from %s than %s", c.Language, cmp.Or(wanted, "none"), language)
 	case c.Conditions < chosen.Conditions():
 		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: its when has %d conditions, and that of %s %d", c.Conditions, theirs.Name, chosen.Conditions())
 	case len(mine.Types) > len(theirs.Types):
@@ -152,9 +146,56 @@ func (c *Candidate) untried(entry, chosen *catalogue.Entry, wanted string) {
 	}
 }
 
-func wantedText(wanted string) string {
-	if wanted == "" {
-		return "none"
+// Other is a template that is no candidate, and would be but for one thing.
+type Other struct {
+	Template topology.TemplateRef `json:"template"`
+	Channel  topology.Channel     `json:"channel"`
+	Cause    Cause                `json:"cause"`
+}
+
+// Cause is why a template is no candidate.
+type Cause string
+
+const (
+	OtherChannel Cause = "other_channel"
+	Retired      Cause = "retired"
+	NotAnyMore   Cause = "not_any_more" // an older version covers the type on the channel, the live one does not
+)
+
+func othersOf(event *topology.Event, c *catalogue.Catalogue) []Other {
+	others := []Other{}
+	told := map[string]bool{}
+	for entry := range c.All() {
+		record := entry.Record()
+		if told[record.Name] || !slices.Contains(record.Types, event.Type) {
+			continue
+		}
+		told[record.Name] = true
+		onChannel := record.Channel == event.Channel
+		latest, _ := c.Latest(record.Name)
+		isCandidate := latest.Record().Channel == event.Channel && slices.Contains(latest.Record().Types, event.Type)
+		switch {
+		case entry == latest && record.Retired:
+			others = append(others, Other{entry.Ref(), record.Channel, Retired})
+		case entry == latest && !onChannel:
+			others = append(others, Other{entry.Ref(), record.Channel, OtherChannel})
+		case entry != latest && onChannel && !isCandidate:
+			others = append(others, Other{entry.Ref(), record.Channel, NotAnyMore})
+		default:
+			// A candidate, or an older version of one.
+		}
 	}
-	return wanted
+	return others
+}
+
+// Types lists the event types that live templates cover, sorted.
+func Types(c *catalogue.Catalogue) []string {
+	var types []string
+	for entry := range c.All() {
+		if live, ok := c.Live(entry.Record().Name); ok && live == entry {
+			types = append(types, entry.Record().Types...)
+		}
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
 }

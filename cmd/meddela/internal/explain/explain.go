@@ -1,8 +1,15 @@
+// Package explain says why an event becomes the message that it becomes, or
+// none: it lets the matcher's own function decide, with a trace, and words what
+// that did, step by step.
 package explain
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/match"
@@ -26,7 +33,7 @@ type Question struct {
 // Explanation is a decision and how it came about.
 type Explanation struct {
 	Event      Event       `json:"event"`
-	Fault      *Fault      `json:"fault,omitempty"` // of an event that breaks the contract; then nothing was chosen
+	Fault      *Breach     `json:"fault,omitempty"` // of an event that breaks the contract; then nothing was chosen
 	Candidates []Candidate `json:"candidates"`      // for the type and channel, in the order of preference
 	Others     []Other     `json:"others"`          // that are no candidates, and nearly were
 	Language   *Language   `json:"language,omitempty"`
@@ -42,8 +49,49 @@ type Decision struct {
 	Detail   string               `json:"detail,omitempty"`
 	Template topology.TemplateRef `json:"template,omitempty"`
 	Language string               `json:"language,omitempty"`
-	Expires  *time.Time           `json:"expires,omitempty"`
+	Expires  time.Time            `json:"expires,omitzero"`
 	At       time.Time            `json:"at"` // when it is made
+}
+
+// Event is how the record was read.
+type Event struct {
+	Format   Format           `json:"format"`
+	Bytes    int              `json:"bytes"`
+	ID       topology.EventID `json:"id"`
+	IDFrom   IDFrom           `json:"id_from"`
+	Type     string           `json:"type"`
+	Channel  topology.Channel `json:"channel"`
+	To       string           `json:"to"` // masked unless asked for; empty when there is none
+	Language string           `json:"language,omitempty"`
+	Lane     topology.Lane    `json:"lane"`
+	Redrives int              `json:"redrives"`
+	Source   topology.Source  `json:"source,omitempty"` // of the first record; none when it is not on a topic
+}
+
+// Format is the form of an event's record.
+type Format string
+
+const (
+	Plain                Format = "plain"
+	BinaryCloudEvent     Format = "cloudevent_binary"     // its attributes in ce_ headers
+	StructuredCloudEvent Format = "cloudevent_structured" // all of it in the value
+)
+
+// IDFrom says where an event's id came from.
+type IDFrom string
+
+const (
+	FromCloudEvent IDFrom = "ce_id"      // the header of a CloudEvent
+	FromValue      IDFrom = "value"      // the event itself
+	FromOperator   IDFrom = "x-event-id" // the header of an event that was published again
+	FromPosition   IDFrom = "position"   // the record's place, as it has no valid id of its own
+)
+
+// Breach is how an event breaks the contract.
+type Breach struct {
+	Reason topology.Reason `json:"reason"`
+	Field  string          `json:"field,omitempty"`
+	Detail string          `json:"detail"`
 }
 
 // Explain decides on the event as the matcher does, and says why.
@@ -51,54 +99,114 @@ func Explain(q Question) *Explanation {
 	event, err := topology.DecodeEvent(q.Record, q.Lane)
 	receipt := topology.ReceiptOf(&q.Record)
 	e := &Explanation{Event: eventOf(&q, &event, &receipt), Candidates: []Candidate{}, Others: []Other{}}
+	e.Validity = Validity{Received: receipt.At.UTC(), Scheduled: event.Scheduled.UTC(), Expiration: event.Expiration.UTC()}
 	if err != nil {
-		e.refuse(err, q.Now)
-		e.Validity = validityOf(&event, receipt.At, 0, time.Time{}, q.Now)
+		e.breach(err, q.Now)
+		e.Validity.judge(q.Now)
 		return e
 	}
 	var trace match.Trace
 	d := match.Decide[*catalogue.Entry](&event, receipt.At, q.Catalogue, q.Now, &trace)
-	e.Decision = decisionOf(&d, q.Now)
+	e.Decision = Decision{
+		Status: d.Status, Reason: d.Reason, Detail: d.Detail,
+		Template: d.Template, Language: d.Language, Expires: d.Expires.UTC(), At: q.Now,
+	}
 	e.Candidates = candidatesOf(&event, q.Catalogue, &d, &trace)
 	e.Others = othersOf(&event, q.Catalogue)
-	chosen, ok := q.Catalogue.ByRef(d.Template)
-	if !ok {
-		e.Validity = validityOf(&event, receipt.At, 0, event.Expiration, q.Now)
-		return e
+	e.Validity.Expires = event.Expiration.UTC()
+	if chosen, ok := q.Catalogue.ByRef(d.Template); ok {
+		e.Language = languageOf(event.Language, chosen.Languages(), d.Language)
+		e.Validity.TTL, e.Validity.Expires = topology.Duration(chosen.TTL()), d.Expires.UTC()
+		if d.Status == topology.PendingDelivery {
+			e.Message = messageOf(chosen, &event, d.Language, q.Show)
+		}
 	}
-	e.Language = languageOf(event.Language, chosen.Languages(), d.Language)
-	e.Validity = validityOf(&event, receipt.At, chosen.TTL(), d.Expires, q.Now)
-	if d.Status == topology.PendingDelivery {
-		e.Message = messageOf(chosen, &event, d.Language, q.Show)
-	}
+	e.Validity.judge(q.Now)
 	return e
 }
 
-// refuse is what the matcher says of an event that breaks the contract.
-func (e *Explanation) refuse(err error, now time.Time) {
+// breach is what the matcher says of an event that breaks the contract.
+func (e *Explanation) breach(err error, now time.Time) {
 	var fault *topology.Fault
 	if !errors.As(err, &fault) {
 		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
 	}
-	e.Fault = &Fault{Reason: fault.Reason, Field: fault.Field, Detail: fault.Detail}
+	e.Fault = &Breach{Reason: fault.Reason, Field: fault.Field, Detail: fault.Detail}
 	e.Decision = Decision{
 		Status: topology.NotCovered, Reason: topology.ReasonInvalid,
 		Detail: string(fault.Reason) + ": " + fault.Error(), At: now,
 	}
 }
 
-func decisionOf(d *match.Decision, now time.Time) Decision {
-	return Decision{
-		Status: d.Status, Reason: d.Reason, Detail: d.Detail,
-		Template: d.Template, Language: d.Language, Expires: maybe(d.Expires), At: now,
+// Validity is how long the message is worth sending.
+type Validity struct {
+	Received   time.Time         `json:"received"`
+	Scheduled  time.Time         `json:"scheduled,omitzero"`
+	Expiration time.Time         `json:"expiration,omitzero"` // the event's own
+	TTL        topology.Duration `json:"ttl,omitempty"`       // the chosen template's
+	Expires    time.Time         `json:"expires,omitzero"`    // none: for ever
+	State      State             `json:"state"`
+}
+
+// State is what the times of an event say of its message.
+type State string
+
+const (
+	Valid   State = "valid"
+	Waiting State = "waiting" // valid, and not to be sent before the scheduled time
+	Ended   State = "ended"
+)
+
+func (v *Validity) judge(now time.Time) {
+	v.State = Valid
+	switch {
+	case !v.Expires.IsZero() && !now.Before(v.Expires):
+		v.State = Ended
+	case v.Scheduled.After(now):
+		v.State = Waiting
 	}
 }
 
-// maybe is nil for no time.
-func maybe(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
+func eventOf(q *Question, event *topology.Event, receipt *topology.Receipt) Event {
+	e := Event{
+		Format: formatOf(&q.Record), Bytes: len(q.Record.Value),
+		ID: event.ID, IDFrom: idFrom(&q.Record, event.ID),
+		Type: event.Type, Channel: event.Channel, To: maskedAddress(event.To, q.Show), Language: event.Language,
+		Lane: q.Lane, Redrives: receipt.Redrives,
 	}
-	t = t.UTC()
-	return &t
+	if q.Record.Topic != "" {
+		e.Source = receipt.Source
+	}
+	return e
+}
+
+func formatOf(r *topology.Record) Format {
+	if contentType, ok := r.Header("content-type"); ok && bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(contentType)), []byte("application/cloudevents+json")) {
+		return StructuredCloudEvent
+	}
+	if slices.ContainsFunc(r.Headers, func(h topology.Header) bool {
+		return h.Key == "ce_specversion" || h.Key == "ce_id" || h.Key == "ce_type"
+	}) {
+		return BinaryCloudEvent
+	}
+	if members := gjson.GetManyBytes(r.Value, "specversion", "data", "ctx"); members[0].Exists() && members[1].Exists() && !members[2].Exists() {
+		return StructuredCloudEvent
+	}
+	return Plain
+}
+
+// idFrom finds the id where it was read.
+func idFrom(r *topology.Record, id topology.EventID) IDFrom {
+	if header, ok := r.Header("ce_id"); ok && string(header) == string(id) {
+		return FromCloudEvent
+	}
+	for _, path := range []string{"id", "data.id"} {
+		if gjson.GetBytes(r.Value, path).Str == string(id) {
+			return FromValue
+		}
+	}
+	if header, ok := r.Header(topology.HeaderEventID); ok && string(header) == string(id) {
+		return FromOperator
+	}
+	return FromPosition
 }
