@@ -7,6 +7,7 @@ BIN := bin/meddela
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
+FIGURES ?= match status latency throughput memory
 
 .PHONY: help
 help: ## list the targets
@@ -40,8 +41,8 @@ servers-down: ## stop exactly what `make servers` started
 	@test/servers/down
 
 .PHONY: bench
-bench: $(BIN) ## throughput and latency on the real servers, beside their floors
-	@test/bench
+bench: $(BIN) ## FIGURES on the real servers, beside their floors: throughput, latency, once, isolation, …
+	$(GO) run ./test/bench $(FIGURES)
 
 .PHONY: lint
 lint: vuln ## golangci-lint (imports, style, staticcheck), go.mod, scripts, vulnerabilities; needs shellcheck

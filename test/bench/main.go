@@ -1,0 +1,216 @@
+// Command bench measures a build of meddela on real Kafka and Redis. Every figure stands beside the one that it is to
+// be compared with, a bare rival's or a floor's, and both are measured in the same run, by turns.
+//
+// It works on topics and keys of its own and deletes them afterwards. Roles run as processes of bin/meddela.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const usage = `usage: go run ./test/bench [-o json] FIGURE [FLAGS] [FIGURE [FLAGS]]...
+
+Measures bin/meddela on the servers that "make servers" has brought up (SERVERS_DIR,
+default .servers), or on those that MEDDELA_KAFKA_BROKERS and MEDDELA_REDIS_ADDRS name.
+A figure is worth as much as the machine was idle: the load is printed too.
+"FIGURE -h" lists a figure's flags.
+
+`
+
+// figure is something that can be measured.
+type figure struct {
+	name, about string
+	// flags declares the figure's flags, and returns what measures it when they are read.
+	flags func(*flag.FlagSet) func(*bench) []Table
+}
+
+func figures() []figure {
+	return []figure{
+		{"match", "matching, beside a loop that only fetches and produces as many bytes", matchFigure},
+		{"status", "writing statuses, beside a writer that only writes as many to Redis", statusFigure},
+		{"latency", "from publishing to sent in Redis, beside as many bare hops", latencyFigure},
+		{"throughput", "the highest rate at which everything is sent and no lag grows", throughputFigure},
+		{"memory", "what each role takes to work off many waiting events", memoryFigure},
+		{"once", "deliverers killed at random: what the provider is handed how often", onceFigure},
+		{"isolation", "real-time messages beside a slow provider and a batch flood", isolationFigure},
+		{"schedules", "how late scheduled messages are, with restarts on the way", schedulesFigure},
+		{"templates", "matching with many templates beside few, and how soon followers have a new one", templatesFigure},
+		{"overhead", "matching that is scraped and traced, beside matching that is not", overheadFigure},
+	}
+}
+
+// garbagePercent is the garbage collector's setting of a role, for the loops that run in this process.
+const garbagePercent = 400
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	debug.SetGCPercent(garbagePercent)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == hopCommand {
+		return attempt(func() { runHop(ctx, args[1:]) })
+	}
+	options := flag.NewFlagSet("bench", flag.ExitOnError)
+	binary := options.String("binary", "bin/meddela", "the build that is measured")
+	output := options.String("o", "table", "form of the output, table or json")
+	options.Usage = func() {
+		fmt.Fprint(os.Stderr, usage)
+		for _, f := range figures() {
+			fmt.Fprintf(os.Stderr, "  %-11s %s\n", f.name, f.about)
+		}
+		fmt.Fprintln(os.Stderr)
+		options.PrintDefaults()
+	}
+	_ = options.Parse(args) // exits where it cannot
+	rest := options.Args()
+	if len(rest) == 0 {
+		options.Usage()
+		return errors.New("name a figure")
+	}
+	type job struct {
+		name    string
+		measure func(*bench) []Table
+	}
+	var jobs []job
+	for len(rest) > 0 {
+		f, ok := find(rest[0])
+		if !ok {
+			return fmt.Errorf("unknown figure %q", rest[0])
+		}
+		flags := flag.NewFlagSet(f.name, flag.ExitOnError)
+		jobs = append(jobs, job{f.name, f.flags(flags)})
+		_ = flags.Parse(rest[1:])
+		rest = flags.Args()
+	}
+	servers, err := findServers()
+	if err != nil {
+		return err
+	}
+	path, err := filepath.Abs(*binary)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		return fmt.Errorf("the build that is to be measured: %w: run `make build`", err)
+	}
+	for _, j := range jobs {
+		if err := report(ctx, path, servers, *output, j.name, j.measure); err != nil {
+			return fmt.Errorf("%s: %w", j.name, err)
+		}
+	}
+	return nil
+}
+
+func find(name string) (figure, bool) {
+	for _, f := range figures() {
+		if f.name == name {
+			return f, true
+		}
+	}
+	return figure{}, false
+}
+
+// findServers sets the environment that names the servers, unless it is set, and returns their processes by name, so
+// that their CPU time is shown too.
+func findServers() (map[string]int, error) {
+	dir := os.Getenv("SERVERS_DIR")
+	if dir == "" {
+		dir = ".servers"
+	}
+	processes := make(map[string]int)
+	if os.Getenv("MEDDELA_KAFKA_BROKERS") != "" {
+		return processes, nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "env"))
+	if err != nil {
+		return nil, errors.New("the real servers are not up: run `make servers`")
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			if err := os.Setenv(name, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.pid"))
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		if fields := strings.Fields(string(text)); len(fields) > 0 {
+			processes[strings.TrimSuffix(filepath.Base(file), ".pid")], _ = strconv.Atoi(fields[0])
+		}
+	}
+	return processes, err
+}
+
+// positive is the value of a flag that is a whole number from 1 on.
+type positive int
+
+func (p *positive) String() string { return strconv.Itoa(int(*p)) }
+
+func (p *positive) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err == nil && n < 1 {
+		err = errors.New("it must be at least 1")
+	}
+	*p = positive(n)
+	return err
+}
+
+// count declares a flag that is a whole number from 1 on.
+func count(flags *flag.FlagSet, name string, value int, about string) *int {
+	flags.Var((*positive)(&value), name, about)
+	return &value
+}
+
+func roundsFlag(flags *flag.FlagSet) *int {
+	return count(flags, "rounds", 3, "how often each side is measured")
+}
+
+// failure is an error that ends a figure.
+type failure struct{ error }
+
+// check ends the figure if there is an error, as a test's Fatal would: a figure is a script. It is for the figure's own
+// goroutine.
+func check(err error) {
+	if err != nil {
+		panic(failure{err})
+	}
+}
+
+// must is check of a call that returns something.
+func must[T any](value T, err error) T {
+	check(err)
+	return value
+}
+
+// attempt returns the error that has ended what it does.
+func attempt(do func()) (err error) {
+	defer func() {
+		switch reason := recover().(type) {
+		case nil:
+		case failure:
+			err = reason.error
+		default:
+			panic(reason)
+		}
+	}()
+	do()
+	return nil
+}

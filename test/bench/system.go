@@ -1,0 +1,362 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/producer/provision"
+	"github.com/meddela/meddela/topology"
+)
+
+// samples is the folder of the templates that events are matched with.
+const samples = "cmd/meddela/samples/templates"
+
+// system is topics and keys of its own, and the processes of roles that work on them.
+type system struct {
+	*bench
+	names       topology.Topics
+	keys        topology.Keys
+	environment []string
+	groups      []string         // to be deleted
+	topics      []topology.Topic // to be deleted
+	processes   []*process
+	// ambiguous counts what the processes have logged as such, those that were killed included.
+	ambiguous atomic.Int64
+}
+
+// newSystem creates the topics of a lane, and those that lanes share; without a lane, all.
+func (b *bench) newSystem(name string, lanes ...topology.Lane) *system {
+	s := &system{
+		bench: b, names: topology.Topics{Prefix: "bench." + b.id + "." + name + "."},
+		keys: topology.Keys{Prefix: b.keyPrefix() + name + ":"},
+	}
+	b.systems = append(b.systems, s)
+	for _, setting := range os.Environ() { // only what says how to reach the servers
+		if !strings.HasPrefix(setting, "MEDDELA_") || strings.HasPrefix(setting, "MEDDELA_KAFKA_") ||
+			strings.HasPrefix(setting, "MEDDELA_REDIS_") {
+			s.environment = append(s.environment, setting)
+		}
+	}
+	s.environment = append(s.environment, "MEDDELA_TOPIC_PREFIX="+s.names.Prefix, "MEDDELA_KEY_PREFIX="+s.keys.Prefix,
+		"MEDDELA_LOG_LEVEL=warn", "MEDDELA_LOG_FORMAT=json", "MEDDELA_HTTP_ADDR=-")
+	if len(lanes) == 0 {
+		lanes = topology.Lanes()
+	}
+	for _, l := range lanes {
+		for _, role := range topology.Roles() {
+			s.groups = append(s.groups, s.names.Groups(role, l)...)
+		}
+	}
+	var specs []topology.TopicSpec
+	for _, spec := range s.names.Specs(topology.Sizing{Partitions: partitions, DeadLetterPartitions: 3, Replication: -1}) {
+		if l, ok := s.names.LaneOf(spec.Name); !ok || slices.Contains(lanes, l) {
+			specs, s.topics = append(specs, spec), append(s.topics, spec.Name)
+		}
+	}
+	progress("creating %d topics", len(specs))
+	check(provision.Create(b.ctx, b.kafka, specs))
+	check(provision.AwaitLeaders(b.ctx, b.kafka, s.topics))
+	s.providers("")
+	return s
+}
+
+// providers writes the configuration of providers that the roles use. A channel that it does not name has a sandbox.
+func (s *system) providers(text string) {
+	var others []string
+	for _, c := range topology.Channels() {
+		if !strings.Contains(text, "["+string(c)+"]") {
+			others = append(others, string(c))
+		}
+	}
+	text = "providers:\n" + text +
+		fmt.Sprintf("  - {name: sandbox, channels: [%s], kind: sandbox}\n", strings.Join(others, ", "))
+	path := filepath.Join(s.dir, "providers"+s.names.Prefix+"yaml")
+	check(os.WriteFile(path, []byte(text), 0o600))
+	s.environment = append(s.environment, "MEDDELA_PROVIDERS_FILE="+path)
+}
+
+// publishSamples publishes the sample templates.
+func (s *system) publishSamples() {
+	command := exec.CommandContext(s.ctx, s.binary, "templates", "publish", samples, "--diff=false")
+	command.Env = s.environment
+	if out, err := command.CombinedOutput(); err != nil {
+		check(fmt.Errorf("publishing the sample templates: %w\n%s", err, out))
+	}
+}
+
+// catalogue is the templates that are published, as a role reads them.
+func (s *system) catalogue() *catalogue.Catalogue {
+	ctx, stop := context.WithCancel(s.ctx)
+	follower, running := s.follow(ctx)
+	err := follower.AwaitReady(ctx)
+	stop()
+	running.Wait()
+	check(err)
+	return follower.Catalogue()
+}
+
+// follow starts a follower of the templates, over connections of its own, that ends with ctx.
+func (s *system) follow(ctx context.Context) (*catalogue.Follower, *sync.WaitGroup) {
+	transport := s.broker.Transport()
+	follower := catalogue.NewFollower(catalogue.Config{
+		Source: catalogue.FromTopic(s.broker.Addr(), transport, s.names.Templates()), Log: zerolog.Nop(),
+	})
+	running := new(sync.WaitGroup)
+	running.Go(func() { follower.Run(ctx); transport.CloseIdleConnections() })
+	return follower, running
+}
+
+// process plays a role.
+type process struct {
+	name  string
+	role  topology.Role
+	lane  topology.Lane
+	cmd   *exec.Cmd
+	ended chan struct{}
+	err   error    // after ended
+	said  []string // the end of its log, after ended
+}
+
+// start starts a role as it is deployed.
+func (s *system) start(role topology.Role, lane topology.Lane, environment ...string) *process {
+	p := &process{name: string(role), role: role, lane: lane}
+	s.launch(p, exec.Command(s.binary, "run", string(role), "--lane", string(lane)), environment...)
+	return p
+}
+
+func (s *system) launch(p *process, command *exec.Cmd, environment ...string) {
+	p.cmd, p.ended = command, make(chan struct{})
+	command.Env = append(slices.Clone(s.environment), environment...)
+	log := must(command.StderrPipe())
+	check(command.Start())
+	s.processes = append(s.processes, p)
+	go func() {
+		lines := bufio.NewScanner(log)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), `"reason":"ambiguous"`) {
+				s.ambiguous.Add(1)
+			}
+			p.said = append(p.said[max(len(p.said)-20, 0):], lines.Text())
+		}
+		p.err = command.Wait()
+		close(p.ended)
+	}()
+}
+
+// alive returns an error when a process has ended by itself.
+func (s *system) alive() error {
+	for _, p := range s.processes {
+		select {
+		case <-p.ended:
+			return fmt.Errorf("%s has ended: %w\n%s", p.name, errors.Join(errors.New("it must run until it is stopped"), p.err),
+				strings.Join(p.said, "\n"))
+		default:
+		}
+	}
+	return nil
+}
+
+// stop asks the processes of some roles to finish, or all without any, and waits for them.
+func (s *system) stop(roles ...topology.Role) {
+	var leaving []*process
+	s.processes = slices.DeleteFunc(s.processes, func(p *process) bool {
+		leaves := len(roles) == 0 || slices.Contains(roles, p.role)
+		if leaves {
+			leaving = append(leaving, p)
+		}
+		return leaves
+	})
+	var errs []error
+	for _, p := range leaving {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	for _, p := range leaving {
+		select {
+		case <-p.ended:
+		case <-time.After(30 * time.Second):
+			_ = p.cmd.Process.Kill()
+			<-p.ended
+		}
+		if p.err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w\n%s", p.name, p.err, strings.Join(p.said, "\n")))
+		}
+	}
+	check(errors.Join(errs...))
+}
+
+// replace ends a process of a role, by kill -9 or as a roll-out does, and starts another.
+func (s *system) replace(role topology.Role, kill bool) {
+	check(s.alive())
+	var candidates []*process
+	for _, p := range s.processes {
+		if p.role == role {
+			candidates = append(candidates, p)
+		}
+	}
+	p := candidates[0] // of a roll-out, the eldest
+	signal := syscall.SIGTERM
+	if kill {
+		p, signal = candidates[rand.IntN(len(candidates))], syscall.SIGKILL
+	}
+	s.processes = slices.DeleteFunc(s.processes, func(other *process) bool { return other == p })
+	check(p.cmd.Process.Signal(signal))
+	<-p.ended
+	if !kill {
+		check(p.err)
+	}
+	s.start(p.role, p.lane)
+}
+
+func (s *system) pids() map[string]int {
+	pids := make(map[string]int)
+	for _, p := range s.processes {
+		pids[p.name] = p.cmd.Process.Pid
+	}
+	return pids
+}
+
+// await looks again and again until a count is what is wanted. It fails when the count stands still for long, or a
+// process ends.
+func (s *system) await(what string, interval time.Duration, look func() (done, want int)) {
+	last, since := -1, time.Now()
+	for {
+		done, want := look()
+		if done >= want {
+			return
+		}
+		if done != last {
+			last, since = done, time.Now()
+		}
+		if time.Since(since) > patience {
+			check(fmt.Errorf("%s: %d of %d, and for %v no other", what, done, want, patience))
+		}
+		progress("%s: %d of %d", what, done, want)
+		check(errors.Join(s.alive(), sleep(s.ctx, interval)))
+	}
+}
+
+// awaitCommitted waits until a group has committed all of some topics.
+func (s *system) awaitCommitted(group string, topics ...topology.Topic) {
+	s.await(group, 250*time.Millisecond, func() (done, want int) {
+		ends := s.ends(topics...)
+		return ends - s.behind(group, topics...), ends
+	})
+}
+
+// ends is how many records were ever written to some topics.
+func (s *system) ends(topics ...topology.Topic) (total int) {
+	request := &kafka.ListOffsetsRequest{Topics: make(map[string][]kafka.OffsetRequest)}
+	for _, topic := range topics {
+		for p := range partitions {
+			request.Topics[string(topic)] = append(request.Topics[string(topic)], kafka.LastOffsetOf(p))
+		}
+	}
+	for _, offsets := range must(s.kafka.ListOffsets(s.ctx, request)).Topics {
+		for _, p := range offsets {
+			check(p.Error)
+			total += int(p.LastOffset)
+		}
+	}
+	return total
+}
+
+// behind is how many records of some topics a group has not committed yet.
+func (s *system) behind(group string, topics ...topology.Topic) int {
+	request := &kafka.OffsetFetchRequest{GroupID: group, Topics: make(map[string][]int)}
+	for _, topic := range topics {
+		for p := range partitions {
+			request.Topics[string(topic)] = append(request.Topics[string(topic)], p)
+		}
+	}
+	lag := s.ends(topics...)
+	response := must(s.kafka.OffsetFetch(s.ctx, request))
+	check(response.Error)
+	for _, offsets := range response.Topics {
+		for _, p := range offsets {
+			check(p.Error)
+			lag -= int(max(p.CommittedOffset, 0))
+		}
+	}
+	return lag
+}
+
+// whenGone does something to a group that is refused, with an error of a kind, while members that were killed count as
+// such still.
+func (s *system) whenGone(refusal kafka.Error, do func() error) error {
+	const session = 20 * time.Second
+	for end := time.Now().Add(session); ; {
+		err := do()
+		if !errors.Is(err, refusal) || time.Now().After(end) {
+			return err
+		}
+		progress("waiting for the sessions of those that were killed")
+		if err := sleep(s.ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// rewind lets a group whose members have all gone begin a topic anew.
+func (s *system) rewind(group string, topic topology.Topic) {
+	request := &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: make(map[string][]kafka.OffsetCommit)}
+	for p := range partitions {
+		request.Topics[string(topic)] = append(request.Topics[string(topic)], kafka.OffsetCommit{Partition: p})
+	}
+	check(s.whenGone(kafka.UnknownMemberId, func() error {
+		response, err := s.kafka.OffsetCommit(s.ctx, request)
+		if err != nil {
+			return err
+		}
+		for _, p := range response.Topics[string(topic)] {
+			if p.Error != nil {
+				return fmt.Errorf("rewinding %s: %w", group, p.Error)
+			}
+		}
+		return nil
+	}))
+}
+
+// deleteGroups deletes one group at a time, as each may have another coordinator.
+func (s *system) deleteGroups() {
+	for _, group := range s.groups {
+		err := s.whenGone(kafka.NonEmptyGroup, func() error {
+			response, err := s.kafka.DeleteGroups(s.ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{group}})
+			if err == nil {
+				err = response.Errors[group]
+			}
+			return err
+		})
+		if !errors.Is(err, kafka.GroupIdNotFound) {
+			check(err)
+		}
+	}
+}
+
+func (s *system) deleteTopics() {
+	names := make([]string, len(s.topics))
+	for i, t := range s.topics {
+		names[i] = string(t)
+	}
+	for name, err := range must(s.kafka.DeleteTopics(s.ctx, &kafka.DeleteTopicsRequest{Topics: names})).Errors {
+		if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
+			check(fmt.Errorf("topic %s: %w", name, err))
+		}
+	}
+}
