@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
@@ -54,7 +55,7 @@ func (s *suppressions) open(ctx context.Context) (list *suppress.List, done func
 
 func (s *suppressions) addChannelFlag(cmd *cobra.Command, value, usage string) {
 	cmd.Flags().StringVar(&s.channel, "channel", value, usage)
-	complete(cmd, "channel", texts(suppress.Channels())...)
+	complete(cmd, "channel", texts(address.Channels())...)
 }
 
 func (s *suppressions) addCauseFlag(cmd *cobra.Command, value, usage string) {
@@ -69,8 +70,8 @@ func (s *suppressions) addUntilFlags(cmd *cobra.Command) {
 
 // check holds what the flags say against what they may.
 func (s *suppressions) check() error {
-	if s.channel != "" && !slices.Contains(suppress.Channels(), topology.Channel(s.channel)) {
-		return misusef("--channel is %q: use %s", abridged(s.channel), orList(texts(suppress.Channels())))
+	if s.channel != "" && !slices.Contains(address.Channels(), topology.Channel(s.channel)) {
+		return misusef("--channel is %q: use %s", abridged(s.channel), orList(texts(address.Channels())))
 	}
 	if s.cause == "" {
 		return nil

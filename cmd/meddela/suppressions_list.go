@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
@@ -31,9 +32,9 @@ func newSuppressionsCheckCommand(s *suppressions) *cobra.Command {
 	return cmd
 }
 
-func (s *suppressions) checkAddress(ctx context.Context, address string) error {
-	subjects := s.subjects([]string{address})
-	if _, ok := suppress.Normalize(subjects[0].Channel, address); !ok {
+func (s *suppressions) checkAddress(ctx context.Context, of string) error {
+	subjects := s.subjects([]string{of})
+	if _, ok := address.Normalize(subjects[0].Channel, of); !ok {
 		return s.explain(suppress.ErrAddress)
 	}
 	list, done, err := s.open(ctx)

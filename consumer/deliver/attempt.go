@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -49,10 +50,9 @@ func (h *Handler) attempt(ctx context.Context, t *task) (o outcome) {
 
 // ignored is the outcome of a job that is not to be sent at all.
 func (h *Handler) ignored(t *task) (o outcome, stopped bool) {
-	address := provider.AddressFault(t.job.Channel, t.job.To)
-	reason, detail := address, ""
+	reason, detail := address.Check(t.job.Channel, t.job.To), ""
 	switch {
-	case address != topology.NoReason:
+	case reason != topology.NoReason:
 		return h.outcome(t, topology.Ignored, reason, ""), true
 	case t.order.Killed():
 		reason, detail = topology.ReasonKilled, t.order.Detail()

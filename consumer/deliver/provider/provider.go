@@ -1,6 +1,5 @@
 // Package provider is the contract between the deliver role and whatever hands
-// its messages to the outside: what a provider is asked, what it may answer, and
-// which addresses it may be given.
+// its messages to the outside: what a provider is asked, and what it may answer.
 package provider
 
 import (

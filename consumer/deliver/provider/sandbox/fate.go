@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -29,7 +29,7 @@ const (
 func fateOf(channel topology.Channel, to string) fate {
 	switch channel {
 	case topology.Email:
-		_, domain, _ := provider.SplitEmail(to)
+		_, domain := address.Split(to)
 		return fateOfDomain(domain)
 	case topology.Webhook:
 		if target, err := url.Parse(to); err == nil {

@@ -129,15 +129,6 @@ func (c *session) send(ctx context.Context, from, to string, text []byte) *failu
 	return nil
 }
 
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
 func (c *session) usable() bool { return !c.broken }
 
 // drop closes the connection without a word.

@@ -1,9 +1,7 @@
 package smtp
 
 import (
-	"golang.org/x/net/idna"
-
-	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 )
 
 // envelope is what is said to the server before a message.
@@ -15,25 +13,15 @@ type envelope struct {
 // envelope makes it for this server. Where the server takes ASCII only, the
 // recipient's domain is written as DNS does; a local part cannot be.
 func (c *session) envelope(from, to string) (envelope, *failure) {
-	e := envelope{from: from, to: to, utf8: !isASCII(from) || !isASCII(to)}
+	e := envelope{from: from, to: to, utf8: !address.IsASCII(from) || !address.IsASCII(to)}
 	if offered, _ := c.client.Extension("SMTPUTF8"); !e.utf8 || offered {
 		return e, nil
 	}
-	e.from, e.to, e.utf8 = asciiDomain(from), asciiDomain(to), false
-	if !isASCII(e.from) || !isASCII(e.to) {
+	e.from, e.to, e.utf8 = address.ASCIIDomain(from), address.ASCIIDomain(to), false
+	if !address.IsASCII(e.from) || !address.IsASCII(e.to) {
 		return e, &failure{stage: stageRcpt, err: errNotInternational}
 	}
 	return e, nil
-}
-
-// asciiDomain is the address with its domain in ASCII, if it has such a form.
-func asciiDomain(address string) string {
-	local, domain, _ := provider.SplitEmail(address)
-	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil {
-		return address
-	}
-	return local + "@" + ascii
 }
 
 // step is a command and the answer that it should have.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
-	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -79,7 +79,7 @@ func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 		msg.SetGenHeaderPreformatted(headerUnsubscribePost, "List-Unsubscribe=One-Click")
 	}
 	if way.Mailto != "" {
-		if !provider.ValidEmail(way.Mailto) {
+		if !address.ValidEmail(way.Mailto) {
 			return errUnsubscribe
 		}
 		ways = append(ways, "<mailto:"+way.Mailto+">")

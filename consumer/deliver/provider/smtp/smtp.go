@@ -16,6 +16,7 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -100,7 +101,7 @@ func New(c Config) (*Provider, error) {
 	c.Timeout = cmp.Or(c.Timeout, 8*time.Second)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 20*time.Second)
 	c.MaxMessages = cmp.Or(c.MaxMessages, 100)
-	_, domain, _ := provider.SplitEmail(c.From)
+	_, domain := address.Split(c.From)
 	if c.Hello == "" {
 		c.Hello = hostname(domain)
 	}
@@ -113,9 +114,9 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("smtp: %d is no port", c.Port)
 	case c.Concurrency < 1 || c.MaxMessages < 1 || c.Timeout < 0 || c.IdleTimeout < 0:
 		return nil, errors.New("smtp: numbers must be greater than 0")
-	case !provider.ValidEmail(c.From):
+	case !address.ValidEmail(c.From):
 		return nil, errors.New("smtp: the sender (from) must be a plain address such as shop@example.com")
-	case c.ReplyTo != "" && !provider.ValidEmail(c.ReplyTo):
+	case c.ReplyTo != "" && !address.ValidEmail(c.ReplyTo):
 		return nil, errors.New("smtp: reply-to must be a plain address such as help@example.com")
 	case hasControl(c.FromName) || hasControl(c.Hello):
 		return nil, errors.New("smtp: the sender's name and hello must not have control characters")
@@ -169,7 +170,7 @@ func (s *Provider) Close() {
 
 // Send implements Provider.
 func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
-	if !provider.ValidEmail(m.To) {
+	if !address.ValidEmail(m.To) {
 		return provider.Response{Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress, Detail: "the address is not of the form local@domain"}
 	}
 	id := s.messageID(job)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
@@ -57,7 +58,7 @@ func BenchmarkHash(b *testing.B) {
 	h := suppress.NewHasher("pepper")
 	b.ReportAllocs()
 	for b.Loop() {
-		normal, _ := suppress.Normalize(topology.Email, "kim.berg@example.com")
+		normal, _ := address.Normalize(topology.Email, "kim.berg@example.com")
 		h.Hash(normal)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -51,7 +52,7 @@ func (c *Caps) Admit(ctx context.Context, queries []Query) ([]Answer, error) {
 		if !ok || q.Urgent {
 			continue
 		}
-		normal, ok := Normalize(q.Channel, q.Address)
+		normal, ok := address.Normalize(q.Channel, q.Address)
 		if !ok {
 			continue
 		}

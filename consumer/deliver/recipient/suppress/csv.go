@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -138,7 +139,7 @@ func (f *file) addition(fields []string) (a addition, err error) {
 	if text := f.field(fields, columnChannel); text != "" {
 		a.Channel = topology.Channel(strings.ToLower(text))
 	}
-	if !slices.Contains(Channels(), a.Channel) {
+	if !slices.Contains(address.Channels(), a.Channel) {
 		return a, errors.New("channel: use email, sms or push")
 	}
 	if text := f.field(fields, columnCause); text != "" {
@@ -159,7 +160,7 @@ func (f *file) addition(fields []string) (a addition, err error) {
 	case a.Address == "":
 		return a, errors.New("address: there is none")
 	}
-	if _, ok := Normalize(a.Channel, a.Address); !ok {
+	if _, ok := address.Normalize(a.Channel, a.Address); !ok {
 		return a, fmt.Errorf("address: it is none of channel %s", a.Channel)
 	}
 	return a, nil
@@ -179,11 +180,6 @@ func faultOf(syntax *csv.ParseError) error {
 		return fmt.Errorf("a quote that is not closed takes in all up to line %d: none of it is read", syntax.Line)
 	}
 	return errors.New("a quote stands where none can: fields with quotes in them are put in quotes, and theirs doubled")
-}
-
-// Channels lists the channels with addresses that can be suppressed.
-func Channels() []topology.Channel {
-	return []topology.Channel{topology.Email, topology.SMS, topology.Push}
 }
 
 // ParseTime reads a time as people and spreadsheets write it: RFC 3339, or a

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -39,7 +40,7 @@ var ErrAddress = errors.New("it is no address of this channel")
 
 // key is where a subject's suppression is; ok is false for what is no address.
 func (l *List) key(s Subject) (key string, hash topology.AddressHash, ok bool) {
-	normal, ok := Normalize(s.Channel, s.Address)
+	normal, ok := address.Normalize(s.Channel, s.Address)
 	if !ok {
 		return "", "", false
 	}

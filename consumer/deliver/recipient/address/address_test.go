@@ -1,0 +1,204 @@
+package address
+
+import (
+	"net/mail"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"github.com/meddela/meddela/topology"
+)
+
+func TestAddresses(t *testing.T) {
+	const missing, invalid, fine = topology.ReasonMissingAddress, topology.ReasonInvalidAddress, topology.NoReason
+	for _, test := range []struct {
+		channel topology.Channel
+		to      string
+		want    topology.Reason
+	}{
+		{topology.Email, "", missing},
+		{topology.Email, "kim@example.com", fine},
+		{topology.Email, "kim@localhost", fine},
+		{topology.Email, "kim.o'hara+shop/x=1@mail.example.co.uk", fine},
+		{topology.Email, "kåre@exämple.se", fine},
+		{topology.Email, "用户@例子.广告", fine},
+		{topology.Email, "a@b@example.com", invalid},
+		{topology.Email, "kim", invalid},
+		{topology.Email, "@example.com", invalid},
+		{topology.Email, "kim@", invalid},
+		{topology.Email, ".kim@example.com", invalid},
+		{topology.Email, "kim.@example.com", invalid},
+		{topology.Email, "k..m@example.com", invalid},
+		{topology.Email, "kim@example..com", invalid},
+		{topology.Email, "kim@example.com.", invalid},
+		{topology.Email, " kim@example.com", invalid},
+		{topology.Email, "kim@example.com\n", invalid},
+		{topology.Email, "kim\x00@example.com", invalid},
+		{topology.Email, "kim\u202e@example.com", invalid},
+		{topology.Email, "kim\u00a0x@example.com", invalid},
+		{topology.Email, "kim\u2028@example.com", invalid},
+		{topology.Email, "kim\xff@example.com", invalid},
+		{topology.Email, "Kim <kim@example.com>", invalid},
+		{topology.Email, "kim@example.com,all@example.com", invalid},
+		{topology.Email, `"kim"@example.com`, invalid},
+		{topology.Email, "kim@[127.0.0.1]", invalid},
+		{topology.Email, "kim@exam_ple.com", fine},
+		{topology.Email, "kim@exam!ple.com", invalid},
+		{topology.Email, strings.Repeat("k", 64) + "@example.com", fine},
+		{topology.Email, strings.Repeat("k", 65) + "@example.com", invalid},
+		{topology.Email, "kim@" + strings.Repeat("k", 64) + ".com", invalid},
+		{topology.Email, "kim@" + strings.Repeat("k.", 127) + "com", invalid},
+		{topology.SMS, "", missing},
+		{topology.SMS, "+46701234567", fine},
+		{topology.SMS, "070-123 45 67", fine},
+		{topology.SMS, "(070) 123.45/67", fine},
+		{topology.SMS, "12", invalid},
+		{topology.SMS, "070+123", invalid},
+		{topology.SMS, "+46701234567\r\n", invalid},
+		{topology.SMS, "kim@example.com", invalid},
+		{topology.SMS, strings.Repeat("1", 33), invalid},
+		{topology.Push, "", missing},
+		{topology.Push, "dGhlIHRva2Vu:APA91b-_", fine},
+		{topology.Push, "a b", invalid},
+		{topology.Push, "a\r\nb", invalid},
+		{topology.Push, "tökn", invalid},
+		{topology.Push, strings.Repeat("t", 4097), invalid},
+		{topology.Webhook, "", fine},
+	} {
+		if got := Check(test.channel, test.to); got != test.want {
+			t.Errorf("%s %q: %q, want %q", test.channel, test.to, got, test.want)
+		}
+	}
+}
+
+// FuzzEmail: what is taken is one plain address to a mail library too, and
+// cannot end the line that it stands in.
+func FuzzEmail(f *testing.F) {
+	for _, seed := range []string{"kim@example.com", "k.å@exämple.se", `"a b"@c`, "a@b>", "a@b\r\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, to string) {
+		if !ValidEmail(to) {
+			return
+		}
+		if !utf8.ValidString(to) || strings.ContainsAny(to, " \t\r\n<>,;:\"()[]\\\x00") || strings.Count(to, "@") != 1 {
+			t.Errorf("%q was taken", to)
+		}
+		parsed, err := mail.ParseAddress(to)
+		if err != nil || parsed.Address != to || parsed.Name != "" {
+			t.Errorf("%q was taken, and is %v, %v", to, parsed, err)
+		}
+	})
+}
+
+func TestNormalize(t *testing.T) {
+	const email, sms, push = topology.Email, topology.SMS, topology.Push
+	for _, test := range []struct {
+		channel       topology.Channel
+		address, want string // empty is no address
+	}{
+		{email, "kim@example.com", "kim@example.com"},
+		{email, "Kim.Berg+News@Example.COM", "kim.berg+news@example.com"},
+		{email, "o'neil@example.com", "o'neil@example.com"},
+		{email, "åsa@example.com", "åsa@example.com"},
+		{email, "a\u030asa@example.com", "åsa@example.com"}, // a and a ring
+		{email, "ÅSA@Räksmörgås.SE", "åsa@xn--rksmrgs-5wao1o.se"},
+		{email, "åsa@xn--rksmrgs-5wao1o.se", "åsa@xn--rksmrgs-5wao1o.se"},
+		{email, "", ""}, {email, "kim", ""}, {email, "@example.com", ""}, {email, "kim@", ""},
+		{email, "Kim <kim@example.com>", ""}, {email, "<kim@example.com>", ""}, {email, "mailto:kim@example.com", ""},
+		{email, "a@example.com,b@example.com", ""}, {email, "a b@example.com", ""}, {email, "kim@example.com\n", ""},
+		{email, "å b@example.com", ""}, {email, "å\x00@example.com", ""}, {email, "å\xff@example.com", ""},
+		{email, "kim..berg@example.com", ""}, {email, "kim@example.com.", ""},
+		{email, strings.Repeat("k", 64) + "@" + strings.Repeat("e.", 93) + "com", strings.Repeat("k", 64) + "@" + strings.Repeat("e.", 93) + "com"},
+		{email, strings.Repeat("k", 64) + "@" + strings.Repeat("e.", 94) + "com", ""},
+		{sms, "+46701234567", "+46701234567"},
+		{sms, "+46 (0)70-123 45 67", "+46701234567"},
+		{sms, "0046 70 123 45 67", "+46701234567"},
+		{sms, "00 46-70.123/4567", "+46701234567"},
+		{sms, "070-123 45 67", "0701234567"},
+		{sms, "(070) 1234567", "0701234567"},
+		{sms, "(0)70 1234567", "0701234567"},
+		{sms, "112", "112"},
+		{sms, "", ""}, {sms, "+", ""}, {sms, "12", ""}, {sms, "4670x", ""}, {sms, "46+70123", ""}, {sms, "++4670123", ""}, {sms, "00+4670123", ""},
+		{sms, strings.Repeat("1", 33), ""},
+		{push, "fGx:APA91-aB", "fGx:APA91-aB"},
+		{push, "", ""}, {push, "a b", ""}, {push, "å", ""}, {push, strings.Repeat("x", 4097), ""},
+		{topology.Webhook, "https://example.com", ""},
+		{"pigeon", "kim@example.com", ""},
+	} {
+		got, ok := Normalize(test.channel, test.address)
+		if ok != (test.want != "") || ok && got != test.want {
+			t.Errorf("%s %q becomes %q, %v; want %q", test.channel, test.address, got, ok, test.want)
+		}
+	}
+}
+
+var genAddress = rapid.OneOf(
+	rapid.String(),
+	rapid.StringMatching(`[A-Za-zÅÄÖßẞİıſKå.+'-]{1,20}@[A-Za-zÅÄÖßẞİıſKå.-]{1,20}`),
+	rapid.StringMatching(`[+0-9 ()./-]{1,24}`),
+)
+
+// TestOneRule: what may be written to can be suppressed, and the other way round.
+func TestOneRule(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		address := genAddress.Draw(t, "address")
+		for _, channel := range Channels() {
+			if _, ok := Normalize(channel, address); ok != (Check(channel, address) == topology.NoReason) {
+				t.Fatalf("%s %q: has a normal form: %t, and is %q", channel, address, ok, Check(channel, address))
+			}
+		}
+	})
+}
+
+// TestNormalizeOnce: what is normal stays as it is.
+func TestNormalizeOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		channel := rapid.SampledFrom(Channels()).Draw(t, "channel")
+		normal, ok := Normalize(channel, genAddress.Draw(t, "address"))
+		if local, _, _ := strings.Cut(normal, "@"); !ok || len(normal) > topology.MaxEmailLength || len(local) > maxLocalBytes {
+			return // letters may get longer than they may be
+		}
+		if again, ok := Normalize(channel, normal); !ok || again != normal {
+			t.Fatalf("%q becomes %q, %v", normal, again, ok)
+		}
+	})
+}
+
+// TestWritingDoesNotMatter: neither case nor separators make another address.
+func TestWritingDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		email := rapid.StringMatching(`[a-z0-9+]{1,10}(\.[a-z0-9+]{1,10})?@[a-z0-9-]{1,10}(\.[a-z0-9-]{1,10})?`).Draw(t, "email")
+		a, okA := Normalize(topology.Email, email)
+		b, okB := Normalize(topology.Email, strings.ToUpper(email))
+		if !okA || !okB || a != b {
+			t.Fatalf("%q and its capitals become %q and %q", email, a, b)
+		}
+		digits := rapid.StringMatching(`[1-9][0-9]{3,12}`).Draw(t, "digits")
+		plain, _ := Normalize(topology.SMS, "+"+digits)
+		for _, other := range []string{"00" + digits, "+" + digits[:2] + "(0)" + digits[2:], "+" + strings.Join(strings.Split(digits, ""), " ")} {
+			if len(other) > topology.MaxPhoneLength {
+				continue
+			}
+			if got, ok := Normalize(topology.SMS, other); !ok || got != plain {
+				t.Fatalf("%q becomes %q, %v; want %q", other, got, ok, plain)
+			}
+		}
+	})
+}
+
+func FuzzNormalize(f *testing.F) {
+	for _, seed := range []string{"Kim@Example.com", "+46 (0)70-123 45 67", "å@ä.se", "\xff@\xfe", "00(0)"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		for _, channel := range topology.Channels() {
+			normal, ok := Normalize(channel, address)
+			if ok == (normal == "") || ok != (channel != topology.Webhook && Check(channel, address) == topology.NoReason) {
+				t.Errorf("%s %q becomes %q, %v", channel, address, normal, ok)
+			}
+		}
+	})
+}
