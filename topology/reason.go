@@ -1,72 +1,135 @@
 package topology
 
+import "slices"
+
 // Reason says why an event is where it is. The list is closed: the same word
 // stands in the log line, the metric label, the delivery log and Redis.
 type Reason string
 
+// NoReason is the reason of statuses that need none: pending, sent.
+const NoReason Reason = ""
+
+// What each means, and which statuses it goes with, is in reasons.
 const (
-	// NoReason is the reason of statuses that need none: pending, sent.
-	NoReason Reason = ""
+	ReasonInvalid        Reason = "invalid"
+	ReasonNotJSON        Reason = "not_json"
+	ReasonNotUTF8        Reason = "not_utf8"
+	ReasonNullValue      Reason = "null_value"
+	ReasonTooDeep        Reason = "too_deep"
+	ReasonTooLarge       Reason = "too_large"
+	ReasonMissingField   Reason = "missing_field"
+	ReasonWrongType      Reason = "wrong_type"
+	ReasonBadValue       Reason = "bad_value"
+	ReasonBadID          Reason = "bad_id"
+	ReasonUnknownChannel Reason = "unknown_channel"
+	ReasonInternalError  Reason = "internal_error"
+	ReasonTopicRejected  Reason = "topic_rejected"
+	ReasonNoticeFailed   Reason = "notice_failed"
 
-	// Why a record could not be read. With a readable id the event is
-	// not_covered with reason invalid; the dead letter names the finer cause.
-	ReasonInvalid        Reason = "invalid"         // the event breaks the contract; detail says where
-	ReasonNotJSON        Reason = "not_json"        // the value is no JSON object
-	ReasonNotUTF8        Reason = "not_utf8"        // the value has bytes that are not UTF-8
-	ReasonNullValue      Reason = "null_value"      // the record has no value
-	ReasonTooDeep        Reason = "too_deep"        // the JSON nests deeper than MaxDepth
-	ReasonTooLarge       Reason = "too_large"       // the record is larger than the pipeline takes
-	ReasonMissingField   Reason = "missing_field"   // a required field is absent or empty
-	ReasonWrongType      Reason = "wrong_type"      // a field has another JSON type than it must
-	ReasonBadValue       Reason = "bad_value"       // a field's text is not of its form
-	ReasonBadID          Reason = "bad_id"          // the id has forbidden characters or length
-	ReasonUnknownChannel Reason = "unknown_channel" // no such channel
-	ReasonMissingAddress Reason = "missing_address" // the channel's address field is absent
-	ReasonInternalError  Reason = "internal_error"  // handling this record crashed: a defect in meddela
-	ReasonTopicRejected  Reason = "topic_rejected"  // the target topic does not take the record
-
-	// Why no template was linked.
 	ReasonNoTemplateForType    Reason = "no_template_for_type"
 	ReasonNoTemplateForChannel Reason = "no_template_for_channel"
-	ReasonConditionsFalse      Reason = "conditions_false" // there are templates for it, and the conditions of none hold
-	ReasonConditionFailed      Reason = "condition_failed" // a template's condition cannot be evaluated on this event
+	ReasonConditionsFalse      Reason = "conditions_false"
+	ReasonConditionFailed      Reason = "condition_failed"
 
-	// Why a job waits.
-	ReasonScheduled Reason = "scheduled"   // not before the event's own time
-	ReasonQuiet     Reason = "quiet_hours" // it is night for its recipient
-	ReasonPaused    Reason = "paused"      // an operator has paused its template, type, channel, provider or lane
+	ReasonScheduled Reason = "scheduled"
+	ReasonQuiet     Reason = "quiet_hours"
+	ReasonPaused    Reason = "paused"
+	ReasonTransient Reason = "transient"
 
-	// Why a job was not delivered.
-	ReasonExpired          Reason = "expired"           // its validity ended before it could be sent
-	ReasonTemplateMissing  Reason = "template_missing"  // the matched version is not in the catalogue any more
-	ReasonMissingData      Reason = "missing_data"      // the template reads a path that the event does not have
-	ReasonRenderFailed     Reason = "render_failed"     // the template failed on this event
-	ReasonNoProvider       Reason = "no_provider"       // nothing is configured for the channel
-	ReasonInvalidAddress   Reason = "invalid_address"   // the provider, or its protocol, does not take the address
-	ReasonSuppressed       Reason = "suppressed"        // the recipient must not be written to
-	ReasonCapped           Reason = "capped"            // the recipient has had as much of the channel as may be in its window
-	ReasonKilled           Reason = "killed"            // an operator has stopped its template, type, channel, provider or lane for good
-	ReasonTransient        Reason = "transient"         // the provider failed for now; it will be tried again
-	ReasonRetriesExhausted Reason = "retries_exhausted" // every try failed for now
-	ReasonProviderRejected Reason = "provider_rejected" // the provider said no for good
-	ReasonProviderDown     Reason = "provider_down"     // the provider could not be reached
-	ReasonAmbiguous        Reason = "ambiguous"         // it may have been accepted, and must not be sent twice
-	ReasonNoticeFailed     Reason = "notice_failed"     // a receiver of notices did not take one
-	ReasonExternal         Reason = "external"          // another engine's entry gave no reason of this list
+	ReasonExpired Reason = "expired"
+
+	ReasonMissingAddress Reason = "missing_address"
+	ReasonInvalidAddress Reason = "invalid_address"
+	ReasonSuppressed     Reason = "suppressed"
+	ReasonCapped         Reason = "capped"
+	ReasonKilled         Reason = "killed"
+
+	ReasonTemplateMissing  Reason = "template_missing"
+	ReasonMissingData      Reason = "missing_data"
+	ReasonRenderFailed     Reason = "render_failed"
+	ReasonNoProvider       Reason = "no_provider"
+	ReasonRetriesExhausted Reason = "retries_exhausted"
+	ReasonProviderRejected Reason = "provider_rejected"
+	ReasonProviderDown     Reason = "provider_down"
+	ReasonAmbiguous        Reason = "ambiguous"
+
+	ReasonExternal Reason = "external"
 )
+
+// reasons is every reason but NoReason, in the order of the schema and the docs,
+// with its meaning and the statuses that it goes with. Those with none are in
+// dead letters only.
+var reasons = []struct {
+	Reason
+	meaning  string
+	statuses []Status
+}{
+	{ReasonInvalid, "the event breaks the contract: `detail` says where, its dead letter has the finer reason", []Status{NotCovered}},
+	{ReasonNotJSON, "the value is no JSON object", nil},
+	{ReasonNotUTF8, "the value has bytes that are not UTF-8", nil},
+	{ReasonNullValue, "the record has no value", nil},
+	{ReasonTooDeep, "the JSON nests too deep", nil},
+	{ReasonTooLarge, "the record is larger than the pipeline takes", nil},
+	{ReasonMissingField, "a required field is absent or empty", nil},
+	{ReasonWrongType, "a field has another JSON type than it must", nil},
+	{ReasonBadValue, "a field's text is not of its form", nil},
+	{ReasonBadID, "the id has forbidden characters or length", nil},
+	{ReasonUnknownChannel, "there is no such channel", nil},
+	{ReasonInternalError, "handling this record crashed: a defect in meddela", nil},
+	{ReasonTopicRejected, "the topic that it was to be written to does not take the record", nil},
+	{ReasonNoticeFailed, "a webhook did not take the notice of an outcome", nil},
+
+	{ReasonNoTemplateForType, "no template covers the event's type", []Status{NotCovered}},
+	{ReasonNoTemplateForChannel, "templates cover the type, none of them on this channel", []Status{NotCovered}},
+	{ReasonConditionsFalse, "templates cover it, and the conditions of none hold", []Status{NotCovered}},
+	{ReasonConditionFailed, "a template's condition cannot be evaluated on this event", []Status{NotCovered}},
+
+	{ReasonScheduled, "not before the event's own time", []Status{PendingDelivery}},
+	{ReasonQuiet, "it is night for its recipient", []Status{PendingDelivery}},
+	{ReasonPaused, "an operator has paused its template, type, channel, provider or lane", []Status{PendingDelivery}},
+	{ReasonTransient, "the provider failed for now; another attempt is planned", []Status{PendingDelivery}},
+
+	{ReasonExpired, "its validity ended before it could be sent", []Status{Expired}},
+
+	{ReasonMissingAddress, "the event has no address on its channel", []Status{Ignored}},
+	{ReasonInvalidAddress, "the provider, or its protocol, does not take the address", []Status{Ignored}},
+	{ReasonSuppressed, "the recipient must not be written to", []Status{Ignored}},
+	{ReasonCapped, "the recipient has had as much as the channel's frequency cap allows", []Status{Ignored}},
+	{ReasonKilled, "an operator has killed its template, type, channel, provider or lane", []Status{Ignored}},
+
+	{ReasonTemplateMissing, "the version that was matched is not in the catalogue any more", []Status{DeliveryError}},
+	{ReasonMissingData, "the template reads something that the event does not have", []Status{DeliveryError}},
+	{ReasonRenderFailed, "the template failed on this event", []Status{DeliveryError}},
+	{ReasonNoProvider, "no provider is configured for the channel", []Status{DeliveryError}},
+	{ReasonRetriesExhausted, "every attempt failed for now, and no other is planned", []Status{DeliveryError}},
+	{ReasonProviderRejected, "the provider said no for good", []Status{DeliveryError}},
+	{ReasonProviderDown, "the provider could not be reached", []Status{PendingDelivery, DeliveryError}},
+	{ReasonAmbiguous, "it may have been accepted, and must not be sent twice", []Status{DeliveryError}},
+
+	{ReasonExternal, "another engine gave no reason of this list", []Status{PendingDelivery, Ignored, Expired, DeliveryError}},
+}
 
 // Reasons lists every reason but NoReason.
 func Reasons() []Reason {
-	return []Reason{
-		ReasonInvalid, ReasonNotJSON, ReasonNotUTF8, ReasonNullValue, ReasonTooDeep, ReasonTooLarge,
-		ReasonMissingField, ReasonWrongType, ReasonBadValue, ReasonBadID, ReasonUnknownChannel,
-		ReasonMissingAddress, ReasonInternalError, ReasonTopicRejected,
-		ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonConditionsFalse, ReasonConditionFailed,
-		ReasonScheduled, ReasonQuiet, ReasonPaused,
-		ReasonExpired, ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
-		ReasonInvalidAddress, ReasonSuppressed, ReasonCapped, ReasonKilled, ReasonTransient, ReasonRetriesExhausted,
-		ReasonProviderRejected, ReasonProviderDown, ReasonAmbiguous, ReasonNoticeFailed, ReasonExternal,
+	list := make([]Reason, len(reasons))
+	for i, r := range reasons {
+		list[i] = r.Reason
 	}
+	return list
+}
+
+// ReasonsOf lists the reasons that a status may have: NoReason alone where it
+// needs none.
+func ReasonsOf(s Status) (list []Reason) {
+	for _, r := range reasons {
+		if slices.Contains(r.statuses, s) {
+			list = append(list, r.Reason)
+		}
+	}
+	if len(list) == 0 {
+		list = []Reason{NoReason}
+	}
+	return list
 }
 
 var knownReasons = func() map[Reason]bool {

@@ -5,28 +5,39 @@ import "fmt"
 // Status is the latest word on an event.
 type Status string
 
+// What each means is in statuses.
 const (
-	// Pending: in a queue, no template linked yet.
-	Pending Status = "pending"
-	// PendingDelivery: a template is linked, and delivery is at work.
+	Pending         Status = "pending"
 	PendingDelivery Status = "pending_delivery"
-	// Sent: a provider has accepted the message.
-	Sent Status = "sent"
-	// Ignored: delivery skipped it on purpose. Never a failure.
-	Ignored Status = "ignored"
-	// Expired: its validity ended, or its tries were used up, before it
-	// could be sent.
-	Expired Status = "expired"
-	// NotCovered: no template could be linked.
-	NotCovered Status = "not_covered"
-	// DeliveryError: delivery failed.
-	DeliveryError Status = "delivery_error"
+	Sent            Status = "sent"
+	Ignored         Status = "ignored"
+	Expired         Status = "expired"
+	NotCovered      Status = "not_covered"
+	DeliveryError   Status = "delivery_error"
 )
+
+// statuses is every status by rank, with its label and its meaning.
+var statuses = []struct {
+	Status
+	label, meaning string
+}{
+	{Pending, "Pending", "in a queue, no template linked yet"},
+	{PendingDelivery, "Pending delivery", "a template is linked, and delivery is at work, or waits"},
+	{Sent, "Sent", "a provider has accepted the message"},
+	{Ignored, "Ignored by the delivery", "delivery skipped it on purpose: never a failure"},
+	{Expired, "Event expired", "its validity ended before it could be sent"},
+	{NotCovered, "Event not covered", "no template could be linked"},
+	{DeliveryError, "Delivery error", "delivery failed for good"},
+}
 
 // Statuses lists every status by rank: of two statuses of the same
 // redrive and attempt, the later in this list wins.
 func Statuses() []Status {
-	return []Status{Pending, PendingDelivery, Sent, Ignored, Expired, NotCovered, DeliveryError}
+	list := make([]Status, len(statuses))
+	for i, s := range statuses {
+		list[i] = s.Status
+	}
+	return list
 }
 
 // ParseStatus reads a status by its wire value.
@@ -37,46 +48,24 @@ func ParseStatus(s string) (Status, error) {
 	return "", fmt.Errorf("unknown status %q", s)
 }
 
-// Final tells whether nothing more is expected to happen by itself.
+// Final reports whether nothing more is expected to happen by itself.
 func (s Status) Final() bool { return s.rank() >= Sent.rank() }
 
+// rank is an index of statuses; -1 for what is no status. It is asked of every
+// entry, so it builds nothing.
 func (s Status) rank() int {
-	switch s {
-	case Pending:
-		return 0
-	case PendingDelivery:
-		return 1
-	case Sent:
-		return 2
-	case Ignored:
-		return 3
-	case Expired:
-		return 4
-	case NotCovered:
-		return 5
-	case DeliveryError:
-		return 6
+	for i := range statuses {
+		if statuses[i].Status == s {
+			return i
+		}
 	}
 	return -1
 }
 
 // Label is the name that operators of message centres know.
 func (s Status) Label() string {
-	switch s {
-	case Pending:
-		return "Pending"
-	case PendingDelivery:
-		return "Pending delivery"
-	case Sent:
-		return "Sent"
-	case Ignored:
-		return "Ignored by the delivery"
-	case Expired:
-		return "Event expired"
-	case NotCovered:
-		return "Event not covered"
-	case DeliveryError:
-		return "Delivery error"
+	if rank := s.rank(); rank >= 0 {
+		return statuses[rank].label
 	}
 	return string(s)
 }

@@ -51,26 +51,22 @@ func (m *Metrics) Match() match.Meter {
 	return meter
 }
 
-// What may become of an event before it is delivered, and at its end.
+// What may become of an event when it is matched, and at its end.
 var (
 	decided = map[topology.Status][]topology.Reason{
 		topology.PendingDelivery: {topology.NoReason, topology.ReasonScheduled},
 		topology.Expired:         {topology.ReasonExpired},
-		topology.NotCovered: {
-			topology.ReasonInvalid, topology.ReasonNoTemplateForType, topology.ReasonNoTemplateForChannel,
-			topology.ReasonConditionsFalse, topology.ReasonConditionFailed,
-		},
+		topology.NotCovered:      topology.ReasonsOf(topology.NotCovered),
 	}
-	ended = map[topology.Status][]topology.Reason{
-		topology.Sent:       {topology.NoReason},
-		topology.Expired:    decided[topology.Expired],
-		topology.NotCovered: decided[topology.NotCovered],
-		topology.Ignored:    {topology.ReasonInvalidAddress, topology.ReasonSuppressed, topology.ReasonCapped, topology.ReasonKilled},
-		topology.DeliveryError: {
-			topology.ReasonTemplateMissing, topology.ReasonMissingData, topology.ReasonRenderFailed, topology.ReasonNoProvider,
-			topology.ReasonRetriesExhausted, topology.ReasonProviderRejected, topology.ReasonProviderDown, topology.ReasonAmbiguous,
-		},
-	}
+	ended = func() map[topology.Status][]topology.Reason {
+		all := make(map[topology.Status][]topology.Reason)
+		for _, s := range topology.Statuses() {
+			if s.Final() {
+				all[s] = topology.ReasonsOf(s)
+			}
+		}
+		return all
+	}()
 )
 
 // begin has the counters of what may come begin at 0, so that the first of each
