@@ -21,7 +21,7 @@ func TestAbortedTransactions(t *testing.T) {
 	for _, size := range []int{10, 3 * fetchBytes} {
 		w := newWorld(t)
 		client, err := kgo.NewClient(
-			kgo.SeedBrokers(w.broker.Addr()),
+			kgo.SeedBrokers(w.Addr()),
 			kgo.TransactionalID("upstream"),
 			kgo.RecordPartitioner(kgo.ManualPartitioner()),
 			kgo.DefaultProduceTopic(string(names.Events(topology.Realtime))),
@@ -51,7 +51,7 @@ func TestAbortedTransactions(t *testing.T) {
 		client.Close()
 
 		f := consumer.Fetcher{
-			Addr: w.link.Addr(), Transport: w.transport, Topic: names.Events(topology.Realtime), Partition: 1,
+			Addr: w.Link.Addr(), Transport: w.Transport, Topic: names.Events(topology.Realtime), Partition: 1,
 			MaxBytes: fetchBytes, MaxWait: 10 * time.Millisecond,
 		}
 		var got []string

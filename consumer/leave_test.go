@@ -10,6 +10,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -20,7 +21,7 @@ func TestStoppedTogether(t *testing.T) {
 	w := newWorld(t)
 	for round := range 5 {
 		stops := []func(){w.start(handlerFunc(toJobs)), w.start(handlerFunc(toJobs)), w.start(handlerFunc(toJobs))}
-		w.eventually("the group has its members", func() error { return w.members(round%len(stops) + 1) })
+		fixtures.Await(w.t, "the group has its members", func() error { return w.members(round%len(stops) + 1) })
 
 		began := time.Now()
 		var all sync.WaitGroup
@@ -39,8 +40,7 @@ func TestStoppedTogether(t *testing.T) {
 
 // members checks how many members the group has: n or more, or none if n is 0.
 func (w *world) members(n int) error {
-	client := kafka.Client{Addr: w.link.Addr(), Transport: w.transport}
-	response, err := client.DescribeGroups(w.t.Context(), &kafka.DescribeGroupsRequest{
+	response, err := w.Client.DescribeGroups(w.t.Context(), &kafka.DescribeGroupsRequest{
 		GroupIDs: []string{names.Group(topology.RoleMatch, topology.Realtime)},
 	})
 	if err != nil {
@@ -62,11 +62,11 @@ func TestNoWaitForAnOldSession(t *testing.T) {
 	w := newWorld(t)
 	w.start(handlerFunc(toJobs), func(c *consumer.Config) { c.SessionTimeout = time.Minute })
 	w.publish(0, 5)
-	w.eventually("before", func() error { return w.jobsAre(5, false) })
+	fixtures.Await(w.t, "before", func() error { return w.jobsAre(5, false) })
 
-	w.broker.Sleep()
+	w.Sleep()
 	time.Sleep(2 * time.Second) // some heartbeats
-	w.broker.Wake()
+	w.Wake()
 	w.publish(5, 10)
-	w.eventually("after", func() error { return w.jobsAre(10, true) })
+	fixtures.Await(w.t, "after", func() error { return w.jobsAre(10, true) })
 }

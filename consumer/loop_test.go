@@ -17,8 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -31,53 +31,21 @@ var names = topology.Topics{Prefix: "test."}
 // world is a broker with the lanes' topics, and what is needed to run loops
 // on it.
 type world struct {
-	t         *testing.T
-	broker    *embedded.Broker
-	link      producer.Connection
-	transport *kafka.Transport
-	publisher *producer.Publisher
-	log       zerolog.Logger
+	*fixtures.Kafka
+	t   *testing.T
+	log zerolog.Logger
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, broker: broker, link: producer.Connection{Brokers: []string{broker.Addr()}}}
-	w.transport = w.link.Transport()
+	w := &world{Kafka: fixtures.StartKafka(t, embedded.BrokerConfig{}), t: t}
 	w.log = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
 	if testing.Verbose() {
 		w.log = zerolog.New(os.Stderr).Level(zerolog.InfoLevel)
 	}
-	w.publisher = &producer.Publisher{Addr: w.link.Addr(), Transport: w.transport, Log: w.log}
-	t.Cleanup(func() {
-		w.transport.CloseIdleConnections()
-		broker.Close()
-	})
-	w.createTopics()
+	w.Publisher.Log = w.log
+	w.CreateLanes(t, names, partitions)
 	return w
-}
-
-func (w *world) createTopics() {
-	w.t.Helper()
-	var topics []kafka.TopicConfig
-	for _, spec := range names.Specs(topology.Sizing{Partitions: partitions, DeadLetterPartitions: partitions, Replication: 1}) {
-		topics = append(topics, kafka.TopicConfig{
-			Topic: string(spec.Name), NumPartitions: spec.Partitions, ReplicationFactor: 1,
-		})
-	}
-	client := kafka.Client{Addr: w.link.Addr(), Transport: w.transport}
-	response, err := client.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: topics})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for topic, err := range response.Errors {
-		if err != nil {
-			w.t.Fatalf("topic %s: %v", topic, err)
-		}
-	}
 }
 
 // publish writes n numbered events to each partition.
@@ -88,9 +56,7 @@ func (w *world) publish(from, to int) {
 		for i := from; i < to; i++ {
 			records = append(records, topology.Record{Value: fmt.Appendf(nil, "%d/%d", p, i)})
 		}
-		if _, err := w.publisher.Publish(w.t.Context(), names.Events(topology.Realtime), p, records); err != nil {
-			w.t.Fatal(err)
-		}
+		w.Publish(w.t, names.Events(topology.Realtime), p, records...)
 	}
 }
 
@@ -99,8 +65,8 @@ func (w *world) start(h consumer.Handler, change ...func(*consumer.Config)) (sto
 	config := consumer.Config{
 		Role: topology.RoleMatch, Lane: topology.Realtime, Names: names,
 		Topics:  []topology.Topic{names.Events(topology.Realtime)},
-		Handler: h, Publisher: w.publisher,
-		Brokers: w.link.Brokers, Dialer: w.link.Dialer(), Transport: w.link.Transport(),
+		Handler: h, Publisher: w.Publisher,
+		Brokers: w.Link.Brokers, Dialer: w.Link.Dialer(), Transport: w.Link.Transport(),
 		Log: w.log, FetchWait: 200 * time.Millisecond, Grace: 5 * time.Second,
 		SessionTimeout: 6 * time.Second,
 	}
@@ -129,7 +95,7 @@ func (w *world) read(topic topology.Topic) (map[int][]string, error) {
 	out := make(map[int][]string)
 	for p := range partitions {
 		f := consumer.Fetcher{
-			Addr: w.link.Addr(), Transport: w.transport, Topic: topic, Partition: p,
+			Addr: w.Link.Addr(), Transport: w.Transport, Topic: topic, Partition: p,
 			MaxBytes: 1 << 20, MaxWait: 10 * time.Millisecond,
 		}
 		for {
@@ -146,22 +112,6 @@ func (w *world) read(topic topology.Topic) (map[int][]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// eventually waits until check finds nothing wrong.
-func (w *world) eventually(what string, check func() error) {
-	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("%s: %v", what, err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // jobsAre checks that each partition's jobs are events 0 to n, in order; with
@@ -201,9 +151,8 @@ func firsts(values []string) []string {
 // committed returns the group's committed offsets.
 func (w *world) committed() map[int]int64 {
 	w.t.Helper()
-	client := kafka.Client{Addr: w.link.Addr(), Transport: w.transport}
 	topic := string(names.Events(topology.Realtime))
-	response, err := client.OffsetFetch(w.t.Context(), &kafka.OffsetFetchRequest{
+	response, err := w.Client.OffsetFetch(w.t.Context(), &kafka.OffsetFetchRequest{
 		GroupID: names.Group(topology.RoleMatch, topology.Realtime),
 		Topics:  map[string][]int{topic: {0, 1, 2, 3}},
 	})
@@ -238,9 +187,9 @@ func TestInOrderOnceAndCommitted(t *testing.T) {
 	w := newWorld(t)
 	w.publish(0, 300)
 	stop := w.start(handlerFunc(toJobs), func(c *consumer.Config) { c.FetchBytes = 1000 })
-	w.eventually("jobs", func() error { return w.jobsAre(300, false) })
+	fixtures.Await(w.t, "jobs", func() error { return w.jobsAre(300, false) })
 	w.publish(300, 310)
-	w.eventually("live jobs", func() error { return w.jobsAre(310, false) })
+	fixtures.Await(w.t, "live jobs", func() error { return w.jobsAre(310, false) })
 	stop()
 	if got, want := w.committed(), map[int]int64{0: 310, 1: 310, 2: 310, 3: 310}; !maps.Equal(got, want) {
 		t.Errorf("committed %v, want %v", got, want)
@@ -248,7 +197,7 @@ func TestInOrderOnceAndCommitted(t *testing.T) {
 
 	w.start(handlerFunc(toJobs))
 	w.publish(310, 320)
-	w.eventually("after a restart, only what is new", func() error { return w.jobsAre(320, false) })
+	fixtures.Await(w.t, "after a restart, only what is new", func() error { return w.jobsAre(320, false) })
 }
 
 // TestPartialProgress: a handler that does part of a batch and then finds its
@@ -265,7 +214,7 @@ func TestPartialProgress(t *testing.T) {
 		}
 		return toJobs(ctx, b)
 	}))
-	w.eventually("jobs", func() error { return w.jobsAre(50, false) })
+	fixtures.Await(w.t, "jobs", func() error { return w.jobsAre(50, false) })
 }
 
 func TestNotYetWaitsUntilThen(t *testing.T) {
@@ -279,7 +228,7 @@ func TestNotYetWaitsUntilThen(t *testing.T) {
 		}
 		return toJobs(ctx, b)
 	}))
-	w.eventually("jobs", func() error {
+	fixtures.Await(w.t, "jobs", func() error {
 		err := w.jobsAre(3, false)
 		if err == nil && time.Now().Before(due) {
 			early.Store(true)
@@ -305,7 +254,7 @@ func TestACrashHitsOneRecord(t *testing.T) {
 		}
 		return toJobs(ctx, b)
 	}))
-	w.eventually("the neighbours", func() error {
+	fixtures.Await(w.t, "the neighbours", func() error {
 		jobs, err := w.read(names.Jobs(topology.Realtime))
 		if err != nil {
 			return err
@@ -315,7 +264,7 @@ func TestACrashHitsOneRecord(t *testing.T) {
 		}
 		return nil
 	})
-	w.eventually("the dead letter", func() error {
+	fixtures.Await(w.t, "the dead letter", func() error {
 		letters, err := w.read(names.DeadLetters(topology.Realtime))
 		if err == nil && !slices.Equal(letters[1], []string{"1/42"}) {
 			err = fmt.Errorf("dead letters %v", letters)
@@ -337,7 +286,7 @@ func TestSharing(t *testing.T) {
 	w := newWorld(t)
 	w.start(handlerFunc(toJobs))
 	w.publish(0, 100)
-	w.eventually("alone", func() error { return w.jobsAre(100, false) })
+	fixtures.Await(w.t, "alone", func() error { return w.jobsAre(100, false) })
 
 	var second atomic.Int64
 	stop := w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
@@ -345,7 +294,7 @@ func TestSharing(t *testing.T) {
 		return toJobs(ctx, b)
 	}))
 	sent := 100
-	w.eventually("the second member's share", func() error {
+	fixtures.Await(w.t, "the second member's share", func() error {
 		w.publish(sent, sent+10)
 		sent += 10
 		if second.Load() == 0 {
@@ -355,7 +304,7 @@ func TestSharing(t *testing.T) {
 	})
 	stop()
 	w.publish(sent, sent+10)
-	w.eventually("alone again", func() error { return w.jobsAre(sent+10, true) })
+	fixtures.Await(w.t, "alone again", func() error { return w.jobsAre(sent+10, true) })
 }
 
 // TestBrokerAway: whatever the broker refuses for a while, every record comes
@@ -364,19 +313,19 @@ func TestBrokerAway(t *testing.T) {
 	w := newWorld(t)
 	w.start(handlerFunc(toJobs))
 	w.publish(0, 20)
-	w.eventually("before", func() error { return w.jobsAre(20, false) })
+	fixtures.Await(w.t, "before", func() error { return w.jobsAre(20, false) })
 	for i, outage := range []func() (heal func()){
-		func() func() { w.broker.Sleep(); return w.broker.Wake },
-		func() func() { return w.broker.FailProduce(kafka.NotEnoughReplicas) },
-		func() func() { return w.broker.FailProduce(kafka.Unknown) },
-		func() func() { return w.broker.FailFetch(kafka.NotLeaderForPartition) },
-		func() func() { return w.broker.FailCommit(kafka.GroupCoordinatorNotAvailable) },
+		func() func() { w.Sleep(); return w.Wake },
+		func() func() { return w.FailProduce(kafka.NotEnoughReplicas) },
+		func() func() { return w.FailProduce(kafka.Unknown) },
+		func() func() { return w.FailFetch(kafka.NotLeaderForPartition) },
+		func() func() { return w.FailCommit(kafka.GroupCoordinatorNotAvailable) },
 	} {
 		from := 20 + 20*i
 		heal := outage()
 		healed := time.AfterFunc(500*time.Millisecond, heal)
 		w.publish(from, from+20)
-		w.eventually(fmt.Sprintf("after outage %d", i), func() error { return w.jobsAre(from+20, true) })
+		fixtures.Await(w.t, fmt.Sprintf("after outage %d", i), func() error { return w.jobsAre(from+20, true) })
 		healed.Stop()
 		heal()
 	}
@@ -395,15 +344,15 @@ func TestATopicThatRefuses(t *testing.T) {
 			}
 		}
 		return result, err
-	}), func(c *consumer.Config) { c.Publisher = refusingPublisher{w.publisher} })
-	w.eventually("the neighbours", func() error {
+	}), func(c *consumer.Config) { c.Publisher = refusingPublisher{w.Publisher} })
+	fixtures.Await(w.t, "the neighbours", func() error {
 		jobs, err := w.read(names.Jobs(topology.Realtime))
 		if err == nil && (len(jobs[2]) != 9 || len(jobs[1]) != 10) {
 			err = fmt.Errorf("partition 1 has %d, partition 2 has %d", len(jobs[1]), len(jobs[2]))
 		}
 		return err
 	})
-	w.eventually("the dead letter", func() error {
+	fixtures.Await(w.t, "the dead letter", func() error {
 		letters, err := w.read(names.DeadLetters(topology.Realtime))
 		if err == nil && len(letters[2]) != 1 {
 			err = fmt.Errorf("%d dead letters", len(letters[2]))
@@ -414,7 +363,7 @@ func TestATopicThatRefuses(t *testing.T) {
 
 // refusingPublisher refuses records over 4 MiB on the jobs topic as a broker
 // does, which the embedded one may not.
-type refusingPublisher struct{ *producer.Publisher }
+type refusingPublisher struct{ consumer.Publisher }
 
 func (p refusingPublisher) Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) ([]int, error) {
 	if topic != names.Jobs(topology.Realtime) {

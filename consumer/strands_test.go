@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -36,7 +37,7 @@ func TestOneThatWaits(t *testing.T) {
 	t.Cleanup(release) // before the loop is stopped, which waits for it
 	<-waits
 	w.publish(1, 60)
-	w.eventually("all but the one that waits", func() error {
+	fixtures.Await(w.t, "all but the one that waits", func() error {
 		jobs, err := w.read(names.Jobs(topology.Realtime))
 		for p := range partitions {
 			want := 60
@@ -49,7 +50,7 @@ func TestOneThatWaits(t *testing.T) {
 		}
 		return err
 	})
-	w.eventually("the others' commits", func() error {
+	fixtures.Await(w.t, "the others' commits", func() error {
 		if got := w.committed(); got[0] != 60 || got[2] > 0 {
 			return fmt.Errorf("committed %v", got)
 		}
@@ -94,14 +95,14 @@ func TestStrandsAreTheirOwn(t *testing.T) {
 		}
 		return toJobs(ctx, b)
 	}), parallel)
-	w.eventually("everything has its place", func() error {
+	fixtures.Await(w.t, "everything has its place", func() error {
 		jobs, err := w.read(names.Jobs(topology.Realtime))
 		if err == nil && (len(jobs[0]) != 200 || len(jobs[1]) != 199 || slices.Contains(jobs[1], "1/42")) {
 			err = fmt.Errorf("partition 0 has %d jobs, partition 1 %d", len(jobs[0]), len(jobs[1]))
 		}
 		return err
 	})
-	w.eventually("the dead letter", func() error {
+	fixtures.Await(w.t, "the dead letter", func() error {
 		letters, err := w.read(names.DeadLetters(topology.Realtime))
 		if err == nil && !slices.Equal(letters[1], []string{"1/42"}) {
 			err = fmt.Errorf("dead letters %v", letters)

@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer/catalogue"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -21,43 +20,16 @@ const topic topology.Topic = "test.templates"
 
 // world is a broker, and who writes to it.
 type world struct {
-	t         *testing.T
-	broker    *embedded.Broker
-	link      producer.Connection
-	client    kafka.Client
-	publisher *producer.Publisher
+	*fixtures.Kafka
+	t *testing.T
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, broker: broker, link: producer.Connection{Brokers: []string{broker.Addr()}}}
-	transport := w.link.Transport()
-	w.client = kafka.Client{Addr: w.link.Addr(), Transport: transport}
-	w.publisher = &producer.Publisher{Addr: w.link.Addr(), Transport: transport}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		broker.Close()
-	})
-	return w
+	return &world{fixtures.StartKafka(t, embedded.BrokerConfig{}), t}
 }
 
-func (w *world) createTopic() {
-	w.t.Helper()
-	response, err := w.client.CreateTopics(w.t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: string(topic), NumPartitions: 1, ReplicationFactor: 1,
-		ConfigEntries: []kafka.ConfigEntry{{ConfigName: "cleanup.policy", ConfigValue: "compact"}},
-	}}})
-	if err == nil {
-		err = response.Errors[string(topic)]
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
+func (w *world) createTopic() { w.CreateCompacted(w.t, topic) }
 
 func (w *world) publish(records ...topology.TemplateRecord) {
 	w.t.Helper()
@@ -65,21 +37,14 @@ func (w *world) publish(records ...topology.TemplateRecord) {
 	for _, r := range records {
 		out = append(out, topology.Record{Key: []byte(r.Ref()), Value: r.Append(nil)})
 	}
-	w.write(out...)
-}
-
-func (w *world) write(records ...topology.Record) {
-	w.t.Helper()
-	if refused, err := w.publisher.Publish(w.t.Context(), topic, 0, records); err != nil || refused != nil {
-		w.t.Fatal(refused, err)
-	}
+	w.Publish(w.t, topic, 0, out...)
 }
 
 func (w *world) follow() *catalogue.Follower {
 	w.t.Helper()
-	transport := w.link.Transport()
+	transport := w.Link.Transport()
 	w.t.Cleanup(transport.CloseIdleConnections) // once the follower has stopped
-	return followWith(w.t, catalogue.Config{Source: catalogue.FromTopic(w.link.Addr(), transport, topic), Log: zerolog.Nop()})
+	return followWith(w.t, catalogue.Config{Source: catalogue.FromTopic(w.Link.Addr(), transport, topic), Log: zerolog.Nop()})
 }
 
 func TestFollowingATopic(t *testing.T) {
@@ -89,7 +54,7 @@ func TestFollowingATopic(t *testing.T) {
 		w.publish(sms(fmt.Sprint("t", i), "1", i, "x"))
 	}
 	f := w.follow()
-	if err := f.AwaitReady(soon(t)); err != nil {
+	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	if n := f.Catalogue().Names(); n != 300 {
@@ -99,7 +64,7 @@ func TestFollowingATopic(t *testing.T) {
 	if got := caughtUp(t, f).Candidates("x", topology.SMS)[0].Ref(); got != "new@1" {
 		t.Errorf("the first candidate is %s", got)
 	}
-	w.write(topology.Record{Key: []byte("new@1")})
+	w.Publish(t, topic, 0, topology.Record{Key: []byte("new@1")})
 	if _, ok := caughtUp(t, f).ByRef("new@1"); ok {
 		t.Error("a version is still there after its tombstone")
 	}
@@ -109,19 +74,14 @@ func TestNewsComeAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.createTopic()
 	f := w.follow()
-	if err := f.AwaitReady(soon(t)); err != nil {
+	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	var waits []time.Duration
 	for i := range 9 {
 		w.publish(sms("a", fmt.Sprint(i), i, "x"))
 		from := time.Now()
-		for f.Catalogue().Versions() != i+1 {
-			if time.Since(from) > 20*time.Second {
-				t.Fatal("a new version does not come")
-			}
-			time.Sleep(time.Millisecond)
-		}
+		fixtures.Eventually(t, "a new version comes", func() bool { return f.Catalogue().Versions() == i+1 })
 		waits = append(waits, time.Since(from))
 	}
 	slices.Sort(waits)
@@ -141,12 +101,12 @@ func TestAMissingTopic(t *testing.T) {
 	if !errors.As(err, &missing) || missing.Topic != topic {
 		t.Fatalf("not ready because of %v; want the missing topic", err)
 	}
-	if err := f.CatchUp(soon(t)); !errors.As(err, &missing) {
+	if err := f.CatchUp(fixtures.Soon(t)); !errors.As(err, &missing) {
 		t.Errorf("CatchUp said %v; want the missing topic", err)
 	}
 	w.createTopic()
 	w.publish(sms("a", "1", 1, "x"))
-	if err := f.AwaitReady(soon(t)); err != nil {
+	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	if c := caughtUp(t, f); !c.HasType("x") {
@@ -160,7 +120,7 @@ func TestABrokerThatGoesAndComes(t *testing.T) {
 	w.publish(sms("a", "1", 1, "x"))
 	f := w.follow()
 	caughtUp(t, f)
-	w.broker.Sleep()
+	w.Sleep()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if err := f.CatchUp(ctx); err == nil {
@@ -169,9 +129,9 @@ func TestABrokerThatGoesAndComes(t *testing.T) {
 	if !f.Catalogue().HasType("x") {
 		t.Error("the templates went with the broker")
 	}
-	w.broker.Wake()
+	w.Wake()
 	w.publish(sms("a", "2", 2, "x"))
-	for ctx := soon(t); ; {
+	for ctx := fixtures.Soon(t); ; {
 		err := f.CatchUp(ctx)
 		if err == nil {
 			break

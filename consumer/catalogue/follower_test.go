@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -98,24 +99,17 @@ func followWith(t *testing.T, config catalogue.Config) *catalogue.Follower {
 
 func caughtUp(t *testing.T, f *catalogue.Follower) *catalogue.Catalogue {
 	t.Helper()
-	if err := f.CatchUp(soon(t)); err != nil {
+	if err := f.CatchUp(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	return f.Catalogue()
-}
-
-// soon is a context that ends long after what is waited for should have come.
-func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 func TestFollowerReadsAllBeforeItIsReady(t *testing.T) {
 	source := newTape()
 	source.put(sms("a", "1", 1, "x"), sms("a", "2", 2, "x"), sms("b", "1", 1, "x"), sms("c", "1", 1, "x"), sms("d", "1", 1, "x"))
 	f := follow(t, source)
-	if err := f.AwaitReady(soon(t)); err != nil {
+	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	if c := f.Catalogue(); c.Names() != 4 || c.Versions() != 5 {
@@ -129,7 +123,7 @@ func TestFollowerReadsAllBeforeItIsReady(t *testing.T) {
 
 func TestFollowerIsReadyWithAnEmptyTopic(t *testing.T) {
 	f := follow(t, newTape())
-	if err := f.AwaitReady(soon(t)); err != nil {
+	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	if c := caughtUp(t, f); c.Versions() != 0 {
@@ -251,12 +245,7 @@ func TestATopicThatWasMadeAnew(t *testing.T) {
 	caughtUp(t, f)
 	source.change(func(s *tape) { s.records = nil })
 	source.put(sms("c", "1", 1, "z"))
-	for ctx := soon(t); !f.Catalogue().HasType("z"); {
-		if ctx.Err() != nil {
-			t.Fatal("the new topic was not read")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	fixtures.Eventually(t, "the new topic is read", func() bool { return f.Catalogue().HasType("z") })
 	if c := f.Catalogue(); c.Versions() != 1 || f.Stats().Applied != 1 {
 		t.Errorf("%d versions, applied to %d; want what the new topic has", c.Versions(), f.Stats().Applied)
 	}
@@ -268,20 +257,10 @@ func TestATopicThatWasDeletedAndMadeAnew(t *testing.T) {
 	f := follow(t, source)
 	caughtUp(t, f)
 	source.change(func(s *tape) { s.records, s.outage = nil, &catalogue.NoTopicError{Topic: topic} })
-	for ctx := soon(t); !f.Stats().Failing; {
-		if ctx.Err() != nil {
-			t.Fatal("the follower has not noticed that the topic is gone")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	fixtures.Eventually(t, "the follower notices that the topic is gone", func() bool { return f.Stats().Failing })
 	source.put(sms("c", "1", 1, "z"), sms("c", "2", 2, "z"), sms("c", "3", 3, "z"))
 	source.change(func(s *tape) { s.outage = nil })
-	for ctx := soon(t); f.Stats().Failing || !f.Catalogue().HasType("z"); {
-		if ctx.Err() != nil {
-			t.Fatal("the new topic was not read")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	fixtures.Eventually(t, "the new topic is read", func() bool { return !f.Stats().Failing && f.Catalogue().HasType("z") })
 	if c := caughtUp(t, f); c.Versions() != 3 || c.HasType("x") {
 		t.Errorf("%d versions; want what the new topic has", c.Versions())
 	}

@@ -7,45 +7,24 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/follow"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
 const topic topology.Topic = "test.control"
 
 // world is a broker with a control topic, and who writes to it.
-type world struct {
-	broker    *embedded.Broker
-	link      producer.Connection
-	publisher *producer.Publisher
-}
+type world struct{ *fixtures.Kafka }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := producer.Connection{Brokers: []string{broker.Addr()}}
-	transport := link.Transport()
-	t.Cleanup(func() { transport.CloseIdleConnections(); broker.Close() })
-	client := kafka.Client{Addr: link.Addr(), Transport: transport}
-	response, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: string(topic), NumPartitions: 1, ReplicationFactor: 1,
-		ConfigEntries: []kafka.ConfigEntry{{ConfigName: "cleanup.policy", ConfigValue: "compact"}},
-	}}})
-	if err == nil {
-		err = response.Errors[string(topic)]
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &world{broker: broker, link: link, publisher: &producer.Publisher{Addr: link.Addr(), Transport: transport}}
+	w := &world{fixtures.StartKafka(t, embedded.BrokerConfig{})}
+	w.CreateCompacted(t, topic)
+	return w
 }
 
 func (w *world) give(t *testing.T, orders ...topology.ControlRecord) {
@@ -54,41 +33,27 @@ func (w *world) give(t *testing.T, orders ...topology.ControlRecord) {
 	for i := range orders {
 		records[i] = topology.Record{Key: []byte(orders[i].Subject), Value: orders[i].Append(nil)}
 	}
-	w.write(t, records...)
-}
-
-func (w *world) write(t *testing.T, records ...topology.Record) {
-	t.Helper()
-	if refused, err := w.publisher.Publish(t.Context(), topic, 0, records); err != nil || refused != nil {
-		t.Fatal(refused, err)
-	}
+	w.Publish(t, topic, 0, records...)
 }
 
 // follow runs a follower for as long as the test, and returns when it is ready.
 func (w *world) follow(t *testing.T) *control.Follower {
 	t.Helper()
-	transport := w.link.Transport()
-	f := control.NewFollower(follow.FromTopic(w.link.Addr(), transport, topic), zerolog.Nop())
+	transport := w.Link.Transport()
+	f := control.NewFollower(follow.FromTopic(w.Link.Addr(), transport, topic), zerolog.Nop())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done; transport.CloseIdleConnections() })
-	if err := f.AwaitReady(soon(t)); err != nil {
+	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-// soon is a context that ends long after what is waited for should have come.
-func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func caughtUp(t *testing.T, f *control.Follower) *control.Orders {
 	t.Helper()
-	if err := f.CatchUp(soon(t)); err != nil {
+	if err := f.CatchUp(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	return f.Snapshot()
@@ -110,7 +75,7 @@ func TestFollowingOrders(t *testing.T) {
 		t.Errorf("in force are %v", got)
 	}
 	bad := order(topology.Kill, "type:sale", 0)
-	w.write(t,
+	w.Publish(t, topic, 0,
 		topology.Record{Key: []byte("type:other"), Value: bad.Append(nil)},
 		topology.Record{Value: bad.Append(nil)},
 		topology.Record{Key: []byte("type:sale"), Value: []byte("{")},
@@ -150,12 +115,9 @@ func TestOrdersAreEffectiveAtOnce(t *testing.T) {
 		}
 		w.give(t, order(action, "template:spring@1", 0))
 		from := time.Now()
-		for f.Snapshot().Verdict(&aJob, now).Paused() != (action == topology.Pause) {
-			if time.Since(from) > 20*time.Second {
-				t.Fatal("the order does not come")
-			}
-			time.Sleep(100 * time.Microsecond)
-		}
+		fixtures.Eventually(t, "the order comes", func() bool {
+			return f.Snapshot().Verdict(&aJob, now).Paused() == (action == topology.Pause)
+		})
 		waits = append(waits, time.Since(from))
 	}
 	slices.Sort(waits)
@@ -171,7 +133,7 @@ func TestOrdersOutliveTheBroker(t *testing.T) {
 	w := newWorld(t)
 	w.give(t, order(topology.Kill, "type:sale", 0))
 	f := w.follow(t)
-	w.broker.Sleep()
+	w.Sleep()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := f.CatchUp(ctx); err == nil {
@@ -180,11 +142,9 @@ func TestOrdersOutliveTheBroker(t *testing.T) {
 	if !f.Snapshot().Verdict(&aJob, now).Killed() {
 		t.Error("the orders went with the broker")
 	}
-	w.broker.Wake()
+	w.Wake()
 	w.give(t, order(topology.Resume, "type:sale", 0))
-	for ctx := soon(t); f.Snapshot().Verdict(&aJob, now).Killed(); time.Sleep(time.Millisecond) {
-		if ctx.Err() != nil {
-			t.Fatal("the order of after the outage does not come")
-		}
-	}
+	fixtures.Eventually(t, "the order of after the outage comes", func() bool {
+		return !f.Snapshot().Verdict(&aJob, now).Killed()
+	})
 }

@@ -5,12 +5,12 @@ import (
 	"maps"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer/follow"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -116,15 +116,8 @@ func start(t *testing.T, source follow.Source, loaded func(*pairs)) *follow.Foll
 // caughtUp is the snapshot that has all that the tape has now.
 func caughtUp(t *testing.T, f *follow.Follower[pairs]) map[string]string {
 	t.Helper()
-	if err := f.CatchUp(soon(t)); err != nil {
+	if err := f.CatchUp(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	return f.Snapshot().of
-}
-
-// soon is a context that ends long after what is waited for should have come.
-func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/follow"
+	"github.com/meddela/meddela/test/fixtures"
 )
 
 func TestAFollowerIsReadyWithAllOrNothing(t *testing.T) {
@@ -24,7 +25,7 @@ func TestAFollowerIsReadyWithAllOrNothing(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var loaded []map[string]string
 			f := start(t, test.tape, func(p *pairs) { loaded = append(loaded, p.of) })
-			if err := f.AwaitReady(soon(t)); err != nil {
+			if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 				t.Fatal(err)
 			}
 			if got := f.Snapshot().of; !maps.Equal(got, test.want) {
@@ -88,27 +89,18 @@ func TestATopicThatWasMadeAnew(t *testing.T) {
 	f := start(t, source, nil)
 	caughtUp(t, f)
 	source.change(func() { source.records, source.outage = nil, &follow.NoTopicError{Topic: "pairs"} })
-	until(t, func() bool { stats, _ := f.Stats(); return stats.Failing })
+	fixtures.Eventually(t, "the topic is followed", func() bool { stats, _ := f.Stats(); return stats.Failing })
 	if got := len(f.Snapshot().of); got != 3 {
 		t.Errorf("%d pairs while the topic is gone; want those that were", got)
 	}
 	var missing *follow.NoTopicError
-	if err := f.CatchUp(soon(t)); !errors.As(err, &missing) || missing.Topic != "pairs" {
+	if err := f.CatchUp(fixtures.Soon(t)); !errors.As(err, &missing) || missing.Topic != "pairs" {
 		t.Errorf("CatchUp said %v; want the missing topic", err)
 	}
 	source.put("d", "1", "d", "2", "e", "1")
 	source.change(func() { source.outage = nil })
-	until(t, func() bool { return f.Snapshot().of["e"] == "1" })
+	fixtures.Eventually(t, "the topic is followed", func() bool { return f.Snapshot().of["e"] == "1" })
 	if got := caughtUp(t, f); !maps.Equal(got, map[string]string{"d": "2", "e": "1"}) {
 		t.Errorf("the new topic is %v", got)
-	}
-}
-
-func until(t *testing.T, holds func() bool) {
-	t.Helper()
-	for ctx := soon(t); !holds(); time.Sleep(time.Millisecond) {
-		if ctx.Err() != nil {
-			t.Fatal("it never came to that")
-		}
 	}
 }

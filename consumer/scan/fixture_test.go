@@ -13,8 +13,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer/scan"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -28,34 +28,26 @@ const (
 
 // world is a broker with a topic, who writes to it, and who scans it.
 type world struct {
+	*fixtures.Kafka
 	t      testing.TB
-	broker *embedded.Broker
 	writer *kgo.Client
 	topics *scan.Topics
 }
 
 func newWorld(t testing.TB, nodes int) *world {
 	t.Helper()
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{Nodes: nodes, RetainBytes: 1 << 30})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
-	w := &world{t: t, broker: broker}
+	w := &world{t: t, Kafka: fixtures.StartKafka(t, embedded.BrokerConfig{Nodes: nodes, RetainBytes: 1 << 30})}
 	w.writer = w.client()
 	w.createTopic(topic, partitions, nil)
 	w.createTopic(emptyTopic, 1, nil)
-	link := producer.Connection{Brokers: broker.Addrs()}
-	transport := link.Transport()
-	t.Cleanup(transport.CloseIdleConnections)
-	w.topics = &scan.Topics{Addr: link.Addr(), Transport: transport, Patience: 20 * time.Second}
+	w.topics = &scan.Topics{Addr: w.Link.Addr(), Transport: w.Transport, Patience: 20 * time.Second}
 	return w
 }
 
 func (w *world) client(options ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
 	client, err := kgo.NewClient(append(options,
-		kgo.SeedBrokers(w.broker.Addrs()...),
+		kgo.SeedBrokers(w.Addrs()...),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.DefaultProduceTopic(string(topic)),
 		kgo.ProducerLinger(0),

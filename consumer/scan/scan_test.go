@@ -174,7 +174,7 @@ func TestCompactionGaps(t *testing.T) {
 	for i := range 30 {
 		w.write(0, &kgo.Record{Topic: compacted, Key: []byte{byte(i % 3)}, Value: []byte{byte(i)}})
 	}
-	w.broker.Compact()
+	w.Compact()
 	ranges, err := w.topics.Ranges(t.Context(), compacted, time.Time{}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
@@ -200,12 +200,12 @@ func TestCompactionGaps(t *testing.T) {
 // record is given once.
 func TestOutages(t *testing.T) {
 	for name, outage := range map[string]func(w *world) (heal func()){
-		"broker asleep":    func(w *world) func() { w.broker.Sleep(); return w.broker.Wake },
-		"fetches refused":  func(w *world) func() { return w.broker.FailFetch(kafka.NotLeaderForPartition) },
-		"storage fails":    func(w *world) func() { return w.broker.FailFetch(kafka.KafkaStorageError) },
-		"unknown error":    func(w *world) func() { return w.broker.FailFetch(kafka.Unknown) },
-		"leaders not seen": func(w *world) func() { return w.broker.LoseLeaders() },
-		"leaders move":     func(w *world) func() { w.broker.MoveLeaders(); return func() {} },
+		"broker asleep":    func(w *world) func() { w.Sleep(); return w.Wake },
+		"fetches refused":  func(w *world) func() { return w.FailFetch(kafka.NotLeaderForPartition) },
+		"storage fails":    func(w *world) func() { return w.FailFetch(kafka.KafkaStorageError) },
+		"unknown error":    func(w *world) func() { return w.FailFetch(kafka.Unknown) },
+		"leaders not seen": func(w *world) func() { return w.LoseLeaders() },
+		"leaders move":     func(w *world) func() { w.MoveLeaders(); return func() {} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 3)
@@ -236,20 +236,20 @@ func TestPatienceEnds(t *testing.T) {
 	w.fill(0, 10)
 	ranges := w.ranges()
 	w.topics.Patience = 200 * time.Millisecond
-	heal := w.broker.FailFetch(kafka.LeaderNotAvailable)
+	heal := w.FailFetch(kafka.LeaderNotAvailable)
 	if err := w.topics.Scan(t.Context(), ranges, nil, newFound().add); !errors.Is(err, kafka.LeaderNotAvailable) {
 		t.Errorf("error %v", err)
 	}
 	heal()
-	heal = w.broker.FailFetch(kafka.TopicAuthorizationFailed)
+	heal = w.FailFetch(kafka.TopicAuthorizationFailed)
 	w.topics.Patience = time.Hour
 	if err := w.topics.Scan(t.Context(), ranges, nil, newFound().add); !errors.Is(err, kafka.TopicAuthorizationFailed) {
 		t.Errorf("error %v", err)
 	}
 	heal()
 	w.topics.Patience = 200 * time.Millisecond
-	w.broker.Sleep()
-	defer w.broker.Wake()
+	w.Sleep()
+	defer w.Wake()
 	if _, err := w.topics.Ranges(t.Context(), topic, time.Time{}, time.Time{}); err == nil {
 		t.Error("ranges of a broker that is away")
 	}
@@ -267,7 +267,7 @@ func TestTheContextEndsAScanAtOnce(t *testing.T) {
 	heal := func() {}
 	err := w.topics.Scan(ctx, ranges, nil, func([]topology.Record) error {
 		once.Do(func() {
-			heal = w.broker.Stall()
+			heal = w.Stall()
 			time.AfterFunc(100*time.Millisecond, func() { ended = time.Now(); cancel() })
 		})
 		return nil
