@@ -2,20 +2,168 @@ package template
 
 import (
 	"encoding/json"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/meddela/meddela/topology"
 )
 
 // access is one place where a template reads data.
 type access struct {
 	path  []string // keys, from what is read
 	shown string   // how errors name it
+	file  string
+	line  int
+}
+
+// readError is the error of a read that found nothing, or what does not fit. Its
+// text has nothing of the value.
+type readError struct {
+	at      access
+	missing bool
+	detail  string
+}
+
+func (e *readError) Error() string { return e.detail }
+
+// data is what a template sees: "ctx", decoded, and "event".
+type data struct {
+	ctx   any
+	event *topology.Event
+	clean cleaner
+}
+
+// eventData is the "event" of data.
+type eventData data
+
+// cleaner is what texts go through on their way into a message. People are
+// shown them sanitized; machines are given them as they are.
+type cleaner func(string) string
+
+func cleanerOf(c topology.Channel) cleaner {
+	if c == topology.Webhook {
+		return func(s string) string { return s }
+	}
+	return sanitize
+}
+
+const errBadCtx = misuse("the event's ctx is not a JSON object")
+
+func newData(ev *topology.Event, clean cleaner) (*data, error) {
+	if !gjson.ValidBytes(ev.Ctx) {
+		return nil, errBadCtx
+	}
+	root := gjson.ParseBytes(ev.Ctx)
+	if !root.IsObject() {
+		return nil, errBadCtx
+	}
+	ctx, err := clean.decode(root, 0)
+	return &data{ctx: ctx, event: ev, clean: clean}, err
+}
+
+// decode keeps numbers as they were sent: 129.90 stays 129.90.
+func (c cleaner) decode(v gjson.Result, depth int) (any, error) {
+	switch v.Type {
+	case gjson.String:
+		return c(v.Str), nil
+	case gjson.Number:
+		return json.Number(v.Raw), nil
+	case gjson.True, gjson.False:
+		return v.Type == gjson.True, nil
+	case gjson.Null:
+		return nil, nil
+	}
+	if depth == topology.MaxDepth {
+		return nil, misuse("the event's ctx nests too deep")
+	}
+	if v.IsArray() {
+		return c.decodeList(v, depth+1)
+	}
+	return c.decodeObject(v, depth+1)
+}
+
+func (c cleaner) decodeObject(v gjson.Result, depth int) (map[string]any, error) {
+	object := make(map[string]any)
+	var err error
+	v.ForEach(func(key, value gjson.Result) bool {
+		object[c(key.Str)], err = c.decode(value, depth)
+		return err == nil
+	})
+	return object, err
+}
+
+func (c cleaner) decodeList(v gjson.Result, depth int) ([]any, error) {
+	list := []any{}
+	var err error
+	v.ForEach(func(_, value gjson.Result) bool {
+		var element any
+		element, err = c.decode(value, depth)
+		list = append(list, element)
+		return err == nil
+	})
+	return list, err
+}
+
+// member returns the value under a key; nil when there is none.
+func member(v any, key string) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return v[key]
+	case *data:
+		switch key {
+		case "ctx":
+			return v.ctx
+		case "event":
+			return (*eventData)(v)
+		}
+	case *eventData:
+		if text := eventField(v.event, key); text != "" {
+			return v.clean(text)
+		}
+	}
+	return nil
+}
+
+// eventField returns a field of an event by its wire name; empty when the
+// event does not have it.
+func eventField(e *topology.Event, key string) string {
+	switch key {
+	case "id":
+		return string(e.ID)
+	case "type":
+		return e.Type
+	case "channel":
+		return string(e.Channel)
+	case "to":
+		return e.To
+	case "language":
+		return e.Language
+	case "country":
+		return e.Country
+	case "origin":
+		return e.Origin
+	case "externalId":
+		return e.ExternalID
+	case "correlationId":
+		return e.CorrelationID
+	case "scheduled":
+		if !e.Scheduled.IsZero() {
+			return e.Scheduled.UTC().Format(topology.TimeFormat)
+		}
+	case "expiration":
+		if !e.Expiration.IsZero() {
+			return e.Expiration.UTC().Format(topology.TimeFormat)
+		}
+	}
+	return ""
 }
 
 // accesses are all such places of one part. The rewriter puts a call of one of
 // its methods at each, with the place's number.
 type accesses struct{ list []access }
 
-func (a *accesses) add(path []string, shown string) int {
-	a.list = append(a.list, access{path, shown})
+func (a *accesses) add(place access) int {
+	a.list = append(a.list, place)
 	return len(a.list) - 1
 }
 
@@ -24,7 +172,7 @@ func (a *accesses) value(from any, n int) (any, error) {
 	if v := a.maybe(from, n); v != nil {
 		return v, nil
 	}
-	return nil, &missing{a.list[n].shown}
+	return nil, &readError{at: a.list[n], missing: true, detail: a.list[n].shown + " is missing"}
 }
 
 // maybe reads what may be missing; then it is nil.
@@ -41,7 +189,7 @@ func (a *accesses) maybe(from any, n int) any {
 func (a *accesses) text(from any, n int) (any, error) {
 	v, err := a.value(from, n)
 	if err == nil && !isScalar(v) {
-		return nil, misuse(a.list[n].shown + " is not a text or a number: name one of its fields")
+		return nil, &readError{at: a.list[n], detail: a.list[n].shown + " is not a text or a number: name one of its fields"}
 	}
 	return v, err
 }
@@ -51,7 +199,7 @@ func (a *accesses) text(from any, n int) (any, error) {
 func (a *accesses) index(n int, from any, keys ...any) (any, error) {
 	for _, key := range keys {
 		if from = element(from, key); from == nil {
-			return nil, &missing{a.list[n].shown}
+			return nil, &readError{at: a.list[n], missing: true, detail: a.list[n].shown + " is missing"}
 		}
 	}
 	return from, nil
@@ -70,16 +218,16 @@ func element(from, key any) any {
 	return nil
 }
 
-// list checks what a template ranges over.
+// iterable checks what a template ranges over.
 func (a *accesses) iterable(n int, v any) (any, error) {
 	switch v.(type) {
 	case []any, map[string]any, int:
 		return v, nil
 	}
-	return nil, misuse(a.list[n].shown + " is not a list")
+	return nil, &readError{at: a.list[n], detail: a.list[n].shown + " is not a list"}
 }
 
-// isScalar tells whether a value has one obvious text.
+// isScalar reports whether a value has one obvious text.
 func isScalar(v any) bool {
 	switch v.(type) {
 	case string, json.Number, bool, int, int64, float64:
@@ -99,7 +247,7 @@ func scalar(v any) (any, error) {
 	return v, nil
 }
 
-// truth tells whether a value counts as true: not false, not zero, not empty.
+// truth reports whether a value counts as true: not false, not zero, not empty.
 func truth(v any) bool {
 	switch v := v.(type) {
 	case nil:

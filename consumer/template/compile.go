@@ -1,12 +1,87 @@
 package template
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
+	htmltemplate "html/template"
 	"maps"
 	"slices"
 	"strings"
+	"text/template"
 
 	"github.com/meddela/meddela/topology"
 )
+
+// The parts of a body, by the names that they have in a template record.
+const (
+	EmailSubject = "email.subject"
+	EmailText    = "email.txt"
+	EmailHTML    = "email.html"
+	// EmailUnsubscribe has a line with an https URL, or one with an address, or
+	// both.
+	EmailUnsubscribe = "email.unsubscribe"
+	// EmailAttachments has a line for each file: its URL, a blank, its name.
+	EmailAttachments = "email.attachments"
+	SMSText          = "sms.txt"
+	PushJSON         = "push.json"
+	WebhookJSON      = "webhook.json"
+)
+
+// Parts lists the parts that a body on the channel may have; none for an
+// unknown channel.
+func Parts(c topology.Channel) []string {
+	switch c {
+	case topology.Email:
+		return []string{EmailSubject, EmailText, EmailHTML, EmailUnsubscribe, EmailAttachments}
+	case topology.SMS:
+		return []string{SMSText}
+	case topology.Push:
+		return []string{PushJSON}
+	case topology.Webhook:
+		return []string{WebhookJSON}
+	}
+	return nil
+}
+
+// syntax is what a part's output is, and therefore how values are escaped.
+type syntax int
+
+const (
+	plain syntax = iota
+	html
+	jsonText
+)
+
+func syntaxOf(part string) syntax {
+	switch {
+	case strings.HasSuffix(part, ".html"):
+		return html
+	case strings.HasSuffix(part, ".json"):
+		return jsonText
+	}
+	return plain
+}
+
+// incomplete says what a body lacks; empty when it is whole.
+func incomplete(c topology.Channel, body map[string]string) string {
+	has := func(part string) bool { _, ok := body[part]; return ok }
+	if c == topology.Email {
+		switch {
+		case !has(EmailSubject):
+			return "there is no " + EmailSubject + ": add it"
+		case !has(EmailText) && !has(EmailHTML):
+			return "there is neither " + EmailText + " nor " + EmailHTML + ": add one or both"
+		}
+		return ""
+	}
+	for _, part := range Parts(c) {
+		if !has(part) {
+			return "there is no " + part + ": add it"
+		}
+	}
+	return ""
+}
 
 // Compile checks a template record and makes it ready to render. Its error is
 // Faults: everything that is wrong, at once.
@@ -69,7 +144,7 @@ func (c *compiler) checkRecord() {
 	check(ok, "there is no body in the default language")
 }
 
-// ValidName tells whether a template may have that name.
+// ValidName reports whether a template may have that name.
 func ValidName(name string) bool {
 	if len(name) == 0 || len(name) > 100 {
 		return false
@@ -123,4 +198,93 @@ func (c *compiler) part(language, name, source string) *part {
 		c.fail(f)
 	}
 	return nil
+}
+
+// newPart makes a part of its trees.
+func newPart(name string, set *treeSet) (*part, *Fault) {
+	if set.syntax == html {
+		return newHTMLPart(name, set)
+	}
+	t := template.New(name).Funcs(set.functions())
+	for treeName, tree := range set.trees {
+		if _, err := t.AddParseTree(treeName, tree); err != nil {
+			return nil, &Fault{Part: name, Detail: err.Error()}
+		}
+	}
+	return &part{name: name, template: t}, nil
+}
+
+func newHTMLPart(name string, set *treeSet) (*part, *Fault) {
+	t := htmltemplate.New(name).Funcs(set.functions())
+	for treeName, tree := range set.trees {
+		if _, err := t.AddParseTree(treeName, tree); err != nil {
+			return nil, &Fault{Part: name, Detail: err.Error()}
+		}
+	}
+	t = t.Lookup(name)
+	// The package escapes a template when it is first executed. Doing that
+	// here, with a writer that takes nothing, brings its faults to light.
+	err := t.Execute(&limited{to: new(bytes.Buffer), steps: maxSteps}, nil)
+	if fault, ok := errors.AsType[*htmltemplate.Error](err); ok {
+		return nil, set.escapingFault(fault, name)
+	}
+	t.Funcs(htmltemplate.FuncMap{filterName: filterAddress})
+	return &part{name: name, template: t}, nil
+}
+
+// functions are those that the trees call, our own among them.
+func (s *treeSet) functions() map[string]any {
+	functions := map[string]any{
+		fnValue:    s.accesses.value,
+		fnMaybe:    s.accesses.maybe,
+		fnText:     s.accesses.text,
+		fnIndex:    s.accesses.index,
+		fnIterable: s.accesses.iterable,
+		fnScalar:   scalar,
+		fnFalsy:    falsy,
+		fnJSON:     toJSON,
+		fnQuoted:   quoted,
+	}
+	for name := range s.called {
+		if of, ok := localFunctions[name]; ok {
+			functions[name] = of(s.localized)
+		} else if function, ok := plainFunctions[name]; ok {
+			functions[name] = function
+		}
+	}
+	return functions
+}
+
+// escapingFault says where HTML and values do not fit together.
+func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) *Fault {
+	f := &Fault{Part: cmp.Or(sourceName(err.Name), part), Line: err.Line, Detail: escapingDetail(err)}
+	if tree := s.trees[f.Part]; tree != nil {
+		f.Part = tree.ParseName
+	}
+	if f.Line == 0 && err.Node != nil {
+		f.Line = lineAt(s.sources[f.Part], err.Node.Position())
+	}
+	return f
+}
+
+// escapingDetail says what is wrong in the words of authors: the library's own
+// are about its states, and may show the rewritten template.
+func escapingDetail(err *htmltemplate.Error) string {
+	switch err.ErrorCode {
+	case htmltemplate.ErrEndContext:
+		return "ends within a tag, an attribute, a comment, a script or a style: close it"
+	case htmltemplate.ErrBranchEnd:
+		return "the branches of this if, with or range end in different places of the HTML: close in each what it opens, tags, attributes and quotes alike"
+	case htmltemplate.ErrRangeLoopReentry:
+		return "each turn of this range must end where it began in the HTML: close in it what it opens, tags, attributes and quotes alike"
+	case htmltemplate.ErrAmbigContext:
+		return "it is not clear in which part of the URL a value stands: put the URL together without if, or write the whole attribute in each branch"
+	case htmltemplate.ErrOutputContext, htmltemplate.ErrNoSuchTemplate:
+		return "includes a template that is empty, or does not end where it began in the HTML: close in it what it opens"
+	case htmltemplate.ErrPartialCharset, htmltemplate.ErrPartialEscape, htmltemplate.ErrSlashAmbig:
+		return "a value stands in a script where it cannot be made safe: put it into a variable of the script first"
+	case htmltemplate.ErrBadHTML:
+		return "the HTML is broken: " + err.Description + ": put attributes' values into quotes, and a blank between attributes"
+	}
+	return err.Description
 }

@@ -67,11 +67,6 @@ func (f Fault) Error() string {
 	return fmt.Sprintf("%s:%d: %s", where, f.Line, f.Detail)
 }
 
-// missing is the error of a path that the event does not have.
-type missing struct{ path string }
-
-func (m *missing) Error() string { return m.path + " is missing" }
-
 // misuse is the error of a value that is there but does not fit. Its text
 // has nothing of the value.
 type misuse string

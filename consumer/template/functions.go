@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -26,16 +27,16 @@ var plainFunctions = map[string]any{
 	"not":      func(v any) bool { return !truth(v) },
 	"eq":       eq,
 	"ne":       ne,
-	"lt":       lt,
-	"le":       le,
-	"gt":       gt,
-	"ge":       ge,
+	"lt":       ordered(func(order int) bool { return order < 0 }),
+	"le":       ordered(func(order int) bool { return order <= 0 }),
+	"gt":       ordered(func(order int) bool { return order > 0 }),
+	"ge":       ordered(func(order int) bool { return order >= 0 }),
 }
 
 // otherNames are what templates may call too: index becomes at each use a
 // function that knows its place, and the others are Go's own, of which and
 // and or stop at the first value that decides.
-var otherNames = map[string]any{"index": true, "and": true, "or": true, "len": true}
+var otherNames = map[string]bool{"index": true, "and": true, "or": true, "len": true}
 
 // ownNames are those of plainFunctions and localFunctions.
 var ownNames = func() map[string]any {
@@ -46,7 +47,7 @@ var ownNames = func() map[string]any {
 	return names
 }()
 
-// writesScalar tells whether a function's results can always be written out.
+// writesScalar reports whether a function's results can always be written out.
 func writesScalar(name string) bool {
 	return name != "default" && name != "index" && name != "and" && name != "or"
 }
@@ -82,9 +83,9 @@ func bounded(s string) (string, error) {
 
 // toJSON writes a value as JSON: texts quoted, objects and lists whole.
 func toJSON(v any) (string, error) {
-	v, err := wireValue(v)
-	if err != nil {
-		return "", err
+	switch v.(type) {
+	case *data, *eventData:
+		return "", misuse("json takes a value of ctx, not the whole event: name it")
 	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -104,7 +105,7 @@ func orDefault(fallback, value any) any {
 	return value
 }
 
-// has tells whether the value is there and not null.
+// has reports whether the value is there and not null.
 func has(value any) bool { return value != nil }
 
 // printAll writes its arguments side by side, with nothing between.
@@ -192,4 +193,120 @@ func quoted(v any) (string, error) {
 		return "", err
 	}
 	return s[1 : len(s)-1], nil
+}
+
+const errNoList = misuse("join was given what is not a list of texts and numbers")
+
+// trim removes white space from both ends.
+func trim(v any) (string, error) {
+	s, err := text(v)
+	return strings.TrimSpace(s), err
+}
+
+// join writes the elements of a list with a text between them.
+func join(separator string, list any) (string, error) {
+	elements, ok := list.([]any)
+	if !ok {
+		return "", errNoList
+	}
+	var b strings.Builder
+	for i, element := range elements {
+		s, err := text(element)
+		if err != nil {
+			return "", errNoList
+		}
+		if i > 0 {
+			b.WriteString(separator)
+		}
+		b.WriteString(s)
+		if b.Len() > MaxPartBytes {
+			return "", errTooLarge
+		}
+	}
+	return b.String(), nil
+}
+
+// number is a value of JSON, or of a template, as a number.
+type number struct {
+	float float64
+	int   int64
+	whole bool // int is exact
+}
+
+func toNumber(v any) (number, bool) {
+	switch v := v.(type) {
+	case json.Number:
+		if i, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+			return wholeNumber(i), true
+		}
+		f, err := strconv.ParseFloat(string(v), 64)
+		return number{float: f}, err == nil
+	case int:
+		return wholeNumber(int64(v)), true
+	case float64:
+		return number{float: v}, true
+	}
+	return number{}, false
+}
+
+func wholeNumber(i int64) number { return number{float: float64(i), int: i, whole: true} }
+
+const errUnlike = misuse("compares values of different kinds, such as a text with a number")
+
+// compare orders two numbers or two texts.
+func compare(a, b any) (int, error) {
+	if x, ok := toNumber(a); ok {
+		y, ok := toNumber(b)
+		switch {
+		case !ok:
+			return 0, errUnlike
+		case x.whole && y.whole:
+			return cmp.Compare(x.int, y.int), nil
+		}
+		return cmp.Compare(x.float, y.float), nil
+	}
+	x, ok := a.(string)
+	y, okToo := b.(string)
+	if !ok || !okToo {
+		return 0, errUnlike
+	}
+	return cmp.Compare(x, y), nil
+}
+
+func equal(a, b any) (bool, error) {
+	if x, ok := a.(bool); ok {
+		y, ok := b.(bool)
+		if !ok {
+			return false, errUnlike
+		}
+		return x == y, nil
+	}
+	order, err := compare(a, b)
+	return order == 0, err
+}
+
+// eq reports whether the first value equals any of the others.
+func eq(first, second any, others ...any) (bool, error) {
+	same, err := equal(first, second)
+	for _, other := range others {
+		if same || err != nil {
+			break
+		}
+		same, err = equal(first, other)
+	}
+	return same, err
+}
+
+func ne(a, b any) (bool, error) {
+	same, err := equal(a, b)
+	return !same, err
+}
+
+// ordered is a function that reports whether the order of two values is as it
+// should be.
+func ordered(is func(order int) bool) func(a, b any) (bool, error) {
+	return func(a, b any) (bool, error) {
+		order, err := compare(a, b)
+		return err == nil && is(order), err
+	}
 }

@@ -135,7 +135,7 @@ func TestFunctionsRefuse(t *testing.T) {
 		`{{plural .ctx.s "one" "x" "other" "y"}}`, `{{plural .ctx.n .ctx.s "y" "other" "x"}}`, `{{plural .ctx.n "one" "x" "other" .ctx.l}}`, `{{plural .ctx.n "one" "x" (print "o" "ne") "y"}}`,
 		`{{truncate .ctx.s "x"}}`, `{{truncate .ctx.n .ctx.o}}`, `{{truncate .ctx.half "x"}}`, `{{join "," .ctx.s}}`, `{{join "," .ctx.ll}}`, `{{join .ctx.n .ctx.l}}`, `{{trim .ctx.l}}`,
 		`{{link .ctx.s}}`, `{{link .ctx.js}}`, `{{link .ctx.data}}`, `{{link .ctx.user}}`, `{{link .ctx.rel}}`, `{{link .ctx.space}}`, `{{link .ctx.line}}`, `{{link .ctx.back}}`,
-		`{{link .ctx.no}}`, `{{link .ctx.port}}`, `{{link .ctx.hide}}`, `{{link .ctx.vb}}`, `{{link .ctx.empty}}`, `{{link .ctx.l}}`, `{{link "https://x.example" "k" .ctx.o}}`, `{{link "https://x.example" "" 1}}`,
+		`{{link .ctx.no}}`, `{{link .ctx.port}}`, `{{link .ctx.hide}}`, `{{link .ctx.vb}}`, `{{link .ctx.empty}}`, `{{link .ctx.l}}`, `{{link "https://x.example" "k" .ctx.o}}`, `{{link "https://x.example" .ctx.empty 1}}`,
 	} {
 		got, err := renderIn(t, "en", "\n"+text, ctx)
 		var e *template.Error

@@ -52,15 +52,15 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// isTamed tells whether a character may be removed from values.
-func isTamed(r rune) bool {
+// isSanitized reports whether a character may be removed from values.
+func isSanitized(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\t' && r != '\r' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 ||
 		r == 0xfeff || r >= 0xfff9 && r <= 0xfffb
 }
 
 // isNeverShown tells whether a character is always removed from them.
 func isNeverShown(r rune) bool {
-	return isTamed(r) && (r < 0x202a || r == 0x202d || r == 0x202e || r > 0x2069)
+	return isSanitized(r) && (r < 0x202a || r == 0x202d || r == 0x202e || r > 0x2069)
 }
 
 // FuzzValue puts any text into every kind of part, and expects to find it
@@ -94,7 +94,7 @@ func FuzzValue(f *testing.F) {
 			t.Errorf("%q became %s: %v", v, m.Body, err)
 		}
 		m, err = mail.Render(event(string(ctx)), "en")
-		if strings.ContainsFunc(v, isTamed) {
+		if strings.ContainsFunc(v, isSanitized) {
 			if strings.ContainsFunc(m.Text+m.HTML+m.Subject, isNeverShown) {
 				t.Errorf("%q became %q, %q, %q", v, m.Subject, m.Text, m.HTML)
 			}

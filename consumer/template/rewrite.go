@@ -54,12 +54,13 @@ func rewriteTree(tree *parse.Tree, source string, s *treeSet) []Fault {
 	return r.faults
 }
 
-func (r *rewriter) fail(at parse.Pos, detail string) {
-	r.faults = append(r.faults, Fault{Part: r.tree.ParseName, Line: lineAt(r.text, at), Detail: detail})
+// access numbers a place where data is read.
+func (r *rewriter) access(path []string, shown string, at parse.Pos) int {
+	return r.accesses.add(access{path: path, shown: shown, file: r.tree.ParseName, line: lineAt(r.text, at)})
 }
 
-func lineAt(source string, at parse.Pos) int {
-	return 1 + strings.Count(source[:min(int(at), len(source))], "\n")
+func (r *rewriter) fail(at parse.Pos, detail string) {
+	r.faults = append(r.faults, Fault{Part: r.tree.ParseName, Line: lineAt(r.text, at), Detail: detail})
 }
 
 // ticking makes nodes write something before all else.
@@ -116,7 +117,8 @@ func (r *rewriter) jsonText(n *parse.TextNode) {
 			break
 		}
 		if r.json = r.json.after(rest[:end]); r.json.inString {
-			r.fail(at+parse.Pos(end), "a JSON string goes on at the end of the line: close it with \", and write line ends within as \\n")
+			r.fail(at+parse.Pos(end),
+				"a JSON string goes on at the end of the line: close it with \", and write line ends within as \\n")
 			r.json = jsonState{}
 		}
 		rest, at = rest[end+1:], at+parse.Pos(end+1)
@@ -154,7 +156,7 @@ func (r *rewriter) loop(n *parse.RangeNode, dot string) {
 	if inner != "?" {
 		inner, shown = inner+"[]", inner
 	}
-	place := r.accesses.add(nil, shown)
+	place := r.access(nil, shown, n.Pos)
 	r.pipe(n.Pipe, dot)
 	n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnIterable, number64(place, n.Pos)))
 	start := r.json
@@ -238,7 +240,7 @@ func (r *rewriter) call(c *parse.CommandNode, name, dot string, piped bool) {
 		}
 	}
 	if name == "index" {
-		place := number64(r.accesses.add(nil, shown), c.Pos)
+		place := number64(r.access(nil, shown, c.Pos), c.Pos)
 		c.Args = append([]parse.Node{identifier(fnIndex, c.Pos), place}, c.Args[1:]...)
 	}
 }
@@ -261,7 +263,7 @@ func (r *rewriter) argument(arg parse.Node, dot string, lenient bool) parse.Node
 func (r *rewriter) read(node parse.Node, dot string, lenient bool) []parse.Node {
 	shown := r.shown(node, dot)
 	from, path := r.split(node, dot)
-	place := r.accesses.add(path, shown)
+	place := r.access(path, shown, node.Position())
 	name := fnValue
 	if lenient {
 		name = fnMaybe
@@ -314,4 +316,64 @@ func (r *rewriter) pathOf(p *parse.PipeNode, dot string) string {
 		return r.shown(p.Cmds[0].Args[0], dot)
 	}
 	return "?"
+}
+
+// isRead reports whether a node reads data.
+func isRead(n parse.Node) bool {
+	switch n.Type() {
+	case parse.NodeField, parse.NodeVariable, parse.NodeChain, parse.NodeDot:
+		return true
+	}
+	return false
+}
+
+// called returns the function that a command calls.
+func called(c *parse.CommandNode) (name string, ok bool) {
+	if id, ok := c.Args[0].(*parse.IdentifierNode); ok {
+		return id.Ident, true
+	}
+	return "", false
+}
+
+func identifier(name string, at parse.Pos) *parse.IdentifierNode {
+	return parse.NewIdentifier(name).SetPos(at)
+}
+
+func call(at parse.Pos, name string, args ...parse.Node) *parse.CommandNode {
+	return &parse.CommandNode{
+		NodeType: parse.NodeCommand,
+		Pos:      at,
+		Args:     append([]parse.Node{identifier(name, at)}, args...),
+	}
+}
+
+// nest makes a command that stands as an argument.
+func nest(at parse.Pos, words ...parse.Node) *parse.PipeNode {
+	command := &parse.CommandNode{NodeType: parse.NodeCommand, Pos: at, Args: words}
+	return &parse.PipeNode{NodeType: parse.NodePipe, Pos: at, Cmds: []*parse.CommandNode{command}}
+}
+
+func number64(n int, at parse.Pos) *parse.NumberNode {
+	return &parse.NumberNode{NodeType: parse.NodeNumber, Pos: at, IsInt: true, Int64: int64(n), Text: strconv.Itoa(n)}
+}
+
+// jsonState follows through the text of a JSON part whether a value stands
+// within a string or outside of one, which decides how it is escaped.
+type jsonState struct {
+	inString bool
+	escaping bool // the last character was a backslash within a string
+}
+
+func (s jsonState) after(text []byte) jsonState {
+	for _, c := range text {
+		switch {
+		case s.escaping:
+			s.escaping = false
+		case s.inString && c == '\\':
+			s.escaping = true
+		case c == '"':
+			s.inString = !s.inString
+		}
+	}
+	return s
 }

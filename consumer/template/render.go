@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	htmltemplate "html/template"
 	"io"
 	"strconv"
 	"strings"
@@ -26,69 +25,6 @@ type part struct {
 // executor is what text/template and html/template have in common.
 type executor interface {
 	Execute(w io.Writer, data any) error
-}
-
-// newPart makes a part of its trees.
-func newPart(name string, set *treeSet) (*part, *Fault) {
-	if set.syntax == html {
-		return newHTMLPart(name, set)
-	}
-	t := template.New(name).Funcs(set.functions())
-	for treeName, tree := range set.trees {
-		if _, err := t.AddParseTree(treeName, tree); err != nil {
-			return nil, &Fault{Part: name, Detail: err.Error()}
-		}
-	}
-	return &part{name: name, template: t}, nil
-}
-
-func newHTMLPart(name string, set *treeSet) (*part, *Fault) {
-	t := htmltemplate.New(name).Funcs(set.functions())
-	for treeName, tree := range set.trees {
-		if _, err := t.AddParseTree(treeName, tree); err != nil {
-			return nil, &Fault{Part: name, Detail: err.Error()}
-		}
-	}
-	t = t.Lookup(name)
-	// The package escapes a template when it is first executed. Doing that
-	// here, with a writer that takes nothing, brings its faults to light.
-	err := t.Execute(&limited{to: new(bytes.Buffer), steps: maxSteps}, nil)
-	var fault *htmltemplate.Error
-	if errors.As(err, &fault) {
-		return nil, set.escapingFault(fault, name)
-	}
-	t.Funcs(htmltemplate.FuncMap{filterName: filterAddress})
-	return &part{name: name, template: t}, nil
-}
-
-// sourceName is a template's own name: html/template adds to it where the
-// template is included in an unusual place.
-func sourceName(name string) string {
-	own, _, _ := strings.Cut(name, "$htmltemplate")
-	return own
-}
-
-// functions are those that the trees call, our own among them.
-func (s *treeSet) functions() map[string]any {
-	functions := map[string]any{
-		fnValue:    s.accesses.value,
-		fnMaybe:    s.accesses.maybe,
-		fnText:     s.accesses.text,
-		fnIndex:    s.accesses.index,
-		fnIterable: s.accesses.iterable,
-		fnScalar:   scalar,
-		fnFalsy:    falsy,
-		fnJSON:     toJSON,
-		fnQuoted:   quoted,
-	}
-	for name := range s.called {
-		if of, ok := localFunctions[name]; ok {
-			functions[name] = of(s.localized)
-		} else if function, ok := plainFunctions[name]; ok {
-			functions[name] = function
-		}
-	}
-	return functions
 }
 
 // render writes the part to b.
@@ -155,41 +91,77 @@ func whereNotJSON(rendered []byte) string {
 }
 
 // renderError keeps of an error what cannot hold the event's content: what our
-// own functions said, and the place.
+// own functions said, and the position. Reads know theirs; for other functions
+// Go's template packages have it.
 func (p *part) renderError(err error) *Error {
-	e := &Error{Reason: topology.ReasonRenderFailed, Part: p.name}
-	var exec template.ExecError
-	if errors.As(err, &exec) {
-		e.Line = lineOf(exec)
+	e := &Error{Reason: topology.ReasonRenderFailed, Part: p.name, Detail: "a function was given what it does not take"}
+	if exec, ok := errors.AsType[template.ExecError](err); ok {
 		e.Part = sourceName(exec.Name)
+		e.Line, _ = cutPosition(exec)
 	}
-	var gone *missing
-	var wrong misuse
-	switch {
-	case errors.As(err, &gone):
-		e.Reason, e.Path, e.Detail = topology.ReasonMissingData, gone.path, gone.Error()
-	case errors.As(err, &wrong):
+	if wrong, ok := errors.AsType[misuse](err); ok {
 		e.Detail = wrong.Error()
-	default:
-		e.Detail = "a function was given what it does not take"
+	}
+	if read, ok := errors.AsType[*readError](err); ok {
+		e.Part, e.Line, e.Detail = read.at.file, read.at.line, read.detail
+		if read.missing {
+			e.Reason, e.Path = topology.ReasonMissingData, read.at.shown
+		}
 	}
 	return e
 }
 
-// lineOf reads the line out of an error's text, which is the only place that
-// has it: "template: name:line:column: …".
-func lineOf(err template.ExecError) int {
-	rest, _ := strings.CutPrefix(err.Error(), "template: ")
-	// A name may have colons, so look for the first number between two.
-	for {
-		_, after, found := strings.Cut(rest, ":")
-		if !found {
-			return 0
-		}
-		number, _, _ := strings.Cut(after, ":")
-		if n, err := strconv.Atoi(number); err == nil {
-			return n
-		}
-		rest = after
+// sourceName is a template's own name: html/template adds to it where the
+// template is included in an unusual place.
+func sourceName(name string) string {
+	own, _, _ := strings.Cut(name, "$htmltemplate")
+	return own
+}
+
+const (
+	// MaxPartBytes is the greatest size of one rendered part.
+	MaxPartBytes = 1 << 20
+	// MaxSubjectBytes is the greatest size of a rendered subject: a line of
+	// a message, as RFC 5322 bounds it.
+	MaxSubjectBytes = 998
+	// maxSteps bounds the pieces that one part is written in. Every turn of
+	// a loop and every inclusion is a piece, if only an empty one.
+	maxSteps = 1 << 19
+	// maxTime bounds the rendering of all parts of one message. The size and
+	// the steps end almost every runaway first, and always at the same place;
+	// the time is for loops whose every turn is costly. It is looked at
+	// between pieces: one call of a function is not interrupted, but its
+	// result is bounded by MaxPartBytes.
+	maxTime = 2 * time.Second
+	// stepsPerLook is how many pieces are written between looks at the clock:
+	// more than a usual message has, so that a process that was held up does
+	// not fail messages for it.
+	stepsPerLook = 256
+)
+
+const (
+	errTooLarge = misuse("the rendered part is larger than 1 MiB")
+	errTooLong  = misuse("the template takes too many steps: it loops over too much")
+	errTooSlow  = misuse("the template takes too long: it does too much")
+)
+
+// limited is the writer that templates write to. It refuses to go on when a
+// rendering is too large or too long.
+type limited struct {
+	to       *bytes.Buffer
+	steps    int
+	deadline time.Time
+}
+
+func (w *limited) Write(p []byte) (int, error) {
+	w.steps++
+	switch {
+	case w.to.Len()+len(p) > MaxPartBytes:
+		return 0, errTooLarge
+	case w.steps > maxSteps:
+		return 0, errTooLong
+	case w.steps%stepsPerLook == 0 && time.Now().After(w.deadline):
+		return 0, errTooSlow
 	}
+	return w.to.Write(p)
 }

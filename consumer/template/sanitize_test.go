@@ -8,7 +8,7 @@ import (
 	"github.com/meddela/meddela/consumer/template"
 )
 
-func TestValuesAreTamed(t *testing.T) {
+func TestValuesAreSanitized(t *testing.T) {
 	const (
 		lre, rle, pdf, lro, rlo = "\u202a", "\u202b", "\u202c", "\u202d", "\u202e"
 		lri, rli, fsi, pdi      = "\u2066", "\u2067", "\u2068", "\u2069"
@@ -68,7 +68,7 @@ func TestValuesAreTamed(t *testing.T) {
 	}
 }
 
-func TestTheEventIsTamed(t *testing.T) {
+func TestTheEventIsSanitized(t *testing.T) {
 	for part, want := range map[string]string{template.SMSText: `"agpj"`, template.WebhookJSON: "\"a\u202egpj\""} {
 		tmpl, err := template.Compile(record(map[string]string{part: `"{{.event.origin}}"`}, nil))
 		if err != nil {
