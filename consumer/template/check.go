@@ -48,7 +48,7 @@ func unknownFunction(name string) string {
 	if near := slices.IndexFunc(known, func(k string) bool { return similar(name, k) }); near >= 0 {
 		return unknown + ": did you mean " + known[near] + "?"
 	}
-	return unknown + ": there are " + strings.Join(known, ", ") + "; a value starts with a dot, as in .ctx." + name
+	return unknown + ": there are " + strings.Join(known, ", ") + "; a value starts with a dot, such as .ctx.name"
 }
 
 // similar reports whether two words are the same but for case, or for one letter

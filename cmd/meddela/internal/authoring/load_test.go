@@ -179,7 +179,7 @@ func TestFaults(t *testing.T) {
 		"no url":                   {map[string]string{y: "types: [greeting]\nchannel: webhook\ndefault_language: en\n"}, y + ": url: it is missing"},
 		"a bad url":                {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: example.com\ndefault_language: en\n"}, y + ":3: url: it must be a whole URL"},
 		"a url with a password":    {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: https://a:b@example.com\ndefault_language: en\n"}, y + ":3: url: it must not hold a password"},
-		"a fault in a body":        {map[string]string{"greeting/sv/sms.txt": "a\n{{.ctx"}, "greeting/sv/sms.txt:2: {{ is not closed"},
+		"a fault in a body":        {map[string]string{"greeting/sv/sms.txt": "a\n{{.ctx"}, "greeting/sv/sms.txt:2: is not a template: unclosed action"},
 		"a fault in a partial":     {map[string]string{"_partials/us.txt": "\n{{nope}}"}, `_partials/us.txt:2: there is no function "nope"`},
 		"no such partial":          {map[string]string{"_partials/us.txt": ""}, `_partials/sign.txt:1: includes "us.txt"`},
 		"a partial of no kind":     {map[string]string{"_partials/x.css": "x"}, "_partials/x.css: must end in .txt, .html or .json"},
