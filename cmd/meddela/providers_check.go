@@ -149,7 +149,7 @@ func providerViewOf(d *providerfile.Definition) providerView {
 	}
 	switch d.Kind {
 	case providerfile.SMTP:
-		v.Target = d.SMTP.Addr
+		v.Target = d.SMTP.Addr()
 		v.Signed = d.SMTP.DKIM.Domain != ""
 		if d.SMTP.Username != "" {
 			v.Login = d.SMTP.Username + " " + mask

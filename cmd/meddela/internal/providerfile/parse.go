@@ -1,6 +1,10 @@
 package providerfile
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -76,8 +80,9 @@ func (p *parser) provider(m *strictyaml.Map) {
 			section.Keys() // they may be right, elsewhere
 			m.Fail(string(kind), "it does not belong to a provider of kind "+string(d.Kind)+": remove it")
 		case section != nil && kind == SMTP:
-			d.SMTP = p.smtp(section)
-			if _, err := d.smtp(); err != nil && m.Faulty() == faults {
+			d.SMTP = MailServer{p.smtp(section)}
+			d.SMTP.Name, d.SMTP.Timeout, d.SMTP.Concurrency = d.Name, d.Timeout, d.Concurrency
+			if _, err := smtp.New(d.SMTP.Config); err != nil && m.Faulty() == faults {
 				m.Fail("smtp", strings.TrimPrefix(err.Error(), "smtp: "))
 			}
 		case section != nil:
@@ -131,42 +136,73 @@ func limitOf(m *strictyaml.Map) (l Limit) {
 // plainHost is a host's name without scheme, port and path.
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
 
-func (p *parser) smtp(m *strictyaml.Map) (s SMTPDefinition) {
-	s.Addr = m.Needed("addr", "mail.example.com:587")
-	if _, _, err := hostAndPort(s.Addr); s.Addr != "" && err != nil {
-		m.Fail("addr", err.Error())
+// smtp reads all but the name and the numbers that every kind has.
+func (p *parser) smtp(m *strictyaml.Map) (c smtp.Config) {
+	if addr := m.Needed("addr", "mail.example.com:587"); addr != "" {
+		host, port, err := net.SplitHostPort(addr)
+		c.Host = host
+		if c.Port, _ = strconv.Atoi(port); err != nil || host == "" || c.Port < 1 || c.Port > 65535 {
+			m.Fail("addr", "it must be host:port, such as mail.example.com:587")
+		}
 	}
-	s.From = m.Needed("from", "shop@example.com")
-	s.FromName, s.ReplyTo, s.Hello = m.Text("from_name"), m.Text("reply_to"), m.Text("hello")
-	s.TLS = m.OneOf("tls", string(smtp.StartTLS),
-		string(smtp.NoTLS), string(smtp.StartTLS), string(smtp.StartTLSIfOffered), string(smtp.ImplicitTLS))
-	s.CAFile = m.Text("ca_file")
-	s.Username, s.Password = m.Text("username"), p.secret(m, "password")
-	s.Mechanism = m.Text("mechanism")
+	c.From = m.Needed("from", "shop@example.com")
+	c.FromName, c.ReplyTo, c.Hello = m.Text("from_name"), m.Text("reply_to"), m.Text("hello")
+	c.Security = smtp.Security(m.OneOf("tls", string(smtp.StartTLS),
+		string(smtp.NoTLS), string(smtp.StartTLS), string(smtp.StartTLSIfOffered), string(smtp.ImplicitTLS)))
+	c.TLS = authorities(m, c.Host)
+	c.Username, c.Password, c.Mechanism = m.Text("username"), revealed(p.secret(m, "password")), m.Text("mechanism")
 	switch {
 	case !m.Has("username") && m.Has("password"):
 		m.Fail("password", "it needs a username beside it")
 	case m.Has("username") && !m.Has("password"):
 		m.Fail("username", "it needs a password beside it, such as password: {file: /run/secrets/password}")
 	}
-	s.MaxMessages = m.Int("max_messages", 1, 1_000_000)
+	c.MaxMessages = m.Int("max_messages", 1, 1_000_000)
 	if dkim := m.Map("dkim"); dkim != nil {
-		s.DKIM = DKIM{
-			Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"), Key: p.neededSecret(dkim, "key"),
+		if !dkim.Has("key") {
+			dkim.Fail("key", "it is missing: say where it is, such as key: {file: /run/secrets/key}")
+		}
+		c.DKIM = smtp.DKIM{
+			Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"), Key: []byte(revealed(p.secret(dkim, "key"))),
 		}
 	}
 	if files := m.Map("attachments"); files != nil {
-		s.AttachmentHosts, s.AttachmentBytes = files.Texts("hosts"), files.Int("max_bytes", 1, 50<<20)
-		if len(s.AttachmentHosts) == 0 && !files.Has("hosts") {
+		c.Attachments = smtp.Attachments{Hosts: files.Texts("hosts"), MaxBytes: files.Int("max_bytes", 1, 50<<20)}
+		if !files.Has("hosts") {
 			files.Fail("hosts", "it is missing: name the hosts that files may be fetched from")
 		}
-		for _, host := range s.AttachmentHosts {
+		for _, host := range c.Attachments.Hosts {
 			if !plainHost.MatchString(host) {
 				files.Fail("hosts", strconv.Quote(host)+" must be a host's name alone, such as files.example.com")
 			}
 		}
 	}
-	return s
+	return c
+}
+
+// authorities are those of ca_file, instead of the system's; nil without it.
+func authorities(m *strictyaml.Map, host string) *tls.Config {
+	name := m.Text("ca_file")
+	if name == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		m.Fail("ca_file", "it cannot be read: "+err.Error())
+		return nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: x509.NewCertPool()}
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		m.Fail("ca_file", name+" has no certificate in PEM form")
+	}
+	return c
+}
+
+func revealed(s outbound.Secret) string {
+	if s == nil {
+		return ""
+	}
+	return s()
 }
 
 func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
@@ -210,13 +246,6 @@ func ruleOf(m *strictyaml.Map) httpapi.Rule {
 		Status: m.Text("status"), JSON: m.Text("json"), Equals: m.Text("equals"), Verdict: verdict,
 		Reason: topology.Reason(m.OneOf("reason", "", string(topology.ReasonInvalidAddress), string(topology.ReasonSuppressed))),
 	}
-}
-
-func (p *parser) neededSecret(m *strictyaml.Map, key string) outbound.Secret {
-	if !m.Has(key) {
-		m.Fail(key, "it is missing: say where it is, such as "+key+": {file: /run/secrets/"+key+"}")
-	}
-	return p.secret(m, key)
 }
 
 // secret is looked up by reference; nil where there is none.

@@ -1,13 +1,13 @@
+// Package providerfile reads the file that says which providers each channel has,
+// and makes them.
 package providerfile
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
+	"io"
 	"net"
-	"os"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,16 +17,72 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider/quota"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
-	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
+
+// File is what a file says.
+type File struct {
+	Providers []Definition
+	Routes    map[topology.Channel]Route
+}
+
+// Kind is a kind of provider.
+type Kind string
+
+const (
+	SMTP    Kind = "smtp"
+	HTTP    Kind = "http"
+	Sandbox Kind = "sandbox"
+)
+
+// Definition is one provider.
+type Definition struct {
+	Name        string
+	Channels    []topology.Channel
+	Kind        Kind
+	Timeout     time.Duration // 0 for the kind's own
+	Concurrency int           // of one process; 0 for the kind's own
+	Limit       Limit
+	Breaker     failover.Breaker
+
+	SMTP MailServer
+	HTTP httpapi.Config
+}
+
+// Limit is what all processes together keep to.
+type Limit struct {
+	Rate    float64 // messages a second; 0 for any number
+	AtOnce  int     // 0 for any number
+	Reserve float64 // the share that the batch lane leaves free
+}
+
+// MailServer is a mail server. It prints none of its secrets.
+type MailServer struct{ smtp.Config }
+
+// Addr is the server's host and port.
+func (s MailServer) Addr() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// Format prints the address, whatever the verb.
+func (s MailServer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.Addr()) }
+
+// Route is how a channel's providers are chosen among.
+type Route struct {
+	Order   failover.Order
+	Members []RouteMember
+}
+
+// RouteMember is a provider of a route.
+type RouteMember struct {
+	Provider string
+	Weight   int
+}
 
 // Site is where providers are used.
 type Site struct {
 	Lane  topology.Lane
 	Redis redis.UniversalClient
 	Keys  topology.Keys
-	// Stopped tells whether an operator has stopped a provider.
+	// Stopped reports whether an operator has stopped a provider.
 	Stopped func(provider string) bool
 }
 
@@ -91,55 +147,11 @@ func (d *Definition) limiter(site Site) (*quota.Limiter, error) {
 func (d *Definition) provider() (provider.Provider, error) {
 	switch d.Kind {
 	case SMTP:
-		return d.smtp()
+		return smtp.New(d.SMTP.Config)
 	case HTTP:
 		return httpapi.New(d.HTTP)
 	case Sandbox:
 		return sandbox.New(sandbox.Config{Name: d.Name, Concurrency: d.Concurrency})
 	}
 	return nil, fmt.Errorf("it is of no kind that there is: %q", d.Kind)
-}
-
-func (d *Definition) smtp() (provider.Provider, error) {
-	host, port, err := hostAndPort(d.SMTP.Addr)
-	if err != nil {
-		return nil, err
-	}
-	c := smtp.Config{
-		Name: d.Name, Host: host, Port: port, Security: smtp.Security(d.SMTP.TLS),
-		Username: d.SMTP.Username, Password: revealed(d.SMTP.Password), Mechanism: d.SMTP.Mechanism,
-		From: d.SMTP.From, FromName: d.SMTP.FromName, ReplyTo: d.SMTP.ReplyTo, Hello: d.SMTP.Hello,
-		Concurrency: d.Concurrency, Timeout: d.Timeout, MaxMessages: d.SMTP.MaxMessages,
-		DKIM:        smtp.DKIM{Domain: d.SMTP.DKIM.Domain, Selector: d.SMTP.DKIM.Selector, Key: []byte(revealed(d.SMTP.DKIM.Key))},
-		Attachments: smtp.Attachments{Hosts: d.SMTP.AttachmentHosts, MaxBytes: d.SMTP.AttachmentBytes},
-	}
-	if d.SMTP.CAFile != "" {
-		pem, err := os.ReadFile(d.SMTP.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: x509.NewCertPool()}
-		if !c.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file: %s has no certificate in PEM form", d.SMTP.CAFile)
-		}
-	}
-	return smtp.New(c)
-}
-
-func hostAndPort(addr string) (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(addr)
-	if err == nil {
-		port, err = strconv.Atoi(text)
-	}
-	if err != nil || host == "" || port < 1 || port > 65535 {
-		return "", 0, errors.New("it must be host:port, such as mail.example.com:587")
-	}
-	return host, port, nil
-}
-
-func revealed(s outbound.Secret) string {
-	if s == nil {
-		return ""
-	}
-	return s()
 }
