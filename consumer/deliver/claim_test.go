@@ -9,12 +9,20 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-func tasksOf(jobs ...topology.Job) []*task {
-	tasks := make([]*task, len(jobs))
+func deliveriesOf(jobs ...topology.Job) []*delivery {
+	deliveries := make([]*delivery, len(jobs))
 	for i := range jobs {
-		tasks[i] = &task{job: jobs[i], key: keys.Claim(jobs[i].JobID)}
+		deliveries[i] = &delivery{job: jobs[i]}
 	}
-	return tasks
+	return deliveries
+}
+
+func attemptsOf(jobs ...topology.Job) []attempt {
+	attempts := make([]attempt, len(jobs))
+	for i, d := range deliveriesOf(jobs...) {
+		attempts[i].delivery = d
+	}
+	return attempts
 }
 
 // claimants are two owners at one store, whose clock stands at always.
@@ -24,31 +32,30 @@ func claimants(t *testing.T) (w *world, c *claims) {
 	return w, &claims{client: w.client(t), keys: keys, lease: 15 * time.Second, keep: 8 * 24 * time.Hour}
 }
 
-func (c *claims) try(t *testing.T, owner string, job topology.Job) *task {
+func (c *claims) try(t *testing.T, owner string, job topology.Job) claim {
 	t.Helper()
-	tasks := tasksOf(job)
-	if err := c.claim(t.Context(), owner, tasks); err != nil {
+	answers, err := c.claim(t.Context(), owner, attemptsOf(job))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return tasks[0]
+	return answers[0]
 }
 
-func (c *claims) record(t *testing.T, job topology.Job, status topology.Status, again bool) *task {
+func (c *claims) record(t *testing.T, job topology.Job, status topology.Status, retry bool) *result {
 	t.Helper()
-	tasks := tasksOf(job)
-	tasks[0].outcome = newOutcome(&job, status, topology.NoReason, always)
-	tasks[0].outcome.again = again
-	if err := c.settle(t.Context(), tasks); err != nil || !tasks[0].settled {
-		t.Fatalf("settled %v, %v", tasks[0].settled, err)
+	r := &result{delivery: &delivery{job: job}, outcome: newOutcome(&job, ending{status: status}, always)}
+	r.outcome.retry = retry
+	if err := c.settle(t.Context(), []*result{r}); err != nil || !r.settled {
+		t.Fatalf("settled %v, %v", r.settled, err)
 	}
-	return tasks[0]
+	return r
 }
 
 func TestAClaimIsHeldBackFromOthers(t *testing.T) {
 	w, c := claimants(t)
 	job := aJob("event")
-	if got := c.try(t, "a", job); got.claim != granted {
-		t.Fatalf("the first claim is %v", got.claim)
+	if got := c.try(t, "a", job); got.state != granted {
+		t.Fatalf("the first claim is %v", got.state)
 	}
 	if ttl := w.store.TTL(keys.Claim(job.JobID)); ttl != c.keep {
 		t.Errorf("the claim lives for %v", ttl)
@@ -57,14 +64,14 @@ func TestAClaimIsHeldBackFromOthers(t *testing.T) {
 		t.Errorf("the claim holds the address: %q", value)
 	}
 	w.store.SetTime(always.Add(5 * time.Second))
-	if got := c.try(t, "b", job); got.claim != heldBack || got.heldFor != 10*time.Second {
-		t.Errorf("another's claim is %v for %v", got.claim, got.heldFor)
+	if got := c.try(t, "b", job); got.state != leased || got.left != 10*time.Second {
+		t.Errorf("another's claim is %v for %v", got.state, got.left)
 	}
-	if got := c.try(t, "a", job); got.claim != granted {
-		t.Errorf("the owner's own second claim is %v", got.claim)
+	if got := c.try(t, "a", job); got.state != granted {
+		t.Errorf("the owner's own second claim is %v", got.state)
 	}
-	if got := c.try(t, "b", job); got.claim != heldBack || got.heldFor != 15*time.Second {
-		t.Errorf("after it, another's claim is %v for %v", got.claim, got.heldFor)
+	if got := c.try(t, "b", job); got.state != leased || got.left != 15*time.Second {
+		t.Errorf("after it, another's claim is %v for %v", got.state, got.left)
 	}
 }
 
@@ -73,14 +80,14 @@ func TestALeaseRunsOut(t *testing.T) {
 	job := aJob("event")
 	c.try(t, "a", job)
 	w.store.SetTime(always.Add(15 * time.Second))
-	if got := c.try(t, "b", job); got.claim != takenOver {
-		t.Fatalf("after the lease, another's claim is %v", got.claim)
+	if got := c.try(t, "b", job); got.state != leaseExpired {
+		t.Fatalf("after the lease, another's claim is %v", got.state)
 	}
-	if got := c.try(t, "b", job); got.claim != takenOver {
-		t.Errorf("the doubt is forgotten: %v", got.claim)
+	if got := c.try(t, "b", job); got.state != leaseExpired {
+		t.Errorf("the doubt is forgotten: %v", got.state)
 	}
-	if got := c.try(t, "a", job); got.claim != heldBack {
-		t.Errorf("the first owner's claim is %v", got.claim)
+	if got := c.try(t, "a", job); got.state != leased {
+		t.Errorf("the first owner's claim is %v", got.state)
 	}
 }
 
@@ -91,20 +98,20 @@ func TestReleasedClaims(t *testing.T) {
 	w.store.SetTime(always.Add(time.Minute))
 	c.try(t, "b", doubtful)
 	c.try(t, "b", job)
-	if err := c.release(t.Context(), "a", tasksOf(job, doubtful)); err != nil {
+	if err := c.release(t.Context(), "a", deliveriesOf(job, doubtful)); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.try(t, "c", job); got.claim != heldBack {
-		t.Fatalf("released by another, and then %v", got.claim)
+	if got := c.try(t, "c", job); got.state != leased {
+		t.Fatalf("released by another, and then %v", got.state)
 	}
-	if err := c.release(t.Context(), "b", tasksOf(job, doubtful, aJob("unknown"))); err != nil {
+	if err := c.release(t.Context(), "b", deliveriesOf(job, doubtful, aJob("unknown"))); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.try(t, "c", job); got.claim != granted {
-		t.Errorf("after the release %v", got.claim)
+	if got := c.try(t, "c", job); got.state != granted {
+		t.Errorf("after the release %v", got.state)
 	}
-	if got := c.try(t, "c", doubtful); got.claim != takenOver {
-		t.Errorf("with the release the doubt is gone: %v", got.claim)
+	if got := c.try(t, "c", doubtful); got.state != leaseExpired {
+		t.Errorf("with the release the doubt is gone: %v", got.state)
 	}
 }
 
@@ -121,9 +128,9 @@ func TestTheFirstOutcomeStands(t *testing.T) {
 		t.Errorf("the second outcome is %s", got.outcome.status)
 	}
 	for n := range 3 {
-		got := c.try(t, "c", aJob("event", attempt(n)))
-		if got.claim != settledBefore || got.outcome.status != topology.Sent || got.outcome.attempt != 1 {
-			t.Errorf("attempt %d: %v, %+v", n, got.claim, got.outcome)
+		got := c.try(t, "c", aJob("event", nth(n)))
+		if got.state != settled || got.outcome.status != topology.Sent || got.outcome.attempt != 1 {
+			t.Errorf("attempt %d: %v, %+v", n, got.state, got.outcome)
 		}
 	}
 	if ttl := w.store.TTL(keys.Claim(job.JobID)); ttl != c.keep {
@@ -135,17 +142,17 @@ func TestTheFirstOutcomeStands(t *testing.T) {
 // other.
 func TestAPassingFailure(t *testing.T) {
 	_, c := claimants(t)
-	first, second, tenth := aJob("event"), aJob("event", attempt(2)), aJob("event", attempt(10))
+	first, second, tenth := aJob("event"), aJob("event", nth(2)), aJob("event", nth(10))
 	c.try(t, "a", first)
 	c.record(t, first, topology.PendingDelivery, true)
 	if got := c.record(t, first, topology.Sent, false); got.outcome.status != topology.PendingDelivery {
 		t.Errorf("a second outcome of the same attempt was taken")
 	}
-	if got := c.try(t, "a", first); got.claim != settledBefore || !got.outcome.again {
-		t.Errorf("the same attempt: %v", got.claim)
+	if got := c.try(t, "a", first); got.state != settled || !got.outcome.retry {
+		t.Errorf("the same attempt: %v", got.state)
 	}
-	if got := c.try(t, "b", second); got.claim != granted {
-		t.Errorf("the second attempt: %v", got.claim)
+	if got := c.try(t, "b", second); got.state != granted {
+		t.Errorf("the second attempt: %v", got.state)
 	}
 	if got := c.record(t, second, topology.PendingDelivery, true); got.outcome.attempt != 2 {
 		t.Errorf("the second attempt's outcome is of attempt %d", got.outcome.attempt)
@@ -153,8 +160,8 @@ func TestAPassingFailure(t *testing.T) {
 	if got := c.record(t, first, topology.DeliveryError, false); got.outcome.attempt != 2 {
 		t.Errorf("a late outcome of the first attempt was taken")
 	}
-	if got := c.try(t, "b", tenth); got.claim != granted {
-		t.Errorf("the tenth attempt: %v", got.claim)
+	if got := c.try(t, "b", tenth); got.state != granted {
+		t.Errorf("the tenth attempt: %v", got.state)
 	}
 }
 
@@ -169,14 +176,14 @@ func TestStrangeValues(t *testing.T) {
 	}
 	_, _ = w.store.Lpush(keys.Claim(jobs[5].JobID), "x")
 	_ = w.store.Set(keys.Claim(jobs[6].JobID), "claimed\t1\tx\ta")
-	tasks := tasksOf(jobs...)
-	if err := c.claim(t.Context(), "b", tasks); err != nil {
+	answers, err := c.claim(t.Context(), "b", attemptsOf(jobs...))
+	if err != nil {
 		t.Fatal(err)
 	}
-	want := []claimed{unreadable, unreadable, unreadable, unreadable, unreadable, unreadable, takenOver, granted}
-	for i, task := range tasks {
-		if task.claim != want[i] {
-			t.Errorf("%d: %v, want %v", i, task.claim, want[i])
+	want := []claimState{unreadable, unreadable, unreadable, unreadable, unreadable, unreadable, leaseExpired, granted}
+	for i, answer := range answers {
+		if answer.state != want[i] {
+			t.Errorf("%d: %v, want %v", i, answer.state, want[i])
 		}
 	}
 	entry := deliverOne(t, w.handler(t), jobs[5])
@@ -193,19 +200,19 @@ func TestStrangeValues(t *testing.T) {
 func TestOutOfMemory(t *testing.T) {
 	w, c := claimants(t)
 	w.store.SetError("OOM command not allowed when used memory > 'maxmemory'.")
-	tasks := tasksOf(aJob("event"))
-	if err := c.claim(context.Background(), "a", tasks); err == nil || tasks[0].claim != unanswered {
-		t.Errorf("%v, %v", err, tasks[0].claim)
+	answers, err := c.claim(context.Background(), "a", attemptsOf(aJob("event")))
+	if err == nil || answers[0].state != unanswered {
+		t.Errorf("%v, %v", err, answers[0].state)
 	}
 }
 
 func TestOutcomeValues(t *testing.T) {
-	job := aJob("event", attempt(3), withTemplate("a\tb@1"))
-	full := newOutcome(&job, topology.DeliveryError, topology.ReasonTransient, time.Now())
-	full.again, full.doubt, full.due = true, true, always
+	job := aJob("event", nth(3), withTemplate("a\tb@1"))
+	full := newOutcome(&job, ending{status: topology.DeliveryError, reason: topology.ReasonTransient}, time.Now())
+	full.retry, full.ambiguous, full.due = true, true, always
 	full.provider, full.messageID, full.detail = "smtp", "<a@b>", "the server\tsaid"
 	full.detail = field(full.detail)
-	for _, o := range []outcome{full, newOutcome(&job, topology.Sent, topology.NoReason, always)} {
+	for _, o := range []outcome{full, newOutcome(&job, ending{status: topology.Sent, reason: topology.NoReason}, always)} {
 		got, ok := parseOutcome(string(o.append(nil)))
 		if !ok || got != o {
 			t.Errorf("%v: got %+v\nwant %+v", ok, got, o)
@@ -215,7 +222,7 @@ func TestOutcomeValues(t *testing.T) {
 
 func FuzzParseOutcome(f *testing.F) {
 	job := aJob("event")
-	seed := newOutcome(&job, topology.Sent, topology.NoReason, always)
+	seed := newOutcome(&job, ending{status: topology.Sent, reason: topology.NoReason}, always)
 	f.Add(string(seed.append(nil)))
 	f.Add("again\t2\tpending_delivery\t1\t5\ttransient\tt@1\tp\tm\tdetail")
 	f.Fuzz(func(t *testing.T, value string) {

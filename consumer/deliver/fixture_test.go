@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -269,7 +270,7 @@ func handleAll(ctx context.Context, t testing.TB, h *Handler, b consumer.Batch) 
 		out = append(out, result.Out...)
 		b.Records = b.Records[result.Handled:]
 		if err != nil {
-			sleep(ctx, 5*time.Millisecond)
+			retry.Sleep(ctx, 5*time.Millisecond)
 		}
 	}
 	return out

@@ -13,25 +13,34 @@ type Gate interface {
 	Check(ctx context.Context, queries []suppress.Query) ([]suppress.Answer, error)
 }
 
-// ask asks the gate about tasks that are about to be sent, and notes what it
-// says with each.
-func (h *Handler) ask(ctx context.Context, tasks []*task) error {
-	if h.Gate == nil || len(tasks) == 0 {
+// barrier is why a recipient is not to be written to at all; the zero value is
+// that nothing is in the way.
+type barrier struct {
+	reason topology.Reason
+	detail string
+}
+
+// ask is the third stage: it asks the gate about jobs that are about to be sent.
+// A job that has been killed stays so, whatever the gate says.
+func ask(ctx context.Context, gate Gate, attempts []attempt) error {
+	if gate == nil || len(attempts) == 0 {
 		return nil
 	}
-	queries := make([]suppress.Query, len(tasks))
-	for i, t := range tasks {
-		queries[i] = suppress.Query{Channel: t.job.Channel, Address: t.job.To, Job: t.job.JobID, Urgent: t.policy().Urgent}
+	queries := make([]suppress.Query, len(attempts))
+	for i := range attempts {
+		d := attempts[i].delivery
+		queries[i] = suppress.Query{
+			Channel: d.job.Channel, Address: d.job.To, Job: d.job.JobID, Urgent: d.policy.Urgent,
+		}
 	}
-	answers, err := h.Gate.Check(ctx, queries)
+	answers, err := gate.Check(ctx, queries)
 	if err != nil {
 		return err
 	}
-	for i, t := range tasks {
-		t.barred = answers[i]
+	for i, answer := range answers {
+		if a := &attempts[i]; a.barred.reason == topology.NoReason {
+			a.barred = barrier{answer.Reason, answer.Detail}
+		}
 	}
 	return nil
 }
-
-// isBarred tells whether the gate has said no.
-func (t *task) isBarred() bool { return t.barred.Reason != topology.NoReason }

@@ -12,6 +12,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -224,7 +225,7 @@ func TestDoubtStays(t *testing.T) {
 	if e := entriesOf(t, out[:1])[0]; e.Status != topology.PendingDelivery || len(out) != 2 {
 		t.Fatalf("after no word it is %s %s", e.Status, e.Reason)
 	}
-	late := aJob("event-1", attempt(2), expires(time.Now()))
+	late := aJob("event-1", nth(2), expires(time.Now()))
 	if e := deliverOne(t, h, late); e.Status != topology.DeliveryError || e.Reason != topology.ReasonAmbiguous {
 		t.Errorf("expired after no word it is %s %s", e.Status, e.Reason)
 	}
@@ -315,7 +316,7 @@ func TestSoonKnown(t *testing.T) {
 	w := newWorld(t)
 	w.provider.concurrency = 2
 	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
-		sleep(ctx, 150*time.Millisecond)
+		retry.Sleep(ctx, 150*time.Millisecond)
 		return accepted
 	}
 	h := w.handler(t)

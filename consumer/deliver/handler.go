@@ -1,13 +1,12 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -80,37 +79,15 @@ const (
 
 // Handler is the deliver role of one lane.
 type Handler struct {
-	Config
 	// Counters count since the start.
 	Counters Counters
 
-	claims  claims
+	config  Config
 	process string // names this Handler among all deliverers
 	routes  map[topology.Channel]*route
-	// lastWord is shorter in tests.
-	lastWord time.Duration
-
-	mu sync.Mutex
-	// unsettled are outcomes that could not be recorded before their Handle
-	// had to end. They are recorded before anything else is claimed.
-	unsettled []*task
-}
-
-// Counters are what a Handler counts.
-type Counters struct {
-	// Ambiguous messages: those that may have been sent, whether they are
-	// then sent again or held.
-	Ambiguous atomic.Int64
-	// Repeated jobs: those that had an outcome, and were not sent.
-	Repeated atomic.Int64
-}
-
-// route is the way to a channel's provider.
-type route struct {
-	provider provider.Provider
-	names    []string         // of the providers that it chooses among
-	instant  provider.Instant // nil if the provider has no such answers
-	slots    chan struct{}    // one for each message that is with the provider
+	claims  claims
+	sender  sender
+	settler settler
 }
 
 // New returns a Handler, or what is wrong with the configuration.
@@ -127,13 +104,13 @@ func New(c Config) (*Handler, error) {
 		return nil, fmt.Errorf("deliver: %d tries: there must be at least one", c.Tries)
 	}
 	h := &Handler{
-		Config:  c,
+		config:  c,
 		process: rand.Text(),
 		claims:  claims{client: c.Redis, keys: c.Keys, lease: c.Lease, keep: c.KeepClaims},
 		routes:  make(map[topology.Channel]*route, len(c.Providers)),
-
-		lastWord: lastWord,
 	}
+	h.sender = sender{config: &h.config, counters: &h.Counters}
+	h.settler = settler{claims: &h.claims, log: c.Log, grace: gracePeriod}
 	slots := make(map[string]chan struct{})
 	for channel, p := range c.Providers {
 		if p == nil {
@@ -149,52 +126,39 @@ func New(c Config) (*Handler, error) {
 }
 
 func (c *Config) setDefaults() {
-	setDefault(&c.SendTimeout, defaultSendTimeout)
-	setDefault(&c.Lease, defaultLease)
-	setDefault(&c.KeepClaims, defaultKeepClaims)
-	setDefault(&c.Tries, defaultTries)
-	setDefault(&c.TryAgainAfter, defaultTryAgainAfter)
+	c.SendTimeout = cmp.Or(c.SendTimeout, defaultSendTimeout)
+	c.Lease = cmp.Or(c.Lease, defaultLease)
+	c.KeepClaims = cmp.Or(c.KeepClaims, defaultKeepClaims)
+	c.Tries = cmp.Or(c.Tries, defaultTries)
+	c.TryAgainAfter = cmp.Or(c.TryAgainAfter, defaultTryAgainAfter)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Orders == nil {
-		c.Orders = func() *control.Orders { return noOrders }
+		none := new(control.Orders)
+		c.Orders = func() *control.Orders { return none }
 	}
-}
-
-var noOrders = new(control.Orders)
-
-func setDefault[T comparable](value *T, otherwise T) {
-	var zero T
-	if *value == zero {
-		*value = otherwise
-	}
-}
-
-func newRoute(p provider.Provider, slots chan struct{}) *route {
-	instant, _ := p.(provider.Instant)
-	names := []string{p.Name()}
-	if several, ok := p.(provider.Composite); ok {
-		names = several.Names()
-	}
-	return &route{provider: p, names: names, instant: instant, slots: slots}
 }
 
 // Handle sends the batch's jobs. When ctx ends it begins nothing more, waits
 // for what is being sent, and handles the jobs up to the first without an
 // outcome.
-func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
-	if err := h.settleLeftovers(ctx); err != nil {
+func (h *Handler) Handle(ctx context.Context, records consumer.Batch) (consumer.Result, error) {
+	if err := h.settler.settleLeftovers(ctx); err != nil {
 		return consumer.Result{}, err
 	}
-	d := h.newBatch(b)
-	defer d.trace.End()
-	missing := d.findTemplates(ctx)
-	err := d.deliver(ctx)
+	b := &batch{
+		owner: h.owner(&records),
+		trace: h.config.Tracer.Batch(records.Topic, records.Partition, len(records.Records)),
+	}
+	defer b.trace.End()
+	deliveries, missing := h.read(ctx, records.Records)
+	b.deliveries, b.results = deliveries, make([]*result, len(deliveries))
+	err := h.deliver(ctx, b)
 	if err == nil {
 		err = missing
 	}
-	return d.result(), err
+	return newEmitter(h.config.Names, h.config.Lane, len(deliveries)).emit(b, h.config.Now()), err
 }
 
 // owner names this Handler's work on a strand of a partition. It is the same from
@@ -202,25 +166,4 @@ func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result
 // begun, so that what one of them claimed is the next one's too.
 func (h *Handler) owner(b *consumer.Batch) string {
 	return h.process + "/" + strconv.Itoa(b.Partition) + "/" + strconv.Itoa(b.Strand)
-}
-
-// settleLeftovers records the outcomes that an earlier Handle could not.
-func (h *Handler) settleLeftovers(ctx context.Context) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.unsettled) == 0 {
-		return nil
-	}
-	err := h.claims.settle(ctx, h.unsettled)
-	h.unsettled = unsettled(h.unsettled)
-	return err
-}
-
-// leave keeps what must be recorded, without the batch that it is of.
-func (h *Handler) leave(tasks []*task) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, t := range tasks {
-		h.unsettled = append(h.unsettled, &task{key: t.key, outcome: t.outcome})
-	}
 }

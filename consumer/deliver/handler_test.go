@@ -11,6 +11,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -32,7 +33,7 @@ func expires(at time.Time) func(*topology.Job) {
 	return func(j *topology.Job) { j.Expires = at }
 }
 
-func attempt(n int) func(*topology.Job) {
+func nth(n int) func(*topology.Job) {
 	return func(j *topology.Job) { j.Attempt = n }
 }
 
@@ -131,7 +132,7 @@ func TestExpiryOnTheWay(t *testing.T) {
 // TestEntry: what a sent job's entry has, beside what it is about.
 func TestEntry(t *testing.T) {
 	w := newWorld(t)
-	job := aJob("event", attempt(2))
+	job := aJob("event", nth(2))
 	result, err := w.handler(t, at(always)).Handle(t.Context(), batchOf(job))
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +187,7 @@ func TestBatch(t *testing.T) {
 func TestAHigherAttempt(t *testing.T) {
 	w := newWorld(t)
 	h := w.handler(t)
-	b := batchOf(aJob("event"), aJob("other"), aJob("event", attempt(2)), aJob("third"))
+	b := batchOf(aJob("event"), aJob("other"), aJob("event", nth(2)), aJob("third"))
 	result, err := h.Handle(t.Context(), b)
 	if err != nil || result.Handled != 2 {
 		t.Fatalf("handled %d, %v", result.Handled, err)
@@ -227,7 +228,7 @@ func TestTwoDeliverers(t *testing.T) {
 			w := newWorld(t)
 			w.provider.instant = instant
 			w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
-				sleep(ctx, 100*time.Microsecond)
+				retry.Sleep(ctx, 100*time.Microsecond)
 				return accepted
 			}
 			b := batchOf(manyJobs(200)...)
@@ -254,7 +255,7 @@ func TestTwoDeliverers(t *testing.T) {
 func TestConcurrencyIsShared(t *testing.T) {
 	w := newWorld(t)
 	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
-		sleep(ctx, time.Millisecond)
+		retry.Sleep(ctx, time.Millisecond)
 		return accepted
 	}
 	h := w.handler(t)

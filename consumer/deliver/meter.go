@@ -1,11 +1,20 @@
 package deliver
 
 import (
-	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/meddela/meddela/topology"
 )
+
+// Counters are what a Handler counts.
+type Counters struct {
+	// Ambiguous messages: those that may have been sent, whether they are
+	// then sent again or held.
+	Ambiguous atomic.Int64
+	// Repeated jobs: those that had an outcome, and were not sent.
+	Repeated atomic.Int64
+}
 
 // Meter hears of what a Handler does. Several goroutines call it.
 type Meter interface {
@@ -26,35 +35,12 @@ type Attempt struct {
 	Queued, Sending time.Duration
 }
 
-// observed is attempt, with the Meter told and the trace drawn.
-func (d *batch) observed(ctx context.Context, t *task) outcome {
-	t.span = d.trace.Child(t.record)
-	began := d.Now()
-	o := d.attempt(ctx, t)
-	if t.noRoom {
-		t.span.End()
-		return o
-	}
-	if t.span != nil {
-		entry := o.entry(&t.job)
-		t.span.Entry(&entry)
-		t.span.End()
-	}
-	if d.Meter != nil {
-		d.Meter.Attempted(&Attempt{
-			Number: t.job.Attempt, Template: t.job.Template, Provider: o.provider, Status: o.status, Reason: o.reason, Again: o.again,
-			Queued: max(began.Sub(wantedAt(t)), 0), Sending: max(d.Now().Sub(began), 0),
-		})
-	}
-	return o
-}
-
 // wantedAt is when a job's message was wanted: when its event was received, or
 // was due, or had waited as it was to. A retry is late all the same.
-func wantedAt(t *task) time.Time {
-	wanted := later(t.job.ReceivedAt, t.job.NotBefore)
-	if t.job.Attempt == 1 {
-		wanted = later(wanted, topology.HeldUntil(t.record))
+func (d *delivery) wantedAt() time.Time {
+	wanted := later(d.job.ReceivedAt, d.job.NotBefore)
+	if d.job.Attempt == 1 {
+		wanted = later(wanted, topology.HeldUntil(d.record))
 	}
 	return wanted
 }

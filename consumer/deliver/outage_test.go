@@ -13,6 +13,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -22,7 +23,7 @@ const redisLoading = "LOADING Redis is loading the dataset in memory"
 func died(t *testing.T, w *world, jobs ...topology.Job) {
 	t.Helper()
 	dead := w.handler(t)
-	if err := dead.claims.claim(t.Context(), dead.owner(&consumer.Batch{Partition: 3}), tasksOf(jobs...)); err != nil {
+	if _, err := dead.claims.claim(t.Context(), dead.owner(&consumer.Batch{Partition: 3}), attemptsOf(jobs...)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -88,9 +89,9 @@ func TestAHolderThatEnds(t *testing.T) {
 	done := make(chan topology.Entry, 1)
 	h := w.handler(t)
 	go func() { done <- entriesOf(t, handleAll(t.Context(), t, h, batchOf(job)))[0] }()
-	tasks := tasksOf(job)
-	tasks[0].outcome = newOutcome(&job, topology.Ignored, topology.ReasonSuppressed, always)
-	if err := h.claims.settle(t.Context(), tasks); err != nil {
+	own := &result{delivery: &delivery{job: job}}
+	own.outcome = newOutcome(&job, ending{status: topology.Ignored, reason: topology.ReasonSuppressed}, always)
+	if err := h.claims.settle(t.Context(), []*result{own}); err != nil {
 		t.Fatal(err)
 	}
 	if entry := <-done; entry.Status != topology.Ignored || !entry.At.Equal(always) {
@@ -198,22 +199,22 @@ func TestTheLastWord(t *testing.T) {
 			return accepted
 		}
 		h := w.handler(t)
-		h.lastWord = 100 * time.Millisecond
+		h.settler.grace = 100 * time.Millisecond
 		b := batchOf(manyJobs(3)...)
 		if result, err := h.Handle(ctx, b); result.Handled != 0 || !errors.Is(err, context.Canceled) {
 			t.Fatalf("handled %d, %v", result.Handled, err)
 		}
 		sent := w.provider.sent()
-		if sent == 0 || len(h.unsettled) != sent {
-			t.Fatalf("%d sent, %d kept", sent, len(h.unsettled))
+		if sent == 0 || len(h.settler.unsettled) != sent {
+			t.Fatalf("%d sent, %d kept", sent, len(h.settler.unsettled))
 		}
 		if result, err := h.Handle(t.Context(), b); result.Handled != 0 || err == nil {
 			t.Fatalf("with Redis away: handled %d, %v", result.Handled, err)
 		}
 		w.store.SetError("")
 		w.provider.answer = nil
-		if got := len(handleAll(t.Context(), t, h, b)); got != 3 || len(h.unsettled) != 0 {
-			t.Errorf("%d entries, %d kept", got, len(h.unsettled))
+		if got := len(handleAll(t.Context(), t, h, b)); got != 3 || len(h.settler.unsettled) != 0 {
+			t.Errorf("%d entries, %d kept", got, len(h.settler.unsettled))
 		}
 		w.provider.once(t, 3)
 		if n := h.Counters.Ambiguous.Load(); n != 0 {
@@ -235,7 +236,7 @@ func TestShutdown(t *testing.T) {
 				<-ctx.Done()
 			}
 			stop()
-			if !sleep(own, 20*time.Millisecond) {
+			if !retry.Sleep(own, 20*time.Millisecond) {
 				return failed
 			}
 			return accepted
@@ -263,7 +264,7 @@ func TestSlowInPlace(t *testing.T) {
 	w := newWorld(t)
 	w.provider.instant = true
 	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
-		sleep(ctx, 20*time.Millisecond)
+		retry.Sleep(ctx, 20*time.Millisecond)
 		return accepted
 	}
 	slow := func(c *Config) { c.SendTimeout, c.Lease = 900*time.Millisecond, time.Second }
@@ -308,7 +309,7 @@ func TestStoppedAtClaim(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			h := w.handler(t)
 			calls := 0
-			h.Redis.AddHook(afterClaim(func() error {
+			h.config.Redis.AddHook(afterClaim(func() error {
 				if calls++; calls > 1 {
 					return nil
 				}
@@ -335,7 +336,7 @@ func TestALostAnswer(t *testing.T) {
 	w := newWorld(t)
 	h := w.handler(t)
 	calls := 0
-	h.Redis.AddHook(afterClaim(func() error {
+	h.config.Redis.AddHook(afterClaim(func() error {
 		if calls++; calls%3 == 1 {
 			return errors.New("the answer is lost")
 		}

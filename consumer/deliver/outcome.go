@@ -12,8 +12,8 @@ import (
 // record does not, so that a repeated job makes the same entry again.
 type outcome struct {
 	attempt   int
-	again     bool      // a failure for now, after which a higher attempt tries
-	doubt     bool      // it may have been sent all the same; with again
+	retry     bool      // a failure for now, after which a higher attempt tries
+	ambiguous bool      // it may have been sent all the same; with retry
 	due       time.Time // of that attempt
 	status    topology.Status
 	at        time.Time
@@ -25,13 +25,14 @@ type outcome struct {
 }
 
 // newOutcome makes an outcome that means the same when it is read from Redis.
-func newOutcome(job *topology.Job, status topology.Status, reason topology.Reason, at time.Time) outcome {
+func newOutcome(job *topology.Job, end ending, at time.Time) outcome {
 	return outcome{
 		attempt:  job.Attempt,
-		status:   status,
+		status:   end.status,
 		at:       at.UTC().Truncate(time.Millisecond),
-		reason:   reason,
+		reason:   end.reason,
 		template: topology.TemplateRef(field(string(job.Template))),
+		detail:   field(end.detail),
 	}
 }
 
@@ -59,9 +60,9 @@ const (
 func (o *outcome) append(b []byte) []byte {
 	state := stateFinal
 	switch {
-	case o.again && o.doubt:
+	case o.retry && o.ambiguous:
 		state = stateDoubt
-	case o.again:
+	case o.retry:
 		state = stateAgain
 	}
 	b = append(b, state...)
@@ -72,7 +73,7 @@ func (o *outcome) append(b []byte) []byte {
 	b = append(b, '\t')
 	b = strconv.AppendInt(b, o.at.UnixMilli(), 10)
 	b = append(b, '\t')
-	if o.again {
+	if o.retry {
 		b = strconv.AppendInt(b, o.due.UnixMilli(), 10)
 	}
 	for _, text := range [...]string{string(o.reason), string(o.template), o.provider, o.messageID, o.detail} {
@@ -104,9 +105,9 @@ func parseOutcome(value string) (o outcome, ok bool) {
 	if err != nil {
 		return outcome{}, false
 	}
-	again := fields[0] != stateFinal
+	retry := fields[0] != stateFinal
 	var due time.Time
-	if again {
+	if retry {
 		millis, err := strconv.ParseInt(fields[4], 10, 64)
 		if err != nil {
 			return outcome{}, false
@@ -115,8 +116,8 @@ func parseOutcome(value string) (o outcome, ok bool) {
 	}
 	return outcome{
 		attempt:   attempt,
-		again:     again,
-		doubt:     fields[0] == stateDoubt,
+		retry:     retry,
+		ambiguous: fields[0] == stateDoubt,
 		due:       due,
 		status:    status,
 		at:        time.UnixMilli(millis).UTC(),

@@ -11,7 +11,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
-	sender "github.com/meddela/meddela/consumer/deliver/provider/smtp"
+	smtpprovider "github.com/meddela/meddela/consumer/deliver/provider/smtp"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -72,8 +72,8 @@ func (m *mailbox) provider(t *testing.T) provider.Provider {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close(); <-done })
-	p, err := sender.New(sender.Config{
-		Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, Security: sender.NoTLS, From: "shop@example.com",
+	p, err := smtpprovider.New(smtpprovider.Config{
+		Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, Security: smtpprovider.NoTLS, From: "shop@example.com",
 	})
 	if err != nil {
 		t.Fatal(err)

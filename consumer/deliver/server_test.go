@@ -49,7 +49,7 @@ func TestOnce(t *testing.T) {
 		w := newWorld(t)
 		jobs := manyJobs(300)
 		dead := w.handler(t, store)
-		if err := dead.claims.claim(t.Context(), dead.owner(&consumer.Batch{Partition: 3}), tasksOf(jobs[100:110]...)); err != nil {
+		if _, err := dead.claims.claim(t.Context(), dead.owner(&consumer.Batch{Partition: 3}), attemptsOf(jobs[100:110]...)); err != nil {
 			t.Fatal(err)
 		}
 		outs := make([][]topology.Record, 3)
@@ -80,48 +80,55 @@ func TestScripts(t *testing.T) {
 	onServers(t, func(t *testing.T, store func(*Config)) {
 		w := newWorld(t)
 		a, b := w.handler(t, store), w.handler(t, store)
-		mine := func(h *Handler) []*task {
-			tasks := tasksOf(manyJobs(50)...)
-			if err := h.claims.claim(t.Context(), h.owner(&consumer.Batch{Partition: 1}), tasks); err != nil {
+		jobs := manyJobs(50)
+		owner := func(h *Handler) string { return h.owner(&consumer.Batch{Partition: 1}) }
+		mine := func(h *Handler) []claim {
+			answers, err := h.claims.claim(t.Context(), owner(h), attemptsOf(jobs...))
+			if err != nil {
 				t.Fatal(err)
 			}
-			return tasks
+			return answers
 		}
-		want := func(tasks []*task, want claimed) {
+		want := func(answers []claim, want claimState) {
 			t.Helper()
-			for _, task := range tasks {
-				if task.claim != want {
-					t.Fatalf("%s is %v, want %v", task.job.EventID, task.claim, want)
+			for i, answer := range answers {
+				if answer.state != want {
+					t.Fatalf("%s is %v, want %v", jobs[i].EventID, answer.state, want)
 				}
 			}
 		}
-		want(mine(a), granted)
-		want(mine(b), heldBack)
-		if err := a.claims.release(t.Context(), a.owner(&consumer.Batch{Partition: 1}), mine(a)); err != nil {
-			t.Fatal(err)
-		}
-		want(mine(b), granted)
-		time.Sleep(mine(a)[0].heldFor)
-		want(mine(a), takenOver)
-		tasks := mine(a)
-		if err := a.claims.release(t.Context(), a.owner(&consumer.Batch{Partition: 1}), tasks); err != nil {
-			t.Fatal(err)
-		}
-		want(mine(b), takenOver)
-		for i, status := range []topology.Status{topology.Sent, topology.DeliveryError} {
-			for _, task := range tasks {
-				task.settled, task.outcome = false, newOutcome(&task.job, status, topology.NoReason, time.Now())
+		release := func(h *Handler) {
+			t.Helper()
+			if err := h.claims.release(t.Context(), owner(h), deliveriesOf(jobs...)); err != nil {
+				t.Fatal(err)
 			}
-			if err := a.claims.settle(t.Context(), tasks); err != nil || len(unsettled(tasks)) > 0 {
+		}
+		want(mine(a), granted)
+		want(mine(b), leased)
+		want(mine(a), granted)
+		release(a)
+		want(mine(b), granted)
+		time.Sleep(mine(a)[0].left)
+		want(mine(a), leaseExpired)
+		want(mine(a), leaseExpired)
+		release(a)
+		want(mine(b), leaseExpired)
+		for i, status := range []topology.Status{topology.Sent, topology.DeliveryError} {
+			var results []*result
+			for _, d := range deliveriesOf(jobs...) {
+				end := ending{status: status}
+				results = append(results, &result{delivery: d, outcome: newOutcome(&d.job, end, time.Now())})
+			}
+			if err := a.claims.settle(t.Context(), results); err != nil || len(unsettled(results)) > 0 {
 				t.Fatal(i, err)
 			}
 		}
-		tasks = mine(b)
-		want(tasks, settledBefore)
-		if got := tasks[49].outcome.status; got != topology.Sent {
+		answers := mine(b)
+		want(answers, settled)
+		if got := answers[49].outcome.status; got != topology.Sent {
 			t.Errorf("the outcome is %s", got)
 		}
-		left, err := a.Redis.PTTL(t.Context(), a.Keys.Claim(tasks[0].job.JobID)).Result()
+		left, err := a.config.Redis.PTTL(t.Context(), a.config.Keys.Claim(jobs[0].JobID)).Result()
 		if err != nil || left <= 0 || left > time.Minute {
 			t.Errorf("the claim lives for %v, %v", left, err)
 		}

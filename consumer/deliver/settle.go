@@ -2,90 +2,94 @@ package deliver
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/internal/retry"
+	"github.com/meddela/meddela/topology"
 )
 
-// Bounds of the time between two tries to reach Redis.
-const minSettleWait, maxSettleWait = 50 * time.Millisecond, time.Second
+// gracePeriod is how long a Handle whose time is over goes on trying to record
+// what it has sent, or to give up what it has not.
+const gracePeriod = 2 * time.Second
+
+// settler is the stage that records outcomes.
+type settler struct {
+	claims *claims
+	log    zerolog.Logger
+	grace  time.Duration // shorter in tests
+
+	mu sync.Mutex
+	// unsettled are results that could not be recorded before their Handle had
+	// to end. They are recorded before anything else is claimed.
+	unsettled []*result
+}
 
 // settle records what was sent. While Redis is away it tries on: nothing new
-// is begun, and what this process knows is not lost. When ctx has ended it
-// tries for a last while, and leaves the rest to the next Handle.
-func (f *flow) settle(ctx context.Context, sent []*task) {
-	if len(sent) == 0 {
+// is begun, and what this process knows is not lost. When ctx has ended it goes
+// on for the grace period, and leaves the rest to the next Handle.
+func (s *settler) settle(ctx context.Context, results []*result) {
+	if len(results) == 0 {
 		return
 	}
-	last, cancel := f.lastWords(ctx)
+	last, cancel := withGrace(ctx, s.grace)
 	defer cancel()
-	wait, complained := minSettleWait, false
+	var backoff retry.Backoff
+	var warner retry.Warner
 	for {
-		err := f.claims.settle(last, sent)
+		err := s.claims.settle(last, results)
 		if err == nil {
 			return
 		}
 		consumer.Moves(ctx)
-		sent = unsettled(sent)
-		if !complained {
-			complained = true
-			f.Log.Warn().Err(err).Int("outcomes", len(sent)).
+		results = unsettled(results)
+		warner.Warn(func(int) {
+			s.log.Warn().Err(err).Int("outcomes", len(results)).
 				Msg("outcomes cannot be recorded in Redis; trying on before anything else is sent")
-		}
-		if !sleep(last, wait) {
-			f.leave(sent)
+		})
+		if !backoff.Wait(last) {
+			s.leave(results)
 			return
 		}
-		wait = min(2*wait, maxSettleWait)
 	}
 }
 
-// release gives up what was claimed and not begun, so that the next deliverer
-// need not wait for the lease, nor think that it may have been sent.
-func (f *flow) release(ctx context.Context) {
-	var claimed []*task
-	for _, t := range f.tasks {
-		switch t.claim {
-		case granted, takenOver, doubted, unanswered:
-			if !t.begun {
-				claimed = append(claimed, t)
-			}
-		}
-	}
-	if len(claimed) > 0 {
-		f.giveUp(ctx, claimed)
+// leave keeps what must be recorded, without the batch that it is of.
+func (s *settler) leave(results []*result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range results {
+		only := &delivery{job: topology.Job{JobID: r.delivery.job.JobID}}
+		s.unsettled = append(s.unsettled, &result{delivery: only, outcome: r.outcome})
 	}
 }
 
-func (f *flow) giveUp(ctx context.Context, claimed []*task) {
-	last, cancel := f.lastWords(ctx)
-	defer cancel()
-	if err := f.claims.release(last, f.owner, claimed); err != nil {
-		f.Log.Warn().Err(err).Int("claims", len(claimed)).
-			Msg("claims of jobs that were not sent cannot be released; they end by themselves")
+// settleLeftovers records the outcomes that an earlier Handle could not.
+func (s *settler) settleLeftovers(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.unsettled) == 0 {
+		return nil
 	}
+	err := s.claims.settle(ctx, s.unsettled)
+	s.unsettled = unsettled(s.unsettled)
+	return err
 }
 
-// lastWord is how long a Handle whose time is over goes on trying to record
-// what it has sent, or to give up what it has not.
-const lastWord = 2 * time.Second
-
-// lastWords returns a context that ends a while after ctx.
-func (h *Handler) lastWords(ctx context.Context) (last context.Context, cancel func()) {
+// withGrace returns a context that ends a while after ctx.
+func withGrace(ctx context.Context, grace time.Duration) (last context.Context, cancel func()) {
 	last, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		sleep(last, h.lastWord)
+		retry.Sleep(last, grace)
 		end()
 	})
 	return last, func() { stop(); end() }
 }
 
-func unsettled(tasks []*task) []*task {
-	left := tasks[:0:0]
-	for _, t := range tasks {
-		if !t.settled {
-			left = append(left, t)
-		}
-	}
-	return left
+func unsettled(results []*result) []*result {
+	return slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return r.settled })
 }

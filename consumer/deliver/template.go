@@ -39,12 +39,3 @@ type Policy struct {
 	// Quiet are the hours of the recipient's day in which the message waits.
 	Quiet quiet.Hours
 }
-
-var noPolicy Policy
-
-func (t *task) policy() *Policy {
-	if t.template == nil {
-		return &noPolicy
-	}
-	return t.template.Policy()
-}

@@ -1,0 +1,110 @@
+package deliver
+
+import (
+	"hash/fnv"
+	"time"
+
+	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
+	"github.com/meddela/meddela/topology"
+)
+
+// ending is how a delivery ends, and why. The zero value is that it goes on.
+type ending struct {
+	status topology.Status
+	reason topology.Reason
+	detail string
+}
+
+func failure(reason topology.Reason, detail string) ending {
+	return ending{topology.DeliveryError, reason, detail}
+}
+
+// expiry ends a job whose validity has ended: whether its message was sent
+// before that is not known where it is ambiguous.
+func expiry(ambiguous bool) ending {
+	if ambiguous {
+		return failure(topology.ReasonAmbiguous,
+			"it may have been sent; its validity has ended since, so it is not sent again")
+	}
+	return ending{topology.Expired, topology.ReasonExpired, ""}
+}
+
+// beforeSending decides whether a claimed job ends without being sent.
+func beforeSending(a *attempt, now time.Time) ending {
+	ambiguous := a.claim != granted
+	unfit := address.Check(a.job.Channel, a.job.To)
+	switch {
+	case a.claim == leaseExpired && a.policy.HoldAmbiguous:
+		return failure(topology.ReasonAmbiguous,
+			"a deliverer died while it had this job: it may have been sent, and is not sent again")
+	case a.expired(now):
+		return expiry(ambiguous)
+	case unfit != topology.NoReason:
+		return ending{topology.Ignored, unfit, ""}
+	case a.barred.reason == topology.NoReason:
+		return ending{}
+	case ambiguous:
+		return failure(topology.ReasonAmbiguous,
+			"it may have been sent; it is "+string(a.barred.reason)+" since, so it is not sent again")
+	}
+	return ending{topology.Ignored, a.barred.reason, a.barred.detail}
+}
+
+// afterAnswer decides whether a provider's answer ends the delivery. If not,
+// the message may be handed over again.
+func afterAnswer(r *provider.Response, policy *Policy, ambiguous bool) ending {
+	switch r.Verdict {
+	case provider.Accepted:
+		return ending{topology.Sent, topology.NoReason, r.Detail}
+	case provider.Skipped:
+		return ending{topology.Ignored, r.Reason, r.Detail}
+	case provider.Rejected:
+		return failure(topology.ReasonProviderRejected, r.Detail)
+	case provider.Expired:
+		return expiry(ambiguous)
+	case provider.Unknown:
+		if policy.HoldAmbiguous {
+			return failure(topology.ReasonAmbiguous, r.Detail)
+		}
+	}
+	return ending{}
+}
+
+// afterTries decides how a delivery ends that no other attempt follows, by the
+// last answer.
+func afterTries(last *provider.Response, ambiguous bool) ending {
+	switch {
+	case ambiguous:
+		return failure(topology.ReasonAmbiguous, last.Detail)
+	case last.Verdict == provider.Down:
+		return failure(topology.ReasonProviderDown, last.Detail)
+	}
+	return failure(topology.ReasonRetriesExhausted, last.Detail)
+}
+
+// nextAttempt is when a job whose attempt failed for now at a time is to be
+// attempted again, and whether it is at all: after the wait of its template, or
+// else of the role, not before the provider wants it, and not when its validity
+// will have ended.
+func nextAttempt(d *delivery, failed time.Time, after time.Duration, retries []time.Duration) (time.Time, bool) {
+	if d.policy.Retries != nil {
+		retries = d.policy.Retries
+	}
+	if d.job.Attempt > len(retries) {
+		return time.Time{}, false
+	}
+	due := failed.Add(max(spread(retries[d.job.Attempt-1], &d.job), after))
+	return due, d.job.Expires.IsZero() || due.Before(d.job.Expires)
+}
+
+// spread lengthens a wait by up to a fifth, so that jobs that failed together do
+// not all come back together: by a hash of job and attempt, so that a job that
+// is read twice waits equally long.
+func spread(wait time.Duration, job *topology.Job) time.Duration {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(job.JobID))
+	_, _ = hash.Write([]byte{byte(job.Attempt)})
+	const steps = 1 << 10
+	return wait + wait/5*time.Duration(hash.Sum32()%steps)/steps
+}
