@@ -62,7 +62,7 @@ func faults() []fault {
 			},
 			func(s *stand) error {
 				endCalls()
-				return s.call("templates", "publish", "cmd/samples/templates")
+				return s.call("templates", "publish", "cmd/meddela/samples/templates")
 			}, false},
 	}
 }

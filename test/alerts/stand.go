@@ -80,7 +80,7 @@ func (s *stand) start() error {
 	if err := os.WriteFile(s.path("providers.yaml"), fmt.Appendf(nil, providers, s.web, s.web), 0o600); err != nil {
 		return err
 	}
-	for _, args := range [][]string{{"topics", "apply"}, {"templates", "publish", "cmd/samples/templates"}} {
+	for _, args := range [][]string{{"topics", "apply"}, {"templates", "publish", "cmd/meddela/samples/templates"}} {
 		if err := s.call(args...); err != nil {
 			return err
 		}

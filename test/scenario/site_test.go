@@ -45,7 +45,7 @@ func newSite(t *testing.T, p *place) *site {
 	}
 	t.Cleanup(s.close)
 	s.run("topics", "apply")
-	s.run("templates", "publish", filepath.Join(root, "cmd", "samples", "templates"))
+	s.run("templates", "publish", filepath.Join(root, "cmd", "meddela", "samples", "templates"))
 	return s
 }
 
