@@ -1,10 +1,17 @@
+// Package uncovered finds the events that no template was linked to, and
+// publishes those again for which there is a template now.
+//
+// The delivery log says which events were not covered, and Redis which of them
+// still are. An event that is published again is the same event, redriven once
+// more: however often that is repeated before the pipeline has taken it,
+// it is one message.
 package uncovered
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,50 +67,41 @@ func (f *Finder) Find(ctx context.Context, filter Filter, progress *scan.Progres
 	if err != nil {
 		return nil, err
 	}
-	found := finding{filter: filter, events: make(map[topology.EventID]*Event)}
-	if err := f.Topics.Scan(ctx, ranges, progress, found.read); err != nil {
+	var mu sync.Mutex
+	found := make(map[topology.EventID]*Event)
+	err = f.Topics.Scan(ctx, ranges, progress, func(records []topology.Record) error {
+		entries := make([]topology.Entry, 0, len(records))
+		for i := range records {
+			// What cannot be decoded is a dead letter of the status updater.
+			if entry, err := topology.DecodeEntry(records[i].Value); err == nil {
+				entries = append(entries, entry)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range entries {
+			take(found, &filter, &entries[i])
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	return f.stillUncovered(ctx, found.events)
-}
-
-// finding is what was found in the log so far.
-type finding struct {
-	filter Filter
-
-	mu     sync.Mutex
-	events map[topology.EventID]*Event
-}
-
-// read takes entries of the log. Those that cannot be decoded are dead letters
-// of the status updater.
-func (f *finding) read(records []topology.Record) error {
-	entries := make([]topology.Entry, 0, len(records))
-	for i := range records {
-		if entry, err := topology.DecodeEntry(records[i].Value); err == nil {
-			entries = append(entries, entry)
-		}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range entries {
-		f.take(&entries[i])
-	}
-	return nil
+	return f.stillUncovered(ctx, found)
 }
 
 // take keeps an entry about an event that was not covered, and whatever comes
 // after it.
-func (f *finding) take(entry *topology.Entry) {
-	event, known := f.events[entry.EventID]
+func take(found map[topology.EventID]*Event, filter *Filter, entry *topology.Entry) {
+	event, known := found[entry.EventID]
+	state := topology.StateOf(entry)
 	if !known {
-		if entry.Status != topology.NotCovered || !f.filter.takes(entry) {
+		if entry.Status != topology.NotCovered || !filter.takes(entry) {
 			return
 		}
-		event = &Event{State: topology.StateOf(entry)}
-		f.events[entry.EventID] = event
+		event = &Event{State: state}
+		found[entry.EventID] = event
 	}
-	state := topology.StateOf(entry)
 	event.Merge(&state)
 	if event.Rank == state.Rank {
 		event.Language = entry.Language
@@ -112,9 +110,9 @@ func (f *finding) take(entry *topology.Entry) {
 
 // stillUncovered leaves out what has become of events since, and what came
 // before in the log.
-func (f *Finder) stillUncovered(ctx context.Context, events map[topology.EventID]*Event) ([]Event, error) {
-	ids := make([]topology.EventID, 0, len(events))
-	for id, event := range events {
+func (f *Finder) stillUncovered(ctx context.Context, found map[topology.EventID]*Event) ([]Event, error) {
+	ids := make([]topology.EventID, 0, len(found))
+	for id, event := range found {
 		if event.Status == topology.NotCovered {
 			ids = append(ids, id)
 		}
@@ -125,7 +123,7 @@ func (f *Finder) stillUncovered(ctx context.Context, events map[topology.EventID
 	}
 	var left []Event
 	for i, id := range ids {
-		event := events[id]
+		event := found[id]
 		if answers[i].Err != nil {
 			return nil, fmt.Errorf("the status of %s: %w", id, answers[i].Err)
 		}
@@ -137,29 +135,61 @@ func (f *Finder) stillUncovered(ctx context.Context, events map[topology.EventID
 		}
 	}
 	slices.SortFunc(left, func(a, b Event) int {
-		if order := bySource(a.Source, b.Source); order != 0 {
-			return order
-		}
-		return strings.Compare(string(a.EventID), string(b.EventID))
+		topicA, partitionA, offsetA, _ := a.Source.Place() // zero for none, which comes first
+		topicB, partitionB, offsetB, _ := b.Source.Place()
+		return cmp.Or(cmp.Compare(topicA, topicB), cmp.Compare(partitionA, partitionB), cmp.Compare(offsetA, offsetB), cmp.Compare(a.EventID, b.EventID))
 	})
 	return left, nil
 }
 
-// bySource orders by topic, partition and offset; what has none comes first.
-func bySource(a, b topology.Source) int {
-	topicA, partitionA, offsetA, _ := a.Place()
-	topicB, partitionB, offsetB, _ := b.Place()
-	if order := strings.Compare(string(topicA), string(topicB)); order != 0 {
-		return order
+// Group is the events that are not covered for the same reason.
+type Group struct {
+	Key
+	Events int       `json:"events"`
+	First  time.Time `json:"first"`
+	Last   time.Time `json:"last"`
+	// Sample is the event that came last, where it is, and what its entry says.
+	Sample topology.EventID `json:"sample"`
+	Source topology.Source  `json:"source"`
+	Detail string           `json:"detail,omitempty"`
+}
+
+// Key is what events of a Group have in common.
+type Key struct {
+	Lane     topology.Lane    `json:"lane"`
+	Type     string           `json:"type"`
+	Channel  topology.Channel `json:"channel"`
+	Language string           `json:"language"`
+	Reason   topology.Reason  `json:"reason"`
+}
+
+// Groups sorts events by what they have in common, the most frequent first.
+func Groups(events []Event) []Group {
+	byKey := make(map[Key]int)
+	groups := []Group{}
+	for i := range events {
+		e := &events[i]
+		key := Key{e.Lane, e.Type, e.Channel, e.Language, e.Reason}
+		at, known := byKey[key]
+		if !known {
+			at = len(groups)
+			byKey[key] = at
+			groups = append(groups, Group{Key: key, First: e.UpdatedAt})
+		}
+		g := &groups[at]
+		g.Events++
+		if e.UpdatedAt.Before(g.First) {
+			g.First = e.UpdatedAt
+		}
+		if !e.UpdatedAt.Before(g.Last) {
+			g.Last, g.Sample, g.Source, g.Detail = e.UpdatedAt, e.EventID, e.Source, e.Detail
+		}
 	}
-	if partitionA != partitionB {
-		return partitionA - partitionB
-	}
-	switch {
-	case offsetA < offsetB:
-		return -1
-	case offsetA > offsetB:
-		return 1
-	}
-	return 0
+	slices.SortFunc(groups, func(a, b Group) int {
+		return cmp.Or(
+			cmp.Compare(b.Events, a.Events), cmp.Compare(a.Lane, b.Lane), cmp.Compare(a.Type, b.Type),
+			cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Language, b.Language), cmp.Compare(a.Reason, b.Reason),
+		)
+	})
+	return groups
 }

@@ -6,18 +6,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
 )
-
-// Writer writes records to one partition of a topic and returns when they are
-// safe there. Records that the topic will never take are left out, and their
-// indexes returned.
-type Writer interface {
-	Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) (refused []int, err error)
-}
 
 // Healer publishes events again that are covered now.
 type Healer struct {
@@ -25,7 +19,7 @@ type Healer struct {
 	Topics    scanner
 	Catalogue *catalogue.Catalogue
 	// To is where the events go.
-	To Writer
+	To authoring.Writer
 	// Pace, if set, is called before so many events are published, and may
 	// wait.
 	Pace func(ctx context.Context, events int) error
@@ -54,8 +48,12 @@ const publishAtOnce = 500
 func (h *Healer) Heal(ctx context.Context, events []Event, progress *scan.Progress) (Outcome, error) {
 	healing := healing{
 		Healer:  h,
+		now:     time.Now,
 		wanted:  make(map[topology.Source]*Event, len(events)),
 		outcome: Outcome{ByTemplate: map[topology.TemplateRef]int{}, Left: map[topology.Reason]int{}},
+	}
+	if h.Now != nil {
+		healing.now = h.Now
 	}
 	for i := range events {
 		healing.wanted[events[i].Source] = &events[i]
@@ -74,6 +72,7 @@ func (h *Healer) Heal(ctx context.Context, events []Event, progress *scan.Progre
 // healing is the work on one list of events.
 type healing struct {
 	*Healer
+	now func() time.Time
 
 	mu      sync.Mutex // one batch at a time is paced and published
 	wanted  map[topology.Source]*Event
@@ -107,22 +106,18 @@ func (h *healing) ranges(ctx context.Context, events []Event) ([]scan.Range, err
 				kept[topic][r.Partition] = r
 			}
 		}
-		if r, ok := kept[topic][partition]; ok && r.From <= offset && offset < r.To {
-			ranges = include(ranges, topic, partition, offset)
+		if r, ok := kept[topic][partition]; !ok || offset < r.From || offset >= r.To {
+			continue
 		}
+		if n := len(ranges); n > 0 {
+			if last := &ranges[n-1]; last.Topic == topic && last.Partition == partition && offset-last.To < joinWithin {
+				last.To = max(last.To, offset+1)
+				continue
+			}
+		}
+		ranges = append(ranges, scan.Range{Topic: topic, Partition: partition, From: offset, To: offset + 1})
 	}
 	return ranges, nil
-}
-
-// include has the ranges cover an offset that is none before those they cover.
-func include(ranges []scan.Range, topic topology.Topic, partition int, offset int64) []scan.Range {
-	if n := len(ranges); n > 0 {
-		if last := &ranges[n-1]; last.Topic == topic && last.Partition == partition && offset-last.To < joinWithin {
-			last.To = max(last.To, offset+1)
-			return ranges
-		}
-	}
-	return append(ranges, scan.Range{Topic: topic, Partition: partition, From: offset, To: offset + 1})
 }
 
 // take publishes those of the records again that are wanted, and covered now.
@@ -158,11 +153,7 @@ func (h *healing) decide(r *topology.Record) match.Decision {
 	if err != nil {
 		return match.Decision{Status: topology.NotCovered, Reason: topology.ReasonInvalid}
 	}
-	now := time.Now
-	if h.Now != nil {
-		now = h.Now
-	}
-	return match.Decide[*catalogue.Entry](&event, topology.ReceiptOf(r).At, h.Catalogue, now(), nil)
+	return match.Decide[*catalogue.Entry](&event, topology.ReceiptOf(r).At, h.Catalogue, h.now(), nil)
 }
 
 func (h *healing) publish(ctx context.Context, records []topology.Record, refs []topology.TemplateRef) error {
