@@ -8,8 +8,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli"
 )
+
+// version is set by the linker in a release.
+var version = "dev"
 
 func main() {
 	os.Exit(runUntilSignal())
@@ -21,6 +25,5 @@ func runUntilSignal() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	a := &app{in: os.Stdin, out: os.Stdout, errOut: os.Stderr, reachTimeout: 5 * time.Second}
-	return a.execute(ctx, os.Args[1:])
+	return cli.Main(ctx, version, os.Args[1:])
 }

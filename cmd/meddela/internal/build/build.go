@@ -1,0 +1,51 @@
+// Package build says what this binary was built from.
+package build
+
+import (
+	"runtime"
+	"runtime/debug"
+)
+
+// Info is what is known of this binary.
+type Info struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Time     string `json:"time,omitempty"`
+	Modified bool   `json:"modified,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// Of describes a binary by its version and what the toolchain recorded;
+// info may be nil.
+func Of(version string, info *debug.BuildInfo) Info {
+	b := Info{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info == nil {
+		return b
+	}
+	if b.Version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		b.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value
+		case "vcs.time":
+			b.Time = s.Value
+		case "vcs.modified":
+			b.Modified = s.Value == "true"
+		}
+	}
+	return b
+}
+
+func (b Info) String() string {
+	s := "meddela " + b.Version
+	if b.Commit != "" {
+		s += ", commit " + b.Commit[:min(len(b.Commit), 12)]
+		if b.Modified {
+			s += " with changes"
+		}
+	}
+	return s + ", " + b.Go + ", " + b.Platform
+}

@@ -1,0 +1,246 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/health"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/topology"
+)
+
+const lagHelp = `Say how far each role is behind, measured from outside: also of roles that do not
+run. WAITS is for how long the oldest record has waited that the role has not done
+with: since it was written or, on a delay topic, since it was due.
+
+With --listen it goes on measuring and serves the figures as metrics, with
+/livez and /readyz, as one process beside the roles.`
+
+type lagFlags struct {
+	lanes      []string
+	roles      []string
+	channels   []string
+	partitions bool
+	listen     bool
+	every      time.Duration
+}
+
+func NewLag(env *command.Env) *cobra.Command {
+	var f lagFlags
+	cmd := &cobra.Command{
+		Use:     "lag",
+		GroupID: command.GroupOperate,
+		Short:   "Say how far each role is behind",
+		Long:    lagHelp,
+		Example: "  meddela lag\n  meddela lag --lane realtime --partitions -o json\n  meddela lag --listen --every 5s",
+		Args:    command.Arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			gauge, err := f.gauge()
+			if err != nil {
+				return err
+			}
+			connection, err := env.Kafka(cmd.Context())
+			if err != nil {
+				return err
+			}
+			transport := connection.Transport()
+			defer transport.CloseIdleConnections()
+			gauge.Addr, gauge.Transport, gauge.Names = connection.Addr(), transport, env.Config.Names()
+			if f.listen {
+				return monitor(cmd.Context(), env, gauge, f.every)
+			}
+			report, err := gauge.Measure(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return printLag(env, report, f.partitions)
+		},
+	}
+	cmd.Flags().StringSliceVar(&f.lanes, "lane", wording.Texts(topology.Lanes()), "lanes to look at")
+	cmd.Flags().StringSliceVar(&f.roles, "role", wording.Texts(topology.Roles()), "roles to look at; notify too, where it runs")
+	cmd.Flags().StringSliceVar(&f.channels, "channel", wording.Texts(topology.Channels()), "channels whose delivery to look at")
+	cmd.Flags().BoolVar(&f.partitions, "partitions", false, "show each partition that is behind")
+	cmd.Flags().BoolVar(&f.listen, "listen", false, "go on measuring, and serve metrics on MEDDELA_HTTP_ADDR")
+	cmd.Flags().DurationVar(&f.every, "every", 10*time.Second, "with --listen: how often to measure")
+	command.Complete(cmd, "lane", wording.Texts(topology.Lanes())...)
+	command.Complete(cmd, "role", wording.Texts(append(topology.Roles(), topology.RoleNotify))...)
+	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
+	return cmd
+}
+
+// gauge is what the flags ask to measure.
+func (f *lagFlags) gauge() (*lag.Gauge, error) {
+	g := new(lag.Gauge)
+	var err error
+	if g.Lanes, err = command.Chosen("lane", f.lanes, topology.Lanes()); err != nil {
+		return nil, err
+	}
+	if g.Roles, err = command.Chosen("role", f.roles, append(topology.Roles(), topology.RoleNotify)); err != nil {
+		return nil, err
+	}
+	if g.Channels, err = command.Chosen("channel", f.channels, topology.Channels()); err != nil {
+		return nil, err
+	}
+	if f.every < time.Second {
+		return nil, command.Misusef("--every is %s: it must be a second or more", f.every)
+	}
+	return g, nil
+}
+
+// monitor measures until ctx ends, and serves what it has measured.
+func monitor(ctx context.Context, env *command.Env, gauge *lag.Gauge, every time.Duration) error {
+	v := health.New("", "", env.Version, 0)
+	shown := v.Metrics.Lag()
+	stop, err := v.Serve(env.Log, &env.Config.HTTP)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		report, err := gauge.Measure(ctx)
+		if err == nil {
+			err = faultsOf(report)
+		}
+		shown.Measured(report)
+		if err != nil && ctx.Err() == nil {
+			env.Log.Warn().Err(err).Msg("the lag cannot be measured; trying on")
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+func faultsOf(report *lag.Report) (all error) {
+	for i := range report.Groups {
+		all = errors.Join(all, report.Groups[i].Err)
+	}
+	return all
+}
+
+// lagView is how far one role is behind, as --output json shows it.
+type lagView struct {
+	Lane       topology.Lane      `json:"lane"`
+	Role       topology.Role      `json:"role"`
+	Channel    topology.Channel   `json:"channel,omitempty"`
+	Group      string             `json:"group"`
+	Members    int                `json:"members"`
+	Records    int64              `json:"records"`
+	Waits      float64            `json:"waits_seconds"`
+	Error      string             `json:"error,omitempty"`
+	Partitions []lagPartitionView `json:"partitions"`
+}
+
+type lagPartitionView struct {
+	Topic     topology.Topic `json:"topic"`
+	Partition int            `json:"partition"`
+	Committed int64          `json:"committed"`
+	End       int64          `json:"end"`
+	Records   int64          `json:"records"`
+	Waits     float64        `json:"waits_seconds"`
+}
+
+func secondsSince(since, now time.Time) float64 {
+	if since.IsZero() {
+		return 0
+	}
+	return now.Sub(since).Seconds()
+}
+
+func lagViewOf(g *lag.Group, now time.Time) lagView {
+	v := lagView{
+		Lane: g.Lane, Role: g.Role, Channel: g.Channel, Group: g.Name, Members: g.Members,
+		Records: g.Lag(), Waits: secondsSince(g.Oldest(), now), Partitions: []lagPartitionView{},
+	}
+	if g.Err != nil {
+		v.Error = g.Err.Error()
+	}
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		v.Partitions = append(v.Partitions, lagPartitionView{p.Topic, p.ID, p.Committed, p.End, p.Lag, secondsSince(p.Oldest, now)})
+	}
+	return v
+}
+
+// printLag shows a measurement. What could not be measured is an error too.
+func printLag(env *command.Env, report *lag.Report, partitions bool) error {
+	if env.Output == command.JSON {
+		views := make([]lagView, len(report.Groups))
+		for i := range report.Groups {
+			views[i] = lagViewOf(&report.Groups[i], report.At)
+		}
+		if err := env.PrintJSON(views); err != nil {
+			return err
+		}
+		return faultsOf(report)
+	}
+	t := command.NewTable("lane", "role", "channel", "processes", "records", "waits")
+	if partitions {
+		t = command.NewTable("lane", "role", "channel", "topic", "partition", "committed", "end", "records", "waits")
+	}
+	for i := range report.Groups {
+		g := &report.Groups[i]
+		if partitions {
+			addPartitions(env, t, g, report.At)
+		} else {
+			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, processes(env, g), g.Lag(), waits(env, g.Oldest(), report.At)})
+		}
+	}
+	if err := env.PrintTable(t); err != nil {
+		return err
+	}
+	if report.Thin+report.Headless > 0 {
+		if err := env.Printf("\n%d brokers; %d partitions have fewer replicas in sync than they should, %d no leader\n", report.Brokers, report.Thin, report.Headless); err != nil {
+			return err
+		}
+	}
+	return faultsOf(report)
+}
+
+func addPartitions(env *command.Env, t table.Writer, g *lag.Group, now time.Time) {
+	for i := range g.Partitions {
+		if p := &g.Partitions[i]; p.Lag > 0 {
+			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, p.Topic, p.ID, p.Committed, p.End, p.Lag, waits(env, p.Oldest, now)})
+		}
+	}
+}
+
+func processes(env *command.Env, g *lag.Group) string {
+	switch {
+	case g.Err != nil:
+		return env.Paint(text.FgRed, "?")
+	case g.Members == 0:
+		return env.Paint(text.FgRed, "none")
+	}
+	return strconv.Itoa(g.Members)
+}
+
+// longWait is a wait that a person should look at.
+const longWait = 8 * time.Second
+
+func waits(env *command.Env, since, now time.Time) string {
+	if since.IsZero() {
+		return "-"
+	}
+	wait := now.Sub(since)
+	shown := wait.Round(10 * time.Millisecond).String()
+	if wait > longWait {
+		return env.Paint(text.FgYellow, shown)
+	}
+	return shown
+}

@@ -1,0 +1,59 @@
+// Package command is what all commands share: streams and output, configuration,
+// connections, flags and arguments.
+package command
+
+import (
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
+)
+
+// Load reads the configuration, flags over environment over defaults, and
+// starts the log. Its error has every fault.
+func (env *Env) Load(cmd *cobra.Command) error {
+	env.Config = config.Config{}
+	var faults config.Faults
+	if env.Settings, faults = config.ReadSettings(&env.Config, cmd.Flags()); len(faults) > 0 {
+		return faults
+	}
+	env.Log = newLogger(env.Config.Log, env.ErrOut)
+	return nil
+}
+
+// Exit statuses.
+const (
+	ExitOK     = 0
+	ExitFailed = 1
+	// ExitMisused is for a command line or a configuration that cannot be.
+	ExitMisused = 2
+)
+
+// Env is what commands share. Configuration is read by those that call load.
+type Env struct {
+	In          io.Reader
+	Out, ErrOut io.Writer
+	Output      Format
+	// ReachTimeout is how long a server may take to answer at a command's
+	// start.
+	ReachTimeout time.Duration
+	Version      string
+
+	Config   config.Config
+	Settings []config.Setting
+	Log      zerolog.Logger
+}
+
+// Quieten leaves only warnings of the log, unless a level was asked for: what
+// the embedded system does is shown in other ways.
+func (env *Env) Quieten() {
+	for i := range env.Settings {
+		if env.Settings[i].Name == "MEDDELA_LOG_LEVEL" && env.Settings[i].Source != config.FromDefault {
+			return
+		}
+	}
+	env.Log = env.Log.Level(zerolog.WarnLevel)
+}

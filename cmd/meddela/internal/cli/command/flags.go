@@ -1,0 +1,99 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/topology"
+)
+
+// Chosen are those of a closed list that a flag names, in the list's order.
+func Chosen[T ~string](flag string, words []string, all []T) (some []T, err error) {
+	known := make(map[T]bool, len(all))
+	for _, one := range all {
+		known[one] = false
+	}
+	for _, word := range words {
+		if _, ok := known[T(word)]; !ok {
+			return nil, Misusef("--%s is %q: use %s", flag, wording.Abridged(word), wording.OrList(wording.Texts(all)))
+		}
+		known[T(word)] = true
+	}
+	for _, one := range all {
+		if known[one] {
+			some = append(some, one)
+		}
+	}
+	return some, nil
+}
+
+// LaneFlag is a lane on the command line.
+type LaneFlag topology.Lane
+
+func (f *LaneFlag) String() string { return string(*f) }
+
+func (f *LaneFlag) Type() string { return "lane" }
+
+// Set reads the flag.
+func (f *LaneFlag) Set(s string) error {
+	lane, err := topology.ParseLane(s)
+	*f = LaneFlag(lane)
+	return err
+}
+
+// AddLaneFlag adds --lane to a command that works on one lane.
+func AddLaneFlag(cmd *cobra.Command, lane *topology.Lane) {
+	cmd.Flags().Var((*LaneFlag)(lane), "lane", "realtime or batch")
+	Complete(cmd, "lane", string(topology.Realtime), string(topology.Batch))
+}
+
+// RequireLane is misuse when --lane was not given.
+func RequireLane(lane topology.Lane) error {
+	if lane == "" {
+		return Misusef("--lane is missing: use --lane %s or --lane %s", topology.Realtime, topology.Batch)
+	}
+	return nil
+}
+
+// Misuse is an error in the command line itself.
+type Misuse struct{ message string }
+
+func (e *Misuse) Error() string { return e.message }
+
+func Misusef(format string, values ...any) error {
+	return &Misuse{fmt.Sprintf(format, values...)}
+}
+
+// Arguments checks how many arguments a command gets; most < 0 is no limit.
+func Arguments(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || (most >= 0 && len(args) > most) {
+			return Misusef("%s takes %s, not %d arguments: see %s --help", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// flagMisuse says what is wrong with a flag, and which may have been meant.
+func flagMisuse(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return Misusef("%v", err)
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near, ok := wording.Nearest(unknown.GetSpecifiedName(), known); ok {
+		return Misusef("%v: did you mean --%s?", err, near)
+	}
+	return Misusef("%v: see %s --help", err, cmd.CommandPath())
+}
+
+// Complete offers fixed values for a flag to the shell.
+func Complete(cmd *cobra.Command, flag string, values ...string) {
+	// Its only error is that the flag is not there.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}

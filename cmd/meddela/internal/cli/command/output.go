@@ -1,0 +1,113 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
+)
+
+// Format is the form of what commands print.
+type Format string
+
+const (
+	Table Format = "table"
+	JSON  Format = "json"
+)
+
+func (f *Format) String() string { return string(*f) }
+
+func (f *Format) Type() string { return "format" }
+
+// Set reads the flag.
+func (f *Format) Set(s string) error {
+	switch Format(s) {
+	case Table, JSON:
+		*f = Format(s)
+		return nil
+	}
+	return fmt.Errorf("use %s or %s", Table, JSON)
+}
+
+// PrintJSON prints v as one line of JSON.
+func (env *Env) PrintJSON(v any) error {
+	encoder := json.NewEncoder(env.Out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+func (env *Env) Printf(format string, values ...any) error {
+	_, err := fmt.Fprintf(env.Out, format, values...)
+	return err
+}
+
+// NewTable returns a table that is rendered by printTable.
+func NewTable(columns ...any) table.Writer {
+	t := table.NewWriter()
+	style := table.StyleLight
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Options.SeparateHeader = false
+	style.Format.Header = text.FormatUpper
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	t.SetStyle(style)
+	t.SuppressTrailingSpaces()
+	if len(columns) > 0 {
+		t.AppendHeader(columns)
+	}
+	return t
+}
+
+func (env *Env) PrintTable(t table.Writer) error {
+	if width := terminalWidth(env.Out); width > 0 {
+		t.Style().Size.WidthMax = width
+	}
+	return env.Printf("%s\n", t.Render())
+}
+
+// Paint colours s on a terminal that wants colour.
+func (env *Env) Paint(colour text.Color, s string) string {
+	if !wantsColour(env.Out) {
+		return s
+	}
+	return text.Colors{colour}.EscapeSeq() + s + text.Reset.EscapeSeq()
+}
+
+// wantsColour follows the NO_COLOR convention.
+func wantsColour(w io.Writer) bool {
+	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+func IsTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// terminalWidth is in columns; 0 when w is no terminal.
+func terminalWidth(w io.Writer) int {
+	if file, ok := w.(*os.File); ok && IsTerminal(w) {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
+// newLogger logs to w: for people on a terminal, in JSON elsewhere.
+func newLogger(settings config.LogSettings, w io.Writer) zerolog.Logger {
+	level, err := zerolog.ParseLevel(settings.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	if settings.Format == "console" || (settings.Format == "auto" && IsTerminal(w)) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !wantsColour(w)}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}

@@ -1,0 +1,82 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/meddela/meddela/consumer/scan"
+)
+
+// progressInterval is how often the line of progress is written.
+const progressInterval = 200 * time.Millisecond
+
+// Progress keeps one line on a terminal up to date. Its zero value shows
+// nothing.
+type Progress struct {
+	out   io.Writer
+	Start time.Time
+	last  time.Time
+	shown bool
+}
+
+// NewProgress shows progress on w if that is a terminal.
+func NewProgress(w io.Writer) *Progress {
+	p := &Progress{Start: time.Now()}
+	if IsTerminal(w) {
+		p.out = w
+	}
+	return p
+}
+
+// Show writes the line, if the last one is old enough. total is 0 when it is
+// not known.
+func (p *Progress) Show(events int, done, total int64) { p.ShowWhat("events", events, done, total) }
+
+// ShowWhat is show of other things than events.
+func (p *Progress) ShowWhat(what string, n int, done, total int64) {
+	now := time.Now()
+	if p.out == nil || now.Sub(p.last) < progressInterval {
+		return
+	}
+	p.last, p.shown = now, true
+	share := ""
+	if total > 0 {
+		share = fmt.Sprintf("%3d %%  ", min(100*done/total, 100))
+	}
+	_, _ = fmt.Fprintf(p.out, "\r\033[K%s%d %s  %.0f/s", share, n, what, PerSecond(n, now.Sub(p.Start)))
+}
+
+// Clear takes the line away, for what is to be printed in its place.
+func (p *Progress) Clear() {
+	if p.shown {
+		_, _ = fmt.Fprint(p.out, "\r\033[K")
+		p.shown = false
+	}
+}
+
+func PerSecond(n int, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// ShowScan runs a scan, and shows how far it is while it runs.
+func (env *Env) ShowScan(what string, run func(*scan.Progress) error) error {
+	var scanned scan.Progress
+	line := NewProgress(env.ErrOut)
+	ended := make(chan error, 1)
+	go func() { ended <- run(&scanned) }()
+	tick := time.NewTicker(progressInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			line.Clear()
+			return err
+		case <-tick.C:
+			line.ShowWhat(what, int(scanned.Done()), scanned.Done(), scanned.Total())
+		}
+	}
+}

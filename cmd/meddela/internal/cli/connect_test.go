@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+)
+
+// certificate makes a certificate of 127.0.0.1, and the files of it and its
+// key.
+func certificate(t *testing.T) (server *tls.Config, certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	certFile, keyFile = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
+	for path, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: der},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	return server, certFile, keyFile
+}
+
+func TestKafkaLoginAndEncryption(t *testing.T) {
+	serverTLS, ca, key := certificate(t)
+	_, otherCA, _ := certificate(t)
+	broker := clitest.StartKafka(t, kfake.TLS(serverTLS), kfake.EnableSASL(),
+		kfake.Superuser("PLAIN", "plain", "hunter2"),
+		kfake.Superuser("SCRAM-SHA-256", "scram256", "hunter2"),
+		kfake.Superuser("SCRAM-SHA-512", "scram512", "hunter2")).ListenAddrs()[0]
+	open := clitest.StartKafka(t).ListenAddrs()[0]
+	login := func(mechanism, user, password string) map[string]string {
+		return map[string]string{
+			"MEDDELA_KAFKA_BROKERS": broker, "MEDDELA_KAFKA_TLS": "true", "MEDDELA_KAFKA_TLS_CA_FILE": ca,
+			"MEDDELA_KAFKA_SASL_MECHANISM": mechanism, "MEDDELA_KAFKA_SASL_USERNAME": user, "MEDDELA_KAFKA_SASL_PASSWORD": password,
+		}
+	}
+	with := func(e map[string]string, also ...string) map[string]string {
+		for i := 0; i < len(also); i += 2 {
+			e[also[i]] = also[i+1]
+		}
+		return e
+	}
+	tests := []struct {
+		name        string
+		environment map[string]string
+		status      int
+		says        string // part of stderr
+	}{
+		{"PLAIN", login("plain", "plain", "hunter2"), command.ExitOK, ""},
+		{"SCRAM-SHA-256", login("scram-sha-256", "scram256", "hunter2"), command.ExitOK, ""},
+		{"SCRAM-SHA-512", login("scram-sha-512", "scram512", "hunter2"), command.ExitOK, ""},
+		{"one broker of two", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_BROKERS", clitest.Nowhere+","+broker), command.ExitOK, ""},
+		{"with a certificate of ours", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CERT_FILE", ca, "MEDDELA_KAFKA_TLS_KEY_FILE", key), command.ExitOK, ""},
+		{"wrong password", login("plain", "plain", "hunter3"), command.ExitFailed, "correct MEDDELA_KAFKA_SASL_USERNAME, MEDDELA_KAFKA_SASL_PASSWORD or MEDDELA_KAFKA_SASL_MECHANISM"},
+		{"unknown authority", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", otherCA), command.ExitFailed, "correct MEDDELA_KAFKA_TLS or the settings that start so"},
+		{"other name", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_SERVER_NAME", "kafka.example"), command.ExitFailed, "correct MEDDELA_KAFKA_TLS or the settings that start so"},
+		{"no authority's file", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", "/no/such"), command.ExitMisused, "MEDDELA_KAFKA_TLS_CA_FILE cannot be read: open /no/such: no such file or directory"},
+		{"authority's file of another kind", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", key), command.ExitMisused, "MEDDELA_KAFKA_TLS_CA_FILE has no certificate in PEM form"},
+		{"not a key pair", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CERT_FILE", otherCA, "MEDDELA_KAFKA_TLS_KEY_FILE", key), command.ExitMisused, "MEDDELA_KAFKA_TLS_CERT_FILE and MEDDELA_KAFKA_TLS_KEY_FILE cannot be used"},
+		{"plain text to an encrypted broker", map[string]string{"MEDDELA_KAFKA_BROKERS": broker}, command.ExitFailed, "it hung up; if it wants encryption or a login, set MEDDELA_KAFKA_TLS=true"},
+		{"encryption to a plain broker", map[string]string{"MEDDELA_KAFKA_BROKERS": open, "MEDDELA_KAFKA_TLS": "true"}, command.ExitFailed, "MEDDELA_KAFKA_TLS if it wants no encryption"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			start := time.Now()
+			got := meddela(t, test.environment, "", "topics", "apply", "--dry-run", "-o", "json")
+			got.Want(t, test.status)
+			if !strings.Contains(got.Err, test.says) || (test.says == "" && got.Err != "") {
+				t.Errorf("stderr %q\nwant   %q", got.Err, test.says)
+			}
+			if strings.Contains(got.Err, "hunter") {
+				t.Errorf("the password shows: %s", got.Err)
+			}
+			if took := time.Since(start); took > 4*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+// elsewhere is a listener that gives an address at which nothing listens.
+type elsewhere struct{ net.Listener }
+
+func (elsewhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// Brokers that cannot be reached where they say they are is the usual fault of
+// a new cluster.
+func TestKafkaAdvertisesAnotherAddress(t *testing.T) {
+	var broker string
+	clitest.StartKafka(t, kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		listener, err := net.Listen(network, address)
+		if err == nil {
+			broker = listener.Addr().String()
+		}
+		return elsewhere{listener}, err
+	}))
+	got := meddela(t, map[string]string{"MEDDELA_KAFKA_BROKERS": broker}, "", "topics", "apply")
+	got.Want(t, command.ExitFailed)
+	want := "meddela: cannot use Kafka: it answers at " + broker + ", but says that its brokers are at " + clitest.Nowhere +
+		": connect: connection refused: correct the brokers' advertised.listeners\n"
+	if got.Err != want {
+		t.Errorf("stderr %q\nwant   %q", got.Err, want)
+	}
+}
+
+func TestRedisLoginAndEncryption(t *testing.T) {
+	serverTLS, ca, _ := certificate(t)
+	secured := clitest.StartRedis(t, serverTLS)
+	secured.RequireUserAuth("kim", "hunter2")
+	open := clitest.StartRedis(t, nil)
+	login := func(user, password string) map[string]string {
+		return map[string]string{
+			"MEDDELA_REDIS_ADDRS": secured.Addr(), "MEDDELA_REDIS_TLS": "true", "MEDDELA_REDIS_TLS_CA_FILE": ca,
+			"MEDDELA_REDIS_USERNAME": user, "MEDDELA_REDIS_PASSWORD": password,
+		}
+	}
+	tests := []struct {
+		name        string
+		environment map[string]string
+		says        string
+	}{
+		// An unknown event is what a server that was reached comes to.
+		{"open", map[string]string{"MEDDELA_REDIS_ADDRS": open.Addr()}, "nothing is known of x"},
+		{"cluster", map[string]string{"MEDDELA_REDIS_ADDRS": open.Addr(), "MEDDELA_REDIS_MODE": "cluster"}, "nothing is known of x"},
+		{"TLS and ACL user", login("kim", "hunter2"), "nothing is known of x"},
+		{"wrong password", login("kim", "hunter3"), "correct MEDDELA_REDIS_USERNAME or MEDDELA_REDIS_PASSWORD"},
+		{"no password", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr(), "MEDDELA_REDIS_TLS": "true", "MEDDELA_REDIS_TLS_CA_FILE": ca}, "correct MEDDELA_REDIS_USERNAME or MEDDELA_REDIS_PASSWORD"},
+		{"unknown authority", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr(), "MEDDELA_REDIS_TLS": "true"}, "correct MEDDELA_REDIS_TLS or the settings that start so"},
+		{"plain text to an encrypted server", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr()}, "MEDDELA_REDIS_TLS=true"},
+		{"sentinels away", map[string]string{"MEDDELA_REDIS_ADDRS": clitest.Nowhere, "MEDDELA_REDIS_MODE": "sentinel", "MEDDELA_REDIS_MASTER_NAME": "m"}, "start it, or correct MEDDELA_REDIS_ADDRS"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			start := time.Now()
+			got := meddela(t, test.environment, "", "status", "x")
+			got.Want(t, command.ExitFailed)
+			if !strings.Contains(got.Err, test.says) || strings.Count(got.Err, "\n") != 1 {
+				t.Errorf("stderr %q, want one line with %q", got.Err, test.says)
+			}
+			if took := time.Since(start); took > 4*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}

@@ -1,0 +1,209 @@
+// Package publish has the command that publishes events.
+package publish
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
+)
+
+func New(env *command.Env) *cobra.Command {
+	var p publication
+	cmd := &cobra.Command{
+		Use:     "publish --lane LANE [FILE]",
+		GroupID: command.GroupOperate,
+		Short:   "Publish events, one JSON object a line, to a lane",
+		Long: `Publish events, one JSON object a line, to a lane. Without FILE, or with -, they
+are read from standard input, and each is published as soon as it comes.
+
+An event that breaks the contract is told with its line number, and the others
+are published all the same. Publishing an event again is safe if it has an id:
+the same id is one message.`,
+		Example: `  meddela publish --lane realtime events.jsonl
+  tail -f events.jsonl | meddela publish --lane batch --rate 500
+  echo '{"type":"password_reset","email":"kim@example.com","ctx":{}}' |
+    meddela publish --lane realtime --add-ids -o json`,
+		Args: command.Arguments(0, 1, "one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := command.RequireLane(p.lane); err != nil {
+				return err
+			}
+			if p.pacer.Rate < 0 {
+				return command.Misusef("--rate is %v: it must be a positive number of events a second", p.pacer.Rate)
+			}
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			return publish(cmd.Context(), env, &p, args)
+		},
+	}
+	command.AddLaneFlag(cmd, &p.lane)
+	cmd.Flags().Float64Var(&p.pacer.Rate, "rate", 0, "most events a second; 0 is no limit")
+	cmd.Flags().BoolVar(&p.addIDs, "add-ids", false, "give each event without an id a new one, a ULID")
+	cmd.Flags().DurationVar(&p.timeout, "timeout", 30*time.Second, "how long Kafka may take to acknowledge a batch")
+	return cmd
+}
+
+func publish(ctx context.Context, env *command.Env, p *publication, args []string) error {
+	input, size, err := openInput(env, args)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = input.Close() }()
+	connection, err := env.Kafka(ctx)
+	if err != nil {
+		return err
+	}
+	to, err := producer.New(producer.Config{
+		Connection:  connection,
+		Prefix:      env.Config.Topics.Prefix,
+		Compression: connect.Compression(&env.Config.Kafka),
+		Log:         &env.Log,
+	})
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	p.to, p.out, p.errOut, p.json = to, bufio.NewWriter(env.Out), env.ErrOut, env.Output == command.JSON
+	p.size = size
+	return p.run(ctx, input)
+}
+
+// openInput opens the file that is named, or standard input. size is 0 when
+// it is not known.
+func openInput(env *command.Env, args []string) (input io.ReadCloser, size int64, err error) {
+	if len(args) == 0 || args[0] == "-" {
+		if file, ok := env.In.(*os.File); ok && command.IsTerminal(file) {
+			_, _ = fmt.Fprintln(env.ErrOut, "reading events from the terminal, one JSON object a line; end with Ctrl-D")
+		}
+		return io.NopCloser(env.In), 0, nil
+	}
+	file, err := os.Open(args[0])
+	if err != nil {
+		return nil, 0, fmt.Errorf("events cannot be read: %w", err)
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return file, size, nil
+}
+
+// eventPublisher is what publication needs of a producer.
+type eventPublisher interface {
+	PublishRecords(ctx context.Context, lane topology.Lane, records []topology.Record) ([]producer.Receipt, error)
+}
+
+// publication is one run of the command.
+type publication struct {
+	lane    topology.Lane
+	pacer   command.Pacer
+	addIDs  bool
+	timeout time.Duration
+
+	to     eventPublisher
+	out    *bufio.Writer
+	errOut io.Writer
+	json   bool
+	size   int64
+
+	published, failed int
+	progress          *command.Progress
+}
+
+func (p *publication) run(ctx context.Context, input io.Reader) error {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	p.progress = command.NewProgress(p.errOut)
+	queue := readAhead(reading, input)
+	err := p.publishAll(ctx, queue)
+	p.progress.Clear()
+	if summaryErr := p.summary(); err == nil {
+		err = summaryErr
+	}
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return errors.New("stopped by a signal before the end of the input")
+	case p.failed > 0:
+		return fmt.Errorf("%d of %d events were not published", p.failed, p.failed+p.published)
+	}
+	return nil
+}
+
+func (p *publication) publishAll(ctx context.Context, queue *lineQueue) error {
+	for {
+		batch, err := queue.take(p.pacer.BatchSize(command.MaxBatchLines))
+		switch {
+		case errors.Is(err, io.EOF), ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("events cannot be read on: %w", err)
+		}
+		if p.pacer.Wait(ctx, len(batch)) != nil {
+			return nil
+		}
+		if err := p.publishBatch(ctx, batch); err != nil {
+			return err
+		}
+		p.progress.Show(p.published+p.failed, batch[len(batch)-1].end, p.size)
+	}
+}
+
+// publishBatch publishes the lines that can be, and tells of each what became
+// of it. Its error is that Kafka did not acknowledge some in time: more would
+// fare no better. A signal does not cut the batch short.
+func (p *publication) publishBatch(ctx context.Context, batch []line) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
+	defer cancel()
+	outcomes := make([]producer.Receipt, len(batch))
+	records := make([]topology.Record, 0, len(batch))
+	indexes := make([]int, 0, len(batch))
+	for i := range batch {
+		record, err := batch[i].record(p.lane, p.addIDs)
+		if err != nil {
+			outcomes[i].Err = err
+			continue
+		}
+		records, indexes = append(records, record), append(indexes, i)
+	}
+	// The receipts say all that the error says.
+	receipts, _ := p.to.PublishRecords(ctx, p.lane, records)
+	for i, receipt := range receipts {
+		outcomes[indexes[i]] = receipt
+	}
+	var unacknowledged error
+	for i, outcome := range outcomes {
+		p.tell(batch[i].number, outcome)
+		var fault *topology.Fault
+		if outcome.Err != nil && !errors.As(outcome.Err, &fault) && unacknowledged == nil {
+			unacknowledged = fmt.Errorf("gave up at line %d: %w: publish again from that line on, which is safe for events with an id", batch[i].number, outcome.Err)
+		}
+	}
+	if err := p.out.Flush(); err != nil {
+		return err
+	}
+	return unacknowledged
+}
+
+func (p *publication) summary() error {
+	took := time.Since(p.progress.Start)
+	text := fmt.Sprintf("%d events published to %s in %s, %.0f a second", p.published, p.lane, took.Round(time.Millisecond), command.PerSecond(p.published, took))
+	to := io.Writer(p.out)
+	if p.json {
+		to = p.errOut
+	}
+	_, _ = fmt.Fprintln(to, text)
+	return p.out.Flush()
+}

@@ -1,0 +1,169 @@
+// Package run has the command that runs one role of one lane, as it is deployed.
+package run
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/health"
+	"github.com/meddela/meddela/cmd/meddela/internal/roles"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
+	"github.com/meddela/meddela/topology"
+)
+
+const runHelp = `Runs one role of one lane, as it is deployed: any number of processes of the
+same role and lane share its partitions, and each may come and go at any time.
+
+  match    links events to templates: writes jobs and the delivery log
+  deliver  sends the jobs' messages: writes the delivery log
+  status   folds events and delivery log into Redis
+  delay    holds what is scheduled for later until it is due
+  notify   tells webhooks what became of events, where MEDDELA_NOTICES_FILE names some
+
+A role serves /livez, /readyz, /startupz, /version and /metrics on
+MEDDELA_HTTP_ADDR. On SIGTERM a role finishes what it has fetched, commits, and leaves its group.`
+
+func New(env *command.Env) *cobra.Command {
+	var lane topology.Lane
+	var channels []string
+	cmd := &cobra.Command{
+		Use:     "run match|deliver|status|delay|notify --lane realtime|batch",
+		Short:   "Run one role of one lane",
+		Long:    runHelp,
+		Example: "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n  meddela run status --lane batch",
+		GroupID: command.GroupRun,
+		Args:    command.Arguments(1, 1, "one role"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := command.RequireLane(lane); err != nil {
+				return err
+			}
+			name, err := parseRole(args[0])
+			if err != nil {
+				return err
+			}
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			some, err := parseChannels(name, channels)
+			if err != nil {
+				return err
+			}
+			return runRole(cmd.Context(), env, name, lane, some)
+		},
+	}
+	for _, r := range append(topology.Roles(), topology.RoleNotify) {
+		cmd.ValidArgs = append(cmd.ValidArgs, string(r))
+	}
+	command.AddLaneFlag(cmd, &lane)
+	cmd.Flags().StringSliceVar(&channels, "channel", nil, "channels that role deliver delivers; default: all. Each is a consumer group of its own")
+	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
+	return cmd
+}
+
+func parseRole(s string) (topology.Role, error) {
+	for _, r := range append(topology.Roles(), topology.RoleNotify) {
+		if string(r) == s {
+			return r, nil
+		}
+	}
+	return "", command.Misusef("unknown role %q: use match, deliver, status, delay or notify", s)
+}
+
+// parseChannels reads the channels that a role is to deliver.
+func parseChannels(role topology.Role, names []string) ([]topology.Channel, error) {
+	if len(names) == 0 {
+		return topology.Channels(), nil
+	}
+	if role != topology.RoleDeliver {
+		return nil, command.Misusef("--channel is for role deliver only")
+	}
+	return command.Chosen("channel", names, topology.Channels())
+}
+
+// runRole runs a role until ctx ends. At the start the servers that it needs
+// must answer; later it waits for them.
+func runRole(ctx context.Context, env *command.Env, name topology.Role, lane topology.Lane, channels []topology.Channel) error {
+	roles.LimitMemory()
+	in, err := installation(ctx, env)
+	if err != nil {
+		return err
+	}
+	in.Channels = channels
+	loops := 1
+	if name == topology.RoleDeliver {
+		loops = len(channels)
+	}
+	v := health.New(name, lane, env.Version, loops)
+	in.Started, in.Metrics = v.Add, v.Metrics
+	var flush func()
+	if in.Tracer, flush, err = roles.NewTracer(ctx, &env.Config.Trace, env.Log, env.Version, name, lane); err != nil {
+		return err
+	}
+	defer flush()
+	stop, err := v.Serve(env.Log, &env.Config.HTTP)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if name == topology.RoleDeliver || name == topology.RoleStatus {
+		client, err := env.Redis(ctx)
+		if err != nil {
+			return err
+		}
+		if err := client.Close(); err != nil {
+			return err
+		}
+	}
+	env.Log.Info().Str("role", string(name)).Str("lane", string(lane)).Str("version", env.Version).Msg("starting")
+	if name == topology.RoleDeliver {
+		warnOfSandbox(env, in)
+	}
+	err = in.Run(ctx, name, lane)
+	env.Log.Info().Str("role", string(name)).Str("lane", string(lane)).Msg("stopped")
+	return err
+}
+
+// warnOfSandbox says of which channels nobody gets anything.
+func warnOfSandbox(env *command.Env, in *roles.Installation) {
+	var channels []string
+	for _, channel := range in.Channels {
+		if in.File != nil && len(in.File.Routes[channel].Members) > 0 {
+			continue
+		}
+		if _, ok := in.Providers[channel].(*sandbox.Provider); ok {
+			channels = append(channels, string(channel))
+		}
+	}
+	if len(channels) > 0 {
+		env.Log.Warn().Strs("channels", channels).Msg("messages of these channels go to the sandbox, which sends nothing: see MEDDELA_DELIVER_…")
+	}
+}
+
+// installation is the configured one, on servers outside of this process.
+func installation(ctx context.Context, env *command.Env) (*roles.Installation, error) {
+	connection, err := env.Kafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := roles.Providers(&env.Config)
+	if err != nil {
+		return nil, err
+	}
+	file, err := env.Config.ProviderFile()
+	if err != nil {
+		return nil, err
+	}
+	return &roles.Installation{
+		File:   file,
+		Config: &env.Config, Names: env.Config.Names(), Keys: env.Config.Keys(),
+		Kafka:     connection,
+		Redis:     func() (redis.UniversalClient, error) { return connect.Redis(&env.Config.Redis) },
+		Providers: providers,
+		Log:       env.Log,
+	}, nil
+}

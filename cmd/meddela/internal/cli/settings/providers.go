@@ -1,0 +1,262 @@
+package settings
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/topology"
+)
+
+func NewProviders(env *command.Env) *cobra.Command {
+	cmd := command.Parent(&cobra.Command{
+		Use:     "providers",
+		GroupID: command.GroupOperate,
+		Short:   "Say who messages are handed to",
+		Long: `Say who messages are handed to, by channel, as the providers' file has it: that
+is the one that MEDDELA_PROVIDERS_FILE names.`,
+	})
+	cmd.AddCommand(newProvidersCheckCommand(env))
+	return cmd
+}
+
+func newProvidersCheckCommand(env *command.Env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check a providers' file, and show what it comes to",
+		Long: `Check a providers' file, and show what it comes to: the one of
+MEDDELA_PROVIDERS_FILE, unless another is named.
+
+It is read as role deliver reads it, so secrets must be where the file says that
+they are. They are not shown. Nobody is connected to and nothing is sent.`,
+		Example: "  meddela providers check\n  meddela providers check docs/providers/email.yaml -o json",
+		Args:    command.Arguments(0, 1, "at most one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := providersPath(env, cmd, args)
+			if err != nil {
+				return err
+			}
+			// The same reading as role deliver's.
+			read := config.Config{Deliver: config.DeliverSettings{File: path}}
+			file, err := read.ProviderFile()
+			if err != nil {
+				return err
+			}
+			return printProviders(env, providersViewOf(path, file))
+		},
+	}
+}
+
+// providersPath is the file that a command is about. A file that is named needs
+// no configuration.
+func providersPath(env *command.Env, cmd *cobra.Command, args []string) (string, error) {
+	if len(args) == 0 {
+		if err := env.Load(cmd); err != nil {
+			return "", err
+		}
+		if env.Config.Deliver.File == "" {
+			return "", command.Misusef("there is no file to check: name one, or set MEDDELA_PROVIDERS_FILE")
+		}
+		return env.Config.Deliver.File, nil
+	}
+	file, err := os.Open(args[0])
+	if err != nil {
+		return "", command.Misusef("the file cannot be read: %v", err)
+	}
+	return args[0], file.Close()
+}
+
+// providersView is what `meddela providers check` shows. It has no secrets.
+type providersView struct {
+	File      string         `json:"file"`
+	Providers []providerView `json:"providers"`
+	Routes    []routeView    `json:"routes"`
+	Warnings  []string       `json:"warnings"`
+}
+
+type providerView struct {
+	Name     string             `json:"name"`
+	Kind     providerfile.Kind  `json:"kind"`
+	Channels []topology.Channel `json:"channels"`
+	Target   string             `json:"target,omitempty"`
+	Login    string             `json:"login,omitempty"`
+	Signed   bool               `json:"signed,omitempty"`
+	// Timeout and Concurrency are empty for the kind's own.
+	Timeout     string  `json:"timeout,omitempty"`
+	Concurrency int     `json:"concurrency,omitempty"`
+	Rate        float64 `json:"limit_rate,omitempty"`
+	AtOnce      int     `json:"limit_concurrency,omitempty"`
+	Reserve     float64 `json:"limit_reserve,omitempty"`
+}
+
+type routeView struct {
+	Channel   topology.Channel `json:"channel"`
+	Order     string           `json:"order"`
+	Providers []memberView     `json:"providers"`
+}
+
+type memberView struct {
+	Name   string `json:"name"`
+	Weight int    `json:"weight,omitempty"`
+}
+
+func providersViewOf(path string, file *providerfile.File) *providersView {
+	view := &providersView{File: path, Providers: []providerView{}, Routes: []routeView{}, Warnings: []string{}}
+	for i := range file.Providers {
+		view.Providers = append(view.Providers, providerViewOf(&file.Providers[i]))
+	}
+	for _, channel := range topology.Channels() {
+		route, ok := file.Routes[channel]
+		if !ok {
+			continue
+		}
+		r := routeView{Channel: channel, Order: string(route.Order)}
+		for _, m := range route.Members {
+			r.Providers = append(r.Providers, memberView{m.Provider, m.Weight})
+		}
+		view.Routes = append(view.Routes, r)
+		view.Warnings = append(view.Warnings, leftOut(file, channel, &route)...)
+	}
+	return view
+}
+
+// leftOut tells of providers that serve a channel and get nothing of it.
+func leftOut(file *providerfile.File, channel topology.Channel, route *providerfile.Route) (warnings []string) {
+	for i := range file.Providers {
+		d := &file.Providers[i]
+		named := slices.ContainsFunc(route.Members, func(m providerfile.RouteMember) bool { return m.Provider == d.Name })
+		if slices.Contains(d.Channels, channel) && !named {
+			warnings = append(warnings, fmt.Sprintf("%s gets nothing of channel %s: its route does not name it", d.Name, channel))
+		}
+	}
+	return warnings
+}
+
+func providerViewOf(d *providerfile.Definition) providerView {
+	v := providerView{
+		Name: d.Name, Kind: d.Kind, Channels: d.Channels, Concurrency: d.Concurrency,
+		Rate: d.Limit.Rate, AtOnce: d.Limit.AtOnce, Reserve: d.Limit.Reserve,
+	}
+	if d.Timeout > 0 {
+		v.Timeout = d.Timeout.String()
+	}
+	switch d.Kind {
+	case providerfile.SMTP:
+		v.Target = d.SMTP.Addr()
+		v.Signed = d.SMTP.DKIM.Domain != ""
+		if d.SMTP.Username != "" {
+			v.Login = d.SMTP.Username + " " + config.Mask
+		}
+	case providerfile.HTTP:
+		v.Target = d.HTTP.Method + " " + originOf(d.HTTP.URL)
+		v.Signed = len(d.HTTP.Sign) > 0
+		v.Login = loginOf(d)
+	}
+	return v
+}
+
+// originOf is a URL without its path and query, which may have a token.
+func originOf(url string) string {
+	if url == "" {
+		return "the template's url"
+	}
+	scheme, rest, _ := strings.Cut(url, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return scheme + "://" + rest
+}
+
+// loginOf says which of the ways to log in is used.
+func loginOf(d *providerfile.Definition) string {
+	switch auth := &d.HTTP.Auth; {
+	case auth.Bearer != nil:
+		return "bearer " + config.Mask
+	case auth.Header != "":
+		return auth.Header + " " + config.Mask
+	case auth.Username != "":
+		return auth.Username + " " + config.Mask
+	}
+	return ""
+}
+
+func printProviders(env *command.Env, view *providersView) error {
+	if env.Output == command.JSON {
+		return env.PrintJSON(view)
+	}
+	providers := command.NewTable("provider", "kind", "channels", "hands to", "login", "signed", "timeout", "at once", "limit of all")
+	for i := range view.Providers {
+		providers.AppendRow(view.Providers[i].row())
+	}
+	routes := command.NewTable("channel", "order", "providers")
+	for _, r := range view.Routes {
+		routes.AppendRow(table.Row{r.Channel, r.Order, r.members()})
+	}
+	if err := env.PrintTable(providers); err != nil {
+		return err
+	}
+	if err := env.Printf("\n"); err != nil {
+		return err
+	}
+	if err := env.PrintTable(routes); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, warning := range view.Warnings {
+		fmt.Fprintf(&b, "%s: %s\n", env.Paint(text.FgYellow, "warning"), warning)
+	}
+	return env.Printf("\n%s%s: %s for %s, no faults, %s\n", b.String(), view.File, wording.Count(len(view.Providers), "provider", "providers"),
+		wording.Count(len(view.Routes), "channel", "channels"), wording.Count(len(view.Warnings), "warning", "warnings"))
+}
+
+func (v *providerView) row() table.Row {
+	const none, usual = "–", "default"
+	signed, atOnce := "no", usual
+	if v.Signed {
+		signed = "yes"
+	}
+	if v.Concurrency > 0 {
+		atOnce = fmt.Sprint(v.Concurrency)
+	}
+	return table.Row{
+		v.Name, v.Kind, strings.Join(wording.Texts(v.Channels), ", "), cmp.Or(v.Target, none), cmp.Or(v.Login, none), signed,
+		cmp.Or(v.Timeout, usual), atOnce, cmp.Or(v.limit(), none),
+	}
+}
+
+// limit is such as "200/s, 64 at once, 30% for realtime".
+func (v *providerView) limit() string {
+	var parts []string
+	if v.Rate > 0 {
+		parts = append(parts, fmt.Sprintf("%g/s", v.Rate))
+	}
+	if v.AtOnce > 0 {
+		parts = append(parts, fmt.Sprintf("%d at once", v.AtOnce))
+	}
+	if v.Reserve > 0 {
+		parts = append(parts, fmt.Sprintf("%.3g%% for %s", v.Reserve*100, topology.Realtime))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// members are the providers of a route: with their shares, or in their order.
+func (r *routeView) members() string {
+	names := make([]string, len(r.Providers))
+	for i, m := range r.Providers {
+		names[i] = m.Name
+		if m.Weight > 0 {
+			names[i] += fmt.Sprintf(" (%d)", m.Weight)
+		}
+	}
+	return strings.Join(names, ", ")
+}

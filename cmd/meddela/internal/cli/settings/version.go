@@ -1,0 +1,27 @@
+package settings
+
+import (
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/build"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+)
+
+func NewVersion(env *command.Env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version of this binary",
+		Example: "  meddela version -o json",
+		Args:    command.Arguments(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			info, _ := debug.ReadBuildInfo()
+			b := build.Of(env.Version, info)
+			if env.Output == command.JSON {
+				return env.PrintJSON(b)
+			}
+			return env.Printf("%s\n", b)
+		},
+	}
+}

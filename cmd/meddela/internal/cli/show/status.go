@@ -1,0 +1,150 @@
+// Package show prints the status of an event, for people and as JSON.
+package show
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/topology"
+)
+
+// State is a status as --output json shows it: the fields of the hash in
+// Redis, with times in RFC 3339.
+type State struct {
+	EventID           topology.EventID     `json:"event_id"`
+	Status            topology.Status      `json:"status"`
+	Label             string               `json:"label"`
+	Final             bool                 `json:"final"`
+	Reason            topology.Reason      `json:"reason,omitempty"`
+	Detail            string               `json:"detail,omitempty"`
+	Lane              topology.Lane        `json:"lane,omitempty"`
+	Type              string               `json:"type,omitempty"`
+	Channel           topology.Channel     `json:"channel,omitempty"`
+	Template          topology.TemplateRef `json:"template,omitempty"`
+	Redrives          int                  `json:"redrives"`
+	Attempt           int                  `json:"attempt"`
+	Provider          string               `json:"provider,omitempty"`
+	ProviderMessageID string               `json:"provider_message_id,omitempty"`
+	Source            topology.Source      `json:"source,omitempty"`
+	PendingAt         string               `json:"pending_at,omitempty"`
+	PendingDeliveryAt string               `json:"pending_delivery_at,omitempty"`
+	ScheduledAt       string               `json:"scheduled_at,omitempty"`
+	FinalAt           string               `json:"final_at,omitempty"`
+	UpdatedAt         string               `json:"updated_at,omitempty"`
+}
+
+func StateOf(s *topology.State) State {
+	return State{
+		EventID: s.EventID, Status: s.Status, Label: s.Status.Label(), Final: s.Status.Final(),
+		Reason: s.Reason, Detail: s.Detail, Lane: s.Lane, Type: s.Type, Channel: s.Channel,
+		Template: s.Template, Redrives: s.Redrives, Attempt: s.Attempt,
+		Provider: s.Provider, ProviderMessageID: s.ProviderMessageID, Source: s.Source,
+		PendingAt: Time(s.PendingAt), PendingDeliveryAt: Time(s.PendingDeliveryAt),
+		ScheduledAt: Time(s.Scheduled), FinalAt: Time(s.FinalAt()), UpdatedAt: Time(s.UpdatedAt),
+	}
+}
+
+// Time writes a time as the topics do; no time is an empty text.
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(topology.TimeFormat)
+}
+
+// Text is a status for people.
+func Text(env *command.Env, s *topology.State) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s\n", env.Paint(Colour(s.Status), "● "+s.Status.Label()), s.EventID)
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "  %-18s%s\n", name, wording.Printable(value))
+		}
+	}
+	field("reason", string(s.Reason))
+	field("detail", s.Detail)
+	field("lane", string(s.Lane))
+	field("type", s.Type)
+	field("channel", string(s.Channel))
+	field("template", string(s.Template))
+	field("provider", strings.TrimSpace(s.Provider+" "+s.ProviderMessageID))
+	if s.Attempt > 1 {
+		field("attempt", strconv.Itoa(s.Attempt))
+	}
+	if s.Redrives > 0 {
+		field("redriven", strconv.Itoa(s.Redrives))
+	}
+	field("source", string(s.Source))
+	field("scheduled", Time(s.Scheduled))
+	for _, stage := range stagesOf(s) {
+		field(stage.name, stage.text())
+	}
+	if !s.Status.Final() {
+		field("updated", Time(s.UpdatedAt))
+	}
+	return b.String()
+}
+
+// stage is a status that the event passed.
+type stage struct {
+	name  string
+	at    time.Time
+	since time.Duration // since the stage before; 0 for the first
+}
+
+// stagesOf lists the stages passed, in their order.
+func stagesOf(s *topology.State) []stage {
+	var stages []stage
+	add := func(status topology.Status, at time.Time) {
+		if at.IsZero() {
+			return
+		}
+		next := stage{name: string(status), at: at}
+		if len(stages) > 0 {
+			next.since = at.Sub(stages[len(stages)-1].at)
+		}
+		stages = append(stages, next)
+	}
+	add(topology.Pending, s.PendingAt)
+	add(topology.PendingDelivery, s.PendingDeliveryAt)
+	add(s.Status, s.FinalAt())
+	return stages
+}
+
+func (s *stage) text() string {
+	switch {
+	case s.since > 0:
+		return fmt.Sprintf("%s  +%s", Time(s.at), s.since)
+	case s.since < 0: // clocks of two machines differ
+		return fmt.Sprintf("%s  %s", Time(s.at), s.since)
+	}
+	return Time(s.at)
+}
+
+func Colour(s topology.Status) text.Color {
+	switch s {
+	case topology.Sent:
+		return text.FgGreen
+	case topology.DeliveryError:
+		return text.FgRed
+	case topology.NotCovered, topology.Expired:
+		return text.FgYellow
+	case topology.Ignored:
+		return text.FgMagenta
+	default:
+		return text.FgCyan
+	}
+}
+
+func Print(env *command.Env, s *topology.State) error {
+	if env.Output == command.JSON {
+		return env.PrintJSON(StateOf(s))
+	}
+	return env.Printf("%s", Text(env, s))
+}

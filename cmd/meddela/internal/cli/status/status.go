@@ -1,0 +1,155 @@
+// Package status has the command that shows what became of events.
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/topology"
+)
+
+func New(env *command.Env) *cobra.Command {
+	var watch bool
+	cmd := &cobra.Command{
+		Use:     "status ID...",
+		GroupID: command.GroupOperate,
+		Short:   "Show the latest word on events",
+		Long: `Show the latest word on events, from Redis.
+
+An event is known as soon as the status updater has read it. The id of an event
+that was published without one is <lane>-<partition>-<offset>.`,
+		Example: `  meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y
+  meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --watch
+  meddela status realtime-3-1042 -o json | jq .status`,
+		Args: command.Arguments(1, -1, "one or more event ids"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ids, err := eventIDs(args)
+			if err != nil {
+				return err
+			}
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			return showStatus(cmd.Context(), env, ids, watch)
+		},
+	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow the events until each has come to rest")
+	return cmd
+}
+
+func eventIDs(args []string) ([]topology.EventID, error) {
+	ids := make([]topology.EventID, len(args))
+	for i, arg := range args {
+		if ids[i] = topology.EventID(arg); !ids[i].Valid() {
+			return nil, command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -", wording.Abridged(arg), topology.MaxIDBytes)
+		}
+	}
+	return ids, nil
+}
+
+// statusReader reads the status of events, with an answer for each id.
+type statusReader interface {
+	GetMany(ctx context.Context, ids []topology.EventID) ([]status.Answer, error)
+}
+
+func showStatus(ctx context.Context, env *command.Env, ids []topology.EventID, watch bool) error {
+	client, err := env.Redis(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	reader := &status.Reader{Client: client, Keys: env.Config.Keys()}
+	if watch {
+		return watchStatus(ctx, env, reader, ids)
+	}
+	return printStatus(ctx, env, reader, ids)
+}
+
+func printStatus(ctx context.Context, env *command.Env, reader statusReader, ids []topology.EventID) error {
+	answers, err := reader.GetMany(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var unknown []string
+	for i := range answers {
+		answer := &answers[i]
+		switch {
+		case answer.Err != nil:
+			return answer.Err
+		case !answer.Found:
+			unknown = append(unknown, string(ids[i]))
+		default:
+			if err := show.Print(env, &answer.State); err != nil {
+				return err
+			}
+		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("nothing is known of %s: not published, not read yet by the status updater, or older than MEDDELA_STATUS_TTL", strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+// watchInterval is how often Redis is asked for each event that moves.
+const watchInterval = 200 * time.Millisecond
+
+// watchStatus prints each change until every event has come to rest, or ctx
+// ends, which is no error.
+func watchStatus(ctx context.Context, env *command.Env, reader statusReader, ids []topology.EventID) error {
+	seen := make(map[topology.EventID]topology.Rank)
+	for {
+		answers, err := reader.GetMany(ctx, ids)
+		if err != nil {
+			return unlessStopped(ctx, err)
+		}
+		var moving []topology.EventID
+		for i := range answers {
+			moves, err := showChange(env, ids[i], &answers[i], seen)
+			if err != nil {
+				return err
+			}
+			if moves {
+				moving = append(moving, ids[i])
+			}
+		}
+		if ids = moving; len(ids) == 0 || command.Sleep(ctx, watchInterval) != nil {
+			return nil
+		}
+	}
+}
+
+// showChange prints what has changed since the ranks that were seen, and tells
+// whether more is to come.
+func showChange(env *command.Env, id topology.EventID, answer *status.Answer, seen map[topology.EventID]topology.Rank) (moves bool, err error) {
+	if answer.Err != nil {
+		return false, answer.Err
+	}
+	before, looked := seen[id]
+	seen[id] = answer.State.Rank
+	if !answer.Found {
+		if !looked {
+			_, _ = fmt.Fprintf(env.ErrOut, "nothing is known of %s yet; waiting for it\n", id)
+		}
+		return true, nil
+	}
+	if answer.State.Rank != before || !looked {
+		err = show.Print(env, &answer.State)
+	}
+	return !answer.State.Status.Final(), err
+}
+
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

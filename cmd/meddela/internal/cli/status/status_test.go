@@ -1,0 +1,144 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
+	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/topology"
+)
+
+var noon = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+
+// sentState is an event that went all the way.
+func sentState() topology.State {
+	return topology.State{
+		EventID: "e1", Source: "meddela.realtime.events/3/42", Lane: topology.Realtime,
+		Type: "order_confirmation", Channel: topology.Email, Rank: "3", Attempt: 1,
+		Status: topology.Sent, Template: "order@ab12", Provider: "smtp", ProviderMessageID: "<m@example.com>",
+		PendingAt: noon, PendingDeliveryAt: noon.Add(12 * time.Millisecond), UpdatedAt: noon.Add(350 * time.Millisecond),
+	}
+}
+
+func TestCard(t *testing.T) {
+	failed := sentState()
+	failed.Status, failed.Reason, failed.Detail = topology.DeliveryError, topology.ReasonProviderRejected, "550 mailbox\x1b[2J full"
+	failed.Redrives, failed.Attempt = 1, 3
+	failed.PendingDeliveryAt = noon.Add(-2 * time.Millisecond) // clocks differ
+	waiting := topology.State{
+		EventID: "e2", Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Lane: topology.Batch,
+		PendingAt: noon, PendingDeliveryAt: noon.Add(time.Second), UpdatedAt: noon.Add(time.Second), Scheduled: noon.Add(time.Hour),
+	}
+	sent := sentState()
+	var out bytes.Buffer
+	env := &command.Env{Out: &out}
+	for _, s := range []*topology.State{&sent, &failed, &waiting, {EventID: "e3", Status: topology.Pending}} {
+		if err := show.Print(env, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clitest.Golden(t, "cards.txt", out.String())
+}
+
+func TestStatusInJSON(t *testing.T) {
+	sent := sentState()
+	var out bytes.Buffer
+	env := &command.Env{Out: &out, Output: command.JSON}
+	if err := show.Print(env, &sent); err != nil {
+		t.Fatal(err)
+	}
+	clitest.Golden(t, "status.json", out.String())
+}
+
+// script is a statusReader that gives each event's next state at each call,
+// and its last one for ever.
+type script map[topology.EventID][]topology.State
+
+func (s script) GetMany(_ context.Context, ids []topology.EventID) ([]status.Answer, error) {
+	var answers []status.Answer
+	for _, id := range ids {
+		states := s[id]
+		if len(states) == 0 {
+			return nil, errors.New("away")
+		}
+		if len(states) > 1 {
+			s[id] = states[1:]
+		}
+		answers = append(answers, status.Answer{State: states[0], Found: states[0].Status != ""})
+	}
+	return answers, nil
+}
+
+func state(id topology.EventID, rank topology.Rank, s topology.Status) topology.State {
+	return topology.State{EventID: id, Rank: rank, Status: s}
+}
+
+func TestWatchPrintsEachChangeOnce(t *testing.T) {
+	states := script{
+		"a": {{}, state("a", "1", topology.Pending), state("a", "1", topology.Pending), state("a", "2", topology.PendingDelivery), state("a", "3", topology.Sent)},
+		"b": {state("b", "3", topology.Expired)},
+	}
+	var out, errOut bytes.Buffer
+	env := &command.Env{Out: &out, ErrOut: &errOut}
+	if err := watchStatus(t.Context(), env, states, []topology.EventID{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	want := "● Event expired  b\n● Pending  a\n● Pending delivery  a\n● Sent  a\n"
+	if out.String() != want {
+		t.Errorf("printed\n%swant\n%s", out.String(), want)
+	}
+	if errOut.String() != "nothing is known of a yet; waiting for it\n" {
+		t.Errorf("stderr %q", errOut.String())
+	}
+}
+
+func TestWatchEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	env := &command.Env{Out: writerFunc(cancel), ErrOut: io.Discard}
+	if err := watchStatus(ctx, env, script{"a": {state("a", "1", topology.Pending)}}, []topology.EventID{"a"}); err != nil {
+		t.Errorf("error %v, want none: a signal is how one leaves", err)
+	}
+}
+
+// writerFunc calls a function at each write.
+type writerFunc func()
+
+func (f writerFunc) Write(b []byte) (int, error) { f(); return len(b), nil }
+
+func TestWatchFailsWithRedis(t *testing.T) {
+	env := &command.Env{Out: io.Discard, ErrOut: io.Discard}
+	if err := watchStatus(t.Context(), env, script{}, []topology.EventID{"a"}); err == nil {
+		t.Error("no error, though Redis is away")
+	}
+}
+
+func TestStatusReadsRedis(t *testing.T) {
+	server := clitest.StartRedis(t, nil)
+	server.HSet("shop:event:e1", "status", "sent", "lane", "batch", "rank", "1", "updated_at", "1764590400000")
+	server.HSet("shop:event:bad", "status", "nonsense")
+	environment := map[string]string{"MEDDELA_REDIS_ADDRS": server.Addr(), "MEDDELA_KEY_PREFIX": "shop:"}
+
+	got := meddela(t, environment, "", "status", "e1", "-o", "json")
+	got.Want(t, command.ExitOK)
+	if !strings.Contains(got.Out, `"status":"sent"`) || !strings.Contains(got.Out, `"final_at":"2025-12-01T12:00:00.000Z"`) {
+		t.Errorf("printed %s", got.Out)
+	}
+	got = meddela(t, environment, "", "status", "e1", "e2", "e3")
+	got.Want(t, command.ExitFailed)
+	if !strings.Contains(got.Out, "● Sent  e1") || !strings.Contains(got.Err, "nothing is known of e2, e3: ") {
+		t.Errorf("printed %s and %s", got.Out, got.Err)
+	}
+	got = meddela(t, environment, "", "status", "bad")
+	got.Want(t, command.ExitFailed)
+	if got.Err != "meddela: event bad: unknown status \"nonsense\"\n" {
+		t.Errorf("stderr %s", got.Err)
+	}
+}

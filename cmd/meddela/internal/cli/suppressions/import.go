@@ -1,0 +1,153 @@
+package suppressions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/topology"
+)
+
+func newSuppressionsImportCommand(s *suppressions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Send nothing to the addresses in a CSV file any more",
+		Long: `Send nothing to the addresses in a CSV file any more. With -, it is read from
+standard input.
+
+The first line names the columns, in any order:
+
+  address   or email, mobilePhone or registrationToken, which say the channel too
+  channel   email, sms or push; without the column, --channel
+  reason    unsubscribed, bounced, complaint or manual; where empty, --reason
+  until     a date or a time; where empty, --until or --for, or for good
+
+Other columns are skipped; commas, semicolons and tabs separate. A line that
+cannot be used is told with its number, and the others are imported all the
+same. Repeating an import changes nothing.`,
+		Example: `  meddela suppressions import unsubscribed.csv --reason unsubscribed
+  zcat bounces.csv.gz | meddela suppressions import - --reason bounced --for 2160h`,
+		Args: command.Arguments(1, 1, "one file, or -"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.check(); err != nil {
+				return err
+			}
+			end, err := s.end(time.Now())
+			if err != nil {
+				return err
+			}
+			if err := s.Load(cmd); err != nil {
+				return err
+			}
+			return s.importFile(cmd.Context(), args[0], end)
+		},
+	}
+	s.addChannelFlag(cmd, "", "channel of lines that have none: email, sms or push")
+	s.addCauseFlag(cmd, "", "reason of lines that have none: unsubscribed, bounced, complaint or manual")
+	s.addUntilFlags(cmd)
+	return cmd
+}
+
+// importView is what is printed.
+type importView struct {
+	suppress.Imported
+	BadLines []badLineView `json:"bad_lines"` // the first ones
+	Millis   int64         `json:"took_ms"`
+}
+
+type badLineView struct {
+	Line  int    `json:"line"`
+	Error string `json:"error"`
+}
+
+// mostBadLines bounds those in the JSON; standard error has all.
+const mostBadLines = 100
+
+func (s *suppressions) importFile(ctx context.Context, name string, end time.Time) error {
+	file, size, err := s.openFile(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	list, done, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	view := importView{BadLines: []badLineView{}}
+	line := command.NewProgress(s.ErrOut)
+	read := &countingReader{from: file}
+	view.Imported, err = list.Import(ctx, read, suppress.Import{
+		Channel: topology.Channel(s.channel), Cause: suppress.Cause(s.cause), Until: end,
+		OnBad: func(bad *suppress.BadLine) {
+			line.Clear()
+			_, _ = fmt.Fprintln(s.ErrOut, bad)
+			if len(view.BadLines) < mostBadLines {
+				view.BadLines = append(view.BadLines, badLineView{bad.Line, bad.Err.Error()})
+			}
+		},
+		OnProgress: func(i suppress.Imported) { line.ShowWhat("lines", i.Read, read.n, size) },
+	})
+	line.Clear()
+	view.Millis = time.Since(line.Start).Milliseconds()
+	return s.imported(&view, err)
+}
+
+// imported prints what has come of it, also where it broke off.
+func (s *suppressions) imported(view *importView, err error) error {
+	var printed error
+	if s.Output == command.JSON {
+		printed = s.PrintJSON(view)
+	} else {
+		took := time.Duration(view.Millis) * time.Millisecond
+		printed = s.Printf("%s suppressed, %d for as long already, %s not imported; %s read in %s, %.0f a second\n",
+			wording.Count(view.Added, "address", "addresses"), view.Known, wording.Count(view.Bad, "line", "lines"),
+			wording.Count(view.Read, "line", "lines"), took, command.PerSecond(view.Read, took))
+	}
+	var header *suppress.HeaderError
+	switch {
+	case errors.As(err, &header):
+		return fmt.Errorf("nothing is imported: %w", err)
+	case err != nil:
+		return fmt.Errorf("stopped after %s: %w: import the file again, which changes nothing for those lines", wording.Count(view.Read, "line", "lines"), s.explain(err))
+	case view.Bad > 0:
+		return fmt.Errorf("%d of %d lines were not imported", view.Bad, view.Read)
+	}
+	return printed
+}
+
+// openFile opens a file, or standard input for -. size is 0 when it is not
+// known.
+func (s *suppressions) openFile(name string) (file io.ReadCloser, size int64, err error) {
+	if name == "-" {
+		return io.NopCloser(s.In), 0, nil
+	}
+	opened, err := os.Open(name)
+	if err != nil {
+		return nil, 0, fmt.Errorf("addresses cannot be read: %w", err)
+	}
+	if info, err := opened.Stat(); err == nil && info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return opened, size, nil
+}
+
+// countingReader counts what is read.
+type countingReader struct {
+	from io.Reader
+	n    int64
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.from.Read(b)
+	c.n += int64(n)
+	return n, err
+}

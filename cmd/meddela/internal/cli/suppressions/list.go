@@ -1,0 +1,167 @@
+package suppressions
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/topology"
+)
+
+func newSuppressionsCheckCommand(s *suppressions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "check ADDRESS",
+		Short:   "Say whether an address is suppressed, and why",
+		Long:    "Say whether an address is suppressed, why, since when and until when.",
+		Example: "  meddela suppressions check kim@example.com\n  meddela suppressions check +46701234567 --channel sms -o json | jq .suppressed",
+		Args:    command.Arguments(1, 1, "one address"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.check(); err != nil {
+				return err
+			}
+			if err := s.Load(cmd); err != nil {
+				return err
+			}
+			return s.checkAddress(cmd.Context(), args[0])
+		},
+	}
+	s.addChannelFlag(cmd, string(topology.Email), "channel of the address: email, sms or push")
+	return cmd
+}
+
+func (s *suppressions) checkAddress(ctx context.Context, of string) error {
+	subjects := s.subjects([]string{of})
+	if _, ok := address.Normalize(subjects[0].Channel, of); !ok {
+		return s.explain(suppress.ErrAddress)
+	}
+	list, done, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	found, err := list.Find(ctx, subjects)
+	if err != nil {
+		return s.explain(err)
+	}
+	e := found[0]
+	switch {
+	case s.Output == command.JSON:
+		return s.PrintJSON(struct {
+			Suppressed bool `json:"suppressed"`
+			*suppress.Entry
+		}{e != nil, e})
+	case e == nil:
+		return s.Printf("not suppressed on channel %s\n", s.channel)
+	}
+	until := "for good"
+	if !e.Until.IsZero() {
+		until = "until " + command.UntilText(e.Until)
+	}
+	return s.Printf("suppressed on channel %s: %s, since %s, %s\n", e.Channel, e.Cause, command.UntilText(e.Added), until)
+}
+
+func newSuppressionsListCommand(s *suppressions) *cobra.Command {
+	entries := false
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Count the suppressed addresses, or list their hashes",
+		Long: `Count the suppressed addresses by channel and reason, or list each with its hash.
+
+The list is read while others use it: what changes meanwhile may be missed, or
+come twice.`,
+		Example: "  meddela suppressions list\n  meddela suppressions list --entries --reason bounced -o json",
+		Args:    command.Arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.check(); err != nil {
+				return err
+			}
+			if err := s.Load(cmd); err != nil {
+				return err
+			}
+			if entries {
+				return s.listEntries(cmd.Context())
+			}
+			return s.listCounts(cmd.Context())
+		},
+	}
+	s.addChannelFlag(cmd, "", "only of this channel")
+	s.addCauseFlag(cmd, "", "only for this reason")
+	cmd.Flags().BoolVar(&entries, "entries", false, "list every entry, in no order; in JSON, one a line")
+	return cmd
+}
+
+// wanted tells whether what the flags ask for includes a channel's entries for
+// a cause.
+func (s *suppressions) wanted(channel topology.Channel, cause suppress.Cause) bool {
+	return (s.channel == "" || s.channel == string(channel)) && (s.cause == "" || s.cause == string(cause))
+}
+
+func (s *suppressions) listCounts(ctx context.Context) error {
+	list, done, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	all, err := list.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	counts, total := []suppress.Count{}, 0
+	for _, c := range all {
+		if s.wanted(c.Channel, c.Cause) {
+			counts = append(counts, c)
+			total += c.Addresses
+		}
+	}
+	if s.Output == command.JSON {
+		return s.PrintJSON(map[string]any{"addresses": total, "counts": counts})
+	}
+	if total == 0 {
+		return s.Printf("no addresses are suppressed\n")
+	}
+	t := command.NewTable("channel", "reason", "addresses", "of them until a time")
+	for _, c := range counts {
+		t.AppendRow([]any{c.Channel, c.Cause, c.Addresses, c.Ending})
+	}
+	if err := s.PrintTable(t); err != nil {
+		return err
+	}
+	return s.Printf("\n%s suppressed\n", wording.Count(total, "address is", "addresses are"))
+}
+
+func (s *suppressions) listEntries(ctx context.Context) error {
+	list, done, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return list.Walk(ctx, func(entries []suppress.Entry) error {
+		for i := range entries {
+			e := &entries[i]
+			if !s.wanted(e.Channel, e.Cause) {
+				continue
+			}
+			if err := s.printEntry(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// printEntry prints a line at a time: there may be millions.
+func (s *suppressions) printEntry(e *suppress.Entry) error {
+	if s.Output == command.JSON {
+		return s.PrintJSON(e)
+	}
+	until := "for good"
+	if !e.Until.IsZero() {
+		until = e.Until.Format(time.RFC3339)
+	}
+	return s.Printf("%s  %-7s %-12s  %s  %s\n", e.Hash, e.Channel, e.Cause, e.Added.Format(time.RFC3339), until)
+}

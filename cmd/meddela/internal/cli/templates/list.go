@@ -1,0 +1,155 @@
+package templates
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/topology"
+)
+
+func newTemplatesListCommand(env *command.Env) *cobra.Command {
+	var all, retired bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the templates that are published",
+		Long: `List the templates that are published.
+
+Of each template the version that is live is listed: the one that covers events.
+With --all also those that are kept for the jobs that were made with them, which
+can be rolled back to.`,
+		Example: "  meddela templates list\n  meddela templates list --retired\n  meddela templates list --all -o json",
+		Args:    command.Arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			return listTemplates(cmd.Context(), env, all, retired || all)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "every version of every template")
+	cmd.Flags().BoolVar(&retired, "retired", false, "also the templates that are retired")
+	return cmd
+}
+
+// The states of a version.
+const (
+	stateLive       = "live"
+	stateSuperseded = "superseded" // by a version published later, or back then
+	stateRetired    = "retired"    // with its template
+)
+
+// listedTemplate is a line of the list.
+type listedTemplate struct {
+	Name            string            `json:"name"`
+	Version         string            `json:"version"`
+	State           string            `json:"state"`
+	Channel         topology.Channel  `json:"channel"`
+	Types           []string          `json:"types"`
+	Languages       []string          `json:"languages"`
+	DefaultLanguage string            `json:"default_language"`
+	When            string            `json:"when,omitempty"`
+	TTL             topology.Duration `json:"ttl,omitempty"`
+	PublishedAt     time.Time         `json:"published_at"`
+}
+
+func listTemplates(ctx context.Context, env *command.Env, all, retired bool) error {
+	connection, err := env.Kafka(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, command.ApplyTimeout)
+	defer cancel()
+	transport := connection.Transport()
+	defer transport.CloseIdleConnections()
+	live, err := command.ReadCatalogue(ctx, env, connection, transport)
+	if err != nil {
+		return err
+	}
+	list := []listedTemplate{}
+	for entry := range live.All() {
+		l := listed(entry, live)
+		if all || l.State == stateLive || retired && l.State == stateRetired {
+			list = append(list, l)
+		}
+	}
+	return printTemplates(env, list)
+}
+
+func listed(entry *catalogue.Entry, live *catalogue.Catalogue) listedTemplate {
+	record := entry.Record()
+	state := stateSuperseded
+	if latest, _ := live.Latest(record.Name); latest == entry {
+		state = stateLive
+		if record.Retired {
+			state = stateRetired
+		}
+	}
+	return listedTemplate{
+		Name: record.Name, Version: record.Version, State: state, Channel: record.Channel,
+		Types: record.Types, Languages: entry.Languages().Names(), DefaultLanguage: record.DefaultLanguage,
+		When: record.When, TTL: record.TTL, PublishedAt: record.PublishedAt,
+	}
+}
+
+func printTemplates(env *command.Env, list []listedTemplate) error {
+	if env.Output == command.JSON {
+		return env.PrintJSON(list)
+	}
+	if len(list) == 0 {
+		return env.Printf("no templates are published: see meddela templates publish --help\n")
+	}
+	columns := []any{"name", "version", "channel", "types", "languages", "state", "published"}
+	when := hasConditions(list)
+	if when {
+		columns = append(columns, "when")
+	}
+	t := command.NewTable(columns...)
+	for i := range list {
+		l := &list[i]
+		row := []any{
+			l.Name, l.Version, l.Channel, strings.Join(l.Types, " "), languagesText(l),
+			paintState(env, l.State), l.PublishedAt.Local().Format(time.DateTime),
+		}
+		if when {
+			row = append(row, strings.Join(strings.Fields(l.When), " "))
+		}
+		t.AppendRow(row)
+	}
+	return env.PrintTable(t)
+}
+
+func hasConditions(list []listedTemplate) bool {
+	for i := range list {
+		if list[i].When != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// languagesText lists the languages, the default first.
+func languagesText(l *listedTemplate) string {
+	words := []string{l.DefaultLanguage}
+	for _, language := range l.Languages {
+		if language != l.DefaultLanguage {
+			words = append(words, language)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func paintState(env *command.Env, state string) string {
+	switch state {
+	case stateLive:
+		return env.Paint(text.FgGreen, state)
+	case stateRetired:
+		return env.Paint(text.FgYellow, state)
+	}
+	return state
+}

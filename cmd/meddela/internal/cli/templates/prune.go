@@ -1,0 +1,180 @@
+package templates
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
+)
+
+// pruning is one run of the command.
+type pruning struct {
+	env       *command.Env
+	olderThan time.Duration
+	dryRun    bool
+	timeout   time.Duration
+}
+
+func newTemplatesPruneCommand(env *command.Env) *cobra.Command {
+	p := pruning{env: env}
+	cmd := &cobra.Command{
+		Use:   "prune",
+		Short: "Take away old versions of templates that no job can need",
+		Long: `Take away old versions of templates that no job can need.
+
+A version is taken away when it has not been live for longer than --older-than,
+and no job refers to it: the jobs of both lanes that wait to be sent, also for
+later, and all dead letters are looked through. It cannot be rolled back to
+after that; publishing its folder again brings it back.`,
+		Example: "  meddela templates prune --dry-run\n  meddela templates prune --older-than 720h",
+		Args:    command.Arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if p.olderThan < authoring.MinPruneAge {
+				return command.Misusef("--older-than is %s: it must be at least %s, for roles that still match by what they read before", p.olderThan, authoring.MinPruneAge)
+			}
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			return p.run(cmd.Context())
+		},
+	}
+	cmd.Flags().DurationVar(&p.olderThan, "older-than", 7*24*time.Hour, "how long a version must not have been live, at least 1h")
+	cmd.Flags().BoolVar(&p.dryRun, "dry-run", false, "only say what would be taken away")
+	cmd.Flags().DurationVar(&p.timeout, "timeout", 10*time.Minute, "how long looking through the jobs may take")
+	return cmd
+}
+
+// pruneView is what is printed.
+type pruneView struct {
+	DryRun bool         `json:"dry_run"`
+	Pruned []idleView   `json:"pruned"`
+	Kept   []neededView `json:"kept"` // old enough, but needed
+}
+
+type idleView struct {
+	Version topology.TemplateRef `json:"version"`
+	Since   string               `json:"not_live_since"`
+}
+
+type neededView struct {
+	idleView
+	Jobs int64 `json:"jobs"` // 0 where it keeps its template retired
+}
+
+func (p *pruning) run(ctx context.Context) error {
+	connection, err := p.env.Kafka(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	reading := connection.Transport()
+	defer reading.CloseIdleConnections()
+	follower, stop, err := command.FollowCatalogue(ctx, p.env, connection, reading)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	started := time.Now()
+	references, err := p.references(ctx, connection, follower.Catalogue(), started)
+	if err != nil {
+		return err
+	}
+	// Somebody may have published since: what is live now counts.
+	if err := follower.CatchUp(ctx); err != nil {
+		return err
+	}
+	live := follower.Catalogue()
+	idle := authoring.PlanPrune(live, p.olderThan, started)
+	unneeded := authoring.Unneeded(live, idle, references)
+	if !p.dryRun && len(unneeded) > 0 {
+		if err := p.write(ctx, connection, follower, unneeded); err != nil {
+			return err
+		}
+	}
+	return p.print(idle, unneeded, references)
+}
+
+// references looks through the jobs, unless there is nothing to prune anyway.
+func (p *pruning) references(ctx context.Context, connection producer.Connection, live *catalogue.Catalogue, now time.Time) (references map[topology.TemplateRef]int64, err error) {
+	if len(authoring.PlanPrune(live, p.olderThan, now)) == 0 {
+		return nil, nil
+	}
+	topics, done := command.ScanTopics(connection)
+	defer done()
+	err = p.env.ShowScan("jobs", func(progress *scan.Progress) (err error) {
+		references, err = authoring.References(ctx, topics, p.env.Config.Names(), progress)
+		return err
+	})
+	return references, err
+}
+
+// write takes versions away, and sees that nobody has made one of them live at
+// the same moment.
+func (p *pruning) write(ctx context.Context, connection producer.Connection, follower *catalogue.Follower, unneeded []authoring.Idle) error {
+	before := follower.Catalogue()
+	transport := connection.Transport()
+	defer transport.CloseIdleConnections()
+	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: p.env.Log}
+	if err := authoring.Prune(ctx, writer, p.env.Config.Names().Templates(), unneeded); err != nil {
+		return fmt.Errorf("some versions are perhaps taken away: do the same again, which is safe: %w", err)
+	}
+	if err := follower.CatchUp(ctx); err != nil {
+		return err
+	}
+	for _, u := range unneeded {
+		name, _ := u.Ref.Split()
+		was, _ := before.Latest(name)
+		is, known := follower.Catalogue().Latest(name)
+		if known && is.Ref() != was.Ref() {
+			return fmt.Errorf("%s was published while its old versions were taken away, and %s is what is left: publish it again", name, is.Ref())
+		}
+	}
+	return nil
+}
+
+func (p *pruning) print(idle, unneeded []authoring.Idle, references map[topology.TemplateRef]int64) error {
+	view := pruneView{DryRun: p.dryRun, Pruned: []idleView{}, Kept: []neededView{}}
+	gone := make(map[topology.TemplateRef]bool)
+	for _, u := range unneeded {
+		gone[u.Ref] = true
+		view.Pruned = append(view.Pruned, idleView{u.Ref, show.Time(u.Since)})
+	}
+	for _, i := range idle {
+		if !gone[i.Ref] {
+			view.Kept = append(view.Kept, neededView{idleView{i.Ref, show.Time(i.Since)}, references[i.Ref]})
+		}
+	}
+	if p.env.Output == command.JSON {
+		return p.env.PrintJSON(view)
+	}
+	done := "taken away"
+	if p.dryRun {
+		done = "would be taken away"
+	}
+	for _, u := range unneeded {
+		if err := p.env.Printf("%s  %s, not live since %s\n", done, u.Ref, u.Since.Local().Format(time.DateTime)); err != nil {
+			return err
+		}
+	}
+	for _, k := range view.Kept {
+		why := "keeps its template retired"
+		if k.Jobs > 0 {
+			why = wording.Count(int(k.Jobs), "job refers", "jobs refer") + " to it"
+		}
+		if err := p.env.Printf("kept  %s: %s\n", k.Version, why); err != nil {
+			return err
+		}
+	}
+	return p.env.Printf("%s %s, %d kept, of those not live for %s\n", wording.Count(len(unneeded), "version", "versions"), done, len(view.Kept), p.olderThan)
+}

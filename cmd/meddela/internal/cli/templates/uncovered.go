@@ -1,0 +1,265 @@
+package templates
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/uncovered"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
+)
+
+func NewUncovered(env *command.Env) *cobra.Command {
+	cmd := command.Parent(&cobra.Command{
+		Use:     "uncovered",
+		GroupID: command.GroupOperate,
+		Short:   "List events that no template was linked to, and heal them",
+	})
+	cmd.AddCommand(newUncoveredListCommand(env), newUncoveredHealCommand(env))
+	return cmd
+}
+
+// uncoveredFlags choose events.
+type uncoveredFlags struct {
+	lane    topology.Lane
+	since   time.Duration
+	types   string
+	channel string
+	reason  string
+}
+
+func (f *uncoveredFlags) add(cmd *cobra.Command) {
+	cmd.Flags().Var((*command.LaneFlag)(&f.lane), "lane", "realtime or batch; default: both")
+	command.Complete(cmd, "lane", string(topology.Realtime), string(topology.Batch))
+	cmd.Flags().DurationVar(&f.since, "since", 7*24*time.Hour, "how far back to look")
+	cmd.Flags().StringVar(&f.types, "type", "", "only events of this type")
+	cmd.Flags().StringVar(&f.channel, "channel", "", "only events for this channel")
+	cmd.Flags().StringVar(&f.reason, "reason", "", "only events not covered for this reason")
+	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
+	command.Complete(cmd, "reason", wording.Texts(uncoveredReasons())...)
+}
+
+// uncoveredReasons are those of events that are not covered.
+func uncoveredReasons() []topology.Reason {
+	return []topology.Reason{
+		topology.ReasonNoTemplateForType, topology.ReasonNoTemplateForChannel,
+		topology.ReasonConditionsFalse, topology.ReasonConditionFailed, topology.ReasonInvalid,
+	}
+}
+
+func (f *uncoveredFlags) check() error {
+	if f.since <= 0 {
+		return command.Misusef("--since is %s: it must be a length of time such as 24h", f.since)
+	}
+	if f.channel != "" && !slices.Contains(topology.Channels(), topology.Channel(f.channel)) {
+		return command.Misusef("--channel is %q: use email, sms, push or webhook", f.channel)
+	}
+	if f.reason != "" && !slices.Contains(uncoveredReasons(), topology.Reason(f.reason)) {
+		return command.Misusef("--reason is %q: events are not covered because of %s", f.reason, wording.OrList(wording.Texts(uncoveredReasons())))
+	}
+	return nil
+}
+
+func (f *uncoveredFlags) lanes() []topology.Lane {
+	if f.lane != "" {
+		return []topology.Lane{f.lane}
+	}
+	return topology.Lanes()
+}
+
+// findUncovered finds events on the lanes that were asked for.
+func findUncovered(ctx context.Context, env *command.Env, topics *scan.Topics, f *uncoveredFlags) ([]uncovered.Event, error) {
+	client, err := env.Redis(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = client.Close() }()
+	finder := uncovered.Finder{
+		Names: env.Config.Names(), Topics: topics,
+		Statuses: &status.Reader{Client: client, Keys: env.Config.Keys()},
+	}
+	since := time.Now().Add(-f.since)
+	var all []uncovered.Event
+	for _, lane := range f.lanes() {
+		filter := uncovered.Filter{
+			Lane: lane, Since: since,
+			Type: f.types, Channel: topology.Channel(f.channel), Reason: topology.Reason(f.reason),
+		}
+		var events []uncovered.Event
+		err := env.ShowScan("entries of the "+string(lane)+" delivery log", func(p *scan.Progress) (err error) {
+			events, err = finder.Find(ctx, filter, p)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, events...)
+	}
+	return all, nil
+}
+
+func newUncoveredListCommand(env *command.Env) *cobra.Command {
+	var f uncoveredFlags
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the events that no template was linked to, by what they have in common",
+		Long: `List the events that no template was linked to, by type, channel, language and
+reason, each with a sample. What has been healed since, or covered by a copy of
+the same event, is left out.`,
+		Example: "  meddela uncovered list\n  meddela uncovered list --lane realtime --since 1h -o json",
+		Args:    command.Arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			return listUncovered(cmd.Context(), env, &f)
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func listUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags) error {
+	connection, err := env.Kafka(ctx)
+	if err != nil {
+		return err
+	}
+	topics, done := command.ScanTopics(connection)
+	defer done()
+	events, err := findUncovered(ctx, env, topics, f)
+	if err != nil {
+		return err
+	}
+	groups := uncovered.Groups(events)
+	if env.Output == command.JSON {
+		return env.PrintJSON(map[string]any{"events": len(events), "groups": groups})
+	}
+	if len(groups) == 0 {
+		return env.Printf("no events of the last %s are not covered\n", f.since)
+	}
+	t := command.NewTable("events", "lane", "type", "channel", "language", "reason", "last", "for instance")
+	for _, g := range groups {
+		t.AppendRow([]any{
+			g.Events, g.Lane, wording.Abridged(g.Type), g.Channel, cmp.Or(g.Language, "-"), g.Reason,
+			g.Last.Local().Format(time.DateTime), g.Sample,
+		})
+	}
+	if err := env.PrintTable(t); err != nil {
+		return err
+	}
+	return env.Printf("\n%s not covered. Why one is: meddela templates explain ID. Once there is a template: meddela uncovered heal --dry-run\n", wording.Count(len(events), "event is", "events are"))
+}
+
+func newUncoveredHealCommand(env *command.Env) *cobra.Command {
+	var f uncoveredFlags
+	var dryRun bool
+	var rate float64
+	cmd := &cobra.Command{
+		Use:   "heal",
+		Short: "Publish the events again that were not covered, and would be now",
+		Long: `Publish the events again that were not covered, and would be now.
+
+Exactly those events are published for which there is a template now, from the
+events topic where they still are, each as a redrive of the same event:
+its id and the time of its receipt stay, so that a template's ttl runs from the
+first time. Repeating it is safe: an event that was published again already is
+one message.`,
+		Example: "  meddela uncovered heal --dry-run\n  meddela uncovered heal --type loyalty_tier_changed --rate 200",
+		Args:    command.Arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			if rate < 0 {
+				return command.Misusef("--rate is %v: it must be a positive number of events a second", rate)
+			}
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			return healUncovered(cmd.Context(), env, &f, rate, dryRun)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be published")
+	cmd.Flags().Float64Var(&rate, "rate", 0, "most events a second; 0 is no limit")
+	return cmd
+}
+
+func healUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags, rate float64, dryRun bool) error {
+	connection, err := env.Kafka(ctx)
+	if err != nil {
+		return err
+	}
+	topics, done := command.ScanTopics(connection)
+	defer done()
+	events, err := findUncovered(ctx, env, topics, f)
+	if err != nil {
+		return err
+	}
+	transport := connection.Transport()
+	defer transport.CloseIdleConnections()
+	live, err := command.ReadCatalogue(ctx, env, connection, transport)
+	if err != nil {
+		return err
+	}
+	healer := uncovered.Healer{Names: env.Config.Names(), Topics: topics, Catalogue: live, To: command.WriteNothing{}}
+	if !dryRun {
+		healer.To = &producer.Publisher{
+			Addr: connection.Addr(), Transport: transport, Compression: connect.Compression(&env.Config.Kafka), Log: env.Log,
+		}
+		pace := command.Pacer{Rate: rate}
+		healer.Pace = pace.Wait
+	}
+	var outcome uncovered.Outcome
+	err = env.ShowScan("events", func(p *scan.Progress) (err error) {
+		outcome, err = healer.Heal(ctx, events, p)
+		return err
+	})
+	if printErr := printHealed(env, len(events), &outcome, dryRun); err == nil {
+		err = printErr
+	}
+	return err
+}
+
+func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool) error {
+	if env.Output == command.JSON {
+		return env.PrintJSON(struct {
+			Uncovered int  `json:"uncovered"`
+			DryRun    bool `json:"dry_run"`
+			*uncovered.Outcome
+		}{looked, dryRun, o})
+	}
+	done := "published again"
+	if dryRun {
+		done = "would be published again"
+	}
+	for _, ref := range slices.Sorted(maps.Keys(o.ByTemplate)) {
+		if err := env.Printf("%8d  %s, covered by %s\n", o.ByTemplate[ref], done, ref); err != nil {
+			return err
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(o.Left)) {
+		if err := env.Printf("%8d  left as they are: %s\n", o.Left[reason], reason); err != nil {
+			return err
+		}
+	}
+	if o.Gone > 0 {
+		if err := env.Printf("%8d  left as they are: their topic does not have them any more\n", o.Gone); err != nil {
+			return err
+		}
+	}
+	return env.Printf("%s not covered; %d %s\n", wording.Count(looked, "event was", "events were"), o.Healed, done)
+}

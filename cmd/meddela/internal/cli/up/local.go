@@ -1,0 +1,196 @@
+package up
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/roles"
+	"github.com/meddela/meddela/cmd/meddela/samples"
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/producer/provision"
+	"github.com/meddela/meddela/topology"
+)
+
+// local is a whole installation in this process: broker, store, sample
+// templates, and every role of both lanes.
+type local struct {
+	*roles.Installation
+	broker  *embedded.Broker
+	store   *embedded.Store
+	sandbox *sandbox.Provider // nil when no channel uses it
+
+	mu    sync.Mutex
+	loops []*consumer.Loop
+	roles errgroup.Group
+	stop  context.CancelFunc
+}
+
+// localTTL bounds what the embedded store holds: it is in memory, and never
+// evicts.
+const localTTL = time.Hour
+
+// localPartitions is fewer than a cluster has: one process has them all.
+const localPartitions = 4
+
+// startLocal starts everything and returns when it is at work. Port 0 is any
+// that is free. The configuration's servers are replaced by the embedded ones.
+func startLocal(ctx context.Context, env *command.Env, kafkaPort, redisPort int) (*local, error) {
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{Port: kafkaPort})
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another with --kafka-port", err)
+	}
+	l := &local{broker: broker, stop: func() {}}
+	if l.store, err = embedded.StartStore(embedded.StoreConfig{Port: redisPort}); err != nil {
+		broker.Close()
+		return nil, fmt.Errorf("%w: choose another with --redis-port", err)
+	}
+	if err := l.start(ctx, env); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *local) start(ctx context.Context, env *command.Env) error {
+	c := &env.Config
+	c.Kafka = config.KafkaSettings{Brokers: config.List{l.broker.Addr()}, ClientID: c.Kafka.ClientID, Compression: "none"}
+	c.Redis = config.RedisSettings{Addrs: config.List{l.store.Addr()}, Mode: "single", KeyPrefix: c.Redis.KeyPrefix}
+	c.Topics.Partitions, c.Topics.Replication, c.Topics.MinInSync = localPartitions, 1, 0
+	c.Status.TTL, c.Claim.TTL = min(c.Status.TTL, localTTL), min(c.Claim.TTL, localTTL)
+	providers, err := roles.Providers(c)
+	if err != nil {
+		return err
+	}
+	l.sandbox = sandboxOf(providers)
+	l.Installation = &roles.Installation{
+		Config: c, Names: c.Names(), Keys: c.Keys(),
+		Kafka:     producer.Connection{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID},
+		Redis:     func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis) },
+		Providers: providers,
+		Channels:  topology.Channels(),
+		Log:       env.Log,
+		Started:   l.add,
+	}
+	if err := l.prepare(ctx); err != nil {
+		return err
+	}
+	return l.startRoles(ctx)
+}
+
+// prepare creates the topics and publishes the sample templates.
+func (l *local) prepare(ctx context.Context) error {
+	transport := l.Kafka.Transport()
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: l.Kafka.Addr(), Transport: transport}
+	if err := provision.Create(ctx, client, l.Names.Specs(l.Config.Sizing())); err != nil {
+		return err
+	}
+	return publishSamples(ctx, l.Kafka, l.Names.Templates(), samples.Templates())
+}
+
+func sandboxOf(providers map[topology.Channel]provider.Provider) *sandbox.Provider {
+	for _, p := range providers {
+		if sandbox, ok := p.(*sandbox.Provider); ok {
+			return sandbox
+		}
+	}
+	return nil
+}
+
+// startRoles starts every role of both lanes and waits until all have their
+// partitions.
+func (l *local) startRoles(ctx context.Context) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l.stop = stop
+	failed := make(chan error, 1)
+	for _, lane := range topology.Lanes() {
+		for _, name := range topology.Roles() {
+			l.roles.Go(func() error {
+				err := l.Run(running, name, lane)
+				if err != nil {
+					select {
+					case failed <- err:
+					default:
+					}
+				}
+				return err
+			})
+		}
+	}
+	return l.awaitJoined(ctx, failed)
+}
+
+func (l *local) awaitJoined(ctx context.Context, failed <-chan error) error {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for !l.allJoined() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return err
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+func (l *local) add(loop *consumer.Loop) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loops = append(l.loops, loop)
+}
+
+// loopsOfALane: role deliver has one for each channel.
+var loopsOfALane = len(topology.Roles()) - 1 + len(topology.Channels())
+
+func (l *local) allJoined() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.loops) < loopsOfALane*len(topology.Lanes()) {
+		return false
+	}
+	for _, loop := range l.loops {
+		if !loop.Stats().Joined() {
+			return false
+		}
+	}
+	return true
+}
+
+// close stops the roles, then the servers.
+func (l *local) close() {
+	l.stop()
+	_ = l.roles.Wait() // each role's error has been reported
+	l.store.Close()
+	l.broker.Close()
+}
+
+// publishSamples publishes all templates of a folder that is known to be good.
+func publishSamples(ctx context.Context, connection producer.Connection, topic topology.Topic, folder fs.FS) error {
+	records, err := authoring.Load(folder)
+	if err != nil {
+		return err
+	}
+	transport := connection.Transport()
+	defer transport.CloseIdleConnections()
+	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport}
+	_, err = authoring.Publish(ctx, writer, topic, new(catalogue.Catalogue), records, time.Now())
+	return err
+}

@@ -1,0 +1,18 @@
+package up
+
+import (
+	"testing"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/publish"
+)
+
+func commands() clitest.Commands {
+	return clitest.Commands{NewUp, NewDemo, publish.New}
+}
+
+// meddela runs one command line with exactly these MEDDELA_ variables.
+func meddela(t *testing.T, environment map[string]string, input string, args ...string) clitest.Result {
+	t.Helper()
+	return commands().Run(t, environment, input, args...)
+}

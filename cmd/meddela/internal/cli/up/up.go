@@ -1,0 +1,99 @@
+// Package up has the commands that run everything in one process, on an embedded
+// broker and store: up and demo.
+package up
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/topology"
+)
+
+// Default ports of `meddela up`, away from those of real servers.
+const (
+	upKafkaPort = 9494
+	upRedisPort = 6494
+)
+
+func NewUp(env *command.Env) *cobra.Command {
+	var kafkaPort, redisPort int
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run everything in this process, on an embedded broker and store",
+		Long: `Run everything in this process, on an embedded broker and store.
+
+Both listen on loopback, for any Kafka or Redis client. Sample templates are
+loaded, and messages go to a sandbox that keeps them rather than to people.
+Statuses are kept for an hour, and nothing after the end. Settings of Kafka and
+Redis are not used here; all others are, so that MEDDELA_DELIVER_EMAIL=smtp sends
+real mail.`,
+		Example: `  meddela up
+  meddela up --kafka-port 9092 --redis-port 6379
+  MEDDELA_SANDBOX_FILE=/tmp/sent.jsonl meddela up`,
+		GroupID: command.GroupTry,
+		Args:    command.Arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			env.Quieten()
+			return up(cmd.Context(), env, kafkaPort, redisPort)
+		},
+	}
+	cmd.Flags().IntVar(&kafkaPort, "kafka-port", upKafkaPort, "port of the Kafka protocol; 0 is any that is free")
+	cmd.Flags().IntVar(&redisPort, "redis-port", upRedisPort, "port of the Redis protocol; 0 is any that is free")
+	return cmd
+}
+
+func up(ctx context.Context, env *command.Env, kafkaPort, redisPort int) error {
+	l, err := startLocal(ctx, env, kafkaPort, redisPort)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	if err := env.Printf("%s", l.greeting()); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return env.Printf("\nstopping: finishing what is under way\n")
+}
+
+// greeting says where everything is, and what to try.
+func (l *local) greeting() string {
+	var b strings.Builder
+	_, redisPort, _ := net.SplitHostPort(l.store.Addr())
+	events := l.Names.Events(topology.Realtime)
+	fmt.Fprintf(&b, `meddela is up. Nothing is kept when it stops: Ctrl-C.
+
+  Kafka protocol  %s    topics %s, %s
+  Redis protocol  %s    hashes %s
+
+Publish an event, and read its status (from another terminal):
+
+  echo '{"id":"hello-1","type":"order_confirmation","email":"kim@example.com","language":"sv","ctx":{"firstName":"Kim","order":{"number":"A-1007","total":"129.90","currency":"SEK"}}}' |
+    kcat -P -b %s -t %s
+  redis-cli -p %s HGETALL %s
+
+or without either of these clients:
+
+  meddela publish --lane realtime --kafka-brokers %s events.jsonl
+  meddela status hello-1 --redis-addrs %s
+
+Messages go to a sandbox: MEDDELA_SANDBOX_FILE=sent.jsonl writes them to a file.
+Each topic of a lane has %d partitions here.
+`,
+		l.broker.Addr(), events, l.Names.Events(topology.Batch),
+		l.store.Addr(), l.Keys.Event("<event id>"),
+		l.broker.Addr(), events, redisPort, l.Keys.Event("hello-1"),
+		l.broker.Addr(), l.store.Addr(), localPartitions)
+	return b.String()
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+)
+
+// check finds what is wrong between settings; what is wrong with one alone is
+// found as it is read.
+func (c *Config) check() Faults {
+	var f Faults
+	c.Kafka.check(&f)
+	c.Redis.check(&f)
+	c.Topics.check(&f)
+	c.checkSMTP(&f)
+	if _, err := c.Caps(); err != nil {
+		f = append(f, err.(Faults)...)
+	}
+	return f
+}
+
+func (k *KafkaSettings) check(f *Faults) {
+	for _, broker := range k.Brokers {
+		checkAddress(f, "MEDDELA_KAFKA_BROKERS", broker, "9092")
+	}
+	checkTLS(f, "MEDDELA_KAFKA_TLS", k.TLS, k.TLSCAFile, k.TLSCertFile, k.TLSKeyFile)
+	switch login := k.SASLUsername != "" || k.SASLPassword != ""; {
+	case k.SASLMechanism == "" && login:
+		f.add("MEDDELA_KAFKA_SASL_MECHANISM is not set, but a Kafka user or password is: set it to plain, scram-sha-256 or scram-sha-512")
+	case k.SASLMechanism != "" && k.SASLUsername == "":
+		f.add("MEDDELA_KAFKA_SASL_USERNAME is not set: MEDDELA_KAFKA_SASL_MECHANISM=%s needs it", k.SASLMechanism)
+	case k.SASLMechanism != "" && k.SASLPassword == "":
+		f.add("MEDDELA_KAFKA_SASL_PASSWORD is not set, nor MEDDELA_KAFKA_SASL_PASSWORD_FILE: MEDDELA_KAFKA_SASL_MECHANISM=%s needs one", k.SASLMechanism)
+	}
+}
+
+func (r *RedisSettings) check(f *Faults) {
+	port := "6379"
+	if r.Mode == "sentinel" {
+		port = "26379"
+	}
+	for _, addr := range r.Addrs {
+		checkAddress(f, "MEDDELA_REDIS_ADDRS", addr, port)
+	}
+	checkTLS(f, "MEDDELA_REDIS_TLS", r.TLS, r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile)
+	switch {
+	case r.Mode == "sentinel" && r.MasterName == "":
+		f.add("MEDDELA_REDIS_MASTER_NAME is not set: MEDDELA_REDIS_MODE=sentinel needs it")
+	case r.Mode != "sentinel" && r.MasterName != "":
+		f.add("MEDDELA_REDIS_MASTER_NAME is set, but MEDDELA_REDIS_MODE is %s: set it to sentinel", r.Mode)
+	case r.Mode == "single" && len(r.Addrs) > 1:
+		f.add("MEDDELA_REDIS_ADDRS names %d servers: set MEDDELA_REDIS_MODE to cluster or sentinel", len(r.Addrs))
+	case r.Mode == "cluster" && r.DB != 0:
+		f.add("MEDDELA_REDIS_DB is %d: a cluster has only 0", r.DB)
+	}
+	if strings.ContainsAny(r.KeyPrefix, "{} \t\r\n") {
+		f.add("MEDDELA_KEY_PREFIX is %q: it may have neither blanks nor braces, which would put every key of a cluster on one node", r.KeyPrefix)
+	}
+}
+
+// topicPrefix leaves room for the longest name behind it: Kafka allows 249
+// characters.
+var topicPrefix = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,200}$`)
+
+func (t *TopicSettings) check(f *Faults) {
+	if !topicPrefix.MatchString(t.Prefix) {
+		f.add("MEDDELA_TOPIC_PREFIX is %q: it must be up to 200 of A-Z a-z 0-9 . _ -", wording.Abridged(t.Prefix))
+	}
+	if t.Replication == 0 {
+		f.add("MEDDELA_TOPICS_REPLICATION is 0: it must be -1 for the cluster's own default, or at least 1")
+	}
+	if t.Replication > 0 && t.MinInSync > t.Replication {
+		f.add("MEDDELA_TOPICS_MIN_INSYNC is %d, more than MEDDELA_TOPICS_REPLICATION, %d: nothing could be written", t.MinInSync, t.Replication)
+	}
+}
+
+func (c *Config) checkSMTP(f *Faults) {
+	s := &c.SMTP
+	if s.Addr != "" {
+		checkAddress(f, "MEDDELA_SMTP_ADDR", s.Addr, "587")
+	}
+	if (s.Username == "") != (s.Password == "") {
+		f.add("MEDDELA_SMTP_USERNAME and MEDDELA_SMTP_PASSWORD belong together: set both or neither")
+	}
+	if c.Deliver.Email != "smtp" {
+		if s.Addr != "" || s.From != "" {
+			f.add("MEDDELA_SMTP_… is set, but MEDDELA_DELIVER_EMAIL is %s: set it to smtp, or nobody gets mail", c.Deliver.Email)
+		}
+		return
+	}
+	if s.Addr == "" {
+		f.add("MEDDELA_SMTP_ADDR is not set: MEDDELA_DELIVER_EMAIL=smtp needs it")
+	}
+	if s.From == "" {
+		f.add("MEDDELA_SMTP_FROM is not set: MEDDELA_DELIVER_EMAIL=smtp needs it")
+	}
+}
+
+func checkAddress(f *Faults, variable, address, usualPort string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		f.add("%s has %q, which is not host:port: write for example %s", variable, wording.Abridged(address), net.JoinHostPort("127.0.0.1", usualPort))
+		return
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
+		f.add("%s has %q: the host must not be empty, and the port must be from 1 to 65535", variable, wording.Abridged(address))
+	}
+}
+
+func checkTLS(f *Faults, variable string, on bool, ca, cert, key string) {
+	if !on && (ca != "" || cert != "" || key != "") {
+		f.add("%s is false, but %s_CA_FILE, _CERT_FILE or _KEY_FILE is set: set it to true", variable, variable)
+	}
+	if (cert == "") != (key == "") {
+		f.add("%s_CERT_FILE and %s_KEY_FILE belong together: set both or neither", variable, variable)
+	}
+}

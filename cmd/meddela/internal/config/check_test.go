@@ -1,0 +1,91 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/testenv"
+)
+
+func TestFaultsBetweenSettings(t *testing.T) {
+	tests := []struct {
+		name string
+		set  map[string]string
+		want Faults
+	}{
+		{name: "SASL", set: map[string]string{
+			"MEDDELA_KAFKA_SASL_MECHANISM": "plain", "MEDDELA_KAFKA_SASL_USERNAME": "u", "MEDDELA_KAFKA_SASL_PASSWORD": "p",
+		}},
+		{
+			name: "SASL without mechanism", set: map[string]string{"MEDDELA_KAFKA_SASL_USERNAME": "u"},
+			want: Faults{"MEDDELA_KAFKA_SASL_MECHANISM is not set, but a Kafka user or password is: set it to plain, scram-sha-256 or scram-sha-512"},
+		}, {
+			name: "SASL without user", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "plain"},
+			want: Faults{"MEDDELA_KAFKA_SASL_USERNAME is not set: MEDDELA_KAFKA_SASL_MECHANISM=plain needs it"},
+		}, {
+			name: "SASL without password", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "plain", "MEDDELA_KAFKA_SASL_USERNAME": "u"},
+			want: Faults{"MEDDELA_KAFKA_SASL_PASSWORD is not set, nor MEDDELA_KAFKA_SASL_PASSWORD_FILE: MEDDELA_KAFKA_SASL_MECHANISM=plain needs one"},
+		}, {
+			name: "TLS files without TLS", set: map[string]string{"MEDDELA_KAFKA_TLS_CA_FILE": "ca.pem"},
+			want: Faults{"MEDDELA_KAFKA_TLS is false, but MEDDELA_KAFKA_TLS_CA_FILE, _CERT_FILE or _KEY_FILE is set: set it to true"},
+		}, {
+			name: "half a key pair", set: map[string]string{"MEDDELA_REDIS_TLS": "true", "MEDDELA_REDIS_TLS_CERT_FILE": "c.pem"},
+			want: Faults{"MEDDELA_REDIS_TLS_CERT_FILE and MEDDELA_REDIS_TLS_KEY_FILE belong together: set both or neither"},
+		}, {
+			name: "addresses", set: map[string]string{"MEDDELA_KAFKA_BROKERS": "a,b:9092,:1,c:x,d:0,[::1]:9092"},
+			want: Faults{
+				`MEDDELA_KAFKA_BROKERS has "a", which is not host:port: write for example 127.0.0.1:9092`,
+				`MEDDELA_KAFKA_BROKERS has ":1": the host must not be empty, and the port must be from 1 to 65535`,
+				`MEDDELA_KAFKA_BROKERS has "c:x": the host must not be empty, and the port must be from 1 to 65535`,
+				`MEDDELA_KAFKA_BROKERS has "d:0": the host must not be empty, and the port must be from 1 to 65535`,
+			},
+		}, {
+			name: "sentinels without a master", set: map[string]string{"MEDDELA_REDIS_MODE": "sentinel", "MEDDELA_REDIS_ADDRS": "a"},
+			want: Faults{
+				`MEDDELA_REDIS_ADDRS has "a", which is not host:port: write for example 127.0.0.1:26379`,
+				"MEDDELA_REDIS_MASTER_NAME is not set: MEDDELA_REDIS_MODE=sentinel needs it",
+			},
+		}, {
+			name: "a master without sentinels", set: map[string]string{"MEDDELA_REDIS_MASTER_NAME": "m"},
+			want: Faults{"MEDDELA_REDIS_MASTER_NAME is set, but MEDDELA_REDIS_MODE is single: set it to sentinel"},
+		}, {
+			name: "several servers that are one", set: map[string]string{"MEDDELA_REDIS_ADDRS": "a:1,b:1"},
+			want: Faults{"MEDDELA_REDIS_ADDRS names 2 servers: set MEDDELA_REDIS_MODE to cluster or sentinel"},
+		}, {
+			name: "a cluster's database", set: map[string]string{"MEDDELA_REDIS_MODE": "cluster", "MEDDELA_REDIS_DB": "2"},
+			want: Faults{"MEDDELA_REDIS_DB is 2: a cluster has only 0"},
+		}, {
+			name: "a key prefix with a hash tag", set: map[string]string{"MEDDELA_KEY_PREFIX": "{m}:"},
+			want: Faults{`MEDDELA_KEY_PREFIX is "{m}:": it may have neither blanks nor braces, which would put every key of a cluster on one node`},
+		}, {
+			name: "a topic prefix", set: map[string]string{"MEDDELA_TOPIC_PREFIX": "a/b"},
+			want: Faults{`MEDDELA_TOPIC_PREFIX is "a/b": it must be up to 200 of A-Z a-z 0-9 . _ -`},
+		}, {
+			name: "no replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "0"},
+			want: Faults{"MEDDELA_TOPICS_REPLICATION is 0: it must be -1 for the cluster's own default, or at least 1"},
+		}, {
+			name: "too few replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "1", "MEDDELA_TOPICS_MIN_INSYNC": "2"},
+			want: Faults{"MEDDELA_TOPICS_MIN_INSYNC is 2, more than MEDDELA_TOPICS_REPLICATION, 1: nothing could be written"},
+		}, {
+			name: "SMTP without a server", set: map[string]string{"MEDDELA_DELIVER_EMAIL": "smtp", "MEDDELA_SMTP_USERNAME": "u"},
+			want: Faults{
+				"MEDDELA_SMTP_USERNAME and MEDDELA_SMTP_PASSWORD belong together: set both or neither",
+				"MEDDELA_SMTP_ADDR is not set: MEDDELA_DELIVER_EMAIL=smtp needs it",
+				"MEDDELA_SMTP_FROM is not set: MEDDELA_DELIVER_EMAIL=smtp needs it",
+			},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			testenv.OnlyThese(t, test.set)
+			var c Config
+			if _, faults := readEnvironment(&c); len(faults) > 0 {
+				t.Fatal(faults)
+			}
+			if got := c.check(); !slices.Equal(got, test.want) {
+				t.Errorf("faults:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+		})
+	}
+}

@@ -1,0 +1,179 @@
+// Package config has the settings: what there is to set, how environment, files and
+// flags are read, and what is wrong with them.
+package config
+
+import (
+	"time"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Config is everything that can be configured. Each setting is one environment
+// variable, named by its envconfig tag; a Secret may also be read from the
+// file that the same variable with _FILE behind it names. allowed, min and max
+// bound the value; nothing below needs to check them again.
+type Config struct {
+	Kafka     KafkaSettings
+	Redis     RedisSettings
+	Topics    TopicSettings
+	Log       LogSettings
+	HTTP      HTTPSettings
+	Trace     TraceSettings
+	Loop      LoopSettings
+	Templates TemplateSettings
+	Status    StatusSettings
+	Deliver   DeliverSettings
+	Claim     ClaimSettings
+	Recipient RecipientSettings
+	SMTP      SMTPSettings
+	Sandbox   SandboxSettings
+}
+
+// KafkaSettings say how to reach Kafka.
+type KafkaSettings struct {
+	Brokers       List   `envconfig:"MEDDELA_KAFKA_BROKERS" flag:"kafka-brokers" desc:"Kafka brokers to start from, host:port, separated by commas"`
+	ClientID      string `envconfig:"MEDDELA_KAFKA_CLIENT_ID" default:"meddela" desc:"what brokers log and meter us as"`
+	Compression   string `envconfig:"MEDDELA_KAFKA_COMPRESSION" default:"none" allowed:"none,gzip,snappy,lz4,zstd" desc:"compression of what is published"`
+	TLS           bool   `envconfig:"MEDDELA_KAFKA_TLS" default:"false" desc:"encrypt connections to Kafka"`
+	TLSCAFile     string `envconfig:"MEDDELA_KAFKA_TLS_CA_FILE" desc:"certificates of the authorities to trust, PEM; default: the system's"`
+	TLSCertFile   string `envconfig:"MEDDELA_KAFKA_TLS_CERT_FILE" desc:"our certificate, PEM, for brokers that ask for one"`
+	TLSKeyFile    string `envconfig:"MEDDELA_KAFKA_TLS_KEY_FILE" desc:"the key of our certificate, PEM"`
+	TLSServerName string `envconfig:"MEDDELA_KAFKA_TLS_SERVER_NAME" desc:"the name that brokers' certificates must bear; default: the host of each address"`
+	SASLMechanism string `envconfig:"MEDDELA_KAFKA_SASL_MECHANISM" allowed:"plain,scram-sha-256,scram-sha-512" desc:"how to log in to Kafka; default: not at all"`
+	SASLUsername  string `envconfig:"MEDDELA_KAFKA_SASL_USERNAME" desc:"Kafka user"`
+	SASLPassword  Secret `envconfig:"MEDDELA_KAFKA_SASL_PASSWORD" desc:"Kafka user's password"`
+}
+
+// RedisSettings say how to reach Redis, or Valkey.
+type RedisSettings struct {
+	Addrs            List   `envconfig:"MEDDELA_REDIS_ADDRS" flag:"redis-addrs" desc:"Redis servers to start from, host:port, separated by commas; sentinels in mode sentinel"`
+	Mode             string `envconfig:"MEDDELA_REDIS_MODE" default:"single" allowed:"single,cluster,sentinel" desc:"what the addresses are"`
+	MasterName       string `envconfig:"MEDDELA_REDIS_MASTER_NAME" desc:"the name that sentinels know the master by"`
+	Username         string `envconfig:"MEDDELA_REDIS_USERNAME" desc:"Redis ACL user"`
+	Password         Secret `envconfig:"MEDDELA_REDIS_PASSWORD" desc:"Redis password"`
+	SentinelUsername string `envconfig:"MEDDELA_REDIS_SENTINEL_USERNAME" desc:"ACL user of the sentinels themselves"`
+	SentinelPassword Secret `envconfig:"MEDDELA_REDIS_SENTINEL_PASSWORD" desc:"password of the sentinels themselves"`
+	DB               int    `envconfig:"MEDDELA_REDIS_DB" default:"0" min:"0" desc:"Redis database number; a cluster has only 0"`
+	TLS              bool   `envconfig:"MEDDELA_REDIS_TLS" default:"false" desc:"encrypt connections to Redis"`
+	TLSCAFile        string `envconfig:"MEDDELA_REDIS_TLS_CA_FILE" desc:"certificates of the authorities to trust, PEM; default: the system's"`
+	TLSCertFile      string `envconfig:"MEDDELA_REDIS_TLS_CERT_FILE" desc:"our certificate, PEM, for servers that ask for one"`
+	TLSKeyFile       string `envconfig:"MEDDELA_REDIS_TLS_KEY_FILE" desc:"the key of our certificate, PEM"`
+	TLSServerName    string `envconfig:"MEDDELA_REDIS_TLS_SERVER_NAME" desc:"the name that servers' certificates must bear; default: the host of each address"`
+	KeyPrefix        string `envconfig:"MEDDELA_KEY_PREFIX" default:"meddela:" desc:"starts every Redis key, separator included; - is none"`
+}
+
+// TopicSettings name and size the topics.
+type TopicSettings struct {
+	Prefix               string `envconfig:"MEDDELA_TOPIC_PREFIX" default:"meddela." desc:"starts every topic and consumer group, separator included; - is none"`
+	Partitions           int    `envconfig:"MEDDELA_TOPICS_PARTITIONS" default:"12" min:"1" max:"10000" desc:"partitions of each topic of a lane: the most consumers that can share a role"`
+	DeadLetterPartitions int    `envconfig:"MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS" default:"3" min:"1" max:"10000" desc:"partitions of each lane's dead letters"`
+	Replication          int    `envconfig:"MEDDELA_TOPICS_REPLICATION" default:"-1" min:"-1" max:"100" desc:"replicas of each partition; -1 is the cluster's own default"`
+	MinInSync            int    `envconfig:"MEDDELA_TOPICS_MIN_INSYNC" default:"0" min:"0" max:"100" desc:"replicas that must have a record before it counts as written; 0 is the cluster's own default"`
+}
+
+// LogSettings say what is logged, and how.
+type LogSettings struct {
+	Level  string `envconfig:"MEDDELA_LOG_LEVEL" default:"info" allowed:"trace,debug,info,warn,error" desc:"the least of what is logged"`
+	Format string `envconfig:"MEDDELA_LOG_FORMAT" default:"auto" allowed:"auto,json,console" desc:"form of the log; auto is console on a terminal, json elsewhere"`
+}
+
+// HTTPSettings say where a role can be asked how it is.
+type HTTPSettings struct {
+	Addr      string `envconfig:"MEDDELA_HTTP_ADDR" default:"127.0.0.1:9090" desc:"where a role serves /livez, /readyz, /startupz, /version and /metrics; - is nowhere. The default is left out where another process has it"`
+	PprofAddr string `envconfig:"MEDDELA_PPROF_ADDR" desc:"where a role serves Go's profiles, such as 127.0.0.1:6060; default: nowhere"`
+}
+
+// TraceSettings say what is traced, and where to.
+type TraceSettings struct {
+	Endpoint string  `envconfig:"MEDDELA_TRACE_ENDPOINT" desc:"OTLP/HTTP collector that traces are sent to, such as http://127.0.0.1:4318; default: nothing is traced"`
+	Sample   float64 `envconfig:"MEDDELA_TRACE_SAMPLE" default:"0.01" min:"0" max:"1" desc:"share of the events without a trace of their own that are traced; those with one are traced as it says"`
+}
+
+// LoopSettings tune the loop that every role runs.
+type LoopSettings struct {
+	FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once; up to five such batches a partition are in memory"`
+	CommitInterval time.Duration `envconfig:"MEDDELA_LOOP_COMMIT_INTERVAL" default:"100ms" min:"10ms" max:"1m" desc:"how often offsets are committed"`
+	SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" desc:"how long a process that died keeps its partitions"`
+	Grace          time.Duration `envconfig:"MEDDELA_LOOP_GRACE" default:"20s" min:"1s" max:"10m" desc:"how long a stopped process may take to finish what it has fetched"`
+}
+
+// TemplateSettings tune how roles follow the templates.
+type TemplateSettings struct {
+	StartTimeout time.Duration `envconfig:"MEDDELA_TEMPLATES_START_TIMEOUT" default:"1m" min:"1s" max:"1h" desc:"how long a starting role tries to read the templates before it stops with an error"`
+}
+
+// StatusSettings tune the status updater.
+type StatusSettings struct {
+	TTL         time.Duration `envconfig:"MEDDELA_STATUS_TTL" default:"720h" min:"1m" desc:"how long Redis keeps an event's status after its last change"`
+	NoticesFile string        `envconfig:"MEDDELA_NOTICES_FILE" desc:"file that says which webhooks role notify tells what became of events"`
+	Notices     bool          `envconfig:"MEDDELA_STATUS_NOTICES" default:"false" desc:"announce every change of a status by Redis Pub/Sub"`
+}
+
+// DeliverSettings choose the provider of each channel.
+type DeliverSettings struct {
+	File    string `envconfig:"MEDDELA_PROVIDERS_FILE" desc:"file that says which providers each channel has; a channel that it names none for has the one below"`
+	Email   string `envconfig:"MEDDELA_DELIVER_EMAIL" default:"sandbox" allowed:"sandbox,smtp" desc:"provider of e-mail"`
+	SMS     string `envconfig:"MEDDELA_DELIVER_SMS" default:"sandbox" allowed:"sandbox" desc:"provider of text messages"`
+	Push    string `envconfig:"MEDDELA_DELIVER_PUSH" default:"sandbox" allowed:"sandbox" desc:"provider of push messages"`
+	Webhook string `envconfig:"MEDDELA_DELIVER_WEBHOOK" default:"sandbox" allowed:"sandbox" desc:"provider of webhooks"`
+}
+
+// ClaimSettings tune how a deliverer owns a job.
+type ClaimSettings struct {
+	Lease time.Duration `envconfig:"MEDDELA_CLAIM_LEASE" default:"15s" min:"11s" max:"1h" desc:"how long a deliverer owns a job that it is sending; another takes over a dead one's jobs after it"`
+	TTL   time.Duration `envconfig:"MEDDELA_CLAIM_TTL" default:"192h" min:"1h" desc:"how long the outcome of a job is remembered, so that a repeated job sends nothing; longer than the jobs topics keep it"`
+}
+
+// RecipientSettings say who must not be written to, or not so often.
+type RecipientSettings struct {
+	Pepper   Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret that addresses are hashed with in Redis; the same in every process and command"`
+	CapEmail string `envconfig:"MEDDELA_CAP_EMAIL" desc:"most e-mails that an address gets in a time, such as 5/24h; urgent templates pass; default: any number"`
+	CapSMS   string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
+	CapPush  string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`
+}
+
+// SMTPSettings say how to hand over e-mail.
+type SMTPSettings struct {
+	Addr        string `envconfig:"MEDDELA_SMTP_ADDR" desc:"SMTP server, host:port"`
+	From        string `envconfig:"MEDDELA_SMTP_FROM" desc:"sender's address"`
+	FromName    string `envconfig:"MEDDELA_SMTP_FROM_NAME" desc:"sender's name"`
+	Username    string `envconfig:"MEDDELA_SMTP_USERNAME" desc:"SMTP user; default: no login"`
+	Password    Secret `envconfig:"MEDDELA_SMTP_PASSWORD" desc:"SMTP user's password"`
+	TLS         string `envconfig:"MEDDELA_SMTP_TLS" default:"starttls" allowed:"none,starttls,tls" desc:"encryption: none, STARTTLS, or TLS from the first byte"`
+	Concurrency int    `envconfig:"MEDDELA_SMTP_CONCURRENCY" default:"8" min:"1" max:"1000" desc:"SMTP connections of one process"`
+}
+
+// SandboxSettings shape the provider that sends nothing and keeps everything.
+type SandboxSettings struct {
+	Latency  time.Duration `envconfig:"MEDDELA_SANDBOX_LATENCY" default:"0s" min:"0s" max:"1m" desc:"how long the sandbox takes to accept a message"`
+	Dir      string        `envconfig:"MEDDELA_SANDBOX_DIR" desc:"folder that the sandbox writes each message to; default: none, they are kept in memory"`
+	File     string        `envconfig:"MEDDELA_SANDBOX_FILE" desc:"file that the sandbox appends each message to, as a line of JSON; several processes may share one"`
+	FailRate float64       `envconfig:"MEDDELA_SANDBOX_FAIL_RATE" default:"0" min:"0" max:"1" desc:"share of messages that the sandbox refuses, 0 to 1"`
+}
+
+// Names are the topics of this installation.
+func (c *Config) Names() topology.Topics {
+	return topology.Topics{Prefix: dashIsNone(c.Topics.Prefix)}
+}
+
+// Keys are the Redis keys of this installation.
+func (c *Config) Keys() topology.Keys {
+	return topology.Keys{Prefix: dashIsNone(c.Redis.KeyPrefix)}
+}
+
+// Sizing is how topics are to be created.
+func (c *Config) Sizing() topology.Sizing {
+	return topology.Sizing{
+		Partitions:           c.Topics.Partitions,
+		DeadLetterPartitions: c.Topics.DeadLetterPartitions,
+		Replication:          c.Topics.Replication,
+		MinInSync:            c.Topics.MinInSync,
+	}
+}
+
+func dashIsNone(prefix string) string {
+	if prefix == "-" {
+		return ""
+	}
+	return prefix
+}

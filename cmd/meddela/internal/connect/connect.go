@@ -1,0 +1,131 @@
+// Package connect makes connections to Kafka and Redis as they are configured, and
+// says what to correct where a server cannot be used.
+package connect
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/producer"
+)
+
+// Kafka says how to reach Kafka. Its error is Faults.
+func Kafka(k *config.KafkaSettings) (producer.Connection, error) {
+	if len(k.Brokers) == 0 {
+		return producer.Connection{}, config.Faults{"MEDDELA_KAFKA_BROKERS is not set: name your brokers (host:port), or run `meddela up` for an embedded Kafka and Redis"}
+	}
+	connection := producer.Connection{Brokers: k.Brokers, ClientID: k.ClientID}
+	var err error
+	if connection.SASL, err = login(k); err != nil {
+		return connection, err
+	}
+	if k.TLS {
+		connection.TLS, err = tlsConfig("MEDDELA_KAFKA_TLS", k.TLSCAFile, k.TLSCertFile, k.TLSKeyFile, k.TLSServerName)
+	}
+	return connection, err
+}
+
+func login(k *config.KafkaSettings) (sasl.Mechanism, error) {
+	switch user, password := k.SASLUsername, k.SASLPassword.Reveal(); k.SASLMechanism {
+	case "":
+		return nil, nil
+	case "plain":
+		return plain.Mechanism{Username: user, Password: password}, nil
+	case "scram-sha-256":
+		return scramLogin(scram.SHA256, user, password)
+	default:
+		return scramLogin(scram.SHA512, user, password)
+	}
+}
+
+func scramLogin(algorithm scram.Algorithm, user, password string) (sasl.Mechanism, error) {
+	mechanism, err := scram.Mechanism(algorithm, user, password)
+	if err != nil {
+		return nil, config.Faults{"MEDDELA_KAFKA_SASL_USERNAME or MEDDELA_KAFKA_SASL_PASSWORD has characters that SCRAM does not allow"}
+	}
+	return mechanism, nil
+}
+
+// Compression is the codec of what is published.
+func Compression(k *config.KafkaSettings) kafka.Compression {
+	var codec kafka.Compression
+	// The setting allows exactly the names that kafka-go knows.
+	_ = codec.UnmarshalText([]byte(k.Compression))
+	return codec
+}
+
+// tlsConfig reads the files of a TLS setting group. Its error is Faults.
+func tlsConfig(variable, ca, cert, key, serverName string) (*tls.Config, error) {
+	agreed := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: serverName}
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, config.Faults{fmt.Sprintf("%s_CA_FILE cannot be read: %v", variable, err)}
+		}
+		agreed.RootCAs = x509.NewCertPool()
+		if !agreed.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, config.Faults{fmt.Sprintf("%s_CA_FILE has no certificate in PEM form: %s", variable, ca)}
+		}
+	}
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, config.Faults{fmt.Sprintf("%s_CERT_FILE and %s_KEY_FILE cannot be used: %v", variable, variable, err)}
+		}
+		agreed.Certificates = []tls.Certificate{pair}
+	}
+	return agreed, nil
+}
+
+const dialTimeout = 5 * time.Second
+
+// Redis makes a client of one Redis, of a cluster, or of what sentinels
+// watch. Its error is Faults.
+func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
+	if len(r.Addrs) == 0 {
+		return nil, config.Faults{"MEDDELA_REDIS_ADDRS is not set: name your Redis (host:port), or run `meddela up` for an embedded Kafka and Redis"}
+	}
+	options := &redis.UniversalOptions{
+		Addrs:                 r.Addrs,
+		ClientName:            "meddela",
+		DB:                    r.DB,
+		Username:              r.Username,
+		Password:              r.Password.Reveal(),
+		MasterName:            r.MasterName,
+		SentinelUsername:      r.SentinelUsername,
+		SentinelPassword:      r.SentinelPassword.Reveal(),
+		IsClusterMode:         r.Mode == "cluster",
+		ContextTimeoutEnabled: true,
+		DialTimeout:           dialTimeout,
+		DialerRetries:         1, // commands are tried again anyway
+		// An extension of one vendor's servers.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if r.TLS {
+		var err error
+		if options.TLSConfig, err = tlsConfig("MEDDELA_REDIS_TLS", r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile, r.TLSServerName); err != nil {
+			return nil, err
+		}
+	}
+	return redis.NewUniversalClient(options), nil
+}
+
+// isTLSFault tells whether the two sides do not agree on encryption.
+func isTLSFault(err error) bool {
+	var verification *tls.CertificateVerificationError
+	var header tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &verification) || errors.As(err, &header) || errors.As(err, &alert)
+}

@@ -1,0 +1,317 @@
+// Package roles puts the roles together from the configuration and the servers.
+package roles
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/metrics"
+	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/delay"
+	"github.com/meddela/meddela/consumer/deliver"
+	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/provider/failover"
+	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
+	"github.com/meddela/meddela/consumer/follow"
+	"github.com/meddela/meddela/consumer/match"
+	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/consumer/tracing"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
+)
+
+// Installation is what roles are made from: the configuration and the servers.
+type Installation struct {
+	Config    *config.Config
+	Names     topology.Topics
+	Keys      topology.Keys
+	Kafka     producer.Connection
+	Redis     func() (redis.UniversalClient, error)
+	Providers map[topology.Channel]provider.Provider // of the environment
+	File      *providerfile.File                     // the providers' file; nil for none
+	Channels  []topology.Channel                     // that role deliver delivers
+	Log       zerolog.Logger
+	// started, if set, is told of each loop that starts.
+	Started func(*consumer.Loop)
+	// metrics, if set, get what the roles count.
+	Metrics *metrics.Metrics
+	// Tracer traces events; nil for none.
+	Tracer *tracing.Tracer
+}
+
+// role is one role on one lane, with connections of its own: what another role
+// or lane does cannot hold it up.
+type role struct {
+	*Installation
+	name      topology.Role
+	lane      topology.Lane
+	transport *kafka.Transport
+	log       zerolog.Logger
+}
+
+// Run runs one role on one lane until ctx ends. Servers being away is not an
+// error: the role waits for them.
+func (in *Installation) Run(ctx context.Context, name topology.Role, lane topology.Lane) error {
+	r := &role{
+		Installation: in, name: name, lane: lane,
+		transport: in.Kafka.Transport(),
+		log:       in.Log.With().Str("role", string(name)).Str("lane", string(lane)).Logger(),
+	}
+	defer r.transport.CloseIdleConnections()
+	switch name {
+	case topology.RoleMatch:
+		return r.withTemplates(ctx, r.match)
+	case topology.RoleDeliver:
+		return r.withTemplates(ctx, func(ctx context.Context, templates *catalogue.Follower) error {
+			return r.withOrders(ctx, func(ctx context.Context, orders *control.Follower) error {
+				return r.deliver(ctx, templates, orders)
+			})
+		})
+	case topology.RoleStatus:
+		return r.status(ctx)
+	case topology.RoleDelay:
+		return r.withOrders(ctx, r.delay)
+	case topology.RoleNotify:
+		return r.notify(ctx)
+	}
+	return fmt.Errorf("unknown role %q", name)
+}
+
+// loop runs the role's handler over its topics.
+func (r *role) loop(ctx context.Context, handler consumer.Handler, topics ...topology.Topic) error {
+	return r.runLoop(ctx, r.loopConfig(handler, topics))
+}
+
+func (r *role) runLoop(ctx context.Context, config consumer.Config) error {
+	loop := consumer.New(config)
+	if r.Started != nil {
+		r.Started(loop)
+	}
+	return loop.Run(ctx)
+}
+
+func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic) consumer.Config {
+	settings := r.Config.Loop
+	return consumer.Config{
+		Role: r.name, Lane: r.lane, Names: r.Names, Topics: topics, Handler: handler,
+		Publisher: &producer.Publisher{
+			Addr:        r.Kafka.Addr(),
+			Transport:   r.transport,
+			Compression: connect.Compression(&r.Config.Kafka),
+			Log:         r.log,
+		},
+		Brokers: r.Kafka.Brokers, Dialer: r.Kafka.Dialer(), Transport: r.transport, Log: r.Installation.Log,
+		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
+		SessionTimeout: settings.SessionTimeout, Grace: settings.Grace,
+	}
+}
+
+// follower keeps a snapshot of a compacted topic up to date.
+type follower interface {
+	Run(ctx context.Context)
+	AwaitReady(ctx context.Context) error
+}
+
+// withTemplates runs a role with the catalogue, of which it has all before it
+// reads the first record.
+func (r *role) withTemplates(ctx context.Context, run func(context.Context, *catalogue.Follower) error) error {
+	transport := r.Kafka.Transport()
+	defer transport.CloseIdleConnections()
+	templates := catalogue.NewFollower(catalogue.Config{
+		Source: catalogue.FromTopic(r.Kafka.Addr(), transport, r.Names.Templates()),
+		Log:    r.log,
+	})
+	return r.following(ctx, templates, func(ctx context.Context) error { return run(ctx, templates) })
+}
+
+// withOrders runs a role with the operators' orders, likewise.
+func (r *role) withOrders(ctx context.Context, run func(context.Context, *control.Follower) error) error {
+	transport := r.Kafka.Transport()
+	defer transport.CloseIdleConnections()
+	orders := control.NewFollower(follow.FromTopic(r.Kafka.Addr(), transport, r.Names.Control()), r.log)
+	return r.following(ctx, orders, func(ctx context.Context) error { return run(ctx, orders) })
+}
+
+// following runs a role while a follower is at work, from when it is ready.
+func (r *role) following(ctx context.Context, f follower, run func(context.Context) error) error {
+	// The role finishes what it has fetched after ctx has ended, and may need
+	// the snapshot for that.
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var group errgroup.Group
+	group.Go(func() error { f.Run(following); return nil })
+	defer func() { stop(); _ = group.Wait() }()
+	starting, cancel := context.WithTimeout(ctx, r.Config.Templates.StartTimeout)
+	defer cancel()
+	if err := f.AwaitReady(starting); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it had begun
+		}
+		return err
+	}
+	return run(ctx)
+}
+
+func (r *role) match(ctx context.Context, follower *catalogue.Follower) error {
+	handler := &match.Handler[*catalogue.Entry]{
+		Lane: r.lane, Names: r.Names,
+		Catalogue: func() match.Catalogue[*catalogue.Entry] { return follower.Catalogue() },
+		Tracer:    r.Tracer,
+	}
+	if r.Metrics != nil {
+		handler.Meter = r.Metrics.Match()
+		r.Metrics.Templates(follower)
+	}
+	return r.loop(ctx, handler, r.Names.Events(r.lane))
+}
+
+// deliverParallel is how many batches of a partition are delivered side by side.
+// At rest a batch is one message, which should not wait for the provider's
+// answer to the one before.
+const deliverParallel = 64
+
+// deliver runs a loop for each channel that the process delivers, so that no
+// channel waits for another's provider.
+func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, orders *control.Follower) error {
+	client, err := r.Redis()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	gate, err := r.gate(client)
+	if err != nil {
+		return err
+	}
+	ways, closeWays, err := r.ways(client, orders.Snapshot)
+	if err != nil {
+		return err
+	}
+	defer closeWays()
+	meter := r.deliverMeter(catalogue)
+	var shown []metrics.Delivery
+	var configs []consumer.Config
+	for _, channel := range r.Channels {
+		handler, err := deliver.New(deliver.Config{
+			Lane: r.lane, Channel: channel, Names: r.Names, Keys: r.Keys, Redis: client,
+			Templates:  templates{catalogue},
+			Providers:  map[topology.Channel]provider.Provider{channel: ways[channel]},
+			Orders:     orders.Snapshot,
+			Gate:       gate,
+			Lease:      r.Config.Claim.Lease,
+			KeepClaims: r.Config.Claim.TTL,
+			Retries:    retries(),
+			Meter:      meter(channel),
+			Tracer:     r.Tracer,
+			Log:        r.log.With().Str("channel", string(channel)).Logger(),
+		})
+		if err != nil {
+			return err
+		}
+		config := r.loopConfig(handler, []topology.Topic{r.Names.Jobs(r.lane)})
+		config.Parallel = deliverParallel
+		config.Group = r.Names.DeliverGroup(r.lane, channel)
+		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
+		configs = append(configs, config)
+		of, _ := ways[channel].(*failover.Route)
+		shown = append(shown, metrics.Delivery{Channel: channel, Counters: &handler.Counters, Route: of})
+	}
+	if r.Metrics != nil {
+		r.Metrics.Deliveries(shown)
+		r.Metrics.Redis(client)
+	}
+	loops, ctx := errgroup.WithContext(ctx)
+	for _, config := range configs {
+		loops.Go(func() error { return r.runLoop(ctx, config) })
+	}
+	return loops.Wait()
+}
+
+// deliverMeter returns the Meter of each channel; nil where there are no metrics.
+func (r *role) deliverMeter(follower *catalogue.Follower) func(topology.Channel) deliver.Meter {
+	if r.Metrics == nil {
+		return func(topology.Channel) deliver.Meter { return nil }
+	}
+	r.Metrics.Templates(follower)
+	return r.Metrics.Deliver()
+}
+
+func (r *role) delay(ctx context.Context, orders *control.Follower) error {
+	handler := &delay.Handler{Lane: r.lane, Names: r.Names, Orders: orders.Snapshot}
+	return r.loop(ctx, handler, handler.Topics()...)
+}
+
+// retries are the waits before further attempts: a provider that is away for
+// hours costs nobody a message that is still valid then.
+func retries() []time.Duration {
+	return []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour}
+}
+
+func (r *role) status(ctx context.Context) error {
+	client, err := r.Redis()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	store := &status.Store{Client: client, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.Notices}
+	if r.Metrics != nil {
+		store.Meter = r.Metrics.Status()
+		r.Metrics.Redis(client)
+	}
+	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.Tracer}
+	return r.loop(ctx, handler, handler.Topics()...)
+}
+
+// templates is the catalogue as the deliverer sees it.
+type templates struct{ follower *catalogue.Follower }
+
+func (t templates) CatchUp(ctx context.Context) error { return t.follower.CatchUp(ctx) }
+
+func (t templates) Template(ref topology.TemplateRef) (deliver.Template, bool) {
+	entry, ok := t.follower.Catalogue().ByRef(ref)
+	if !ok {
+		return nil, false
+	}
+	compiled, err := entry.Template()
+	if err != nil {
+		return nil, false // a version that does not compile is never in the catalogue
+	}
+	return templateWithPolicy{compiled, policyOf(entry.Record())}, true
+}
+
+// policyOf is what a version says of its delivery. Quiet hours that cannot be
+// read were refused when it was published; elsewhere they are none.
+func policyOf(record *topology.TemplateRecord) deliver.Policy {
+	policy := deliver.Policy{
+		HoldAmbiguous: record.OnAmbiguous == topology.HoldAmbiguous,
+		Urgent:        record.Urgent,
+	}
+	if record.QuietHours != "" {
+		policy.Quiet, _ = quiet.Parse(record.QuietHours)
+	}
+	if record.Retry != nil {
+		policy.Retries = make([]time.Duration, len(record.Retry))
+		for i, wait := range record.Retry {
+			policy.Retries[i] = time.Duration(wait)
+		}
+	}
+	return policy
+}
+
+// templateWithPolicy is one version as the deliverer sees it.
+type templateWithPolicy struct {
+	*template.Template
+	policy deliver.Policy
+}
+
+func (t templateWithPolicy) Policy() *deliver.Policy { return &t.policy }

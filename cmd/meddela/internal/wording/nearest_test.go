@@ -1,0 +1,34 @@
+package wording
+
+import (
+	"testing"
+)
+
+func TestDistance(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"abc", "abc", 0}, {"", "abc", 3}, {"abc", "", 3},
+		{"abc", "abd", 1}, {"abc", "acb", 1}, {"abc", "ab", 1}, {"abc", "xabc", 1},
+		{"kitten", "sitting", 3}, {"PASWORD", "PASSWORD", 1},
+	} {
+		if got := distance(test.a, test.b); got != test.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+		if got := distance(test.b, test.a); got != test.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", test.b, test.a, got, test.want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	candidates := []string{"publish", "status", "topics"}
+	for _, test := range []struct{ word, want string }{
+		{"statsu", "status"}, {"topic", "topics"}, {"zzz", ""}, {"", ""},
+	} {
+		if got, ok := Nearest(test.word, candidates); got != test.want || ok != (test.want != "") {
+			t.Errorf("nearest(%q) = %q, want %q", test.word, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+// Package wording has the small words of messages for people: counts, lists, and
+// what was probably meant.
+package wording
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Printable keeps what upstream wrote from steering the terminal.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+func Abridged(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
+}
+
+func OrList(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// Texts are named strings as strings.
+func Texts[T ~string](named []T) []string {
+	all := make([]string, len(named))
+	for i, n := range named {
+		all[i] = string(n)
+	}
+	return all
+}
+
+// Count is a number with the word that it takes.
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// PrintableLines is printable, but for the ends of lines and tabs.
+func PrintableLines(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
