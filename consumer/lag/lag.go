@@ -242,7 +242,7 @@ func (g *Gauge) committed(ctx context.Context, group *Group, all bounds) (map[to
 		}
 	}
 	answer, err := g.client().OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group.Name, Topics: asked})
-	if err == nil {
+	if err == nil && !errors.Is(answer.Error, kafka.GroupIdNotFound) { // which has committed nothing
 		err = answer.Error
 	}
 	if err != nil {

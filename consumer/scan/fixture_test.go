@@ -109,16 +109,7 @@ func numbers(from, to int) []*kgo.Record {
 // deleteBefore does what retention does.
 func (w *world) deleteBefore(partition int, offset int64) {
 	w.t.Helper()
-	p := kmsg.NewDeleteRecordsRequestTopicPartition()
-	p.Partition, p.Offset = int32(partition), offset
-	wanted := kmsg.NewDeleteRecordsRequestTopic()
-	wanted.Topic, wanted.Partitions = string(topic), []kmsg.DeleteRecordsRequestTopicPartition{p}
-	request := kmsg.NewPtrDeleteRecordsRequest()
-	request.Topics = append(request.Topics, wanted)
-	response, err := request.RequestWith(w.t.Context(), w.writer)
-	if err != nil || response.Topics[0].Partitions[0].ErrorCode != 0 {
-		w.t.Fatal(err, response)
-	}
+	fixtures.DeleteBefore(w.t, w.writer, topic, partition, offset)
 }
 
 func (w *world) ranges() []scan.Range {

@@ -1,0 +1,289 @@
+package lag_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	partitions = 2
+	lane       = topology.Realtime
+)
+
+var names = topology.Topics{Prefix: "test."}
+
+// world is an installation's topics, and who measures it.
+type world struct {
+	*fixtures.Kafka
+	t *testing.T
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{fixtures.StartKafka(t, embedded.BrokerConfig{}), t}
+	w.CreateLanes(t, names, partitions)
+	return w
+}
+
+// measure measures some roles of a lane.
+func (w *world) measure(roles ...topology.Role) *lag.Report {
+	w.t.Helper()
+	transport := w.Link.Transport() // which remembers no metadata of before
+	defer transport.CloseIdleConnections()
+	gauge := lag.Gauge{
+		Addr: w.Link.Addr(), Transport: transport, Names: names, Lanes: []topology.Lane{lane}, Roles: roles,
+		Channels: []topology.Channel{topology.Email, topology.SMS},
+	}
+	report, err := gauge.Measure(fixtures.Soon(w.t))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range report.Groups {
+		if err := report.Groups[i].Err; err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return report
+}
+
+// group measures the only group of a role.
+func (w *world) group(role topology.Role) *lag.Group {
+	w.t.Helper()
+	report := w.measure(role)
+	if len(report.Groups) != 1 {
+		w.t.Fatalf("%d groups of role %s", len(report.Groups), role)
+	}
+	return &report.Groups[0]
+}
+
+// write writes empty records of some times to a partition.
+func (w *world) write(topic topology.Topic, partition int, times ...time.Time) {
+	w.t.Helper()
+	records := make([]topology.Record, len(times))
+	for i, at := range times {
+		records[i] = topology.Record{Time: at, Value: []byte("{}")}
+	}
+	w.Publish(w.t, topic, partition, records...)
+}
+
+// commit commits an offset of a group without members.
+func (w *world) commit(group string, topic topology.Topic, partition int, offset int64) {
+	w.t.Helper()
+	response, err := w.Client.OffsetCommit(fixtures.Soon(w.t), &kafka.OffsetCommitRequest{
+		GroupID: group, GenerationID: -1,
+		Topics: map[string][]kafka.OffsetCommit{string(topic): {{Partition: partition, Offset: offset}}},
+	})
+	if err == nil {
+		err = response.Topics[string(topic)][0].Error
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// join adds a process to the group of the matchers until the test or leave ends it.
+func (w *world) join() (leave func()) {
+	transport := w.Link.Transport()
+	loop := consumer.New(consumer.Config{
+		Role: topology.RoleMatch, Lane: lane, Names: names, Topics: names.Reads(topology.RoleMatch, lane),
+		Publisher: w.Publisher, Brokers: w.Link.Brokers, Dialer: w.Link.Dialer(), Transport: transport,
+		Log: zerolog.Nop(), FetchWait: 100 * time.Millisecond, SessionTimeout: 6 * time.Second,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- loop.Run(ctx) }()
+	leave = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+		transport.CloseIdleConnections()
+	})
+	w.t.Cleanup(leave)
+	return leave
+}
+
+func TestAnEmptyInstallation(t *testing.T) {
+	w := newWorld(t)
+	report := w.measure(topology.Roles()...)
+	want := 0
+	for _, role := range topology.Roles() {
+		if role == topology.RoleDeliver {
+			want += 2 // channels
+		} else {
+			want++
+		}
+	}
+	if len(report.Groups) != want || report.Brokers != 1 || report.Thin != 0 || report.Headless != 0 {
+		t.Errorf("%d groups of %d; the cluster is %+v", len(report.Groups), want, report)
+	}
+	for _, g := range report.Groups {
+		if g.Lag() != 0 || !g.Oldest().IsZero() || g.Members != 0 {
+			t.Errorf("%s: lag %d since %v, %d members", g.Name, g.Lag(), g.Oldest(), g.Members)
+		}
+		if want := partitions * len(names.Reads(g.Role, lane)); len(g.Partitions) != want {
+			t.Errorf("%s has %d partitions of %d", g.Name, len(g.Partitions), want)
+		}
+		for _, p := range g.Partitions {
+			if p.Committed != -1 || p.End != 0 {
+				t.Errorf("%s: %+v", g.Name, p)
+			}
+		}
+	}
+}
+
+// TestLagAndOldest: what is committed counts no longer, and the age is that of the first record that does.
+func TestLagAndOldest(t *testing.T) {
+	w := newWorld(t)
+	events := names.Events(lane)
+	start := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+	w.write(events, 0, at(0), at(1), at(2))
+	w.write(events, 1, at(3))
+	group := names.Group(topology.RoleMatch, lane)
+	for _, step := range []struct {
+		what      string
+		partition int
+		commit    int64
+		lag       int64
+		oldest    time.Time
+	}{
+		{"nothing is committed", 0, 0, 4, at(0)},
+		{"a part is", 0, 2, 2, at(2)},
+		{"a partition is done", 0, 3, 1, at(3)},
+		{"all are", 1, 1, 0, time.Time{}},
+	} {
+		if step.commit > 0 {
+			w.commit(group, events, step.partition, step.commit)
+		}
+		g := w.group(topology.RoleMatch)
+		if g.Lag() != step.lag || !g.Oldest().Equal(step.oldest) {
+			t.Errorf("%s: %d behind since %v; want %d since %v", step.what, g.Lag(), g.Oldest(), step.lag, step.oldest)
+		}
+	}
+}
+
+// TestEachChannelHasItsOwn: deliverers of all channels read the same jobs, each up to where it is.
+func TestEachChannelHasItsOwn(t *testing.T) {
+	w := newWorld(t)
+	jobs := names.Jobs(lane)
+	w.write(jobs, 0, time.Now().Add(-time.Minute))
+	w.commit(names.DeliverGroup(lane, topology.SMS), jobs, 0, 1)
+	report := w.measure(topology.RoleDeliver)
+	if len(report.Groups) != 2 {
+		t.Fatalf("%d groups", len(report.Groups))
+	}
+	for _, g := range report.Groups {
+		want := int64(1)
+		if g.Channel == topology.SMS {
+			want = 0
+		}
+		if g.Lag() != want {
+			t.Errorf("%s is %d behind; want %d", g.Name, g.Lag(), want)
+		}
+	}
+}
+
+// TestMembers: a group is measured with and without processes.
+func TestMembers(t *testing.T) {
+	w := newWorld(t)
+	members := func(n int) func() bool {
+		return func() bool { return w.group(topology.RoleMatch).Members == n }
+	}
+	first, second := w.join(), w.join()
+	fixtures.Eventually(t, "two members", members(2))
+	first()
+	fixtures.Eventually(t, "one member", members(1))
+	second()
+	fixtures.Eventually(t, "no member", members(0))
+}
+
+// TestDelayTopics: what waits there counts as lag, and is old only from when it is due; what is paused waits for an
+// operator, and is never old.
+func TestDelayTopics(t *testing.T) {
+	now := time.Now().Truncate(time.Millisecond)
+	tier := topology.Tiers()[0]
+	written := now.Add(-time.Hour)
+	for _, c := range []struct {
+		what   string
+		topic  topology.Topic
+		record topology.Record
+		oldest time.Time
+	}{
+		{
+			"due later", names.Delay(lane, tier),
+			names.Delayed(lane, topology.Record{Topic: names.Jobs(lane), Time: written}, now.Add(time.Hour), written), time.Time{},
+		},
+		{
+			"due a minute ago", names.Delay(lane, tier),
+			names.Delayed(lane, topology.Record{Topic: names.Jobs(lane), Time: written}, now.Add(-time.Minute), written),
+			now.Add(-time.Minute),
+		},
+		{
+			"without a time", names.Delay(lane, tier),
+			topology.Record{Time: written}, written,
+		},
+		{
+			"paused", names.Paused(lane),
+			names.Pausing(lane, topology.Record{Topic: names.Jobs(lane), Time: written}, "", nil), time.Time{},
+		},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := newWorld(t)
+			c.record.Time = written
+			w.Publish(t, c.topic, 0, c.record)
+			g := w.group(topology.RoleDelay)
+			if g.Lag() != 1 || !g.Oldest().Equal(c.oldest) {
+				t.Errorf("%d behind since %v; want 1 since %v", g.Lag(), g.Oldest(), c.oldest)
+			}
+		})
+	}
+}
+
+// TestRetention: what the broker has deleted cannot be worked off, and is no lag.
+func TestRetention(t *testing.T) {
+	w := newWorld(t)
+	events := names.Events(lane)
+	w.write(events, 0, time.Now(), time.Now(), time.Now())
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.Addrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	w.commit(names.Group(topology.RoleMatch, lane), events, 0, 1)
+	fixtures.DeleteBefore(t, client, events, 0, 2)
+	if g := w.group(topology.RoleMatch); g.Lag() != 1 {
+		t.Errorf("%d behind; want the one record that is left", g.Lag())
+	}
+}
+
+// TestPartitionsWithoutLeader: they are counted, and the report is of those that can be asked.
+func TestPartitionsWithoutLeader(t *testing.T) {
+	w := newWorld(t)
+	w.write(names.Events(lane), 0, time.Now())
+	heal := w.LoseLeaders()
+	report := w.measure(topology.RoleMatch)
+	if report.Headless != partitions || len(report.Groups[0].Partitions) != 0 {
+		t.Errorf("%d offline, %d measured; want %d and none", report.Headless, len(report.Groups[0].Partitions), partitions)
+	}
+	heal()
+	report = w.measure(topology.RoleMatch)
+	if report.Headless != 0 || report.Groups[0].Lag() != 1 {
+		t.Errorf("healed: %d offline, %d behind", report.Headless, report.Groups[0].Lag())
+	}
+}
