@@ -14,8 +14,10 @@ func confirmation() topology.TemplateRecord {
 		template.EmailText: `Hi {{default "friend" .ctx.firstName}},
 {{range .ctx.order.lines}}{{.quantity}} x {{.name}}
 {{end}}Total {{.ctx.order.total}} {{.ctx.order.currency}}, delivered by {{.ctx.due}}.`,
-		template.EmailHTML: `<html><body><p>Hi {{default "friend" .ctx.firstName}},</p><table>{{range .ctx.order.lines}}<tr><td>{{.quantity}}</td><td>{{.name}}</td></tr>{{end}}</table>` +
-			`<p>Total {{.ctx.order.total}} {{.ctx.order.currency}}</p><a href="{{.ctx.url}}">{{.ctx.order.number}}</a></body></html>`,
+		template.EmailHTML: `<html><body><p>Hi {{default "friend" .ctx.firstName}},</p><table>{{range ` +
+			`.ctx.order.lines}}<tr><td>{{.quantity}}</td><td>{{.name}}</td></tr>{{end}}</table>` +
+			`<p>Total {{.ctx.order.total}} {{.ctx.order.currency}}</p><a ` +
+			`href="{{.ctx.url}}">{{.ctx.order.number}}</a></body></html>`,
 	}, nil)
 }
 
@@ -25,13 +27,17 @@ func localConfirmation() topology.TemplateRecord {
 	r.Bodies["en"][template.EmailText] = `Hi {{default "friend" .ctx.firstName}},
 {{range .ctx.order.lines}}{{.quantity}} x {{truncate 40 .name}}
 {{end}}{{plural (len .ctx.order.lines) "one" "# line" "other" "# lines"}}, total {{currency .ctx.order.currency .ctx.order.total}}, delivered by {{date "long" .ctx.due "Europe/Stockholm"}}.`
-	r.Bodies["en"][template.EmailHTML] = `<html><body><p>Hi {{default "friend" .ctx.firstName}},</p><table>{{range .ctx.order.lines}}<tr><td>{{.quantity}}</td><td>{{truncate 40 .name}}</td></tr>{{end}}</table>` +
-		`<p>Total {{currency .ctx.order.currency .ctx.order.total}}, {{date "long" .ctx.due}}</p><a href="{{link .ctx.url "order" .ctx.order.number}}">{{.ctx.order.number}}</a></body></html>`
+	r.Bodies["en"][template.EmailHTML] = `<html><body><p>Hi {{default "friend" .ctx.firstName}},</p><table>{{range ` +
+		`.ctx.order.lines}}<tr><td>{{.quantity}}</td><td>{{truncate 40 .name}}</td></tr>{{end}}</table>` +
+		`<p>Total {{currency .ctx.order.currency .ctx.order.total}}, {{date "long" .ctx.due}}</p><a href="{{link ` +
+		`.ctx.url "order" .ctx.order.number}}">{{.ctx.order.number}}</a></body></html>`
 	return r
 }
 
-const confirmed = `{"firstName":"Kim","url":"https://shop.example.com/orders","due":"2026-12-01T18:25:00+02:00","order":{"number":"A-1007","total":"1249.00","currency":"SEK",
-	"lines":[{"quantity":1,"name":"Kaffe, mörkrost"},{"quantity":2,"name":"Te"},{"quantity":12,"name":"Kopp “Åsa” i stengods"}]}}`
+const confirmed = `{"firstName":"Kim","url":"https://shop.example.com/orders","due":"2026-12-01T18:25:00+02:00",
+	"order":{"number":"A-1007","total":"1249.00","currency":"SEK",
+	"lines":[{"quantity":1,"name":"Kaffe, mörkrost"},{"quantity":2,"name":"Te"},
+	{"quantity":12,"name":"Kopp “Åsa” i stengods"}]}}`
 
 func BenchmarkCompile(b *testing.B) {
 	for name, r := range map[string]topology.TemplateRecord{"plain": confirmation(), "localized": localConfirmation()} {
@@ -47,8 +53,10 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	sms := record(map[string]string{template.SMSText: "Your code is {{.ctx.order.number}}. It is valid for {{.ctx.order.total}} minutes."}, nil)
-	for name, r := range map[string]topology.TemplateRecord{"sms": sms, "plain": confirmation(), "localized": localConfirmation()} {
+	sms := record(map[string]string{template.SMSText: "Your code is {{.ctx.order.number}}. It is valid for " +
+		"{{.ctx.order.total}} minutes."}, nil)
+	for name, r := range map[string]topology.TemplateRecord{"sms": sms, "plain": confirmation(),
+		"localized": localConfirmation()} {
 		b.Run(name, func(b *testing.B) {
 			tmpl, err := template.Compile(r)
 			if err != nil {

@@ -14,8 +14,9 @@ import (
 // stands for the same kind of argument in all.
 var usage = map[string]string{
 	"json": "VALUE", "default": "FALLBACK VALUE", "has": "VALUE", "trim": "VALUE", "join": "SEPARATOR LIST",
-	"link": "ADDRESS [KEY VALUE]...", "print": "VALUE...", "printf": "FORMAT VALUE...", "urlquery": "VALUE", "not": "VALUE",
-	"eq": "VALUE VALUE...", "ne": "VALUE VALUE", "lt": "VALUE VALUE", "le": "VALUE VALUE", "gt": "VALUE VALUE",
+	"link": "ADDRESS [KEY VALUE]...", "print": "VALUE...", "printf": "FORMAT VALUE...", "urlquery": "VALUE",
+	"not": "VALUE",
+	"eq":  "VALUE VALUE...", "ne": "VALUE VALUE", "lt": "VALUE VALUE", "le": "VALUE VALUE", "gt": "VALUE VALUE",
 	"ge": "VALUE VALUE", "upper": "VALUE", "lower": "VALUE",
 	"date": "STYLE TIME [ZONE]", "time": "STYLE TIME [ZONE]", "datetime": "STYLE TIME [ZONE]",
 	"number": "VALUE [DECIMALS]", "percent": "VALUE [DECIMALS]", "currency": "CODE VALUE",
@@ -214,5 +215,6 @@ func checkPlural(a arguments, l localized) string {
 		return ""
 	}
 	slices.Sort(lack)
-	return fmt.Sprintf("plural lacks %s: numbers in %q need one text each for those", strings.Join(lack, ", "), l.locale.Name())
+	return fmt.Sprintf("plural lacks %s: numbers in %q need one text each for those", strings.Join(lack, ", "),
+		l.locale.Name())
 }

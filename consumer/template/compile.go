@@ -134,11 +134,13 @@ func (c *compiler) checkRecord() {
 	}
 	check(ValidName(r.Name), "the name must be 1 to 100 of a-z 0-9 . _ -, starting with a letter or digit")
 	check(r.Version != "" && !strings.Contains(r.Version, "@"), "there is no version, or it has an @")
-	check(len(r.Types) > 0 && !slices.Contains(r.Types, ""), "there are no event types: name those that the template covers")
+	check(len(r.Types) > 0 && !slices.Contains(r.Types, ""),
+		"there are no event types: name those that the template covers")
 	check(Parts(r.Channel) != nil, "the channel must be email, sms, push or webhook")
 	check(len(r.Bodies) > 0, "there are no bodies: add a language")
 	check((r.URL != "") == (r.Channel == topology.Webhook), "a url belongs to channel webhook, and to no other")
-	check(r.OnAmbiguous == "" || r.OnAmbiguous == topology.ResendAmbiguous || r.OnAmbiguous == topology.HoldAmbiguous, "on_ambiguous must be resend or hold")
+	check(r.OnAmbiguous == "" || r.OnAmbiguous == topology.ResendAmbiguous ||
+		r.OnAmbiguous == topology.HoldAmbiguous, "on_ambiguous must be resend or hold")
 	check(r.TTL >= 0, "the ttl must not be negative")
 	_, ok := r.Bodies[r.DefaultLanguage]
 	check(ok, "there is no body in the default language")
@@ -172,7 +174,8 @@ func (c *compiler) body(language string) []*part {
 	var parts []*part
 	for _, name := range slices.Sorted(maps.Keys(body)) {
 		if known != nil && !slices.Contains(known, name) {
-			c.fail(Fault{Language: language, Part: name, Detail: "is no part of a message on channel " + string(c.record.Channel) + ", which has " + strings.Join(known, ", ") + ": rename it, or remove it"})
+			c.fail(Fault{Language: language, Part: name, Detail: "is no part of a message on channel " +
+				string(c.record.Channel) + ", which has " + strings.Join(known, ", ") + ": rename it, or remove it"})
 			continue
 		}
 		if p := c.part(language, name, body[name]); p != nil {
@@ -274,17 +277,21 @@ func escapingDetail(err *htmltemplate.Error) string {
 	case htmltemplate.ErrEndContext:
 		return "ends within a tag, an attribute, a comment, a script or a style: close it"
 	case htmltemplate.ErrBranchEnd:
-		return "the branches of this if, with or range end in different places of the HTML: close in each what it opens, tags, attributes and quotes alike"
+		return "the branches of this if, with or range end in different places of the HTML: close in each what it opens, " +
+			"tags, attributes and quotes alike"
 	case htmltemplate.ErrRangeLoopReentry:
-		return "each turn of this range must end where it began in the HTML: close in it what it opens, tags, attributes and quotes alike"
+		return "each turn of this range must end where it began in the HTML: close in it what it opens, tags, attributes " +
+			"and quotes alike"
 	case htmltemplate.ErrAmbigContext:
-		return "it is not clear in which part of the URL a value stands: put the URL together without if, or write the whole attribute in each branch"
+		return "it is not clear in which part of the URL a value stands: put the URL together without if, or write the " +
+			"whole attribute in each branch"
 	case htmltemplate.ErrOutputContext, htmltemplate.ErrNoSuchTemplate:
 		return "includes a template that is empty, or does not end where it began in the HTML: close in it what it opens"
 	case htmltemplate.ErrPartialCharset, htmltemplate.ErrPartialEscape, htmltemplate.ErrSlashAmbig:
 		return "a value stands in a script where it cannot be made safe: put it into a variable of the script first"
 	case htmltemplate.ErrBadHTML:
-		return "the HTML is broken: " + err.Description + ": put attributes' values into quotes, and a blank between attributes"
+		return "the HTML is broken: " + err.Description +
+			": put attributes' values into quotes, and a blank between attributes"
 	}
 	return err.Description
 }

@@ -33,27 +33,29 @@ func TestCompileFaults(t *testing.T) {
 		record topology.TemplateRecord
 		want   string
 	}{
-		"an unknown function":         {sms("\n\n{{call .x}}"), `en/sms.txt:3: there is no function "call": there are and, `},
-		"our own functions":           {sms("{{_value . 0}}"), "en/sms.txt:1: "},
-		"an open action":              {sms("a\n{{.x"), "en/sms.txt:2: is not a template: unclosed action"},
-		"a field with arguments":      {sms("{{.ctx.a 1}}"), "en/sms.txt:1: .ctx.a is no function"},
-		"a field in a pipe":           {sms("{{1 | .ctx.a}}"), "en/sms.txt:1: .ctx.a is no function"},
-		"too few arguments":           {sms("{{upper}}"), "en/sms.txt:1: the call must be: upper VALUE"},
-		"too many arguments":          {sms("{{lt 1 2 3}}"), "en/sms.txt:1: the call must be: lt VALUE VALUE"},
-		"too many piped arguments":    {sms("{{.ctx.a | upper .ctx.b}}"), "en/sms.txt:1: the call must be: upper VALUE"},
-		"a style of dates":            {sms("\n{{date \"lnog\" .ctx.a}}"), "en/sms.txt:2: the style of a date is"},
-		"a style of times":            {sms("{{time \"full\" .ctx.a}}"), "en/sms.txt:1: the style of a time is"},
-		"a zone":                      {sms("\n{{date \"full\" .ctx.a \"Europe/Stokholm\"}}"), "en/sms.txt:2: a zone is"},
-		"the machine's zone":          {sms("{{datetime \"full\" .ctx.a \"Local\"}}"), "en/sms.txt:1: a zone is"},
-		"two zones":                   {sms("{{date \"full\" .ctx.a \"UTC\" \"UTC\"}}"), "en/sms.txt:1: a zone is"},
-		"a currency":                  {sms("{{currency \"EURO\" .ctx.a}}"), "en/sms.txt:1: a currency is"},
-		"decimals":                    {sms("{{number .ctx.a 21}}"), "en/sms.txt:1: the number of decimals is"},
-		"more decimals":               {sms("{{percent .ctx.a 2 2}}"), "en/sms.txt:1: the number of decimals is"},
-		"a length":                    {sms("{{truncate 0 .ctx.a}}"), "en/sms.txt:1: the length of"},
-		"a plural that lacks a form":  {sms("\n{{plural .ctx.n \"other\" \"# parcels\"}}"), `en/sms.txt:2: plural lacks one: numbers in "en"`},
+		"an unknown function":      {sms("\n\n{{call .x}}"), `en/sms.txt:3: there is no function "call": there are and, `},
+		"our own functions":        {sms("{{_value . 0}}"), "en/sms.txt:1: "},
+		"an open action":           {sms("a\n{{.x"), "en/sms.txt:2: is not a template: unclosed action"},
+		"a field with arguments":   {sms("{{.ctx.a 1}}"), "en/sms.txt:1: .ctx.a is no function"},
+		"a field in a pipe":        {sms("{{1 | .ctx.a}}"), "en/sms.txt:1: .ctx.a is no function"},
+		"too few arguments":        {sms("{{upper}}"), "en/sms.txt:1: the call must be: upper VALUE"},
+		"too many arguments":       {sms("{{lt 1 2 3}}"), "en/sms.txt:1: the call must be: lt VALUE VALUE"},
+		"too many piped arguments": {sms("{{.ctx.a | upper .ctx.b}}"), "en/sms.txt:1: the call must be: upper VALUE"},
+		"a style of dates":         {sms("\n{{date \"lnog\" .ctx.a}}"), "en/sms.txt:2: the style of a date is"},
+		"a style of times":         {sms("{{time \"full\" .ctx.a}}"), "en/sms.txt:1: the style of a time is"},
+		"a zone":                   {sms("\n{{date \"full\" .ctx.a \"Europe/Stokholm\"}}"), "en/sms.txt:2: a zone is"},
+		"the machine's zone":       {sms("{{datetime \"full\" .ctx.a \"Local\"}}"), "en/sms.txt:1: a zone is"},
+		"two zones":                {sms("{{date \"full\" .ctx.a \"UTC\" \"UTC\"}}"), "en/sms.txt:1: a zone is"},
+		"a currency":               {sms("{{currency \"EURO\" .ctx.a}}"), "en/sms.txt:1: a currency is"},
+		"decimals":                 {sms("{{number .ctx.a 21}}"), "en/sms.txt:1: the number of decimals is"},
+		"more decimals":            {sms("{{percent .ctx.a 2 2}}"), "en/sms.txt:1: the number of decimals is"},
+		"a length":                 {sms("{{truncate 0 .ctx.a}}"), "en/sms.txt:1: the length of"},
+		"a plural that lacks a form": {sms("\n{{plural .ctx.n \"other\" \"# parcels\"}}"),
+			`en/sms.txt:2: plural lacks one: numbers in "en"`},
 		"a plural without other":      {sms("{{plural .ctx.n \"one\" \"1 parcel\"}}"), "plural lacks other"},
 		"a plural of an unknown form": {sms("{{plural .ctx.n \"some\" \"x\"}}"), "the form of a plural is"},
-		"a plural with a form twice":  {sms("{{plural .ctx.n \"one\" \"x\" \"one\" \"y\" \"other\" \"z\"}}"), `the form "one" is there twice`},
+		"a plural with a form twice": {sms("{{plural .ctx.n \"one\" \"x\" \"one\" \"y\" \"other\" \"z\"}}"),
+			`the form "one" is there twice`},
 		"a plural without a count":    {sms("{{.ctx.n | plural \"one\" \"x\" \"other\"}}"), "the count comes first"},
 		"a plural without a text":     {sms("{{plural .ctx.n \"one\"}}"), "plural takes a count"},
 		"a link to nowhere":           {sms("{{link \"/orders\"}}"), "en/sms.txt:1: an address must be whole"},
@@ -82,19 +84,30 @@ func TestCompileFaults(t *testing.T) {
 		"a bad name":                  {with(func(r *topology.TemplateRecord) { r.Name = "a@b" }), "the name must be"},
 		"no version":                  {with(func(r *topology.TemplateRecord) { r.Version = "" }), "there is no version"},
 		"no types":                    {with(func(r *topology.TemplateRecord) { r.Types = nil }), "there are no event types"},
-		"an empty type":               {with(func(r *topology.TemplateRecord) { r.Types = []string{""} }), "there are no event types"},
-		"an unknown channel":          {with(func(r *topology.TemplateRecord) { r.Channel = "fax" }), "the channel must be"},
-		"no bodies":                   {with(func(r *topology.TemplateRecord) { r.Bodies = nil }), "there are no bodies"},
-		"a url too many":              {with(func(r *topology.TemplateRecord) { r.URL = "https://x" }), "a url belongs to channel webhook"},
-		"no url":                      {with(func(r *topology.TemplateRecord) { r.Channel = topology.Webhook }), "a url belongs to channel webhook"},
-		"a bad word":                  {with(func(r *topology.TemplateRecord) { r.OnAmbiguous = "shrug" }), "on_ambiguous must be"},
-		"a negative ttl":              {with(func(r *topology.TemplateRecord) { r.TTL = topology.Duration(-time.Second) }), "the ttl must not"},
-		"no default language":         {with(func(r *topology.TemplateRecord) { r.DefaultLanguage = "" }), "there is no body in the default language"},
-		"no default body":             {with(func(r *topology.TemplateRecord) { r.DefaultLanguage = "sv" }), "there is no body in the default language"},
-		"no language":                 {with(func(r *topology.TemplateRecord) { r.Bodies["no language"] = r.Bodies["en"] }), "no language: is not a language tag"},
-		"no subject":                  {record(map[string]string{template.EmailText: "x"}, nil), "en: there is no email.subject"},
-		"no text":                     {record(map[string]string{template.EmailSubject: "x"}, nil), "en: there is neither email.txt nor email.html"},
-		"a part of another channel":   {record(map[string]string{template.EmailSubject: "x", template.EmailText: "x", "fax.txt": "x"}, nil), "en/fax.txt: is no part of a message on channel email"},
+		"an empty type": {with(func(r *topology.TemplateRecord) { r.Types = []string{""} }),
+			"there are no event types"},
+		"an unknown channel": {with(func(r *topology.TemplateRecord) { r.Channel = "fax" }), "the channel must be"},
+		"no bodies":          {with(func(r *topology.TemplateRecord) { r.Bodies = nil }), "there are no bodies"},
+		"a url too many": {with(func(r *topology.TemplateRecord) { r.URL = "https://x" }),
+			"a url belongs to channel webhook"},
+		"no url": {with(func(r *topology.TemplateRecord) { r.Channel = topology.Webhook }),
+			"a url belongs to channel webhook"},
+		"a bad word": {with(func(r *topology.TemplateRecord) { r.OnAmbiguous = "shrug" }),
+			"on_ambiguous must be"},
+		"a negative ttl": {with(func(r *topology.TemplateRecord) { r.TTL = topology.Duration(-time.Second) }),
+			"the ttl must not"},
+		"no default language": {with(func(r *topology.TemplateRecord) { r.DefaultLanguage = "" }),
+			"there is no body in the default language"},
+		"no default body": {with(func(r *topology.TemplateRecord) { r.DefaultLanguage = "sv" }),
+			"there is no body in the default language"},
+		"no language": {with(func(r *topology.TemplateRecord) { r.Bodies["no language"] = r.Bodies["en"] }),
+			"no language: is not a language tag"},
+		"no subject": {record(map[string]string{template.EmailText: "x"}, nil),
+			"en: there is no email.subject"},
+		"no text": {record(map[string]string{template.EmailSubject: "x"}, nil),
+			"en: there is neither email.txt nor email.html"},
+		"a part of another channel": {record(map[string]string{template.EmailSubject: "x", template.EmailText: "x",
+			"fax.txt": "x"}, nil), "en/fax.txt: is no part of a message on channel email"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := template.Compile(tt.record)
@@ -107,7 +120,8 @@ func TestCompileFaults(t *testing.T) {
 }
 
 func TestAllFaultsAtOnce(t *testing.T) {
-	r := record(map[string]string{template.EmailSubject: "{{", template.EmailText: "{{nope}}", template.EmailHTML: `{{template "p.html"}}`}, map[string]string{"p.html": "{{if}}"})
+	r := record(map[string]string{template.EmailSubject: "{{", template.EmailText: "{{nope}}",
+		template.EmailHTML: `{{template "p.html"}}`}, map[string]string{"p.html": "{{if}}"})
 	r.Bodies["sv"] = map[string]string{template.EmailSubject: "x", template.EmailHTML: `{{template "p.html"}}`}
 	r.Types = nil
 	_, err := template.Compile(r)
@@ -118,7 +132,8 @@ func TestAllFaultsAtOnce(t *testing.T) {
 }
 
 func TestIncludes(t *testing.T) {
-	got := template.Includes(`{{define "own"}}{{template "b.txt"}}{{end}}{{template "own"}}{{range .x}}{{else}}{{with .y}}{{template "a.txt" .}}{{end}}{{end}}{{if .x}}{{template "b.txt"}}{{end}}`)
+	got := template.Includes(`{{define "own"}}{{template "b.txt"}}{{end}}{{template "own"}}{{range .x}}{{else}}{{with ` +
+		`.y}}{{template "a.txt" .}}{{end}}{{end}}{{if .x}}{{template "b.txt"}}{{end}}`)
 	if want := []string{"a.txt", "b.txt"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("Includes = %v; want %v", got, want)
 	}

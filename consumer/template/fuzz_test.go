@@ -18,12 +18,15 @@ func FuzzTemplate(f *testing.F) {
 		`{{.ctx.a}}`, `{"x":"{{range $i, $x := .ctx.l}}{{$x}}{{else}}{{with .ctx.o}}{{.b}}{{end}}{{end}}"}`,
 		`<a href="{{default "x" .ctx.o.z}}">{{if and (has .ctx.a) (gt .ctx.n 1)}}{{(index .ctx.l 0)}}{{end}}</a>`,
 		`{{define "x"}}{{.}}{{end}}{{template "x" .ctx.a | print | printf "%s"}}`, `<script>x({{.ctx.o}})</script>`,
-		`{{date "Jan 2" "2026-12-01"}}{{datetime "full" .ctx.t "Asia/Tokyo"}}{{time "short" .ctx.t}}`, `{{number .ctx.n 3}}{{percent .ctx.n}}{{currency "SEK" .ctx.n}}`,
-		`{{plural .ctx.n "=0" "no" "one" "#" "other" "##"}}{{truncate 3 .ctx.a}}{{join "," .ctx.l}}`, `<a href="{{link .ctx.u "a" .ctx.a}}">{{trim .ctx.u}}</a>`,
+		`{{date "Jan 2" "2026-12-01"}}{{datetime "full" .ctx.t "Asia/Tokyo"}}{{time "short" .ctx.t}}`,
+		`{{number .ctx.n 3}}{{percent .ctx.n}}{{currency "SEK" .ctx.n}}`,
+		`{{plural .ctx.n "=0" "no" "one" "#" "other" "##"}}{{truncate 3 .ctx.a}}{{join "," .ctx.l}}`,
+		`<a href="{{link .ctx.u "a" .ctx.a}}">{{trim .ctx.u}}</a>`,
 	} {
 		f.Add(source)
 	}
-	const ctx = `{"t":"2026-12-01T18:25:00+02:00","u":"https://x.example/s3cr3t","a":"s3cr3t","n":1.50,"l":["s3cr3t",1,null],"o":{"b":"s3cr3t"}}`
+	const ctx = `{"t":"2026-12-01T18:25:00+02:00","u":"https://x.example/s3cr3t","a":"s3cr3t","n":1.50,
+		"l":["s3cr3t",1,null],"o":{"b":"s3cr3t"}}`
 	f.Fuzz(func(t *testing.T, source string) {
 		for _, part := range []string{template.SMSText, template.PushJSON, template.EmailHTML} {
 			parts := map[string]string{part: source}
@@ -54,7 +57,8 @@ func FuzzTemplate(f *testing.F) {
 
 // isSanitized reports whether a character may be removed from values.
 func isSanitized(r rune) bool {
-	return r < ' ' && r != '\n' && r != '\t' && r != '\r' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 ||
+	return r < ' ' && r != '\n' && r != '\t' && r != '\r' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e ||
+		r >= 0x2066 && r <= 0x2069 ||
 		r == 0xfeff || r >= 0xfff9 && r <= 0xfffb
 }
 
@@ -69,11 +73,13 @@ func FuzzValue(f *testing.F) {
 	for _, value := range []string{"", "Kim", "\"\\\r\n\x00", "<b>'&amp;", "\u2028%!s", "{{.ctx}}", "å\u202e"} {
 		f.Add(value)
 	}
-	body, err := template.Compile(record(map[string]string{template.WebhookJSON: `{"a":"-{{.ctx.v}}","b":{{.ctx.v}},"c":{{json .ctx.v}}}`}, nil))
+	parts := map[string]string{template.WebhookJSON: `{"a":"-{{.ctx.v}}","b":{{.ctx.v}},"c":{{json .ctx.v}}}`}
+	body, err := template.Compile(record(parts, nil))
 	if err != nil {
 		f.Fatal(err)
 	}
-	mail, err := template.Compile(record(map[string]string{template.EmailSubject: "-{{.ctx.v}}", template.EmailText: "-{{.ctx.v}}", template.EmailHTML: "-{{.ctx.v}}"}, nil))
+	mail, err := template.Compile(record(map[string]string{template.EmailSubject: "-{{.ctx.v}}",
+		template.EmailText: "-{{.ctx.v}}", template.EmailHTML: "-{{.ctx.v}}"}, nil))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -65,6 +65,9 @@ var hugeValues = map[string]string{
 	"a long number":      strings.Repeat("9", 100_000),
 }
 
+// fence is only for what would never end: the machine may be busy.
+const fence = 2 * time.Minute
+
 // TestHostileValues puts each into every kind of place. The message is right or
 // is an error; it is never another message.
 func TestHostileValues(t *testing.T) {
@@ -75,7 +78,8 @@ func TestHostileValues(t *testing.T) {
 
 // TestHugeValues puts each where most is done with it.
 func TestHugeValues(t *testing.T) {
-	for _, place := range []string{"subject", "text by functions", "html", "html query", "html script", "push", "keys", "dates"} {
+	for _, place := range []string{"subject", "text by functions", "html", "html query", "html script", "push", "keys",
+		"dates"} {
 		renderHostile(t, place, hostilePlaces[place], huge(place))
 	}
 }
@@ -94,7 +98,8 @@ func huge(place string) map[string]string {
 }
 
 func renderHostile(t *testing.T, place string, parts, values map[string]string) {
-	tmpl, err := template.Compile(record(parts, map[string]string{"p.html": `<b title="{{.}}">{{.}}</b>`, "p.json": `{"v":"{{.}}"}`}))
+	tmpl, err := template.Compile(record(parts, map[string]string{"p.html": `<b title="{{.}}">{{.}}</b>`,
+		"p.json": `{"v":"{{.}}"}`}))
 	if err != nil {
 		t.Fatalf("%s: %v", place, err)
 	}
@@ -104,7 +109,7 @@ func renderHostile(t *testing.T, place string, parts, values map[string]string) 
 			ev := event(hostileCtx(t, value))
 			start := time.Now()
 			m, err := tmpl.Render(ev, "en")
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > fence {
 				t.Errorf("it took %v", took)
 			}
 			checkHarmless(t, m, err)
@@ -117,7 +122,8 @@ func hostileCtx(t *testing.T, value string) string {
 	var ctx strings.Builder
 	encoder := json.NewEncoder(&ctx)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(map[string]any{"v": value, "secret": "s3cr3t", "l": []string{value}, "o": map[string]string{value: value}}); err != nil {
+	if err := encoder.Encode(map[string]any{"v": value, "secret": "s3cr3t", "l": []string{value},
+		"o": map[string]string{value: value}}); err != nil {
 		t.Fatal(err)
 	}
 	return strings.ReplaceAll(ctx.String(), `\\ud83d`, `\ud83d`)
@@ -125,45 +131,61 @@ func hostileCtx(t *testing.T, value string) string {
 
 // hostilePlaces are where a template may put a value.
 var hostilePlaces = map[string]map[string]string{
-	"subject":             {template.EmailSubject: "Hi {{.ctx.v}}", template.EmailText: "x"},
-	"text":                {template.EmailSubject: "x", template.EmailText: "Hi {{.ctx.v}}, {{range .ctx.l}}{{.}}{{end}}"},
-	"text by functions":   {template.EmailSubject: "{{truncate 50 .ctx.v}}", template.EmailText: `{{upper .ctx.v}}{{printf "%s" .ctx.v}}{{plural 1 "one" .ctx.v "other" .ctx.v}}{{join .ctx.v .ctx.l}}{{link "https://x.example" "q" .ctx.v}}`},
-	"numbers":             {template.EmailSubject: "x", template.EmailText: `{{number .ctx.v}}{{currency "EUR" .ctx.v}}{{plural .ctx.v "one" "#" "other" "#"}}`},
-	"dates":               {template.EmailSubject: "x", template.EmailText: `{{date "long" .ctx.v}}`},
-	"zones":               {template.EmailSubject: "x", template.EmailText: `{{date "long" "2026-12-01T18:25:00Z" .ctx.v}}`},
-	"layouts":             {template.EmailSubject: "x", template.EmailText: `{{date .ctx.v "2026-12-01T18:25:00Z"}}`},
-	"keys":                {template.EmailSubject: "x", template.EmailText: `{{range $k, $v := .ctx.o}}{{$k}}{{end}}`},
-	"html":                {template.EmailSubject: "x", template.EmailHTML: `<p>Hi {{.ctx.v}}</p>{{template "p.html" .ctx.v}}`},
-	"html title":          {template.EmailSubject: "x", template.EmailHTML: `<title>{{.ctx.v}}</title>`},
-	"html attribute":      {template.EmailSubject: "x", template.EmailHTML: `<p title="{{.ctx.v}}" class='{{.ctx.v}}'>x</p>`},
+	"subject": {template.EmailSubject: "Hi {{.ctx.v}}", template.EmailText: "x"},
+	"text":    {template.EmailSubject: "x", template.EmailText: "Hi {{.ctx.v}}, {{range .ctx.l}}{{.}}{{end}}"},
+	"text by functions": {template.EmailSubject: "{{truncate 50 .ctx.v}}",
+		template.EmailText: `{{upper .ctx.v}}{{printf "%s" .ctx.v}}{{plural 1 "one" .ctx.v "other" .ctx.v}}{{join .ctx.v ` +
+			`.ctx.l}}{{link "https://x.example" "q" .ctx.v}}`},
+	"numbers": {template.EmailSubject: "x",
+		template.EmailText: `{{number .ctx.v}}{{currency "EUR" .ctx.v}}{{plural .ctx.v "one" "#" "other" "#"}}`},
+	"dates": {template.EmailSubject: "x", template.EmailText: `{{date "long" .ctx.v}}`},
+	"zones": {template.EmailSubject: "x",
+		template.EmailText: `{{date "long" "2026-12-01T18:25:00Z" .ctx.v}}`},
+	"layouts": {template.EmailSubject: "x", template.EmailText: `{{date .ctx.v "2026-12-01T18:25:00Z"}}`},
+	"keys":    {template.EmailSubject: "x", template.EmailText: `{{range $k, $v := .ctx.o}}{{$k}}{{end}}`},
+	"html": {template.EmailSubject: "x",
+		template.EmailHTML: `<p>Hi {{.ctx.v}}</p>{{template "p.html" .ctx.v}}`},
+	"html title": {template.EmailSubject: "x", template.EmailHTML: `<title>{{.ctx.v}}</title>`},
+	"html attribute": {template.EmailSubject: "x",
+		template.EmailHTML: `<p title="{{.ctx.v}}" class='{{.ctx.v}}'>x</p>`},
 	"html bare attribute": {template.EmailSubject: "x", template.EmailHTML: `<p title={{.ctx.v}}>x</p>`},
 	"html attribute name": {template.EmailSubject: "x", template.EmailHTML: `<p {{.ctx.v}}="x">x</p>`},
-	"html address":        {template.EmailSubject: "x", template.EmailHTML: `<a href="{{.ctx.v}}">x</a><img src="{{.ctx.v}}">`},
-	"html query":          {template.EmailSubject: "x", template.EmailHTML: `<a href="https://x.example/?q={{.ctx.v}}">x</a>`},
-	"html link":           {template.EmailSubject: "x", template.EmailHTML: `<a href="{{link .ctx.v}}">x</a>`},
-	"html link's query":   {template.EmailSubject: "x", template.EmailHTML: `<a href='{{link "https://x.example" "q" .ctx.v}}'>x</a>`},
-	"html images":         {template.EmailSubject: "x", template.EmailHTML: `<img srcset="{{.ctx.v}} 2x">`},
-	"html style":          {template.EmailSubject: "x", template.EmailHTML: `<p style="color:{{.ctx.v}}">x</p>`},
-	"html style sheet":    {template.EmailSubject: "x", template.EmailHTML: `<style>p { color: {{.ctx.v}}; background: url("{{.ctx.v}}") }</style>`},
-	"html script":         {template.EmailSubject: "x", template.EmailHTML: `<script>var a = {{.ctx.v}}, b = "{{.ctx.v}}", c = '{{.ctx.v}}';</script>`},
-	"html handler":        {template.EmailSubject: "x", template.EmailHTML: `<p onclick="f({{.ctx.v}}, '{{.ctx.v}}')">x</p>`},
-	"sms":                 {template.SMSText: "Hi {{.ctx.v}}"},
-	"push":                {template.PushJSON: `{"a":"-{{.ctx.v}}-","b":{{.ctx.v}},"c":{{json .ctx.o}},"d":{{template "p.json" .ctx.v}}}`},
-	"webhook":             {template.WebhookJSON: `{"a":"-{{.ctx.v}}-","b":{{.ctx.v}},"c":{{json .ctx.o}},"d":{{template "p.json" .ctx.v}}}`},
+	"html address": {template.EmailSubject: "x",
+		template.EmailHTML: `<a href="{{.ctx.v}}">x</a><img src="{{.ctx.v}}">`},
+	"html query": {template.EmailSubject: "x",
+		template.EmailHTML: `<a href="https://x.example/?q={{.ctx.v}}">x</a>`},
+	"html link": {template.EmailSubject: "x", template.EmailHTML: `<a href="{{link .ctx.v}}">x</a>`},
+	"html link's query": {template.EmailSubject: "x",
+		template.EmailHTML: `<a href='{{link "https://x.example" "q" .ctx.v}}'>x</a>`},
+	"html images": {template.EmailSubject: "x", template.EmailHTML: `<img srcset="{{.ctx.v}} 2x">`},
+	"html style":  {template.EmailSubject: "x", template.EmailHTML: `<p style="color:{{.ctx.v}}">x</p>`},
+	"html style sheet": {template.EmailSubject: "x",
+		template.EmailHTML: `<style>p { color: {{.ctx.v}}; background: url("{{.ctx.v}}") }</style>`},
+	"html script": {template.EmailSubject: "x",
+		template.EmailHTML: `<script>var a = {{.ctx.v}}, b = "{{.ctx.v}}", c = '{{.ctx.v}}';</script>`},
+	"html handler": {template.EmailSubject: "x",
+		template.EmailHTML: `<p onclick="f({{.ctx.v}}, '{{.ctx.v}}')">x</p>`},
+	"sms": {template.SMSText: "Hi {{.ctx.v}}"},
+	"push": {template.PushJSON: `{"a":"-{{.ctx.v}}-","b":{{.ctx.v}},"c":{{json .ctx.o}},"d":{{template ` +
+		`"p.json" .ctx.v}}}`},
+	"webhook": {template.WebhookJSON: `{"a":"-{{.ctx.v}}-","b":{{.ctx.v}},"c":{{json ` +
+		`.ctx.o}},"d":{{template "p.json" .ctx.v}}}`},
 }
 
 func checkHarmless(t *testing.T, m template.Message, err error) {
 	t.Helper()
 	if err != nil {
 		var e *template.Error
-		if !errors.As(err, &e) || e.Reason != topology.ReasonRenderFailed || len(err.Error()) > 250 || strings.ContainsAny(err.Error(), "\r\n<\x00") || strings.Contains(err.Error(), "alert") {
+		if !errors.As(err, &e) || e.Reason != topology.ReasonRenderFailed || len(err.Error()) > 250 ||
+			strings.ContainsAny(err.Error(), "\r\n<\x00") || strings.Contains(err.Error(), "alert") {
 			t.Errorf("the error is %.300q", err)
 		}
 		return
 	}
 	all := m.Subject + m.Text + m.HTML + string(m.Body)
 	switch {
-	case len(m.Text) > template.MaxPartBytes || len(m.HTML) > template.MaxPartBytes || len(m.Body) > template.MaxPartBytes || len(m.Subject) > template.MaxSubjectBytes:
+	case len(m.Text) > template.MaxPartBytes || len(m.HTML) > template.MaxPartBytes ||
+		len(m.Body) > template.MaxPartBytes || len(m.Subject) > template.MaxSubjectBytes:
 		t.Error("it is too large")
 	case !utf8.ValidString(all):
 		t.Error("it is not UTF-8")
@@ -225,19 +247,21 @@ func checkBody(t *testing.T, body []byte) {
 // TestCostlyLoops renders loops of which every turn works on a large value. They
 // are stopped soon after the time is up.
 func TestCostlyLoops(t *testing.T) {
-	ctx := `{"l":[` + strings.Repeat("1,", 5000) + `1],"lines":[` + strings.Repeat(`"a",`, 100_000) + `"a"],"text":"` + strings.Repeat("åe\u0301", 100_000) +
+	ctx := `{"l":[` + strings.Repeat("1,", 5000) + `1],"lines":[` + strings.Repeat(`"a",`, 100_000) + `"a"],"text":"` +
+		strings.Repeat("åe\u0301", 100_000) +
 		`","emoji":"` + strings.Repeat("👨‍👩‍👧‍👦", 40_000) + `"}`
 	for name, text := range map[string]string{
 		"truncate emoji": `{{range .ctx.lines}}{{$x := truncate 10000 $.ctx.emoji}}{{end}}`,
 		"join":           `{{range .ctx.lines}}{{$x := join "," $.ctx.lines}}{{end}}`,
-		"zones":          `{{range .ctx.lines}}{{range $.ctx.lines}}{{$x := date "full" "2026-12-01T00:00:00Z" "Asia/Tokyo"}}{{end}}{{end}}`,
+		"zones": `{{range .ctx.lines}}{{range $.ctx.lines}}{{$x := date "full" "2026-12-01T00:00:00Z" ` +
+			`"Asia/Tokyo"}}{{end}}{{end}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
 			got, err := renderText(t, text+"x", ctx, nil)
 			var e *template.Error
-			if took := time.Since(start); !errors.As(err, &e) || took > 20*time.Second {
+			if took := time.Since(start); !errors.As(err, &e) || took > fence {
 				t.Errorf("rendered %d bytes, %v, in %v", len(got), err, took)
 			}
 		})
@@ -248,14 +272,16 @@ func TestCostlyLoops(t *testing.T) {
 // place that is no text, and then has no source to tell a failure's line from.
 func TestAFailingPieceInAnAttribute(t *testing.T) {
 	compiled, err := template.Compile(record(map[string]string{
-		template.EmailSubject: "x", template.EmailHTML: `<a href="{{template "u" .}}">x</a>{{define "u"}}{{link .ctx.link}}{{end}}`,
+		template.EmailSubject: "x", template.EmailHTML: `<a href="{{template "u" .}}">x</a>{{define "u"}}{{link ` +
+			`.ctx.link}}{{end}}`,
 	}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = compiled.Render(&topology.Event{Ctx: []byte(`{}`)}, "en")
 	var e *template.Error
-	if !errors.As(err, &e) || e.Reason != topology.ReasonRenderFailed || !strings.Contains(e.Detail, "an included piece failed") {
+	if !errors.As(err, &e) || e.Reason != topology.ReasonRenderFailed ||
+		!strings.Contains(e.Detail, "an included piece failed") {
 		t.Errorf("error %v", err)
 	}
 	m, err := compiled.Render(&topology.Event{Ctx: []byte(`{"link":"https://example.com/?a=1&b=2"}`)}, "en")

@@ -21,7 +21,8 @@ const DefaultDistance = topology.MaxLanguageLength
 
 // NewLanguages makes Languages of names, of which fallback is the default.
 func NewLanguages(names []string, fallback string) Languages {
-	l := Languages{names: slices.Sorted(slices.Values(names)), byTag: make(map[string]string, len(names)), fallback: fallback}
+	l := Languages{names: slices.Sorted(slices.Values(names)), byTag: make(map[string]string, len(names)),
+		fallback: fallback}
 	for _, name := range l.names {
 		l.byTag[string(canonical(nil, name))] = name
 	}

@@ -24,23 +24,29 @@ func TestUnsubscribeAndAttachments(t *testing.T) {
 		},
 		"none":          {template.EmailUnsubscribe, "{{if .ctx.id}}{{end}}\n", true, template.Unsubscribe{}, nil},
 		"not encrypted": {template.EmailUnsubscribe, "http://shop.example.com/", false, template.Unsubscribe{}, nil},
-		"two URLs":      {template.EmailUnsubscribe, "https://a.example/\nhttps://b.example/", false, template.Unsubscribe{}, nil},
-		"no address":    {template.EmailUnsubscribe, "stop", false, template.Unsubscribe{}, nil},
+		"two URLs": {template.EmailUnsubscribe, "https://a.example/\nhttps://b.example/", false, template.Unsubscribe{},
+			nil},
+		"no address": {template.EmailUnsubscribe, "stop", false, template.Unsubscribe{}, nil},
 		"a file": {
-			template.EmailAttachments, "https://files.example.com/i/{{.ctx.id}} invoice {{.ctx.id}}.pdf\n\nhttps://files.example.com/terms.pdf terms.pdf", true,
+			template.EmailAttachments, "https://files.example.com/i/{{.ctx.id}} invoice " +
+				"{{.ctx.id}}.pdf\n\nhttps://files.example.com/terms.pdf terms.pdf", true,
 			template.Unsubscribe{}, []template.Attachment{
-				{Name: "invoice 42.pdf", URL: "https://files.example.com/i/42"}, {Name: "terms.pdf", URL: "https://files.example.com/terms.pdf"},
+				{Name: "invoice 42.pdf", URL: "https://files.example.com/i/42"},
+				{Name: "terms.pdf", URL: "https://files.example.com/terms.pdf"},
 			},
 		},
-		"no name":       {template.EmailAttachments, "https://files.example.com/i/1", false, template.Unsubscribe{}, nil},
-		"a path":        {template.EmailAttachments, "https://files.example.com/i/1 ../../etc/passwd", false, template.Unsubscribe{}, nil},
-		"another file":  {template.EmailAttachments, "file:///etc/passwd passwd", false, template.Unsubscribe{}, nil},
-		"a login in it": {template.EmailAttachments, "https://kim:secret@files.example.com/ a.pdf", false, template.Unsubscribe{}, nil},
+		"no name": {template.EmailAttachments, "https://files.example.com/i/1", false, template.Unsubscribe{}, nil},
+		"a path": {template.EmailAttachments, "https://files.example.com/i/1 ../../etc/passwd", false,
+			template.Unsubscribe{}, nil},
+		"another file": {template.EmailAttachments, "file:///etc/passwd passwd", false, template.Unsubscribe{}, nil},
+		"a login in it": {template.EmailAttachments, "https://kim:secret@files.example.com/ a.pdf", false,
+			template.Unsubscribe{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			compiled, err := template.Compile(topology.TemplateRecord{
 				Name: "greeting", Version: "1", Types: []string{"greeting"}, Channel: topology.Email, DefaultLanguage: "en",
-				Bodies: map[string]map[string]string{"en": {template.EmailSubject: "Hello", template.EmailText: "Hello", test.part: test.text}},
+				Bodies: map[string]map[string]string{"en": {template.EmailSubject: "Hello", template.EmailText: "Hello",
+					test.part: test.text}},
 			})
 			if err != nil {
 				if test.ok {
@@ -48,7 +54,8 @@ func TestUnsubscribeAndAttachments(t *testing.T) {
 				}
 				return
 			}
-			m, err := compiled.Render(&topology.Event{ID: "e-1", Type: "greeting", Channel: topology.Email, To: "kim@example.com", Ctx: []byte(ctx)}, "en")
+			m, err := compiled.Render(&topology.Event{ID: "e-1", Type: "greeting", Channel: topology.Email,
+				To: "kim@example.com", Ctx: []byte(ctx)}, "en")
 			if (err == nil) != test.ok {
 				t.Fatalf("%v", err)
 			}

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	errNoAddress   = misuse("an address must be whole, starting with https://, http://, mailto: or tel:")
-	errBadAddress  = misuse("an address has characters that do not belong in one: spaces, controls, quotes, backslashes or invisible ones")
+	errNoAddress  = misuse("an address must be whole, starting with https://, http://, mailto: or tel:")
+	errBadAddress = misuse("an address has characters that do not belong in one: spaces, controls, quotes, " +
+		"backslashes or invisible ones")
 	errUserAddress = misuse("an address must not have a user or a password before its host")
 	errLinkPairs   = misuse("link takes an address, then pairs of a key and a value; tel: takes none")
 )
@@ -75,7 +76,8 @@ func parseAddress(s string) (*url.URL, error) {
 }
 
 func foreignToAddress(r rune) bool {
-	return r <= ' ' || strings.ContainsRune("\"<>\\^`{|}", r) || r > 0x7e && (unicode.IsSpace(r) || unicode.In(r, unicode.C))
+	return r <= ' ' || strings.ContainsRune("\"<>\\^`{|}", r) || r > 0x7e &&
+		(unicode.IsSpace(r) || unicode.In(r, unicode.C))
 }
 
 // escapeForeign escapes what is not ASCII.

@@ -33,8 +33,8 @@ func newLocalized(language, part string) localized {
 // localFunctions are those of localized, by the names that templates call
 // them by.
 var localFunctions = map[string]func(localized) any{
-	"upper":    func(l localized) any { return l.upper },
-	"lower":    func(l localized) any { return l.lower },
+	"upper":    func(l localized) any { return l.cased(strings.ToUpper, strings.ToUpperSpecial) },
+	"lower":    func(l localized) any { return l.cased(strings.ToLower, strings.ToLowerSpecial) },
 	"date":     func(l localized) any { return l.date },
 	"time":     func(l localized) any { return l.time },
 	"datetime": func(l localized) any { return l.datetime },
@@ -55,26 +55,20 @@ func (l localized) written(s string) (string, error) {
 	return bounded(s)
 }
 
-func (l localized) upper(v any) (string, error) {
-	s, err := text(v)
-	if err != nil {
-		return "", err
+// cased is a function that changes a text to upper or lower case.
+func (l localized) cased(
+	usual func(string) string, special func(unicode.SpecialCase, string) string,
+) func(any) (string, error) {
+	return func(v any) (string, error) {
+		s, err := text(v)
+		if err != nil {
+			return "", err
+		}
+		if l.turkish {
+			return bounded(special(unicode.TurkishCase, s))
+		}
+		return bounded(usual(s))
 	}
-	if l.turkish {
-		return bounded(strings.ToUpperSpecial(unicode.TurkishCase, s))
-	}
-	return bounded(strings.ToUpper(s))
-}
-
-func (l localized) lower(v any) (string, error) {
-	s, err := text(v)
-	if err != nil {
-		return "", err
-	}
-	if l.turkish {
-		return bounded(strings.ToLowerSpecial(unicode.TurkishCase, s))
-	}
-	return bounded(strings.ToLower(s))
 }
 
 const (
@@ -88,54 +82,41 @@ const (
 // date writes the day of a time, in a style of the language or a layout of Go's
 // time package.
 func (l localized) date(style string, v any, zone ...string) (string, error) {
-	t, day, err := parseTime(v, zone)
-	if err != nil {
-		return "", err
-	}
-	if s, ok := locale.StyleOf(style); ok {
-		return l.written(l.locale.Date(t, s))
-	}
-	if day && hasHour(style) {
-		return "", errNoHour
-	}
-	return l.layout(style, t, errNoStyle)
+	return l.moment(style, v, zone, (*locale.Locale).Date, errNoStyle, false)
 }
 
 // time writes the time of day of a time.
 func (l localized) time(style string, v any, zone ...string) (string, error) {
-	t, day, err := parseTime(v, zone)
-	switch s, ok := locale.StyleOf(style); {
-	case err != nil:
-		return "", err
-	case day:
-		return "", errNoHour
-	case ok && (s == locale.Short || s == locale.Medium):
-		return l.written(l.locale.Time(t, s))
-	case ok:
+	if s, ok := locale.StyleOf(style); ok && s != locale.Short && s != locale.Medium {
 		return "", errTimeStyle
 	}
-	return l.layout(style, t, errTimeStyle)
+	return l.moment(style, v, zone, (*locale.Locale).Time, errTimeStyle, true)
 }
 
 // datetime writes a day and the time of day, without its seconds.
 func (l localized) datetime(style string, v any, zone ...string) (string, error) {
-	t, day, err := parseTime(v, zone)
-	switch s, ok := locale.StyleOf(style); {
-	case err != nil:
-		return "", err
-	case day:
-		return "", errNoHour
-	case ok:
-		return l.written(l.locale.DateTime(t, s))
-	}
-	return l.layout(style, t, errNoStyle)
+	return l.moment(style, v, zone, (*locale.Locale).DateTime, errNoStyle, true)
 }
 
-func (l localized) layout(layout string, t time.Time, wrong misuse) (string, error) {
-	if len(layout) > maxLayout || !locale.IsLayout(layout) {
+// moment writes a time by write where the style is one of the language, and else
+// by the layout. Where it needs the time of day, a day alone will not do.
+func (l localized) moment(
+	style string, v any, zone []string, write func(*locale.Locale, time.Time, locale.Style) string, wrong misuse,
+	needsHour bool,
+) (string, error) {
+	t, day, err := parseTime(v, zone)
+	known, isStyle := locale.StyleOf(style)
+	switch {
+	case err != nil:
+		return "", err
+	case day && (needsHour || !isStyle && hasHour(style)):
+		return "", errNoHour
+	case isStyle:
+		return l.written(write(l.locale, t, known))
+	case len(style) > maxLayout || !locale.IsLayout(style):
 		return "", wrong
 	}
-	return l.written(l.locale.Layout(t, layout))
+	return l.written(l.locale.Layout(t, style))
 }
 
 // maxLayout is the greatest length of a layout, in bytes.
@@ -199,7 +180,8 @@ func zoneOf(names []string) (*time.Location, error) {
 // like Europe/Stockholm or UTC, and the machine's own is nobody's.
 func plausibleZone(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	return name != "" && len(name) <= 64 && 'A' <= name[0] && name[0] <= 'Z' && name != "Local" && strings.Trim(name, letters+"0123456789/_+-") == ""
+	return name != "" && len(name) <= 64 && 'A' <= name[0] && name[0] <= 'Z' && name != "Local" &&
+		strings.Trim(name, letters+"0123456789/_+-") == ""
 }
 
 const (
@@ -231,22 +213,24 @@ func toDecimal(v any) (locale.Decimal, error) {
 	return d, nil
 }
 
-// toDecimals reads the argument that says how many decimals to write.
-func toDecimals(v any) (int, error) {
-	n, ok := toNumber(v)
-	if !ok || !n.whole || n.int < 0 || n.int > 20 {
-		return 0, errNoDecimals
+// rounded reads a number, and gives it as many decimals as asked for, and some
+// more.
+func rounded(v any, more int, decimals []any) (locale.Decimal, error) {
+	d, err := toDecimal(v)
+	if err != nil || len(decimals) == 0 {
+		return d, err
 	}
-	return int(n.int), nil
+	n, ok := toNumber(decimals[0])
+	if len(decimals) > 1 || !ok || !n.whole || n.int < 0 || n.int > 20 {
+		return d, errNoDecimals
+	}
+	return d.Round(int(n.int) + more), nil
 }
 
 // number writes a number with its own decimals, or with exactly as many as
 // asked for.
 func (l localized) number(v any, decimals ...any) (string, error) {
-	d, err := toDecimal(v)
-	if err == nil && len(decimals) > 0 {
-		d, err = round(d, 0, decimals)
-	}
+	d, err := rounded(v, 0, decimals)
 	if err != nil {
 		return "", err
 	}
@@ -255,23 +239,11 @@ func (l localized) number(v any, decimals ...any) (string, error) {
 
 // percent writes a share, of which 1 is the whole.
 func (l localized) percent(v any, decimals ...any) (string, error) {
-	d, err := toDecimal(v)
-	if err == nil && len(decimals) > 0 {
-		d, err = round(d, 2, decimals)
-	}
+	d, err := rounded(v, 2, decimals)
 	if err != nil {
 		return "", err
 	}
 	return l.written(l.locale.Percent(d))
-}
-
-// round gives a number as many decimals as asked for, and some more.
-func round(d locale.Decimal, more int, decimals []any) (locale.Decimal, error) {
-	if len(decimals) > 1 {
-		return d, errNoDecimals
-	}
-	n, err := toDecimals(decimals[0])
-	return d.Round(n + more), err
 }
 
 // currency writes an amount of money. What upstream has not sent as a plain

@@ -33,7 +33,8 @@ func record(parts map[string]string, partials map[string]string) topology.Templa
 }
 
 func event(ctx string) *topology.Event {
-	return &topology.Event{ID: "e-1", Type: "greeting", Channel: topology.Email, To: address, Language: "en", Country: "FI", Ctx: []byte(ctx)}
+	return &topology.Event{ID: "e-1", Type: "greeting", Channel: topology.Email, To: address, Language: "en",
+		Country: "FI", Ctx: []byte(ctx)}
 }
 
 // renderText renders a template that has only that text.
@@ -49,40 +50,50 @@ func renderText(t *testing.T, text, ctx string, partials map[string]string) (str
 
 func TestRenderedText(t *testing.T) {
 	for name, tt := range map[string]struct{ text, ctx, want string }{
-		"a path":                     {`Order {{.ctx.order.number}}`, `{"order":{"number":"A-1007"}}`, "Order A-1007"},
-		"numbers as they were sent":  {`{{.ctx.a}} {{.ctx.b}} {{.ctx.c}}`, `{"a":129.90,"b":1e3,"c":12345678901234567890}`, "129.90 1e3 12345678901234567890"},
-		"an empty text is a text":    {`[{{.ctx.a}}]`, `{"a":""}`, "[]"},
-		"false and zero are values":  {`{{.ctx.a}} {{.ctx.b}}`, `{"a":false,"b":0.00}`, "false 0.00"},
-		"the event":                  {`{{.event.id}} {{.event.type}} {{.event.country}}`, `{}`, "e-1 greeting FI"},
-		"a loop":                     {`{{range $i, $x := .ctx.l}}{{$i}}={{$x.n}};{{end}}`, `{"l":[{"n":"a"},{"n":"b"}]}`, "0=a;1=b;"},
-		"a loop over an object":      {`{{range $k, $v := .ctx.o}}{{$k}}={{$v}};{{end}}`, `{"o":{"b":2,"a":1}}`, "a=1;b=2;"},
-		"the root in a loop":         {`{{range .ctx.l}}{{.}}{{$.ctx.s}}{{end}}`, `{"l":[1,2],"s":"-"}`, "1-2-"},
-		"an empty loop":              {`{{range .ctx.l}}x{{else}}none{{end}}`, `{"l":[]}`, "none"},
-		"break and continue":         {`{{range .ctx.l}}{{if eq . 2}}{{continue}}{{end}}{{if eq . 4}}{{break}}{{end}}{{.}}{{end}}`, `{"l":[1,2,3,4,5]}`, "13"},
+		"a path": {`Order {{.ctx.order.number}}`, `{"order":{"number":"A-1007"}}`, "Order A-1007"},
+		"numbers as they were sent": {`{{.ctx.a}} {{.ctx.b}} {{.ctx.c}}`, `{"a":129.90,"b":1e3,"c":12345678901234567890}`,
+			"129.90 1e3 12345678901234567890"},
+		"an empty text is a text":   {`[{{.ctx.a}}]`, `{"a":""}`, "[]"},
+		"false and zero are values": {`{{.ctx.a}} {{.ctx.b}}`, `{"a":false,"b":0.00}`, "false 0.00"},
+		"the event":                 {`{{.event.id}} {{.event.type}} {{.event.country}}`, `{}`, "e-1 greeting FI"},
+		"a loop": {`{{range $i, $x := .ctx.l}}{{$i}}={{$x.n}};{{end}}`, `{"l":[{"n":"a"},{"n":"b"}]}`,
+			"0=a;1=b;"},
+		"a loop over an object": {`{{range $k, $v := .ctx.o}}{{$k}}={{$v}};{{end}}`, `{"o":{"b":2,"a":1}}`, "a=1;b=2;"},
+		"the root in a loop":    {`{{range .ctx.l}}{{.}}{{$.ctx.s}}{{end}}`, `{"l":[1,2],"s":"-"}`, "1-2-"},
+		"an empty loop":         {`{{range .ctx.l}}x{{else}}none{{end}}`, `{"l":[]}`, "none"},
+		"break and continue": {`{{range .ctx.l}}{{if eq . 2}}{{continue}}{{end}}{{if eq . ` +
+			`4}}{{break}}{{end}}{{.}}{{end}}`, `{"l":[1,2,3,4,5]}`, "13"},
 		"with":                       {`{{with .ctx.o}}{{.n}}{{end}}`, `{"o":{"n":"x"}}`, "x"},
 		"variables":                  {`{{$n := .ctx.n}}{{$n = print $n "!"}}{{$n}}`, `{"n":"x"}`, "x!"},
 		"default of missing":         {`{{default "friend" .ctx.name}}`, `{}`, "friend"},
 		"default of missing parents": {`{{default "friend" .ctx.a.b.c}}`, `{"a":"text"}`, "friend"},
 		"default of null":            {`{{.ctx.name | default "friend"}}`, `{"name":null}`, "friend"},
 		"default of what is there":   {`{{.ctx.name | default "friend" | upper}}`, `{"name":"Kim"}`, "KIM"},
-		"has":                        {`{{if has .ctx.a}}a{{end}}{{if has .ctx.b}}b{{end}}{{if not (has .ctx.c)}}!c{{end}}`, `{"b":false,"c":null}`, "b!c"},
-		"zero is false":              {`{{if .ctx.n}}some{{else}}none{{end}}{{with .ctx.n}}some{{else}}none{{end}}`, `{"n":0.0}`, "nonenone"},
-		"or picks the first true":    {`{{or .ctx.n "none"}} {{or .ctx.m "none"}}`, `{"n":0,"m":5}`, "none 5"},
-		"and stops early":            {`{{if and (has .ctx.a) (gt .ctx.a 5)}}x{{else}}y{{end}}`, `{}`, "y"},
-		"not":                        {`{{not .ctx.n}} {{.ctx.n | not}}`, `{"n":0}`, "true true"},
-		"numbers compare as numbers": {`{{lt .ctx.a .ctx.b}} {{eq .ctx.a 9}} {{ge .ctx.b 10.5}} {{ne .ctx.a 9.0}}`, `{"a":9,"b":10.5}`, "true true true false"},
-		"texts compare as texts":     {`{{lt .ctx.a "b"}} {{eq .ctx.a "x" "a"}}`, `{"a":"a"}`, "true true"},
-		"index":                      {`{{index .ctx.l 1}} {{index .ctx "a-b"}} {{(index .ctx.o "x y").z}} {{index .ctx.l .ctx.i}}`, `{"l":[1,2],"a-b":3,"o":{"x y":{"z":4}},"i":0}`, "2 3 4 1"},
-		"printf":                     {`{{printf "%.2f %d %s %5s|%v %-3d|%03d" .ctx.f .ctx.d .ctx.f .ctx.s .ctx.d .ctx.d .ctx.d}}`, `{"f":1.5,"d":7,"s":"100%!"}`, "1.50 7 1.5 100%!|7 7  |007"},
-		"len":                        {`{{len .ctx.l}}`, `{"l":[1,2]}`, "2"},
-		"lower":                      {`{{lower .ctx.s}}`, `{"s":"ÅSA"}`, "åsa"},
-		"date":                       {`{{date "2 Jan 2006 15:04" .ctx.t}}`, `{"t":"2026-12-01T20:00:00+02:00"}`, "1 Dec 2026 20:00"},
-		"urlquery":                   {`?id={{urlquery .ctx.s}}`, `{"s":"a b&c"}`, "?id=a+b%26c"},
-		"json":                       {`{{json .ctx}}`, `{"b":[1.50,null,"<\""],"a":true}`, `{"a":true,"b":[1.50,null,"<\""]}`},
-		"a definition":               {`{{define "x"}}<{{.}}>{{end}}{{template "x" .ctx.n}}`, `{"n":1}`, "<1>"},
-		"escapes of JSON":            {`{{.ctx.s}}`, `{"s":"\u00e5\n\"x\""}`, "å\n\"x\""},
-		"keys with escapes":          {`{{.ctx.å}}`, `{"\u00e5":"x"}`, "x"},
-		"parentheses":                {`{{(.ctx.o).n}} {{($.ctx.o.n)}}`, `{"o":{"n":1}}`, "1 1"},
+		"has": {`{{if has .ctx.a}}a{{end}}{{if has .ctx.b}}b{{end}}{{if not (has .ctx.c)}}!c{{end}}`,
+			`{"b":false,"c":null}`, "b!c"},
+		"zero is false": {`{{if .ctx.n}}some{{else}}none{{end}}{{with .ctx.n}}some{{else}}none{{end}}`,
+			`{"n":0.0}`, "nonenone"},
+		"or picks the first true": {`{{or .ctx.n "none"}} {{or .ctx.m "none"}}`, `{"n":0,"m":5}`, "none 5"},
+		"and stops early":         {`{{if and (has .ctx.a) (gt .ctx.a 5)}}x{{else}}y{{end}}`, `{}`, "y"},
+		"not":                     {`{{not .ctx.n}} {{.ctx.n | not}}`, `{"n":0}`, "true true"},
+		"numbers compare as numbers": {`{{lt .ctx.a .ctx.b}} {{eq .ctx.a 9}} {{ge .ctx.b 10.5}} {{ne .ctx.a 9.0}}`,
+			`{"a":9,"b":10.5}`, "true true true false"},
+		"texts compare as texts": {`{{lt .ctx.a "b"}} {{eq .ctx.a "x" "a"}}`, `{"a":"a"}`, "true true"},
+		"index": {`{{index .ctx.l 1}} {{index .ctx "a-b"}} {{(index .ctx.o "x y").z}} {{index ` +
+			`.ctx.l .ctx.i}}`, `{"l":[1,2],"a-b":3,"o":{"x y":{"z":4}},"i":0}`, "2 3 4 1"},
+		"printf": {`{{printf "%.2f %d %s %5s|%v %-3d|%03d" .ctx.f .ctx.d .ctx.f .ctx.s .ctx.d .ctx.d ` +
+			`.ctx.d}}`, `{"f":1.5,"d":7,"s":"100%!"}`, "1.50 7 1.5 100%!|7 7  |007"},
+		"len":   {`{{len .ctx.l}}`, `{"l":[1,2]}`, "2"},
+		"lower": {`{{lower .ctx.s}}`, `{"s":"ÅSA"}`, "åsa"},
+		"date": {`{{date "2 Jan 2006 15:04" .ctx.t}}`, `{"t":"2026-12-01T20:00:00+02:00"}`,
+			"1 Dec 2026 20:00"},
+		"urlquery": {`?id={{urlquery .ctx.s}}`, `{"s":"a b&c"}`, "?id=a+b%26c"},
+		"json": {`{{json .ctx}}`, `{"b":[1.50,null,"<\""],"a":true}`,
+			`{"a":true,"b":[1.50,null,"<\""]}`},
+		"a definition":      {`{{define "x"}}<{{.}}>{{end}}{{template "x" .ctx.n}}`, `{"n":1}`, "<1>"},
+		"escapes of JSON":   {`{{.ctx.s}}`, `{"s":"\u00e5\n\"x\""}`, "å\n\"x\""},
+		"keys with escapes": {`{{.ctx.å}}`, `{"\u00e5":"x"}`, "x"},
+		"parentheses":       {`{{(.ctx.o).n}} {{($.ctx.o.n)}}`, `{"o":{"n":1}}`, "1 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := renderText(t, tt.text, tt.ctx, nil)
@@ -129,7 +140,8 @@ func TestMissingDataIsNamed(t *testing.T) {
 			if tt.want == "" {
 				return
 			}
-			if e.Reason != topology.ReasonMissingData || e.Path != tt.want || e.Part != "sms.txt" || e.Line != 2 || e.Language != "en" {
+			if e.Reason != topology.ReasonMissingData || e.Path != tt.want || e.Part != "sms.txt" || e.Line != 2 ||
+				e.Language != "en" {
 				t.Errorf("error %+v; want missing %q in line 2", e, tt.want)
 			}
 		})
@@ -167,19 +179,24 @@ func TestRenderFailures(t *testing.T) {
 }
 
 func TestHTMLIsEscapedByPlace(t *testing.T) {
-	const hostile = `{"name":"<script>alert(1)</script>","url":"javascript:alert(1)","attr":"\" onclick=\"x","css":"expression(1)"}`
+	const hostile = `{"name":"<script>alert(1)</script>","url":"javascript:alert(1)","attr":"\" ` +
+		`onclick=\"x","css":"expression(1)"}`
 	for name, tt := range map[string]struct{ html, want string }{
 		"text":      {`<p>{{.ctx.name}}</p>`, `<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>`},
 		"piped":     {`<p>{{.ctx.name | upper}}</p>`, `<p>&lt;SCRIPT&gt;ALERT(1)&lt;/SCRIPT&gt;</p>`},
 		"printf":    {`<p>{{printf "%s" .ctx.name}}</p>`, `<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>`},
 		"attribute": {`<p title="{{.ctx.attr}}">`, `<p title="&#34; onclick=&#34;x">`},
-		"query":     {`<a href="https://x.example/?q={{.ctx.attr}}">`, `<a href="https://x.example/?q=%22%20onclick%3d%22x">`},
-		"script":    {`<script>var x = {{.ctx.name}};</script>`, `<script>var x = "\u003cscript\u003ealert(1)\u003c/script\u003e";</script>`},
-		"partial":   {`{{template "b.html" .ctx.name}}`, `<b>&lt;script&gt;alert(1)&lt;/script&gt;</b>`},
-		"in a loop": {`{{range $k, $v := .ctx}}{{if eq $k "attr"}}<i title='{{$v}}'>{{end}}{{end}}`, `<i title='&#34; onclick=&#34;x'>`},
+		"query": {`<a href="https://x.example/?q={{.ctx.attr}}">`,
+			`<a href="https://x.example/?q=%22%20onclick%3d%22x">`},
+		"script": {`<script>var x = {{.ctx.name}};</script>`,
+			`<script>var x = "\u003cscript\u003ealert(1)\u003c/script\u003e";</script>`},
+		"partial": {`{{template "b.html" .ctx.name}}`, `<b>&lt;script&gt;alert(1)&lt;/script&gt;</b>`},
+		"in a loop": {`{{range $k, $v := .ctx}}{{if eq $k "attr"}}<i title='{{$v}}'>{{end}}{{end}}`,
+			`<i title='&#34; onclick=&#34;x'>`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "x", template.EmailHTML: tt.html}, map[string]string{"b.html": "<b>{{.}}</b>"}))
+			tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "x", template.EmailHTML: tt.html},
+				map[string]string{"b.html": "<b>{{.}}</b>"}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,7 +224,8 @@ func TestMissingDataInHTML(t *testing.T) {
 }
 
 func TestSubjectIsOneLine(t *testing.T) {
-	tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "  Hi {{.ctx.name}}\n", template.EmailText: "x"}, nil))
+	tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "  Hi {{.ctx.name}}\n",
+		template.EmailText: "x"}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +263,8 @@ func TestJSONCannotBeBrokenOutOf(t *testing.T) {
 		"text put together": {`{"a":{{print .ctx.n " kr"}}}`, `{"a":"1.50 kr"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tmpl, err := template.Compile(record(map[string]string{template.PushJSON: tt.template}, map[string]string{"v.json": `{"v":"{{.}}"}`}))
+			tmpl, err := template.Compile(record(map[string]string{template.PushJSON: tt.template},
+				map[string]string{"v.json": `{"v":"{{.}}"}`}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,8 +303,10 @@ func TestRunawaysAreStopped(t *testing.T) {
 		"an indexed width":                    `{{printf "%[1]*d" 1000000 1}}`,
 		"a huge precision":                    `{{printf "%.1000000f" .ctx.f}}`,
 		"costly turns":                        `{{range 1000000}}{{$x := json $.ctx.l}}{{end}}`,
-		"inclusions that multiply":            `{{define "a"}}{{template "b"}}{{template "b"}}{{end}}{{define "b"}}{{template "c"}}{{template "c"}}{{end}}{{define "c"}}{{range 300000}}{{template "d"}}{{end}}{{end}}{{define "d"}}{{end}}{{template "a"}}`,
-		"json in a loop":                      `{{range .ctx.l}}{{json $.ctx.l}}{{end}}`,
+		"inclusions that multiply": `{{define "a"}}{{template "b"}}{{template "b"}}{{end}}{{define ` +
+			`"b"}}{{template "c"}}{{template "c"}}{{end}}{{define "c"}}{{range 300000}}{{template ` +
+			`"d"}}{{end}}{{end}}{{define "d"}}{{end}}{{template "a"}}`,
+		"json in a loop": `{{range .ctx.l}}{{json $.ctx.l}}{{end}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := `{"f":1.5,"l":[` + strings.Repeat("1,", 5000) + `1]}`
@@ -299,7 +320,8 @@ func TestRunawaysAreStopped(t *testing.T) {
 }
 
 func TestAHugeValueIsRefused(t *testing.T) {
-	tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "x", template.EmailHTML: "<p>{{.ctx.a}}</p>"}, nil))
+	tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "x",
+		template.EmailHTML: "<p>{{.ctx.a}}</p>"}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +353,8 @@ func TestLanguageFallsBack(t *testing.T) {
 
 func TestNearestLanguage(t *testing.T) {
 	languages := template.NewLanguages([]string{"sv", "en", "sv-FI"}, "en")
-	for tag, want := range map[string]int{"sv-FI": 0, "sv": 0, "en": 0, "sv-SE": 1, "sv-Latn-SE": 2, "en-GB": 1, "de": template.DefaultDistance, "": template.DefaultDistance} {
+	for tag, want := range map[string]int{"sv-FI": 0, "sv": 0, "en": 0, "sv-SE": 1, "sv-Latn-SE": 2, "en-GB": 1,
+		"de": template.DefaultDistance, "": template.DefaultDistance} {
 		if name, distance := languages.Nearest(tag); distance != want {
 			t.Errorf("Nearest(%q) = %q, %d; want distance %d", tag, name, distance, want)
 		}
@@ -339,7 +362,8 @@ func TestNearestLanguage(t *testing.T) {
 }
 
 func TestAddress(t *testing.T) {
-	for part, want := range map[string]string{template.SMSText: address, template.PushJSON: address, template.WebhookJSON: "https://hooks.example.com/in"} {
+	for part, want := range map[string]string{template.SMSText: address, template.PushJSON: address,
+		template.WebhookJSON: "https://hooks.example.com/in"} {
 		tmpl, err := template.Compile(record(map[string]string{part: `"x"`}, nil))
 		if err != nil {
 			t.Fatal(err)

@@ -30,7 +30,8 @@ func TestSyntaxFaultsSayWhere(t *testing.T) {
 		"{{$x}}":                          `en/sms.txt:1: is not a template: undefined variable "$x"`,
 		"{{}}":                            `en/sms.txt:1: is not a template: missing value for command`,
 		"{{template x}}":                  `en/sms.txt:1: is not a template: unexpected "x" in template clause`,
-		`{{define "a"}}x{{end}}{{define "a"}}y{{end}}`: `en/sms.txt:1: is not a template: template: multiple definition of template "a"`,
+		`{{define "a"}}x{{end}}{{define "a"}}y{{end}}`: `en/sms.txt:1: is not a template: template: multiple definition ` +
+			`of template "a"`,
 	} {
 		_, err := template.Compile(smsOf(body))
 		if err == nil || err.Error() != want {
@@ -73,7 +74,8 @@ func TestEscapingFaultsAreInWordsOfAuthors(t *testing.T) {
 		record.Channel = topology.Email
 		record.Bodies = map[string]map[string]string{"en": {template.EmailSubject: "x", template.EmailHTML: body}}
 		_, err := template.Compile(record)
-		if err == nil || !strings.Contains(err.Error(), "en/email.html") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "state") {
+		if err == nil || !strings.Contains(err.Error(), "en/email.html") || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "state") {
 			t.Errorf("%q: %v\nwant %s", body, err, want)
 		}
 	}

@@ -41,7 +41,8 @@ func (p *part) render(b *bytes.Buffer, d *data, deadline time.Time) *Error {
 // errIncluded is all that is known of a failure in a piece that html/template has
 // copied for a place that is no text: where text/template then looks for the
 // line, there is no source, and it panics.
-const errIncluded = misuse("an included piece failed that stands in an attribute, a title or the like: it reads a value that is missing or does not fit; write it there in place of the inclusion to see which")
+const errIncluded = misuse("an included piece failed that stands in an attribute, a title or the like: it reads a " +
+	"value that is missing or does not fit; write it there in place of the inclusion to see which")
 
 func (p *part) execute(w io.Writer, d *data) (err error) {
 	defer func() {
@@ -87,7 +88,8 @@ func whereNotJSON(rendered []byte) string {
 	}
 	before := rendered[:min(int(fault.Offset), len(rendered))]
 	line := 1 + bytes.Count(before, []byte("\n"))
-	return " from its line " + strconv.Itoa(line) + " on: look for a comma, a quote or a bracket that is missing there, or too many"
+	return " from its line " + strconv.Itoa(line) +
+		" on: look for a comma, a quote or a bracket that is missing there, or too many"
 }
 
 // renderError keeps of an error what cannot hold the event's content: what our

@@ -14,7 +14,8 @@ func TestValuesAreSanitized(t *testing.T) {
 		lri, rli, fsi, pdi      = "\u2066", "\u2067", "\u2068", "\u2069"
 	)
 	same := func(s string) [2]string { return [2]string{s, s} }
-	mail, err := template.Compile(record(map[string]string{template.EmailSubject: "-{{.ctx.v}}-", template.EmailText: "{{.ctx.v}}", template.EmailHTML: "{{.ctx.v}}"}, nil))
+	mail, err := template.Compile(record(map[string]string{template.EmailSubject: "-{{.ctx.v}}-",
+		template.EmailText: "{{.ctx.v}}", template.EmailHTML: "{{.ctx.v}}"}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}

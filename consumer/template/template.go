@@ -5,6 +5,10 @@
 // lacks is an error that names the path, never an empty string; HTML and JSON
 // are escaped by where a value stands; and whatever a template or an event
 // holds, a rendering ends soon and is of bounded size.
+//
+// A source goes one way: parse.go reads it and what it includes, check.go looks
+// at what it calls, rewrite.go puts our own functions where it reads and writes
+// values, compile.go makes Go templates of it, and render.go executes them.
 package template
 
 import (
@@ -89,7 +93,8 @@ func (t *Template) Render(ev *topology.Event, language string) (Message, error) 
 	m.Language, _ = t.languages.Nearest(language)
 	data, err := newData(ev, cleanerOf(t.channel))
 	if err != nil {
-		return Message{}, &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language, Detail: err.Error()}
+		return Message{}, &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language,
+			Detail: err.Error()}
 	}
 	if err := t.renderParts(&m, data); err != nil {
 		return Message{}, err
@@ -108,7 +113,8 @@ func (t *Template) renderParts(m *Message, data *data) error {
 			return err
 		}
 		if err := m.set(p.name, buffer); err != nil {
-			return &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language, Part: p.name, Detail: err.Error()}
+			return &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language, Part: p.name,
+				Detail: err.Error()}
 		}
 	}
 	return nil
@@ -145,8 +151,9 @@ func release(b *bytes.Buffer) {
 }
 
 var (
-	errUnsubscribe = errors.New("each line must be an https URL or an address such as stop@example.com, one of each at most")
-	errAttachment  = errors.New("each line must be an https URL, a blank, and the file's name without slashes")
+	errUnsubscribe = errors.New("each line must be an https URL or an address such as stop@example.com, one of each " +
+		"at most")
+	errAttachment = errors.New("each line must be an https URL, a blank, and the file's name without slashes")
 )
 
 // setUnsubscribe reads the lines of the part. Its errors have nothing of them.
@@ -157,7 +164,8 @@ func (m *Message) setUnsubscribe(text string) error {
 		case line == "":
 		case isHTTPS(line) && m.Unsubscribe.URL == "":
 			m.Unsubscribe.URL = line
-		case !strings.Contains(line, ":") && strings.Count(line, "@") == 1 && !strings.Contains(line, " ") && m.Unsubscribe.Mailto == "":
+		case !strings.Contains(line, ":") && strings.Count(line, "@") == 1 && !strings.Contains(line, " ") &&
+			m.Unsubscribe.Mailto == "":
 			m.Unsubscribe.Mailto = line
 		default:
 			return errUnsubscribe
@@ -187,7 +195,8 @@ func (m *Message) setAttachments(text string) error {
 		}
 		link, name, _ := strings.Cut(line, " ")
 		name = strings.TrimSpace(name)
-		if !isHTTPS(link) || name == "" || len(name) > 200 || strings.ContainsAny(name, "/\\") || strings.HasPrefix(name, ".") {
+		if !isHTTPS(link) || name == "" || len(name) > 200 || strings.ContainsAny(name, "/\\") ||
+			strings.HasPrefix(name, ".") {
 			return errAttachment
 		}
 		m.Attachments = append(m.Attachments, Attachment{Name: name, URL: link})

@@ -12,8 +12,10 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-const orderCtx = `{"order":{"number":"A-1007","total":129.90,"count":3,"lines":[{"sku":"x","n":1},{"sku":"y","n":5}]},"vip":true,
-	"note":null,"texts":["a","b"],"big":9007199254740993,"huge":1e300,"odd key":"yes","twice":1,"twice":2,"deep":{"a":{"b":{"c":"d"}}}}`
+const orderCtx = `{"order":{"number":"A-1007","total":129.90,"count":3,"lines":[{"sku":"x","n":1},{"sku":"y","n":5}]},
+	"vip":true,
+	"note":null,"texts":["a","b"],"big":9007199254740993,"huge":1e300,"odd key":"yes","twice":1,"twice":2,
+	"deep":{"a":{"b":{"c":"d"}}}}`
 
 func anEvent(ctx string) *topology.Event {
 	return &topology.Event{
@@ -78,7 +80,8 @@ func TestHolds(t *testing.T) {
 		{`event.country == "FI" &&
   ctx.ordr.total > 100`, false, `2:11: ctx.ordr is missing: ask with has(ctx.ordr)`},
 		{`ctx["nothing"].x == 1`, false, `1:15: ctx.nothing is missing: ask with has(ctx.nothing)`},
-		{`ctx.order.number.x == 1`, false, `1:17: ctx.order.number.x is missing, or is read of what is no object: ask with has(ctx.order.number.x)`},
+		{`ctx.order.number.x == 1`, false,
+			`1:17: ctx.order.number.x is missing, or is read of what is no object: ask with has(ctx.order.number.x)`},
 		{`ctx.order.number > 100`, false, `1:18: > was given values that do not fit, such as a text and a number`},
 		{`ctx.order.number == 100`, false, `1:18: == was given values that do not fit, such as a text and a number`},
 		{`100 != ctx.order.number`, false, `1:5: != was given values that do not fit, such as a text and a number`},
@@ -103,17 +106,20 @@ func TestHolds(t *testing.T) {
 		{`ctx.order.number - 1 == 5`, false, `1:18: - was given values that do not fit, such as a text and a number`},
 		{`(ctx.texts + ["c"]).size() == 3`, true, ""},
 		{`event.scheduled.value() + duration(ctx.?wait.orValue("1h")) > timestamp("2026-12-01T08:30:00Z")`, true, ""},
-		{`ctx["odd key"].x == 1`, false, `1:15: ctx["odd key"].x is missing, or is read of what is no object: ask with has(ctx["odd key"].x)`},
+		{`ctx["odd key"].x == 1`, false,
+			`1:15: ctx["odd key"].x is missing, or is read of what is no object: ask with has(ctx["odd key"].x)`},
 		{`ctx.order["other key"] == 1`, false, `1:10: ctx.order["other key"] is missing: ask with "other key" in ctx.order`},
 		{`ctx.order.count.matches("3")`, false, `1:24: matches was given a value that does not fit`},
-		{`ctx.order.lines.exists(l, l.price > 4)`, false, `1:28: l.price is missing, or is read of what is no object: ask with has(l.price)`},
+		{`ctx.order.lines.exists(l, l.price > 4)`, false,
+			`1:28: l.price is missing, or is read of what is no object: ask with has(l.price)`},
 		{`ctx.order.lines[7].n == 1`, false, `1:19: ctx.order.lines[7] is missing: ask with size(ctx.order.lines) > 7`},
 		{`ctx.order.count / 0 == 1`, false, `1:17: divides by zero, or what is not a number`},
 		{`int(ctx.order.number) == 1`, false, `1:4: int was given a value that does not fit`},
 		{`ctx.order.number`, false, `1:1: gives a value that is neither true nor false: compare it with something`},
 		{`ctx.order.total > 100 || ctx.nothing`, true, ""},
 		{`ctx.nothing || ctx.order.total > 100`, true, ""},
-		{`timestamp(event.to) > timestamp("2026-11-30T00:00:00Z")`, false, `1:10: timestamp was given a value that does not fit`},
+		{`timestamp(event.to) > timestamp("2026-11-30T00:00:00Z")`, false,
+			`1:10: timestamp was given a value that does not fit`},
 	} {
 		holds, err := compile(t, test.expression).Holds(NewFacts(anEvent(orderCtx)))
 		text := ""
@@ -137,16 +143,20 @@ func TestFaults(t *testing.T) {
 		{`event.languge == "sv"`, `1:6: undeclared reference to 'event.languge' (did you mean 'event.language'?)`},
 		{`event.weight > 5`, `1:6: undeclared reference to 'event.weight' (did you mean 'event.origin'?)`},
 		{`event == "x"`, `1:1: event is not a value itself: name one of its fields, such as event.country`},
-		{`has(event.country)`, `1:5: an event always has its fields, and an absent text is empty: compare event.country with "" instead of asking with has`},
+		{`has(event.country)`, `1:5: an event always has its fields, and an absent text is empty: compare event.country ` +
+			`with "" instead of asking with has`},
 		{`order.total > 5`, `1:1: undeclared reference to 'order'`},
 		{`event.country + 1 == ""`, `1:15: found no matching overload for '_+_' applied to '(string, int)'`},
 		{`event.country == 5`, `1:15: found no matching overload for '_==_' applied to '(string, int)'`},
 		{`event.country`, `1:1: gives string, where it must be true or false: compare it with something`},
 		{`size(ctx.lines)`, `1:1: gives int, where it must be true or false: compare it with something`},
-		{"event.country == 'FI' &&\n  event.typ == 'order' &&\n foo(ctx.x)", "2:8: undeclared reference to 'event.typ' (did you mean 'event.type'?); 3:5: undeclared reference to 'foo'"},
+		{"event.country == 'FI' &&\n  event.typ == 'order' &&\n foo(ctx.x)",
+			"2:8: undeclared reference to 'event.typ' (did you mean 'event.type'?); 3:5: undeclared reference to 'foo'"},
 		{`ctx.order.total > 100 && "x"`, `1:26: expected type 'bool' but found 'string'`},
-		{`event.scheduled > timestamp("2026-01-01T00:00:00Z")`, `1:17: found no matching overload for '_>_' applied to '(optional_type(timestamp), timestamp)'`},
-		{`[[ctx.a]] == {"a": [1]}`, `1:11: found no matching overload for '_==_' applied to '(list(list(dyn)), map(string, list(int)))'`},
+		{`event.scheduled > timestamp("2026-01-01T00:00:00Z")`,
+			`1:17: found no matching overload for '_>_' applied to '(optional_type(timestamp), timestamp)'`},
+		{`[[ctx.a]] == {"a": [1]}`, `1:11: found no matching overload for '_==_' applied to '(list(list(dyn)), ` +
+			`map(string, list(int)))'`},
 		{strings.Repeat("(1+", 60) + "1" + strings.Repeat(")", 60), `expression recursion limit exceeded: 100`},
 		{`ctx.total * 2 == 5.5`, `1:15: found no matching overload for '_==_' applied to '(int, double)'`},
 		{`ctx.a.matches(ctx.b)`, `1:18: the pattern of matches must stand in the condition itself, in quotes`},
@@ -170,7 +180,8 @@ func TestFaults(t *testing.T) {
 // TestSyntaxFaultsSayWhere: the words are the parser's own.
 func TestSyntaxFaultsSayWhere(t *testing.T) {
 	for expression, want := range map[string][2]int{
-		"ctx.vip >": {1, 10}, "ctx.a = 1": {1, 7}, "ctx.a & ctx.b": {1, 7}, "ctx.a and ctx.b": {1, 7}, "(ctx.a": {1, 7}, "ctx.a)": {1, 6},
+		"ctx.vip >": {1, 10}, "ctx.a = 1": {1, 7}, "ctx.a & ctx.b": {1, 7}, "ctx.a and ctx.b": {1, 7}, "(ctx.a": {1, 7},
+		"ctx.a)":      {1, 6},
 		"ctx.a ctx.b": {1, 7}, "ctx.a == 'x": {1, 10}, "ctx.a == “x”": {1, 10}, "ctx.a ? 1": {1, 10}, "ctx.a == #1": {1, 10},
 		"ctx.a &&\n  (ctx.b": {2, 9}, "event.country == SE": {1, 18},
 	} {
@@ -184,7 +195,8 @@ func TestSyntaxFaultsSayWhere(t *testing.T) {
 
 func TestConjuncts(t *testing.T) {
 	for expression, want := range map[string]int{
-		`ctx.a`: 1, `ctx.a && ctx.b`: 2, `ctx.a && (ctx.b && ctx.c) && ctx.d`: 4, `ctx.a || ctx.b && ctx.c`: 1, `!(ctx.a && ctx.b)`: 1,
+		`ctx.a`: 1, `ctx.a && ctx.b`: 2, `ctx.a && (ctx.b && ctx.c) && ctx.d`: 4, `ctx.a || ctx.b && ctx.c`: 1,
+		`!(ctx.a && ctx.b)`: 1,
 	} {
 		if got := compile(t, expression).Conjuncts(); got != want {
 			t.Errorf("%s has %d conjuncts; want %d", expression, got, want)
@@ -198,9 +210,12 @@ func TestErrorsHaveNothingOfTheEvent(t *testing.T) {
 	event := anEvent(`{"secret":"hunter2","n":{"hunter2":1},"l":["hunter2"]}`)
 	event.To, event.Country = "hunter2@example.com", "hunter2"
 	for _, expression := range []string{
-		`ctx[event.to] == 1`, `ctx.n[ctx.secret + "x"] == 1`, `int(ctx.secret) == 1`, `timestamp(ctx.secret) == timestamp(ctx.secret)`,
-		`duration(event.to) == duration("1s")`, `ctx.secret.x`, `ctx.secret > 1`, `ctx.l[5] == ""`, `ctx.l.exists(x, x.y)`, `ctx.secret == 5`, `ctx.secret in [1]`, `ctx.secret - 1 == 0`,
-		`bool(ctx.secret)`, `ctx.secret.substring(100) == ""`, `ctx.n.exists(k, ctx.n[k] > "x")`, `ctx.secret.charAt(100) == ""`,
+		`ctx[event.to] == 1`, `ctx.n[ctx.secret + "x"] == 1`, `int(ctx.secret) == 1`,
+		`timestamp(ctx.secret) == timestamp(ctx.secret)`,
+		`duration(event.to) == duration("1s")`, `ctx.secret.x`, `ctx.secret > 1`, `ctx.l[5] == ""`, `ctx.l.exists(x, x.y)`,
+		`ctx.secret == 5`, `ctx.secret in [1]`, `ctx.secret - 1 == 0`,
+		`bool(ctx.secret)`, `ctx.secret.substring(100) == ""`, `ctx.n.exists(k, ctx.n[k] > "x")`,
+		`ctx.secret.charAt(100) == ""`,
 	} {
 		_, err := compile(t, expression).Holds(NewFacts(event))
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
@@ -262,7 +277,8 @@ func FuzzCondition(f *testing.F) {
 }
 
 func BenchmarkHolds(b *testing.B) {
-	kilobyte := `{"filler":"` + strings.Repeat("0123456789", 80) + `","order":{"number":"A-1007","total":129.90,"lines":[{"n":1},{"n":5}]}}`
+	kilobyte := `{"filler":"` + strings.Repeat("0123456789", 80) +
+		`","order":{"number":"A-1007","total":129.90,"lines":[{"n":1},{"n":5}]}}`
 	for _, expression := range []string{
 		`event.country == "FI"`, `event.country == "FI" && ctx.order.total > 100`, `ctx.order.lines.exists(l, l.n > 4)`,
 	} {

@@ -94,9 +94,6 @@ func operationOf(function string, right ref.Val) operation {
 	case operators.NotEquals:
 		return unequal
 	case operators.In:
-		if words := wordsOf(right); words != nil {
-			return words.have
-		}
 		return in
 	case operators.Add, operators.Subtract, operators.Multiply, operators.Divide:
 		return arithmetic(function)
@@ -167,40 +164,6 @@ func in(element, all ref.Val) ref.Val {
 		}
 	}
 	return result
-}
-
-// words is a list of texts in a condition.
-type words map[types.String]bool
-
-// wordsOf returns nil for what is no such list, or empty.
-func wordsOf(constant ref.Val) words {
-	elements, ok := constant.(traits.Lister)
-	if !ok {
-		return nil
-	}
-	all := make(words)
-	for it := elements.Iterator(); it.HasNext() == types.True; {
-		word, ok := it.Next().(types.String)
-		if !ok {
-			return nil
-		}
-		all[word] = true
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	return all
-}
-
-// have is in for words.
-func (w words) have(element, _ ref.Val) ref.Val {
-	switch element := element.(type) {
-	case types.String:
-		return types.Bool(w[element])
-	case types.Null:
-		return types.False
-	}
-	return misfit()
 }
 
 func arithmetic(sign string) operation {

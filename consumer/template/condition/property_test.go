@@ -14,7 +14,8 @@ import (
 // aValue draws a JSON value, as encoding/json has it.
 func aValue(depth int) *rapid.Generator[any] {
 	kinds := []*rapid.Generator[any]{
-		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.IntRange(-3, 3).AsAny(), rapid.Float64Range(-3, 3).AsAny(), rapid.StringN(0, 3, -1).AsAny(),
+		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.IntRange(-3, 3).AsAny(), rapid.Float64Range(-3, 3).AsAny(),
+		rapid.StringN(0, 3, -1).AsAny(),
 	}
 	if depth > 0 {
 		kinds = append(kinds,
@@ -25,7 +26,8 @@ func aValue(depth int) *rapid.Generator[any] {
 }
 
 func anObject(depth int) *rapid.Generator[map[string]any] {
-	return rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c", "å", "", "a b", `"`}), rapid.Deferred(func() *rapid.Generator[any] { return aValue(depth) }), 0, 6)
+	return rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c", "å", "", "a b", `"`}),
+		rapid.Deferred(func() *rapid.Generator[any] { return aValue(depth) }), 0, 6)
 }
 
 func drawCtx(t *rapid.T) (map[string]any, string) {
@@ -52,7 +54,8 @@ func TestLookingUpIsDecoding(t *testing.T) {
 				t.Fatalf("%q is found: %v decoded, %v looked up; want %v", key, found, lookedUp != nil, there)
 			}
 			facts.meter.begin()
-			if there && (types.Equal(value, lookedUp) != types.True || types.Equal(value, types.DefaultTypeAdapter.NativeToValue(want)) != types.True) {
+			if there && (types.Equal(value, lookedUp) != types.True ||
+				types.Equal(value, types.DefaultTypeAdapter.NativeToValue(want)) != types.True) {
 				t.Fatalf("%q is %v decoded, %v looked up; want %v", key, value, lookedUp, want)
 			}
 		}
@@ -62,8 +65,10 @@ func TestLookingUpIsDecoding(t *testing.T) {
 // anOperand draws a path, a literal or arithmetic.
 func anOperand(t *rapid.T, label string) string {
 	return rapid.SampledFrom([]string{
-		`ctx.a`, `ctx.b`, `ctx.a.b`, `ctx.b[0]`, `ctx["å"]`, `ctx["a b"].c`, `ctx.?a.?b.orValue(1)`, `size(ctx.a)`, `event.country`,
-		`1`, `2.5`, `"a"`, `null`, `[1, 2.0]`, `["a", "FI"]`, `{"a": 1}`, `ctx.a + ctx.b`, `ctx.a * 2`, `ctx.b - 0.5`, `ctx.c / 2`, `ctx`,
+		`ctx.a`, `ctx.b`, `ctx.a.b`, `ctx.b[0]`, `ctx["å"]`, `ctx["a b"].c`, `ctx.?a.?b.orValue(1)`, `size(ctx.a)`,
+		`event.country`,
+		`1`, `2.5`, `"a"`, `null`, `[1, 2.0]`, `["a", "FI"]`, `{"a": 1}`, `ctx.a + ctx.b`, `ctx.a * 2`, `ctx.b - 0.5`,
+		`ctx.c / 2`, `ctx`,
 	}).Draw(t, label)
 }
 
@@ -116,7 +121,8 @@ func TestEqualityIsOfOneKind(t *testing.T) {
 		isNot, errNot := other.Holds(facts)
 		reversed, errBack := back.Holds(facts)
 		within, errWithin := one.Holds(facts)
-		if bad := kindOf(a) != kindOf(b) && a != nil && b != nil; bad != (err != nil) || bad != (errNot != nil) || bad != (errBack != nil) || bad != (errWithin != nil) {
+		if bad := kindOf(a) != kindOf(b) && a != nil && b != nil; bad != (err != nil) || bad != (errNot != nil) ||
+			bad != (errBack != nil) || bad != (errWithin != nil) {
 			t.Fatalf("%s: errors %v, %v, %v, %v; want one: %v", text, err, errNot, errBack, errWithin, bad)
 		}
 		if err == nil && (is == isNot || is != reversed || is != within) {

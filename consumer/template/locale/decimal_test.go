@@ -12,8 +12,9 @@ func TestParseDecimal(t *testing.T) {
 	english := locale.For("en")
 	for s, want := range map[string]string{
 		"0": "0", "-0": "0", "-0.00": "0.00", "007": "7", "129.90": "129.90", "-5": "-5", "1e3": "1,000", "1.5E+3": "1,500",
-		"25e-4": "0.0025", "-1.50e1": "-15.0", "0.0001e2": "0.01", "0e5": "0", "123456789012345678901234567890.10": "123,456,789,012,345,678,901,234,567,890.10",
-		strings.Repeat("0", 60) + "1": "1",
+		"25e-4": "0.0025", "-1.50e1": "-15.0", "0.0001e2": "0.01", "0e5": "0",
+		"123456789012345678901234567890.10": "123,456,789,012,345,678,901,234,567,890.10",
+		strings.Repeat("0", 60) + "1":       "1",
 	} {
 		d, ok := locale.ParseDecimal(s)
 		if got := english.Number(d); !ok || got != want {
@@ -22,7 +23,8 @@ func TestParseDecimal(t *testing.T) {
 	}
 	for _, s := range []string{
 		"", "-", "+1", ".5", "5.", "1,5", "1 000", " 1", "1_0", "0x1", "Infinity", "NaN", "1e", "e5", "1e1e1", "1.2.3", "--1",
-		"٣", "1e101", "1e-101", "1e99999999999999999999", "9" + strings.Repeat("0", locale.MaxDigits), "12e99", "0." + strings.Repeat("1", locale.MaxDigits),
+		"٣", "1e101", "1e-101", "1e99999999999999999999", "9" + strings.Repeat("0", locale.MaxDigits), "12e99",
+		"0." + strings.Repeat("1", locale.MaxDigits),
 	} {
 		if d, ok := locale.ParseDecimal(s); ok {
 			t.Errorf("%q was taken, as %q", s, english.Number(d))
@@ -36,8 +38,10 @@ func TestRound(t *testing.T) {
 		decimals int
 		want     string
 	}{
-		{"129.90", 2, "129.90"}, {"129.9", 2, "129.90"}, {"129.905", 2, "129.91"}, {"129.904999", 2, "129.90"}, {"-0.005", 2, "-0.01"},
-		{"-0.004", 2, "0.00"}, {"0.5", 0, "1"}, {"999.995", 2, "1,000.00"}, {"9", 0, "9"}, {"1.005", 2, "1.01"}, {"4.5", -1, "5"},
+		{"129.90", 2, "129.90"}, {"129.9", 2, "129.90"}, {"129.905", 2, "129.91"}, {"129.904999", 2, "129.90"},
+		{"-0.005", 2, "-0.01"},
+		{"-0.004", 2, "0.00"}, {"0.5", 0, "1"}, {"999.995", 2, "1,000.00"}, {"9", 0, "9"}, {"1.005", 2, "1.01"},
+		{"4.5", -1, "5"},
 	} {
 		d, ok := locale.ParseDecimal(tt.s)
 		if got := locale.For("en").Number(d.Round(tt.decimals)); !ok || got != tt.want {
@@ -50,7 +54,8 @@ func TestEqual(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
 		want bool
-	}{{"1", "1.00", true}, {"0", "-0.0", true}, {"1", "-1", false}, {"1", "1.01", false}, {"10", "1e1", true}, {"100", "0.1e3", true}} {
+	}{{"1", "1.00", true}, {"0", "-0.0", true}, {"1", "-1", false}, {"1", "1.01", false}, {"10", "1e1", true},
+		{"100", "0.1e3", true}} {
 		if got := decimal(t, tt.a).Equal(decimal(t, tt.b)); got != tt.want {
 			t.Errorf("%s equals %s: %t", tt.a, tt.b, got)
 		}

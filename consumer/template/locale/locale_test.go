@@ -13,8 +13,10 @@ import (
 
 func TestForFindsTheNearest(t *testing.T) {
 	for tag, want := range map[string]string{
-		"sv": "sv", "SV_fi": "sv-FI", "sv-DE": "sv", "sv-Latn-FI": "sv", "en-US": "en", "no": "no", "iw": "he", "zh-TW": "zh-Hant", "zh-HK": "zh-Hant-HK",
-		"sr-ME": "sr-Latn-ME", "es-MX": "es-MX", "tlh": "en", "": "en", "no language": "en", "@sv": "en", "currencies": "en", "x": "en",
+		"sv": "sv", "SV_fi": "sv-FI", "sv-DE": "sv", "sv-Latn-FI": "sv", "en-US": "en", "no": "no", "iw": "he",
+		"zh-TW": "zh-Hant", "zh-HK": "zh-Hant-HK",
+		"sr-ME": "sr-Latn-ME", "es-MX": "es-MX", "tlh": "en", "": "en", "no language": "en", "@sv": "en", "currencies": "en",
+		"x": "en",
 	} {
 		if got := locale.For(tag).Name(); got != want {
 			t.Errorf("For(%q) is %s; want %s", tag, got, want)
@@ -60,7 +62,8 @@ func TestLayout(t *testing.T) {
 // TestEnglishLayoutIsGos compares with the package that layouts are of.
 func TestEnglishLayoutIsGos(t *testing.T) {
 	at := time.Date(2026, time.September, 1, 18, 25, 0, 123e6, time.UTC)
-	for _, layout := range []string{time.ANSIC, time.RFC1123Z, time.RFC850, time.Kitchen, time.StampNano, time.RFC3339Nano, "Januar", "Mondays", "Janu", "monday"} {
+	for _, layout := range []string{time.ANSIC, time.RFC1123Z, time.RFC850, time.Kitchen, time.StampNano,
+		time.RFC3339Nano, "Januar", "Mondays", "Janu", "monday"} {
 		if got, want := locale.For("en").Layout(at, layout), at.Format(layout); got != want {
 			t.Errorf("%q: %q; want %q", layout, got, want)
 		}
@@ -68,7 +71,8 @@ func TestEnglishLayoutIsGos(t *testing.T) {
 }
 
 func TestIsLayout(t *testing.T) {
-	for layout, want := range map[string]bool{"2006": true, "15:04": true, "Jan": true, "PM": true, "lnog": false, "": false, "yyyy-MM-dd": false, "Z07:00": true} {
+	for layout, want := range map[string]bool{"2006": true, "15:04": true, "Jan": true, "PM": true, "lnog": false,
+		"": false, "yyyy-MM-dd": false, "Z07:00": true} {
 		if locale.IsLayout(layout) != want {
 			t.Errorf("IsLayout(%q) is not %t", layout, want)
 		}
@@ -111,8 +115,10 @@ func TestPluralOfDecimals(t *testing.T) {
 		language, number string
 		want             locale.Category
 	}{
-		{"en", "1", locale.One}, {"en", "1.0", locale.Other}, {"en", "-1", locale.One}, {"fr", "1.5", locale.One}, {"pl", "1.5", locale.Other},
-		{"pl", "100000000022", locale.Few}, {"en", "100000000001", locale.Other}, {"lv", "0.1", locale.One}, {"cs", "1.5", locale.Many},
+		{"en", "1", locale.One}, {"en", "1.0", locale.Other}, {"en", "-1", locale.One}, {"fr", "1.5", locale.One},
+		{"pl", "1.5", locale.Other},
+		{"pl", "100000000022", locale.Few}, {"en", "100000000001", locale.Other}, {"lv", "0.1", locale.One},
+		{"cs", "1.5", locale.Many},
 		{"en", "0." + strings.Repeat("0", 50) + "1", locale.Other},
 	} {
 		if got := locale.For(tt.language).Plural(decimal(t, tt.number)); got != tt.want {
@@ -123,7 +129,8 @@ func TestPluralOfDecimals(t *testing.T) {
 
 func TestCategories(t *testing.T) {
 	for language, want := range map[string]string{
-		"sv": "[one other]", "ja": "[other]", "pl": "[few many one other]", "ar": "[few many one other two zero]", "cs": "[few one other]", "he": "[one other two]",
+		"sv": "[one other]", "ja": "[other]", "pl": "[few many one other]", "ar": "[few many one other two zero]",
+		"cs": "[few one other]", "he": "[one other two]",
 	} {
 		if got := fmt.Sprint(slices.Sorted(slices.Values(locale.For(language).Categories()))); got != want {
 			t.Errorf("%s has %s; want %s", language, got, want)
