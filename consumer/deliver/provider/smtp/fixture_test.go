@@ -83,7 +83,7 @@ func (d *dialogue) talk(conn net.Conn) {
 	d.mu.Lock()
 	d.connections++
 	d.mu.Unlock()
-	if !d.reply(conn, "GREETING") {
+	if _, ok := d.reply(conn, "GREETING"); !ok {
 		return
 	}
 	lines := bufio.NewReader(conn)
@@ -96,10 +96,8 @@ func (d *dialogue) talk(conn net.Conn) {
 		d.mu.Lock()
 		d.heard = append(d.heard, strings.TrimSpace(line))
 		d.mu.Unlock()
-		if !d.reply(conn, verb) {
-			return
-		}
-		if verb == "DATA" && strings.HasPrefix(d.word("DATA"), "354") && !d.read(conn, lines) {
+		word, ok := d.reply(conn, verb)
+		if !ok || verb == "DATA" && strings.HasPrefix(word, "354") && !d.read(conn, lines) {
 			return
 		}
 	}
@@ -120,7 +118,8 @@ func (d *dialogue) read(conn net.Conn, lines *bufio.Reader) bool {
 	d.mu.Lock()
 	d.texts = append(d.texts, text.String())
 	d.mu.Unlock()
-	return d.reply(conn, "END")
+	_, ok := d.reply(conn, "END")
+	return ok
 }
 
 func (d *dialogue) word(verb string) string {
@@ -155,16 +154,17 @@ func (d *dialogue) say(verb, word string) {
 	d.script[verb] = word
 }
 
-func (d *dialogue) reply(conn net.Conn, verb string) bool {
-	switch word := d.word(verb); word {
+// reply answers a verb; ok reports whether the connection goes on.
+func (d *dialogue) reply(conn net.Conn, verb string) (word string, ok bool) {
+	switch word = d.word(verb); word {
 	case hangUp:
-		return false
+		return word, false
 	case saysNone:
 		<-d.release
-		return false
+		return word, false
 	default:
 		_, err := io.WriteString(conn, word+"\r\n")
-		return err == nil && !strings.HasPrefix(word, "421") && verb != "QUIT"
+		return word, err == nil && !strings.HasPrefix(word, "421") && verb != "QUIT"
 	}
 }
 

@@ -44,7 +44,7 @@ func (c Cap) Check() error {
 // Admit lets jobs pass, or says of each why not: ReasonCapped.
 func (c *Caps) Admit(ctx context.Context, queries []Query) ([]Answer, error) {
 	answers := make([]Answer, len(queries))
-	var list []keyed
+	var list []call
 	var which []int
 	for i := range queries {
 		q := &queries[i]
@@ -56,7 +56,7 @@ func (c *Caps) Admit(ctx context.Context, queries []Query) ([]Answer, error) {
 		if !ok {
 			continue
 		}
-		list = append(list, keyed{
+		list = append(list, call{
 			key:  c.Keys.Cap(q.Channel, c.Hasher.Hash(normal)),
 			args: []any{string(q.Job), limit.Most, limit.Window.Milliseconds()},
 		})
@@ -67,7 +67,7 @@ func (c *Caps) Admit(ctx context.Context, queries []Query) ([]Answer, error) {
 		return nil, err
 	}
 	for i, yes := range passed {
-		if yes == 0 {
+		if !yes {
 			at := which[i]
 			answers[at] = Answer{topology.ReasonCapped, "at most " + c.Of[queries[at].Channel].String()}
 		}
