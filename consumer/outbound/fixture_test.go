@@ -135,7 +135,7 @@ func mustURL(t *testing.T, text string) *url.URL {
 
 func wantFault(t *testing.T, err error, kind Kind, text string) {
 	t.Helper()
-	var fault *Fault
+	var fault *Error
 	if !errors.As(err, &fault) || fault.Kind != kind || !strings.Contains(fault.Error(), text) {
 		t.Errorf("error %v (%+v), want kind %d and %q", err, fault, kind, text)
 	}

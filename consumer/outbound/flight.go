@@ -24,7 +24,7 @@ type flight struct {
 	wire        *wire
 	before      int64 // that had been written to the wire
 	interrupted bool  // writing failed before the end
-	late        bool
+	expired     bool
 }
 
 var errMayBeHandled = errors.New("outbound: the target may have the request")
@@ -43,7 +43,7 @@ func (f *flight) handshake() {
 	f.mu.Unlock()
 }
 
-// gotConn is called before anything is written to the connection. A late
+// gotConn is called before anything is written to the connection. An expired
 // request is stopped here: a connection of its own is barred, and HTTP/2 looks
 // at the context before it writes headers.
 func (f *flight) gotConn(info httptrace.GotConnInfo) {
@@ -57,7 +57,7 @@ func (f *flight) gotConn(info httptrace.GotConnInfo) {
 	if f.notAfter.IsZero() || time.Now().Before(f.notAfter) {
 		return
 	}
-	f.late = true
+	f.expired = true
 	if w != nil && !shared {
 		w.barred.Store(true)
 	}
@@ -79,7 +79,7 @@ func (f *flight) wrote(info httptrace.WroteRequestInfo) {
 func (f *flight) again() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.late || !f.shared && f.mayBeHandled() {
+	if f.expired || !f.shared && f.mayBeHandled() {
 		return errMayBeHandled
 	}
 	return nil
@@ -89,7 +89,7 @@ func (f *flight) again() error {
 // which there has been no answer. The connection has been closed, or is shared.
 func (f *flight) mayBeHandled() bool {
 	switch {
-	case !f.connected, f.late:
+	case !f.connected, f.expired:
 		return false
 	case f.shared, f.wire == nil:
 		return true
@@ -99,11 +99,11 @@ func (f *flight) mayBeHandled() bool {
 	return f.wire.written.Load() != f.before
 }
 
-// fault says what an error of net/http means.
-func (f *flight) fault(host string, err error) *Fault {
+// failed says what an error of net/http means.
+func (f *flight) failed(host string, err error) *Error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &Fault{Kind: f.kind(err), Host: host, Err: err}
+	return &Error{Kind: f.kind(err), Host: host, Err: err}
 }
 
 func (f *flight) kind(err error) Kind {
@@ -113,8 +113,8 @@ func (f *flight) kind(err error) Kind {
 		op      *net.OpError
 	)
 	switch {
-	case f.late:
-		return Late
+	case f.expired:
+		return Expired
 	case errors.As(err, &blocked):
 		return Blocked
 	case errors.As(err, &name):

@@ -34,8 +34,8 @@ type Request struct {
 	NotAfter time.Time
 }
 
-// Answer is what a target has answered.
-type Answer struct {
+// Response is what a target has answered.
+type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
@@ -64,24 +64,24 @@ func ParseURL(text string) (*url.URL, error) {
 }
 
 // Do makes a request and reads the answer, whatever its status is. It waits
-// until ctx ends at most. The error is a *Fault.
-func (c *Client) Do(ctx context.Context, r *Request) (Answer, error) {
+// until ctx ends at most. The error is a *Error.
+func (c *Client) Do(ctx context.Context, r *Request) (Response, error) {
 	if err := c.checkLiteral(r.URL); err != nil {
-		return Answer{}, &Fault{Kind: Blocked, Host: r.URL.Host, Err: err}
+		return Response{}, &Error{Kind: Blocked, Host: r.URL.Host, Err: err}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f := &flight{notAfter: r.NotAfter, cancel: cancel}
-	response, err := c.transport.RoundTrip(f.request(ctx, r))
+	got, err := c.transport.RoundTrip(f.request(ctx, r))
 	if err != nil {
-		return Answer{}, f.fault(r.URL.Host, err)
+		return Response{}, f.failed(r.URL.Host, err)
 	}
-	defer response.Body.Close()
-	answer := Answer{Status: response.StatusCode, Header: response.Header}
-	if response.StatusCode != http.StatusSwitchingProtocols {
-		answer.Body, answer.Partial = readBody(response, c.maxBody)
+	defer got.Body.Close()
+	response := Response{Status: got.StatusCode, Header: got.Header}
+	if got.StatusCode != http.StatusSwitchingProtocols {
+		response.Body, response.Partial = readBody(got, c.maxBody)
 	}
-	return answer, nil
+	return response, nil
 }
 
 // checkLiteral guards the addresses that a proxy would be asked for.

@@ -1,21 +1,27 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
 )
 
 // meaning is what an answer says of the message. The answer's own words are left
 // out: they often have the address.
-func (p *Provider) meaning(a *outbound.Answer, host string, m *template.Message) provider.Response {
+func (p *Provider) meaning(a *outbound.Response, host string, m *template.Message) provider.Response {
 	response := p.verdict(a)
 	switch response.Verdict {
 	case provider.Accepted:
@@ -27,7 +33,7 @@ func (p *Provider) meaning(a *outbound.Answer, host string, m *template.Message)
 	return response
 }
 
-func (p *Provider) verdict(a *outbound.Answer) provider.Response {
+func (p *Provider) verdict(a *outbound.Response) provider.Response {
 	for i := range p.rules {
 		r := &p.rules[i]
 		switch r.fit(a) {
@@ -73,11 +79,11 @@ func hasAddress(id, to string) bool {
 
 // unanswered is what it means that there is no answer.
 func (p *Provider) unanswered(err error) provider.Response {
-	var fault *outbound.Fault
-	if !errors.As(err, &fault) {
+	var failed *outbound.Error
+	if !errors.As(err, &failed) {
 		return provider.Response{Verdict: provider.Unknown, Detail: "the request failed"}
 	}
-	return provider.Response{Verdict: p.verdictOf(fault.Kind), Detail: fault.Error()}
+	return provider.Response{Verdict: p.verdictOf(failed.Kind), Detail: failed.Error()}
 }
 
 func (p *Provider) verdictOf(kind outbound.Kind) provider.Verdict {
@@ -89,9 +95,176 @@ func (p *Provider) verdictOf(kind outbound.Kind) provider.Verdict {
 		return provider.Down
 	case outbound.Unresolved, outbound.Unreachable, outbound.Insecure:
 		return provider.Down
-	case outbound.Late:
+	case outbound.Expired:
 		return provider.Expired
 	case outbound.Broken:
+		return provider.Failed
+	}
+	return provider.Unknown
+}
+
+// Rule says what an answer means that has both the status and the value.
+type Rule struct {
+	// Status: "429", "4xx", "500-599"; empty for any.
+	Status string
+	// JSON is the path of a value, such as $.error.code; empty for none.
+	JSON string
+	// Equals is the value's text; empty for any value but null.
+	Equals string
+	// Verdict: Accepted, Skipped, Rejected, Failed, Down or Unknown.
+	Verdict provider.Verdict
+	// Reason of Skipped: ReasonInvalidAddress (the default) or
+	// ReasonSuppressed.
+	Reason topology.Reason
+}
+
+// ParseVerdict reads the word for a verdict that a Rule may have.
+func ParseVerdict(word string) (provider.Verdict, error) {
+	for _, v := range provider.Verdicts() {
+		if v.String() == word && v != provider.Expired && v != provider.Throttled {
+			return v, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no verdict: use accepted, skipped, rejected, failed, down or unknown", word)
+}
+
+// rule is a Rule that has been checked.
+type rule struct {
+	least, most int
+	path        string // gjson's; empty for none
+	equals      string
+	verdict     provider.Verdict
+	reason      topology.Reason
+	detail      string // of the value
+}
+
+func newRules(all []Rule) ([]rule, error) {
+	rules := make([]rule, len(all))
+	for i := range all {
+		var err error
+		if rules[i], err = newRule(&all[i]); err != nil {
+			return nil, fmt.Errorf("rule %d: %w", i+1, err)
+		}
+	}
+	return rules, nil
+}
+
+func newRule(c *Rule) (rule, error) {
+	r := rule{equals: c.Equals, verdict: c.Verdict, reason: c.Reason}
+	var err error
+	if r.least, r.most, err = parseStatus(c.Status); err != nil {
+		return rule{}, err
+	}
+	if c.JSON != "" {
+		if r.path, err = gjsonPath(c.JSON); err != nil {
+			return rule{}, err
+		}
+		r.detail = ", and has " + c.JSON
+		if c.Equals != "" {
+			r.detail = ", and " + c.JSON + " is " + c.Equals
+		}
+	}
+	return r, r.check(c)
+}
+
+func (r *rule) check(c *Rule) error {
+	switch {
+	case c.Status == "" && c.JSON == "":
+		return errors.New("it would fit every answer: give it a status or a path")
+	case c.Equals != "" && c.JSON == "":
+		return errors.New("it has a value to be equal to, and no path of it")
+	case c.Verdict == provider.Skipped:
+		r.reason = cmp.Or(r.reason, topology.ReasonInvalidAddress)
+		if r.reason != topology.ReasonInvalidAddress && r.reason != topology.ReasonSuppressed {
+			return errors.New("the reason of skipped must be invalid_address or suppressed")
+		}
+		return nil
+	case c.Reason != topology.NoReason:
+		return errors.New("only skipped has a reason")
+	}
+	switch c.Verdict {
+	case provider.Accepted, provider.Rejected, provider.Failed, provider.Down, provider.Unknown:
+		return nil
+	}
+	return errors.New("answers do not have that verdict")
+}
+
+const anyStatus = 999
+
+func parseStatus(text string) (least, most int, err error) {
+	bad := fmt.Errorf("status %q: use one (429), a class (4xx) or a range (500-599)", text)
+	if text == "" {
+		return 0, anyStatus, nil
+	}
+	if class, ok := strings.CutSuffix(text, "xx"); ok {
+		n, err := strconv.Atoi(class)
+		if err != nil || n < 1 || n > 5 {
+			return 0, 0, bad
+		}
+		return n * 100, n*100 + 99, nil
+	}
+	first, last, ranged := strings.Cut(text, "-")
+	if !ranged {
+		last = first
+	}
+	least, err = strconv.Atoi(first)
+	most, err2 := strconv.Atoi(last)
+	if err != nil || err2 != nil || least < 100 || most > anyStatus || least > most {
+		return 0, 0, bad
+	}
+	return least, most, nil
+}
+
+// fit is whether a rule is about an answer.
+type fit int
+
+const (
+	fitsNot fit = iota
+	fits
+	cannotTell // the body that the rule is about is not complete
+)
+
+func (r *rule) fit(a *outbound.Response) fit {
+	switch {
+	case a.Status < r.least || a.Status > r.most:
+		return fitsNot
+	case r.path == "":
+		return fits
+	case a.Partial:
+		return cannotTell
+	case !gjson.ValidBytes(a.Body):
+		return fitsNot
+	}
+	value := gjson.GetBytes(a.Body, r.path)
+	if value.Type == gjson.Null || r.equals != "" && value.String() != r.equals && value.Raw != r.equals {
+		return fitsNot
+	}
+	return fits
+}
+
+// usual is what a status means where no rule says it. Not to be let in is the
+// configuration's fault, and not the message's. A gateway that waited in vain
+// does not know what became of the request, and a provider whose key conflicts
+// is at the first request that had it.
+func usual(status int, idempotent bool) provider.Verdict {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		return provider.Down
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return provider.Failed
+	case http.StatusGatewayTimeout:
+		return provider.Unknown
+	case http.StatusConflict:
+		if idempotent {
+			return provider.Unknown
+		}
+	}
+	switch status / 100 {
+	case 2:
+		return provider.Accepted
+	case 3, 4:
+		return provider.Rejected
+	case 5:
 		return provider.Failed
 	}
 	return provider.Unknown

@@ -45,7 +45,7 @@ func newBody(text, kind string) (*body, error) {
 		}
 		return b, nil
 	}
-	if b.own, err = template.New("body").Option("missingkey=error").Funcs(functions).Parse(text); err != nil {
+	if b.own, err = compile("body", text); err != nil {
 		return nil, err
 	}
 	for _, one := range b.own.Templates() {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"log"
@@ -122,7 +123,7 @@ func write(c net.Conn, status int, body string) bool {
 
 func newProvider(t testing.TB, c Config) *Provider {
 	t.Helper()
-	setDefault(&c.Name, "api-1")
+	c.Name = cmp.Or(c.Name, "api-1")
 	c.AllowPrivate = true
 	p, err := New(c)
 	if err != nil {

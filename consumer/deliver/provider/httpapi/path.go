@@ -70,28 +70,28 @@ func escapeStep(step string) string {
 	return b.String()
 }
 
-// place is where an answer has a value; the zero value is nowhere.
-type place struct{ header, path string }
+// location is where an answer has a value; the zero value is nowhere.
+type location struct{ header, path string }
 
 const headerPrefix = "header:"
 
-func newPlace(text string) (place, error) {
+func newLocation(text string) (location, error) {
 	if text == "" {
-		return place{}, nil
+		return location{}, nil
 	}
 	if name, ok := strings.CutPrefix(text, headerPrefix); ok {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return place{}, errors.New("that is no name of a header")
+			return location{}, errors.New("that is no name of a header")
 		}
-		return place{header: http.CanonicalHeaderKey(name)}, nil
+		return location{header: http.CanonicalHeaderKey(name)}, nil
 	}
 	path, err := gjsonPath(text)
-	return place{path: path}, err
+	return location{path: path}, err
 }
 
 // of is the value; empty if it is not there. A body that is not complete has
 // none.
-func (p place) of(a *outbound.Answer) string {
+func (p location) of(a *outbound.Response) string {
 	switch {
 	case p.header != "":
 		return a.Header.Get(p.header)

@@ -27,7 +27,7 @@ type Provider struct {
 	body      *body            // nil with GET
 	signer    *outbound.Signer // nil without secrets
 	rules     []rule
-	messageID place
+	messageID location
 }
 
 // New returns a Provider, or what is wrong with the configuration. It does not
@@ -77,13 +77,13 @@ func (p *Provider) compile() (err error) {
 	if p.rules, err = newRules(c.Rules); err != nil {
 		return err
 	}
-	if p.messageID, err = newPlace(c.MessageID); err != nil {
+	if p.messageID, err = newLocation(c.MessageID); err != nil {
 		return fmt.Errorf("message id: %w", err)
 	}
 	return nil
 }
 
-// mayHaveSecrets tells whether credentials may be sent to a URL.
+// mayHaveSecrets reports whether credentials may be sent to a URL.
 func (p *Provider) mayHaveSecrets(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && (u.Scheme == "https" || p.config.AllowPrivate || isLoopback(u.Hostname()))

@@ -41,7 +41,7 @@ func newTarget(text string) (*target, error) {
 		t.fixed, err = outbound.ParseURL(origin + rest)
 		return t, err
 	}
-	if t.rest, err = template.New("url").Option("missingkey=error").Funcs(functions).Parse(rest); err != nil {
+	if t.rest, err = compile("url", rest); err != nil {
 		return nil, err
 	}
 	for _, one := range t.rest.Templates() {
@@ -168,18 +168,7 @@ func endsEscaped(p *parse.PipeNode) bool {
 // escape writes values so that they mean themselves in a path, in a query and in
 // a form.
 func escape(values ...any) string {
-	text := fmt.Sprint(values...)
-	const hex = "0123456789ABCDEF"
-	b := make([]byte, 0, len(text)+8)
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~' {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', hex[c>>4], hex[c&15])
-		}
-	}
-	return string(b)
+	return strings.ReplaceAll(url.QueryEscape(fmt.Sprint(values...)), "+", "%20")
 }
 
 var (

@@ -85,9 +85,9 @@ func (f *fetcher) get(ctx context.Context, a *template.Attachment) (file, *provi
 		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment's host is none of those that are allowed"}
 	}
 	answer, err := f.client.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
-	var fault *outbound.Fault
+	var failed *outbound.Error
 	switch {
-	case errors.As(err, &fault) && fault.Kind == outbound.Blocked:
+	case errors.As(err, &failed) && failed.Kind == outbound.Blocked:
 		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment's host has an address that is not public"}
 	case err != nil, answer.Status/100 == 5, answer.Status == http.StatusTooManyRequests, answer.Status == http.StatusRequestTimeout:
 		return file{}, &provider.Response{Verdict: provider.Failed, Detail: "an attachment cannot be fetched now", RetryAfter: outbound.RetryAfter(answer.Header, time.Now())}

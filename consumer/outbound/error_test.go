@@ -185,7 +185,7 @@ func TestLate(t *testing.T) {
 				return err
 			}
 			for range 20 { // with a new connection, and with one that is there
-				wantFault(t, request(time.Now().Add(-time.Millisecond)), Late, "the time to begin it was over")
+				wantFault(t, request(time.Now().Add(-time.Millisecond)), Expired, "the time to begin it was over")
 				if err := request(time.Now().Add(time.Minute)); err != nil {
 					t.Fatal(err)
 				}

@@ -21,8 +21,8 @@ const (
 	Unreachable
 	// Insecure means that TLS failed: either side does not trust the other.
 	Insecure
-	// Late means that the request's time was over before it was begun.
-	Late
+	// Expired means that the request's time was over before it was begun.
+	Expired
 	// Broken means that the connection failed before the request was written.
 	Broken
 	// Unanswered means that the request may have been handled: it was written,
@@ -30,16 +30,16 @@ const (
 	Unanswered
 )
 
-// Fault is why there is no answer. Only with Unanswered can the target have had
+// Error is why there is no answer. Only with Unanswered can the target have had
 // the request.
-type Fault struct {
+type Error struct {
 	Kind Kind
 	Host string
 	Err  error
 }
 
 // Error names the host and what happened, and nothing else of the request.
-func (f *Fault) Error() string {
+func (f *Error) Error() string {
 	text := f.Host + ": " + f.what()
 	if f.isTimeout() {
 		text += " in time"
@@ -49,9 +49,9 @@ func (f *Fault) Error() string {
 
 // Unwrap returns the error of the network, whose text may have more of the
 // request.
-func (f *Fault) Unwrap() error { return f.Err }
+func (f *Error) Unwrap() error { return f.Err }
 
-func (f *Fault) what() string {
+func (f *Error) what() string {
 	switch f.Kind {
 	case Blocked:
 		var blocked *BlockedError
@@ -65,7 +65,7 @@ func (f *Fault) what() string {
 		return f.unreachable()
 	case Insecure:
 		return "no secure connection" + certificate(f.Err)
-	case Late:
+	case Expired:
 		return "the time to begin it was over"
 	case Broken:
 		return "the connection broke before the request was written"
@@ -73,7 +73,7 @@ func (f *Fault) what() string {
 	return "the request was written, and not answered"
 }
 
-func (f *Fault) unreachable() string {
+func (f *Error) unreachable() string {
 	switch {
 	case errors.Is(f.Err, syscall.ECONNREFUSED):
 		return "the connection was refused"
@@ -106,8 +106,8 @@ func certificate(err error) string {
 	return ""
 }
 
-func (f *Fault) isTimeout() bool {
-	if f.Kind == Blocked || f.Kind == Late {
+func (f *Error) isTimeout() bool {
+	if f.Kind == Blocked || f.Kind == Expired {
 		return false
 	}
 	var timeout net.Error
