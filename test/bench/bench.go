@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,9 +12,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
@@ -37,30 +37,29 @@ type bench struct {
 	dir       string // for files, deleted in the end
 	broker    producer.Connection
 	transport *kafka.Transport
-	kafka     *kafka.Client
+	kafka     *kadm.Client
 	redis     redis.UniversalClient
 	servers   map[string]int // processes whose CPU time is shown
 	systems   []*system
 }
 
-// connect makes a bench of the servers that the environment names.
-func connect(ctx context.Context) *bench {
-	list := func(name string) []string { return strings.Split(os.Getenv(name), ",") }
-	b := &bench{ctx: ctx, broker: producer.Connection{Brokers: list("MEDDELA_KAFKA_BROKERS")}}
-	b.transport = b.broker.Transport()
-	b.kafka = &kafka.Client{Addr: b.broker.Addr(), Transport: b.transport, Timeout: 30 * time.Second}
-	b.redis = redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: list("MEDDELA_REDIS_ADDRS"), IsClusterMode: os.Getenv("MEDDELA_REDIS_MODE") == "cluster",
-		MasterName: os.Getenv("MEDDELA_REDIS_MASTER_NAME"), ContextTimeoutEnabled: true,
-	})
-	return b
-}
-
 func newBench(ctx context.Context, binary string, servers map[string]int) (*bench, error) {
-	b := connect(ctx)
-	b.id, b.binary, b.servers = strings.ToLower(ulid.Make().String()), binary, servers
-	dir, err := os.MkdirTemp("", "meddela-bench-")
-	b.dir = dir
+	list := func(name string) []string { return strings.Split(os.Getenv(name), ",") }
+	b := &bench{
+		ctx: ctx, id: strings.ToLower(ulid.Make().String()), binary: binary, servers: servers,
+		broker: producer.Connection{Brokers: list("MEDDELA_KAFKA_BROKERS")},
+		redis: redis.NewUniversalClient(&redis.UniversalOptions{
+			Addrs: list("MEDDELA_REDIS_ADDRS"), IsClusterMode: os.Getenv("MEDDELA_REDIS_MODE") == "cluster",
+			MasterName: os.Getenv("MEDDELA_REDIS_MASTER_NAME"), ContextTimeoutEnabled: true,
+		}),
+	}
+	b.transport = b.broker.Transport()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.broker.Brokers...))
+	if err != nil {
+		return nil, err
+	}
+	b.kafka = kadm.NewClient(client)
+	b.dir, err = os.MkdirTemp("", "meddela-bench-")
 	return b, err
 }
 
@@ -69,6 +68,7 @@ func (b *bench) keyPrefix() string { return "bench:" + b.id + ":" }
 // close stops the processes, and deletes the topics, groups and keys that were made.
 func (b *bench) close() error {
 	defer b.transport.CloseIdleConnections()
+	defer b.kafka.Close()
 	defer func() { _ = b.redis.Close() }()
 	defer func() { _ = os.RemoveAll(b.dir) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), patience)
@@ -77,7 +77,7 @@ func (b *bench) close() error {
 	progress("deleting topics and keys")
 	var errs []error
 	for _, s := range b.systems {
-		errs = append(errs, attempt(func() { s.stop() }), attempt(s.deleteGroups), attempt(s.deleteTopics))
+		errs = append(errs, attempt(func() { s.stop() }), attempt(s.delete))
 	}
 	progress("")
 	if err := errors.Join(append(errs, attempt(func() { b.deleteKeys(b.keyPrefix()) }))...); err != nil {
@@ -86,22 +86,22 @@ func (b *bench) close() error {
 	return nil
 }
 
-// deleteKeys unlinks every key with a prefix, on every node, and waits until their memory is free, so that the freeing
+// deleteKeys deletes every key with a prefix, on every node. DEL returns when their memory is free, so that the freeing
 // is not measured with what follows.
 func (b *bench) deleteKeys(prefix string) {
 	remove := func(ctx context.Context, node *redis.Client) error {
-		if err := unlink(ctx, node, prefix); err != nil {
-			return err
-		}
-		for {
-			info, err := node.Info(ctx, "memory").Result()
-			if err != nil || infoNumber(info, "lazyfree_pending_objects") == 0 {
-				return err
-			}
-			if err := sleep(ctx, 20*time.Millisecond); err != nil {
-				return err
+		keys := node.Scan(ctx, 0, prefix+"*", 2000).Iterator()
+		pipe := node.Pipeline()
+		for keys.Next(ctx) {
+			pipe.Del(ctx, keys.Val()) // one by one: on a cluster they are of many slots
+			if pipe.Len() == 2000 {
+				if _, err := pipe.Exec(ctx); err != nil {
+					return err
+				}
 			}
 		}
+		_, err := pipe.Exec(ctx)
+		return errors.Join(keys.Err(), err)
 	}
 	switch client := b.redis.(type) {
 	case *redis.ClusterClient:
@@ -109,32 +109,6 @@ func (b *bench) deleteKeys(prefix string) {
 	case *redis.Client:
 		check(remove(b.ctx, client))
 	}
-}
-
-func unlink(ctx context.Context, node *redis.Client, prefix string) error {
-	keys := node.Scan(ctx, 0, prefix+"*", 2000).Iterator()
-	pipe := node.Pipeline()
-	for keys.Next(ctx) { // one by one: on a cluster they are of many slots
-		pipe.Unlink(ctx, keys.Val())
-		if pipe.Len() == 2000 {
-			if _, err := pipe.Exec(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	_, err := pipe.Exec(ctx)
-	return errors.Join(keys.Err(), err)
-}
-
-// infoNumber is a number out of the INFO of a Redis; 0 when it is not there.
-func infoNumber(info, name string) int {
-	for line := range strings.Lines(info) {
-		if value, ok := strings.CutPrefix(line, name+":"); ok {
-			n, _ := strconv.Atoi(strings.TrimSpace(value))
-			return n
-		}
-	}
-	return 0
 }
 
 // sleep waits, or returns ctx's error when that ends first.
@@ -180,15 +154,4 @@ func (b *bench) fill(topic topology.Topic, n int, make func(partition, at int) t
 		})
 	}
 	check(all.Wait())
-}
-
-// loop is the loop of a role with its own defaults and another handler. The caller closes the transport's connections.
-func (b *bench) loop(
-	names topology.Topics, role topology.Role, topics []topology.Topic, handler consumer.Handler, transport *kafka.Transport,
-) *consumer.Loop {
-	return consumer.New(consumer.Config{
-		Role: role, Lane: lane, Names: names, Topics: topics, Handler: handler,
-		Publisher: &producer.Publisher{Addr: b.broker.Addr(), Transport: transport, Log: zerolog.Nop()},
-		Brokers:   b.broker.Brokers, Dialer: b.broker.Dialer(), Transport: transport, Log: zerolog.Nop(),
-	})
 }

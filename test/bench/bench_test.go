@@ -11,7 +11,6 @@ import (
 
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/template"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -30,7 +29,8 @@ func say(store *miniredis.Miniredis, id topology.EventID, status topology.Status
 
 func TestEventsAreOfOneSizeAndTakenByTheMatcher(t *testing.T) {
 	templates, err := catalogue.New(topology.TemplateRecord{
-		Name: "order_confirmation", Version: "1", Types: []string{eventType}, Channel: topology.Email, DefaultLanguage: "en",
+		Name: "order_confirmation", Version: "1", Types: []string{eventType}, Channel: topology.Email,
+		DefaultLanguage: "en",
 		Bodies: map[string]map[string]string{
 			"en": {template.EmailSubject: "Order {{.ctx.order.number}}", template.EmailText: "{{.ctx.note}}"},
 		},
@@ -43,18 +43,17 @@ func TestEventsAreOfOneSizeAndTakenByTheMatcher(t *testing.T) {
 			t.Errorf("event %d has %d bytes, want %d", number, got, eventBytes)
 		}
 	}
-	job, entry := 0, 0
-	err = attempt(func() {
-		job, entry = outputSizes(t.Context(), newMatcher(topology.Topics{Prefix: "bench."}, templates))
-	})
-	if err != nil || job <= eventBytes || entry < 200 {
-		t.Errorf("a job of %d bytes and an entry of %d: too small to be true (%v)", job, entry, err)
+	system := &system{bench: &bench{ctx: t.Context()}, names: topology.Topics{Prefix: "bench."}}
+	var outputs bareWriter
+	err = attempt(func() { outputs = system.bareOutputs(newMatcher(system.names, templates)) })
+	if err != nil || outputs[0].size <= eventBytes || outputs[1].size < 200 {
+		t.Errorf("a job and an entry of %v: too small to be true (%v)", outputs, err)
 	}
 }
 
 func TestPairsOfEntriesAreOfOneEvent(t *testing.T) {
 	seen := make(map[string][]topology.Status)
-	make := pairedEntries()
+	make := entriesOf(2)
 	for at := range 800 {
 		entry, err := topology.DecodeEntry(make(3, at).Value)
 		if err != nil {
@@ -74,7 +73,7 @@ func TestPairsOfEntriesAreOfOneEvent(t *testing.T) {
 
 func TestDistinctEntriesAreOfDifferentEvents(t *testing.T) {
 	seen := make(map[string]bool)
-	entry := distinctEntries()
+	entry := entriesOf(1)
 	for partition := range partitions {
 		for at := range 100 {
 			seen[string(entry(partition, at).Key)] = true
@@ -85,58 +84,37 @@ func TestDistinctEntriesAreOfDifferentEvents(t *testing.T) {
 	}
 }
 
-func TestLedgerFindsHowFarEachPartitionIsSent(t *testing.T) {
+func TestWatchSeesEachEventOnce(t *testing.T) {
 	store, client := newStore(t)
-	events := &ledger{client: client, keys: testKeys}
-	sent := []int{0, 17, 40}
-	for partition, n := range sent {
-		for i := range 40 {
-			id := topology.EventID(fmt.Sprintf("p%d-%d", partition, i))
-			events.published([]producer.Receipt{{ID: id, Partition: partition}})
-			if i < n {
-				say(store, id, topology.Sent)
-			} else if i%2 == 0 {
-				say(store, id, topology.PendingDelivery)
-			}
-		}
-	}
-	published, got, err := events.look(t.Context())
-	if err != nil || published != 120 || got != 57 {
-		t.Errorf("%d published and %d sent, want 120 and 57 (%v)", published, got, err)
-	}
-	if err := events.verify(t.Context()); err == nil {
-		t.Error("events that are not sent were not noticed")
-	}
-	for partition := range sent {
-		for i := range 40 {
-			say(store, topology.EventID(fmt.Sprintf("p%d-%d", partition, i)), topology.Sent)
-		}
-	}
-	if err := events.verify(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestPollerSeesEachEventOnce(t *testing.T) {
-	store, client := newStore(t)
-	p := &poller{client: client, keys: testKeys}
+	w := &watch{client: client, keys: testKeys}
 	due := time.Now()
 	for _, id := range []topology.EventID{"a", "b", "c"} {
-		p.await(id, due)
+		w.add(id, due)
 	}
 	say(store, "b", topology.Sent)
 	say(store, "c", topology.Pending)
 	for range 2 {
-		if err := p.poll(t.Context()); err != nil {
+		if err := w.look(t.Context(), 1000); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if seen, all := p.counts(); seen != 1 || all != 3 {
+	if seen, all := w.counts(); seen != 1 || all != 3 {
 		t.Fatalf("%d of %d seen, want 1 of 3", seen, all)
 	}
-	got := p.seen[0]
-	if !got.due.Equal(due) || got.seen.Before(due) || got.pending.UnixMilli() != 1_700_000_000_000 || !got.sent.IsZero() {
+	got := w.seen[0]
+	pending := got.pending.UnixMilli()
+	if !got.due.Equal(due) || got.seen.Before(due) || pending != 1_700_000_000_000 || !got.sent.IsZero() {
 		t.Errorf("%+v", got)
+	}
+	say(store, "a", topology.Sent)
+	say(store, "c", topology.Sent)
+	for want := 2; want <= 3; want++ {
+		if err := w.look(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if seen, _ := w.counts(); seen != want {
+			t.Errorf("%d seen by looks at one event each, want %d", seen, want)
+		}
 	}
 }
 
@@ -147,7 +125,7 @@ func TestKeysOfABenchAreDeletedAndNoOthers(t *testing.T) {
 		say(store, topology.EventID(fmt.Sprint(i)), topology.Sent)
 		_ = store.Set(fmt.Sprintf("%s%d", b.keyPrefix(), i), "")
 	}
-	if err := unlink(b.ctx, client, b.keyPrefix()); err != nil {
+	if err := attempt(func() { b.deleteKeys(b.keyPrefix()) }); err != nil {
 		t.Fatal(err)
 	}
 	if left := len(store.Keys()); left != 3000 {
@@ -174,7 +152,7 @@ func TestWhatCountsAsHeld(t *testing.T) {
 		"level, but seconds behind":          {level(60, 30_000, 0), false},
 		"a short trial's noise":              {level(8, 500, 200), true},
 		"a short trial that is behind":       {level(8, 500, 2000), false},
-		"a surge that passes":                {append(level(52, 500, 0), 9000, 15_000, 19_000, 15_000, 9000, 4000, 500, 500), true},
+		"a surge that passes":                {append(level(52, 500, 0), 9000, 15_000, 19_000, 9000, 4000, 500, 500), true},
 		"the first seconds do not count":     {append([]float64{0, 0}, level(58, 5000, 0)...), true},
 		"one look":                           {level(1, 500, 0), true},
 	} {
@@ -186,7 +164,7 @@ func TestWhatCountsAsHeld(t *testing.T) {
 }
 
 func TestTimetable(t *testing.T) {
-	due := timetable{start: time.Now(), rate: 500, for_: 4 * time.Second}
+	due := timetable{start: time.Now(), rate: 500, length: 4 * time.Second}
 	for i := range 2000 {
 		if got := due.by(due.at(i).Add(time.Microsecond)); got != i+1 {
 			t.Fatalf("when event %d is due, %d are, want %d", i, got, i+1)

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
+	"math"
+	"os"
 	"slices"
-	"sync"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -58,9 +62,7 @@ func compare(title, what string, rounds int, goal float64, rivals ...contestant)
 		row := []any{rival.name, median(rates[i]), slices.Min(rates[i]), slices.Max(rates[i])}
 		for _, p := range processes {
 			row = append(row, median(costs[i][p]))
-			if p != others {
-				totals[i] += median(costs[i][p])
-			}
+			totals[i] += median(costs[i][p])
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -89,29 +91,20 @@ func turn(rivals, round int) []int {
 	return order
 }
 
-// drainer is a contestant whose loop works off the records of some topics, each time as a new group. The time counts
-// from the first batch that the handler is given until all of its outputs are acknowledged.
+// drainer is a contestant whose loop works off the records of some topics, each time as a new group. What counts is the
+// time from the first batch that is handled until all outputs are acknowledged.
 func (s *system) drainer(name string, records int, handler consumer.Handler, topics ...topology.Topic) contestant {
-	runs := 0
 	return contestant{name, func() work {
-		runs++
-		role := topology.Role(fmt.Sprintf("%.5s-%d", name, runs))
+		role := topology.Role(fmt.Sprintf("%.5s-%d", name, len(s.groups)))
 		s.groups = append(s.groups, s.names.Group(role, lane))
-		transport := s.broker.Transport()
-		defer transport.CloseIdleConnections()
-		counted := &counter{Handler: handler, started: make(chan struct{})}
-		loop := s.loop(s.names, role, topics, counted, transport)
-		running, stop := context.WithCancel(s.ctx)
-		ended := make(chan error, 1)
-		go func() { ended <- loop.Run(running) }()
-		defer func() { stop(); check(<-ended) }()
-		select {
-		case <-counted.started:
-		case <-time.After(patience):
-			check(fmt.Errorf("the loop was given no records within %v", patience))
-		case <-s.ctx.Done():
-			check(s.ctx.Err())
-		}
+		counted := &counter{Handler: handler}
+		loop, stop := s.run(role, counted, topics...)
+		defer func() { check(stop()) }()
+		before := 0
+		s.await(name, time.Millisecond, func() (done, want int) {
+			before = int(counted.handled.Load())
+			return before, 1
+		})
 		metered := s.meter(nil)
 		s.await(name, time.Millisecond, func() (done, want int) {
 			if handled := int(counted.handled.Load()); handled < records {
@@ -119,22 +112,119 @@ func (s *system) drainer(name string, records int, handler consumer.Handler, top
 			}
 			return int(loop.Stats().Published()), int(counted.out.Load())
 		})
-		return work{records, metered()}
+		return work{records - before, metered()}
 	}}
 }
 
 // counter counts what a handler does.
 type counter struct {
 	consumer.Handler
-	once         sync.Once
-	started      chan struct{}
 	handled, out atomic.Int64
 }
 
 func (c *counter) Handle(ctx context.Context, batch consumer.Batch) (consumer.Result, error) {
-	c.once.Do(func() { close(c.started) })
 	result, err := c.Handler.Handle(ctx, batch)
 	c.out.Add(int64(len(result.Out)))
 	c.handled.Add(int64(result.Handled))
 	return result, err
+}
+
+// The kernel counts CPU time in ticks of this length.
+const cpuTick = 10 * time.Millisecond
+
+// cpuTime is how much CPU time a process has used; 0 where the system has no /proc.
+func cpuTime(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The name, in parentheses, may hold anything. After it user's time is the 12th field, the system's the 13th.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * cpuTick
+}
+
+// memory is how many MB a process holds in memory now, and at most so far; 0 where the system has no /proc.
+func memory(pid int) (now, most float64) {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) == 3 {
+			kilobytes, _ := strconv.ParseFloat(fields[1], 64)
+			switch fields[0] {
+			case "VmRSS:":
+				now = kilobytes / 1024
+			case "VmHWM:":
+				most = kilobytes / 1024
+			}
+		}
+	}
+	return now, most
+}
+
+// cpuUsage is CPU time by process, and the time in which it was used.
+type cpuUsage struct {
+	cpu     map[string]time.Duration
+	elapsed time.Duration
+}
+
+// meter measures some processes together with this one and the servers, until the function that it returns is called.
+func (b *bench) meter(pids map[string]int) (stop func() cpuUsage) {
+	all := map[string]int{"bench": os.Getpid()}
+	maps.Copy(all, b.servers)
+	maps.Copy(all, pids)
+	before, started := make(map[string]time.Duration), time.Now()
+	for name, pid := range all {
+		before[name] = cpuTime(pid)
+	}
+	return func() cpuUsage {
+		u := cpuUsage{make(map[string]time.Duration), time.Since(started)}
+		for name, pid := range all {
+			u.cpu[name] = max(cpuTime(pid)-before[name], 0)
+		}
+		return u
+	}
+}
+
+// quantile is the value below which a share q of the values lies, by the nearest rank; 0 of none.
+func quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	rank := int(math.Ceil(q * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// median is the middle value, or the mean of the two in the middle.
+func median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / max(float64(len(values)), 1)
+}
+
+// slope is how much the values grow from one to the next: the median of the slopes between any two of them (Theil and
+// Sen). A surge that passes does not move it, wherever it is; a steady growth does.
+func slope(values []float64) float64 {
+	var slopes []float64
+	for i, from := range values {
+		for j := i + 1; j < len(values); j++ {
+			slopes = append(slopes, (values[j]-from)/float64(j-i))
+		}
+	}
+	return median(slopes)
 }

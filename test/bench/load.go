@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -55,48 +57,31 @@ func numbered(partition, at int) topology.Record { return newEvent(at*partitions
 
 // order is the data of an order, which ends in a text that can be stretched.
 func order(number int) []byte {
-	b := make([]byte, 0, eventBytes)
-	b = append(b, `{"firstName":`...)
-	b = strconv.AppendQuote(b, names[number%len(names)])
-	b = append(b, `,"order":{"number":"A-`...)
-	b = strconv.AppendInt(b, int64(number), 10)
-	b = append(b, `","currency":"SEK","lines":[`...)
-	for i := range 4 {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"article":`...)
-		b = strconv.AppendQuote(b, articles[(number+i)%len(articles)])
-		b = append(b, `,"quantity":`...)
-		b = strconv.AppendInt(b, int64(1+(number+i)%3), 10)
-		b = append(b, `,"price":"`...)
-		b = strconv.AppendInt(b, int64(49+number*(i+1)%900), 10)
-		b = append(b, `.00"}`...)
+	lines := make([]string, 4)
+	for i := range lines {
+		lines[i] = fmt.Sprintf(`{"article":"%s","quantity":%d,"price":"%d.00"}`,
+			articles[(number+i)%len(articles)], 1+(number+i)%3, 49+number*(i+1)%900)
 	}
-	b = append(b, `],"total":"`...)
-	b = strconv.AppendInt(b, int64(200+number%5000), 10)
-	return append(b, `.90"},"note":""}`...)
+	return fmt.Appendf(nil,
+		`{"firstName":"%s","order":{"number":"A-%d","currency":"SEK","lines":[%s],"total":"%d.90"},"note":""}`,
+		names[number%len(names)], number, strings.Join(lines, ","), 200+number%5000)
 }
 
 // stretch fills the last text of an event, which is two braces and a quote before its end, with n bytes.
 func stretch(value []byte, n int) []byte {
-	const words = "please leave the parcel with the neighbour if nobody is at home "
-	const tail = `"}}`
-	value = value[:len(value)-len(tail)]
-	for ; n > 0; n -= min(n, len(words)) {
-		value = append(value, words[:min(n, len(words))]...)
-	}
-	return append(value, tail...)
+	const words, tail = "please leave the parcel with the neighbour if nobody is at home ", `"}}`
+	note := strings.Repeat(words, n/len(words)+1)[:n]
+	return append(append(value[:len(value)-len(tail)], note...), tail...)
 }
 
 // timetable says when events are due, however long earlier ones take.
 type timetable struct {
-	start time.Time
-	rate  float64 // events a second
-	for_  time.Duration
+	start  time.Time
+	rate   float64 // events a second
+	length time.Duration
 }
 
-func (t timetable) total() int { return int(t.rate * t.for_.Seconds()) }
+func (t timetable) total() int { return int(t.rate * t.length.Seconds()) }
 
 func (t timetable) at(i int) time.Time {
 	return t.start.Add(time.Duration(float64(i) / t.rate * float64(time.Second)))
@@ -115,10 +100,10 @@ func (t timetable) by(now time.Time) int {
 const callsAtOnce = 64
 
 // publish publishes events to the measured lane by a timetable, gathering those of an interval for one call, and
-// returns when everything is acknowledged. published, if set, is given the receipts of each call.
+// returns when everything is acknowledged.
 func (s *system) publish(
 	ctx context.Context, t timetable, gather time.Duration,
-	next func(number int, due time.Time) topology.Record, published func([]producer.Receipt),
+	next func(number int, due time.Time) topology.Record,
 ) error {
 	to, err := producer.New(producer.Config{Connection: s.broker, Prefix: s.names.Prefix})
 	if err != nil {
@@ -138,10 +123,7 @@ func (s *system) publish(
 		}
 		done += len(records)
 		calls.Go(func() error {
-			receipts, err := to.PublishRecords(ctx, lane, records)
-			if err == nil && published != nil {
-				published(receipts)
-			}
+			_, err := to.PublishRecords(ctx, lane, records)
 			return err
 		})
 	}

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -13,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,34 +29,28 @@ A figure is worth as much as the machine was idle: the load is printed too.
 
 `
 
-// figure is something that can be measured.
+// figure is what can be measured. flags declares its flags, and returns what measures it when they are read.
 type figure struct {
 	name, about string
-	// flags declares the figure's flags, and returns what measures it when they are read.
-	flags func(*flag.FlagSet) func(*bench) []Table
+	flags       func(*flag.FlagSet) func(*bench) []Table
 }
 
-func figures() []figure {
-	return []figure{
-		{"match", "matching, beside a loop that only fetches and produces as many bytes", matchFigure},
-		{"status", "writing statuses, beside a writer that only writes as many to Redis", statusFigure},
-		{"latency", "from publishing to sent in Redis, beside as many bare hops", latencyFigure},
-		{"throughput", "the highest rate at which everything is sent and no lag grows", throughputFigure},
-		{"memory", "what each role takes to work off many waiting events", memoryFigure},
-		{"once", "deliverers killed at random: what the provider is handed how often", onceFigure},
-		{"isolation", "real-time messages beside a slow provider and a batch flood", isolationFigure},
-		{"schedules", "how late scheduled messages are, with restarts on the way", schedulesFigure},
-		{"templates", "matching with many templates beside few, and how soon followers have a new one", templatesFigure},
-		{"overhead", "matching that is scraped and traced, beside matching that is not", overheadFigure},
-	}
+var figures = []figure{
+	{"match", "matching, beside a loop that only fetches and produces as many bytes", matchFigure},
+	{"status", "writing statuses, beside a writer that only writes as many to Redis", statusFigure},
+	{"latency", "from publishing to sent in Redis, beside as many bare hops", latencyFigure},
+	{"throughput", "the highest rate at which everything is sent and no lag grows", throughputFigure},
+	{"memory", "what each role takes to work off many waiting events", memoryFigure},
+	{"once", "deliverers killed at random: what the provider is handed how often", onceFigure},
+	{"isolation", "real-time messages beside a slow provider and a batch flood", isolationFigure},
+	{"schedules", "how late scheduled messages are, with restarts on the way", schedulesFigure},
+	{"templates", "matching with many templates beside few, and how soon followers have a new one", templatesFigure},
+	{"overhead", "matching that is scraped and traced, beside matching that is not", overheadFigure},
 }
-
-// garbagePercent is the garbage collector's setting of a role, for the loops that run in this process.
-const garbagePercent = 400
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	debug.SetGCPercent(garbagePercent)
+	debug.SetGCPercent(400) // as a role does, for the loops that run in this process
 	err := run(ctx, os.Args[1:])
 	stop()
 	if err != nil {
@@ -64,18 +60,14 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == hopCommand {
-		return attempt(func() { runHop(ctx, args[1:]) })
-	}
 	options := flag.NewFlagSet("bench", flag.ExitOnError)
 	binary := options.String("binary", "bin/meddela", "the build that is measured")
 	output := options.String("o", "table", "form of the output, table or json")
 	options.Usage = func() {
 		fmt.Fprint(os.Stderr, usage)
-		for _, f := range figures() {
+		for _, f := range figures {
 			fmt.Fprintf(os.Stderr, "  %-11s %s\n", f.name, f.about)
 		}
-		fmt.Fprintln(os.Stderr)
 		options.PrintDefaults()
 	}
 	_ = options.Parse(args) // exits where it cannot
@@ -83,21 +75,6 @@ func run(ctx context.Context, args []string) error {
 	if len(rest) == 0 {
 		options.Usage()
 		return errors.New("name a figure")
-	}
-	type job struct {
-		name    string
-		measure func(*bench) []Table
-	}
-	var jobs []job
-	for len(rest) > 0 {
-		f, ok := find(rest[0])
-		if !ok {
-			return fmt.Errorf("unknown figure %q", rest[0])
-		}
-		flags := flag.NewFlagSet(f.name, flag.ExitOnError)
-		jobs = append(jobs, job{f.name, f.flags(flags)})
-		_ = flags.Parse(rest[1:])
-		rest = flags.Args()
 	}
 	servers, err := findServers()
 	if err != nil {
@@ -110,34 +87,37 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("the build that is to be measured: %w: run `make build`", err)
 	}
-	for _, j := range jobs {
-		if err := report(ctx, path, servers, *output, j.name, j.measure); err != nil {
-			return fmt.Errorf("%s: %w", j.name, err)
+	for len(rest) > 0 {
+		i := slices.IndexFunc(figures, func(f figure) bool { return f.name == rest[0] })
+		if i < 0 {
+			return fmt.Errorf("unknown figure %q", rest[0])
 		}
+		flags := flag.NewFlagSet(rest[0], flag.ExitOnError)
+		measure := figures[i].flags(flags)
+		_ = flags.Parse(rest[1:])
+		flags.VisitAll(func(f *flag.Flag) {
+			if n, ok := f.Value.(flag.Getter).Get().(int); ok && n < 1 && err == nil {
+				err = fmt.Errorf("--%s is %d: it must be at least 1", f.Name, n)
+			}
+		})
+		if err == nil {
+			err = report(ctx, path, servers, *output, rest[0], measure)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", rest[0], err)
+		}
+		rest = flags.Args()
 	}
 	return nil
-}
-
-func find(name string) (figure, bool) {
-	for _, f := range figures() {
-		if f.name == name {
-			return f, true
-		}
-	}
-	return figure{}, false
 }
 
 // findServers sets the environment that names the servers, unless it is set, and returns their processes by name, so
 // that their CPU time is shown too.
 func findServers() (map[string]int, error) {
-	dir := os.Getenv("SERVERS_DIR")
-	if dir == "" {
-		dir = ".servers"
-	}
-	processes := make(map[string]int)
 	if os.Getenv("MEDDELA_KAFKA_BROKERS") != "" {
-		return processes, nil
+		return nil, nil
 	}
+	dir := cmp.Or(os.Getenv("SERVERS_DIR"), ".servers")
 	text, err := os.ReadFile(filepath.Join(dir, "env"))
 	if err != nil {
 		return nil, errors.New("the real servers are not up: run `make servers`")
@@ -149,6 +129,7 @@ func findServers() (map[string]int, error) {
 			}
 		}
 	}
+	processes := make(map[string]int)
 	files, err := filepath.Glob(filepath.Join(dir, "*.pid"))
 	for _, file := range files {
 		text, _ := os.ReadFile(file)
@@ -159,28 +140,8 @@ func findServers() (map[string]int, error) {
 	return processes, err
 }
 
-// positive is the value of a flag that is a whole number from 1 on.
-type positive int
-
-func (p *positive) String() string { return strconv.Itoa(int(*p)) }
-
-func (p *positive) Set(text string) error {
-	n, err := strconv.Atoi(text)
-	if err == nil && n < 1 {
-		err = errors.New("it must be at least 1")
-	}
-	*p = positive(n)
-	return err
-}
-
-// count declares a flag that is a whole number from 1 on.
-func count(flags *flag.FlagSet, name string, value int, about string) *int {
-	flags.Var((*positive)(&value), name, about)
-	return &value
-}
-
 func roundsFlag(flags *flag.FlagSet) *int {
-	return count(flags, "rounds", 3, "how often each side is measured")
+	return flags.Int("rounds", 3, "how often each side is measured")
 }
 
 // failure is an error that ends a figure.

@@ -4,18 +4,24 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"time"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/match"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
 // matchFigure has the matcher, and a bare loop that writes as many records of the same sizes without looking at what it
 // reads, work off the same backlog.
 func matchFigure(flags *flag.FlagSet) func(*bench) []Table {
-	events := count(flags, "events", 200_000, "how many events are matched each time")
+	events := flags.Int("events", 200_000, "how many events are matched each time")
 	rounds := roundsFlag(flags)
 	return func(b *bench) []Table {
 		s := b.newSystem("match", lane)
@@ -23,12 +29,10 @@ func matchFigure(flags *flag.FlagSet) func(*bench) []Table {
 		from := s.names.Events(lane)
 		s.fill(from, *events, numbered)
 		matcher := newMatcher(s.names, s.catalogue())
-		bare := &bareMatcher{names: s.names}
-		bare.job, bare.entry = outputSizes(s.ctx, matcher)
 		return []Table{compare("match", "events", *rounds, 0.7,
 			s.drainer("match", *events, matcher, from),
-			s.drainer("bare fetch-and-produce of the same bytes", *events, bare, from),
-			s.drainer("plain copy, each event once", *events, &forwarder{to: s.names.Jobs(lane)}, from),
+			s.drainer("bare fetch-and-produce of the same bytes", *events, s.bareOutputs(matcher), from),
+			s.drainer("plain copy, each event once", *events, bareWriter{{s.names.Jobs(lane), 0}}, from),
 		)}
 	}
 }
@@ -40,8 +44,8 @@ func newMatcher(names topology.Topics, templates *catalogue.Catalogue) consumer.
 	}
 }
 
-// outputSizes asks a matcher how many bytes the job and the entry of an event have.
-func outputSizes(ctx context.Context, matcher consumer.Handler) (job, entry int) {
+// bareOutputs are what a matcher writes for an event, in number, size and place, without what it does for it.
+func (s *system) bareOutputs(matcher consumer.Handler) bareWriter {
 	const sample = 400
 	batch := consumer.Batch{Topic: "sample"}
 	for i := range sample {
@@ -49,50 +53,218 @@ func outputSizes(ctx context.Context, matcher consumer.Handler) (job, entry int)
 		r.Time = time.Now()
 		batch.Records = append(batch.Records, r)
 	}
-	out := must(matcher.Handle(ctx, batch)).Out
-	if len(out) != 2*sample {
+	outputs := bareWriter{{s.names.Jobs(lane), 0}, {s.names.DeliveryLog(lane), 0}}
+	out := must(matcher.Handle(s.ctx, batch)).Out
+	if len(out) != len(outputs)*sample {
 		check(fmt.Errorf("the matcher made %d records of %d events, not a job and an entry of each", len(out), sample))
 	}
-	for i := 0; i < len(out); i += 2 {
-		job += len(out[i].Value)
-		entry += len(out[i+1].Value)
+	for i, r := range out {
+		outputs[i%len(outputs)].size += len(r.Value)
 	}
-	return job / sample, entry / sample
-}
-
-// bareMatcher writes what a matcher would, in number, size and place, and does nothing for it.
-type bareMatcher struct {
-	names      topology.Topics
-	job, entry int // bytes
-}
-
-func (h *bareMatcher) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
-	filler := make([]byte, max(h.job, h.entry))
-	jobs, log := h.names.Jobs(lane), h.names.DeliveryLog(lane)
-	out := make([]topology.Record, 0, 2*len(b.Records))
-	for i := range b.Records {
-		key := b.Records[i].Key
-		out = append(out,
-			topology.Record{Topic: jobs, Key: key, Value: filler[:h.job]},
-			topology.Record{Topic: log, Key: key, Value: filler[:h.entry]})
+	for i := range outputs {
+		outputs[i].size /= sample
 	}
-	return consumer.Result{Out: out, Handled: len(b.Records)}, nil
+	return outputs
 }
 
-// forwarder writes each record once: as it is or, if a size is given, as that many bytes.
-type forwarder struct {
+// output is a record of some bytes or, without a size, a copy.
+type output struct {
 	to   topology.Topic
 	size int
 }
 
-func (h *forwarder) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
-	value := make([]byte, h.size)
-	out := make([]topology.Record, len(b.Records))
+// bareWriter writes outputs for each record.
+type bareWriter []output
+
+func (h bareWriter) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+	out := make([]topology.Record, 0, len(h)*len(b.Records))
+	var filler [4 * eventBytes]byte
 	for i := range b.Records {
-		out[i] = topology.Record{Topic: h.to, Key: b.Records[i].Key, Value: value}
-		if h.size == 0 {
-			out[i].Value, out[i].Headers = b.Records[i].Value, b.Records[i].Headers
+		for _, o := range h {
+			r := topology.Record{Topic: o.to, Key: b.Records[i].Key, Value: filler[:o.size]}
+			if o.size == 0 {
+				r.Value, r.Headers = b.Records[i].Value, b.Records[i].Headers
+			}
+			out = append(out, r)
 		}
 	}
 	return consumer.Result{Out: out, Handled: len(b.Records)}, nil
+}
+
+// overheadFigure has processes of the matcher, the role that does most for each second of CPU, work off the same
+// backlog: with their metrics asked for every second, far more often than anybody does, and with a share of the events
+// traced. The traces' collector is in this process.
+func overheadFigure(flags *flag.FlagSet) func(*bench) []Table {
+	events := flags.Int("events", 200_000, "how many events are matched each time")
+	sample := flags.Float64("sample", 0.01, "share of the events that are traced, from 0 to 1")
+	rounds := roundsFlag(flags)
+	return func(b *bench) []Table {
+		s := b.newSystem("overhead", lane)
+		s.publishSamples()
+		s.fill(s.names.Events(lane), *events, numbered)
+		collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}))
+		defer collector.Close()
+		free := must(net.Listen("tcp", "127.0.0.1:0"))
+		address := free.Addr().String()
+		check(free.Close())
+		scraped := "MEDDELA_HTTP_ADDR=" + address
+		share := fmt.Sprintf("MEDDELA_TRACE_SAMPLE=%v", *sample)
+		traced := []string{scraped, "MEDDELA_TRACE_ENDPOINT=" + collector.URL, share}
+		return []Table{compare("overhead", "events", *rounds, 0.95,
+			s.processDrainer("scraped, and a share of events traced", *events, address, traced...),
+			s.processDrainer("neither", *events, ""),
+			s.processDrainer("scraped only", *events, address, scraped),
+		)}
+	}
+}
+
+// processDrainer is a contestant that is a process of the matcher. If it has an address, its metrics are asked for
+// every second. What counts is the time from its first outputs to its last.
+func (s *system) processDrainer(name string, events int, address string, environment ...string) contestant {
+	log := s.names.DeliveryLog(lane)
+	return contestant{name, func() work {
+		before := s.ends(log)
+		s.start(topology.RoleMatch, lane, environment...)
+		written := 0
+		s.await(name, time.Millisecond, func() (done, want int) {
+			written = s.ends(log) - before
+			return written, 1
+		})
+		metered, scraped := s.meter(s.pids()), time.Now()
+		s.await(name, 2*time.Millisecond, func() (done, want int) {
+			if address != "" && time.Since(scraped) > time.Second {
+				response := must(http.Get("http://" + address + "/metrics"))
+				_, _ = io.Copy(io.Discard, response.Body)
+				_ = response.Body.Close()
+				scraped = time.Now()
+			}
+			return s.ends(log) - before, events
+		})
+		done := work{events - written, metered()}
+		s.stop()
+		s.rewind(s.names.Group(topology.RoleMatch, lane), s.names.Events(lane))
+		return done
+	}}
+}
+
+const (
+	fewTemplates = 10
+	// matchCostGoal is how many times as much matching may cost with many templates as with few.
+	matchCostGoal = 2.0
+)
+
+// templatesFigure measures matching with few and with many templates, and how soon followers have a new one.
+func templatesFigure(flags *flag.FlagSet) func(*bench) []Table {
+	templates := flags.Int("templates", 10_000, "how many templates are many")
+	followers := flags.Int("followers", 8, "how many consumers follow the templates")
+	publications := flags.Int("publications", 100, "how many versions are published")
+	rounds := roundsFlag(flags)
+	return func(b *bench) []Table {
+		s := b.newSystem("templates", lane)
+		return []Table{s.matchingCost(*templates, *rounds), s.publishing(*templates, *followers, *publications)}
+	}
+}
+
+// oneOfMany is a template; every second one has a condition.
+func oneOfMany(i int) topology.TemplateRecord {
+	r := topology.TemplateRecord{
+		Name: fmt.Sprintf("template_%d", i), Version: "1", Types: []string{fmt.Sprintf("type_%d", i)},
+		Channel: topology.Email, DefaultLanguage: "en",
+		Bodies:      map[string]map[string]string{},
+		PublishedAt: time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC),
+	}
+	for _, language := range []string{"en", "sv", "fi"} {
+		r.Bodies[language] = map[string]string{
+			template.EmailSubject: "Order {{.ctx.order.number}}",
+			template.EmailText:    "Hello {{.ctx.firstName}}, {{.ctx.order.total}} {{.ctx.order.currency}}",
+		}
+	}
+	if i%2 == 1 {
+		r.When = `has(ctx.order) && event.country != "XX"`
+	}
+	return r
+}
+
+func many(n int) []topology.TemplateRecord {
+	records := make([]topology.TemplateRecord, n)
+	for i := range records {
+		records[i] = oneOfMany(i)
+	}
+	return records
+}
+
+// matchingCost runs a matcher of many templates and one of few over the same events, from an event's bytes to those of
+// its job and entry.
+func (s *system) matchingCost(templates, rounds int) Table {
+	const events, passes = 250, 200
+	batch := consumer.Batch{Topic: s.names.Events(lane)}
+	for i := range events {
+		r := newEvent(i)
+		event := must(topology.DecodeEvent(r, lane))
+		event.Type = fmt.Sprintf("type_%d", i%fewTemplates)
+		r.Value = event.Append(nil)
+		batch.Records = append(batch.Records, r)
+	}
+	side := func(n int) contestant {
+		progress("templates: compiling %d", n)
+		matcher := newMatcher(s.names, must(catalogue.New(many(n)...)))
+		return contestant{fmt.Sprintf("matching with %d templates", n), func() work {
+			metered := s.meter(nil)
+			for range passes {
+				must(matcher.Handle(s.ctx, batch))
+			}
+			return work{events * passes, metered()}
+		}}
+	}
+	return compare("templates", "events", rounds, 1/matchCostGoal, side(templates), side(fewTemplates))
+}
+
+// publishing fills the topic, starts followers, and publishes one version after the other.
+func (s *system) publishing(templates, followers, publications int) Table {
+	writer := s.publisher()
+	publish := func(records ...topology.TemplateRecord) {
+		out := make([]topology.Record, len(records))
+		for i, r := range records {
+			out[i] = topology.Record{Topic: s.names.Templates(), Key: []byte(r.Ref()), Value: r.Append(nil)}
+		}
+		must(writer.Publish(s.ctx, s.names.Templates(), 0, out))
+	}
+	progress("templates: publishing %d", templates)
+	publish(many(templates)...)
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	var all []*catalogue.Follower
+	var loads, delays []float64
+	for i := range followers {
+		progress("templates: loading %d, follower %d of %d", templates, i+1, followers)
+		start := time.Now()
+		follower, running := s.follow(ctx)
+		defer func() { stop(); running.Wait() }()
+		check(follower.AwaitReady(ctx))
+		loads, all = append(loads, milliseconds(time.Since(start))), append(all, follower)
+	}
+	for i := range publications {
+		next := oneOfMany(i % templates)
+		next.Version, next.PublishedAt = fmt.Sprint(i+2), time.Now()
+		start := time.Now()
+		publish(next)
+		s.await("templates: followers", time.Millisecond, func() (done, want int) {
+			for _, f := range all {
+				if _, ok := f.Catalogue().ByRef(next.Ref()); ok {
+					done++
+				}
+			}
+			return done, len(all)
+		})
+		delays = append(delays, milliseconds(time.Since(start)))
+	}
+	return Table{
+		Title: fmt.Sprintf("from publishing a version until each of %d followers of %d templates has it",
+			followers, templates),
+		Columns: times("", "first load ms"),
+		Rows:    [][]any{quantiles("publications", delays, slices.Max(loads))},
+		Goals:   []Goal{under("the longest publication", slices.Max(delays), time.Second)},
+	}
 }

@@ -8,12 +8,10 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 )
 
@@ -31,77 +29,53 @@ type Goal struct {
 	Met  bool   `json:"met"`
 }
 
-// Machine is where something was measured, and how busy it was: the average number of threads that wanted a CPU, over
-// 1, 5 and 15 minutes.
-type Machine struct {
-	At         time.Time `json:"at"`
-	CPUs       int       `json:"cpus"`
-	Go         string    `json:"go"`
-	LoadBefore string    `json:"load_before"`
-	LoadAfter  string    `json:"load_after"`
-}
-
+// load is the average number of threads that wanted a CPU, over 1, 5 and 15 minutes.
 func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	fields := strings.Fields(string(text))
-	if err != nil || len(fields) < 3 {
-		return "unknown"
-	}
+	text, _ := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text) + " unknown - -")
 	return strings.Join(fields[:3], " ")
 }
 
-// report measures a figure and prints it.
+// report measures a figure and prints it, with when and where that was, and how busy the machine.
 func report(
 	ctx context.Context, binary string, servers map[string]int, output, name string, measure func(*bench) []Table,
 ) error {
-	m := Machine{
-		At: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(), Go: runtime.Version(), LoadBefore: load(),
-	}
+	at, before := time.Now().UTC().Truncate(time.Second), load()
 	b, err := newBench(ctx, binary, servers)
 	if err != nil {
 		return err
 	}
 	var tables []Table
 	err = attempt(func() { tables = measure(b) })
-	m.LoadAfter = load()
+	after := load()
 	if err := errors.Join(err, b.close()); err != nil {
 		return err
 	}
 	if output == "json" {
-		return json.NewEncoder(os.Stdout).Encode(map[string]any{"measured": name, "machine": m, "tables": tables})
+		return json.NewEncoder(os.Stdout).Encode(map[string]any{
+			"measured": name, "at": at, "cpus": runtime.NumCPU(), "go": runtime.Version(), "load_before": before,
+			"load_after": after, "tables": tables,
+		})
 	}
 	for _, t := range tables {
 		t.print()
 	}
 	_, err = fmt.Printf("%s, %d CPUs, %s, load average %s before and %s after\n\n",
-		m.At.Format("2006-01-02 15:04 UTC"), m.CPUs, m.Go, m.LoadBefore, m.LoadAfter)
+		at.Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), runtime.Version(), before, after)
 	return err
 }
 
 func (t *Table) print() {
-	w := table.NewWriter()
-	style := table.StyleLight
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Format.Header = text.FormatDefault
-	w.SetStyle(style)
-	w.SuppressTrailingSpaces()
-	header, aligned := make(table.Row, len(t.Columns)), []table.ColumnConfig(nil)
-	for i, c := range t.Columns {
-		header[i] = c
-		if i > 0 {
-			aligned = append(aligned, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
-		}
-	}
-	w.AppendHeader(header)
-	w.SetColumnConfigs(aligned)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s\n%s\n", t.Title, strings.Join(t.Columns, "\t"))
 	for _, row := range t.Rows {
-		cells := make(table.Row, len(row))
-		for i, c := range row {
-			cells[i] = cell(c)
+		cells := make([]string, len(row))
+		for i, value := range row {
+			cells[i] = cell(value)
 		}
-		w.AppendRow(cells)
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
-	fmt.Printf("%s\n%s\n", t.Title, w.Render())
+	_ = w.Flush()
 	for _, g := range t.Goals {
 		result := "met"
 		if !g.Met {
@@ -112,47 +86,29 @@ func (t *Table) print() {
 	fmt.Println()
 }
 
-// cell is a value as a table shows it: of numbers about three digits.
+// cell is a value as a table shows it: of numbers with a fraction about three digits.
 func cell(value any) string {
-	switch v := value.(type) {
-	case int:
-		return thousands(float64(v))
-	case float64:
-		switch size := math.Abs(v); {
-		case size < 10:
-			return fmt.Sprintf("%.2f", v)
-		case size < 1000:
-			return fmt.Sprintf("%.1f", v)
-		}
-		return thousands(v)
-	case []float64:
-		texts := make([]string, len(v))
-		for i := range v {
-			texts[i] = cell(v[i])
-		}
-		return strings.Join(texts, " ")
+	f, ok := value.(float64)
+	switch {
+	case !ok:
+		return fmt.Sprint(value)
+	case math.Abs(f) < 10:
+		return fmt.Sprintf("%.2f", f)
+	case math.Abs(f) < 1000:
+		return fmt.Sprintf("%.1f", f)
 	}
-	return fmt.Sprint(value)
+	return fmt.Sprintf("%.0f", f)
 }
 
-// thousands is a whole number with its thousands apart.
-func thousands(f float64) string {
-	digits := fmt.Sprintf("%.0f", f)
-	var parts []string
-	for len(strings.TrimPrefix(digits, "-")) > 3 {
-		parts = append(parts, digits[len(digits)-3:])
-		digits = digits[:len(digits)-3]
-	}
-	parts = append(parts, digits)
-	slices.Reverse(parts)
-	return strings.Join(parts, " ")
+// times are the columns of durations in ms, after the one that names them and before more.
+func times(first string, more ...string) []string {
+	return append([]string{first, "events", "p50 ms", "p90 ms", "p99 ms", "most ms"}, more...)
 }
 
-// times are the columns of durations in ms, and quantiles their values.
-func times() []string { return []string{"events", "p50 ms", "p90 ms", "p99 ms", "most ms"} }
-
-func quantiles(ms []float64) []any {
-	return []any{len(ms), quantile(ms, 0.5), quantile(ms, 0.9), quantile(ms, 0.99), quantile(ms, 1)}
+// quantiles are the row of durations in ms.
+func quantiles(name string, ms []float64, more ...any) []any {
+	row := []any{name, len(ms), quantile(ms, 0.5), quantile(ms, 0.9), quantile(ms, 0.99), quantile(ms, 1)}
+	return append(row, more...)
 }
 
 // under is the goal of a duration.

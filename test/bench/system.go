@@ -18,8 +18,13 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/provision"
 	"github.com/meddela/meddela/topology"
 )
@@ -36,6 +41,7 @@ type system struct {
 	groups      []string         // to be deleted
 	topics      []topology.Topic // to be deleted
 	processes   []*process
+	loops       []func() error // ends each loop of this process
 	// ambiguous counts what the processes have logged as such, those that were killed included.
 	ambiguous atomic.Int64
 }
@@ -64,26 +70,24 @@ func (b *bench) newSystem(name string, lanes ...topology.Lane) *system {
 		}
 	}
 	var specs []topology.TopicSpec
-	for _, spec := range s.names.Specs(topology.Sizing{Partitions: partitions, DeadLetterPartitions: 3, Replication: -1}) {
+	sizing := topology.Sizing{Partitions: partitions, DeadLetterPartitions: 3, Replication: -1}
+	for _, spec := range s.names.Specs(sizing) {
 		if l, ok := s.names.LaneOf(spec.Name); !ok || slices.Contains(lanes, l) {
 			specs, s.topics = append(specs, spec), append(s.topics, spec.Name)
 		}
 	}
 	progress("creating %d topics", len(specs))
-	check(provision.Create(b.ctx, b.kafka, specs))
-	check(provision.AwaitLeaders(b.ctx, b.kafka, s.topics))
+	client := &kafka.Client{Addr: b.broker.Addr(), Transport: b.transport, Timeout: 30 * time.Second}
+	check(provision.Create(b.ctx, client, specs))
+	check(provision.AwaitLeaders(b.ctx, client, s.topics))
 	s.providers("")
 	return s
 }
 
 // providers writes the configuration of providers that the roles use. A channel that it does not name has a sandbox.
 func (s *system) providers(text string) {
-	var others []string
-	for _, c := range topology.Channels() {
-		if !strings.Contains(text, "["+string(c)+"]") {
-			others = append(others, string(c))
-		}
-	}
+	others := texts(topology.Channels())
+	others = slices.DeleteFunc(others, func(c string) bool { return strings.Contains(text, "["+c+"]") })
 	text = "providers:\n" + text +
 		fmt.Sprintf("  - {name: sandbox, channels: [%s], kind: sandbox}\n", strings.Join(others, ", "))
 	path := filepath.Join(s.dir, "providers"+s.names.Prefix+"yaml")
@@ -124,7 +128,6 @@ func (s *system) follow(ctx context.Context) (*catalogue.Follower, *sync.WaitGro
 
 // process plays a role.
 type process struct {
-	name  string
 	role  topology.Role
 	lane  topology.Lane
 	cmd   *exec.Cmd
@@ -135,14 +138,9 @@ type process struct {
 
 // start starts a role as it is deployed.
 func (s *system) start(role topology.Role, lane topology.Lane, environment ...string) *process {
-	p := &process{name: string(role), role: role, lane: lane}
-	s.launch(p, exec.Command(s.binary, "run", string(role), "--lane", string(lane)), environment...)
-	return p
-}
-
-func (s *system) launch(p *process, command *exec.Cmd, environment ...string) {
-	p.cmd, p.ended = command, make(chan struct{})
+	command := exec.Command(s.binary, "run", string(role), "--lane", string(lane))
 	command.Env = append(slices.Clone(s.environment), environment...)
+	p := &process{role: role, lane: lane, cmd: command, ended: make(chan struct{})}
 	log := must(command.StderrPipe())
 	check(command.Start())
 	s.processes = append(s.processes, p)
@@ -158,6 +156,29 @@ func (s *system) launch(p *process, command *exec.Cmd, environment ...string) {
 		p.err = command.Wait()
 		close(p.ended)
 	}()
+	return p
+}
+
+// run runs a role's loop in this process, with its own defaults and another handler, until stop is called.
+func (s *system) run(
+	role topology.Role, handler consumer.Handler, topics ...topology.Topic,
+) (loop *consumer.Loop, stop func() error) {
+	transport := s.broker.Transport()
+	loop = consumer.New(consumer.Config{
+		Role: role, Lane: lane, Names: s.names, Topics: topics, Handler: handler,
+		Publisher: &producer.Publisher{Addr: s.broker.Addr(), Transport: transport, Log: zerolog.Nop()},
+		Brokers:   s.broker.Brokers, Dialer: s.broker.Dialer(), Transport: transport, Log: zerolog.Nop(),
+	})
+	ctx, cancel := context.WithCancel(s.ctx)
+	var running errgroup.Group
+	running.Go(func() error { return loop.Run(ctx) })
+	stop = func() error {
+		cancel()
+		defer transport.CloseIdleConnections()
+		return running.Wait()
+	}
+	s.loops = append(s.loops, stop)
+	return loop, stop
 }
 
 // alive returns an error when a process has ended by itself.
@@ -165,8 +186,7 @@ func (s *system) alive() error {
 	for _, p := range s.processes {
 		select {
 		case <-p.ended:
-			return fmt.Errorf("%s has ended: %w\n%s", p.name, errors.Join(errors.New("it must run until it is stopped"), p.err),
-				strings.Join(p.said, "\n"))
+			return fmt.Errorf("%s has ended before it was stopped: %v\n%s", p.role, p.err, strings.Join(p.said, "\n"))
 		default:
 		}
 	}
@@ -184,6 +204,9 @@ func (s *system) stop(roles ...topology.Role) {
 		return leaves
 	})
 	var errs []error
+	for _, stop := range s.loops {
+		errs = append(errs, stop())
+	}
 	for _, p := range leaving {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	}
@@ -195,7 +218,7 @@ func (s *system) stop(roles ...topology.Role) {
 			<-p.ended
 		}
 		if p.err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w\n%s", p.name, p.err, strings.Join(p.said, "\n")))
+			errs = append(errs, fmt.Errorf("stopping %s: %w\n%s", p.role, p.err, strings.Join(p.said, "\n")))
 		}
 	}
 	check(errors.Join(errs...))
@@ -227,9 +250,17 @@ func (s *system) replace(role topology.Role, kill bool) {
 func (s *system) pids() map[string]int {
 	pids := make(map[string]int)
 	for _, p := range s.processes {
-		pids[p.name] = p.cmd.Process.Pid
+		pids[string(p.role)] = p.cmd.Process.Pid
 	}
 	return pids
+}
+
+// pause waits until a time while all processes run.
+func (s *system) pause(what string, until time.Time) {
+	for left := time.Until(until); left > 0; left = time.Until(until) {
+		progress("%s: %v to go", what, left.Round(time.Second))
+		check(errors.Join(s.alive(), sleep(s.ctx, min(time.Second, left))))
+	}
 }
 
 // await looks again and again until a count is what is wanted. It fails when the count stands still for long, or a
@@ -262,44 +293,30 @@ func (s *system) awaitCommitted(group string, topics ...topology.Topic) {
 
 // ends is how many records were ever written to some topics.
 func (s *system) ends(topics ...topology.Topic) (total int) {
-	request := &kafka.ListOffsetsRequest{Topics: make(map[string][]kafka.OffsetRequest)}
-	for _, topic := range topics {
-		for p := range partitions {
-			request.Topics[string(topic)] = append(request.Topics[string(topic)], kafka.LastOffsetOf(p))
-		}
-	}
-	for _, offsets := range must(s.kafka.ListOffsets(s.ctx, request)).Topics {
-		for _, p := range offsets {
-			check(p.Error)
-			total += int(p.LastOffset)
-		}
-	}
+	ends := must(s.kafka.ListEndOffsets(s.ctx, texts(topics)...))
+	check(ends.Error())
+	ends.Each(func(o kadm.ListedOffset) { total += int(o.Offset) })
 	return total
 }
 
 // behind is how many records of some topics a group has not committed yet.
 func (s *system) behind(group string, topics ...topology.Topic) int {
-	request := &kafka.OffsetFetchRequest{GroupID: group, Topics: make(map[string][]int)}
-	for _, topic := range topics {
-		for p := range partitions {
-			request.Topics[string(topic)] = append(request.Topics[string(topic)], p)
-		}
-	}
 	lag := s.ends(topics...)
-	response := must(s.kafka.OffsetFetch(s.ctx, request))
-	check(response.Error)
-	for _, offsets := range response.Topics {
-		for _, p := range offsets {
-			check(p.Error)
-			lag -= int(max(p.CommittedOffset, 0))
-		}
+	committed, err := s.kafka.FetchOffsets(s.ctx, group)
+	if !errors.Is(err, kerr.GroupIDNotFound) {
+		check(errors.Join(err, committed.Error()))
 	}
+	committed.Each(func(o kadm.OffsetResponse) {
+		if slices.Contains(topics, topology.Topic(o.Topic)) {
+			lag -= int(max(o.At, 0))
+		}
+	})
 	return lag
 }
 
 // whenGone does something to a group that is refused, with an error of a kind, while members that were killed count as
 // such still.
-func (s *system) whenGone(refusal kafka.Error, do func() error) error {
+func (s *system) whenGone(refusal error, do func() error) error {
 	const session = 20 * time.Second
 	for end := time.Now().Add(session); ; {
 		err := do()
@@ -315,48 +332,31 @@ func (s *system) whenGone(refusal kafka.Error, do func() error) error {
 
 // rewind lets a group whose members have all gone begin a topic anew.
 func (s *system) rewind(group string, topic topology.Topic) {
-	request := &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: make(map[string][]kafka.OffsetCommit)}
+	offsets := make(kadm.Offsets)
 	for p := range partitions {
-		request.Topics[string(topic)] = append(request.Topics[string(topic)], kafka.OffsetCommit{Partition: p})
+		offsets.AddOffset(string(topic), int32(p), 0, -1)
 	}
-	check(s.whenGone(kafka.UnknownMemberId, func() error {
-		response, err := s.kafka.OffsetCommit(s.ctx, request)
-		if err != nil {
-			return err
-		}
-		for _, p := range response.Topics[string(topic)] {
-			if p.Error != nil {
-				return fmt.Errorf("rewinding %s: %w", group, p.Error)
-			}
-		}
-		return nil
-	}))
+	check(s.whenGone(kerr.UnknownMemberID, func() error { return s.kafka.CommitAllOffsets(s.ctx, group, offsets) }))
 }
 
-// deleteGroups deletes one group at a time, as each may have another coordinator.
-func (s *system) deleteGroups() {
+// delete deletes the groups and topics.
+func (s *system) delete() {
 	for _, group := range s.groups {
-		err := s.whenGone(kafka.NonEmptyGroup, func() error {
-			response, err := s.kafka.DeleteGroups(s.ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{group}})
-			if err == nil {
-				err = response.Errors[group]
-			}
+		err := s.whenGone(kerr.NonEmptyGroup, func() error {
+			_, err := s.kafka.DeleteGroup(s.ctx, group)
 			return err
 		})
-		if !errors.Is(err, kafka.GroupIdNotFound) {
+		if !errors.Is(err, kerr.GroupIDNotFound) {
 			check(err)
 		}
 	}
+	check(must(s.kafka.DeleteTopics(s.ctx, texts(s.topics)...)).Error())
 }
 
-func (s *system) deleteTopics() {
-	names := make([]string, len(s.topics))
-	for i, t := range s.topics {
-		names[i] = string(t)
+func texts[T ~string](named []T) []string {
+	all := make([]string, len(named))
+	for i, n := range named {
+		all[i] = string(n)
 	}
-	for name, err := range must(s.kafka.DeleteTopics(s.ctx, &kafka.DeleteTopicsRequest{Topics: names})).Errors {
-		if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
-			check(fmt.Errorf("topic %s: %w", name, err))
-		}
-	}
+	return all
 }

@@ -1,0 +1,378 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/topology"
+)
+
+const warmUp = 4 * time.Second
+
+// latencyFigure measures how long an event takes from when it is due to be published until Redis says that it is sent;
+// and beside it how long the same number of bare hops takes.
+func latencyFigure(flags *flag.FlagSet) func(*bench) []Table {
+	rate := flags.Float64("rate", 500, "events a second")
+	hold := flags.Duration("for", time.Minute, "how long each side is measured, all rounds together")
+	rounds := roundsFlag(flags)
+	return func(b *bench) []Table {
+		sides := []*latencySide{{system: b.startPipeline("latency")}, {system: b.startFloor()}}
+		for _, side := range sides {
+			side.publish(*rate, warmUp)
+		}
+		each := *hold / time.Duration(*rounds)
+		for round := 1; round <= *rounds; round++ {
+			for _, i := range turn(len(sides), round) {
+				progress("latency: round %d of %d, %v", round, *rounds, each)
+				sides[i].add(sides[i].publish(*rate, each))
+			}
+		}
+		return latencyTables(*rate, sides[0], sides[1])
+	}
+}
+
+// startPipeline starts the roles that make events into statuses.
+func (b *bench) startPipeline(name string) *system {
+	s := b.newSystem(name, lane)
+	s.publishSamples()
+	for _, role := range []topology.Role{topology.RoleMatch, topology.RoleDeliver, topology.RoleStatus} {
+		s.start(role, lane)
+	}
+	return s
+}
+
+// latencySide is what one side has shown.
+type latencySide struct {
+	*system
+	arrivals   []arrival
+	p50s, p99s []float64 // by round
+}
+
+func (l *latencySide) add(round []arrival) {
+	ms := spans(round, func(a arrival) (from, to time.Time) { return a.due, a.seen })
+	tenths := func(f float64) float64 { return math.Round(10*f) / 10 }
+	l.p50s, l.p99s = append(l.p50s, tenths(quantile(ms, 0.5))), append(l.p99s, tenths(quantile(ms, 0.99)))
+	l.arrivals = append(l.arrivals, round...)
+}
+
+// publish publishes for as long as said, one event after the other, and waits until all are sent.
+func (l *latencySide) publish(rate float64, d time.Duration) []arrival {
+	w := l.watch()
+	ctx, stop := context.WithCancel(l.ctx)
+	defer stop()
+	var watching errgroup.Group
+	watching.Go(func() error { return w.run(ctx) })
+	due := timetable{start: time.Now().Add(10 * time.Millisecond), rate: rate, length: d}
+	check(l.system.publish(ctx, due, 0, func(number int, due time.Time) topology.Record {
+		r := newEvent(number)
+		w.add(topology.EventID(r.Key), due)
+		return r
+	}))
+	l.await("sent", 5*time.Millisecond, w.counts)
+	stop()
+	check(watching.Wait())
+	return w.seen
+}
+
+// spans are the times between two moments in ms. A status may be seen as sent before it says when its event was
+// matched.
+func spans(arrivals []arrival, limits func(arrival) (from, to time.Time)) (ms []float64) {
+	for _, a := range arrivals {
+		if from, to := limits(a); !from.IsZero() && !to.IsZero() {
+			ms = append(ms, milliseconds(to.Sub(from)))
+		}
+	}
+	return ms
+}
+
+func latencyTables(rate float64, ours, floor *latencySide) []Table {
+	whole := Table{
+		Title:   fmt.Sprintf("latency at %.0f events/s, from when an event is due until Redis says sent", rate),
+		Columns: times("", "p50 by round", "p99 by round"),
+	}
+	total := func(a arrival) (from, to time.Time) { return a.due, a.seen }
+	ms := spans(ours.arrivals, total)
+	whole.Rows = [][]any{
+		quantiles("pipeline", ms, ours.p50s, ours.p99s),
+		quantiles("floor", spans(floor.arrivals, total), floor.p50s, floor.p99s),
+	}
+	whole.Goals = []Goal{
+		under("p50", quantile(ms, 0.5), 15*time.Millisecond), under("p99", quantile(ms, 0.99), 60*time.Millisecond),
+	}
+	parts := Table{Title: "where the time went, by the times in the statuses (whole milliseconds)", Columns: times("")}
+	for _, stage := range []struct {
+		name   string
+		limits func(arrival) (from, to time.Time)
+	}{
+		{"publishing: due to Kafka's time", func(a arrival) (from, to time.Time) { return a.due, a.pending }},
+		{"queue: Kafka's time to matched", func(a arrival) (from, to time.Time) { return a.pending, a.matched }},
+		{"sending: matched to sent", func(a arrival) (from, to time.Time) { return a.matched, a.sent }},
+		{"status: sent to seen in Redis", func(a arrival) (from, to time.Time) { return a.sent, a.seen }},
+	} {
+		parts.Rows = append(parts.Rows, quantiles(stage.name, spans(ours.arrivals, stage.limits)))
+	}
+	return []Table{whole, parts}
+}
+
+// startFloor starts one hop in this process for each role of the pipeline: the least that it can do on the same servers
+// with the same loop. The hops run until the figure ends.
+func (b *bench) startFloor() *system {
+	s := b.newSystem("floor", lane)
+	s.publishSamples()
+	outputs := s.bareOutputs(newMatcher(s.names, s.catalogue()))
+	s.run(topology.RoleMatch, outputs[:1], s.names.Events(lane))
+	s.run(topology.RoleDeliver, outputs[1:], s.names.Jobs(lane))
+	s.run(topology.RoleStatus, &marker{s.keys, b.redis}, s.names.DeliveryLog(lane))
+	return s
+}
+
+// marker makes one write for each record, and nothing else.
+type marker struct {
+	keys   topology.Keys
+	client redis.UniversalClient
+}
+
+func (h *marker) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+	pipe := h.client.Pipeline()
+	for i := range b.Records {
+		pipe.HSet(ctx, h.keys.Event(topology.EventID(b.Records[i].Key)), topology.FieldStatus, string(topology.Sent))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return consumer.Result{}, err
+	}
+	return consumer.Result{Handled: len(b.Records)}, nil
+}
+
+const (
+	throughputGoal = 10_000 // events/s
+	trial          = 8 * time.Second
+	// firstRate is where the search begins, and closeEnough is when it ends: how far the rate that is too much may be
+	// from the one that is held.
+	firstRate   = 4000
+	closeEnough = 1.15
+	// mostHolds is how often the long trial is repeated, at a lower rate each time.
+	mostHolds = 4
+	stepDown  = 0.92
+
+	// settling is left out of the growth: the first second's events are all lag.
+	settling = 2
+	// mostGrowth is the part of the rate that the lag may grow by, which is within the noise: over a minute it is less
+	// than a third of a second's events.
+	mostGrowth = 0.005
+	// mostLag is how many seconds' events the lag may be in the end, and mostLagShort that of a short trial, whose
+	// growth says little: batches grow with the lag, and larger ones cost less, until that balances.
+	mostLag      = 2
+	mostLagShort = 0.6
+	// longTrial is what counts as held, rather than as an indication.
+	longTrial = 30 * time.Second
+)
+
+// throughputFigure looks for the highest rate that the whole pipeline holds for as long as said, from an event's
+// publication to its being sent in Redis. With a rate it tries only that.
+func throughputFigure(flags *flag.FlagSet) func(*bench) []Table {
+	rate := flags.Float64("rate", 0, "events a second to hold; 0 looks for the highest")
+	hold := flags.Duration("for", time.Minute, "how long the rate must be held; at least 5s")
+	return func(b *bench) []Table {
+		*hold = max(*hold, 5*time.Second)
+		s := b.startPipeline("throughput")
+		s.probe(1000, warmUp)
+		var probes []*probe
+		next, holds := *rate, 1
+		if *rate == 0 {
+			next, probes = s.search()
+			holds = mostHolds
+		}
+		for range holds {
+			p := s.probe(math.Round(next), *hold)
+			probes = append(probes, p)
+			if p.held {
+				return throughputTables(probes, p, s.pids())
+			}
+			next *= stepDown
+		}
+		return throughputTables(probes, nil, nil)
+	}
+}
+
+// search finds, by short trials, about the highest rate that is held.
+func (s *system) search() (rate float64, probes []*probe) {
+	held, tooMuch := 0.0, math.Inf(1)
+	for rate = firstRate; ; {
+		p := s.probe(math.Round(rate), trial)
+		probes = append(probes, p)
+		if p.held {
+			held = rate
+		} else {
+			tooMuch = rate
+		}
+		switch {
+		case math.IsInf(tooMuch, 1):
+			rate *= 1.6
+		case held == 0:
+			rate /= 2
+		case tooMuch/held <= closeEnough:
+			return held, probes
+		default:
+			rate = math.Sqrt(held * tooMuch)
+		}
+	}
+}
+
+// probe is one rate, tried for some time.
+type probe struct {
+	rate    float64
+	seconds float64
+	lag     []float64 // events due and not sent, each second
+	growth  float64   // of the lag, in events a second
+	catchUp time.Duration
+	used    cpuUsage
+	held    bool
+}
+
+// probe publishes at a rate and sees whether the pipeline keeps up.
+func (s *system) probe(rate float64, d time.Duration) *probe {
+	p, w := &probe{rate: rate, seconds: d.Seconds()}, s.watch()
+	metered := s.meter(s.pids())
+	due := timetable{start: time.Now().Add(10 * time.Millisecond), rate: rate, length: d}
+	working, ctx := errgroup.WithContext(s.ctx)
+	working.Go(func() error {
+		const gather = 20 * time.Millisecond
+		return s.publish(ctx, due, gather, func(number int, due time.Time) topology.Record {
+			r := newEvent(number)
+			w.add(topology.EventID(r.Key), due)
+			return r
+		})
+	})
+	working.Go(func() error {
+		for at := time.Second; at <= d; at += time.Second {
+			if err := sleep(ctx, time.Until(due.start.Add(at))); err != nil {
+				return err
+			}
+			now := due.by(time.Now())
+			if err := errors.Join(w.look(ctx, math.MaxInt), s.alive()); err != nil {
+				return err
+			}
+			sent, _ := w.counts()
+			p.lag = append(p.lag, float64(now-sent))
+			progress("%.0f events/s: %v of %v, %d events behind", rate, at, d, now-sent)
+		}
+		return nil
+	})
+	check(working.Wait())
+	p.used = metered()
+	s.awaitSent(w)
+	p.catchUp = time.Since(due.start.Add(d))
+	p.judge()
+	return p
+}
+
+func (p *probe) judge() {
+	p.growth = slope(p.lag[min(settling, len(p.lag)-1):])
+	last := p.lag[len(p.lag)-1]
+	if p.seconds < longTrial.Seconds() {
+		p.held = last <= mostLagShort*p.rate
+		return
+	}
+	p.held = p.growth <= mostGrowth*p.rate && last <= mostLag*p.rate
+}
+
+// throughputTables shows the trials, and the one that was held if there is one.
+func throughputTables(probes []*probe, held *probe, pids map[string]int) []Table {
+	trials := Table{
+		Title: "throughput, from publishing to sent in Redis: events of 1 KB, one lane, a process a role",
+		Columns: []string{
+			"events/s", "seconds", "behind at the end", "at most", "growing by, a second", "caught up after, s", "",
+		},
+	}
+	for _, p := range probes {
+		result := "too much"
+		if p.held {
+			result = "held"
+		}
+		trials.Rows = append(trials.Rows, []any{
+			p.rate, p.seconds, p.lag[len(p.lag)-1], slices.Max(p.lag), p.growth, p.catchUp.Seconds(), result,
+		})
+	}
+	if held == nil {
+		trials.Goals = []Goal{{fmt.Sprintf("no rate was held; the goal is %d", throughputGoal), false}}
+		return []Table{trials}
+	}
+	trials.Goals = []Goal{{
+		fmt.Sprintf("%.0f events/s held for %.0f s, each sent; the goal is %d", held.rate, held.seconds,
+			throughputGoal), held.rate >= throughputGoal,
+	}}
+	busy := Table{Title: "while the rate was held", Columns: []string{"process", "CPUs kept busy", "most memory, MB"}}
+	for _, name := range slices.Sorted(maps.Keys(held.used.cpu)) {
+		row := []any{name, held.used.cpu[name].Seconds() / held.used.elapsed.Seconds()}
+		if pid, ok := pids[name]; ok {
+			_, most := memory(pid)
+			row = append(row, most)
+		}
+		busy.Rows = append(busy.Rows, row)
+	}
+	return []Table{trials, busy}
+}
+
+const (
+	memoryGoal = 100 // MB
+	// flat is how much more memory, in MB, the end of a backlog may take than its middle.
+	flat = 10
+)
+
+// memoryFigure lets events wait and has one role after the other work them off, while it looks at how much memory each
+// takes.
+func memoryFigure(flags *flag.FlagSet) func(*bench) []Table {
+	events := flags.Int("events", 1_000_000, "how many events wait")
+	return func(b *bench) []Table {
+		s := b.newSystem("memory", lane)
+		s.publishSamples()
+		s.fill(s.names.Events(lane), *events, numbered)
+		t := Table{
+			Title:   fmt.Sprintf("memory, %d events of 1 KB waiting", *events),
+			Columns: []string{"role", "records", "records/s", "most MB", "in the middle", "at the end"},
+		}
+		for _, role := range []topology.Role{topology.RoleMatch, topology.RoleDeliver, topology.RoleStatus} {
+			s.remember(&t, role)
+		}
+		return []Table{t}
+	}
+}
+
+// remember has a role work off what it reads. Its memory in the middle and at the end is the mean of that fifth of the
+// samples.
+func (s *system) remember(t *Table, role topology.Role) {
+	topics := s.names.Reads(role, lane)
+	records, began := s.ends(topics...), time.Now()
+	p := s.start(role, lane)
+	var samples []float64
+	most := 0.0
+	s.await("memory: "+string(role), 250*time.Millisecond, func() (done, want int) {
+		now, peak := memory(p.cmd.Process.Pid)
+		samples, most = append(samples, now), max(most, peak)
+		for _, group := range s.names.Groups(role, lane) {
+			want = max(want, s.behind(group, topics...))
+		}
+		return records - want, records
+	})
+	rate := float64(records) / time.Since(began).Seconds()
+	s.stop()
+	n := len(samples)
+	middle, last := mean(samples[2*n/5:max(3*n/5, 2*n/5+1)]), mean(samples[min(4*n/5, n-1):])
+	most = max(most, slices.Max(samples))
+	t.Rows = append(t.Rows, []any{string(role), records, rate, most, middle, last})
+	t.Goals = append(t.Goals, Goal{
+		fmt.Sprintf("%s: %.0f MB at most, %+.0f MB from the middle to the end; the goal is below %d MB, and flat",
+			role, most, last-middle, memoryGoal),
+		most < memoryGoal && last-middle < flat,
+	})
+}
