@@ -3,34 +3,25 @@ package preview
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 )
 
-// Server serves the page of a folder, anew after every change in the folder.
-// Faults are shown on the page.
+// Server serves the page of a folder as it is when it is asked for, and tells open
+// pages of every change in the folder. Faults are shown on the page.
 type Server struct {
 	Folder fs.FS
 	Name   string // of the folder
 	// Selection is what to show of it.
 	Selection Selection
-
-	mu   sync.Mutex
-	page shown
-	next chan struct{} // closed when the page is another
-}
-
-// shown is the page as it is now.
-type shown struct {
-	state string
-	html  []byte
 }
 
 // RemoteError says that an address is not one that only this machine reaches.
@@ -64,65 +55,18 @@ func loopbackOf(addr string) string {
 // Serve serves on the listener until ctx ends, and closes it. Its error is nil
 // then.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	state := stateOf(s.Folder)
-	s.show(state)
-	var watching sync.WaitGroup
-	watching.Go(func() { watch(ctx, s.Folder, state, s.show) })
 	server := &http.Server{
 		Handler:           s.handler(),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 10 * time.Second,
 	}
-	watching.Go(func() {
-		<-ctx.Done()
-		_ = server.Close()
-	})
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
 	err := server.Serve(listener)
-	stop()
-	watching.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
-}
-
-// show makes the page of the folder as it is.
-func (s *Server) show(state string) {
-	page := Page{Name: s.Name, state: state}
-	if err := s.fill(&page); err != nil {
-		page.Problem = err.Error()
-	}
-	var html bytes.Buffer
-	if err := page.Write(&html); err != nil {
-		html.Reset()
-		html.WriteString("the page could not be made")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.page = shown{state, html.Bytes()}
-	if s.next != nil {
-		close(s.next)
-	}
-	s.next = make(chan struct{})
-}
-
-func (s *Server) fill(page *Page) error {
-	folder, err := authoring.Check(s.Folder)
-	if err != nil {
-		return err
-	}
-	page.Faults = folder.Faults
-	page.Renderings, err = Render(&folder, s.Selection)
-	return err
-}
-
-// now returns the page, and what is closed when there is another.
-func (s *Server) now() (shown, <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.page, s.next
 }
 
 func (s *Server) handler() http.Handler {
@@ -149,14 +93,31 @@ func local(next http.Handler) http.Handler {
 }
 
 func (s *Server) servePage(w http.ResponseWriter, _ *http.Request) {
-	page, _ := s.now()
+	page := Page{Name: s.Name, state: stateOf(s.Folder)}
+	folder, err := authoring.Check(s.Folder)
+	if err == nil {
+		page.Faults = folder.Faults
+		page.Renderings, err = Render(&folder, s.Selection)
+	}
+	if err != nil {
+		page.Problem = err.Error()
+	}
+	var html bytes.Buffer
+	if err := page.Write(&html); err != nil {
+		http.Error(w, "the page could not be made", http.StatusInternalServerError)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", policy(true)+"; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", page.Policy()+"; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(page.html) // who has gone away needs no page
+	_, _ = w.Write(html.Bytes()) // who has gone away needs no page
 }
+
+// watchInterval is how often a folder is looked at: folders of templates are
+// small, and looking works on every file system.
+const watchInterval = 250 * time.Millisecond
 
 // serveChanges sends the state of the folder, and again after every change, as
 // server-sent events.
@@ -164,15 +125,41 @@ func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := http.NewResponseController(w)
-	for {
-		page, next := s.now()
-		if _, err := fmt.Fprintf(w, "data: %s\n\n", page.state); err != nil || stream.Flush() != nil {
-			return
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	for last := ""; ; {
+		if state := stateOf(s.Folder); state != last {
+			last = state
+			if _, err := fmt.Fprintf(w, "data: %s\n\n", state); err != nil || stream.Flush() != nil {
+				return
+			}
 		}
 		select {
 		case <-r.Context().Done():
 			return
-		case <-next:
+		case <-ticker.C:
 		}
 	}
+}
+
+// stateOf is a digest of the names, sizes and times of a folder's files, which
+// is another one after every change.
+func stateOf(folder fs.FS) string {
+	sum := fnv.New128a() // which takes everything
+	_ = fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		var info fs.FileInfo
+		if err == nil {
+			info, err = entry.Info()
+		}
+		switch {
+		case err != nil: // what cannot be looked at now may be later
+			_, _ = fmt.Fprintf(sum, "%q %v\n", name, err)
+		case info.IsDir():
+			_, _ = fmt.Fprintf(sum, "%q\n", name)
+		default:
+			_, _ = fmt.Fprintf(sum, "%q %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+		}
+		return nil
+	})
+	return hex.EncodeToString(sum.Sum(nil))
 }
