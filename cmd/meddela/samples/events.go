@@ -44,18 +44,18 @@ func seedBytes(seed uint64) (b [32]byte) {
 
 type generator struct {
 	*rand.Rand
-	entropy *rand.ChaCha8
-	now     func() time.Time
-	fates   []fate // what is left of a deck of fifty
+	entropy  *rand.ChaCha8
+	now      func() time.Time
+	outcomes []outcome // what is left of a deck of fifty
 }
 
-// next makes an event, and then sees to it that it ends as its fate says.
+// next makes an event, and then sees to it that it ends as its outcome says.
 func (g *generator) next() Sample {
 	at := g.now()
-	f := g.fate()
-	k := g.kind(f)
+	o := g.outcome()
+	k := g.kind(o)
 	p := g.person()
-	s := Sample{Lane: k.lane, Want: f.want, Event: topology.Event{
+	s := Sample{Lane: k.lane, Want: o.want, Event: topology.Event{
 		ID:            topology.EventID(ulid.MustNew(ulid.Timestamp(at), g.entropy).String()),
 		Type:          k.eventType,
 		Channel:       k.channel,
@@ -68,7 +68,7 @@ func (g *generator) next() Sample {
 		Expiration:    at.Add(24 * time.Hour).UTC(),
 	}}
 	ctx := k.ctx(g, p, at)
-	f.befall(&s.Event, ctx, at)
+	o.apply(&s.Event, ctx, at)
 	s.Event.Ctx = encode(ctx)
 	s.Event.Raw = s.Event.Append(nil)
 	return s

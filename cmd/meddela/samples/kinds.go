@@ -68,12 +68,12 @@ var kinds = []kind{
 	{"shipment", topology.Webhook, topology.Batch, "warehouse", shipment},
 }
 
-// kind draws a sort of events that can meet the fate: what goes to a template's
+// kind draws a sort of events that can meet the outcome: what goes to a template's
 // own target has no address that could be at fault, and is covered.
-func (g *generator) kind(f fate) kind {
+func (g *generator) kind(o outcome) kind {
 	for {
 		k := pick(g, kinds)
-		if k.channel != topology.Webhook || f.want == topology.Sent {
+		if k.channel != topology.Webhook || o.want == topology.Sent {
 			return k
 		}
 	}

@@ -6,17 +6,17 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// fate is how an event is to end, and what brings that about.
-type fate struct {
+// outcome is how an event is to end, and what brings that about.
+type outcome struct {
 	want topology.Status
 	// ofFifty is how many of fifty events have it.
 	ofFifty int
-	// befall changes an event, made to be sent, so that it ends that way.
-	befall func(e *topology.Event, ctx object, at time.Time)
+	// apply changes an event, made to be sent, so that it ends that way.
+	apply func(e *topology.Event, ctx object, at time.Time)
 }
 
-// fates are all ways to end; those in the same status have different causes.
-var fates = []fate{
+// outcomes are all ways to end; those in the same status have different causes.
+var outcomes = []outcome{
 	{topology.Sent, 37, func(*topology.Event, object, time.Time) {}},
 	{topology.PendingDelivery, 2, func(e *topology.Event, _ object, at time.Time) {
 		e.Scheduled = at.Add(time.Hour).UTC()
@@ -32,28 +32,28 @@ var fates = []fate{
 	{topology.NotCovered, 1, func(e *topology.Event, _ object, _ time.Time) {
 		e.Channel, e.To = topology.Webhook, ""
 	}},
-	{topology.DeliveryError, 2, func(e *topology.Event, _ object, _ time.Time) { e.To = refused(e) }},
+	{topology.DeliveryError, 2, func(e *topology.Event, _ object, _ time.Time) { e.To = rejected(e) }},
 	{topology.DeliveryError, 1, func(_ *topology.Event, ctx object, _ time.Time) { clear(ctx) }},
 }
 
-// fate draws from a deck of fifty, so that none is rare by chance.
-func (g *generator) fate() fate {
-	if len(g.fates) == 0 {
-		for _, f := range fates {
-			for range f.ofFifty {
-				g.fates = append(g.fates, f)
+// outcome draws from a deck of fifty, so that none is rare by chance.
+func (g *generator) outcome() outcome {
+	if len(g.outcomes) == 0 {
+		for _, o := range outcomes {
+			for range o.ofFifty {
+				g.outcomes = append(g.outcomes, o)
 			}
 		}
-		g.Shuffle(len(g.fates), func(i, j int) { g.fates[i], g.fates[j] = g.fates[j], g.fates[i] })
+		g.Shuffle(len(g.outcomes), func(i, j int) { g.outcomes[i], g.outcomes[j] = g.outcomes[j], g.outcomes[i] })
 	}
-	last := len(g.fates) - 1
-	f := g.fates[last]
-	g.fates = g.fates[:last]
-	return f
+	last := len(g.outcomes) - 1
+	o := g.outcomes[last]
+	g.outcomes = g.outcomes[:last]
+	return o
 }
 
-// refused is an address that the sandbox provider refuses for good.
-func refused(e *topology.Event) string {
+// rejected is an address that the sandbox provider rejects for good.
+func rejected(e *topology.Event) string {
 	switch e.Channel {
 	case topology.SMS:
 		return "+46700000000"
