@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meddela/meddela/cmd/meddela/internal/suggest"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/topology"
 )
@@ -184,7 +184,7 @@ func unknownError(live *catalogue.Catalogue, names ...string) *UnknownError {
 	}
 	e := &UnknownError{Names: names, Near: make(map[string]string)}
 	for _, name := range names {
-		if near := suggest.Nearest(name, known); near != "" {
+		if near := wording.Nearest(name, known); near != "" {
 			e.Near[name] = near
 		}
 	}

@@ -41,7 +41,7 @@ func meantSetting(name string, known []string) (string, bool) {
 	for i, k := range known {
 		candidates[i] = strings.TrimPrefix(k, EnvironmentPrefix)
 	}
-	if meant, ok := wording.Nearest(short, candidates); ok {
+	if meant := wording.Nearest(short, candidates); meant != "" {
 		return EnvironmentPrefix + meant, true
 	}
 	for _, k := range known {

@@ -13,7 +13,7 @@ import (
 	"unicode"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
-	"github.com/meddela/meddela/cmd/meddela/internal/suggest"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
@@ -329,7 +329,7 @@ func (p *parser) addMember(r *Route, member RouteMember, channel topology.Channe
 		}
 		return
 	}
-	fail("there is no provider " + strconv.Quote(member.Provider) + suggest.DidYouMean(member.Provider, names))
+	fail("there is no provider " + strconv.Quote(member.Provider) + wording.DidYouMean(member.Provider, names))
 }
 
 // defaultRoutes takes a channel's providers in the order of the file where no

@@ -21,7 +21,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/faults"
-	"github.com/meddela/meddela/cmd/meddela/internal/suggest"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 )
 
 // Map is a mapping that is being read. Its methods note what is wrong, and then
@@ -95,7 +95,7 @@ func (d *document) Close() {
 		known := slices.Sorted(maps.Keys(m.known))
 		for _, key := range m.keys {
 			if !m.known[key] {
-				hint := cmp.Or(suggest.DidYouMean(key, known), ": known are "+strings.Join(known, ", "))
+				hint := cmp.Or(wording.DidYouMean(key, known), ": known are "+strings.Join(known, ", "))
 				m.Fail(key, "there is no such key"+hint)
 			}
 		}
@@ -194,7 +194,7 @@ func (m *Map) OneOf(key, otherwise string, words ...string) string {
 		return otherwise
 	}
 	if !slices.Contains(words, text) {
-		m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+suggest.DidYouMean(strings.ToLower(text), words))
+		m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+wording.DidYouMean(strings.ToLower(text), words))
 		return otherwise
 	}
 	return text

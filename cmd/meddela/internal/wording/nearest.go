@@ -1,19 +1,27 @@
 package wording
 
-// Nearest returns the candidate that word is most likely a misspelling of, if
-// one is near enough: about a third of the word may differ.
-func Nearest(word string, candidates []string) (string, bool) {
+// Nearest returns the known word that a word is most likely a misspelling of:
+// about a third of it may differ. It is empty when none is near enough.
+func Nearest(word string, known []string) string {
 	best, least := "", len(word)/3+1
-	for _, candidate := range candidates {
-		if d := distance(word, candidate); d < least {
-			best, least = candidate, d
+	for _, k := range known {
+		if d := distance(word, k); d < least {
+			best, least = k, d
 		}
 	}
-	return best, best != ""
+	return best
 }
 
-// distance is how many characters must be inserted, deleted, replaced, or
-// swapped with their neighbour to make b of a.
+// DidYouMean is a hint to put behind a message; empty when no known word is near.
+func DidYouMean(word string, known []string) string {
+	if near := Nearest(word, known); near != "" {
+		return ": did you mean " + near + "?"
+	}
+	return ""
+}
+
+// distance is how many bytes must be inserted, deleted, replaced, or swapped
+// with their neighbour to make b of a.
 func distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -23,12 +23,15 @@ func TestDistance(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	candidates := []string{"publish", "status", "topics"}
+	known := []string{"publish", "status", "topics", "order_confirmation"}
 	for _, test := range []struct{ word, want string }{
-		{"statsu", "status"}, {"topic", "topics"}, {"zzz", ""}, {"", ""},
+		{"statsu", "status"}, {"topic", "topics"}, {"order_confirmation_business", "order_confirmation"}, {"zzz", ""}, {"", ""},
 	} {
-		if got, ok := Nearest(test.word, candidates); got != test.want || ok != (test.want != "") {
+		if got := Nearest(test.word, known); got != test.want {
 			t.Errorf("nearest(%q) = %q, want %q", test.word, got, test.want)
 		}
+	}
+	if got := DidYouMean("statsu", known) + DidYouMean("zzz", known); got != ": did you mean status?" {
+		t.Errorf("hints %q", got)
 	}
 }

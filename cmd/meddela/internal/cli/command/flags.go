@@ -86,7 +86,7 @@ func flagMisuse(cmd *cobra.Command, err error) error {
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-	if near, ok := wording.Nearest(unknown.GetSpecifiedName(), known); ok {
+	if near := wording.Nearest(unknown.GetSpecifiedName(), known); near != "" {
 		return Misusef("%v: did you mean --%s?", err, near)
 	}
 	return Misusef("%v: see %s --help", err, cmd.CommandPath())

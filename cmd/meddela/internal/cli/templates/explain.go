@@ -94,7 +94,7 @@ func explainEvent(ctx context.Context, env *command.Env, x *explaining) error {
 		state: found.state,
 	}
 	if len(answer.Candidates) == 0 && answer.Fault == nil {
-		answer.DidYouMean, _ = wording.Nearest(answer.Event.Type, explain.Types(templates))
+		answer.DidYouMean = wording.Nearest(answer.Event.Type, explain.Types(templates))
 		if answer.DidYouMean == answer.Event.Type {
 			answer.DidYouMean = ""
 		}

@@ -136,7 +136,7 @@ func unknownWord(err error) error {
 	if !errors.As(err, &unknown) {
 		return err
 	}
-	if near, ok := wording.Nearest(unknown.Name, unknown.Known); ok {
+	if near := wording.Nearest(unknown.Name, unknown.Known); near != "" {
 		return command.Misusef("there is no %s %q: did you mean %s?", unknown.What, unknown.Name, near)
 	}
 	return command.Misusef("%v", unknown)
