@@ -9,7 +9,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-func deliveriesOf(jobs ...topology.Job) []*delivery {
+func jobsOf(jobs ...topology.Job) []*delivery {
 	deliveries := make([]*delivery, len(jobs))
 	for i := range jobs {
 		deliveries[i] = &delivery{job: jobs[i]}
@@ -19,7 +19,7 @@ func deliveriesOf(jobs ...topology.Job) []*delivery {
 
 func attemptsOf(jobs ...topology.Job) []attempt {
 	attempts := make([]attempt, len(jobs))
-	for i, d := range deliveriesOf(jobs...) {
+	for i, d := range jobsOf(jobs...) {
 		attempts[i].delivery = d
 	}
 	return attempts
@@ -98,13 +98,13 @@ func TestReleasedClaims(t *testing.T) {
 	w.store.SetTime(always.Add(time.Minute))
 	c.try(t, "b", doubtful)
 	c.try(t, "b", job)
-	if err := c.release(t.Context(), "a", deliveriesOf(job, doubtful)); err != nil {
+	if err := c.release(t.Context(), "a", jobsOf(job, doubtful)); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.try(t, "c", job); got.state != leased {
 		t.Fatalf("released by another, and then %v", got.state)
 	}
-	if err := c.release(t.Context(), "b", deliveriesOf(job, doubtful, aJob("unknown"))); err != nil {
+	if err := c.release(t.Context(), "b", jobsOf(job, doubtful, aJob("unknown"))); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.try(t, "c", job); got.state != granted {

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -85,48 +86,29 @@ func (o *outcome) append(b []byte) []byte {
 
 // parseOutcome reads what append wrote; ok is false for anything else.
 func parseOutcome(value string) (o outcome, ok bool) {
-	fields := make([]string, 0, outcomeFields)
-	for range outcomeFields - 1 {
-		field, rest, more := strings.Cut(value, "\t")
-		if !more {
-			return outcome{}, false
-		}
-		fields, value = append(fields, field), rest
-	}
-	attempt, err := strconv.Atoi(fields[1])
-	if err != nil || (fields[0] != stateFinal && fields[0] != stateAgain && fields[0] != stateDoubt) {
+	fields := strings.SplitN(value, "\t", outcomeFields)
+	if len(fields) < outcomeFields {
 		return outcome{}, false
 	}
-	status, err := topology.ParseStatus(fields[2])
-	if err != nil {
+	attempt, err1 := strconv.Atoi(fields[1])
+	status, err2 := topology.ParseStatus(fields[2])
+	at, err3 := strconv.ParseInt(fields[3], 10, 64)
+	o = outcome{
+		attempt: attempt, status: status, at: time.UnixMilli(at).UTC(),
+		reason: topology.Reason(fields[5]), template: topology.TemplateRef(fields[6]),
+		provider: fields[7], messageID: fields[8], detail: fields[9],
+	}
+	var err4 error
+	switch fields[0] {
+	case stateFinal:
+	case stateAgain, stateDoubt:
+		var due int64
+		due, err4 = strconv.ParseInt(fields[4], 10, 64)
+		o.retry, o.ambiguous, o.due = true, fields[0] == stateDoubt, time.UnixMilli(due).UTC()
+	default:
 		return outcome{}, false
 	}
-	millis, err := strconv.ParseInt(fields[3], 10, 64)
-	if err != nil {
-		return outcome{}, false
-	}
-	retry := fields[0] != stateFinal
-	var due time.Time
-	if retry {
-		millis, err := strconv.ParseInt(fields[4], 10, 64)
-		if err != nil {
-			return outcome{}, false
-		}
-		due = time.UnixMilli(millis).UTC()
-	}
-	return outcome{
-		attempt:   attempt,
-		retry:     retry,
-		ambiguous: fields[0] == stateDoubt,
-		due:       due,
-		status:    status,
-		at:        time.UnixMilli(millis).UTC(),
-		reason:    topology.Reason(fields[5]),
-		template:  topology.TemplateRef(fields[6]),
-		provider:  fields[7],
-		messageID: fields[8],
-		detail:    value,
-	}, true
+	return o, errors.Join(err1, err2, err3, err4) == nil
 }
 
 // field is text as a value's field can hold it: of bounded length, and without
@@ -135,22 +117,15 @@ func field(text string) string {
 	if len(text) > topology.MaxDetailBytes {
 		text = strings.ToValidUTF8(text[:topology.MaxDetailBytes], "")
 	}
-	if !hasControl(text) {
+	if !strings.ContainsFunc(text, isControl) {
 		return text
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if isControl(r) {
 			return ' '
 		}
 		return r
 	}, text)
 }
 
-func hasControl(text string) bool {
-	for i := 0; i < len(text); i++ {
-		if c := text[i]; c < ' ' || c == 0x7f {
-			return true
-		}
-	}
-	return false
-}
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }

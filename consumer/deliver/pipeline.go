@@ -3,8 +3,9 @@ package deliver
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/internal/retry"
@@ -25,22 +26,11 @@ const (
 // provider go one after the other; of the others, each provider's go at the
 // same time.
 func (h *Handler) deliver(ctx context.Context, b *batch) error {
-	pipelines := h.pipelines(b)
-	errs := make([]error, len(pipelines))
-	var all sync.WaitGroup
-	for i := 1; i < len(pipelines); i++ {
-		all.Go(func() { errs[i] = pipelines[i].run(ctx) })
+	var all errgroup.Group
+	for _, p := range h.pipelines(b) {
+		all.Go(func() error { return p.run(ctx) })
 	}
-	if len(pipelines) > 0 {
-		errs[0] = pipelines[0].run(ctx)
-	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return all.Wait()
 }
 
 // pipelines sorts a batch's deliveries by the provider that they wait for.
@@ -100,8 +90,6 @@ func (p *pipeline) run(ctx context.Context) error {
 			return nil
 		case overdue:
 			p.collect(ctx)
-		case len(p.todo) > 0 && p.slots == nil:
-			p.sendInPlace(ctx)
 		case len(p.todo) > 0:
 			p.dispatch(ctx)
 		case p.workers.busy > 0:
@@ -197,48 +185,49 @@ func (p *pipeline) keep(results []*result) {
 	}
 }
 
-// sendInPlace prepares, sends and settles deliveries one after the other, as
-// many as surely end within the lease. The rest stay claimed, and come next.
-func (p *pipeline) sendInPlace(ctx context.Context) {
-	began := time.Now()
-	ours := p.prepare(ctx, p.next(min(len(p.todo), maxClaims)))
-	sending := context.WithoutCancel(ctx)
-	results := make([]*result, 0, len(ours))
+// dispatch prepares and starts as many deliveries as can be sent at once, and
+// settles what was sent. Those that would perhaps not end within their lease
+// stay claimed, and come next.
+func (p *pipeline) dispatch(ctx context.Context) {
+	slots, began := p.takeSlots(ctx), time.Now()
+	ours := p.prepare(ctx, p.next(slots))
 	for i := range ours {
 		if ctx.Err() != nil || time.Since(began) >= p.h.config.Lease-p.h.config.SendTimeout {
-			rest := make([]*delivery, 0, len(ours)-i+len(p.todo))
-			for _, a := range ours[i:] {
-				rest = append(rest, a.delivery)
-			}
-			p.todo = append(rest, p.todo...)
+			p.todo = append(deliveriesOf(ours[i:]), p.todo...)
 			break
 		}
 		p.claimed[ours[i].index] = false
-		results = append(results, p.h.sender.send(sending, &ours[i], p.batch.trace))
+		p.start(ctx, &ours[i])
+		slots--
 	}
-	p.settle(ctx, results)
+	p.giveSlots(slots)
+	p.settleFinished(ctx)
 }
 
-// dispatch prepares as many deliveries as can be sent at once, and starts them.
-func (p *pipeline) dispatch(ctx context.Context) {
-	slots := p.takeSlots(ctx)
-	if slots > 0 {
-		ours := p.prepare(ctx, p.next(slots))
-		for i := range ours {
-			if ctx.Err() == nil {
-				p.claimed[ours[i].index] = false
-				p.workers.start(&ours[i])
-				slots--
-			}
-		}
-		p.giveSlots(slots)
+func deliveriesOf(attempts []attempt) []*delivery {
+	all := make([]*delivery, len(attempts))
+	for i := range attempts {
+		all[i] = attempts[i].delivery
 	}
-	p.settleFinished(ctx)
+	return all
+}
+
+// start hands an attempt to a worker or, where nothing takes its time, sends it.
+func (p *pipeline) start(ctx context.Context, a *attempt) {
+	if p.slots != nil {
+		p.workers.start(a)
+		return
+	}
+	p.finished = append(p.finished, p.h.sender.send(context.WithoutCancel(ctx), a, p.batch.trace))
 }
 
 // takeSlots waits for a slot and takes those that are free. It takes none when
 // a send ends first, or ctx.
 func (p *pipeline) takeSlots(ctx context.Context) int {
+	most := min(len(p.todo), maxClaims)
+	if p.slots == nil {
+		return most
+	}
 	select {
 	case p.slots <- struct{}{}:
 	case r := <-p.workers.done:
@@ -248,7 +237,7 @@ func (p *pipeline) takeSlots(ctx context.Context) int {
 		return 0
 	}
 	n := 1
-	for n < min(len(p.todo), maxClaims) {
+	for n < most {
 		select {
 		case p.slots <- struct{}{}:
 			n++
@@ -272,6 +261,9 @@ func (p *pipeline) sendInTime(ctx context.Context) func(*attempt) *result {
 
 func (p *pipeline) giveSlots(n int) {
 	for range n {
+		if p.slots == nil {
+			return
+		}
 		<-p.slots
 	}
 }

@@ -99,7 +99,7 @@ func TestScripts(t *testing.T) {
 		}
 		release := func(h *Handler) {
 			t.Helper()
-			if err := h.claims.release(t.Context(), owner(h), deliveriesOf(jobs...)); err != nil {
+			if err := h.claims.release(t.Context(), owner(h), jobsOf(jobs...)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -115,7 +115,7 @@ func TestScripts(t *testing.T) {
 		want(mine(b), leaseExpired)
 		for i, status := range []topology.Status{topology.Sent, topology.DeliveryError} {
 			var results []*result
-			for _, d := range deliveriesOf(jobs...) {
+			for _, d := range jobsOf(jobs...) {
 				end := ending{status: status}
 				results = append(results, &result{delivery: d, outcome: newOutcome(&d.job, end, time.Now())})
 			}
