@@ -13,32 +13,33 @@
 --   text  the job's outcome
 --
 -- A value is a line of fields with tabs between: "claimed", attempt, end of the
--- lease, owner, and "doubt" if another owner may have sent the job, or
--- "earlier" if an earlier attempt may; or an outcome: "final", "again" or
--- "doubt", attempt, and what settle.lua was given besides.
+-- lease, owner, and "expired" if another owner, whose lease expired, may have
+-- sent the job, or "earlier" if an earlier attempt may; or an outcome: "final",
+-- "retry" or, where this attempt may have been accepted, "ambiguous", attempt,
+-- and what settle.lua was given besides.
 local owner, ttl = ARGV[1], ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ends = string.format('%.0f', now + ARGV[2])
 
-local function take(key, mine, doubt)
-	if doubt ~= '' then mine = mine .. '\t' .. doubt end
+local function take(key, mine, sent)
+	if sent ~= '' then mine = mine .. '\t' .. sent end
 	redis.call('SET', key, mine, 'PX', ttl)
-	return doubt == '' and 0 or doubt == 'doubt' and 1 or 3
+	return sent == '' and 0 or sent == 'expired' and 1 or 3
 end
 
 local function contest(key, mine, attempt, was)
 	local state, last = string.match(was, '^(%a+)\t(%d+)')
 	if state == 'claimed' then
-		local leased, holder, doubt = string.match(was, '^%a+\t%d+\t(%d+)\t([^\t]+)\t?(.*)$')
-		if holder == owner then return take(key, mine, doubt) end
+		local leased, holder, sent = string.match(was, '^%a+\t%d+\t(%d+)\t([^\t]+)\t?(.*)$')
+		if holder == owner then return take(key, mine, sent) end
 		local left = (tonumber(leased) or 0) - now
 		if left > 0 then return -left end
-		return take(key, mine, tonumber(leased) == 0 and doubt or 'doubt') -- 0: released
+		return take(key, mine, tonumber(leased) == 0 and sent or 'expired') -- 0: released
 	end
-	if state == 'again' and tonumber(attempt) > tonumber(last) then return take(key, mine, '') end
-	if state == 'doubt' and tonumber(attempt) > tonumber(last) then return take(key, mine, 'earlier') end
-	if state == 'again' or state == 'doubt' or state == 'final' then return was end
+	if state == 'retry' and tonumber(attempt) > tonumber(last) then return take(key, mine, '') end
+	if state == 'ambiguous' and tonumber(attempt) > tonumber(last) then return take(key, mine, 'earlier') end
+	if state == 'retry' or state == 'ambiguous' or state == 'final' then return was end
 	return 2
 end
 

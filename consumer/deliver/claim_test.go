@@ -84,7 +84,7 @@ func TestALeaseRunsOut(t *testing.T) {
 		t.Fatalf("after the lease, another's claim is %v", got.state)
 	}
 	if got := c.try(t, "b", job); got.state != leaseExpired {
-		t.Errorf("the doubt is forgotten: %v", got.state)
+		t.Errorf("it is forgotten that it may have been sent: %v", got.state)
 	}
 	if got := c.try(t, "a", job); got.state != leased {
 		t.Errorf("the first owner's claim is %v", got.state)
@@ -93,25 +93,25 @@ func TestALeaseRunsOut(t *testing.T) {
 
 func TestReleasedClaims(t *testing.T) {
 	w, c := claimants(t)
-	job, doubtful := aJob("event"), aJob("doubtful")
-	c.try(t, "a", doubtful)
+	job, expired := aJob("event"), aJob("expired")
+	c.try(t, "a", expired)
 	w.store.SetTime(always.Add(time.Minute))
-	c.try(t, "b", doubtful)
+	c.try(t, "b", expired)
 	c.try(t, "b", job)
-	if err := c.release(t.Context(), "a", jobsOf(job, doubtful)); err != nil {
+	if err := c.release(t.Context(), "a", jobsOf(job, expired)); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.try(t, "c", job); got.state != leased {
 		t.Fatalf("released by another, and then %v", got.state)
 	}
-	if err := c.release(t.Context(), "b", jobsOf(job, doubtful, aJob("unknown"))); err != nil {
+	if err := c.release(t.Context(), "b", jobsOf(job, expired, aJob("unknown"))); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.try(t, "c", job); got.state != granted {
 		t.Errorf("after the release %v", got.state)
 	}
-	if got := c.try(t, "c", doubtful); got.state != leaseExpired {
-		t.Errorf("with the release the doubt is gone: %v", got.state)
+	if got := c.try(t, "c", expired); got.state != leaseExpired {
+		t.Errorf("with the release it is forgotten that it may have been sent: %v", got.state)
 	}
 }
 
@@ -224,7 +224,7 @@ func FuzzParseOutcome(f *testing.F) {
 	job := aJob("event")
 	seed := newOutcome(&job, ending{status: topology.Sent, reason: topology.NoReason}, always)
 	f.Add(string(seed.append(nil)))
-	f.Add("again\t2\tpending_delivery\t1\t5\ttransient\tt@1\tp\tm\tdetail")
+	f.Add("retry\t2\tpending_delivery\t1\t5\ttransient\tt@1\tp\tm\tdetail")
 	f.Fuzz(func(t *testing.T, value string) {
 		o, ok := parseOutcome(value)
 		if !ok {

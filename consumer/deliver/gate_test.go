@@ -328,7 +328,7 @@ func TestSoonKnown(t *testing.T) {
 	b.Records = b.Records[result.Handled:]
 	handleAll(t.Context(), t, h, b)
 	w.provider.once(t, 20)
-	if n := h.Counters.Repeated.Load(); n != 0 {
+	if n := h.Counters.Duplicates.Load(); n != 0 {
 		t.Errorf("%d jobs were repeated", n)
 	}
 }

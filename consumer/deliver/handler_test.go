@@ -214,7 +214,7 @@ func TestRepeatedBatch(t *testing.T) {
 				t.Fatalf("output %d was %s\nand is %s", i, first[i].Value, again[i].Value)
 			}
 		}
-		if n := h.Counters.Repeated.Load(); n != 100 {
+		if n := h.Counters.Duplicates.Load(); n != 100 {
 			t.Errorf("%d repeated jobs, want 100", n)
 		}
 	}

@@ -12,11 +12,11 @@ type Counters struct {
 	// Ambiguous messages: those that may have been sent, whether they are
 	// then sent again or held.
 	Ambiguous atomic.Int64
-	// Repeated jobs: those that had an outcome, and were not sent.
-	Repeated atomic.Int64
+	// Duplicates are jobs that had an outcome, and were not sent.
+	Duplicates atomic.Int64
 }
 
-// Meter hears of what a Handler does. Several goroutines call it.
+// Meter is told of every attempt. Several goroutines call it.
 type Meter interface {
 	Attempted(*Attempt)
 }
@@ -28,8 +28,8 @@ type Attempt struct {
 	Provider string // empty where none was asked
 	Status   topology.Status
 	Reason   topology.Reason
-	// Again tells that another attempt will follow.
-	Again bool
+	// WillRetry says that another attempt follows.
+	WillRetry bool
 	// Queued is from when the message was wanted to when the attempt began;
 	// Sending is from then to the outcome.
 	Queued, Sending time.Duration

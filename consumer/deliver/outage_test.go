@@ -331,7 +331,7 @@ func TestStoppedAtClaim(t *testing.T) {
 }
 
 // TestALostAnswer to a claim is no other deliverer's claim: the job is sent at
-// once, and in no doubt.
+// once, and is not ambiguous.
 func TestALostAnswer(t *testing.T) {
 	w := newWorld(t)
 	h := w.handler(t)

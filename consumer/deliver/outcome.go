@@ -47,9 +47,9 @@ func (o *outcome) entry(job *topology.Job) topology.Entry {
 
 // The first field of a claim's value.
 const (
-	stateFinal = "final"
-	stateAgain = "again"
-	stateDoubt = "doubt" // again, and this attempt may have been accepted
+	stateFinal     = "final"
+	stateRetry     = "retry"
+	stateAmbiguous = "ambiguous" // a retry follows, and this attempt may have been accepted
 )
 
 const (
@@ -62,9 +62,9 @@ func (o *outcome) append(b []byte) []byte {
 	state := stateFinal
 	switch {
 	case o.retry && o.ambiguous:
-		state = stateDoubt
+		state = stateAmbiguous
 	case o.retry:
-		state = stateAgain
+		state = stateRetry
 	}
 	b = append(b, state...)
 	b = append(b, '\t')
@@ -101,10 +101,10 @@ func parseOutcome(value string) (o outcome, ok bool) {
 	var err4 error
 	switch fields[0] {
 	case stateFinal:
-	case stateAgain, stateDoubt:
+	case stateRetry, stateAmbiguous:
 		var due int64
 		due, err4 = strconv.ParseInt(fields[4], 10, 64)
-		o.retry, o.ambiguous, o.due = true, fields[0] == stateDoubt, time.UnixMilli(due).UTC()
+		o.retry, o.ambiguous, o.due = true, fields[0] == stateAmbiguous, time.UnixMilli(due).UTC()
 	default:
 		return outcome{}, false
 	}

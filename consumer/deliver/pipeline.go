@@ -140,7 +140,7 @@ func (p *pipeline) prepare(ctx context.Context, deliveries []*delivery) []attemp
 	if err != nil {
 		p.err = err
 	}
-	ours := p.sort(ready, claims)
+	ours := p.take(ready, claims)
 	if err := ask(ctx, p.h.config.Gate, ours); err != nil {
 		p.err, p.refused = err, true
 		return nil
@@ -148,9 +148,9 @@ func (p *pipeline) prepare(ctx context.Context, deliveries []*delivery) []attemp
 	return ours
 }
 
-// sort returns the attempts whose jobs were claimed, and puts the others where
+// take returns the attempts whose jobs were claimed, and puts the others where
 // their claims say.
-func (p *pipeline) sort(ready []attempt, claims []claim) []attempt {
+func (p *pipeline) take(ready []attempt, claims []claim) []attempt {
 	ours := ready[:0]
 	for i, a := range ready {
 		c := &claims[i]
@@ -162,7 +162,7 @@ func (p *pipeline) sort(ready []attempt, claims []claim) []attempt {
 		case leased:
 			p.leased, p.leaseLeft = append(p.leased, a.delivery), min(p.leaseLeft, c.left)
 		case settled:
-			p.h.Counters.Repeated.Add(1)
+			p.h.Counters.Duplicates.Add(1)
 			p.keep([]*result{{delivery: a.delivery, outcome: *c.outcome, settled: true}})
 		case unreadable:
 			end := failure(topology.ReasonAmbiguous,

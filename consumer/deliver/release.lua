@@ -9,13 +9,13 @@ for i, key in ipairs(KEYS) do
 	answers[i] = 0
 	local was = redis.pcall('GET', key)
 	if type(was) == 'string' then
-		local attempt, holder, doubt = string.match(was, '^claimed\t(%d+)\t%d+\t([^\t]+)(.*)$')
+		local attempt, holder, sent = string.match(was, '^claimed\t(%d+)\t%d+\t([^\t]+)(.*)$')
 		if holder == ARGV[1] then
 			answers[i] = 1
-			if doubt == '' then
+			if sent == '' then
 				redis.call('DEL', key)
 			else
-				redis.call('SET', key, 'claimed\t' .. attempt .. '\t0\t' .. holder .. doubt, 'KEEPTTL')
+				redis.call('SET', key, 'claimed\t' .. attempt .. '\t0\t' .. holder .. sent, 'KEEPTTL')
 			end
 		end
 	end

@@ -55,7 +55,7 @@ func (s *sender) send(ctx context.Context, a *attempt, trace *tracing.Batch) *re
 	if s.config.Meter != nil {
 		s.config.Meter.Attempted(&Attempt{
 			Number: a.job.Attempt, Template: a.job.Template,
-			Provider: r.outcome.provider, Status: r.outcome.status, Reason: r.outcome.reason, Again: r.outcome.retry,
+			Provider: r.outcome.provider, Status: r.outcome.status, Reason: r.outcome.reason, WillRetry: r.outcome.retry,
 			Queued: max(began.Sub(a.wantedAt()), 0), Sending: max(s.config.Now().Sub(began), 0),
 		})
 	}

@@ -14,7 +14,7 @@ for i, key in ipairs(KEYS) do
 	local state, attempt
 	if type(was) == 'string' then state, attempt = string.match(was, '^(%a+)\t(%d+)') end
 	local _, own = string.match(mine, '^(%a+)\t(%d+)')
-	if state == 'final' or ((state == 'again' or state == 'doubt') and tonumber(attempt) >= tonumber(own)) then
+	if state == 'final' or ((state == 'retry' or state == 'ambiguous') and tonumber(attempt) >= tonumber(own)) then
 		answers[i] = was
 	else
 		redis.call('SET', key, mine, 'PX', ARGV[1])

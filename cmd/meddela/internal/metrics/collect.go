@@ -153,7 +153,7 @@ func (m *Metrics) Deliveries(channels []Delivery) {
 			d := &channels[i]
 			name := string(d.Channel)
 			ambiguous.with(out, float64(d.Counters.Ambiguous.Load()), name)
-			repeated.with(out, float64(d.Counters.Repeated.Load()), name)
+			repeated.with(out, float64(d.Counters.Duplicates.Load()), name)
 			if d.Route == nil {
 				continue
 			}

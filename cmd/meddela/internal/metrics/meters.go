@@ -121,7 +121,7 @@ func (m *Metrics) Deliver() func(topology.Channel) deliver.Meter {
 }
 
 func (m *deliverMeter) Attempted(a *deliver.Attempt) {
-	m.attempts.get(attempt{m.providers.label(a.Provider), a.Status, a.Reason, a.Again}).Inc()
+	m.attempts.get(attempt{m.providers.label(a.Provider), a.Status, a.Reason, a.WillRetry}).Inc()
 	if a.Number == 1 {
 		m.queued.Observe(a.Queued.Seconds())
 	}
