@@ -2,6 +2,7 @@ package template
 
 import (
 	"encoding/json"
+	"text/template/parse"
 
 	"github.com/tidwall/gjson"
 
@@ -10,10 +11,10 @@ import (
 
 // access is one place where a template reads data.
 type access struct {
-	path  []string // keys, from what is read
-	shown string   // how errors name it
-	file  string
-	line  int
+	path   []string // keys, from what is read
+	shown  string   // how errors name it
+	source *source
+	at     parse.Pos
 }
 
 // readError is the error of a read that found nothing, or what does not fit. Its

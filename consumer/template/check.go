@@ -24,16 +24,13 @@ var usage = map[string]string{
 }
 
 // checkFunctions finds calls of functions that there are not.
-func checkFunctions(tree *parse.Tree, source string) []Fault {
-	var faults []Fault
+func (s *treeSet) checkFunctions(tree *parse.Tree, from *source) {
 	walk(tree.Root, func(node parse.Node) {
 		id, ok := node.(*parse.IdentifierNode)
-		if !ok || ownNames[id.Ident] != nil || otherNames[id.Ident] {
-			return
+		if ok && ownNames[id.Ident] == nil && !otherNames[id.Ident] {
+			s.fail(from, id.Pos, unknownFunction(id.Ident))
 		}
-		faults = append(faults, Fault{Part: tree.ParseName, Line: lineAt(source, id.Pos), Detail: unknownFunction(id.Ident)})
 	})
-	return faults
 }
 
 func unknownFunction(name string) string {

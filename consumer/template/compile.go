@@ -264,8 +264,8 @@ func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) *Fault {
 	if tree := s.trees[f.Part]; tree != nil {
 		f.Part = tree.ParseName
 	}
-	if f.Line == 0 && err.Node != nil {
-		f.Line = lineAt(s.sources[f.Part], err.Node.Position())
+	if from := s.sources[f.Part]; from != nil && f.Line == 0 && err.Node != nil {
+		f.Line = from.line(err.Node.Position())
 	}
 	return f
 }

@@ -12,7 +12,7 @@ import (
 type treeSet struct {
 	syntax   syntax
 	partials map[string]string
-	sources  map[string]string // of the files added, by name
+	sources  map[string]*source // that were added, by name
 	trees    map[string]*parse.Tree
 	accesses *accesses
 	localized
@@ -20,48 +20,56 @@ type treeSet struct {
 	faults []Fault
 }
 
-func newTreeSet(language, part, source string, partials map[string]string) *treeSet {
+func newTreeSet(language, part, text string, partials map[string]string) *treeSet {
 	s := &treeSet{
 		syntax:    syntaxOf(part),
 		localized: newLocalized(language, part),
 		called:    make(map[string]bool),
 		partials:  partials,
-		sources:   make(map[string]string),
+		sources:   make(map[string]*source),
 		trees:     make(map[string]*parse.Tree),
 		accesses:  &accesses{},
 	}
-	s.add(part, source)
+	s.add(part, text)
 	if len(s.faults) == 0 {
 		s.checkCycles(part, nil, map[string]bool{})
 	}
 	return s
 }
 
-func (s *treeSet) fail(part string, line int, detail string) {
-	s.faults = append(s.faults, Fault{Part: part, Line: line, Detail: detail})
+// source is a part or a partial as its author wrote it.
+type source struct{ name, text string }
+
+func (s *source) line(at parse.Pos) int {
+	return 1 + strings.Count(s.text[:min(int(at), len(s.text))], "\n")
+}
+
+func (s *treeSet) fail(in *source, at parse.Pos, detail string) {
+	s.faults = append(s.faults, Fault{Part: in.name, Line: in.line(at), Detail: detail})
 }
 
 // add parses a source, and then each partial that it includes.
-func (s *treeSet) add(name, source string) {
-	parsed, err := parseSource(name, source)
+func (s *treeSet) add(name, text string) {
+	from := &source{name, text}
+	parsed, err := parseSource(name, text)
 	if err != nil {
 		line, detail := cutPosition(err)
-		s.fail(name, line, "is not a template: "+detail)
+		s.faults = append(s.faults, Fault{Part: name, Line: line, Detail: "is not a template: " + detail})
 		return
 	}
-	s.sources[name] = source
+	s.sources[name] = from
 	for _, tree := range parsed {
 		if _, taken := s.trees[tree.Name]; taken {
-			s.fail(name, lineAt(source, tree.Root.Pos),
+			s.fail(from, tree.Root.Pos,
 				"defines "+strconv.Quote(tree.Name)+", which another file defines or is: rename it")
 			continue
 		}
 		s.trees[tree.Name] = tree
-		s.faults = append(s.faults, checkFunctions(tree, source)...)
-		s.faults = append(s.faults, rewriteTree(tree, source, s)...)
+		s.checkFunctions(tree, from)
+		s.rewriteTree(tree, from)
 	}
 	for _, tree := range parsed {
-		s.include(name, tree)
+		s.include(from, tree)
 	}
 }
 
@@ -97,27 +105,23 @@ func cutPosition(err error) (line int, rest string) {
 	return line, m[2]
 }
 
-func lineAt(source string, at parse.Pos) int {
-	return 1 + strings.Count(source[:min(int(at), len(source))], "\n")
-}
-
 // include adds the partials that a tree includes.
-func (s *treeSet) include(file string, tree *parse.Tree) {
+func (s *treeSet) include(from *source, tree *parse.Tree) {
 	for _, inclusion := range inclusions(tree) {
 		name := inclusion.Name
 		if _, have := s.trees[name]; have {
 			continue
 		}
-		source, ok := s.partials[name]
+		text, ok := s.partials[name]
 		switch quoted := strconv.Quote(name); {
 		case !ok:
-			s.fail(file, inclusion.Line, "includes "+quoted+
+			s.fail(from, inclusion.Pos, "includes "+quoted+
 				", which is neither a partial nor defined in this file: add it to the partials, or correct the name")
 		case syntaxOf(name) != s.syntax:
-			s.fail(file, inclusion.Line, "includes "+quoted+
+			s.fail(from, inclusion.Pos, "includes "+quoted+
 				", whose kind is another: text includes .txt, HTML .html, JSON .json")
 		default:
-			s.add(name, source)
+			s.add(name, text)
 		}
 	}
 }
@@ -140,13 +144,10 @@ func (s *treeSet) checkCycles(name string, path []string, cleared map[string]boo
 // failCycle adds a fault for inclusions that lead from the first back to it.
 func (s *treeSet) failCycle(path []string) {
 	tree := s.trees[path[0]]
-	line := 0
-	for _, inclusion := range inclusions(tree) {
-		if inclusion.Name == path[1] {
-			line = inclusion.Line
-		}
-	}
-	s.fail(tree.ParseName, line, "includes itself: "+strings.Join(path, " includes ")+": leave out one of these")
+	all := inclusions(tree)
+	at := slices.IndexFunc(all, func(n *parse.TemplateNode) bool { return n.Name == path[1] })
+	s.fail(s.sources[tree.ParseName], all[at].Pos,
+		"includes itself: "+strings.Join(path, " includes ")+": leave out one of these")
 }
 
 // Includes lists the partials that a source includes, each once, sorted. It

@@ -105,7 +105,7 @@ func (p *part) renderError(err error) *Error {
 		e.Detail = wrong.Error()
 	}
 	if read, ok := errors.AsType[*readError](err); ok {
-		e.Part, e.Line, e.Detail = read.at.file, read.at.line, read.detail
+		e.Part, e.Line, e.Detail = read.at.source.name, read.at.source.line(read.at.at), read.detail
 		if read.missing {
 			e.Reason, e.Path = topology.ReasonMissingData, read.at.shown
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // Names of the functions that the rewriter puts into templates. Authors cannot
-// write them: no name that the parser is given starts with an underscore.
+// write them: checkFunctions finds them unknown.
 const (
 	fnValue    = "_value"    // accesses.value
 	fnMaybe    = "_maybe"    // accesses.maybe
@@ -33,35 +33,28 @@ const (
 //   - Each turn of a loop, and each inclusion, writes at least an empty text,
 //     so that the writer can stop a template that writes nothing.
 type rewriter struct {
-	tree     *parse.Tree
-	text     string
-	set      *treeSet
-	syntax   syntax
-	accesses *accesses
-	json     jsonState
-	loops    []jsonState // the states in which the loops around began
-	faults   []Fault
+	*treeSet
+	source *source
+	json   jsonState
+	loops  []jsonState // the states in which the loops around began
 }
 
-// rewriteTree changes one tree. The text is the source that it was parsed from.
-func rewriteTree(tree *parse.Tree, source string, s *treeSet) []Fault {
-	r := &rewriter{tree: tree, text: source, set: s, syntax: s.syntax, accesses: s.accesses}
+// rewriteTree changes one tree, which was parsed from a source.
+func (s *treeSet) rewriteTree(tree *parse.Tree, from *source) {
+	r := &rewriter{treeSet: s, source: from}
 	r.list(tree.Root, "")
 	if r.json.inString {
-		r.fail(parse.Pos(len(source)), "ends within a JSON string: close it")
+		r.fail(parse.Pos(len(from.text)), "ends within a JSON string: close it")
 	}
 	tree.Root.Nodes = ticking(tree.Root.Nodes)
-	return r.faults
 }
 
 // access numbers a place where data is read.
 func (r *rewriter) access(path []string, shown string, at parse.Pos) int {
-	return r.accesses.add(access{path: path, shown: shown, file: r.tree.ParseName, line: lineAt(r.text, at)})
+	return r.accesses.add(access{path: path, shown: shown, source: r.source, at: at})
 }
 
-func (r *rewriter) fail(at parse.Pos, detail string) {
-	r.faults = append(r.faults, Fault{Part: r.tree.ParseName, Line: lineAt(r.text, at), Detail: detail})
-}
+func (r *rewriter) fail(at parse.Pos, detail string) { r.treeSet.fail(r.source, at, detail) }
 
 // ticking makes nodes write something before all else.
 func ticking(nodes []parse.Node) []parse.Node {
@@ -229,8 +222,8 @@ func (r *rewriter) command(c *parse.CommandNode, dot string, lenient, first bool
 // after those that are written.
 func (r *rewriter) call(c *parse.CommandNode, name, dot string, piped bool) {
 	shown := c.String()
-	r.set.called[name] = true
-	if wrong := checkCall(name, arguments{nodes: c.Args[1:], piped: piped}, r.set.localized); wrong != "" {
+	r.called[name] = true
+	if wrong := checkCall(name, arguments{nodes: c.Args[1:], piped: piped}, r.localized); wrong != "" {
 		r.fail(c.Pos, wrong)
 	}
 	for i, arg := range c.Args[1:] {
