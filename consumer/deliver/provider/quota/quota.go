@@ -1,6 +1,15 @@
+// Package quota keeps what all deliverers together hand to a provider within
+// its limits: messages a second, and messages at once. The limits are counted in
+// Redis; each process takes and gives back several at a time, so that a message
+// costs no round trip of its own. A part of both is kept free for the real-time
+// lane, which a batch can then never make wait.
+//
+// It is not github.com/go-redis/redis_rate, which asks Redis for every message,
+// knows no messages at once, and no lane that goes before the other.
 package quota
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -48,9 +57,7 @@ type Limiter struct {
 
 // New makes a Limiter, or says what is wrong with the limits.
 func New(c Config) (*Limiter, error) {
-	if c.SendTime <= 0 {
-		c.SendTime = 10 * time.Second
-	}
+	c.SendTime = cmp.Or(max(c.SendTime, 0), 10*time.Second)
 	switch {
 	case c.Rate < 0 || c.AtOnce < 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0):
 		return nil, errors.New("limits must not be negative")
@@ -80,8 +87,8 @@ func (c *Config) atOnce() int {
 
 // Pass waits until a message may go to the provider, for Redis too. done must be
 // called when it is not there any more. The error is ctx's, or
-// context.DeadlineExceeded if there is hardly any rate while there are places at
-// once: another message may have this one's place. A nil Limiter lets everything
+// context.DeadlineExceeded if there is hardly any rate while there are slots:
+// another message may have this one's. A nil Limiter lets everything
 // pass.
 func (l *Limiter) Pass(ctx context.Context) (done func(), err error) {
 	if l == nil {
@@ -101,13 +108,13 @@ func (l *Limiter) Pass(ctx context.Context) (done func(), err error) {
 	}()
 	if l.slots != nil {
 		var slot *slot
-		if slot, waited, err = l.slots.take(ctx, 0); err != nil {
+		if slot, waited, err = l.slots.acquire(ctx, 0); err != nil {
 			return nil, err
 		}
-		done, most = func() { l.slots.give(slot) }, tokenWait
+		done, most = func() { l.slots.release(slot) }, tokenWait
 	}
 	if l.tokens != nil {
-		if _, too, err = l.tokens.take(ctx, most); err != nil {
+		if _, too, err = l.tokens.acquire(ctx, most); err != nil {
 			done()
 			return nil, err
 		}

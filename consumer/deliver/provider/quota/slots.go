@@ -26,11 +26,11 @@ type slot struct {
 
 // slots are those that this process has.
 type slots struct {
-	stock[*slot]
+	pool[*slot]
 	config *Config
 	owner  string
 
-	// Under the stock's lock.
+	// Under the pool's lock.
 	next  int64
 	back  []string // to be given back with the next call
 	armed bool     // giveBack is going to be called
@@ -95,8 +95,8 @@ func (s *slots) run(ctx context.Context, want int, first int64, back []string) (
 	return slotsScript.Run(ctx, s.config.Client, []string{s.config.Keys.ProviderSlots(s.config.Provider)}, args...).Int()
 }
 
-// give lets the next message have the slot, or gives it back soon.
-func (s *slots) give(one *slot) {
+// release lets the next message have the slot, or gives it back soon.
+func (s *slots) release(one *slot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one.used = time.Now()

@@ -21,7 +21,7 @@ const (
 )
 
 // tokens are leave to hand over a message each.
-type tokens struct{ stock[time.Time] }
+type tokens struct{ pool[time.Time] }
 
 func newTokens(c *Config) *tokens {
 	most, left := bucket(c)

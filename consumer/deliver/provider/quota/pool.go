@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// stock hands out, in the order in which they were asked for, what one goroutine
+// pool hands out, in the order in which they were asked for, what one goroutine
 // fetches for all that wait.
-type stock[T any] struct {
+type pool[T any] struct {
 	// fetch asks for up to so many, and says when to ask again if it got none.
 	fetch func(ctx context.Context, want int) (got []T, again time.Duration, err error)
-	// fresh tells whether one can still be used. It is called with the lock held.
+	// fresh reports whether one can still be used. It is called with the lock held.
 	fresh func(T) bool
 	// kept, if set, is called with the lock held when there is a free one.
 	kept func()
@@ -24,7 +24,7 @@ type stock[T any] struct {
 	shorts   int64 // fetches that brought less than was waited for
 }
 
-// waiter waits for one of a stock.
+// waiter waits for one of a pool.
 type waiter[T any] struct {
 	handed chan T // of one
 	shorts int64  // when it began to wait
@@ -37,21 +37,21 @@ const (
 	fetchTime = time.Second
 )
 
-// take returns one, and whether it had to be waited for because there was none.
+// acquire returns one, and whether it had to be waited for because there was none.
 // It waits until ctx ends and, if most is set, no longer than that.
-func (s *stock[T]) take(ctx context.Context, most time.Duration) (one T, waited bool, err error) {
-	s.mu.Lock()
-	if one, ok := s.pop(); ok {
-		s.mu.Unlock()
+func (p *pool[T]) acquire(ctx context.Context, most time.Duration) (one T, waited bool, err error) {
+	p.mu.Lock()
+	if one, ok := p.pop(); ok {
+		p.mu.Unlock()
 		return one, false, nil
 	}
-	w := &waiter[T]{handed: make(chan T, 1), shorts: s.shorts}
-	s.queue = append(s.queue, w)
-	if !s.fetching {
-		s.fetching = true
-		go s.supply()
+	w := &waiter[T]{handed: make(chan T, 1), shorts: p.shorts}
+	p.queue = append(p.queue, w)
+	if !p.fetching {
+		p.fetching = true
+		go p.supply()
 	}
-	s.mu.Unlock()
+	p.mu.Unlock()
 	if most > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, most)
@@ -60,55 +60,55 @@ func (s *stock[T]) take(ctx context.Context, most time.Duration) (one T, waited 
 	select {
 	case one = <-w.handed:
 	case <-ctx.Done():
-		s.leave(w)
+		p.leave(w)
 		return one, true, ctx.Err()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return one, s.shorts > w.shorts, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return one, p.shorts > w.shorts, nil
 }
 
 // leave takes a waiter out of the queue. What it was handed meanwhile is the
-// next one's.
-func (s *stock[T]) leave(w *waiter[T]) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := slices.Index(s.queue, w); i >= 0 {
-		s.queue = slices.Delete(s.queue, i, i+1)
+// next one'p.
+func (p *pool[T]) leave(w *waiter[T]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.queue, w); i >= 0 {
+		p.queue = slices.Delete(p.queue, i, i+1)
 		return
 	}
-	s.add(<-w.handed)
+	p.add(<-w.handed)
 }
 
 // supply fetches for as long as somebody waits.
-func (s *stock[T]) supply() {
+func (p *pool[T]) supply() {
 	for {
-		s.mu.Lock()
-		want := len(s.queue)
+		p.mu.Lock()
+		want := len(p.queue)
 		if want == 0 {
-			s.fetching = false
-			s.mu.Unlock()
+			p.fetching = false
+			p.mu.Unlock()
 			return
 		}
-		s.mu.Unlock()
-		got, again, err := s.ask(want)
-		s.mu.Lock()
-		s.add(got...)
-		short := len(s.queue) > 0
+		p.mu.Unlock()
+		got, again, err := p.ask(want)
+		p.mu.Lock()
+		p.add(got...)
+		short := len(p.queue) > 0
 		if short {
-			s.shorts++
+			p.shorts++
 		}
-		s.mu.Unlock()
+		p.mu.Unlock()
 		if short && len(got) == 0 {
 			time.Sleep(pause(again, err))
 		}
 	}
 }
 
-func (s *stock[T]) ask(want int) ([]T, time.Duration, error) {
+func (p *pool[T]) ask(want int) ([]T, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
 	defer cancel()
-	return s.fetch(ctx, want)
+	return p.fetch(ctx, want)
 }
 
 func pause(again time.Duration, err error) time.Duration {
@@ -119,11 +119,11 @@ func pause(again time.Duration, err error) time.Duration {
 }
 
 // pop is called with the lock held.
-func (s *stock[T]) pop() (one T, ok bool) {
-	for len(s.free) > 0 {
-		last := len(s.free) - 1
-		one, s.free = s.free[last], s.free[:last]
-		if s.fresh(one) {
+func (p *pool[T]) pop() (one T, ok bool) {
+	for len(p.free) > 0 {
+		last := len(p.free) - 1
+		one, p.free = p.free[last], p.free[:last]
+		if p.fresh(one) {
 			return one, true
 		}
 	}
@@ -131,17 +131,17 @@ func (s *stock[T]) pop() (one T, ok bool) {
 }
 
 // add is called with the lock held. Those that wait come first.
-func (s *stock[T]) add(got ...T) {
+func (p *pool[T]) add(got ...T) {
 	for _, one := range got {
 		switch {
-		case len(s.queue) == 0:
-			s.free = append(s.free, one)
-			if s.kept != nil {
-				s.kept()
+		case len(p.queue) == 0:
+			p.free = append(p.free, one)
+			if p.kept != nil {
+				p.kept()
 			}
-		case s.fresh(one):
-			first := s.queue[0]
-			s.queue[0], s.queue = nil, s.queue[1:]
+		case p.fresh(one):
+			first := p.queue[0]
+			p.queue[0], p.queue = nil, p.queue[1:]
 			first.handed <- one
 		}
 	}
