@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
@@ -74,67 +75,75 @@ func of(t testing.TB, members ...Backend) *Route {
 // TestWaitLeavesTime: a message that waited for a limit has time left to be sent,
 // by the next provider too; none is asked when there is none left.
 func TestWaitLeavesTime(t *testing.T) {
-	one, two := &slow{name: "one", takes: time.Second / 5}, &slow{name: "two", takes: time.Second / 5}
-	if got := within(of(t, Backend{Provider: one, Limiter: after(time.Hour)}, Backend{Provider: two}), time.Second, topology.Job{}); got.Verdict != provider.Accepted || got.Provider != "two" {
-		t.Errorf("with another: %+v", got)
-	}
-	if got := within(of(t, Backend{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second, topology.Job{}); got.Verdict != provider.Throttled {
-		t.Errorf("with little time left: %+v", got)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	o := of(t, Backend{Provider: one, Limiter: after(time.Hour)}, Backend{Provider: two})
-	if got := o.Send(ctx, &topology.Job{}, &template.Message{}); got.Verdict != provider.Throttled {
-		t.Errorf("without time: %+v", got)
-	}
-	if one.asked.Load() != 0 || two.asked.Load() != 1 || one.cut.Load()+two.cut.Load() != 0 {
-		t.Errorf("asked %d and %d times, cut short %d and %d", one.asked.Load(), two.asked.Load(), one.cut.Load(), two.cut.Load())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		one, two := &slow{name: "one", takes: time.Second / 5}, &slow{name: "two", takes: time.Second / 5}
+		if got := within(of(t, Backend{Provider: one, Limiter: after(time.Hour)}, Backend{Provider: two}), time.Second, topology.Job{}); got.Verdict != provider.Accepted || got.Provider != "two" {
+			t.Errorf("with another: %+v", got)
+		}
+		if got := within(of(t, Backend{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second, topology.Job{}); got.Verdict != provider.Throttled {
+			t.Errorf("with little time left: %+v", got)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		o := of(t, Backend{Provider: one, Limiter: after(time.Hour)}, Backend{Provider: two})
+		if got := o.Send(ctx, &topology.Job{}, &template.Message{}); got.Verdict != provider.Throttled {
+			t.Errorf("without time: %+v", got)
+		}
+		if one.asked.Load() != 0 || two.asked.Load() != 1 || one.cut.Load()+two.cut.Load() != 0 {
+			t.Errorf("asked %d and %d times, cut short %d and %d", one.asked.Load(), two.asked.Load(), one.cut.Load(), two.cut.Load())
+		}
+	})
 }
 
 // TestWaitUntilExpiry: no message waits for longer than it is valid, or is sent
 // later.
 func TestWaitUntilExpiry(t *testing.T) {
-	one := &slow{name: "one"}
-	o := of(t, Backend{Provider: one, Limiter: after(time.Hour)})
-	began := time.Now()
-	if got := within(o, time.Hour, topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != provider.Throttled || time.Since(began) > time.Second {
-		t.Errorf("after %v: %+v", time.Since(began), got)
-	}
-	if got := within(of(t, Backend{Provider: one}), time.Hour, topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != provider.Expired || one.asked.Load() != 0 {
-		t.Errorf("expired: %+v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		one := &slow{name: "one"}
+		o := of(t, Backend{Provider: one, Limiter: after(time.Hour)})
+		began := time.Now()
+		if got := within(o, time.Hour, topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != provider.Throttled || time.Since(began) > time.Second {
+			t.Errorf("after %v: %+v", time.Since(began), got)
+		}
+		if got := within(of(t, Backend{Provider: one}), time.Hour, topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != provider.Expired || one.asked.Load() != 0 {
+			t.Errorf("expired: %+v", got)
+		}
+	})
 }
 
 // TestThrottledIsNoTry: that the circuit of the other provider is open makes no attempt of
 // a message that was throttled.
 func TestThrottledIsNoTry(t *testing.T) {
-	down := answering("down", provider.Down)
-	o := of(t, Backend{Provider: down, Breaker: Breaker{Failures: 1}}, Backend{Provider: &slow{name: "full"}, Limiter: after(time.Hour)})
-	for i, want := range []provider.Verdict{provider.Down, provider.Throttled} {
-		if got := within(o, 40*time.Millisecond, topology.Job{}); got.Verdict != want {
-			t.Errorf("message %d: %+v, want verdict %d", i, got, want)
+	synctest.Test(t, func(t *testing.T) {
+		down := answering("down", provider.Down)
+		o := of(t, Backend{Provider: down, Breaker: Breaker{Failures: 1}}, Backend{Provider: &slow{name: "full"}, Limiter: after(time.Hour)})
+		for i, want := range []provider.Verdict{provider.Down, provider.Throttled} {
+			if got := within(o, 40*time.Millisecond, topology.Job{}); got.Verdict != want {
+				t.Errorf("message %d: %+v, want verdict %d", i, got, want)
+			}
 		}
-	}
+	})
 }
 
 // TestConcurrency: no provider has more at once than it says, whatever the
 // others let pass.
 func TestConcurrency(t *testing.T) {
-	one, two := &slow{name: "one", takes: 20 * time.Millisecond}, &slow{name: "two"}
-	o := of(t, Backend{Provider: one}, Backend{Provider: two})
-	var all sync.WaitGroup
-	for range 3 * o.Concurrency() {
-		all.Go(func() {
-			if got := o.Send(context.Background(), &topology.Job{}, &template.Message{}); got.Verdict != provider.Accepted {
-				t.Errorf("%+v", got)
-			}
-		})
-	}
-	all.Wait()
-	if one.top.Load() > 4 {
-		t.Errorf("%d at once", one.top.Load())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		one, two := &slow{name: "one", takes: 20 * time.Millisecond}, &slow{name: "two"}
+		o := of(t, Backend{Provider: one}, Backend{Provider: two})
+		var all sync.WaitGroup
+		for range 3 * o.Concurrency() {
+			all.Go(func() {
+				if got := o.Send(context.Background(), &topology.Job{}, &template.Message{}); got.Verdict != provider.Accepted {
+					t.Errorf("%+v", got)
+				}
+			})
+		}
+		all.Wait()
+		if one.top.Load() > 4 {
+			t.Errorf("%d at once", one.top.Load())
+		}
+	})
 }
 
 // prompt is a provider that answers at once.

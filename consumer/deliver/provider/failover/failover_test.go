@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -101,43 +102,47 @@ func TestFailover(t *testing.T) {
 // TestBreaker: a provider that fails several times in a row is not asked, and
 // tried again after a while; refusals are no failures.
 func TestBreaker(t *testing.T) {
-	one, two := answering("one", provider.Rejected, provider.Down), answering("two")
-	o := route(t, func(c *Config) { c.Backends[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one, two)
-	for range 10 {
-		send(o, "job")
-	}
-	if one.asked != 4 || two.asked != 9 {
-		t.Errorf("asked %d and %d times, want 4 and 9", one.asked, two.asked)
-	}
-	if s := o.Stats()[0]; !s.Open || s.Opened != 1 || s.Sends[provider.Down] != 3 || s.Sends[provider.Rejected] != 1 {
-		t.Errorf("stats %+v", s)
-	}
-	time.Sleep(150 * time.Millisecond)
-	one.mu.Lock()
-	one.answers = nil
-	one.mu.Unlock()
-	if got := send(o, "job"); got.Provider != "one" || got.Verdict != provider.Accepted {
-		t.Errorf("after a while: %+v", got)
-	}
-	if o.Stats()[0].Open {
-		t.Error("its circuit is still open")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		one, two := answering("one", provider.Rejected, provider.Down), answering("two")
+		o := route(t, func(c *Config) { c.Backends[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one, two)
+		for range 10 {
+			send(o, "job")
+		}
+		if one.asked != 4 || two.asked != 9 {
+			t.Errorf("asked %d and %d times, want 4 and 9", one.asked, two.asked)
+		}
+		if s := o.Stats()[0]; !s.Open || s.Opened != 1 || s.Sends[provider.Down] != 3 || s.Sends[provider.Rejected] != 1 {
+			t.Errorf("stats %+v", s)
+		}
+		time.Sleep(150 * time.Millisecond)
+		one.mu.Lock()
+		one.answers = nil
+		one.mu.Unlock()
+		if got := send(o, "job"); got.Provider != "one" || got.Verdict != provider.Accepted {
+			t.Errorf("after a while: %+v", got)
+		}
+		if o.Stats()[0].Open {
+			t.Error("its circuit is still open")
+		}
+	})
 }
 
 // TestAllOpen: it is said when to come back, as soon as any of them may be
 // asked.
 func TestAllOpen(t *testing.T) {
-	o := route(t, func(c *Config) {
-		c.Backends[0].Breaker = Breaker{Failures: 1, Open: time.Hour}
-		c.Backends[1].Breaker = Breaker{Failures: 1, Open: time.Minute}
-	}, answering("one", provider.Down), answering("two", provider.Unknown))
-	if got := send(o, "job"); got.Verdict != provider.Unknown {
-		t.Fatalf("first %+v", got)
-	}
-	got := send(o, "job")
-	if got.Verdict != provider.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second || !strings.Contains(got.Detail, "circuit breaker is open") {
-		t.Errorf("then %+v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := route(t, func(c *Config) {
+			c.Backends[0].Breaker = Breaker{Failures: 1, Open: time.Hour}
+			c.Backends[1].Breaker = Breaker{Failures: 1, Open: time.Minute}
+		}, answering("one", provider.Down), answering("two", provider.Unknown))
+		if got := send(o, "job"); got.Verdict != provider.Unknown {
+			t.Fatalf("first %+v", got)
+		}
+		got := send(o, "job")
+		if got.Verdict != provider.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second || !strings.Contains(got.Detail, "circuit breaker is open") {
+			t.Errorf("then %+v", got)
+		}
+	})
 }
 
 // TestStopped: what an operator has stopped is passed over.
