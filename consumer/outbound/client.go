@@ -98,7 +98,7 @@ func isProxy(u *url.URL) bool {
 func transport(c Config, g *guard) *http.Transport {
 	t := &http.Transport{
 		DialContext:            dialer(c, g).DialContext,
-		TLSClientConfig:        tlsConfig(c.TLS),
+		TLSClientConfig:        TLS(c.TLS),
 		TLSHandshakeTimeout:    c.ConnectTimeout,
 		DisableCompression:     true,
 		MaxConnsPerHost:        c.MaxConns,
@@ -117,15 +117,15 @@ func transport(c Config, g *guard) *http.Transport {
 	return t
 }
 
-func tlsConfig(c *tls.Config) *tls.Config {
-	if c == nil {
-		return &tls.Config{MinVersion: tls.VersionTLS12}
+// TLS returns a copy of settings that demands at least TLS 1.2, where they do
+// not say otherwise. Without settings it is the default.
+func TLS(settings *tls.Config) *tls.Config {
+	if settings == nil {
+		settings = new(tls.Config)
 	}
-	c = c.Clone()
-	if c.MinVersion == 0 {
-		c.MinVersion = tls.VersionTLS12
-	}
-	return c
+	settings = settings.Clone()
+	settings.MinVersion = cmp.Or(settings.MinVersion, tls.VersionTLS12)
+	return settings
 }
 
 // dialer makes connections that count what is written to them. Where there is

@@ -59,6 +59,12 @@ func (g *guard) check(addr netip.Addr) error {
 	return nil
 }
 
+// IsLoopback reports whether a host, by name or by address, is this machine.
+func IsLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
 func kindOf(addr netip.Addr) string {
 	switch {
 	case slices.Contains(metadata, addr):

@@ -54,7 +54,7 @@ func newBody(text, kind string) (*body, error) {
 	return b, b.try()
 }
 
-// mentions tells whether a template has a field's name.
+// mentions reports whether a template has a field's name.
 func mentions(root *parse.ListNode, field string) bool {
 	return strings.Contains(root.String(), "."+field)
 }

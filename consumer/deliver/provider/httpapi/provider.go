@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -86,12 +85,7 @@ func (p *Provider) compile() (err error) {
 // mayHaveSecrets reports whether credentials may be sent to a URL.
 func (p *Provider) mayHaveSecrets(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "https" || p.config.AllowPrivate || isLoopback(u.Hostname()))
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
+	return err == nil && (u.Scheme == "https" || p.config.AllowPrivate || outbound.IsLoopback(u.Hostname()))
 }
 
 // Name implements provider.Provider.

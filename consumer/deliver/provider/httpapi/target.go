@@ -104,7 +104,7 @@ func (t *target) make(data *Data) (*url.URL, error) {
 	return u, nil
 }
 
-// isPlain tells whether a URL's path and query are visible ASCII, without a
+// isPlain reports whether a URL's path and query are visible ASCII, without a
 // fragment.
 func isPlain(s string) bool {
 	for i := 0; i < len(s); i++ {
@@ -115,7 +115,7 @@ func isPlain(s string) bool {
 	return strings.HasPrefix(s, "/")
 }
 
-// hasDots tells whether a path has segments that lead out of it.
+// hasDots reports whether a path has segments that lead out of it.
 func hasDots(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {

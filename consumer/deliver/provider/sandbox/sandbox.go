@@ -5,15 +5,20 @@ package sandbox
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
+	"net/url"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -26,7 +31,7 @@ type Config struct {
 	// Keep is how many messages are kept for inspection. Default 1000.
 	Keep int
 	// FailRate, SkipRate and DownRate are the shares, of 1, of jobs that are
-	// refused, skipped, and met with silence. A job's fate is always the same.
+	// refused, skipped, and met with silence. A job's outcome is always the same.
 	FailRate, SkipRate, DownRate float64
 	// Latency of every answer.
 	Latency time.Duration
@@ -43,7 +48,7 @@ type Config struct {
 
 // Provider serves every channel and sends nothing: it keeps the
 // messages, for tests, demonstrations and trials of templates. Besides what its
-// configuration asks for, some addresses have fates of their own; see fateOf.
+// configuration asks for, some addresses have outcomes of their own; see outcomeOf.
 type Provider struct {
 	config Config
 
@@ -104,31 +109,31 @@ func (s *Provider) Instant(job *topology.Job) bool {
 	if s.config.Latency > 0 || job.Channel == topology.Webhook {
 		return false
 	}
-	switch s.fate(job.JobID, job.Channel, job.To) {
-	case fateSlow, fateDown:
+	switch s.outcome(job.JobID, job.Channel, job.To) {
+	case outcomeSlow, outcomeDown:
 		return false
 	}
 	return true
 }
 
-// slowAnswer is what an address with the fate "slow" takes.
+// slowAnswer is what an address with the outcome "slow" takes.
 const slowAnswer = time.Second
 
 // Send implements Provider.
 func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
-	fate, wait := s.fate(job.JobID, m.Channel, m.To), s.config.Latency
-	if fate == fateSlow {
+	outcome, wait := s.outcome(job.JobID, m.Channel, m.To), s.config.Latency
+	if outcome == outcomeSlow {
 		wait += slowAnswer
 	}
 	if wait > 0 && !sleep(ctx, wait) {
 		return provider.Response{Verdict: provider.Failed, Detail: "the sandbox was not given the time that it takes"}
 	}
-	switch fate {
-	case fateFail:
+	switch outcome {
+	case outcomeFail:
 		return provider.Response{Verdict: provider.Rejected, Detail: "the sandbox refuses this recipient, as it was asked to"}
-	case fateSkip:
+	case outcomeSkip:
 		return provider.Response{Verdict: provider.Skipped, Reason: topology.ReasonSuppressed, Detail: "the sandbox skips this recipient, as it was asked to"}
-	case fateDown:
+	case outcomeDown:
 		return provider.Response{Verdict: provider.Down, Detail: "the sandbox plays dead for this recipient, as it was asked to"}
 	}
 	return s.accept(job, m)
@@ -155,28 +160,28 @@ func (s *Provider) accept(job *topology.Job, m *template.Message) provider.Respo
 	return provider.Response{Verdict: provider.Accepted, MessageID: s.config.Name + "-" + string(job.JobID)}
 }
 
-// fate is what a message comes to: by its address, or else by its job's place
-// among the shares that the configuration asks for.
-func (s *Provider) fate(id topology.JobID, channel topology.Channel, to string) fate {
-	if f := fateOf(channel, to); f != fateNone {
+// outcome is what a message comes to: by its address, or else by its job's share
+// of those that the configuration asks for.
+func (s *Provider) outcome(id topology.JobID, channel topology.Channel, to string) outcome {
+	if f := outcomeOf(channel, to); f != outcomeNone {
 		return f
 	}
 	c := &s.config
 	if c.FailRate+c.SkipRate+c.DownRate == 0 {
-		return fateNone
+		return outcomeNone
 	}
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(id))
 	const bits = 24
-	switch place := float64(hash.Sum64()>>(64-bits)) / (1 << bits); {
-	case place < c.FailRate:
-		return fateFail
-	case place < c.FailRate+c.SkipRate:
-		return fateSkip
-	case place < c.FailRate+c.SkipRate+c.DownRate:
-		return fateDown
+	switch share := float64(hash.Sum64()>>(64-bits)) / (1 << bits); {
+	case share < c.FailRate:
+		return outcomeFail
+	case share < c.FailRate+c.SkipRate:
+		return outcomeSkip
+	case share < c.FailRate+c.SkipRate+c.DownRate:
+		return outcomeDown
 	}
-	return fateNone
+	return outcomeNone
 }
 
 // sleep waits, and reports whether ctx did not end before.
@@ -189,4 +194,124 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// outcome is what a Provider does with a message.
+type outcome int
+
+const (
+	outcomeNone outcome = iota
+	outcomeFail         // refuse it for good
+	outcomeSkip         // skip it, as suppressed
+	outcomeSlow         // accept it after a second
+	outcomeDown         // answer as if nothing were there
+)
+
+// outcomeOf reads the outcome that an address asks for:
+//
+//   - email, webhook: a label of the domain, as in kim@fail.example.test
+//   - sms: a number that ends in 0000000 fails
+//   - push: the start of the token, as in fail-1234
+//
+// where the words are fail, skip, slow and down.
+func outcomeOf(channel topology.Channel, to string) outcome {
+	switch channel {
+	case topology.Email:
+		_, domain := address.Split(to)
+		return outcomeOfDomain(domain)
+	case topology.Webhook:
+		if target, err := url.Parse(to); err == nil {
+			return outcomeOfDomain(target.Hostname())
+		}
+	case topology.SMS:
+		if strings.HasSuffix(to, "0000000") {
+			return outcomeFail
+		}
+	case topology.Push:
+		if word, _, ok := strings.Cut(to, "-"); ok {
+			return outcomeByName(word)
+		}
+	}
+	return outcomeNone
+}
+
+func outcomeOfDomain(domain string) outcome {
+	for domain != "" {
+		var label string
+		label, domain, _ = strings.Cut(domain, ".")
+		if f := outcomeByName(label); f != outcomeNone {
+			return f
+		}
+	}
+	return outcomeNone
+}
+
+func outcomeByName(word string) outcome {
+	switch word {
+	case "fail":
+		return outcomeFail
+	case "skip":
+		return outcomeSkip
+	case "slow":
+		return outcomeSlow
+	case "down":
+		return outcomeDown
+	}
+	return outcomeNone
+}
+
+// Messages returns the messages that are kept, the oldest first.
+func (s *Provider) Messages() []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Message, 0, len(s.ring))
+	all = append(all, s.ring[s.next:]...)
+	return append(all, s.ring[:s.next]...)
+}
+
+// Accepted is how many messages were accepted, kept or not.
+func (s *Provider) Accepted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accepted
+}
+
+// show writes a message where the configuration asks for it.
+func (s *Provider) show(m *Message) error {
+	if s.config.Dir == "" && s.config.Writer == nil {
+		return nil
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	if s.config.Writer != nil {
+		s.mu.Lock()
+		_, err = s.config.Writer.Write(text)
+		s.mu.Unlock()
+	}
+	if err == nil && s.config.Dir != "" {
+		err = writeFile(s.config.Dir, string(m.EventID)+"."+string(m.JobID)+".json", text)
+	}
+	return err
+}
+
+// writeFile makes a file appear whole.
+func writeFile(dir, name string, text []byte) error {
+	file, err := os.CreateTemp(dir, ".writing-*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), filepath.Join(dir, name))
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+	}
+	return err
 }

@@ -1,12 +1,19 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/meddela/meddela/consumer/outbound"
 )
 
 // session is one connection to a mail server. The client's own methods hold a
@@ -29,9 +36,9 @@ func (s *Provider) connect(ctx context.Context) (*session, *failure) {
 	}
 	conn := &session{raw: raw}
 	defer conn.bound(ctx)()
-	if fault := s.greet(ctx, conn); fault != nil {
+	if failed := s.greet(ctx, conn); failed != nil {
 		conn.drop()
-		return nil, fault
+		return nil, failed
 	}
 	return conn, nil
 }
@@ -53,8 +60,8 @@ func (s *Provider) greet(ctx context.Context, conn *session) *failure {
 	if err := client.Hello(s.config.Hello); err != nil {
 		return &failure{stage: stageGreeting, err: err}
 	}
-	if fault := s.encrypt(client); fault != nil {
-		return fault
+	if failed := s.encrypt(client); failed != nil {
+		return failed
 	}
 	return s.authenticate(client)
 }
@@ -73,13 +80,8 @@ func (s *Provider) encrypt(client *smtp.Client) *failure {
 }
 
 func (s *Provider) tls() *tls.Config {
-	if s.config.TLS == nil {
-		return &tls.Config{ServerName: s.config.Host, MinVersion: tls.VersionTLS12}
-	}
-	config := s.config.TLS.Clone()
-	if config.ServerName == "" {
-		config.ServerName = s.config.Host
-	}
+	config := outbound.TLS(s.config.TLS)
+	config.ServerName = cmp.Or(config.ServerName, s.config.Host)
 	return config
 }
 
@@ -101,14 +103,14 @@ func (c *session) bound(ctx context.Context) (release func()) {
 // send hands over one message.
 func (c *session) send(ctx context.Context, from, to string, text []byte) *failure {
 	defer c.bound(ctx)()
-	e, fault := c.envelope(from, to)
-	if fault != nil {
-		return fault
+	e, failed := c.envelope(from, to)
+	if failed != nil {
+		return failed
 	}
-	fault = c.open(e)
+	failed = c.open(e)
 	c.used = true
-	if fault != nil {
-		return fault
+	if failed != nil {
+		return failed
 	}
 	body := c.client.Text.DotWriter()
 	if _, err := body.Write(text); err != nil {
@@ -134,12 +136,147 @@ func (c *session) usable() bool { return !c.broken }
 // drop closes the connection without a word.
 func (c *session) drop() { _ = c.raw.Close() }
 
-// politeness is how long a server may take to answer the end of a connection.
-const politeness = time.Second
+// quitTime is how long a server may take to answer the end of a connection.
+const quitTime = time.Second
 
 // quit ends the connection as the protocol wants it.
 func (c *session) quit() {
-	_ = c.raw.SetDeadline(time.Now().Add(politeness))
+	_ = c.raw.SetDeadline(time.Now().Add(quitTime))
 	_ = c.client.Quit()
 	_ = c.raw.Close()
+}
+
+// mechanisms by preference. XOAUTH2 is used only when it is asked for.
+var mechanisms = []string{"SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5"}
+
+const mechanismOAuth = "XOAUTH2"
+
+func knownMechanism(name string) bool {
+	return name == "" || name == mechanismOAuth || slices.Contains(mechanisms, name)
+}
+
+var (
+	errNoTLSOffered     = errors.New("the server does not offer STARTTLS")
+	errNoMechanism      = errors.New("the server does not offer the authentication that is wanted")
+	errOpenConnection   = errors.New("the connection is not encrypted, so the credentials are kept back")
+	errNotInternational = errors.New("the server does not take addresses with letters outside ASCII")
+)
+
+// authenticate logs in, where there are credentials.
+func (s *Provider) authenticate(client *smtp.Client) *failure {
+	if s.config.Username == "" {
+		return nil
+	}
+	_, offer := client.Extension("AUTH")
+	mechanism := chooseMechanism(s.config.Mechanism, strings.Fields(offer))
+	_, encrypted := client.TLSConnectionState()
+	switch {
+	case mechanism == "":
+		return &failure{stage: stageAuth, err: errNoMechanism}
+	case !encrypted && !outbound.IsLoopback(s.config.Host):
+		return &failure{stage: stageAuth, err: errOpenConnection}
+	}
+	if err := client.Auth(s.mechanism(mechanism)); err != nil {
+		return &failure{stage: stageAuth, err: err}
+	}
+	return nil
+}
+
+// chooseMechanism is the wanted one if it is offered, or else the best that is.
+func chooseMechanism(wanted string, offered []string) string {
+	candidates := mechanisms
+	if wanted != "" {
+		candidates = []string{wanted}
+	}
+	for _, name := range candidates {
+		if slices.ContainsFunc(offered, func(o string) bool { return strings.EqualFold(o, name) }) {
+			return name
+		}
+	}
+	return ""
+}
+
+// mechanism makes the client's side of an authentication. That the line is
+// safe has been looked at before.
+func (s *Provider) mechanism(name string) smtp.Auth {
+	c := &s.config
+	switch name {
+	case "SCRAM-SHA-256":
+		return smtp.ScramSHA256Auth(c.Username, c.Password)
+	case "LOGIN":
+		return smtp.LoginAuth(c.Username, c.Password, c.Host, true)
+	case "CRAM-MD5":
+		return smtp.CRAMMD5Auth(c.Username, c.Password)
+	case mechanismOAuth:
+		return smtp.XOAuth2Auth(c.Username, c.Password)
+	}
+	return smtp.PlainAuth("", c.Username, c.Password, c.Host, true)
+}
+
+// pool keeps connections that have no message to send. The last one that
+// came back goes out first, so that those that are too many become idle.
+type pool struct {
+	limit int
+	idle  time.Duration
+
+	mu    sync.Mutex
+	conns []pooledConn
+}
+
+type pooledConn struct {
+	*session
+	timer *time.Timer
+}
+
+// take returns a connection, or nil when there is none.
+func (p *pool) take() *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.conns)
+	if n == 0 {
+		return nil
+	}
+	last := p.conns[n-1]
+	p.conns[n-1] = pooledConn{}
+	p.conns = p.conns[:n-1]
+	last.timer.Stop()
+	return last.session
+}
+
+// put keeps a connection until it is taken or has been idle for too long.
+func (p *pool) put(conn *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.conns) >= p.limit {
+		conn.drop()
+		return
+	}
+	p.conns = append(p.conns, pooledConn{
+		session: conn,
+		timer:   time.AfterFunc(p.idle, func() { p.closeIdle(conn) }),
+	})
+}
+
+func (p *pool) closeIdle(conn *session) {
+	if p.remove(conn) {
+		conn.quit()
+	}
+}
+
+// remove reports whether the connection was still there.
+func (p *pool) remove(conn *session) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.IndexFunc(p.conns, func(c pooledConn) bool { return c.session == conn })
+	if at < 0 {
+		return false
+	}
+	p.conns = slices.Delete(p.conns, at, at+1)
+	return true
+}
+
+func (p *pool) closeAll() {
+	for conn := p.take(); conn != nil; conn = p.take() {
+		conn.quit()
+	}
 }

@@ -64,9 +64,9 @@ func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]fi
 	}
 	files, left := make([]file, 0, len(wanted)), f.MaxBytes
 	for i := range wanted {
-		got, fault := f.get(ctx, &wanted[i])
-		if fault != nil {
-			return nil, fault
+		got, failed := f.get(ctx, &wanted[i])
+		if failed != nil {
+			return nil, failed
 		}
 		if left -= len(got.content); left < 0 {
 			return nil, &provider.Response{Verdict: provider.Rejected, Detail: "the attachments are larger than is allowed"}

@@ -56,7 +56,7 @@ func reply(err error) (code int, enhanced string, answered bool) {
 	return answer.Code, enhanced, true
 }
 
-// isEnhanced tells whether text is class.subject.detail.
+// isEnhanced reports whether text is class.subject.detail.
 func isEnhanced(text string) bool {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 || (parts[0] != "2" && parts[0] != "4" && parts[0] != "5") {
@@ -70,14 +70,14 @@ func isEnhanced(text string) bool {
 	return true
 }
 
-// keepsConnection tells whether another message can be sent over the
+// keepsConnection reports whether another message can be sent over the
 // connection: the server has answered, in its turn, and has not hung up.
 func (f *failure) keepsConnection() bool {
 	code, _, answered := reply(f.err)
 	return f.err == errNotInternational || answered && code/100 >= 4 && code != 421
 }
 
-// response is what the fault means for the message.
+// response is what the failure means for the message.
 func (f *failure) response() provider.Response {
 	code, enhanced, answered := reply(f.err)
 	r := provider.Response{Verdict: f.verdict(code, answered), Detail: f.detail(code, enhanced, answered)}
@@ -112,7 +112,7 @@ func (f *failure) verdict(code int, answered bool) provider.Verdict {
 	return provider.Failed
 }
 
-// refusesAddress tells whether a refusal of RCPT is about the recipient's
+// refusesAddress reports whether a refusal of RCPT is about the recipient's
 // address, rather than about policy, the mailbox or the sender. The enhanced
 // code says so where there is one.
 func refusesAddress(code int, enhanced string) bool {

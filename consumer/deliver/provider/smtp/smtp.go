@@ -17,6 +17,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -120,7 +121,7 @@ func New(c Config) (*Provider, error) {
 		return nil, errors.New("smtp: reply-to must be a plain address such as help@example.com")
 	case hasControl(c.FromName) || hasControl(c.Hello):
 		return nil, errors.New("smtp: the sender's name and hello must not have control characters")
-	case c.Username != "" && c.Security == NoTLS && !isLoopback(c.Host):
+	case c.Username != "" && c.Security == NoTLS && !outbound.IsLoopback(c.Host):
 		return nil, errors.New("smtp: credentials need encryption: set security to starttls or tls")
 	case !knownMechanism(c.Mechanism):
 		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2", c.Mechanism)
@@ -185,46 +186,46 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	if err := s.compose(text, id, m, files); err != nil {
 		return provider.Response{Verdict: provider.Rejected, Detail: "the message cannot be written as e-mail"}
 	}
-	if fault := s.hand(ctx, job, m.To, text.Bytes()); fault != nil {
-		if fault == errLate {
+	if failed := s.hand(ctx, job, m.To, text.Bytes()); failed != nil {
+		if failed == errExpired {
 			return provider.Response{Verdict: provider.Expired}
 		}
-		return fault.response()
+		return failed.response()
 	}
 	return provider.Response{Verdict: provider.Accepted, MessageID: id}
 }
 
-// errLate is that the job's validity has ended.
-var errLate = new(failure)
+// errExpired is that the job's validity has ended.
+var errExpired = new(failure)
 
 // hand hands a message to the server. A kept connection that the server has
 // closed meanwhile says so before the message is sent, and another is taken.
 func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text []byte) *failure {
 	for {
-		conn, fault := s.connection(ctx)
-		if fault != nil {
-			return fault
+		conn, failed := s.connection(ctx)
+		if failed != nil {
+			return failed
 		}
 		if !job.Expires.IsZero() && !time.Now().Before(job.Expires) {
 			s.idle.put(conn)
-			return errLate
+			return errExpired
 		}
-		if fault = conn.send(ctx, s.config.From, to, text); fault == nil {
+		if failed = conn.send(ctx, s.config.From, to, text); failed == nil {
 			s.handBack(conn)
 			return nil
 		}
-		if fault.stage != stageReset && fault.keepsConnection() && conn.usable() {
+		if failed.stage != stageReset && failed.keepsConnection() && conn.usable() {
 			s.idle.put(conn)
 		} else {
 			conn.drop()
 		}
-		if fault.stage != stageReset || ctx.Err() != nil {
-			return fault
+		if failed.stage != stageReset || ctx.Err() != nil {
+			return failed
 		}
 	}
 }
 
-// handBack keeps a connection that has sent a message, or ends it politely.
+// handBack keeps a connection that has sent a message, or ends it.
 func (s *Provider) handBack(conn *session) {
 	if conn.usable() && conn.messages < s.config.MaxMessages {
 		s.idle.put(conn)

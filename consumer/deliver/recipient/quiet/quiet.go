@@ -42,7 +42,7 @@ func Parse(text string) (Hours, error) {
 	return h, nil
 }
 
-// Until tells whether it is night at a time, and when that ends. zone and country
+// Until reports whether it is night at a time, and when that ends. zone and country
 // are the recipient's, if they are known: an IANA zone counts before a country
 // that has one zone only, and that before the Hours' own.
 func (h Hours) Until(now time.Time, zone, country string) (end time.Time, quiet bool) {

@@ -38,8 +38,8 @@ func (c *session) open(e envelope) *failure {
 		return c.sayAtOnce(steps)
 	}
 	for _, s := range steps {
-		if fault := c.sayAtOnce([]step{s}); fault != nil {
-			return fault
+		if failed := c.sayAtOnce([]step{s}); failed != nil {
+			return failed
 		}
 	}
 	return nil
@@ -64,7 +64,7 @@ func (c *session) steps(e envelope) []step {
 	)
 }
 
-// sayAtOnce says all in one go (RFC 2920), and reads every answer. The fault is
+// sayAtOnce says all in one go (RFC 2920), and reads every answer. The failure is
 // the first.
 func (c *session) sayAtOnce(steps []step) *failure {
 	text := c.client.Text
@@ -76,37 +76,37 @@ func (c *session) sayAtOnce(steps []step) *failure {
 	if err := text.W.Flush(); err != nil {
 		return &failure{stage: steps[0].stage, err: err}
 	}
-	fault, waits := c.answers(steps)
+	failed, waits := c.answers(steps)
 	switch {
-	case fault == nil || !waits:
-	case fault.stage == stageRcpt:
+	case failed == nil || !waits:
+	case failed.stage == stageRcpt:
 		c.sendNothing()
 	default:
 		// A dot might end an empty message to whom the server takes for a
 		// recipient.
 		c.broken = true
 	}
-	return fault
+	return failed
 }
 
-// answers reads the answer to every step. The fault is the first; waits is that
+// answers reads the answer to every step. The failure is the first; waits is that
 // the server waits for the message nevertheless.
-func (c *session) answers(steps []step) (fault *failure, waits bool) {
+func (c *session) answers(steps []step) (failed *failure, waits bool) {
 	for _, s := range steps {
 		_, _, err := c.client.Text.ReadResponse(s.expected)
 		waits = err == nil && s.stage == stageData
 		if err == nil {
 			continue
 		}
-		if fault == nil {
-			fault = &failure{stage: s.stage, err: err}
+		if failed == nil {
+			failed = &failure{stage: s.stage, err: err}
 		}
 		if code, _, answered := reply(err); !answered || code == 421 {
 			c.broken = true
-			return fault, false
+			return failed, false
 		}
 	}
-	return fault, waits
+	return failed, waits
 }
 
 // sendNothing ends a message that the server waits for although it has refused
