@@ -133,7 +133,8 @@ func (s *stand) startProvider() {
 func (s *stand) environment() []string {
 	return append(os.Environ(),
 		"MEDDELA_TOPIC_PREFIX="+s.prefix, "MEDDELA_KEY_PREFIX="+s.prefix, "MEDDELA_TOPICS_REPLICATION=3", "MEDDELA_TOPICS_MIN_INSYNC=2",
-		"MEDDELA_TOPICS_PARTITIONS=6", "MEDDELA_PROVIDERS_FILE="+s.path("providers.yaml"), "MEDDELA_LOG_FORMAT=json",
+		"MEDDELA_TOPICS_PARTITIONS=6", "MEDDELA_PROVIDERS_FILE="+s.path("providers.yaml"), "MEDDELA_SANDBOX_CHANNELS=email,push,webhook",
+		"MEDDELA_LOG_FORMAT=json",
 	)
 }
 

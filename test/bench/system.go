@@ -60,7 +60,7 @@ func (b *bench) newSystem(name string, lanes ...topology.Lane) *system {
 		}
 	}
 	s.environment = append(s.environment, "MEDDELA_TOPIC_PREFIX="+s.names.Prefix, "MEDDELA_KEY_PREFIX="+s.keys.Prefix,
-		"MEDDELA_LOG_LEVEL=warn", "MEDDELA_LOG_FORMAT=json", "MEDDELA_HTTP_ADDR=-")
+		"MEDDELA_LOG_LEVEL=warn", "MEDDELA_LOG_FORMAT=json", "MEDDELA_HTTP_ADDR=-", "MEDDELA_SANDBOX_CHANNELS=all")
 	if len(lanes) == 0 {
 		lanes = topology.Lanes()
 	}
@@ -92,7 +92,7 @@ func (s *system) providers(text string) {
 		fmt.Sprintf("  - {name: sandbox, channels: [%s], kind: sandbox}\n", strings.Join(others, ", "))
 	path := filepath.Join(s.dir, "providers"+s.names.Prefix+"yaml")
 	check(os.WriteFile(path, []byte(text), 0o600))
-	s.environment = append(s.environment, "MEDDELA_PROVIDERS_FILE="+path)
+	s.environment = append(s.environment, "MEDDELA_PROVIDERS_FILE="+path, "MEDDELA_SANDBOX_CHANNELS=")
 }
 
 // publishSamples publishes the sample templates.

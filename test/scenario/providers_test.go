@@ -43,7 +43,7 @@ func TestProviders(t *testing.T) {
 `, smtp, web, first, web, second), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s.settings = []string{"MEDDELA_PROVIDERS_FILE=" + file}
+		s.settings = []string{"MEDDELA_PROVIDERS_FILE=" + file, "MEDDELA_SANDBOX_CHANNELS=push,webhook"}
 		s.startRoles(lane)
 		mail := func(local string) record {
 			return event(local, `{"id":%q,"type":"order_confirmation","email":"%s@mail.%s","ctx":{"firstName":"Kim","order":{"number":"A-1","total":"9.90","currency":"EUR"}}}`,

@@ -61,6 +61,7 @@ func (s *site) environment() []string {
 		"MEDDELA_LOOP_SESSION_TIMEOUT=6s",
 		"MEDDELA_CLAIM_LEASE=11s",
 		"MEDDELA_LOG_FORMAT=json",
+		"MEDDELA_SANDBOX_CHANNELS=all",
 	), s.settings...)
 }
 

@@ -111,7 +111,6 @@ by the delivery group of the lane.
 {{- if ne (empty $tls.certKey) (empty $tls.keyKey) }}{{ fail (printf "%s.tls: certKey and keyKey belong together" $server) }}{{ end }}
 {{- end }}
 {{- include "meddela.checkSettings" . }}
-{{- include "meddela.checkSMTP" . }}
 {{- range include "meddela.workloads" . | fromJsonArray }}
 {{- if and (eq .role "delay") (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: what waits on the delay topics is no backlog, so role delay cannot be scaled by lag: use autoscaling.kind hpa or none" .component) }}{{ end }}
 {{- if lt (int .settings.autoscaling.maxReplicas) (int (include "meddela.minReplicas" .)) }}{{ fail (printf "%s: autoscaling.maxReplicas is less than minReplicas" .component) }}{{ end }}
@@ -121,20 +120,11 @@ by the delivery group of the lane.
 {{/* A setting that the chart makes of other values would be there twice, and a secret would be readable to whoever may read pods. */}}
 {{- define "meddela.checkSettings" -}}
 {{- range $name, $_ := .Values.settings }}
-{{- if regexMatch "_(PASSWORD|PEPPER)$" $name }}{{ fail (printf "settings.%s: a secret is no value: name the secret that has it, under kafka, redis or delivery" $name) }}{{ end }}
+{{- if regexMatch "_(PASSWORD|PEPPER|SMTP_URL)$" $name }}{{ fail (printf "settings.%s: a secret is no value: name the secret that has it, under kafka, redis or delivery" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_(KAFKA_(BROKERS|COMPRESSION|(TLS|SASL)(_.*)?)|TOPIC_PREFIX|TOPICS_(PARTITIONS|REPLICATION|MIN_INSYNC))$" $name }}{{ fail (printf "settings.%s: use the values under kafka and topics" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_(REDIS_.*|KEY_PREFIX)$" $name }}{{ fail (printf "settings.%s: use the values under redis" $name) }}{{ end }}
-{{- if regexMatch "^MEDDELA_(PROVIDERS_FILE|NOTICES_FILE|SUPPRESS_PEPPER_FILE|SMTP_USERNAME|SMTP_PASSWORD_FILE)$" $name }}{{ fail (printf "settings.%s: use the values under delivery" $name) }}{{ end }}
-{{- if and $.Values.delivery.smtp.addr (regexMatch "^MEDDELA_(DELIVER_EMAIL|SMTP_(ADDR|FROM|FROM_NAME|TLS))$" $name) }}{{ fail (printf "settings.%s: delivery.smtp says it already" $name) }}{{ end }}
+{{- if regexMatch "^MEDDELA_(PROVIDERS_FILE|NOTICES_FILE|SUPPRESS_PEPPER_FILE|SMTP_URL_FILE|SANDBOX_CHANNELS)$" $name }}{{ fail (printf "settings.%s: use the values under delivery" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_(TRACE_.*|HTTP_ADDR|LOOP_GRACE)$" $name }}{{ fail (printf "settings.%s: use tracing or drainSeconds; the port of the probes is 9090" $name) }}{{ end }}
-{{- end }}
-{{- end }}
-
-{{- define "meddela.checkSMTP" -}}
-{{- with .Values.delivery.smtp }}
-{{- if and .addr (not .from) }}{{ fail "delivery.smtp.from is empty: say the sender's address" }}{{ end }}
-{{- if and (not .addr) (or .from .fromName .username .existingSecret) }}{{ fail "delivery.smtp.addr is empty: name the mail server, such as mail:587" }}{{ end }}
-{{- if ne (empty .username) (empty .existingSecret) }}{{ fail "delivery.smtp: username and existingSecret belong together" }}{{ end }}
 {{- end }}
 {{- end }}
 
@@ -246,22 +236,15 @@ by the delivery group of the lane.
 {{- end }}
 {{- end }}
 
-{{/* The one mail server of delivery.smtp, for role deliver alone. */}}
-{{- define "meddela.env.smtp" -}}
+{{/* What role deliver alone must know of providers. */}}
+{{- define "meddela.env.deliver" -}}
 {{- with .Values.delivery.smtp }}
-{{- if .addr }}
-- {name: MEDDELA_DELIVER_EMAIL, value: smtp}
-- {name: MEDDELA_SMTP_ADDR, value: {{ .addr | quote }}}
-- {name: MEDDELA_SMTP_FROM, value: {{ .from | quote }}}
-- {name: MEDDELA_SMTP_TLS, value: {{ .tls | quote }}}
-{{- with .fromName }}
-- {name: MEDDELA_SMTP_FROM_NAME, value: {{ . | quote }}}
-{{- end }}
 {{- if .existingSecret }}
-- {name: MEDDELA_SMTP_USERNAME, value: {{ .username | quote }}}
-- {name: MEDDELA_SMTP_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/smtp/%s" .passwordKey | quote }}}
+- {name: MEDDELA_SMTP_URL_FILE, value: {{ printf "/run/secrets/meddela/smtp/%s" .urlKey | quote }}}
 {{- end }}
 {{- end }}
+{{- with .Values.delivery.sandbox }}
+- {name: MEDDELA_SANDBOX_CHANNELS, value: {{ join "," . | quote }}}
 {{- end }}
 {{- end }}
 

@@ -3,10 +3,13 @@ package config
 import (
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/topology"
 )
 
 // check finds what is wrong between settings; what is wrong with one alone is
@@ -16,7 +19,7 @@ func (c *Config) check() Faults {
 	c.Kafka.check(&f)
 	c.Redis.check(&f)
 	c.Topics.check(&f)
-	c.checkSMTP(&f)
+	c.Deliver.check(&f)
 	if _, err := c.Caps(); err != nil {
 		f = append(f, err.(Faults)...)
 	}
@@ -78,25 +81,18 @@ func (t *TopicSettings) check(f *Faults) {
 	}
 }
 
-func (c *Config) checkSMTP(f *Faults) {
-	s := &c.SMTP
-	if s.Addr != "" {
-		checkAddress(f, "MEDDELA_SMTP_ADDR", s.Addr, "587")
-	}
-	if (s.Username == "") != (s.Password == "") {
-		f.add("MEDDELA_SMTP_USERNAME and MEDDELA_SMTP_PASSWORD belong together: set both or neither")
-	}
-	if c.Deliver.Email != "smtp" {
-		if s.Addr != "" || s.From != "" {
-			f.add("MEDDELA_SMTP_… is set, but MEDDELA_DELIVER_EMAIL is %s: set it to smtp, or nobody gets mail", c.Deliver.Email)
+func (d *DeliverSettings) check(f *Faults) {
+	if d.SMTPURL != "" {
+		if err := new(providerfile.File).AddMailServer(d.SMTPURL.Reveal()); err != nil {
+			for line := range strings.Lines(err.Error()) {
+				f.add("MEDDELA_SMTP_URL: %s", strings.TrimSpace(line))
+			}
 		}
-		return
 	}
-	if s.Addr == "" {
-		f.add("MEDDELA_SMTP_ADDR is not set: MEDDELA_DELIVER_EMAIL=smtp needs it")
-	}
-	if s.From == "" {
-		f.add("MEDDELA_SMTP_FROM is not set: MEDDELA_DELIVER_EMAIL=smtp needs it")
+	for _, name := range d.Sandbox {
+		if name != allChannels && !slices.Contains(topology.Channels(), topology.Channel(name)) {
+			f.add("MEDDELA_SANDBOX_CHANNELS has %q: use %s", wording.Abridged(name), wording.OrList(append(wording.Texts(topology.Channels()), allChannels)))
+		}
 	}
 }
 

@@ -68,12 +68,18 @@ func TestFaultsBetweenSettings(t *testing.T) {
 			name: "too few replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "1", "MEDDELA_TOPICS_MIN_INSYNC": "2"},
 			want: Faults{"MEDDELA_TOPICS_MIN_INSYNC is 2, more than MEDDELA_TOPICS_REPLICATION, 1: nothing could be written"},
 		}, {
-			name: "SMTP without a server", set: map[string]string{"MEDDELA_DELIVER_EMAIL": "smtp", "MEDDELA_SMTP_USERNAME": "u"},
+			name: "a mail server", set: map[string]string{"MEDDELA_SMTP_URL": "smtp://u:p%40ss@mail:2525?from=shop@example.com"},
+		}, {
+			name: "a mail server with many faults", set: map[string]string{"MEDDELA_SMTP_URL": "smtp://hunter2@mail:70000?tls=ssl"},
 			want: Faults{
-				"MEDDELA_SMTP_USERNAME and MEDDELA_SMTP_PASSWORD belong together: set both or neither",
-				"MEDDELA_SMTP_ADDR is not set: MEDDELA_DELIVER_EMAIL=smtp needs it",
-				"MEDDELA_SMTP_FROM is not set: MEDDELA_DELIVER_EMAIL=smtp needs it",
+				"MEDDELA_SMTP_URL: tls must be none, starttls or starttls-if-offered; smtps:// is TLS from the first byte",
+				"MEDDELA_SMTP_URL: the port must be from 1 to 65535",
+				"MEDDELA_SMTP_URL: it has no sender: add ?from=shop@example.com",
+				"MEDDELA_SMTP_URL: user and password belong together: give both or neither",
 			},
+		}, {
+			name: "sandbox of what is no channel", set: map[string]string{"MEDDELA_SANDBOX_CHANNELS": "sms,fax"},
+			want: Faults{`MEDDELA_SANDBOX_CHANNELS has "fax": use email, sms, push, webhook or all`},
 		},
 	}
 	for _, test := range tests {

@@ -25,7 +25,6 @@ type Config struct {
 	Deliver   DeliverSettings
 	Claim     ClaimSettings
 	Recipient RecipientSettings
-	SMTP      SMTPSettings
 	Sandbox   SandboxSettings
 }
 
@@ -106,16 +105,14 @@ type TemplateSettings struct {
 type StatusSettings struct {
 	TTL         time.Duration `envconfig:"MEDDELA_STATUS_TTL" default:"720h" min:"1m" desc:"how long Redis keeps an event's status after its last change"`
 	NoticesFile string        `envconfig:"MEDDELA_NOTICES_FILE" desc:"file that says which webhooks role notify tells what became of events"`
-	Notices     bool          `envconfig:"MEDDELA_STATUS_NOTICES" default:"false" desc:"announce every change of a status by Redis Pub/Sub"`
+	PubSub      bool          `envconfig:"MEDDELA_STATUS_PUBSUB" default:"false" desc:"announce every change of a status by Redis Pub/Sub"`
 }
 
-// DeliverSettings choose the provider of each channel.
+// DeliverSettings choose the providers of each channel.
 type DeliverSettings struct {
-	File    string `envconfig:"MEDDELA_PROVIDERS_FILE" desc:"file that says which providers each channel has; a channel that it names none for has the one below"`
-	Email   string `envconfig:"MEDDELA_DELIVER_EMAIL" default:"sandbox" allowed:"sandbox,smtp" desc:"provider of e-mail"`
-	SMS     string `envconfig:"MEDDELA_DELIVER_SMS" default:"sandbox" allowed:"sandbox" desc:"provider of text messages"`
-	Push    string `envconfig:"MEDDELA_DELIVER_PUSH" default:"sandbox" allowed:"sandbox" desc:"provider of push messages"`
-	Webhook string `envconfig:"MEDDELA_DELIVER_WEBHOOK" default:"sandbox" allowed:"sandbox" desc:"provider of webhooks"`
+	File    string `envconfig:"MEDDELA_PROVIDERS_FILE" desc:"file that says which providers each channel has"`
+	SMTPURL Secret `envconfig:"MEDDELA_SMTP_URL" desc:"one mail server for e-mail, instead of a file: smtp://user:password@host:587?from=shop@example.com, smtps:// for TLS from the first byte; also from_name, and tls=none, starttls (default) or starttls-if-offered"`
+	Sandbox List   `envconfig:"MEDDELA_SANDBOX_CHANNELS" desc:"channels whose messages go to the sandbox, which sends nothing, such as sms,push; all is every channel"`
 }
 
 // ClaimSettings tune how a deliverer owns a job.
@@ -130,17 +127,6 @@ type RecipientSettings struct {
 	CapEmail string `envconfig:"MEDDELA_CAP_EMAIL" desc:"most e-mails that an address gets in a time, such as 5/24h; urgent templates pass; default: any number"`
 	CapSMS   string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
 	CapPush  string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`
-}
-
-// SMTPSettings say how to hand over e-mail.
-type SMTPSettings struct {
-	Addr        string `envconfig:"MEDDELA_SMTP_ADDR" desc:"SMTP server, host:port"`
-	From        string `envconfig:"MEDDELA_SMTP_FROM" desc:"sender's address"`
-	FromName    string `envconfig:"MEDDELA_SMTP_FROM_NAME" desc:"sender's name"`
-	Username    string `envconfig:"MEDDELA_SMTP_USERNAME" desc:"SMTP user; default: no login"`
-	Password    Secret `envconfig:"MEDDELA_SMTP_PASSWORD" desc:"SMTP user's password"`
-	TLS         string `envconfig:"MEDDELA_SMTP_TLS" default:"starttls" allowed:"none,starttls,tls" desc:"encryption: none, STARTTLS, or TLS from the first byte"`
-	Concurrency int    `envconfig:"MEDDELA_SMTP_CONCURRENCY" default:"8" min:"1" max:"1000" desc:"SMTP connections of one process"`
 }
 
 // SandboxSettings shape the provider that sends nothing and keeps everything.

@@ -22,6 +22,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
+	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/match"
@@ -39,16 +40,34 @@ type Installation struct {
 	Keys      topology.Keys
 	Kafka     producer.Connection
 	Redis     func() (redis.UniversalClient, error)
-	Providers map[topology.Channel]provider.Provider // of the environment
-	File      *providerfile.File                     // the providers' file; nil for none
-	Channels  []topology.Channel                     // that role deliver delivers
+	Providers *providerfile.File
+	Sandbox   *sandbox.Provider
+	Channels  []topology.Channel // that role deliver delivers
 	Log       zerolog.Logger
-	// started, if set, is told of each loop that starts.
+	// Started, if set, is told of each loop that starts.
 	Started func(*consumer.Loop)
-	// metrics, if set, get what the roles count.
+	// Metrics, if set, get what the roles count.
 	Metrics *metrics.Metrics
 	// Tracer traces events; nil for none.
 	Tracer *tracing.Tracer
+}
+
+// New makes the installation of a configuration, with all channels. Its error is
+// Faults.
+func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
+	in := &Installation{
+		Config: c, Names: c.Names(), Keys: c.Keys(), Channels: topology.Channels(), Log: log,
+		Redis: func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis) },
+	}
+	var err error
+	if in.Kafka, err = connect.Kafka(&c.Kafka); err != nil {
+		return nil, err
+	}
+	if in.Providers, err = c.Deliver.Providers(); err != nil {
+		return nil, err
+	}
+	in.Sandbox, err = NewSandbox(&c.Sandbox)
+	return in, err
 }
 
 // role is one role on one lane, with connections of its own: what another role
@@ -193,11 +212,11 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 	if err != nil {
 		return err
 	}
-	ways, closeWays, err := r.ways(client, orders.Snapshot)
+	providers, closeProviders, err := r.providers(client, orders.Snapshot)
 	if err != nil {
 		return err
 	}
-	defer closeWays()
+	defer closeProviders()
 	meter := r.deliverMeter(catalogue)
 	var shown []metrics.Delivery
 	var configs []consumer.Config
@@ -205,7 +224,7 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 		handler, err := deliver.New(deliver.Config{
 			Lane: r.lane, Channel: channel, Names: r.Names, Keys: r.Keys, Redis: client,
 			Templates:  templates{catalogue},
-			Providers:  map[topology.Channel]provider.Provider{channel: ways[channel]},
+			Providers:  map[topology.Channel]provider.Provider{channel: providers[channel]},
 			Orders:     orders.Snapshot,
 			Gate:       gate,
 			Lease:      r.Config.Claim.Lease,
@@ -223,7 +242,7 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 		config.Group = r.Names.DeliverGroup(r.lane, channel)
 		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
 		configs = append(configs, config)
-		of, _ := ways[channel].(*failover.Route)
+		of, _ := providers[channel].(*failover.Route)
 		shown = append(shown, metrics.Delivery{Channel: channel, Counters: &handler.Counters, Route: of})
 	}
 	if r.Metrics != nil {
@@ -263,7 +282,7 @@ func (r *role) status(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	store := &status.Store{Client: client, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.Notices}
+	store := &status.Store{Client: client, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.PubSub}
 	if r.Metrics != nil {
 		store.Meter = r.Metrics.Status()
 		r.Metrics.Redis(client)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/provision"
@@ -65,9 +66,8 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 	if note("Redis", strings.Join(env.Config.Redis.Addrs, ","), err) {
 		_ = client.Close()
 	}
-	if _, err := env.Config.ProviderFile(); env.Config.Deliver.File != "" {
-		note("providers", env.Config.Deliver.File, err)
-	}
+	providers, err := inspectProviders(&env.Config.Deliver)
+	note("providers", providers, err)
 	connection, err := env.Kafka(ctx)
 	if !note("Kafka", strings.Join(env.Config.Kafka.Brokers, ","), err) {
 		return findings
@@ -90,6 +90,31 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 	}
 	note("roles", rolesOf(report), err)
 	return findings
+}
+
+// inspectProviders says who the messages of each channel are handed to, as far as
+// the settings that check was started with have it.
+func inspectProviders(settings *config.DeliverSettings) (string, error) {
+	file, err := settings.Providers()
+	if err != nil {
+		return "", err
+	}
+	var ways, none []string
+	for _, channel := range topology.Channels() {
+		route, ok := file.Routes[channel]
+		switch {
+		case settings.Sandboxed(channel):
+			ways = append(ways, string(channel)+": the sandbox, which sends nothing")
+		case ok:
+			ways = append(ways, string(channel)+": "+route.Names())
+		default:
+			none = append(none, string(channel))
+		}
+	}
+	if len(none) > 0 {
+		ways = append(ways, "none of "+strings.Join(none, ", ")+" among the settings here: role deliver would not start for them")
+	}
+	return strings.Join(ways, "; "), nil
 }
 
 // firstFault stands for all groups that cannot be measured: mostly they have the

@@ -3,16 +3,16 @@ package run
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/cmd/meddela/internal/health"
 	"github.com/meddela/meddela/cmd/meddela/internal/roles"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
-	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -89,11 +89,19 @@ func parseChannels(role topology.Role, names []string) ([]topology.Channel, erro
 // must answer; later it waits for them.
 func runRole(ctx context.Context, env *command.Env, name topology.Role, lane topology.Lane, channels []topology.Channel) error {
 	roles.LimitMemory()
-	in, err := installation(ctx, env)
+	in, err := roles.New(&env.Config, env.Log)
 	if err != nil {
 		return err
 	}
 	in.Channels = channels
+	if name == topology.RoleDeliver {
+		if err := checkChannels(env, in); err != nil {
+			return err
+		}
+	}
+	if in.Kafka, err = env.Kafka(ctx); err != nil {
+		return err
+	}
 	loops := 1
 	if name == topology.RoleDeliver {
 		loops = len(channels)
@@ -120,50 +128,27 @@ func runRole(ctx context.Context, env *command.Env, name topology.Role, lane top
 		}
 	}
 	env.Log.Info().Str("role", string(name)).Str("lane", string(lane)).Str("version", env.Version).Msg("starting")
-	if name == topology.RoleDeliver {
-		warnOfSandbox(env, in)
-	}
 	err = in.Run(ctx, name, lane)
 	env.Log.Info().Str("role", string(name)).Str("lane", string(lane)).Msg("stopped")
 	return err
 }
 
-// warnOfSandbox says of which channels nobody gets anything.
-func warnOfSandbox(env *command.Env, in *roles.Installation) {
-	var channels []string
+// checkChannels wants each channel to have a provider or, by choice, the sandbox.
+func checkChannels(env *command.Env, in *roles.Installation) error {
+	if none := env.Config.Deliver.Unprovided(in.Providers, in.Channels); len(none) > 0 {
+		channels := strings.Join(wording.Texts(none), ",")
+		return config.Faults{fmt.Sprintf("no provider of %s: name one in MEDDELA_PROVIDERS_FILE, or for e-mail in MEDDELA_SMTP_URL; "+
+			"deliver only other channels with --channel; or send nothing, with MEDDELA_SANDBOX_CHANNELS=%s (all is every channel)",
+			strings.Join(wording.Texts(none), ", "), channels)}
+	}
+	var sandboxed []string
 	for _, channel := range in.Channels {
-		if in.File != nil && len(in.File.Routes[channel].Members) > 0 {
-			continue
-		}
-		if _, ok := in.Providers[channel].(*sandbox.Provider); ok {
-			channels = append(channels, string(channel))
+		if env.Config.Deliver.Sandboxed(channel) {
+			sandboxed = append(sandboxed, string(channel))
 		}
 	}
-	if len(channels) > 0 {
-		env.Log.Warn().Strs("channels", channels).Msg("messages of these channels go to the sandbox, which sends nothing: see MEDDELA_DELIVER_…")
+	if len(sandboxed) > 0 {
+		env.Log.Warn().Strs("channels", sandboxed).Msg("messages of these channels go to the sandbox, which sends nothing: see MEDDELA_SANDBOX_CHANNELS")
 	}
-}
-
-// installation is the configured one, on servers outside of this process.
-func installation(ctx context.Context, env *command.Env) (*roles.Installation, error) {
-	connection, err := env.Kafka(ctx)
-	if err != nil {
-		return nil, err
-	}
-	providers, err := roles.Providers(&env.Config)
-	if err != nil {
-		return nil, err
-	}
-	file, err := env.Config.ProviderFile()
-	if err != nil {
-		return nil, err
-	}
-	return &roles.Installation{
-		File:   file,
-		Config: &env.Config, Names: env.Config.Names(), Keys: env.Config.Keys(),
-		Kafka:     connection,
-		Redis:     func() (redis.UniversalClient, error) { return connect.Redis(&env.Config.Redis) },
-		Providers: providers,
-		Log:       env.Log,
-	}, nil
+	return nil
 }

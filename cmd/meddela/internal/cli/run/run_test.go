@@ -1,6 +1,7 @@
 package run
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -17,5 +18,33 @@ func TestARoleThatCannotReadItsTemplatesStops(t *testing.T) {
 	got.Want(t, command.ExitFailed)
 	if want := "the topic meddela.templates does not exist: create it with `meddela topics apply`"; !strings.Contains(got.Err, want) {
 		t.Errorf("it says %s", got.Err)
+	}
+}
+
+// TestDeliverWantsAProviderOfEachChannel: nothing goes to the sandbox, and is marked
+// sent, unless somebody has chosen so.
+func TestDeliverWantsAProviderOfEachChannel(t *testing.T) {
+	for _, test := range []struct {
+		set  map[string]string
+		args []string
+		says string
+	}{
+		{nil, nil, "no provider of email, sms, push, webhook: "},
+		{nil, []string{"--channel", "sms,push"}, "MEDDELA_SANDBOX_CHANNELS=sms,push (all is every channel)"},
+		{map[string]string{"MEDDELA_SMTP_URL": "smtp://mail?from=shop@example.com"}, nil, "no provider of sms, push, webhook: "},
+		{map[string]string{"MEDDELA_SANDBOX_CHANNELS": "sms"}, []string{"--channel", "sms,push"}, "no provider of push: "},
+		{map[string]string{"MEDDELA_SANDBOX_CHANNELS": "all"}, nil, "cannot use Kafka"},
+		{map[string]string{"MEDDELA_SMTP_URL": "smtp://mail?from=shop@example.com"}, []string{"--channel", "email"}, "cannot use Kafka"},
+	} {
+		environment := map[string]string{"MEDDELA_KAFKA_BROKERS": clitest.Nowhere, "MEDDELA_REDIS_ADDRS": clitest.Nowhere}
+		maps.Copy(environment, test.set)
+		got := meddela(t, environment, "", append([]string{"run", "deliver", "--lane", "batch"}, test.args...)...)
+		status := command.ExitMisused
+		if test.says == "cannot use Kafka" {
+			status = command.ExitFailed
+		}
+		if got.Status != status || !strings.Contains(got.Err, test.says) {
+			t.Errorf("%v %v: exit status %d, it says %q, want %q", test.set, test.args, got.Status, got.Err, test.says)
+		}
 	}
 }

@@ -47,8 +47,8 @@ they are. They are not shown. Nobody is connected to and nothing is sent.`,
 				return err
 			}
 			// The same reading as role deliver's.
-			read := config.Config{Deliver: config.DeliverSettings{File: path}}
-			file, err := read.ProviderFile()
+			read := config.DeliverSettings{File: path}
+			file, err := read.Providers()
 			if err != nil {
 				return err
 			}

@@ -16,7 +16,7 @@ import (
 )
 
 // secretOfTests is what no command may print.
-const secretOfTests = "hunter2-hunter2-hunter2"
+const secretOfTests = "whsec_aHVudGVyMi1odW50ZXIyLWh1bnRlcjItaHVudGVyMg=="
 
 const providersOfTests = `providers:
   - name: mail-1

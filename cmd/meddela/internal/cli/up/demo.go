@@ -67,7 +67,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.env.Printf("starting an embedded broker and store, sample templates, and every role of both lanes …\n"); err != nil {
 		return err
 	}
-	l, err := startLocal(ctx, d.env, 0, 0)
+	l, err := startLocal(ctx, d.env, 0, 0, false)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

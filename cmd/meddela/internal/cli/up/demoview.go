@@ -149,10 +149,7 @@ The message that was sent:
 
 // example is the last e-mail that was sent, and its event's state.
 func (d *demo) example() (sandbox.Message, topology.State, bool) {
-	if d.local.sandbox == nil {
-		return sandbox.Message{}, topology.State{}, false
-	}
-	for _, m := range slices.Backward(d.local.sandbox.Messages()) {
+	for _, m := range slices.Backward(d.local.Sandbox.Messages()) {
 		state, ok := d.tally.state(m.EventID)
 		if ok && m.Channel == topology.Email && state.Status == topology.Sent {
 			return m, state, true

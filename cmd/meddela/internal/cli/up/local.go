@@ -7,20 +7,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
-	"github.com/meddela/meddela/cmd/meddela/internal/connect"
 	"github.com/meddela/meddela/cmd/meddela/internal/roles"
 	"github.com/meddela/meddela/cmd/meddela/samples"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
-	"github.com/meddela/meddela/consumer/deliver/provider"
-	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/producer/provision"
@@ -31,9 +27,8 @@ import (
 // templates, and every role of both lanes.
 type local struct {
 	*roles.Installation
-	broker  *embedded.Broker
-	store   *embedded.Store
-	sandbox *sandbox.Provider // nil when no channel uses it
+	broker *embedded.Broker
+	store  *embedded.Store
 
 	mu    sync.Mutex
 	loops []*consumer.Loop
@@ -49,8 +44,9 @@ const localTTL = time.Hour
 const localPartitions = 4
 
 // startLocal starts everything and returns when it is at work. Port 0 is any
-// that is free. The configuration's servers are replaced by the embedded ones.
-func startLocal(ctx context.Context, env *command.Env, kafkaPort, redisPort int) (*local, error) {
+// that is free. The configuration's servers are replaced by the embedded ones;
+// its providers are used only if the messages may be real.
+func startLocal(ctx context.Context, env *command.Env, kafkaPort, redisPort int, real bool) (*local, error) {
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Port: kafkaPort})
 	if err != nil {
 		return nil, fmt.Errorf("%w: choose another with --kafka-port", err)
@@ -60,33 +56,31 @@ func startLocal(ctx context.Context, env *command.Env, kafkaPort, redisPort int)
 		broker.Close()
 		return nil, fmt.Errorf("%w: choose another with --redis-port", err)
 	}
-	if err := l.start(ctx, env); err != nil {
+	if err := l.start(ctx, env, real); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *local) start(ctx context.Context, env *command.Env) error {
+func (l *local) start(ctx context.Context, env *command.Env, real bool) error {
 	c := &env.Config
 	c.Kafka = config.KafkaSettings{Brokers: config.List{l.broker.Addr()}, ClientID: c.Kafka.ClientID, Compression: "none"}
 	c.Redis = config.RedisSettings{Addrs: config.List{l.store.Addr()}, Mode: "single", KeyPrefix: c.Redis.KeyPrefix}
 	c.Topics.Partitions, c.Topics.Replication, c.Topics.MinInSync = localPartitions, 1, 0
 	c.Status.TTL, c.Claim.TTL = min(c.Status.TTL, localTTL), min(c.Claim.TTL, localTTL)
-	providers, err := roles.Providers(c)
+	if !real {
+		c.Deliver.File, c.Deliver.SMTPURL = "", ""
+	}
+	in, err := roles.New(c, env.Log)
 	if err != nil {
 		return err
 	}
-	l.sandbox = sandboxOf(providers)
-	l.Installation = &roles.Installation{
-		Config: c, Names: c.Names(), Keys: c.Keys(),
-		Kafka:     producer.Connection{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID},
-		Redis:     func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis) },
-		Providers: providers,
-		Channels:  topology.Channels(),
-		Log:       env.Log,
-		Started:   l.add,
+	for _, channel := range c.Deliver.Unprovided(in.Providers, in.Channels) {
+		c.Deliver.Sandbox = append(c.Deliver.Sandbox, string(channel))
 	}
+	in.Started = l.add
+	l.Installation = in
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
@@ -102,15 +96,6 @@ func (l *local) prepare(ctx context.Context) error {
 		return err
 	}
 	return publishSamples(ctx, l.Kafka, l.Names.Templates(), samples.Templates())
-}
-
-func sandboxOf(providers map[topology.Channel]provider.Provider) *sandbox.Provider {
-	for _, p := range providers {
-		if sandbox, ok := p.(*sandbox.Provider); ok {
-			return sandbox
-		}
-	}
-	return nil
 }
 
 // startRoles starts every role of both lanes and waits until all have their

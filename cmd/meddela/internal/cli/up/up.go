@@ -31,8 +31,8 @@ func NewUp(env *command.Env) *cobra.Command {
 Both listen on loopback, for any Kafka or Redis client. Sample templates are
 loaded, and messages go to a sandbox that keeps them rather than to people.
 Statuses are kept for an hour, and nothing after the end. Settings of Kafka and
-Redis are not used here; all others are, so that MEDDELA_DELIVER_EMAIL=smtp sends
-real mail.`,
+Redis are not used here; all others are: channels that have a provider, by
+MEDDELA_SMTP_URL or MEDDELA_PROVIDERS_FILE, send real messages.`,
 		Example: `  meddela up
   meddela up --kafka-port 9092 --redis-port 6379
   MEDDELA_SANDBOX_FILE=/tmp/sent.jsonl meddela up`,
@@ -52,7 +52,7 @@ real mail.`,
 }
 
 func up(ctx context.Context, env *command.Env, kafkaPort, redisPort int) error {
-	l, err := startLocal(ctx, env, kafkaPort, redisPort)
+	l, err := startLocal(ctx, env, kafkaPort, redisPort, true)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -88,12 +88,29 @@ or without either of these clients:
   meddela publish --lane realtime --kafka-brokers %s events.jsonl
   meddela status hello-1 --redis-addrs %s
 
-Messages go to a sandbox: MEDDELA_SANDBOX_FILE=sent.jsonl writes them to a file.
+%s
 Each topic of a lane has %d partitions here.
 `,
 		l.broker.Addr(), events, l.Names.Events(topology.Batch),
 		l.store.Addr(), l.Keys.Event("<event id>"),
 		l.broker.Addr(), events, redisPort, l.Keys.Event("hello-1"),
-		l.broker.Addr(), l.store.Addr(), localPartitions)
+		l.broker.Addr(), l.store.Addr(), l.whereMessagesGo(), localPartitions)
 	return b.String()
+}
+
+// whereMessagesGo says which messages are sent to nobody.
+func (l *local) whereMessagesGo() string {
+	var sandboxed []string
+	for _, channel := range l.Channels {
+		if l.Config.Deliver.Sandboxed(channel) {
+			sandboxed = append(sandboxed, string(channel))
+		}
+	}
+	switch len(sandboxed) {
+	case 0:
+		return "Messages are really sent, by the providers that are configured."
+	case len(l.Channels):
+		return "Messages go to a sandbox: MEDDELA_SANDBOX_FILE=sent.jsonl writes them to a file."
+	}
+	return "Messages of " + strings.Join(sandboxed, ", ") + " go to a sandbox: MEDDELA_SANDBOX_FILE=sent.jsonl writes them to a file."
 }
