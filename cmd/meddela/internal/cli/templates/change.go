@@ -2,9 +2,13 @@ package templates
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
@@ -30,21 +34,169 @@ func (c *templatesChange) addFlags(cmd *cobra.Command, dryRun string) {
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long Kafka may take")
 }
 
-func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Catalogue) ([]authoring.Change, error), summary func() error) error {
-	if c.timeout <= 0 {
-		return command.Misusef("--timeout is %s: it must be a length of time such as 30s", c.timeout)
+func newTemplatesPublishCommand(env *command.Env) *cobra.Command {
+	c := templatesChange{env: env}
+	cmd := &cobra.Command{
+		Use:   "publish FOLDER",
+		Short: "Check a folder of templates, and publish what is new in it",
+		Long: `Check a folder of templates, and publish what is new in it.
+
+Every template is compiled, and rendered with the samples beside it, before any
+is published; all faults are shown at once. What changes against what is live is
+shown as a diff.
+
+Each template changes as a whole or not at all. What is live already is left as
+it is, so publishing again is safe, also after it was cut short half-way.
+Templates that are live and not in the folder stay live. Every running role has
+a new version within a second; the command waits until it can read it itself.`,
+		Example: "  meddela templates publish ./templates --dry-run\n  meddela templates publish ./templates\n  meddela templates publish ./templates --diff=false -o json",
+		Args:    command.Arguments(1, 1, "one folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			return c.publishFolder(cmd.Context(), args[0])
+		},
 	}
-	connection, err := c.env.Kafka(ctx)
+	c.addFlags(cmd, "only check, and say what would be published")
+	cmd.Flags().BoolVar(&c.diff, "diff", true, "show how versions differ from what is live")
+	return cmd
+}
+
+func (c *templatesChange) publishFolder(ctx context.Context, folder string) error {
+	report, err := checkFolder(folder)
 	if err != nil {
 		return err
 	}
+	if len(report.Faults) > 0 {
+		return fmt.Errorf("nothing is published, because of %s:\n%w", folder, report.Faults)
+	}
+	c.view.Warnings = len(report.Warnings)
+	return c.run(ctx, func(live *catalogue.Catalogue) ([]authoring.Change, error) {
+		c.view.NotInFolder = notInFolder(live, report.Templates)
+		changes := authoring.PlanPublication(live, report.Records())
+		return changes, nil
+	}, func() string { return c.publishedText(folder) })
+}
+
+// notInFolder lists the templates that are live and not in the folder.
+func notInFolder(live *catalogue.Catalogue, templates []authoring.Template) []string {
+	names := []string{}
+	for entry := range live.All() {
+		name := entry.Record().Name
+		if _, isLive := live.Live(name); !isLive || slices.Contains(names, name) {
+			continue
+		}
+		if !slices.ContainsFunc(templates, func(t authoring.Template) bool { return t.Record.Name == name }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// publishedText is what publishing has come to.
+func (c *templatesChange) publishedText(folder string) string {
+	var b strings.Builder
+	all, published := len(c.view.Templates), len(c.view.Published)
+	fmt.Fprintf(&b, "%s: %d %s, %d live already\n%s", wording.Count(all, "template is fine", "templates are fine"),
+		published, c.done("published"), all-published, c.readBackText())
+	const most = 8
+	if names := c.view.NotInFolder; len(names) > 0 {
+		listed := names
+		if len(listed) > most {
+			listed = append(listed[:most:most], "…")
+		}
+		fmt.Fprintf(&b, "live, and not in the folder, which leaves them live: %s: %s\n",
+			wording.Count(len(names), "template", "templates"), strings.Join(listed, " "))
+	}
+	if c.view.Warnings > 0 {
+		fmt.Fprintf(&b, "%s: see meddela templates lint %s\n", wording.Count(c.view.Warnings, "warning", "warnings"), folder)
+	}
+	return b.String()
+}
+
+func newTemplatesRetireCommand(env *command.Env) *cobra.Command {
+	c := templatesChange{env: env}
+	cmd := &cobra.Command{
+		Use:   "retire NAME...",
+		Short: "Let templates cover no events any more",
+		Long: `Let templates cover no events any more.
+
+Events that come from then on are matched as if the template were not there.
+Jobs that were made with it are still sent: its versions stay readable. Retiring
+what is retired already changes nothing; publish the folder again, or roll back,
+to have a template again.`,
+		Example: "  meddela templates retire order_confirmation --dry-run\n  meddela templates retire order_confirmation password_reset",
+		Args:    command.Arguments(1, -1, "one or more names"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), func(live *catalogue.Catalogue) ([]authoring.Change, error) {
+				return authoring.PlanRetirement(live, args)
+			}, func() string {
+				return fmt.Sprintf("%s %s, %d retired already\n%s", wording.Count(len(c.view.Published), "template", "templates"),
+					c.done("retired"), c.view.Unchanged, c.readBackText())
+			})
+		},
+	}
+	c.addFlags(cmd, "only say what would be retired")
+	return cmd
+}
+
+func newTemplatesRollbackCommand(env *command.Env) *cobra.Command {
+	c := templatesChange{env: env}
+	cmd := &cobra.Command{
+		Use:   "rollback NAME [VERSION]",
+		Short: "Go back to an older version of a template",
+		Long: `Go back to an older version of a template.
+
+Without VERSION that is what was there before the last publication: the version
+published before the one that is live, or, where the template is retired, the
+version that was live. So two rollbacks in a row are back where they began. The
+first characters of a VERSION are enough; meddela templates list --all has them.
+
+Jobs are rendered with the version that they were made with, and are not
+touched.`,
+		Example: "  meddela templates rollback order_confirmation --dry-run\n  meddela templates rollback order_confirmation 3fa9c1",
+		Args:    command.Arguments(1, 2, "a name and perhaps a version"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := env.Load(cmd); err != nil {
+				return err
+			}
+			// A version may be given as lists show it, with its name.
+			name, version := topology.TemplateRef(args[0]).Split()
+			if len(args) == 2 {
+				version = args[1]
+			}
+			return c.run(cmd.Context(), func(live *catalogue.Catalogue) ([]authoring.Change, error) {
+				change, err := authoring.PlanRollback(live, name, version)
+				return []authoring.Change{change}, err
+			}, func() string {
+				outcome := "is live"
+				switch {
+				case c.view.Unchanged > 0:
+					outcome = "is live already: nothing was changed"
+				case c.dryRun:
+					outcome = "would be live"
+				}
+				t := &c.view.Templates[0]
+				return fmt.Sprintf("%s@%s %s\n%s", t.Name, t.Version, outcome, c.readBackText())
+			})
+		},
+	}
+	c.addFlags(cmd, "only say what would be published")
+	cmd.Flags().BoolVar(&c.diff, "diff", true, "show how the version differs from what is live")
+	return cmd
+}
+
+func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Catalogue) ([]authoring.Change, error), summary func() string) error {
+	if c.timeout <= 0 {
+		return command.Misusef("--timeout is %s: it must be a length of time such as 30s", c.timeout)
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	// The follower's fetches wait at the broker: writes have a transport of
-	// their own.
-	reading := connection.Transport()
-	defer reading.CloseIdleConnections()
-	follower, stop, err := command.FollowCatalogue(ctx, c.env, connection, reading)
+	connection, follower, stop, err := follow(ctx, c.env)
 	if err != nil {
 		return err
 	}
@@ -58,32 +210,23 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 	if err := c.printChanges(); err != nil {
 		return err
 	}
-	if !c.dryRun {
-		err = c.write(ctx, connection, follower, changes)
+	if c.view.DryRun = c.dryRun; c.dryRun {
+		_, c.view.Published = authoring.Records(changes, time.Now())
 	} else {
-		c.view.Published, err = authoring.Write(ctx, command.WriteNothing{}, c.env.Config.Names().Templates(), changes, time.Now())
+		err = c.write(ctx, connection, follower, changes)
 	}
-	return c.finish(err, summary)
-}
-
-// finish prints what has come of it, also where that is not all that was asked
-// for.
-func (c *templatesChange) finish(err error, summary func() error) error {
 	if c.view.Published == nil {
 		c.view.Published = []topology.TemplateRef{}
 	}
-	c.view.DryRun = c.dryRun
-	printed := error(nil)
+	// What has come of it is said in JSON also where that is not all that was
+	// asked for.
 	switch {
 	case c.env.Output == command.JSON:
-		printed = c.env.PrintJSON(&c.view)
-	case err == nil:
-		printed = summary()
+		return errors.Join(err, c.env.PrintJSON(&c.view))
+	case err != nil:
+		return err
 	}
-	if err == nil {
-		err = printed
-	}
-	return err
+	return c.env.Printf("%s", summary())
 }
 
 // write makes the changes live and reads them back.
@@ -104,15 +247,130 @@ func (c *templatesChange) write(ctx context.Context, connection producer.Connect
 	c.view.WrittenMillis = acknowledged.Sub(started).Milliseconds()
 	c.view.ReadBackMillis = time.Since(acknowledged).Milliseconds()
 	if overtaken := authoring.Overtaken(follower.Catalogue(), changes); len(overtaken) > 0 {
-		return overtakenError(overtaken)
+		var refs []topology.TemplateRef
+		for i := range overtaken {
+			refs = append(refs, overtaken[i].Ref())
+		}
+		return fmt.Errorf("written, but not live: %v: somebody else has published since: see meddela templates list --retired", refs)
 	}
 	return nil
 }
 
-func overtakenError(overtaken []authoring.Change) error {
-	var refs []topology.TemplateRef
-	for i := range overtaken {
-		refs = append(refs, overtaken[i].Ref())
+// changesView is what the commands that change templates print with --output
+// json.
+type changesView struct {
+	DryRun    bool                   `json:"dry_run"`
+	Templates []changeView           `json:"templates"`
+	Published []topology.TemplateRef `json:"published"` // or would be
+	Unchanged int                    `json:"unchanged"`
+	// Gaps are what no template covers any more.
+	Gaps []authoring.Gap `json:"gaps"`
+	// NotInFolder are live templates that the folder does not have.
+	NotInFolder []string `json:"not_in_folder,omitempty"`
+	Warnings    int      `json:"warnings,omitempty"`
+	// Times: until Kafka had acknowledged, and from then until it was read.
+	WrittenMillis  int64 `json:"written_ms,omitempty"`
+	ReadBackMillis int64 `json:"read_back_ms,omitempty"`
+}
+
+type changeView struct {
+	Name    string               `json:"name"`
+	Version string               `json:"version"`
+	Change  authoring.Kind       `json:"change"`
+	Before  *beforeView          `json:"before,omitempty"`
+	Diff    []authoring.FileDiff `json:"diff,omitempty"`
+}
+
+// beforeView is what was published last under the name.
+type beforeView struct {
+	Version string `json:"version"`
+	Retired bool   `json:"retired,omitempty"`
+}
+
+func (v *changesView) fill(changes []authoring.Change, gaps []authoring.Gap, diff bool) {
+	v.Templates = make([]changeView, len(changes))
+	for i := range changes {
+		c := &changes[i]
+		view := changeView{Name: c.Record.Name, Version: c.Record.Version, Change: c.Kind}
+		if c.Before != nil {
+			view.Before = &beforeView{c.Before.Version, c.Before.Retired}
+		}
+		if diff && (c.Kind == authoring.Changed || c.Kind == authoring.Restored) {
+			view.Diff = authoring.Diff(c.Before, &c.Record)
+		}
+		if c.Kind == authoring.Unchanged {
+			v.Unchanged++
+		}
+		v.Templates[i] = view
 	}
-	return fmt.Errorf("written, but not live: %v: somebody else has published since: see meddela templates list --retired", refs)
+	v.Gaps = gaps
+}
+
+// printChanges says what changes, before it is done.
+func (c *templatesChange) printChanges() error {
+	if c.env.Output == command.JSON {
+		return nil
+	}
+	var b strings.Builder
+	for i := range c.view.Templates {
+		writeChange(c.env, &b, &c.view.Templates[i])
+	}
+	for _, g := range c.view.Gaps {
+		fmt.Fprintf(&b, "%s: events of type %s on %s are not covered by any template then\n", c.env.Paint(text.FgYellow, "note"), g.Type, g.Channel)
+	}
+	return c.env.Printf("%s", b.String())
+}
+
+func writeChange(env *command.Env, b *strings.Builder, v *changeView) {
+	if v.Change == authoring.Unchanged {
+		return
+	}
+	colour := text.FgGreen
+	if v.Change == authoring.Retired {
+		colour = text.FgYellow
+	}
+	// Padded before it is painted, so that lines are aligned either way.
+	fmt.Fprintf(b, "%s %s@%s%s\n", env.Paint(colour, fmt.Sprintf("%-8s", v.Change)), v.Name, v.Version, v.beforeText())
+	for _, file := range v.Diff {
+		fmt.Fprintf(b, "  %s\n", env.Paint(text.Bold, file.File))
+		for _, line := range file.Lines {
+			fmt.Fprintf(b, "    %s\n", paintDiff(env, authoring.Printable(line, maxLineChars)))
+		}
+		if file.Hidden > 0 {
+			fmt.Fprintf(b, "    … %s\n", wording.Count(file.Hidden, "more line", "more lines"))
+		}
+	}
+}
+
+func (v *changeView) beforeText() string {
+	switch {
+	case v.Before == nil, v.Change == authoring.Retired:
+		return ""
+	case v.Change == authoring.Revived:
+		return ", which was retired"
+	case v.Before.Retired:
+		return ", after " + v.Before.Version + ", which was retired"
+	case v.Change == authoring.Restored:
+		return ", which was live before " + v.Before.Version
+	}
+	return ", after " + v.Before.Version
+}
+
+// maxLineChars is how much of a long line is shown.
+const maxLineChars = 200
+
+// readBackText says when what was published was seen to be live.
+func (c *templatesChange) readBackText() string {
+	if c.dryRun || len(c.view.Published) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.view.ReadBackMillis, c.view.WrittenMillis)
+}
+
+// done is what was done, or would be.
+func (c *templatesChange) done(what string) string {
+	if c.dryRun {
+		return "would be " + what
+	}
+	return what
 }

@@ -1,17 +1,21 @@
 package templates
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/difflog"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
 )
@@ -54,8 +58,7 @@ Events are shown by id and place; what they say is shown only with
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var((*command.LaneFlag)(&d.lane), "lane", "realtime or batch; default: both")
-	command.Complete(cmd, "lane", string(topology.Realtime), string(topology.Batch))
+	addLanesFlag(cmd, &d.lane)
 	flags.DurationVar(&d.since, "since", 24*time.Hour, "how far back to look")
 	flags.Int64Var(&d.limit, "limit", 0, "only about so many events, the latest; 0 is no limit")
 	flags.IntVar(&d.examples, "examples", 3, "how many events to show of each change")
@@ -78,13 +81,6 @@ func (d *diffLog) check() error {
 // maxExamples bounds the memory that examples take.
 const maxExamples = 100
 
-func (d *diffLog) lanes() []topology.Lane {
-	if d.lane != "" {
-		return []topology.Lane{d.lane}
-	}
-	return topology.Lanes()
-}
-
 // diffLogResult is what the command prints.
 type diffLogResult struct {
 	Since    time.Time              `json:"since"`
@@ -98,10 +94,11 @@ type diffLogResult struct {
 }
 
 func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog) error {
-	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		return fmt.Errorf("there is no folder %s", folder)
+	files, err := openFolder(folder)
+	if err != nil {
+		return err
 	}
-	records, err := authoring.Load(os.DirFS(folder))
+	records, err := authoring.Load(files)
 	if err != nil {
 		return fmt.Errorf("nothing is compared, because of %s:\n%w", folder, err)
 	}
@@ -117,9 +114,7 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	if err != nil {
 		return err
 	}
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	live, err := command.ReadCatalogue(ctx, env, connection, transport)
+	live, err := published(ctx, env, connection)
 	if err != nil {
 		return err
 	}
@@ -128,7 +123,7 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 		return err
 	}
 	comparison := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: d.examples, ShowContent: d.showContent})
-	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: d.lanes(), Versions: refs}
+	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: lanesOf(d.lane), Versions: refs}
 	started := time.Now()
 	if result.Lost, err = compareEvents(ctx, env, topics, ranges, comparison); err != nil {
 		return err
@@ -140,7 +135,7 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 // eventRanges is where the events are that were asked for.
 func eventRanges(ctx context.Context, env *command.Env, topics *scan.Topics, d *diffLog, since time.Time) ([]scan.Range, error) {
 	var ranges []scan.Range
-	for _, lane := range d.lanes() {
+	for _, lane := range lanesOf(d.lane) {
 		found, err := topics.Ranges(ctx, env.Config.Names().Events(lane), since, time.Time{})
 		if err != nil {
 			return nil, err
@@ -170,4 +165,123 @@ func compareEvents(ctx context.Context, env *command.Env, topics *scan.Topics, r
 		err = errors.New("stopped by a signal before the end of the events")
 	}
 	return lost, err
+}
+
+func printDiffLog(env *command.Env, r *diffLogResult) error {
+	if env.Output == command.JSON {
+		if r.Versions == nil {
+			r.Versions = []topology.TemplateRef{}
+		}
+		return env.PrintJSON(r)
+	}
+	if len(r.Changes) > 0 {
+		t := command.NewTable("change", "events", "now", "then", "detail")
+		for _, c := range r.Changes {
+			t.AppendRow([]any{changeName(c.Kind), c.Events, c.Live, c.Proposed, changeDetail(&c)})
+		}
+		if err := errors.Join(env.PrintTable(t), printExamples(env, r.Changes)); err != nil {
+			return err
+		}
+	}
+	return env.Printf("%s", r.summary())
+}
+
+// changeName is the kind in words.
+func changeName(k difflog.Kind) string { return strings.ReplaceAll(string(k), "_", " ") }
+
+func changeDetail(c *difflog.Change) string {
+	var parts []string
+	for name, n := range c.Parts {
+		if n != c.Events {
+			name += fmt.Sprintf(" (%d)", n)
+		}
+		parts = append(parts, name)
+	}
+	slices.Sort(parts)
+	if c.Detail != "" {
+		parts = slices.Insert(parts, 0, c.Detail)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func printExamples(env *command.Env, changes []difflog.Change) error {
+	var b strings.Builder
+	for i := range changes {
+		c := &changes[i]
+		if len(c.Examples) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s, for instance (%s to %s):\n", env.Paint(text.Bold, changeName(c.Kind)), c.Live, c.Proposed)
+		for j := range c.Examples {
+			writeExample(env, &b, &c.Examples[j])
+		}
+	}
+	return env.Printf("%s\n", b.String())
+}
+
+func writeExample(env *command.Env, b *strings.Builder, e *difflog.Example) {
+	fmt.Fprintf(b, "  %s  %s  %s  %s\n", e.ID, e.Source, wording.Abridged(e.Type), e.At.Local().Format(time.DateTime))
+	if now, then := sideText(&e.Live), sideText(&e.Proposed); now != then {
+		fmt.Fprintf(b, "    now   %s\n    then  %s\n", now, then)
+	}
+	for _, p := range e.Parts {
+		fmt.Fprintf(b, "    %s: %s\n", p.Name, p.Where)
+		for _, line := range p.Diff {
+			fmt.Fprintf(b, "      %s\n", paintDiff(env, line))
+		}
+	}
+}
+
+func sideText(s *difflog.Side) string {
+	words := []string{string(s.Template), s.Language}
+	if s.Template == "" {
+		words = []string{string(s.Status)}
+	}
+	if s.Reason != topology.NoReason {
+		words = append(words, string(s.Reason))
+	}
+	out := strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+	if s.Error != "" {
+		out += ": " + s.Error
+	}
+	if !s.Expires.IsZero() {
+		out += ", until " + s.Expires.Local().Format(time.DateTime)
+	}
+	return out
+}
+
+func paintDiff(env *command.Env, line string) string {
+	switch line[:min(1, len(line))] {
+	case "+":
+		return env.Paint(text.FgGreen, line)
+	case "-":
+		return env.Paint(text.FgRed, line)
+	}
+	return line
+}
+
+func (r *diffLogResult) summary() string {
+	changed := r.Events - r.Unchanged
+	lanes := strings.Join(wording.Texts(r.Lanes), " and ")
+	b := new(strings.Builder)
+	switch {
+	case r.Events == 0:
+		fmt.Fprintf(b, "there are no events on %s since %s\n", lanes, r.Since.Local().Format(time.DateTime))
+	case len(r.Versions) == 0:
+		fmt.Fprintf(b, "everything in the folder is live already: nothing changes for %s\n", wording.Count(int(r.Events), "event", "events"))
+	default:
+		fmt.Fprintf(b, "%s would change, %d would not: on %s since %s, with %s published\n",
+			wording.Count(int(changed), "event", "events"), r.Unchanged, lanes, r.Since.Local().Format(time.DateTime),
+			wording.Count(len(r.Versions), "version", "versions"))
+	}
+	if r.Unreadable > 0 {
+		fmt.Fprintf(b, "%s no event\n", wording.Count(int(r.Unreadable), "record is", "records are"))
+	}
+	if r.Lost > 0 {
+		fmt.Fprintf(b, "%s removed from the topics before being read\n", wording.Count(int(r.Lost), "record was", "records were"))
+	}
+	if r.Events > 0 {
+		fmt.Fprintf(b, "compared in %s, %.0f events a second\n", r.took.Round(time.Millisecond), command.PerSecond(int(r.Events), cmp.Or(r.took, 1)))
+	}
+	return b.String()
 }

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,9 +66,7 @@ func listTemplates(ctx context.Context, env *command.Env, all, retired bool) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, command.ApplyTimeout)
 	defer cancel()
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	live, err := command.ReadCatalogue(ctx, env, connection, transport)
+	live, err := published(ctx, env, connection)
 	if err != nil {
 		return err
 	}
@@ -105,7 +104,7 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 		return env.Printf("no templates are published: see meddela templates publish --help\n")
 	}
 	columns := []any{"name", "version", "channel", "types", "languages", "state", "published"}
-	when := hasConditions(list)
+	when := slices.ContainsFunc(list, func(l listedTemplate) bool { return l.When != "" })
 	if when {
 		columns = append(columns, "when")
 	}
@@ -113,7 +112,7 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 	for i := range list {
 		l := &list[i]
 		row := []any{
-			l.Name, l.Version, l.Channel, strings.Join(l.Types, " "), languagesText(l),
+			l.Name, l.Version, l.Channel, strings.Join(l.Types, " "), strings.Join(defaultFirst(l), " "),
 			paintState(env, l.State), l.PublishedAt.Local().Format(time.DateTime),
 		}
 		if when {
@@ -124,24 +123,9 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 	return env.PrintTable(t)
 }
 
-func hasConditions(list []listedTemplate) bool {
-	for i := range list {
-		if list[i].When != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// languagesText lists the languages, the default first.
-func languagesText(l *listedTemplate) string {
-	words := []string{l.DefaultLanguage}
-	for _, language := range l.Languages {
-		if language != l.DefaultLanguage {
-			words = append(words, language)
-		}
-	}
-	return strings.Join(words, " ")
+func defaultFirst(l *listedTemplate) []string {
+	others := slices.DeleteFunc(slices.Clone(l.Languages), func(language string) bool { return language == l.DefaultLanguage })
+	return append([]string{l.DefaultLanguage}, others...)
 }
 
 func paintState(env *command.Env, state string) string {

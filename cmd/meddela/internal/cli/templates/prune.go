@@ -3,6 +3,8 @@ package templates
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,15 +74,9 @@ type neededView struct {
 }
 
 func (p *pruning) run(ctx context.Context) error {
-	connection, err := p.env.Kafka(ctx)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	reading := connection.Transport()
-	defer reading.CloseIdleConnections()
-	follower, stop, err := command.FollowCatalogue(ctx, p.env, connection, reading)
+	connection, follower, stop, err := follow(ctx, p.env)
 	if err != nil {
 		return err
 	}
@@ -145,36 +141,30 @@ func (p *pruning) write(ctx context.Context, connection producer.Connection, fol
 
 func (p *pruning) print(idle, unneeded []authoring.Idle, references map[topology.TemplateRef]int64) error {
 	view := pruneView{DryRun: p.dryRun, Pruned: []idleView{}, Kept: []neededView{}}
-	gone := make(map[topology.TemplateRef]bool)
-	for _, u := range unneeded {
-		gone[u.Ref] = true
-		view.Pruned = append(view.Pruned, idleView{u.Ref, show.Time(u.Since)})
-	}
-	for _, i := range idle {
-		if !gone[i.Ref] {
-			view.Kept = append(view.Kept, neededView{idleView{i.Ref, show.Time(i.Since)}, references[i.Ref]})
-		}
-	}
-	if p.env.Output == command.JSON {
-		return p.env.PrintJSON(view)
-	}
 	done := "taken away"
 	if p.dryRun {
 		done = "would be taken away"
 	}
+	var gone, kept strings.Builder
 	for _, u := range unneeded {
-		if err := p.env.Printf("%s  %s, not live since %s\n", done, u.Ref, u.Since.Local().Format(time.DateTime)); err != nil {
-			return err
-		}
+		view.Pruned = append(view.Pruned, idleView{u.Ref, show.Time(u.Since)})
+		fmt.Fprintf(&gone, "%s  %s, not live since %s\n", done, u.Ref, u.Since.Local().Format(time.DateTime))
 	}
-	for _, k := range view.Kept {
+	for _, i := range idle {
+		if slices.Contains(unneeded, i) {
+			continue
+		}
+		jobs := references[i.Ref]
 		why := "keeps its template retired"
-		if k.Jobs > 0 {
-			why = wording.Count(int(k.Jobs), "job refers", "jobs refer") + " to it"
+		if jobs > 0 {
+			why = wording.Count(int(jobs), "job refers", "jobs refer") + " to it"
 		}
-		if err := p.env.Printf("kept  %s: %s\n", k.Version, why); err != nil {
-			return err
-		}
+		view.Kept = append(view.Kept, neededView{idleView{i.Ref, show.Time(i.Since)}, jobs})
+		fmt.Fprintf(&kept, "kept  %s: %s\n", i.Ref, why)
 	}
-	return p.env.Printf("%s %s, %d kept, of those not live for %s\n", wording.Count(len(unneeded), "version", "versions"), done, len(view.Kept), p.olderThan)
+	if p.env.Output == command.JSON {
+		return p.env.PrintJSON(view)
+	}
+	return p.env.Printf("%s%s%s %s, %d kept, of those not live for %s\n", gone.String(), kept.String(),
+		wording.Count(len(unneeded), "version", "versions"), done, len(view.Kept), p.olderThan)
 }

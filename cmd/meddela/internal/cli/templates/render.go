@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/cmd/meddela/internal/preview"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/template"
@@ -107,16 +110,17 @@ func (r *rendering) check(output command.Format) error {
 }
 
 func render(ctx context.Context, env *command.Env, r *rendering) error {
-	if info, err := os.Stat(r.folder); err != nil || !info.IsDir() {
-		return fmt.Errorf("there is no folder %s", r.folder)
+	files, err := openFolder(r.folder)
+	if err != nil {
+		return err
 	}
 	if err := r.readEvent(); err != nil {
 		return err
 	}
 	if r.serve != "" {
-		return servePreview(ctx, env, r)
+		return servePreview(ctx, env, r, files)
 	}
-	folder, err := authoring.Check(os.DirFS(r.folder))
+	folder, err := authoring.Check(files)
 	if err != nil {
 		return fmt.Errorf("%s cannot be read: %w", r.folder, err)
 	}
@@ -197,7 +201,7 @@ func folderName(folder string) string {
 	return filepath.Base(folder)
 }
 
-func servePreview(ctx context.Context, env *command.Env, r *rendering) error {
+func servePreview(ctx context.Context, env *command.Env, r *rendering, files fs.FS) error {
 	listener, err := preview.Listen(r.serve)
 	var remote *preview.RemoteError
 	if errors.As(err, &remote) {
@@ -209,31 +213,137 @@ func servePreview(ctx context.Context, env *command.Env, r *rendering) error {
 	if err := env.Printf("http://%s/ shows %s, and keeps up with it. Ctrl-C ends it.\n", listener.Addr(), r.folder); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server := preview.Server{Folder: os.DirFS(r.folder), Name: folderName(r.folder), Selection: r.selection}
+	server := preview.Server{Folder: files, Name: folderName(r.folder), Selection: r.selection}
 	return server.Serve(ctx, listener)
 }
 
 // renderingsFault is the command's error when not all was well. Each fault has
 // a line of its own.
 func renderingsFault(name string, folder *authoring.Report, renderings []preview.Rendering) error {
-	failed := 0
-	for i := range renderings {
-		if renderings[i].Err != nil {
-			failed++
-		}
-	}
-	var faults []string
-	if failed > 0 {
-		faults = append(faults, fmt.Sprintf("%d of %s could not be rendered", failed, wording.Count(len(renderings), "message", "messages")))
+	page := preview.Page{Renderings: renderings}
+	var wrong []string
+	if failed := page.Failed(); failed > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d of %s could not be rendered", failed, wording.Count(len(renderings), "message", "messages")))
 	}
 	if len(folder.Faults) > 0 {
-		faults = append(faults, wording.Count(len(folder.Faults), "fault", "faults")+" in "+name+":\n"+folder.Faults.Error())
+		wrong = append(wrong, wording.Count(len(folder.Faults), "fault", "faults")+" in "+name+":\n"+folder.Faults.Error())
 	}
-	if len(faults) == 0 && len(renderings) == 0 {
+	if len(wrong) == 0 && len(renderings) == 0 {
 		return fmt.Errorf("there is nothing to render in %s: a template is rendered with the events in its folder samples, or with --event", name)
 	}
-	if len(faults) == 0 {
+	if len(wrong) == 0 {
 		return nil
 	}
-	return errors.New(strings.Join(faults, "\n"))
+	return errors.New(strings.Join(wrong, "\n"))
+}
+
+// printRenderings prints messages for people: HTML only by its size.
+func printRenderings(env *command.Env, renderings []preview.Rendering) error {
+	var b strings.Builder
+	for i := range renderings {
+		b.WriteString(renderingText(env, &renderings[i]) + "\n")
+	}
+	return env.Printf("%s", b.String())
+}
+
+func renderingText(env *command.Env, r *preview.Rendering) string {
+	var b strings.Builder
+	b.WriteString(renderingHeading(env, r))
+	if r.Err != nil {
+		fmt.Fprintf(&b, "%s %s: %s\n", env.Paint(text.FgRed, "✗"), r.Where(), r.Err.Detail)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "To: %s\n", wording.Printable(r.Message.To))
+	for _, part := range r.Parts() {
+		switch part.Name {
+		case template.EmailSubject:
+			fmt.Fprintf(&b, "Subject: %s\n", wording.Printable(part.Text))
+		case template.EmailHTML:
+			b.WriteString(env.Paint(text.Faint, fmt.Sprintf("\n%s has %d bytes: see it with --part %[1]s, or all on a page with --page", part.Name, len(part.Text))) + "\n")
+		default:
+			fmt.Fprintf(&b, "\n%s\n", wording.PrintableLines(strings.TrimSpace(part.Text)))
+		}
+	}
+	return b.String()
+}
+
+func renderingHeading(env *command.Env, r *preview.Rendering) string {
+	language := r.Language
+	if r.Err == nil && r.Message.Language != language {
+		language += " → " + r.Message.Language
+	}
+	return env.Paint(text.Bold, fmt.Sprintf("── %s  %s  %s ──", r.Template.Name, wording.Printable(r.SampleName()), wording.Printable(language))) + "\n"
+}
+
+// printParts prints parts whole. One part alone is printed without a heading,
+// so that it can be piped.
+func printParts(env *command.Env, names []string, renderings []preview.Rendering) error {
+	alone := len(names) == 1 && len(renderings) == 1
+	var b strings.Builder
+	for i := range renderings {
+		r := &renderings[i]
+		if r.Err != nil {
+			b.WriteString(renderingText(env, r) + "\n")
+			continue
+		}
+		for _, part := range r.Parts() {
+			body := part.Text
+			if command.IsTerminal(env.Out) {
+				body = wording.PrintableLines(body)
+			}
+			switch {
+			case !slices.Contains(names, part.Name):
+			case alone:
+				b.WriteString(strings.TrimSuffix(body, "\n") + "\n")
+			default:
+				fmt.Fprintf(&b, "%s%s\n%s\n\n", renderingHeading(env, r), part.Name, strings.TrimSpace(body))
+			}
+		}
+	}
+	return env.Printf("%s", b.String())
+}
+
+// renderingsView is all messages as --output json shows them.
+type renderingsView struct {
+	Messages []renderingView `json:"messages"`
+	Faults   faults.List     `json:"faults"`
+}
+
+// renderingView is a message, or why there is none.
+type renderingView struct {
+	Template topology.TemplateRef `json:"template"`
+	Channel  topology.Channel     `json:"channel"`
+	Sample   string               `json:"sample"`
+	Language string               `json:"language"`
+	// The message, with its content.
+	BodyLanguage string            `json:"body_language,omitempty"`
+	To           string            `json:"to,omitempty"`
+	Parts        map[string]string `json:"parts,omitempty"`
+	Error        *renderErrorView  `json:"error,omitempty"`
+}
+
+// renderErrorView is why a message cannot be rendered.
+type renderErrorView struct {
+	Reason topology.Reason `json:"reason"`
+	File   string          `json:"file"` // with the line
+	Path   string          `json:"path,omitempty"`
+	Detail string          `json:"detail"`
+}
+
+func printRenderingsJSON(env *command.Env, folder *authoring.Report, renderings []preview.Rendering) error {
+	all := renderingsView{Messages: make([]renderingView, len(renderings)), Faults: append(faults.List{}, folder.Faults...)}
+	for i := range renderings {
+		r := &renderings[i]
+		view := renderingView{Template: r.Template.Ref(), Channel: r.Template.Channel, Sample: r.Sample.File, Language: r.Language}
+		if r.Err != nil {
+			view.Error = &renderErrorView{r.Err.Reason, r.Where(), r.Err.Path, r.Err.Detail}
+		} else {
+			view.BodyLanguage, view.To, view.Parts = r.Message.Language, r.Message.To, map[string]string{}
+			for _, part := range r.Parts() {
+				view.Parts[part.Name] = part.Text
+			}
+		}
+		all.Messages[i] = view
+	}
+	return env.PrintJSON(all)
 }

@@ -3,13 +3,18 @@
 package templates
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
 )
 
 func New(env *command.Env) *cobra.Command {
@@ -24,14 +29,59 @@ func New(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// checkFolder reads a folder of templates. Faults in it are in the report.
-func checkFolder(folder string) (authoring.Report, error) {
-	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		return authoring.Report{}, fmt.Errorf("there is no folder %s", folder)
+// openFolder is a folder of templates, which must be there.
+func openFolder(name string) (fs.FS, error) {
+	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("there is no folder %s", name)
 	}
-	report, err := authoring.Check(os.DirFS(folder))
+	return os.DirFS(name), nil
+}
+
+// checkFolder reads a folder of templates. Faults in it are in the report.
+func checkFolder(name string) (report authoring.Report, err error) {
+	folder, err := openFolder(name)
+	if err != nil {
+		return report, err
+	}
+	report, err = authoring.Check(folder)
 	if err == nil && report.Folders == 0 && len(report.Faults) == 0 {
-		err = fmt.Errorf("there are no templates in %s: a template is a folder with a template.yaml in it", folder)
+		err = fmt.Errorf("there are no templates in %s: a template is a folder with a template.yaml in it", name)
 	}
 	return report, err
+}
+
+// follow connects to Kafka, reads the templates topic to its end, and follows it
+// until stop is called. The follower's fetches wait at the broker: writes have a
+// transport of their own.
+func follow(ctx context.Context, env *command.Env) (connection producer.Connection, follower *catalogue.Follower, stop func(), err error) {
+	if connection, err = env.Kafka(ctx); err != nil {
+		return connection, nil, nil, err
+	}
+	transport := connection.Transport()
+	follower, unfollow, err := command.FollowCatalogue(ctx, env, connection, transport)
+	if err != nil {
+		transport.CloseIdleConnections()
+		return connection, nil, nil, err
+	}
+	return connection, follower, func() { unfollow(); transport.CloseIdleConnections() }, nil
+}
+
+// published are the templates as they are now.
+func published(ctx context.Context, env *command.Env, connection producer.Connection) (*catalogue.Catalogue, error) {
+	transport := connection.Transport()
+	defer transport.CloseIdleConnections()
+	return command.ReadCatalogue(ctx, env, connection, transport)
+}
+
+// addLanesFlag adds --lane to a command that works on both lanes without it.
+func addLanesFlag(cmd *cobra.Command, lane *topology.Lane) {
+	command.AddLaneFlag(cmd, lane)
+	cmd.Flags().Lookup("lane").Usage = "realtime or batch; default: both"
+}
+
+func lanesOf(lane topology.Lane) []topology.Lane {
+	if lane != "" {
+		return []topology.Lane{lane}
+	}
+	return topology.Lanes()
 }

@@ -3,8 +3,11 @@ package templates
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,8 +42,7 @@ type uncoveredFlags struct {
 }
 
 func (f *uncoveredFlags) add(cmd *cobra.Command) {
-	cmd.Flags().Var((*command.LaneFlag)(&f.lane), "lane", "realtime or batch; default: both")
-	command.Complete(cmd, "lane", string(topology.Realtime), string(topology.Batch))
+	addLanesFlag(cmd, &f.lane)
 	cmd.Flags().DurationVar(&f.since, "since", 7*24*time.Hour, "how far back to look")
 	cmd.Flags().StringVar(&f.types, "type", "", "only events of this type")
 	cmd.Flags().StringVar(&f.channel, "channel", "", "only events for this channel")
@@ -70,15 +72,8 @@ func (f *uncoveredFlags) check() error {
 	return nil
 }
 
-func (f *uncoveredFlags) lanes() []topology.Lane {
-	if f.lane != "" {
-		return []topology.Lane{f.lane}
-	}
-	return topology.Lanes()
-}
-
-// findUncovered finds events on the lanes that were asked for.
-func findUncovered(ctx context.Context, env *command.Env, topics *scan.Topics, f *uncoveredFlags) ([]uncovered.Event, error) {
+// find finds events on the lanes that were asked for.
+func (f *uncoveredFlags) find(ctx context.Context, env *command.Env, topics *scan.Topics) ([]uncovered.Event, error) {
 	client, err := env.Redis(ctx)
 	if err != nil {
 		return nil, err
@@ -90,7 +85,7 @@ func findUncovered(ctx context.Context, env *command.Env, topics *scan.Topics, f
 	}
 	since := time.Now().Add(-f.since)
 	var all []uncovered.Event
-	for _, lane := range f.lanes() {
+	for _, lane := range lanesOf(f.lane) {
 		filter := uncovered.Filter{
 			Lane: lane, Since: since,
 			Type: f.types, Channel: topology.Channel(f.channel), Reason: topology.Reason(f.reason),
@@ -139,7 +134,7 @@ func listUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags) err
 	}
 	topics, done := command.ScanTopics(connection)
 	defer done()
-	events, err := findUncovered(ctx, env, topics, f)
+	events, err := f.find(ctx, env, topics)
 	if err != nil {
 		return err
 	}
@@ -205,13 +200,13 @@ func healUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags, rat
 	}
 	topics, done := command.ScanTopics(connection)
 	defer done()
-	events, err := findUncovered(ctx, env, topics, f)
+	events, err := f.find(ctx, env, topics)
 	if err != nil {
 		return err
 	}
 	transport := connection.Transport()
 	defer transport.CloseIdleConnections()
-	live, err := command.ReadCatalogue(ctx, env, connection, transport)
+	live, err := published(ctx, env, connection)
 	if err != nil {
 		return err
 	}
@@ -228,10 +223,7 @@ func healUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags, rat
 		outcome, err = healer.Heal(ctx, events, p)
 		return err
 	})
-	if printErr := printHealed(env, len(events), &outcome, dryRun); err == nil {
-		err = printErr
-	}
-	return err
+	return errors.Join(err, printHealed(env, len(events), &outcome, dryRun))
 }
 
 func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool) error {
@@ -246,20 +238,15 @@ func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool
 	if dryRun {
 		done = "would be published again"
 	}
+	var b strings.Builder
 	for _, ref := range slices.Sorted(maps.Keys(o.ByTemplate)) {
-		if err := env.Printf("%8d  %s, covered by %s\n", o.ByTemplate[ref], done, ref); err != nil {
-			return err
-		}
+		fmt.Fprintf(&b, "%8d  %s, covered by %s\n", o.ByTemplate[ref], done, ref)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(o.Left)) {
-		if err := env.Printf("%8d  left as they are: %s\n", o.Left[reason], reason); err != nil {
-			return err
-		}
+		fmt.Fprintf(&b, "%8d  left as they are: %s\n", o.Left[reason], reason)
 	}
 	if o.Gone > 0 {
-		if err := env.Printf("%8d  left as they are: their topic does not have them any more\n", o.Gone); err != nil {
-			return err
-		}
+		fmt.Fprintf(&b, "%8d  left as they are: their topic does not have them any more\n", o.Gone)
 	}
-	return env.Printf("%s not covered; %d %s\n", wording.Count(looked, "event was", "events were"), o.Healed, done)
+	return env.Printf("%s%s not covered; %d %s\n", b.String(), wording.Count(looked, "event was", "events were"), o.Healed, done)
 }
