@@ -42,13 +42,11 @@ func beforeSending(a *attempt, now time.Time) ending {
 		return expiry(ambiguous)
 	case unfit != topology.NoReason:
 		return ending{topology.Ignored, unfit, ""}
-	case a.barred.reason == topology.NoReason:
-		return ending{}
-	case ambiguous:
+	case ambiguous && a.barred != (ending{}):
 		return failure(topology.ReasonAmbiguous,
 			"it may have been sent; it is "+string(a.barred.reason)+" since, so it is not sent again")
 	}
-	return ending{topology.Ignored, a.barred.reason, a.barred.detail}
+	return a.barred
 }
 
 // afterAnswer decides whether a provider's answer ends the delivery. If not,

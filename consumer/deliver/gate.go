@@ -13,13 +13,6 @@ type Gate interface {
 	Check(ctx context.Context, queries []suppress.Query) ([]suppress.Answer, error)
 }
 
-// barrier is why a recipient is not to be written to at all; the zero value is
-// that nothing is in the way.
-type barrier struct {
-	reason topology.Reason
-	detail string
-}
-
 // ask is the third stage: it asks the gate about jobs that are about to be sent.
 // A job that has been killed stays so, whatever the gate says.
 func ask(ctx context.Context, gate Gate, attempts []attempt) error {
@@ -38,8 +31,8 @@ func ask(ctx context.Context, gate Gate, attempts []attempt) error {
 		return err
 	}
 	for i, answer := range answers {
-		if a := &attempts[i]; a.barred.reason == topology.NoReason {
-			a.barred = barrier{answer.Reason, answer.Detail}
+		if a := &attempts[i]; a.barred == (ending{}) && answer.Reason != topology.NoReason {
+			a.barred = ending{topology.Ignored, answer.Reason, answer.Detail}
 		}
 	}
 	return nil

@@ -48,7 +48,7 @@ func hold(deliveries []*delivery, orders *control.Orders, now time.Time) (ready 
 		}
 		a := attempt{delivery: d}
 		if order.Killed() {
-			a.barred = barrier{order.Reason(), order.Detail()}
+			a.barred = ending{topology.Ignored, order.Reason(), order.Detail()}
 		}
 		ready = append(ready, a)
 	}

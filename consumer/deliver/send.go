@@ -18,7 +18,7 @@ import (
 // have found out.
 type attempt struct {
 	*delivery
-	barred barrier    // by hold and gate
+	barred ending     // of a job that is not to be sent at all, as hold and gate found
 	claim  claimState // granted, leaseExpired or ambiguous
 }
 
@@ -79,11 +79,11 @@ func (s *sender) attempt(ctx context.Context, a *attempt, span *tracing.Span) (r
 	if end := beforeSending(a, s.config.Now()); end != (ending{}) {
 		return s.end(a, end)
 	}
-	m, fault := render(a.delivery)
-	switch {
-	case fault != nil:
-		return s.end(a, failure(fault.Reason, fault.Detail))
-	case a.route == nil:
+	m, end := render(a.delivery)
+	if end != (ending{}) {
+		return s.end(a, end)
+	}
+	if a.route == nil {
 		return s.end(a, failure(topology.ReasonNoProvider, "no provider is configured for channel "+string(a.job.Channel)))
 	}
 	return s.handOver(ctx, a, &m, span)
