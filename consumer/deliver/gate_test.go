@@ -45,19 +45,24 @@ func TestTheGate(t *testing.T) {
 		w := newWorld(t)
 		w.provider.instant = instant
 		w.shelf.all["urgent@1"] = &fakeTemplate{channel: topology.Email, urgent: true}
-		gate := &fakeGate{barred: map[string]suppress.Answer{"lee@example.com": {Reason: topology.ReasonSuppressed, Detail: "complaint"}}}
+		complaint := suppress.Answer{Reason: topology.ReasonSuppressed, Detail: "complaint"}
+		gate := &fakeGate{barred: map[string]suppress.Answer{"lee@example.com": complaint}}
 		h := w.handler(t, func(c *Config) { c.Gate = gate })
-		b := batchOf(aJob("event-1"), aJob("event-2", to(topology.Email, "lee@example.com")), aJob("event-3", withTemplate("urgent@1")))
+		b := batchOf(
+			aJob("event-1"), aJob("event-2", to(topology.Email, "lee@example.com")), aJob("event-3", withTemplate("urgent@1")),
+		)
 		for range 2 {
 			entries := entriesOf(t, handleAll(t.Context(), t, h, b))
 			if len(entries) != 3 || entries[0].Status != topology.Sent || entries[2].Status != topology.Sent {
 				t.Fatalf("instant=%v: entries %+v", instant, entries)
 			}
-			if e := entries[1]; e.Status != topology.Ignored || e.Reason != topology.ReasonSuppressed || e.Detail != "complaint" {
+			e := entries[1]
+			if e.Status != topology.Ignored || e.Reason != topology.ReasonSuppressed || e.Detail != "complaint" {
 				t.Errorf("instant=%v: the barred one is %s %s %q", instant, e.Status, e.Reason, e.Detail)
 			}
 		}
-		if len(gate.asked) != 3 || gate.asked[0].Urgent || !gate.asked[2].Urgent || gate.asked[1].Job != topology.JobIDOf("event-2", 0) {
+		if len(gate.asked) != 3 || gate.asked[0].Urgent || !gate.asked[2].Urgent ||
+			gate.asked[1].Job != topology.JobIDOf("event-2", 0) {
 			t.Errorf("instant=%v: asked %+v", instant, gate.asked)
 		}
 		w.provider.once(t, 2)
@@ -141,7 +146,8 @@ func TestPaused(t *testing.T) {
 // TestPausedAndLate: what has expired meanwhile is expired, paused or not.
 func TestPausedAndLate(t *testing.T) {
 	w := newWorld(t)
-	h := w.handler(t, at(always), func(c *Config) { c.Orders = ordersOf(order(topology.Pause, topology.SubjectChannel, "email")) })
+	pause := ordersOf(order(topology.Pause, topology.SubjectChannel, "email"))
+	h := w.handler(t, at(always), func(c *Config) { c.Orders = pause })
 	if entry := deliverOne(t, h, aJob("event-1", expires(always))); entry.Status != topology.Expired {
 		t.Errorf("it is %s %s", entry.Status, entry.Reason)
 	}
@@ -153,7 +159,8 @@ func TestKilled(t *testing.T) {
 	h := w.handler(t, func(c *Config) { c.Orders = ordersOf(order(topology.Kill, topology.SubjectTemplate, "order")) })
 	job := aJob("event-1")
 	entry := deliverOne(t, h, job)
-	if entry.Status != topology.Ignored || entry.Reason != topology.ReasonKilled || !strings.Contains(entry.Detail, "template:order") {
+	if entry.Status != topology.Ignored || entry.Reason != topology.ReasonKilled ||
+		!strings.Contains(entry.Detail, "template:order") {
 		t.Errorf("entry %+v", entry)
 	}
 	if again := deliverOne(t, w.handler(t), job); again != entry {
@@ -180,11 +187,12 @@ func TestForeignChannels(t *testing.T) {
 	w.provider.once(t, 2)
 }
 
-// TestNoRoom: a message that a limit left no room for is tried as if for the
+// TestThrottled: a message that a limit did not let pass is tried as if for the
 // first time.
-func TestNoRoom(t *testing.T) {
+func TestThrottled(t *testing.T) {
 	w := newWorld(t)
-	w.provider.script = []provider.Response{{Verdict: provider.Throttled}, {Verdict: provider.Throttled}, {Verdict: provider.Throttled}, accepted}
+	throttled := provider.Response{Verdict: provider.Throttled}
+	w.provider.script = []provider.Response{throttled, throttled, throttled, accepted}
 	h := w.handler(t, func(c *Config) { c.Tries = 1 })
 	entries := entriesOf(t, handleAll(t.Context(), t, h, batchOf(manyJobs(3)...)))
 	for _, e := range entries {
@@ -198,7 +206,9 @@ func TestNoRoom(t *testing.T) {
 // TestRetryAfter: a provider that says when to come back is not asked before.
 func TestRetryAfter(t *testing.T) {
 	w := newWorld(t)
-	w.provider.script = []provider.Response{{Verdict: provider.Failed, RetryAfter: 5 * time.Minute, Provider: "the-second"}}
+	w.provider.script = []provider.Response{
+		{Verdict: provider.Failed, RetryAfter: 5 * time.Minute, Provider: "the-second"},
+	}
 	h := w.handler(t, at(always), func(c *Config) { c.Retries = []time.Duration{10 * time.Second} })
 	for range 2 {
 		out := handleAll(t.Context(), t, h, batchOf(aJob("event-1")))
@@ -254,7 +264,9 @@ func TestQuietHours(t *testing.T) {
 		"where it is not": {false, func(j *topology.Job) {
 			j.Event = []byte(`{"id":"e","type":"order","timezone":"America/New_York","ctx":{}}`)
 		}, time.Time{}},
-		"in another country":  {false, func(j *topology.Job) { j.Event = []byte(`{"id":"e","type":"order","country":"FI","ctx":{}}`) }, morning.Add(-time.Hour)},
+		"in another country": {false, func(j *topology.Job) {
+			j.Event = []byte(`{"id":"e","type":"order","country":"FI","ctx":{}}`)
+		}, morning.Add(-time.Hour)},
 		"an event of nothing": {false, func(j *topology.Job) { j.Event = []byte(`{"type":7}`) }, time.Time{}},
 	} {
 		w := newWorld(t)
@@ -271,7 +283,8 @@ func TestQuietHours(t *testing.T) {
 			t.Fatalf("%s: %d outputs", name, len(out))
 		}
 		due, _ := out[1].Header(topology.HeaderDue)
-		if e := entriesOf(t, out[:1])[0]; e.Reason != topology.ReasonQuiet || string(due) != test.due.Format(topology.TimeFormat) || e.Attempt != 1 {
+		e := entriesOf(t, out[:1])[0]
+		if e.Reason != topology.ReasonQuiet || string(due) != test.due.Format(topology.TimeFormat) || e.Attempt != 1 {
 			t.Errorf("%s: %s, due %s, want %s", name, e.Reason, due, test.due)
 		}
 		if string(out[1].Value) != string(job.Append(nil)) || len(w.store.Keys()) > 0 {
@@ -289,7 +302,9 @@ func TestOwnRetries(t *testing.T) {
 		retries []time.Duration
 		waits   time.Duration
 	}{
-		"the role's": {nil, 10 * time.Second}, "its own": {[]time.Duration{time.Hour}, time.Hour}, "none": {[]time.Duration{}, 0},
+		"the role's": {nil, 10 * time.Second},
+		"its own":    {[]time.Duration{time.Hour}, time.Hour},
+		"none":       {[]time.Duration{}, 0},
 	} {
 		w := newWorld(t)
 		w.shelf.all["own@1"] = &fakeTemplate{channel: topology.Email, retries: test.retries}

@@ -47,40 +47,56 @@ var (
 // TestOutcomes: what each job comes to, and how often the provider is asked.
 func TestOutcomes(t *testing.T) {
 	type changes = []func(*topology.Job)
+	type answers = []provider.Response
+	const sent, errored, ignored, expired = topology.Sent, topology.DeliveryError, topology.Ignored, topology.Expired
 	for _, test := range []struct {
 		name   string
 		job    changes
-		script []provider.Response
+		script answers
 		status topology.Status
 		reason topology.Reason
 		detail string
 		calls  int
 	}{
-		{"accepted", nil, nil, topology.Sent, "", "", 1},
-		{"valid for a moment", changes{expires(always.Add(time.Millisecond))}, nil, topology.Sent, "", "", 1},
-		{"expired", changes{expires(always)}, nil, topology.Expired, topology.ReasonExpired, "", 0},
-		{"expired, and no address", changes{expires(always), to(topology.Email, "")}, nil, topology.Expired, topology.ReasonExpired, "", 0},
-		{"no address", changes{to(topology.Email, "")}, nil, topology.Ignored, topology.ReasonMissingAddress, "", 0},
-		{"a bad address", changes{to(topology.Email, "kim@example.com\r\nBcc: all@example.com")}, nil, topology.Ignored, topology.ReasonInvalidAddress, "", 0},
-		{"a template that has just been published", changes{withTemplate("late@1")}, nil, topology.Sent, "", "", 1},
-		{"a template that nobody knows", changes{withTemplate("gone@1")}, nil, topology.DeliveryError, topology.ReasonTemplateMissing, "has been retired", 0},
-		{"data that the event lacks", changes{withTemplate("missing@1")}, nil, topology.DeliveryError, topology.ReasonMissingData, "ctx.name is missing", 0},
-		{"a template that breaks", changes{withTemplate("broken@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "the template failed on this event", 0},
-		{"an event that cannot be read", changes{func(j *topology.Job) { j.Event = []byte(`{"type":7}`) }}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "the job's event: ", 0},
-		{"a template for another channel", changes{withTemplate("code@1")}, nil, topology.DeliveryError, topology.ReasonRenderFailed, "for channel sms", 0},
-		{"a channel without a provider", changes{to(topology.Push, "token"), withTemplate("app@1")}, nil, topology.DeliveryError, topology.ReasonNoProvider, "push", 0},
-		{"skipped", nil, []provider.Response{{Verdict: provider.Skipped, Reason: topology.ReasonSuppressed}}, topology.Ignored, topology.ReasonSuppressed, "", 1},
-		{"refused", nil, []provider.Response{{Verdict: provider.Rejected, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRejected, "550", 1},
-		{"late at the provider", nil, []provider.Response{{Verdict: provider.Expired}}, topology.Expired, topology.ReasonExpired, "", 1},
-		{"failed once", nil, []provider.Response{failed, accepted}, topology.Sent, "", "", 2},
-		{"failed always", nil, []provider.Response{failed}, topology.DeliveryError, topology.ReasonRetriesExhausted, "busy", 3},
-		{"down always", nil, []provider.Response{down}, topology.DeliveryError, topology.ReasonProviderDown, "gone", 3},
-		{"unknown, then accepted", nil, []provider.Response{unknown, accepted}, topology.Sent, "", "", 2},
-		{"unknown, then down", nil, []provider.Response{unknown, down}, topology.DeliveryError, topology.ReasonAmbiguous, "gone", 3},
-		{"unknown, then late", nil, []provider.Response{unknown, {Verdict: provider.Expired}}, topology.DeliveryError, topology.ReasonAmbiguous, "validity has ended", 2},
-		{"unknown, then refused", nil, []provider.Response{unknown, {Verdict: provider.Rejected, Detail: "550"}}, topology.DeliveryError, topology.ReasonProviderRejected, "550", 2},
-		{"unknown, and held", changes{withTemplate("hold@1")}, []provider.Response{unknown, accepted}, topology.DeliveryError, topology.ReasonAmbiguous, "no word", 1},
-		{"a detail that would break lines", nil, []provider.Response{{Verdict: provider.Rejected, Detail: "a\tb\nc" + strings.Repeat("å", 400)}}, topology.DeliveryError, topology.ReasonProviderRejected, "a b cå", 1},
+		{"accepted", nil, nil, sent, "", "", 1},
+		{"valid for a moment", changes{expires(always.Add(time.Millisecond))}, nil, sent, "", "", 1},
+		{"expired", changes{expires(always)}, nil, expired, topology.ReasonExpired, "", 0},
+		{"expired, and no address", changes{expires(always), to(topology.Email, "")}, nil,
+			expired, topology.ReasonExpired, "", 0},
+		{"no address", changes{to(topology.Email, "")}, nil, ignored, topology.ReasonMissingAddress, "", 0},
+		{"a bad address", changes{to(topology.Email, "kim@example.com\r\nBcc: all@example.com")}, nil,
+			ignored, topology.ReasonInvalidAddress, "", 0},
+		{"a template that has just been published", changes{withTemplate("late@1")}, nil, sent, "", "", 1},
+		{"a template that nobody knows", changes{withTemplate("gone@1")}, nil,
+			errored, topology.ReasonTemplateMissing, "has been retired", 0},
+		{"data that the event lacks", changes{withTemplate("missing@1")}, nil,
+			errored, topology.ReasonMissingData, "ctx.name is missing", 0},
+		{"a template that breaks", changes{withTemplate("broken@1")}, nil,
+			errored, topology.ReasonRenderFailed, "the template failed on this event", 0},
+		{"an event that cannot be read", changes{func(j *topology.Job) { j.Event = []byte(`{"type":7}`) }}, nil,
+			errored, topology.ReasonRenderFailed, "the job's event: ", 0},
+		{"a template for another channel", changes{withTemplate("code@1")}, nil,
+			errored, topology.ReasonRenderFailed, "for channel sms", 0},
+		{"a channel without a provider", changes{to(topology.Push, "token"), withTemplate("app@1")}, nil,
+			errored, topology.ReasonNoProvider, "push", 0},
+		{"skipped", nil, answers{{Verdict: provider.Skipped, Reason: topology.ReasonSuppressed}},
+			ignored, topology.ReasonSuppressed, "", 1},
+		{"refused", nil, answers{{Verdict: provider.Rejected, Detail: "550"}},
+			errored, topology.ReasonProviderRejected, "550", 1},
+		{"late at the provider", nil, answers{{Verdict: provider.Expired}}, expired, topology.ReasonExpired, "", 1},
+		{"failed once", nil, answers{failed, accepted}, sent, "", "", 2},
+		{"failed always", nil, answers{failed}, errored, topology.ReasonRetriesExhausted, "busy", 3},
+		{"down always", nil, answers{down}, errored, topology.ReasonProviderDown, "gone", 3},
+		{"unknown, then accepted", nil, answers{unknown, accepted}, sent, "", "", 2},
+		{"unknown, then down", nil, answers{unknown, down}, errored, topology.ReasonAmbiguous, "gone", 3},
+		{"unknown, then late", nil, answers{unknown, {Verdict: provider.Expired}},
+			errored, topology.ReasonAmbiguous, "validity has ended", 2},
+		{"unknown, then refused", nil, answers{unknown, {Verdict: provider.Rejected, Detail: "550"}},
+			errored, topology.ReasonProviderRejected, "550", 2},
+		{"unknown, and held", changes{withTemplate("hold@1")}, answers{unknown, accepted},
+			errored, topology.ReasonAmbiguous, "no word", 1},
+		{"a detail that would break lines", nil, answers{{Verdict: provider.Rejected, Detail: "a\tb\nc" + strings.Repeat("å", 400)}},
+			errored, topology.ReasonProviderRejected, "a b cå", 1},
 	} {
 		for _, instant := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/instant=%v", test.name, instant), func(t *testing.T) {
@@ -166,7 +182,8 @@ func TestBatch(t *testing.T) {
 	}
 	for i, r := range result.Out {
 		if i < 25 && i%5 == 1 {
-			if offset, _ := r.Header(topology.HeaderOriginalOffset); r.Topic != names.DeadLetters(topology.Realtime) || string(offset) != fmt.Sprint(40+i) {
+			offset, _ := r.Header(topology.HeaderOriginalOffset)
+			if r.Topic != names.DeadLetters(topology.Realtime) || string(offset) != fmt.Sprint(40+i) {
 				t.Errorf("bad record %d went to %s, %s", i, r.Topic, offset)
 			}
 			continue

@@ -23,7 +23,8 @@ const redisLoading = "LOADING Redis is loading the dataset in memory"
 func died(t *testing.T, w *world, jobs ...topology.Job) {
 	t.Helper()
 	dead := w.handler(t)
-	if _, err := dead.claims.claim(t.Context(), dead.owner(&consumer.Batch{Partition: 3}), attemptsOf(jobs...)); err != nil {
+	owner := dead.owner(&consumer.Batch{Partition: 3})
+	if _, err := dead.claims.claim(t.Context(), owner, attemptsOf(jobs...)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -39,7 +40,10 @@ func TestADeliverersDeath(t *testing.T) {
 		calls  int
 	}{
 		{"resend", nil, topology.Sent, "", 1},
-		{"resend to nobody", []func(*topology.Job){to(topology.Email, "kim@down.test")}, topology.DeliveryError, topology.ReasonAmbiguous, 3},
+		{
+			"resend to nobody", []func(*topology.Job){to(topology.Email, "kim@down.test")},
+			topology.DeliveryError, topology.ReasonAmbiguous, 3,
+		},
 		{"hold", []func(*topology.Job){withTemplate("hold@1")}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
 		{"late", []func(*topology.Job){expires(time.Unix(1, 0))}, topology.DeliveryError, topology.ReasonAmbiguous, 0},
 	} {
@@ -186,9 +190,9 @@ func TestRedisAwayAtSettle(t *testing.T) {
 	}
 }
 
-// TestTheLastWord: what could not be recorded before Handle had to end is
+// TestTheGracePeriod: what could not be recorded before Handle had to end is
 // recorded by the next one, before anything is claimed.
-func TestTheLastWord(t *testing.T) {
+func TestTheGracePeriod(t *testing.T) {
 	for _, instant := range []bool{false, true} {
 		w := newWorld(t)
 		w.provider.instant = instant

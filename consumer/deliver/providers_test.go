@@ -29,7 +29,9 @@ func TestSandboxInTheRole(t *testing.T) {
 		jobs = append(jobs, aJob(name, to(topology.Email, "kim@"+name+".example.test")))
 	}
 	for i, entry := range entriesOf(t, handleAll(t.Context(), t, h, batchOf(jobs...))) {
-		want := []topology.Reason{"", topology.ReasonProviderRejected, topology.ReasonSuppressed, topology.ReasonProviderDown, ""}[i]
+		want := []topology.Reason{
+			"", topology.ReasonProviderRejected, topology.ReasonSuppressed, topology.ReasonProviderDown, "",
+		}[i]
 		if entry.Reason != want || entry.Provider != "sandbox" {
 			t.Errorf("%s: %+v", entry.EventID, entry)
 		}

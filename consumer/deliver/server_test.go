@@ -49,7 +49,8 @@ func TestOnce(t *testing.T) {
 		w := newWorld(t)
 		jobs := manyJobs(300)
 		dead := w.handler(t, store)
-		if _, err := dead.claims.claim(t.Context(), dead.owner(&consumer.Batch{Partition: 3}), attemptsOf(jobs[100:110]...)); err != nil {
+		owner := dead.owner(&consumer.Batch{Partition: 3})
+		if _, err := dead.claims.claim(t.Context(), owner, attemptsOf(jobs[100:110]...)); err != nil {
 			t.Fatal(err)
 		}
 		outs := make([][]topology.Record, 3)
