@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,7 +43,9 @@ type Webhook struct {
 }
 
 // ends are the statuses that an event can end with.
-var ends = []topology.Status{topology.Sent, topology.Ignored, topology.Expired, topology.NotCovered, topology.DeliveryError}
+var ends = []topology.Status{
+	topology.Sent, topology.Ignored, topology.Expired, topology.NotCovered, topology.DeliveryError,
+}
 
 // Waits are how long a notice waits before each further try.
 func Waits() []time.Duration {
@@ -243,8 +246,8 @@ func (h *Handler) hand(ctx context.Context, n *notice) {
 func (w *hook) post(ctx context.Context, e *topology.Entry) (failure string) {
 	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
-	body := append([]byte(nil), `{"specversion":"1.0","type":"meddela.status","source":"meddela","datacontenttype":"application/json","id":"`...)
-	body = append(body, ID(e)...)
+	body := []byte(`{"specversion":"1.0","type":"meddela.status","source":"meddela","datacontenttype":"application/json",`)
+	body = append(append(body, `"id":"`...), ID(e)...)
 	body = append(body, `","time":"`...)
 	body = e.At.UTC().AppendFormat(body, topology.TimeFormat)
 	body = append(body, `","data":`...)
@@ -268,7 +271,7 @@ func (w *hook) post(ctx context.Context, e *topology.Entry) (failure string) {
 // ID is a notice's: the same whenever the same is told again, so that a receiver
 // can tell.
 func ID(e *topology.Entry) string {
-	text := string(e.EventID) + "\t" + strconv.Itoa(e.Redrives) + "\t" + strconv.Itoa(e.Attempt) + "\t" + string(e.Status) + "\t" + string(e.Reason)
+	text := fmt.Sprintf("%s\t%d\t%d\t%s\t%s", e.EventID, e.Redrives, e.Attempt, e.Status, e.Reason)
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }

@@ -75,7 +75,9 @@ func (b *backend) isInstant(job *topology.Job) bool {
 // send hands a message to the provider, if its circuit is not open, once its
 // limits let it pass; tried reports whether it did. A limit says nothing of the
 // provider, and is waited for before the breaker is asked.
-func (b *backend) send(ctx context.Context, job *topology.Job, m *template.Message) (response provider.Response, tried bool) {
+func (b *backend) send(
+	ctx context.Context, job *topology.Job, m *template.Message,
+) (response provider.Response, tried bool) {
 	if b.breaker.State() == gobreaker.StateOpen {
 		return b.circuitOpen(), false
 	}

@@ -53,7 +53,8 @@ const maxMessageID = 256
 // clean is a message id as the delivery log may have it: without the address,
 // which some providers put into it.
 func clean(id string, m *template.Message) string {
-	if len(id) > maxMessageID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) || hasAddress(id, m.To) {
+	if len(id) > maxMessageID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) ||
+		hasAddress(id, m.To) {
 		return ""
 	}
 	return id

@@ -73,7 +73,8 @@ func (b *body) try() error {
 		}
 		switch {
 		case b.isJSON() && !json.Valid(out.Bytes()):
-			return errors.New("is not valid JSON with every text: write values as {{json .Text}}, without quotes around them")
+			return errors.New(
+				"is not valid JSON with every text: write values as {{json .Text}}, without quotes around them")
 		case b.kind == formType:
 			form, err := url.ParseQuery(out.String())
 			if err != nil {

@@ -122,7 +122,8 @@ func (c *Config) check() error {
 // connection, and those that have secrets.
 var ownHeaders = []string{
 	"Host", "Content-Length", "Transfer-Encoding", "Connection", "Proxy-Connection", "Keep-Alive", "Upgrade", "Te",
-	"Trailer", "Expect", "Proxy-Authorization", "Authorization", outbound.HeaderID, outbound.HeaderTimestamp, outbound.HeaderSignature,
+	"Trailer", "Expect", "Proxy-Authorization", "Authorization",
+	outbound.HeaderID, outbound.HeaderTimestamp, outbound.HeaderSignature,
 }
 
 func (c *Config) checkHeaders() error {

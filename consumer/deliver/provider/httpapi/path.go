@@ -62,7 +62,8 @@ func escapeStep(step string) string {
 	var b strings.Builder
 	for i := 0; i < len(step); i++ {
 		c := step[i]
-		if c < utf8.RuneSelf && !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-') {
+		word := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
+		if c < utf8.RuneSelf && !word {
 			b.WriteByte('\\')
 		}
 		b.WriteByte(c)

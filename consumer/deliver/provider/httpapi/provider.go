@@ -125,7 +125,9 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 // sendAgain makes a request once more, whose connection broke, of a provider
 // that knows it by its key. Only the acceptance of this one, or a refusal, tells
 // of the first too.
-func (p *Provider) sendAgain(ctx context.Context, r *outbound.Request, m *template.Message, first provider.Response) provider.Response {
+func (p *Provider) sendAgain(
+	ctx context.Context, r *outbound.Request, m *template.Message, first provider.Response,
+) provider.Response {
 	answer, err := p.client.Do(ctx, r)
 	if err != nil {
 		return first

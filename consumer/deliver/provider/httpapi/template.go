@@ -50,7 +50,8 @@ func dataOf(job *topology.Job, m *template.Message) Data {
 	return Data{
 		To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Body: JSON(m.Body),
 		Unsubscribe: m.Unsubscribe, Attachments: m.Attachments, Channel: m.Channel, Language: m.Language,
-		JobID: job.JobID, EventID: job.EventID, Type: job.Type, Template: job.Template, Lane: job.Lane, Attempt: job.Attempt,
+		JobID: job.JobID, EventID: job.EventID, Type: job.Type, Template: job.Template,
+		Lane: job.Lane, Attempt: job.Attempt,
 	}
 }
 

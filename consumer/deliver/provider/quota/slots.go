@@ -92,7 +92,8 @@ func (s *slots) run(ctx context.Context, want int, first int64, back []string) (
 	for _, id := range back {
 		args = append(args, id)
 	}
-	return slotsScript.Run(ctx, s.config.Client, []string{s.config.Keys.ProviderSlots(s.config.Provider)}, args...).Int()
+	key := s.config.Keys.ProviderSlots(s.config.Provider)
+	return slotsScript.Run(ctx, s.config.Client, []string{key}, args...).Int()
 }
 
 // release lets the next message have the slot, or gives it back soon.

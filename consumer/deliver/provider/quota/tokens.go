@@ -39,7 +39,8 @@ func newTokens(c *Config) *tokens {
 		}
 		want = min(want, atMost)
 		last, before = time.Now(), want
-		answer, err := rateScript.Run(ctx, c.Client, []string{key}, number(c.Rate), number(most), number(left), want).Int64Slice()
+		answer, err := rateScript.Run(ctx, c.Client, []string{key},
+			number(c.Rate), number(most), number(left), want).Int64Slice()
 		if err != nil || len(answer) != 2 {
 			return nil, 0, err
 		}

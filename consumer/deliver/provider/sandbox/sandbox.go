@@ -85,7 +85,8 @@ func New(c Config) (*Provider, error) {
 	if c.Keep < 0 || c.Concurrency < 0 || c.Latency < 0 {
 		return nil, errors.New("sandbox: numbers must not be negative")
 	}
-	if !isShare(c.FailRate) || !isShare(c.SkipRate) || !isShare(c.DownRate) || !isShare(c.FailRate+c.SkipRate+c.DownRate) {
+	if !isShare(c.FailRate) || !isShare(c.SkipRate) || !isShare(c.DownRate) ||
+		!isShare(c.FailRate+c.SkipRate+c.DownRate) {
 		return nil, errors.New("sandbox: rates must be from 0 to 1, and so must their sum")
 	}
 	if c.Dir != "" {
@@ -126,17 +127,24 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 		wait += slowAnswer
 	}
 	if wait > 0 && !sleep(ctx, wait) {
-		return provider.Response{Verdict: provider.Failed, Detail: "the sandbox was not given the time that it takes"}
+		return answer(provider.Failed, "the sandbox was not given the time that it takes")
 	}
 	switch outcome {
 	case outcomeFail:
-		return provider.Response{Verdict: provider.Rejected, Detail: "the sandbox refuses this recipient, as it was asked to"}
+		return answer(provider.Rejected, "the sandbox refuses this recipient, as it was asked to")
 	case outcomeSkip:
-		return provider.Response{Verdict: provider.Skipped, Reason: topology.ReasonSuppressed, Detail: "the sandbox skips this recipient, as it was asked to"}
+		return provider.Response{
+			Verdict: provider.Skipped, Reason: topology.ReasonSuppressed,
+			Detail: "the sandbox skips this recipient, as it was asked to",
+		}
 	case outcomeDown:
-		return provider.Response{Verdict: provider.Down, Detail: "the sandbox plays dead for this recipient, as it was asked to"}
+		return answer(provider.Down, "the sandbox plays dead for this recipient, as it was asked to")
 	}
 	return s.accept(job, m)
+}
+
+func answer(v provider.Verdict, detail string) provider.Response {
+	return provider.Response{Verdict: v, Detail: detail}
 }
 
 func (s *Provider) accept(job *topology.Job, m *template.Message) provider.Response {
@@ -146,7 +154,7 @@ func (s *Provider) accept(job *topology.Job, m *template.Message) provider.Respo
 		Subject: m.Subject, Text: m.Text, HTML: m.HTML, Body: string(m.Body), At: time.Now().UTC(),
 	}
 	if err := s.show(&sent); err != nil {
-		return provider.Response{Verdict: provider.Down, Detail: "the sandbox cannot write the message where it was asked to"}
+		return answer(provider.Down, "the sandbox cannot write the message where it was asked to")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

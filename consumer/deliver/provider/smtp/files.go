@@ -60,7 +60,7 @@ func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]fi
 		return nil, nil
 	}
 	if f == nil {
-		return nil, &provider.Response{Verdict: provider.Rejected, Detail: "the template has attachments, and this provider names no hosts for them"}
+		return nil, rejected("the template has attachments, and this provider names no hosts for them")
 	}
 	files, left := make([]file, 0, len(wanted)), f.MaxBytes
 	for i := range wanted {
@@ -69,41 +69,50 @@ func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]fi
 			return nil, failed
 		}
 		if left -= len(got.content); left < 0 {
-			return nil, &provider.Response{Verdict: provider.Rejected, Detail: "the attachments are larger than is allowed"}
+			return nil, rejected("the attachments are larger than is allowed")
 		}
 		files = append(files, got)
 	}
 	return files, nil
 }
 
+func rejected(detail string) *provider.Response {
+	return &provider.Response{Verdict: provider.Rejected, Detail: detail}
+}
+
 func (f *fetcher) get(ctx context.Context, a *template.Attachment) (file, *provider.Response) {
 	u, err := outbound.ParseURL(a.URL)
 	if err != nil || u.Scheme != "https" && !f.AllowPrivate {
-		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment's link is no https URL"}
+		return file{}, rejected("an attachment's link is no https URL")
 	}
 	if !slices.ContainsFunc(f.Hosts, func(h string) bool { return strings.EqualFold(h, u.Hostname()) }) {
-		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment's host is none of those that are allowed"}
+		return file{}, rejected("an attachment's host is none of those that are allowed")
 	}
-	answer, err := f.client.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
+	response, err := f.client.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
 	var failed *outbound.Error
 	switch {
 	case errors.As(err, &failed) && failed.Kind == outbound.Blocked:
-		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment's host has an address that is not public"}
-	case err != nil, answer.Status/100 == 5, answer.Status == http.StatusTooManyRequests, answer.Status == http.StatusRequestTimeout:
-		return file{}, &provider.Response{Verdict: provider.Failed, Detail: "an attachment cannot be fetched now", RetryAfter: outbound.RetryAfter(answer.Header, time.Now())}
-	case answer.Status != http.StatusOK:
-		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "an attachment is not there"}
-	case answer.Partial:
-		return file{}, &provider.Response{Verdict: provider.Rejected, Detail: "the attachments are larger than is allowed"}
+		return file{}, rejected("an attachment's host has an address that is not public")
+	case err != nil, response.Status/100 == 5,
+		response.Status == http.StatusTooManyRequests, response.Status == http.StatusRequestTimeout:
+		return file{}, &provider.Response{
+			Verdict: provider.Failed, Detail: "an attachment cannot be fetched now",
+			RetryAfter: outbound.RetryAfter(response.Header, time.Now()),
+		}
+	case response.Status != http.StatusOK:
+		return file{}, rejected("an attachment is not there")
+	case response.Partial:
+		return file{}, rejected("the attachments are larger than is allowed")
 	}
-	return file{name: a.Name, kind: kindOf(answer.Header), content: answer.Body}, nil
+	return file{name: a.Name, kind: kindOf(response.Header), content: response.Body}, nil
 }
 
-// kindOf is the media type of an answer, unless it is one that has parts of its
+// kindOf is the media type of a response, unless it is one that has parts of its
 // own, which would be read as the message's.
 func kindOf(header http.Header) string {
 	kind, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err != nil || strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "message/") || !strings.Contains(kind, "/") {
+	if err != nil || !strings.Contains(kind, "/") ||
+		strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "message/") {
 		return "application/octet-stream"
 	}
 	if charset := parameters["charset"]; charset != "" {

@@ -55,7 +55,8 @@ func (s *Provider) compose(text *messageBuffer, id string, m *template.Message, 
 		return err
 	}
 	for _, f := range files {
-		if err := msg.AttachReader(oneLine(f.name), bytes.NewReader(f.content), mail.WithFileContentType(mail.ContentType(f.kind))); err != nil {
+		kind := mail.WithFileContentType(mail.ContentType(f.kind))
+		if err := msg.AttachReader(oneLine(f.name), bytes.NewReader(f.content), kind); err != nil {
 			return err
 		}
 	}
@@ -137,7 +138,8 @@ type DKIM struct {
 
 // signed are the headers that a signature covers, where a message has them.
 var signed = []string{
-	"From", "Reply-To", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+	"From", "Reply-To", "To", "Subject", "Date", "Message-ID",
+	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 	"Auto-Submitted", "List-Unsubscribe", "List-Unsubscribe-Post",
 }
 

@@ -81,7 +81,8 @@ func (f *failure) keepsConnection() bool {
 func (f *failure) response() provider.Response {
 	code, enhanced, answered := reply(f.err)
 	r := provider.Response{Verdict: f.verdict(code, answered), Detail: f.detail(code, enhanced, answered)}
-	if f.stage == stageRcpt && r.Verdict == provider.Rejected && refusesAddress(code, enhanced) || f.err == errNotInternational {
+	if f.stage == stageRcpt && r.Verdict == provider.Rejected && refusesAddress(code, enhanced) ||
+		f.err == errNotInternational {
 		r.Verdict, r.Reason = provider.Skipped, topology.ReasonInvalidAddress
 	}
 	return r

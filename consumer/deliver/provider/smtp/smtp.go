@@ -110,7 +110,8 @@ func New(c Config) (*Provider, error) {
 	case c.Host == "":
 		return nil, errors.New("smtp: no host")
 	case !known:
-		return nil, fmt.Errorf("smtp: unknown security %q: use %s, %s, %s or %s", c.Security, StartTLS, StartTLSIfOffered, ImplicitTLS, NoTLS)
+		return nil, fmt.Errorf("smtp: unknown security %q: use %s, %s, %s or %s",
+			c.Security, StartTLS, StartTLSIfOffered, ImplicitTLS, NoTLS)
 	case c.Port < 1 || c.Port > 65535:
 		return nil, fmt.Errorf("smtp: %d is no port", c.Port)
 	case c.Concurrency < 1 || c.MaxMessages < 1 || c.Timeout < 0 || c.IdleTimeout < 0:
@@ -124,7 +125,8 @@ func New(c Config) (*Provider, error) {
 	case c.Username != "" && c.Security == NoTLS && !outbound.IsLoopback(c.Host):
 		return nil, errors.New("smtp: credentials need encryption: set security to starttls or tls")
 	case !knownMechanism(c.Mechanism):
-		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2", c.Mechanism)
+		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2",
+			c.Mechanism)
 	}
 	signing, err := c.DKIM.options()
 	if err != nil {
@@ -172,7 +174,10 @@ func (s *Provider) Close() {
 // Send implements Provider.
 func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
 	if !address.ValidEmail(m.To) {
-		return provider.Response{Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress, Detail: "the address is not of the form local@domain"}
+		return provider.Response{
+			Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress,
+			Detail: "the address is not of the form local@domain",
+		}
 	}
 	id := s.messageID(job)
 	text := messageBuffers.Get().(*messageBuffer)

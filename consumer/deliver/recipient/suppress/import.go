@@ -148,7 +148,8 @@ func newFile(r io.Reader, defaults Import, now time.Time) (*file, error) {
 	if mark, _ := text.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
 		_, _ = text.Discard(len(mark))
 	}
-	f := &file{rows: csv.NewReader(text), channel: defaults.Channel, cause: defaults.Cause, until: defaults.Until, now: now}
+	f := &file{rows: csv.NewReader(text), now: now}
+	f.channel, f.cause, f.until = defaults.Channel, defaults.Cause, defaults.Until
 	f.rows.ReuseRecord, f.rows.FieldsPerRecord = true, -1
 	f.rows.Comma = separator(text)
 	names, err := f.rows.Read()
@@ -188,7 +189,8 @@ func (f *file) readHeader(names []string) error {
 			continue // other columns are the exporting system's own affair
 		}
 		if f.at[c] >= 0 {
-			return &HeaderError{"two columns mean the same: " + strings.ToLower(strings.TrimSpace(names[f.at[c]])) + " and " + name}
+			first := strings.ToLower(strings.TrimSpace(names[f.at[c]]))
+			return &HeaderError{"two columns mean the same: " + first + " and " + name}
 		}
 		f.at[c] = i
 		if channel, ok := channelOf[name]; ok && f.channel == "" {
