@@ -6,15 +6,18 @@ import (
 	"log"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/topology"
 )
 
 // Publishing an event, and learning where it is.
 func Example() {
-	events, err := producer.New(producer.Config{
-		Connection: producer.Connection{Brokers: []string{"127.0.0.1:9494"}}, // of meddela up
-	})
+	broker := startBroker() // elsewhere: your own, or that of `meddela up`
+	defer broker.Close()
+	events, err := producer.New(producer.Config{Connection: producer.Connection{Brokers: broker.Addrs()}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -34,6 +37,28 @@ func Example() {
 		log.Print(err) // some failed: each receipt says whether, and why
 	}
 	for _, r := range receipts {
-		fmt.Println(r.ID, r.Partition, r.Offset, r.Err)
+		fmt.Println(r.ID, r.Offset, r.Err)
 	}
+	// Output:
+	// webshop-A-1007 0 <nil>
+}
+
+// startBroker starts an embedded broker that has the topics.
+func startBroker() *embedded.Broker {
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	link := producer.Connection{Brokers: broker.Addrs()}
+	transport := link.Transport()
+	defer transport.CloseIdleConnections()
+	names := topology.Topics{Prefix: topology.DefaultPrefix}
+	client := kafka.Client{Addr: link.Addr(), Transport: transport}
+	_, err = client.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
+		{Topic: string(names.Events(topology.Realtime)), NumPartitions: 3, ReplicationFactor: 1},
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return broker
 }
