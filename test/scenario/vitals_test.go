@@ -61,7 +61,7 @@ func TestVitals(t *testing.T) {
 				`meddela_templates{lane="realtime",role="match"} 12`,
 			},
 			topology.RoleDeliver: {
-				`meddela_attempts_total{again="no",channel="email",lane="realtime",provider="sandbox",reason="",role="deliver",status="sent"} 40`,
+				`meddela_attempts_total{channel="email",lane="realtime",provider="sandbox",reason="",role="deliver",status="sent",will_retry="no"} 40`,
 				`meddela_processing_seconds_count{channel="email",lane="realtime",role="deliver"} 40`,
 				`meddela_processing_seconds_bucket{channel="email",lane="realtime",role="deliver",le="20"} 40`,
 				`meddela_ambiguous_sends_total{channel="email",lane="realtime",role="deliver"} 0`,

@@ -54,7 +54,7 @@ func meantSetting(name string, known []string) (string, bool) {
 
 var serviceVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// isServiceLink tells whether a variable is one of those that Kubernetes sets
+// isServiceLink reports whether a variable is one of those that Kubernetes sets
 // in every pod beside a service that is itself called meddela.
 func isServiceLink(name, value string) bool {
 	return serviceVariable.MatchString(name) || (strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://"))

@@ -122,7 +122,7 @@ func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
 	return redis.NewUniversalClient(options), nil
 }
 
-// isTLSFault tells whether the two sides do not agree on encryption.
+// isTLSFault reports whether the two sides do not agree on encryption.
 func isTLSFault(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var header tls.RecordHeaderError

@@ -16,7 +16,7 @@ import (
 	"github.com/meddela/meddela/producer"
 )
 
-// CheckKafka tells whether a broker answers, and whether the brokers can be
+// CheckKafka reports whether a broker answers, and whether the brokers can be
 // reached at the addresses that it gives.
 func CheckKafka(ctx context.Context, connection producer.Connection) error {
 	advertised, err := anyBroker(ctx, connection.Dialer(), connection.Brokers)
@@ -109,7 +109,7 @@ func kafkaAdvice(err error, encrypted bool) string {
 // oldestRedis is the first major version with all that the pipeline uses.
 const oldestRedis = 7
 
-// CheckRedis tells whether Redis answers, and is not too old.
+// CheckRedis reports whether Redis answers, and is not too old.
 func CheckRedis(ctx context.Context, r *config.RedisSettings, client redis.UniversalClient) error {
 	if err := client.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("cannot use Redis at %s: %w%s", r.Addrs, cause(err), redisAdvice(r, err))

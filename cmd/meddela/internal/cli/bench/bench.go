@@ -46,6 +46,7 @@ type bench struct {
 	progress *command.Progress
 }
 
+// New makes the command bench.
 func New(env *command.Env) *cobra.Command {
 	b := &bench{env: env}
 	cmd := &cobra.Command{
@@ -179,7 +180,7 @@ func (b *bench) publish(ctx context.Context, to *producer.Producer) error {
 		if err != nil {
 			return fmt.Errorf("publishing: %w", err)
 		}
-		b.progress.ShowWhat("events published", done+n, int64(done+n), int64(b.events))
+		b.progress.Show("events published", done+n, int64(done+n), int64(b.events))
 	}
 	return nil
 }
@@ -222,7 +223,7 @@ func (b *bench) look(ctx context.Context) error {
 		}
 	}
 	b.waiting = left
-	b.progress.ShowWhat("events final", len(b.states), int64(len(b.states)), int64(b.events))
+	b.progress.Show("events final", len(b.states), int64(len(b.states)), int64(b.events))
 	return nil
 }
 

@@ -23,6 +23,7 @@ import (
 // errNotWell is the error of a check that has said what is wrong.
 var errNotWell = errors.New("not everything is as it must be: see above")
 
+// NewCheck makes the command check.
 func NewCheck(env *command.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "check",

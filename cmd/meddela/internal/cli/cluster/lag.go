@@ -33,6 +33,7 @@ type lagFlags struct {
 	every      time.Duration
 }
 
+// NewLag makes the command lag.
 func NewLag(env *command.Env) *cobra.Command {
 	var f lagFlags
 	cmd := &cobra.Command{

@@ -21,6 +21,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// NewTopics makes the command topics.
 func NewTopics(env *command.Env) *cobra.Command {
 	cmd := command.Parent(&cobra.Command{
 		Use:     "topics",

@@ -4,6 +4,7 @@ package command
 
 import (
 	"io"
+	"os"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -11,18 +12,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 )
-
-// Load reads the configuration, flags over environment over defaults, and
-// starts the log. Its error has every fault.
-func (env *Env) Load(cmd *cobra.Command) error {
-	env.Config = config.Config{}
-	var faults config.Faults
-	if env.Settings, faults = config.ReadSettings(&env.Config, cmd.Flags()); len(faults) > 0 {
-		return faults
-	}
-	env.Log = newLogger(env.Config.Log, env.ErrOut)
-	return nil
-}
 
 // Exit statuses.
 const (
@@ -47,6 +36,18 @@ type Env struct {
 	Log      zerolog.Logger
 }
 
+// Load reads the configuration, flags over environment over defaults, and
+// starts the log. Its error has every fault.
+func (env *Env) Load(cmd *cobra.Command) error {
+	env.Config = config.Config{}
+	var faults config.Faults
+	if env.Settings, faults = config.ReadSettings(&env.Config, cmd.Flags()); len(faults) > 0 {
+		return faults
+	}
+	env.Log = newLogger(env.Config.Log, env.ErrOut)
+	return nil
+}
+
 // Quieten leaves only warnings of the log, unless a level was asked for: what
 // the embedded system does is shown in other ways.
 func (env *Env) Quieten() {
@@ -56,4 +57,19 @@ func (env *Env) Quieten() {
 		}
 	}
 	env.Log = env.Log.Level(zerolog.WarnLevel)
+}
+
+// OpenInput opens a file, or standard input for -. size is 0 when it is not known.
+func (env *Env) OpenInput(name string) (input io.ReadCloser, size int64, err error) {
+	if name == "-" {
+		return io.NopCloser(env.In), 0, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return file, size, nil
 }

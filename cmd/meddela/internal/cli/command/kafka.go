@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,36 +16,52 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// follower keeps a snapshot of a compacted topic up to date.
+type follower interface {
+	Run(ctx context.Context)
+	AwaitReady(ctx context.Context) error
+}
+
+// readyTimeout is how long a compacted topic may take to be read.
+const readyTimeout = 15 * time.Second
+
+// followed reads a topic to its end, and follows it until stop is called.
+func followed[F follower](ctx context.Context, f F) (follower F, stop func(), err error) {
+	following, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { f.Run(following) })
+	stop = func() { cancel(); running.Wait() }
+	ready, cancelWait := context.WithTimeout(ctx, readyTimeout)
+	defer cancelWait()
+	if err = f.AwaitReady(ready); err != nil {
+		stop()
+	}
+	return f, stop, err
+}
+
 // FollowOrders reads the control topic to its end, and follows it until stop is
 // called.
 func FollowOrders(ctx context.Context, env *Env, connection producer.Connection, transport *kafka.Transport) (follower *control.Follower, stop func(), err error) {
 	source := follow.FromTopic(connection.Addr(), transport, env.Config.Names().Control())
-	follower = control.NewFollower(source, env.Log.Level(zerolog.WarnLevel))
-	following, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		follower.Run(following)
-	}()
-	stop = func() { cancel(); <-ended }
-	ready, cancelWait := context.WithTimeout(ctx, catalogueTimeout)
-	defer cancelWait()
-	if err := follower.AwaitReady(ready); err != nil {
-		stop()
-		return nil, nil, err
-	}
-	return follower, stop, nil
+	return followed(ctx, control.NewFollower(source, env.Log.Level(zerolog.WarnLevel)))
+}
+
+// FollowCatalogue reads the templates topic to its end, and follows it until
+// stop is called.
+func FollowCatalogue(ctx context.Context, env *Env, connection producer.Connection, transport *kafka.Transport) (follower *catalogue.Follower, stop func(), err error) {
+	return followed(ctx, catalogue.NewFollower(catalogue.Config{
+		Source: catalogue.FromTopic(connection.Addr(), transport, env.Config.Names().Templates()),
+		Log:    env.Log.Level(zerolog.WarnLevel),
+	}))
 }
 
 // WriteNothing is the Writer of a dry run.
 type WriteNothing struct{}
 
+// Publish does nothing.
 func (WriteNothing) Publish(context.Context, topology.Topic, int, []topology.Record) ([]int, error) {
 	return nil, nil
 }
-
-// catalogueTimeout is how long the templates may take to be read.
-const catalogueTimeout = 15 * time.Second
 
 // ReadCatalogue reads the templates topic to its end.
 func ReadCatalogue(ctx context.Context, env *Env, connection producer.Connection, transport *kafka.Transport) (*catalogue.Catalogue, error) {
@@ -54,29 +71,6 @@ func ReadCatalogue(ctx context.Context, env *Env, connection producer.Connection
 	}
 	defer stop()
 	return follower.Catalogue(), nil
-}
-
-// FollowCatalogue reads the templates topic to its end, and follows it until
-// stop is called.
-func FollowCatalogue(ctx context.Context, env *Env, connection producer.Connection, transport *kafka.Transport) (follower *catalogue.Follower, stop func(), err error) {
-	follower = catalogue.NewFollower(catalogue.Config{
-		Source: catalogue.FromTopic(connection.Addr(), transport, env.Config.Names().Templates()),
-		Log:    env.Log.Level(zerolog.WarnLevel),
-	})
-	following, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		follower.Run(following)
-	}()
-	stop = func() { cancel(); <-ended }
-	ready, cancelWait := context.WithTimeout(ctx, catalogueTimeout)
-	defer cancelWait()
-	if err := follower.AwaitReady(ready); err != nil {
-		stop()
-		return nil, nil, err
-	}
-	return follower, stop, nil
 }
 
 // ApplyTimeout is how long the cluster may take over all requests.

@@ -29,12 +29,9 @@ func NewProgress(w io.Writer) *Progress {
 	return p
 }
 
-// Show writes the line, if the last one is old enough. total is 0 when it is
-// not known.
-func (p *Progress) Show(events int, done, total int64) { p.ShowWhat("events", events, done, total) }
-
-// ShowWhat is show of other things than events.
-func (p *Progress) ShowWhat(what string, n int, done, total int64) {
+// Show writes the line, if the last one is old enough: how many of what are done.
+// total is 0 when it is not known.
+func (p *Progress) Show(what string, n int, done, total int64) {
 	now := time.Now()
 	if p.out == nil || now.Sub(p.last) < progressInterval {
 		return
@@ -55,6 +52,7 @@ func (p *Progress) Clear() {
 	}
 }
 
+// PerSecond is a rate; 0 of no time.
 func PerSecond(n int, d time.Duration) float64 {
 	if d <= 0 {
 		return 0
@@ -76,7 +74,7 @@ func (env *Env) ShowScan(what string, run func(*scan.Progress) error) error {
 			line.Clear()
 			return err
 		case <-tick.C:
-			line.ShowWhat(what, int(scanned.Done()), scanned.Done(), scanned.Total())
+			line.Show(what, int(scanned.Done()), scanned.Done(), scanned.Total())
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +17,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// New makes the command publish.
 func New(env *command.Env) *cobra.Command {
 	var p publication
 	cmd := &cobra.Command{
@@ -56,9 +56,16 @@ the same id is one message.`,
 }
 
 func publish(ctx context.Context, env *command.Env, p *publication, args []string) error {
-	input, size, err := openInput(env, args)
+	name := "-"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	if name == "-" && command.IsTerminal(env.In) {
+		_, _ = fmt.Fprintln(env.ErrOut, "reading events from the terminal, one JSON object a line; end with Ctrl-D")
+	}
+	input, size, err := env.OpenInput(name)
 	if err != nil {
-		return err
+		return fmt.Errorf("events cannot be read: %w", err)
 	}
 	defer func() { _ = input.Close() }()
 	connection, err := env.Kafka(ctx)
@@ -78,25 +85,6 @@ func publish(ctx context.Context, env *command.Env, p *publication, args []strin
 	p.to, p.out, p.errOut, p.json = to, bufio.NewWriter(env.Out), env.ErrOut, env.Output == command.JSON
 	p.size = size
 	return p.run(ctx, input)
-}
-
-// openInput opens the file that is named, or standard input. size is 0 when
-// it is not known.
-func openInput(env *command.Env, args []string) (input io.ReadCloser, size int64, err error) {
-	if len(args) == 0 || args[0] == "-" {
-		if file, ok := env.In.(*os.File); ok && command.IsTerminal(file) {
-			_, _ = fmt.Fprintln(env.ErrOut, "reading events from the terminal, one JSON object a line; end with Ctrl-D")
-		}
-		return io.NopCloser(env.In), 0, nil
-	}
-	file, err := os.Open(args[0])
-	if err != nil {
-		return nil, 0, fmt.Errorf("events cannot be read: %w", err)
-	}
-	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-		size = info.Size()
-	}
-	return file, size, nil
 }
 
 // eventPublisher is what publication needs of a producer.
@@ -157,7 +145,7 @@ func (p *publication) publishAll(ctx context.Context, queue *lineQueue) error {
 		if err := p.publishBatch(ctx, batch); err != nil {
 			return err
 		}
-		p.progress.Show(p.published+p.failed, batch[len(batch)-1].end, p.size)
+		p.progress.Show("events", p.published+p.failed, batch[len(batch)-1].end, p.size)
 	}
 }
 

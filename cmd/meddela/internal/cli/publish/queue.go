@@ -46,7 +46,7 @@ func readAhead(ctx context.Context, r io.Reader) *lineQueue {
 	return q
 }
 
-// put adds a line, and tells whether more are wanted.
+// put adds a line, and reports whether more are wanted.
 func (q *lineQueue) put(l line) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

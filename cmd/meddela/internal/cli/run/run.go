@@ -28,6 +28,7 @@ same role and lane share its partitions, and each may come and go at any time.
 A role serves /livez, /readyz, /startupz, /version and /metrics on
 MEDDELA_HTTP_ADDR. On SIGTERM a role finishes what it has fetched, commits, and leaves its group.`
 
+// New makes the command run.
 func New(env *command.Env) *cobra.Command {
 	var lane topology.Lane
 	var channels []string

@@ -11,6 +11,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 )
 
+// NewConfig makes the command config.
 func NewConfig(env *command.Env) *cobra.Command {
 	var markdown bool
 	cmd := &cobra.Command{

@@ -18,6 +18,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// NewProviders makes the command providers.
 func NewProviders(env *command.Env) *cobra.Command {
 	cmd := command.Parent(&cobra.Command{
 		Use:     "providers",

@@ -9,6 +9,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 )
 
+// NewVersion makes the command version.
 func NewVersion(env *command.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",

@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// New makes the command status.
 func New(env *command.Env) *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{

@@ -12,7 +12,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-func newSuppressionsAddCommand(s *suppressions) *cobra.Command {
+func newAdd(s *suppressions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS...",
 		Short: "Send nothing to addresses any more",
@@ -23,14 +23,8 @@ first to have it for less.`,
 		Example: "  meddela suppressions add kim@example.com --reason unsubscribed\n  meddela suppressions add +46701234567 --channel sms --for 720h",
 		Args:    command.Arguments(1, -1, "one or more addresses"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
-			end, err := s.end(time.Now())
+			end, err := s.prepare(cmd)
 			if err != nil {
-				return err
-			}
-			if err := s.Load(cmd); err != nil {
 				return err
 			}
 			return s.add(cmd.Context(), args, end)
@@ -68,7 +62,7 @@ func (s *suppressions) add(ctx context.Context, addresses []string, end time.Tim
 	return s.Printf("%s suppressed %s, %d for as long already\n", wording.Count(added, "address", "addresses"), how, len(addresses)-added)
 }
 
-func newSuppressionsRemoveCommand(s *suppressions) *cobra.Command {
+func newRemove(s *suppressions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "remove ADDRESS...",
 		Short:   "Send to addresses again",
@@ -76,10 +70,7 @@ func newSuppressionsRemoveCommand(s *suppressions) *cobra.Command {
 		Example: "  meddela suppressions remove kim@example.com",
 		Args:    command.Arguments(1, -1, "one or more addresses"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
-			if err := s.Load(cmd); err != nil {
+			if _, err := s.prepare(cmd); err != nil {
 				return err
 			}
 			return s.remove(cmd.Context(), args)

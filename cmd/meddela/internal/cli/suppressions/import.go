@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-func newSuppressionsImportCommand(s *suppressions) *cobra.Command {
+func newImport(s *suppressions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Send nothing to the addresses in a CSV file any more",
@@ -37,14 +36,8 @@ same. Repeating an import changes nothing.`,
   zcat bounces.csv.gz | meddela suppressions import - --reason bounced --for 2160h`,
 		Args: command.Arguments(1, 1, "one file, or -"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
-			end, err := s.end(time.Now())
+			end, err := s.prepare(cmd)
 			if err != nil {
-				return err
-			}
-			if err := s.Load(cmd); err != nil {
 				return err
 			}
 			return s.importFile(cmd.Context(), args[0], end)
@@ -72,9 +65,9 @@ type badLineView struct {
 const mostBadLines = 100
 
 func (s *suppressions) importFile(ctx context.Context, name string, end time.Time) error {
-	file, size, err := s.openFile(name)
+	file, size, err := s.OpenInput(name)
 	if err != nil {
-		return err
+		return fmt.Errorf("addresses cannot be read: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	list, done, err := s.open(ctx)
@@ -94,7 +87,7 @@ func (s *suppressions) importFile(ctx context.Context, name string, end time.Tim
 				view.BadLines = append(view.BadLines, badLineView{bad.Line, bad.Err.Error()})
 			}
 		},
-		OnProgress: func(i suppress.Imported) { line.ShowWhat("lines", i.Read, read.n, size) },
+		OnProgress: func(i suppress.Imported) { line.Show("lines", i.Read, read.n, size) },
 	})
 	line.Clear()
 	view.Millis = time.Since(line.Start).Milliseconds()
@@ -122,22 +115,6 @@ func (s *suppressions) imported(view *importView, err error) error {
 		return fmt.Errorf("%d of %d lines were not imported", view.Bad, view.Read)
 	}
 	return printed
-}
-
-// openFile opens a file, or standard input for -. size is 0 when it is not
-// known.
-func (s *suppressions) openFile(name string) (file io.ReadCloser, size int64, err error) {
-	if name == "-" {
-		return io.NopCloser(s.In), 0, nil
-	}
-	opened, err := os.Open(name)
-	if err != nil {
-		return nil, 0, fmt.Errorf("addresses cannot be read: %w", err)
-	}
-	if info, err := opened.Stat(); err == nil && info.Mode().IsRegular() {
-		size = info.Size()
-	}
-	return opened, size, nil
 }
 
 // countingReader counts what is read.

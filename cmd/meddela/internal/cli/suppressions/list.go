@@ -13,7 +13,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-func newSuppressionsCheckCommand(s *suppressions) *cobra.Command {
+func newCheck(s *suppressions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "check ADDRESS",
 		Short:   "Say whether an address is suppressed, and why",
@@ -21,10 +21,7 @@ func newSuppressionsCheckCommand(s *suppressions) *cobra.Command {
 		Example: "  meddela suppressions check kim@example.com\n  meddela suppressions check +46701234567 --channel sms -o json | jq .suppressed",
 		Args:    command.Arguments(1, 1, "one address"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
-			if err := s.Load(cmd); err != nil {
+			if _, err := s.prepare(cmd); err != nil {
 				return err
 			}
 			return s.checkAddress(cmd.Context(), args[0])
@@ -65,7 +62,7 @@ func (s *suppressions) checkAddress(ctx context.Context, of string) error {
 	return s.Printf("suppressed on channel %s: %s, since %s, %s\n", e.Channel, e.Cause, command.UntilText(e.Added), until)
 }
 
-func newSuppressionsListCommand(s *suppressions) *cobra.Command {
+func newList(s *suppressions) *cobra.Command {
 	entries := false
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -77,10 +74,7 @@ come twice.`,
 		Example: "  meddela suppressions list\n  meddela suppressions list --entries --reason bounced -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
-			if err := s.Load(cmd); err != nil {
+			if _, err := s.prepare(cmd); err != nil {
 				return err
 			}
 			if entries {
@@ -95,7 +89,7 @@ come twice.`,
 	return cmd
 }
 
-// wanted tells whether what the flags ask for includes a channel's entries for
+// wanted reports whether what the flags ask for includes a channel's entries for
 // a cause.
 func (s *suppressions) wanted(channel topology.Channel, cause suppress.Cause) bool {
 	return (s.channel == "" || s.channel == string(channel)) && (s.cause == "" || s.cause == string(cause))

@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// New makes the command suppressions.
 func New(env *command.Env) *cobra.Command {
 	flags := func() *suppressions { return &suppressions{Env: env} }
 	cmd := command.Parent(&cobra.Command{
@@ -30,8 +31,8 @@ Redis has hashes of addresses only, so that a list of entries names nobody. They
 are made with a secret, MEDDELA_SUPPRESS_PEPPER, if there is one: it must be the
 one that the deliverers have.`,
 	})
-	cmd.AddCommand(newSuppressionsAddCommand(flags()), newSuppressionsRemoveCommand(flags()), newSuppressionsCheckCommand(flags()))
-	cmd.AddCommand(newSuppressionsListCommand(flags()), newSuppressionsImportCommand(flags()))
+	cmd.AddCommand(newAdd(flags()), newRemove(flags()), newCheck(flags()))
+	cmd.AddCommand(newList(flags()), newImport(flags()))
 	return cmd
 }
 
@@ -54,6 +55,18 @@ func (s *suppressions) open(ctx context.Context) (list *suppress.List, done func
 	}
 	list = &suppress.List{Client: client, Keys: s.Config.Keys(), Hasher: s.Config.Hasher()}
 	return list, func() { _ = client.Close() }, nil
+}
+
+// prepare holds what the flags say against what they may, and reads the
+// configuration. end is when what --until or --for says is; zero for never.
+func (s *suppressions) prepare(cmd *cobra.Command) (end time.Time, err error) {
+	if err = s.check(); err != nil {
+		return end, err
+	}
+	if end, err = command.EndOf(s.until, s.length, time.Now()); err != nil {
+		return end, err
+	}
+	return end, s.Load(cmd)
 }
 
 func (s *suppressions) addChannelFlag(cmd *cobra.Command, value, usage string) {
@@ -83,11 +96,6 @@ func (s *suppressions) check() error {
 		return command.Misusef("--reason is %q: %v", wording.Abridged(s.cause), err)
 	}
 	return nil
-}
-
-// end is when what --until or --for says is; zero for never.
-func (s *suppressions) end(now time.Time) (time.Time, error) {
-	return command.EndOf(s.until, s.length, now)
 }
 
 // subjects are the addresses of a command line.

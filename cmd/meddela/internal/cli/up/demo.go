@@ -26,6 +26,7 @@ type demo struct {
 	tally    *tally
 }
 
+// NewDemo makes the command demo.
 func NewDemo(env *command.Env) *cobra.Command {
 	d := &demo{env: env}
 	cmd := &cobra.Command{

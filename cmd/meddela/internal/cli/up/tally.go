@@ -64,7 +64,7 @@ func (t *tally) refresh(ctx context.Context) error {
 	return nil
 }
 
-// atRest tells whether nothing more is to be expected in a demonstration: the
+// atRest reports whether nothing more is to be expected in a demonstration: the
 // event has come to its end, or waits for a scheduled time.
 func (e *tallied) atRest() bool {
 	return e.state.Status.Final() || e.state.Reason == topology.ReasonScheduled
@@ -83,7 +83,7 @@ func (e *tallied) update(s *topology.State) {
 	}
 }
 
-// settled tells whether all events are at rest.
+// settled reports whether all events are at rest.
 func (t *tally) settled() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -21,6 +21,7 @@ const (
 	upRedisPort = 6494
 )
 
+// NewUp makes the command up.
 func NewUp(env *command.Env) *cobra.Command {
 	var kafkaPort, redisPort int
 	cmd := &cobra.Command{
