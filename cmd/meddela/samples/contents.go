@@ -19,7 +19,8 @@ func order(g *generator, p person, _ time.Time) object {
 }
 
 func passwordReset(g *generator, p person, _ time.Time) object {
-	return object{"firstName": p.firstName, "link": "https://accounts.example.test/reset?token=" + g.digits(20), "minutes": 60}
+	return object{"firstName": p.firstName, "link": "https://accounts.example.test/reset?token=" + g.digits(20),
+		"minutes": 60}
 }
 
 func oneTimeCode(g *generator, _ person, _ time.Time) object {
@@ -87,7 +88,8 @@ func paymentFailed(g *generator, p person, at time.Time) object {
 		payment["card"] = g.digits(4)
 		payment["retry"] = at.AddDate(0, 0, 3).Format(time.DateOnly)
 	}
-	return object{"firstName": p.firstName, "payment": payment, "link": "https://billing.example.test/cards?key=" + g.digits(12)}
+	return object{"firstName": p.firstName, "payment": payment, "link": "https://billing.example.test/cards?key=" +
+		g.digits(12)}
 }
 
 func appointment(g *generator, p person, at time.Time) object {

@@ -76,7 +76,8 @@ func (f *files) readPartials() map[string]string {
 		switch path.Ext(name) {
 		case ".txt", ".html", ".json":
 		default:
-			f.faults.Add(path.Join(partialsFolder, name), 0, "must end in .txt, .html or .json, which says where it may be included: rename it")
+			f.faults.Add(path.Join(partialsFolder, name), 0,
+				"must end in .txt, .html or .json, which says where it may be included: rename it")
 		}
 	}
 	return partials

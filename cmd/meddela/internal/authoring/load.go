@@ -137,7 +137,8 @@ func (l *loader) template(name string) Template {
 		case entry.IsDir():
 			t.Record.Bodies[entry.Name()] = l.texts(file)
 		default:
-			l.faults.Add(file, 0, "does not belong here: bodies are in a folder for each language, such as "+path.Join(name, "en", bodyFile(entry.Name(), t.Record.Channel)))
+			l.faults.Add(file, 0, "does not belong here: bodies are in a folder for each language, such as "+
+				path.Join(name, "en", bodyFile(entry.Name(), t.Record.Channel)))
 		}
 	}
 	l.setDefaultLanguage(&t.Record, t.manifest)
@@ -158,7 +159,8 @@ func (l *loader) setDefaultLanguage(r *topology.TemplateRecord, m *manifest) {
 	}
 	if r.DefaultLanguage != "" {
 		if _, ok := r.Bodies[r.DefaultLanguage]; !ok {
-			m.Fail("default_language", "there is no folder "+strconv.Quote(r.DefaultLanguage)+": add it, or name another language")
+			m.Fail("default_language", "there is no folder "+strconv.Quote(r.DefaultLanguage)+
+				": add it, or name another language")
 		}
 		return
 	}
@@ -203,14 +205,16 @@ func (l *loader) compile(t *Template) {
 	}
 	t.Compiled = compiled
 	if size := len(t.Record.Append(nil)); size > maxRecordBytes {
-		l.faults.Add(file, 0, fmt.Sprintf("the template has %d bytes with all its languages and partials: at most %d can be published", size, maxRecordBytes))
+		l.faults.Add(file, 0, fmt.Sprintf("the template has %d bytes with all its languages and partials: "+
+			"at most %d can be published", size, maxRecordBytes))
 	}
 }
 
 // compileFault says where an author finds what the compiler found.
 func (l *loader) compileFault(name, manifest string, f template.Fault) {
 	switch {
-	case f.Part == "" && f.Language != "" && l.faults.About(path.Join(name, f.Language)): // what is there could not be read
+	case f.Part == "" && f.Language != "" && l.faults.About(path.Join(name, f.Language)):
+		// What is there could not be read.
 	case f.Language != "":
 		l.faults.Add(path.Join(name, f.Language, f.Part), f.Line, f.Detail)
 	case f.Part != "":

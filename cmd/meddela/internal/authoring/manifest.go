@@ -74,8 +74,8 @@ func channelNames() (names []string) {
 func (m *manifest) readName(folder string) {
 	switch name := m.Text("name"); {
 	case !template.ValidName(folder):
-		m.Fail("name", "the folder's name is the template's, and must be 1 to 100 of a-z 0-9 . _ -, starting with a letter or digit: rename "+
-			strconv.Quote(folder))
+		m.Fail("name", "the folder's name is the template's, and must be 1 to 100 of a-z 0-9 . _ -, "+
+			"starting with a letter or digit: rename "+strconv.Quote(folder))
 	case m.Has("name") && name != folder:
 		m.Fail("name", "it must be the folder's name, "+strconv.Quote(folder)+": change one of them, or leave it out")
 	}

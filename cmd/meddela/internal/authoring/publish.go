@@ -31,7 +31,8 @@ type Writer interface {
 
 // Publish writes the versions that are not live yet to the templates topic, and
 // returns their refs: PlanPublication, and then Write.
-func Publish(ctx context.Context, to Writer, topic topology.Topic, live *catalogue.Catalogue, records []topology.TemplateRecord, at time.Time) ([]topology.TemplateRef, error) {
+func Publish(ctx context.Context, to Writer, topic topology.Topic, live *catalogue.Catalogue,
+	records []topology.TemplateRecord, at time.Time) ([]topology.TemplateRef, error) {
 	return Write(ctx, to, topic, PlanPublication(live, records), at)
 }
 
@@ -57,7 +58,8 @@ const writtenAtOnce = 32
 //
 // The time of publication is at, or a little later where it takes that to be
 // later than what was published last.
-func Write(ctx context.Context, to Writer, topic topology.Topic, changes []Change, at time.Time) ([]topology.TemplateRef, error) {
+func Write(ctx context.Context, to Writer, topic topology.Topic, changes []Change,
+	at time.Time) ([]topology.TemplateRef, error) {
 	published, refs := Records(changes, at)
 	records := make([]topology.Record, len(refs))
 	for i := range records {

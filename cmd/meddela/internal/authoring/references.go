@@ -23,7 +23,8 @@ import (
 // The offsets are taken before the topics' ends are, so that a job that moves
 // from one topic to another meanwhile is found in one of them at least. The
 // error is of the kafka package, of the network or a *scan.NoTopicError.
-func References(ctx context.Context, topics *scan.Topics, names topology.Topics, progress *scan.Progress) (map[topology.TemplateRef]int64, error) {
+func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
+	progress *scan.Progress) (map[topology.TemplateRef]int64, error) {
 	queues := queuesOf(names)
 	for _, q := range queues {
 		if err := q.findStarts(ctx, topics); err != nil {
@@ -115,7 +116,7 @@ func (q *queue) start(partition int) int64 {
 	return first
 }
 
-// waits tells whether the group of a job's channel has not done it yet.
+// waits reports whether the group of a job's channel has not done it yet.
 func (q *queue) waits(job *topology.Record) bool {
 	starts, byChannel := q.starts[topology.Channel(gjson.GetBytes(job.Value, "channel").Str)]
 	return !byChannel || job.Offset >= starts[job.Partition]
@@ -134,7 +135,8 @@ func (q *queue) committed(ctx context.Context, topics *scan.Topics, group string
 		partitions = append(partitions, r.Partition)
 	}
 	client := &kafka.Client{Addr: topics.Addr, Transport: topics.Transport}
-	response, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{string(q.topic): partitions}})
+	response, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group,
+		Topics: map[string][]int{string(q.topic): partitions}})
 	if err == nil {
 		err = response.Error
 	}

@@ -3,6 +3,7 @@ package authoring
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -72,7 +73,8 @@ func (l *loader) checkSample(t *Template, s *Sample) {
 	case failed != "":
 		l.faults.Add(s.File, 0, failed)
 	case s.isCounterexample() && uncovered == "":
-		l.faults.Add(s.File, 0, "the template covers it, which it must not, as its name starts with "+counterexample+": rename it, or change the when in "+manifestName)
+		l.faults.Add(s.File, 0, "the template covers it, which it must not, as its name starts with "+counterexample+
+			": rename it, or change the when in "+manifestName)
 	case s.isCounterexample():
 	case uncovered != "":
 		l.faults.Add(s.File, 0, uncovered+"; if the template is not to cover it, let its name start with "+counterexample)
@@ -86,9 +88,11 @@ func (l *loader) checkSample(t *Template, s *Sample) {
 func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
 	switch {
 	case !slices.Contains(t.Record.Types, event.Type):
-		return "its type " + strconv.Quote(event.Type) + " is none that the template covers (" + strings.Join(t.Record.Types, ", ") + "): correct it, or add it to the types", ""
+		return fmt.Sprintf("its type %q is none that the template covers (%s): correct it, or add it to the types",
+			event.Type, strings.Join(t.Record.Types, ", ")), ""
 	case event.Channel != t.Record.Channel:
-		return "its channel is " + string(event.Channel) + ", and the template's " + string(t.Record.Channel) + ": correct the one or the other", ""
+		return fmt.Sprintf("its channel is %s, and the template's %s: correct the one or the other",
+			event.Channel, t.Record.Channel), ""
 	case t.manifest == nil || t.manifest.condition == nil:
 		return "", ""
 	}

@@ -20,7 +20,8 @@ func (l *loader) warnings(templates []Template) faults.List {
 			continue
 		}
 		if len(t.Samples) == 0 && !l.faults.About(path.Join(t.Record.Name, samplesName)) {
-			w.Add(t.manifest.file, 0, "there are no samples to check the template with: put events into "+path.Join(t.Record.Name, samplesName)+", one with all optional data and one with none")
+			w.Add(t.manifest.file, 0, "there are no samples to check the template with: put events into "+
+				path.Join(t.Record.Name, samplesName)+", one with all optional data and one with none")
 		}
 		warnOfLackingParts(&w, t)
 		for j := range i {
@@ -48,7 +49,8 @@ func warnOfLackingParts(w *faults.List, t *Template) {
 	for _, language := range languages {
 		for _, part := range slices.Sorted(maps.Keys(with)) {
 			if _, ok := t.Record.Bodies[language][part]; !ok {
-				w.Add(path.Join(t.Record.Name, language), 0, "there is no "+part+", which "+with[part]+" has: add it, or remove it there")
+				w.Add(path.Join(t.Record.Name, language), 0, "there is no "+part+", which "+with[part]+
+					" has: add it, or remove it there")
 			}
 		}
 	}
@@ -58,7 +60,8 @@ func warnOfLackingParts(w *faults.List, t *Template) {
 // which an event gets: those that cover the same type on the same channel in
 // the same language, under the same condition and with as many types.
 func warnOfTie(w *faults.List, a, b *Template) {
-	if a.Record.Channel != b.Record.Channel || a.Record.When != b.Record.When || len(a.Record.Types) != len(b.Record.Types) {
+	if a.Record.Channel != b.Record.Channel || a.Record.When != b.Record.When ||
+		len(a.Record.Types) != len(b.Record.Types) {
 		return
 	}
 	types := shared(a.Record.Types, func(t string) bool { return slices.Contains(b.Record.Types, t) })
@@ -70,8 +73,10 @@ func warnOfTie(w *faults.List, a, b *Template) {
 	if len(types) == 0 || len(languages) == 0 {
 		return
 	}
-	w.Add(b.manifest.file, b.manifest.Line("types"), "covers "+strings.Join(types, ", ")+" on "+string(b.Record.Channel)+" in "+strings.Join(languages, ", ")+
-		" just as "+path.Join(a.Record.Name, manifestName)+" does, so the one published last is used: tell them apart by when, or remove the type from one")
+	w.Add(b.manifest.file, b.manifest.Line("types"), "covers "+strings.Join(types, ", ")+" on "+string(b.Record.Channel)+
+		" in "+strings.Join(languages, ", ")+
+		" just as "+path.Join(a.Record.Name, manifestName)+" does, so the one published last is used: "+
+		"tell them apart by when, or remove the type from one")
 }
 
 func shared(words []string, also func(string) bool) []string {
@@ -88,7 +93,8 @@ func (l *loader) warnOfUnused(w *faults.List, templates []Template) {
 	}
 	for name := range l.partials {
 		if !used[name] {
-			w.Add(path.Join(partialsFolder, name), 0, "no template includes it, so it is not checked: include it with {{template "+strconv.Quote(name)+"}}, or remove it")
+			w.Add(path.Join(partialsFolder, name), 0, "no template includes it, so it is not checked: "+
+				"include it with {{template "+strconv.Quote(name)+"}}, or remove it")
 		}
 	}
 }

@@ -18,7 +18,8 @@ import (
 // Proposed returns the catalogue that would be live if the records were
 // published at that time, and the versions that this would make live. The
 // templates that the records do not name stay as they are.
-func Proposed(live *catalogue.Catalogue, records []topology.TemplateRecord, at time.Time) (*catalogue.Catalogue, []topology.TemplateRef, error) {
+func Proposed(live *catalogue.Catalogue, records []topology.TemplateRecord,
+	at time.Time) (*catalogue.Catalogue, []topology.TemplateRef, error) {
 	published, refs := authoring.Records(authoring.PlanPublication(live, records), at)
 	if len(refs) == 0 {
 		return live, nil, nil
@@ -163,7 +164,7 @@ func byPosition(a, b *topology.Record) int {
 	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 }
 
-// maxGroups bounds the changes that are told apart.
+// maxGroups bounds the changes that are kept apart.
 const maxGroups = 500
 
 // change finds the change of a group, or adds it.
@@ -177,7 +178,8 @@ func (c *Comparison) change(g Group) *Change {
 	return c.changes[g]
 }
 
-func (c *Comparison) example(r *topology.Record, event *topology.Event, live, proposed *outcome, differing []differingPart) Example {
+func (c *Comparison) example(r *topology.Record, event *topology.Event, live, proposed *outcome,
+	differing []differingPart) Example {
 	e := Example{
 		ID: event.ID, Source: r.Source(), At: r.Time, Type: event.Type,
 		Live: live.side(), Proposed: proposed.side(),

@@ -76,7 +76,8 @@ func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, 
 	received := topology.ReceiptOf(r).At
 	live.decide(event, received, c.config.Live, r.Time)
 	proposed.decide(event, received, c.config.Proposed, r.Time)
-	if l, p := &live.decision, &proposed.decision; l.Status != p.Status || l.Template != p.Template || l.Language != p.Language {
+	if l, p := &live.decision, &proposed.decision; l.Status != p.Status || l.Template != p.Template ||
+		l.Language != p.Language {
 		live.render(event, c.config.Live)
 		proposed.render(event, c.config.Proposed)
 	}
@@ -146,7 +147,7 @@ func (o *outcome) side() Side {
 	}
 }
 
-// kindOf tells how two outcomes of an event differ; otherText, whether their
+// kindOf is how two outcomes of an event differ; otherText reports whether their
 // messages do.
 func kindOf(live, proposed *outcome, otherText bool) Kind {
 	l, p := &live.decision, &proposed.decision

@@ -59,13 +59,13 @@ const mask = "RECIPIENT"
 // it is masked whatever the template does with it; one that stands in the event's
 // data as well is looked for in the text.
 func (c *Comparison) masked(event *topology.Event, live, proposed *outcome) []differingPart {
-	stranger := *event
-	if stranger.To != "" {
-		stranger.To = mask
+	masked := *event
+	if masked.To != "" {
+		masked.To = mask
 	}
 	l, p := outcome{decision: live.decision}, outcome{decision: proposed.decision}
-	l.render(&stranger, c.config.Live)
-	p.render(&stranger, c.config.Proposed)
+	l.render(&masked, c.config.Live)
+	p.render(&masked, c.config.Proposed)
 	differing := differingParts(&l, &p)
 	if event.To == "" {
 		return differing

@@ -134,11 +134,14 @@ func (c *Candidate) untried(entry, chosen *catalogue.Entry, wanted string) {
 	mine, theirs := entry.Record(), chosen.Record()
 	switch {
 	case c.Distance > distance:
-		c.Outcome, c.Why = FartherLanguage, fmt.Sprintf("its language %s is farther from %s than %s", c.Language, cmp.Or(wanted, "none"), language)
+		c.Outcome, c.Why = FartherLanguage, fmt.Sprintf("its language %s is farther from %s than %s", c.Language,
+			cmp.Or(wanted, "none"), language)
 	case c.Conditions < chosen.Conditions():
-		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: its when has %d conditions, and that of %s %d", c.Conditions, theirs.Name, chosen.Conditions())
+		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: its when has %d conditions, and that of %s %d",
+			c.Conditions, theirs.Name, chosen.Conditions())
 	case len(mine.Types) > len(theirs.Types):
-		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: it covers %d types, and %s %d", len(mine.Types), theirs.Name, len(theirs.Types))
+		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: it covers %d types, and %s %d", len(mine.Types),
+			theirs.Name, len(theirs.Types))
 	case mine.PublishedAt.Before(theirs.PublishedAt):
 		c.Outcome, c.Why = PublishedEarlier, "published earlier than "+theirs.Name
 	default:

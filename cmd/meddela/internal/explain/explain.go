@@ -181,7 +181,8 @@ func eventOf(q *Question, event *topology.Event, receipt *topology.Receipt) Even
 }
 
 func formatOf(r *topology.Record) Format {
-	if contentType, ok := r.Header("content-type"); ok && bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(contentType)), []byte("application/cloudevents+json")) {
+	if contentType, ok := r.Header("content-type"); ok &&
+		bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(contentType)), []byte("application/cloudevents+json")) {
 		return StructuredCloudEvent
 	}
 	if slices.ContainsFunc(r.Headers, func(h topology.Header) bool {
@@ -189,7 +190,8 @@ func formatOf(r *topology.Record) Format {
 	}) {
 		return BinaryCloudEvent
 	}
-	if members := gjson.GetManyBytes(r.Value, "specversion", "data", "ctx"); members[0].Exists() && members[1].Exists() && !members[2].Exists() {
+	if members := gjson.GetManyBytes(r.Value, "specversion", "data", "ctx"); members[0].Exists() && members[1].Exists() &&
+		!members[2].Exists() {
 		return StructuredCloudEvent
 	}
 	return Plain

@@ -72,7 +72,8 @@ type RenderError struct {
 func messageOf(entry *catalogue.Entry, event *topology.Event, language string, show bool) *Message {
 	compiled, err := entry.Template()
 	if err != nil {
-		return &Message{Error: &RenderError{Reason: topology.ReasonRenderFailed, Where: entry.Record().Name, Detail: err.Error()}}
+		return &Message{Error: &RenderError{Reason: topology.ReasonRenderFailed, Where: entry.Record().Name,
+			Detail: err.Error()}}
 	}
 	m, err := compiled.Render(event, language)
 	if failure := (*template.Error)(nil); errors.As(err, &failure) {

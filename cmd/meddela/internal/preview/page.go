@@ -92,7 +92,8 @@ func (p *Page) Templates() (all []byTemplate) {
 // policy is the Content-Security-Policy of the page, which its frames inherit.
 func policy(served bool) string {
 	sum := sha256.Sum256([]byte(pageJS))
-	text := "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" +
+	text := "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; " +
+		"style-src 'unsafe-inline'; script-src 'sha256-" +
 		base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	if served {
 		text += "; connect-src 'self'"

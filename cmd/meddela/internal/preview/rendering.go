@@ -122,7 +122,8 @@ func renderSample(all []Rendering, t *authoring.Template, sample *authoring.Samp
 // sample's file.
 func isNamed(file, name string) bool {
 	name = path.Clean(strings.ReplaceAll(name, `\`, "/"))
-	return name == sampleName(file) || name == file || strings.HasSuffix(name, "/"+file) || strings.HasSuffix(file, "/"+name)
+	return name == sampleName(file) || name == file || strings.HasSuffix(name, "/"+file) ||
+		strings.HasSuffix(file, "/"+name)
 }
 
 // sampleName is how a sample is called where its template is known.

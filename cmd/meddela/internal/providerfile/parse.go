@@ -69,7 +69,8 @@ func (p *parser) provider(m *strictyaml.Map) {
 	d.Concurrency = m.Int("concurrency", 1, 10_000)
 	d.Limit = limitOf(m.Map("limit"))
 	if b := m.Map("breaker"); b != nil {
-		d.Breaker = failover.Breaker{Failures: b.Int("failures", 1, 1_000_000), Open: b.Duration("open", 100*time.Millisecond, time.Hour)}
+		d.Breaker = failover.Breaker{Failures: b.Int("failures", 1, 1_000_000),
+			Open: b.Duration("open", 100*time.Millisecond, time.Hour)}
 	}
 	for _, kind := range []Kind{SMTP, HTTP} {
 		section, faults := m.Map(string(kind)), m.Faulty()
@@ -163,7 +164,8 @@ func (p *parser) smtp(m *strictyaml.Map) (c smtp.Config) {
 			dkim.Fail("key", "it is missing: say where it is, such as key: {file: /run/secrets/key}")
 		}
 		c.DKIM = smtp.DKIM{
-			Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"), Key: []byte(revealed(p.secret(dkim, "key"))),
+			Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"),
+			Key: []byte(revealed(p.secret(dkim, "key"))),
 		}
 	}
 	if files := m.Map("attachments"); files != nil {
@@ -212,7 +214,8 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 		Idempotent: m.Bool("idempotent"), IdempotencyHeader: m.Text("idempotency_header"),
 		MessageID: m.Text("message_id"), AllowPrivate: m.Bool("allow_private"),
 	}
-	if c.URL == "" && !m.Has("url") && slices.ContainsFunc(d.Channels, func(c topology.Channel) bool { return c != topology.Webhook }) {
+	if c.URL == "" && !m.Has("url") && slices.ContainsFunc(d.Channels,
+		func(c topology.Channel) bool { return c != topology.Webhook }) {
 		m.Fail("url", "it is missing: only a webhook's template names its own target")
 	}
 	if auth := m.Map("auth"); auth != nil {
@@ -244,7 +247,8 @@ func ruleOf(m *strictyaml.Map) httpapi.Rule {
 	verdict, _ := httpapi.ParseVerdict(word) // which OneOf has checked
 	return httpapi.Rule{
 		Status: m.Text("status"), JSON: m.Text("json"), Equals: m.Text("equals"), Verdict: verdict,
-		Reason: topology.Reason(m.OneOf("reason", "", string(topology.ReasonInvalidAddress), string(topology.ReasonSuppressed))),
+		Reason: topology.Reason(m.OneOf("reason", "", string(topology.ReasonInvalidAddress),
+			string(topology.ReasonSuppressed))),
 	}
 }
 
@@ -283,7 +287,8 @@ func (p *parser) route(routes *strictyaml.Map, key string) {
 	if m == nil {
 		return
 	}
-	r := Route{Order: failover.Order(m.OneOf("order", string(failover.Failover), string(failover.Failover), string(failover.Weighted)))}
+	r := Route{Order: failover.Order(m.OneOf("order", string(failover.Failover), string(failover.Failover),
+		string(failover.Weighted)))}
 	if !m.Has("providers") {
 		m.Fail("providers", "it is missing: name the providers, in order")
 		return

@@ -71,7 +71,8 @@ func Open(file, text string, found *faults.List) *Map {
 		const hint = " (indent with spaces, and put quotes around a text that has any of : # { [ ' \" in it)"
 		var located yaml.Error
 		if errors.As(err, &located) && located.GetToken() != nil {
-			return fail(located.GetToken().Position.Line, "this is not YAML: "+strings.ReplaceAll(located.GetMessage(), "\t", `\t`)+hint)
+			return fail(located.GetToken().Position.Line, "this is not YAML: "+
+				strings.ReplaceAll(located.GetMessage(), "\t", `\t`)+hint)
 		}
 		return fail(0, "this is not YAML: "+err.Error()+hint)
 	}
@@ -194,7 +195,8 @@ func (m *Map) OneOf(key, otherwise string, words ...string) string {
 		return otherwise
 	}
 	if !slices.Contains(words, text) {
-		m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+wording.DidYouMean(strings.ToLower(text), words))
+		m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+
+			wording.DidYouMean(strings.ToLower(text), words))
 		return otherwise
 	}
 	return text
@@ -220,7 +222,8 @@ func (m *Map) Int(key string, least, most int) int {
 
 // Number is a number of a range; 0 when it is not there.
 func (m *Map) Number(key string, least, most float64) float64 {
-	return inRange(m, key, "a number", "", least, most, func(text string) (float64, error) { return strconv.ParseFloat(text, 64) })
+	return inRange(m, key, "a number", "", least, most,
+		func(text string) (float64, error) { return strconv.ParseFloat(text, 64) })
 }
 
 // Duration is a length of time of a range; 0 when it is not there.

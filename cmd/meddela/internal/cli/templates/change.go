@@ -49,8 +49,10 @@ Each template changes as a whole or not at all. What is live already is left as
 it is, so publishing again is safe, also after it was cut short half-way.
 Templates that are live and not in the folder stay live. Every running role has
 a new version within a second; the command waits until it can read it itself.`,
-		Example: "  meddela templates publish ./templates --dry-run\n  meddela templates publish ./templates\n  meddela templates publish ./templates --diff=false -o json",
-		Args:    command.Arguments(1, 1, "one folder"),
+		Example: `  meddela templates publish ./templates --dry-run
+  meddela templates publish ./templates
+  meddela templates publish ./templates --diff=false -o json`,
+		Args: command.Arguments(1, 1, "one folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := env.Load(cmd); err != nil {
 				return err
@@ -126,8 +128,9 @@ Events that come from then on are matched as if the template were not there.
 Jobs that were made with it are still sent: its versions stay readable. Retiring
 what is retired already changes nothing; publish the folder again, or roll back,
 to have a template again.`,
-		Example: "  meddela templates retire order_confirmation --dry-run\n  meddela templates retire order_confirmation password_reset",
-		Args:    command.Arguments(1, -1, "one or more names"),
+		Example: `  meddela templates retire order_confirmation --dry-run
+  meddela templates retire order_confirmation password_reset`,
+		Args: command.Arguments(1, -1, "one or more names"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := env.Load(cmd); err != nil {
 				return err
@@ -158,8 +161,9 @@ first characters of a VERSION are enough; meddela templates list --all has them.
 
 Jobs are rendered with the version that they were made with, and are not
 touched.`,
-		Example: "  meddela templates rollback order_confirmation --dry-run\n  meddela templates rollback order_confirmation 3fa9c1",
-		Args:    command.Arguments(1, 2, "a name and perhaps a version"),
+		Example: `  meddela templates rollback order_confirmation --dry-run
+  meddela templates rollback order_confirmation 3fa9c1`,
+		Args: command.Arguments(1, 2, "a name and perhaps a version"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := env.Load(cmd); err != nil {
 				return err
@@ -190,7 +194,8 @@ touched.`,
 	return cmd
 }
 
-func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Catalogue) ([]authoring.Change, error), summary func() string) error {
+func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Catalogue) ([]authoring.Change, error),
+	summary func() string) error {
 	if c.timeout <= 0 {
 		return command.Misusef("--timeout is %s: it must be a length of time such as 30s", c.timeout)
 	}
@@ -230,7 +235,8 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 }
 
 // write makes the changes live and reads them back.
-func (c *templatesChange) write(ctx context.Context, connection producer.Connection, follower *catalogue.Follower, changes []authoring.Change) error {
+func (c *templatesChange) write(ctx context.Context, connection producer.Connection, follower *catalogue.Follower,
+	changes []authoring.Change) error {
 	transport := connection.Transport()
 	defer transport.CloseIdleConnections()
 	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: c.env.Log}
@@ -242,7 +248,8 @@ func (c *templatesChange) write(ctx context.Context, connection producer.Connect
 	}
 	acknowledged := time.Now()
 	if err := follower.CatchUp(ctx); err != nil {
-		return fmt.Errorf("%s published, but it was not seen that they are live: %w", wording.Count(len(written), "template is", "templates are"), err)
+		return fmt.Errorf("%s published, but it was not seen that they are live: %w",
+			wording.Count(len(written), "template is", "templates are"), err)
 	}
 	c.view.WrittenMillis = acknowledged.Sub(started).Milliseconds()
 	c.view.ReadBackMillis = time.Since(acknowledged).Milliseconds()
@@ -251,7 +258,8 @@ func (c *templatesChange) write(ctx context.Context, connection producer.Connect
 		for i := range overtaken {
 			refs = append(refs, overtaken[i].Ref())
 		}
-		return fmt.Errorf("written, but not live: %v: somebody else has published since: see meddela templates list --retired", refs)
+		return fmt.Errorf("written, but not live: %v: somebody else has published since: "+
+			"see meddela templates list --retired", refs)
 	}
 	return nil
 }
@@ -316,7 +324,8 @@ func (c *templatesChange) printChanges() error {
 		writeChange(c.env, &b, &c.view.Templates[i])
 	}
 	for _, g := range c.view.Gaps {
-		fmt.Fprintf(&b, "%s: events of type %s on %s are not covered by any template then\n", c.env.Paint(text.FgYellow, "note"), g.Type, g.Channel)
+		fmt.Fprintf(&b, "%s: events of type %s on %s are not covered by any template then\n",
+			c.env.Paint(text.FgYellow, "note"), g.Type, g.Channel)
 	}
 	return c.env.Printf("%s", b.String())
 }
@@ -364,7 +373,8 @@ func (c *templatesChange) readBackText() string {
 	if c.dryRun || len(c.view.Published) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.view.ReadBackMillis, c.view.WrittenMillis)
+	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.view.ReadBackMillis,
+		c.view.WrittenMillis)
 }
 
 // done is what was done, or would be.

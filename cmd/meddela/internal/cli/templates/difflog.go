@@ -62,7 +62,8 @@ Events are shown by id and place; what they say is shown only with
 	flags.DurationVar(&d.since, "since", 24*time.Hour, "how far back to look")
 	flags.Int64Var(&d.limit, "limit", 0, "only about so many events, the latest; 0 is no limit")
 	flags.IntVar(&d.examples, "examples", 3, "how many events to show of each change")
-	flags.BoolVar(&d.showContent, "show-content", false, "show how the texts of the examples differ: they have the events' content")
+	flags.BoolVar(&d.showContent, "show-content", false,
+		"show how the texts of the examples differ: they have the events' content")
 	return cmd
 }
 
@@ -122,7 +123,8 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	if err != nil {
 		return err
 	}
-	comparison := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: d.examples, ShowContent: d.showContent})
+	comparison := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: d.examples,
+		ShowContent: d.showContent})
 	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: lanesOf(d.lane), Versions: refs}
 	started := time.Now()
 	if result.Lost, err = compareEvents(ctx, env, topics, ranges, comparison); err != nil {
@@ -133,7 +135,8 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 }
 
 // eventRanges is where the events are that were asked for.
-func eventRanges(ctx context.Context, env *command.Env, topics *scan.Topics, d *diffLog, since time.Time) ([]scan.Range, error) {
+func eventRanges(ctx context.Context, env *command.Env, topics *scan.Topics, d *diffLog,
+	since time.Time) ([]scan.Range, error) {
 	var ranges []scan.Range
 	for _, lane := range lanesOf(d.lane) {
 		found, err := topics.Ranges(ctx, env.Config.Names().Events(lane), since, time.Time{})
@@ -150,7 +153,8 @@ func eventRanges(ctx context.Context, env *command.Env, topics *scan.Topics, d *
 
 // compareEvents gives the events to the comparison. It returns how many records
 // were removed from the topics before they were read.
-func compareEvents(ctx context.Context, env *command.Env, topics *scan.Topics, ranges []scan.Range, to *difflog.Comparison) (lost int64, err error) {
+func compareEvents(ctx context.Context, env *command.Env, topics *scan.Topics, ranges []scan.Range,
+	to *difflog.Comparison) (lost int64, err error) {
 	names := env.Config.Names()
 	err = env.ShowScan("events", func(p *scan.Progress) error {
 		err := topics.Scan(ctx, ranges, p, func(records []topology.Record) error {
@@ -268,7 +272,8 @@ func (r *diffLogResult) summary() string {
 	case r.Events == 0:
 		fmt.Fprintf(b, "there are no events on %s since %s\n", lanes, r.Since.Local().Format(time.DateTime))
 	case len(r.Versions) == 0:
-		fmt.Fprintf(b, "everything in the folder is live already: nothing changes for %s\n", wording.Count(int(r.Events), "event", "events"))
+		fmt.Fprintf(b, "everything in the folder is live already: nothing changes for %s\n",
+			wording.Count(int(r.Events), "event", "events"))
 	default:
 		fmt.Fprintf(b, "%s would change, %d would not: on %s since %s, with %s published\n",
 			wording.Count(int(changed), "event", "events"), r.Unchanged, lanes, r.Since.Local().Format(time.DateTime),
@@ -278,10 +283,12 @@ func (r *diffLogResult) summary() string {
 		fmt.Fprintf(b, "%s no event\n", wording.Count(int(r.Unreadable), "record is", "records are"))
 	}
 	if r.Lost > 0 {
-		fmt.Fprintf(b, "%s removed from the topics before being read\n", wording.Count(int(r.Lost), "record was", "records were"))
+		fmt.Fprintf(b, "%s removed from the topics before being read\n",
+			wording.Count(int(r.Lost), "record was", "records were"))
 	}
 	if r.Events > 0 {
-		fmt.Fprintf(b, "compared in %s, %.0f events a second\n", r.took.Round(time.Millisecond), command.PerSecond(int(r.Events), cmp.Or(r.took, 1)))
+		fmt.Fprintf(b, "compared in %s, %.0f events a second\n", r.took.Round(time.Millisecond),
+			command.PerSecond(int(r.Events), cmp.Or(r.took, 1)))
 	}
 	return b.String()
 }

@@ -114,7 +114,8 @@ func (x *explaining) time() (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, x.at)
 	if err != nil {
-		return at, command.Misusef("--at is %q: use a time such as 2026-12-01T08:00:00Z, or %s", wording.Abridged(x.at), atReceived)
+		return at, command.Misusef("--at is %q: use a time such as 2026-12-01T08:00:00Z, or %s", wording.Abridged(x.at),
+			atReceived)
 	}
 	return at, nil
 }
@@ -146,7 +147,8 @@ func findEvent(ctx context.Context, env *command.Env, x *explaining) (foundEvent
 	if id := topology.EventID(x.event); id.Valid() {
 		return eventByID(ctx, env, id)
 	}
-	return foundEvent{}, command.Misusef("%q is no file, no event id, and no TOPIC/PARTITION/OFFSET", wording.Abridged(x.event))
+	return foundEvent{}, command.Misusef("%q is no file, no event id, and no TOPIC/PARTITION/OFFSET",
+		wording.Abridged(x.event))
 }
 
 func isPlace(source topology.Source) bool {
@@ -204,7 +206,8 @@ func eventByID(ctx context.Context, env *command.Env, id topology.EventID) (foun
 	case !known:
 		return foundEvent{}, fmt.Errorf("nothing is known of %s: give its file, or its TOPIC/PARTITION/OFFSET", id)
 	case !isPlace(state.Source):
-		return foundEvent{}, errors.Join(show.Print(env, &state), fmt.Errorf("the status of %s does not say where its record is", id))
+		return foundEvent{}, errors.Join(show.Print(env, &state),
+			fmt.Errorf("the status of %s does not say where its record is", id))
 	}
 	found, err := eventAt(ctx, env, state.Source)
 	found.state = &state
@@ -318,7 +321,8 @@ func (x *explainer) event() {
 	e, fault := &x.v.Event, x.v.Fault
 	x.heading("Event")
 	if fault != nil {
-		x.line(markNo, "it breaks the contract: %s (%s)", strings.TrimPrefix(fault.Field+": "+fault.Detail, ": "), fault.Reason)
+		x.line(markNo, "it breaks the contract: %s (%s)", strings.TrimPrefix(fault.Field+": "+fault.Detail, ": "),
+			fault.Reason)
 	} else {
 		x.line(markYes, "read as %s, %s, on lane %s", formats[e.Format], wording.Count(e.Bytes, "byte", "bytes"), e.Lane)
 	}

@@ -60,7 +60,8 @@ func printReport(env *command.Env, folder string, report *authoring.Report, stri
 	case wrong > 0:
 		return fmt.Errorf("%s in %s", found, folder)
 	case strict && warnings > 0:
-		return fmt.Errorf("%s in %s, and warnings are not allowed (--strict)", wording.Count(warnings, "warning", "warnings"), folder)
+		return fmt.Errorf("%s in %s, and warnings are not allowed (--strict)", wording.Count(warnings, "warning", "warnings"),
+			folder)
 	}
 	return nil
 }
@@ -72,14 +73,17 @@ func printFindings(env *command.Env, folder string, report *authoring.Report) er
 		bodies += len(report.Templates[i].Record.Bodies)
 	}
 	if env.Output == command.JSON {
-		return env.PrintJSON(lintView{report.Folders, samples, append(faults.List{}, report.Faults...), append(faults.List{}, report.Warnings...)})
+		return env.PrintJSON(lintView{report.Folders, samples, append(faults.List{}, report.Faults...),
+			append(faults.List{}, report.Warnings...)})
 	}
 	var b strings.Builder
 	writeFaults(env, &b, folder, report.Faults, "")
 	writeFaults(env, &b, folder, report.Warnings, env.Paint(text.FgYellow, "warning")+": ")
 	if len(report.Faults) == 0 {
-		fmt.Fprintf(&b, "%s with %s, checked with %s: no faults, %s\n", wording.Count(report.Folders, "template", "templates"),
-			wording.Count(bodies, "body", "bodies"), wording.Count(samples, "sample", "samples"), wording.Count(len(report.Warnings), "warning", "warnings"))
+		fmt.Fprintf(&b, "%s with %s, checked with %s: no faults, %s\n",
+			wording.Count(report.Folders, "template", "templates"),
+			wording.Count(bodies, "body", "bodies"), wording.Count(samples, "sample", "samples"),
+			wording.Count(len(report.Warnings), "warning", "warnings"))
 	}
 	return env.Printf("%s", b.String())
 }

@@ -124,7 +124,8 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 }
 
 func defaultFirst(l *listedTemplate) []string {
-	others := slices.DeleteFunc(slices.Clone(l.Languages), func(language string) bool { return language == l.DefaultLanguage })
+	others := slices.DeleteFunc(slices.Clone(l.Languages),
+		func(language string) bool { return language == l.DefaultLanguage })
 	return append([]string{l.DefaultLanguage}, others...)
 }
 

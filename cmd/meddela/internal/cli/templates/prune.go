@@ -42,7 +42,8 @@ after that; publishing its folder again brings it back.`,
 		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.olderThan < authoring.MinPruneAge {
-				return command.Misusef("--older-than is %s: it must be at least %s, for roles that still match by what they read before", p.olderThan, authoring.MinPruneAge)
+				return command.Misusef("--older-than is %s: it must be at least %s, "+
+					"for roles that still match by what they read before", p.olderThan, authoring.MinPruneAge)
 			}
 			if err := env.Load(cmd); err != nil {
 				return err
@@ -50,7 +51,8 @@ after that; publishing its folder again brings it back.`,
 			return p.run(cmd.Context())
 		},
 	}
-	cmd.Flags().DurationVar(&p.olderThan, "older-than", 7*24*time.Hour, "how long a version must not have been live, at least 1h")
+	cmd.Flags().DurationVar(&p.olderThan, "older-than", 7*24*time.Hour,
+		"how long a version must not have been live, at least 1h")
 	cmd.Flags().BoolVar(&p.dryRun, "dry-run", false, "only say what would be taken away")
 	cmd.Flags().DurationVar(&p.timeout, "timeout", 10*time.Minute, "how long looking through the jobs may take")
 	return cmd
@@ -102,7 +104,8 @@ func (p *pruning) run(ctx context.Context) error {
 }
 
 // references looks through the jobs, unless there is nothing to prune anyway.
-func (p *pruning) references(ctx context.Context, connection producer.Connection, live *catalogue.Catalogue, now time.Time) (references map[topology.TemplateRef]int64, err error) {
+func (p *pruning) references(ctx context.Context, connection producer.Connection, live *catalogue.Catalogue,
+	now time.Time) (references map[topology.TemplateRef]int64, err error) {
 	if len(authoring.PlanPrune(live, p.olderThan, now)) == 0 {
 		return nil, nil
 	}
@@ -117,7 +120,8 @@ func (p *pruning) references(ctx context.Context, connection producer.Connection
 
 // write takes versions away, and sees that nobody has made one of them live at
 // the same moment.
-func (p *pruning) write(ctx context.Context, connection producer.Connection, follower *catalogue.Follower, unneeded []authoring.Idle) error {
+func (p *pruning) write(ctx context.Context, connection producer.Connection, follower *catalogue.Follower,
+	unneeded []authoring.Idle) error {
 	before := follower.Catalogue()
 	transport := connection.Transport()
 	defer transport.CloseIdleConnections()
@@ -133,7 +137,8 @@ func (p *pruning) write(ctx context.Context, connection producer.Connection, fol
 		was, _ := before.Latest(name)
 		is, known := follower.Catalogue().Latest(name)
 		if known && is.Ref() != was.Ref() {
-			return fmt.Errorf("%s was published while its old versions were taken away, and %s is what is left: publish it again", name, is.Ref())
+			return fmt.Errorf("%s was published while its old versions were taken away, "+
+				"and %s is what is left: publish it again", name, is.Ref())
 		}
 	}
 	return nil

@@ -62,13 +62,15 @@ Neither Kafka nor Redis is needed.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&r.selection.Languages, "language", nil, "as an event would have it, such as sv-FI; may be repeated (default: all that a template has)")
+	flags.StringSliceVar(&r.selection.Languages, "language", nil,
+		"as an event would have it, such as sv-FI; may be repeated (default: all that a template has)")
 	flags.StringVar(&r.selection.Sample, "sample", "", "only the sample of this name, or in this file")
 	flags.StringVar(&r.event, "event", "", "a file with an event to render instead of the samples")
 	flags.StringSliceVar(&r.parts, "part", nil, "print only this part, such as email.html, whole; may be repeated")
 	flags.StringVar(&r.page, "page", "", "write a page to this file: it needs no network")
 	flags.StringVar(&r.out, "out", "", "write each part to a file in this folder: <template>/<sample>.<language>.<part>")
-	flags.StringVar(&r.serve, "serve", "", "serve the page on this address of this machine, such as 127.0.0.1:0, and keep up with the folder")
+	flags.StringVar(&r.serve, "serve", "",
+		"serve the page on this address of this machine, such as 127.0.0.1:0, and keep up with the folder")
 	command.Complete(cmd, "part", allParts()...)
 	return cmd
 }
@@ -210,7 +212,8 @@ func servePreview(ctx context.Context, env *command.Env, r *rendering, files fs.
 	if err != nil {
 		return fmt.Errorf("cannot serve the page: %w", err)
 	}
-	if err := env.Printf("http://%s/ shows %s, and keeps up with it. Ctrl-C ends it.\n", listener.Addr(), r.folder); err != nil {
+	err = env.Printf("http://%s/ shows %s, and keeps up with it. Ctrl-C ends it.\n", listener.Addr(), r.folder)
+	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	server := preview.Server{Folder: files, Name: folderName(r.folder), Selection: r.selection}
@@ -223,13 +226,15 @@ func renderingsFault(name string, folder *authoring.Report, renderings []preview
 	page := preview.Page{Renderings: renderings}
 	var wrong []string
 	if failed := page.Failed(); failed > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d of %s could not be rendered", failed, wording.Count(len(renderings), "message", "messages")))
+		wrong = append(wrong, fmt.Sprintf("%d of %s could not be rendered", failed,
+			wording.Count(len(renderings), "message", "messages")))
 	}
 	if len(folder.Faults) > 0 {
 		wrong = append(wrong, wording.Count(len(folder.Faults), "fault", "faults")+" in "+name+":\n"+folder.Faults.Error())
 	}
 	if len(wrong) == 0 && len(renderings) == 0 {
-		return fmt.Errorf("there is nothing to render in %s: a template is rendered with the events in its folder samples, or with --event", name)
+		return fmt.Errorf("there is nothing to render in %s: "+
+			"a template is rendered with the events in its folder samples, or with --event", name)
 	}
 	if len(wrong) == 0 {
 		return nil
@@ -259,7 +264,8 @@ func renderingText(env *command.Env, r *preview.Rendering) string {
 		case template.EmailSubject:
 			fmt.Fprintf(&b, "Subject: %s\n", wording.Printable(part.Text))
 		case template.EmailHTML:
-			b.WriteString(env.Paint(text.Faint, fmt.Sprintf("\n%s has %d bytes: see it with --part %[1]s, or all on a page with --page", part.Name, len(part.Text))) + "\n")
+			hint := fmt.Sprintf("\n%s has %d bytes: see it with --part %[1]s, or all on a page with --page", part.Name, len(part.Text))
+			b.WriteString(env.Paint(text.Faint, hint) + "\n")
 		default:
 			fmt.Fprintf(&b, "\n%s\n", wording.PrintableLines(strings.TrimSpace(part.Text)))
 		}
@@ -272,7 +278,8 @@ func renderingHeading(env *command.Env, r *preview.Rendering) string {
 	if r.Err == nil && r.Message.Language != language {
 		language += " → " + r.Message.Language
 	}
-	return env.Paint(text.Bold, fmt.Sprintf("── %s  %s  %s ──", r.Template.Name, wording.Printable(r.SampleName()), wording.Printable(language))) + "\n"
+	return env.Paint(text.Bold, fmt.Sprintf("── %s  %s  %s ──", r.Template.Name, wording.Printable(r.SampleName()),
+		wording.Printable(language))) + "\n"
 }
 
 // printParts prints parts whole. One part alone is printed without a heading,
@@ -331,10 +338,12 @@ type renderErrorView struct {
 }
 
 func printRenderingsJSON(env *command.Env, folder *authoring.Report, renderings []preview.Rendering) error {
-	all := renderingsView{Messages: make([]renderingView, len(renderings)), Faults: append(faults.List{}, folder.Faults...)}
+	all := renderingsView{Messages: make([]renderingView, len(renderings)),
+		Faults: append(faults.List{}, folder.Faults...)}
 	for i := range renderings {
 		r := &renderings[i]
-		view := renderingView{Template: r.Template.Ref(), Channel: r.Template.Channel, Sample: r.Sample.File, Language: r.Language}
+		view := renderingView{Template: r.Template.Ref(), Channel: r.Template.Channel, Sample: r.Sample.File,
+			Language: r.Language}
 		if r.Err != nil {
 			view.Error = &renderErrorView{r.Err.Reason, r.Where(), r.Err.Path, r.Err.Detail}
 		} else {

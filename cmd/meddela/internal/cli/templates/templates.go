@@ -53,7 +53,8 @@ func checkFolder(name string) (report authoring.Report, err error) {
 // follow connects to Kafka, reads the templates topic to its end, and follows it
 // until stop is called. The follower's fetches wait at the broker: writes have a
 // transport of their own.
-func follow(ctx context.Context, env *command.Env) (connection producer.Connection, follower *catalogue.Follower, stop func(), err error) {
+func follow(ctx context.Context, env *command.Env) (connection producer.Connection, follower *catalogue.Follower,
+	stop func(), err error) {
 	if connection, err = env.Kafka(ctx); err != nil {
 		return connection, nil, nil, err
 	}

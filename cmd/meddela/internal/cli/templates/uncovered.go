@@ -67,7 +67,8 @@ func (f *uncoveredFlags) check() error {
 		return command.Misusef("--channel is %q: use email, sms, push or webhook", f.channel)
 	}
 	if f.reason != "" && !slices.Contains(uncoveredReasons(), topology.Reason(f.reason)) {
-		return command.Misusef("--reason is %q: events are not covered because of %s", f.reason, wording.OrList(wording.Texts(uncoveredReasons())))
+		return command.Misusef("--reason is %q: events are not covered because of %s", f.reason,
+			wording.OrList(wording.Texts(uncoveredReasons())))
 	}
 	return nil
 }
@@ -155,7 +156,8 @@ func listUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags) err
 	if err := env.PrintTable(t); err != nil {
 		return err
 	}
-	return env.Printf("\n%s not covered. Why one is: meddela templates explain ID. Once there is a template: meddela uncovered heal --dry-run\n", wording.Count(len(events), "event is", "events are"))
+	return env.Printf("\n%s not covered. Why one is: meddela templates explain ID. "+
+		"Once there is a template: meddela uncovered heal --dry-run\n", wording.Count(len(events), "event is", "events are"))
 }
 
 func newUncoveredHealCommand(env *command.Env) *cobra.Command {
@@ -248,5 +250,6 @@ func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool
 	if o.Gone > 0 {
 		fmt.Fprintf(&b, "%8d  left as they are: their topic does not have them any more\n", o.Gone)
 	}
-	return env.Printf("%s%s not covered; %d %s\n", b.String(), wording.Count(looked, "event was", "events were"), o.Healed, done)
+	return env.Printf("%s%s not covered; %d %s\n", b.String(), wording.Count(looked, "event was", "events were"), o.Healed,
+		done)
 }
