@@ -26,14 +26,17 @@ import (
 func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
 	progress *scan.Progress) (map[topology.TemplateRef]int64, error) {
 	queues := queuesOf(names)
-	for _, q := range queues {
-		if err := q.findStarts(ctx, topics); err != nil {
-			return nil, err
+	for topic, q := range queues {
+		for channel, group := range q.groups {
+			var err error
+			if q.done[channel], err = committed(ctx, topics, topic, group); err != nil {
+				return nil, err
+			}
 		}
 	}
 	var ranges []scan.Range
-	for _, q := range queues {
-		kept, err := topics.Ranges(ctx, q.topic, time.Time{}, time.Time{})
+	for topic, q := range queues {
+		kept, err := topics.Ranges(ctx, topic, time.Time{}, time.Time{})
 		if err != nil {
 			return nil, err
 		}
@@ -61,13 +64,11 @@ func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
 	return references, err
 }
 
-// queue is a topic that jobs wait on, and the groups that work it off: one for
-// all of it, under no channel, or one for each channel. Without any, all that
-// the topic has waits.
+// queue is the groups that work a topic off: one for all of it, under no channel,
+// or one for each channel. Without any, all that the topic has waits.
 type queue struct {
-	topic  topology.Topic
 	groups map[topology.Channel]string
-	starts map[topology.Channel]map[int]int64 // by partition: what is before is done
+	done   map[topology.Channel]map[int]int64 // by partition: the offset up to which jobs are done
 }
 
 const everyChannel topology.Channel = ""
@@ -75,7 +76,7 @@ const everyChannel topology.Channel = ""
 func queuesOf(names topology.Topics) map[topology.Topic]*queue {
 	queues := make(map[topology.Topic]*queue)
 	add := func(topic topology.Topic, groups map[topology.Channel]string) {
-		queues[topic] = &queue{topic: topic, groups: groups, starts: make(map[topology.Channel]map[int]int64)}
+		queues[topic] = &queue{groups: groups, done: make(map[topology.Channel]map[int]int64)}
 	}
 	for _, lane := range topology.Lanes() {
 		delivering := make(map[topology.Channel]string)
@@ -93,40 +94,29 @@ func queuesOf(names topology.Topics) map[topology.Topic]*queue {
 	return queues
 }
 
-func (q *queue) findStarts(ctx context.Context, topics *scan.Topics) error {
-	for channel, group := range q.groups {
-		starts, err := q.committed(ctx, topics, group)
-		if err != nil {
-			return err
-		}
-		q.starts[channel] = starts
-	}
-	return nil
-}
-
 // start is the first offset of a partition at which something may wait.
 func (q *queue) start(partition int) int64 {
-	if len(q.starts) == 0 {
+	if len(q.done) == 0 {
 		return 0
 	}
 	first := int64(math.MaxInt64)
-	for _, starts := range q.starts {
-		first = min(first, starts[partition])
+	for _, done := range q.done {
+		first = min(first, done[partition])
 	}
 	return first
 }
 
 // waits reports whether the group of a job's channel has not done it yet.
 func (q *queue) waits(job *topology.Record) bool {
-	starts, byChannel := q.starts[topology.Channel(gjson.GetBytes(job.Value, "channel").Str)]
-	return !byChannel || job.Offset >= starts[job.Partition]
+	done, byChannel := q.done[topology.Channel(gjson.GetBytes(job.Value, "channel").Str)]
+	return !byChannel || job.Offset >= done[job.Partition]
 }
 
-// committed returns the offset of each partition up to which a group has
-// worked the topic off. Partitions of which it has not are left out.
-func (q *queue) committed(ctx context.Context, topics *scan.Topics, group string) (map[int]int64, error) {
+// committed returns the offset of each partition up to which a group has worked
+// a topic off. Partitions of which it has not are left out.
+func committed(ctx context.Context, topics *scan.Topics, topic topology.Topic, group string) (map[int]int64, error) {
 	offsets := make(map[int]int64)
-	kept, err := topics.Ranges(ctx, q.topic, time.Time{}, time.Time{})
+	kept, err := topics.Ranges(ctx, topic, time.Time{}, time.Time{})
 	if err != nil || len(kept) == 0 {
 		return offsets, err
 	}
@@ -136,7 +126,7 @@ func (q *queue) committed(ctx context.Context, topics *scan.Topics, group string
 	}
 	client := &kafka.Client{Addr: topics.Addr, Transport: topics.Transport}
 	response, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group,
-		Topics: map[string][]int{string(q.topic): partitions}})
+		Topics: map[string][]int{string(topic): partitions}})
 	if err == nil {
 		err = response.Error
 	}
@@ -146,9 +136,9 @@ func (q *queue) committed(ctx context.Context, topics *scan.Topics, group string
 	if err != nil {
 		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
 	}
-	for _, p := range response.Topics[string(q.topic)] {
+	for _, p := range response.Topics[string(topic)] {
 		if p.Error != nil {
-			return nil, fmt.Errorf("offsets of group %s on %s/%d: %w", group, q.topic, p.Partition, p.Error)
+			return nil, fmt.Errorf("offsets of group %s on %s/%d: %w", group, topic, p.Partition, p.Error)
 		}
 		if p.CommittedOffset > 0 {
 			offsets[p.Partition] = p.CommittedOffset
