@@ -84,7 +84,7 @@ const (
 	FromCloudEvent IDFrom = "ce_id"      // the header of a CloudEvent
 	FromValue      IDFrom = "value"      // the event itself
 	FromOperator   IDFrom = "x-event-id" // the header of an event that was published again
-	FromPosition   IDFrom = "position"   // the record's place, as it has no valid id of its own
+	FromPosition   IDFrom = "position"   // the record's position, as it has no valid id of its own
 )
 
 // Breach is how an event breaks the contract.

@@ -41,7 +41,7 @@ templates that are live, and as if the folder were published. Each is judged as
 of the time at which it came. Nothing is published, sent or written, and no
 role notices.
 
-Events are shown by id and place; what they say is shown only with
+Events are shown by id and position; what they say is shown only with
 --show-content, and the recipient's address not even then.`,
 		Example: `  meddela templates diff-log ./templates
   meddela templates diff-log ./templates --lane realtime --since 1h --show-content

@@ -141,7 +141,7 @@ func findEvent(ctx context.Context, env *command.Env, x *explaining) (foundEvent
 		defer func() { _ = file.Close() }()
 		return readEventFile(env, file, x.lane)
 	}
-	if source := topology.Source(x.event); isPlace(source) {
+	if source := topology.Source(x.event); isPosition(source) {
 		return eventAt(ctx, env, source)
 	}
 	if id := topology.EventID(x.event); id.Valid() {
@@ -151,7 +151,7 @@ func findEvent(ctx context.Context, env *command.Env, x *explaining) (foundEvent
 		wording.Abridged(x.event))
 }
 
-func isPlace(source topology.Source) bool {
+func isPosition(source topology.Source) bool {
 	_, _, _, ok := source.Place()
 	return ok
 }
@@ -205,7 +205,7 @@ func eventByID(ctx context.Context, env *command.Env, id topology.EventID) (foun
 		return foundEvent{}, err
 	case !known:
 		return foundEvent{}, fmt.Errorf("nothing is known of %s: give its file, or its TOPIC/PARTITION/OFFSET", id)
-	case !isPlace(state.Source):
+	case !isPosition(state.Source):
 		return foundEvent{}, errors.Join(show.Print(env, &state),
 			fmt.Errorf("the status of %s does not say where its record is", id))
 	}
@@ -314,7 +314,7 @@ var idOrigins = map[explain.IDFrom]string{
 	explain.FromCloudEvent: "from the header ce_id",
 	explain.FromValue:      "from the event",
 	explain.FromOperator:   "from the header " + topology.HeaderEventID + ", which an operator's command wrote",
-	explain.FromPosition:   "from the record's place, as the event has no valid id of its own",
+	explain.FromPosition:   "from the record's position, as the event has no valid id of its own",
 }
 
 func (x *explainer) event() {
