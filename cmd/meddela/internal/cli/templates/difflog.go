@@ -12,7 +12,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/difflog"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
@@ -95,13 +94,9 @@ type diffLogResult struct {
 }
 
 func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog) error {
-	files, err := openFolder(folder)
+	records, err := loadFolder(folder, "nothing is compared")
 	if err != nil {
 		return err
-	}
-	records, err := authoring.Load(files)
-	if err != nil {
-		return fmt.Errorf("nothing is compared, because of %s:\n%w", folder, err)
 	}
 	connection, err := env.Kafka(ctx)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
 	"github.com/meddela/meddela/cmd/meddela/internal/explain"
@@ -226,13 +225,9 @@ func templatesOf(ctx context.Context, env *command.Env, folder string) (*catalog
 		}
 		return published(ctx, env, connection)
 	}
-	files, err := openFolder(folder)
+	records, err := loadFolder(folder, "the templates cannot be used")
 	if err != nil {
 		return nil, err
-	}
-	records, err := authoring.Load(files)
-	if err != nil {
-		return nil, fmt.Errorf("the templates cannot be used, because of %s:\n%w", folder, err)
 	}
 	return catalogue.New(records...)
 }

@@ -50,6 +50,20 @@ func checkFolder(name string) (report authoring.Report, err error) {
 	return report, err
 }
 
+// loadFolder reads a folder of templates in which nothing may be wrong; refusal is
+// what does not happen otherwise.
+func loadFolder(name, refusal string) ([]topology.TemplateRecord, error) {
+	folder, err := openFolder(name)
+	if err != nil {
+		return nil, err
+	}
+	records, err := authoring.Load(folder)
+	if err != nil {
+		return nil, fmt.Errorf("%s, because of %s:\n%w", refusal, name, err)
+	}
+	return records, nil
+}
+
 // follow connects to Kafka, reads the templates topic to its end, and follows it
 // until stop is called. The follower's fetches wait at the broker: writes have a
 // transport of their own.
