@@ -9,7 +9,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// access is one place where a template reads data.
+// access is one read of data in a template.
 type access struct {
 	path   []string // keys, from what is read
 	shown  string   // how errors name it
@@ -77,32 +77,24 @@ func (c cleaner) decode(v gjson.Result, depth int) (any, error) {
 	if depth == topology.MaxDepth {
 		return nil, misuse("the event's ctx nests too deep")
 	}
-	if v.IsArray() {
-		return c.decodeList(v, depth+1)
+	list, object, isList := []any{}, map[string]any(nil), v.IsArray()
+	if !isList {
+		object = make(map[string]any)
 	}
-	return c.decodeObject(v, depth+1)
-}
-
-func (c cleaner) decodeObject(v gjson.Result, depth int) (map[string]any, error) {
-	object := make(map[string]any)
 	var err error
 	v.ForEach(func(key, value gjson.Result) bool {
-		object[c(key.Str)], err = c.decode(value, depth)
-		return err == nil
-	})
-	return object, err
-}
-
-func (c cleaner) decodeList(v gjson.Result, depth int) ([]any, error) {
-	list := []any{}
-	var err error
-	v.ForEach(func(_, value gjson.Result) bool {
 		var element any
-		element, err = c.decode(value, depth)
-		list = append(list, element)
+		if element, err = c.decode(value, depth+1); isList {
+			list = append(list, element)
+		} else {
+			object[c(key.Str)] = element
+		}
 		return err == nil
 	})
-	return list, err
+	if isList {
+		return list, err
+	}
+	return object, err
 }
 
 // member returns the value under a key; nil when there is none.
@@ -159,12 +151,12 @@ func eventField(e *topology.Event, key string) string {
 	return ""
 }
 
-// accesses are all such places of one part. The rewriter puts a call of one of
-// its methods at each, with the place's number.
+// accesses are all reads of one part. The rewriter puts a call of one of the
+// methods at each, with its number.
 type accesses struct{ list []access }
 
-func (a *accesses) add(place access) int {
-	a.list = append(a.list, place)
+func (a *accesses) add(one access) int {
+	a.list = append(a.list, one)
 	return len(a.list) - 1
 }
 

@@ -34,7 +34,7 @@ var plainFunctions = map[string]any{
 }
 
 // otherNames are what templates may call too: index becomes at each use a
-// function that knows its place, and the others are Go's own, of which and
+// function that knows its line, and the others are Go's own, of which and
 // and or stop at the first value that decides.
 var otherNames = map[string]bool{"index": true, "and": true, "or": true, "len": true}
 

@@ -62,7 +62,7 @@ func isSanitized(r rune) bool {
 		r == 0xfeff || r >= 0xfff9 && r <= 0xfffb
 }
 
-// isNeverShown tells whether a character is always removed from them.
+// isNeverShown reports whether a character is always removed from them.
 func isNeverShown(r rune) bool {
 	return isSanitized(r) && (r < 0x202a || r == 0x202d || r == 0x202e || r > 0x2069)
 }

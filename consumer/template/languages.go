@@ -67,7 +67,7 @@ func canonical(b []byte, tag string) []byte {
 	return b
 }
 
-// validLanguage tells whether a name has the form of a language tag.
+// validLanguage reports whether a name has the form of a language tag.
 func validLanguage(name string) bool {
 	if len(name) < 2 || len(name) > topology.MaxLanguageLength || name[0] == '-' || name[len(name)-1] == '-' {
 		return false

@@ -131,7 +131,7 @@ func checkAddress(s string) error {
 const filterName = "_html_template_urlfilter"
 
 // filterAddress stands in for it: what it would write "#ZgotmplZ" for is an
-// error here, with its place. And telephone numbers are addresses too.
+// error here, with its line. And telephone numbers are addresses too.
 func filterAddress(v any) (string, error) {
 	s, err := text(v)
 	if err != nil {

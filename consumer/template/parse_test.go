@@ -81,7 +81,7 @@ func TestEscapingFaultsAreInWordsOfAuthors(t *testing.T) {
 	}
 }
 
-// Whatever the parser says, the place is in the source.
+// Whatever the parser says, the line is in the source.
 func FuzzSyntaxFaults(f *testing.F) {
 	f.Add("a\n{{.ctx\nb\n{{.x}}")
 	f.Add("{{define \"x\"}}{{template \"x\"}}{{end}}{{template \"x\"}}\n")

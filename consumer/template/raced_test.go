@@ -2,5 +2,5 @@
 
 package template_test
 
-// raced tells that the tests run with the race detector.
+// raced reports whether the tests run with the race detector.
 const raced = true

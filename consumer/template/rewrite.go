@@ -49,7 +49,7 @@ func (s *treeSet) rewriteTree(tree *parse.Tree, from *source) {
 	tree.Root.Nodes = ticking(tree.Root.Nodes)
 }
 
-// access numbers a place where data is read.
+// access numbers a read of data.
 func (r *rewriter) access(path []string, shown string, at parse.Pos) int {
 	return r.accesses.add(access{path: path, shown: shown, source: r.source, at: at})
 }
@@ -149,9 +149,9 @@ func (r *rewriter) loop(n *parse.RangeNode, dot string) {
 	if inner != "?" {
 		inner, shown = inner+"[]", inner
 	}
-	place := r.access(nil, shown, n.Pos)
+	number := r.access(nil, shown, n.Pos)
 	r.pipe(n.Pipe, dot)
-	n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnIterable, number64(place, n.Pos)))
+	n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnIterable, number64(number, n.Pos)))
 	start := r.json
 	r.loops = append(r.loops, start)
 	r.branches(&n.BranchNode, inner, dot)
@@ -233,8 +233,8 @@ func (r *rewriter) call(c *parse.CommandNode, name, dot string, piped bool) {
 		}
 	}
 	if name == "index" {
-		place := number64(r.access(nil, shown, c.Pos), c.Pos)
-		c.Args = append([]parse.Node{identifier(fnIndex, c.Pos), place}, c.Args[1:]...)
+		number := number64(r.access(nil, shown, c.Pos), c.Pos)
+		c.Args = append([]parse.Node{identifier(fnIndex, c.Pos), number}, c.Args[1:]...)
 	}
 }
 
@@ -256,13 +256,13 @@ func (r *rewriter) argument(arg parse.Node, dot string, lenient bool) parse.Node
 func (r *rewriter) read(node parse.Node, dot string, lenient bool) []parse.Node {
 	shown := r.shown(node, dot)
 	from, path := r.split(node, dot)
-	place := r.access(path, shown, node.Position())
+	number := r.access(path, shown, node.Position())
 	name := fnValue
 	if lenient {
 		name = fnMaybe
 	}
 	at := node.Position()
-	return []parse.Node{identifier(name, at), from, number64(place, at)}
+	return []parse.Node{identifier(name, at), from, number64(number, at)}
 }
 
 // split separates what is read from, and the keys that are followed there.

@@ -59,7 +59,7 @@ type opened struct {
 	isolate, override bool
 }
 
-// controlsToRemove finds what to remove, by its place in bytes.
+// controlsToRemove finds what to remove, by its offset in bytes.
 func controlsToRemove(s string) []bool {
 	remove := make([]bool, len(s))
 	var open []opened
