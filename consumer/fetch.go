@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 
+	"github.com/meddela/meddela/consumer/internal/slab"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -64,7 +65,7 @@ type Fetched struct {
 	Records []topology.Record
 	// Next is the offset at which the next fetch goes on.
 	Next int64
-	// Moved tells whether Next is further than before the fetch.
+	// Moved reports whether Next is further than before the fetch.
 	Moved bool
 	// HighWatermark is the offset after the last record of the partition.
 	HighWatermark int64
@@ -225,16 +226,9 @@ func batchesOf(r protocol.RecordReader) []protocol.RecordReader {
 // fetch share large slabs, so that a record costs no allocation of its own.
 type recordCopier struct {
 	records     []topology.Record
-	slab        []byte
+	slab        slab.Slab
 	bytesCopied int
 }
-
-// Slabs grow from one that a few records fit in to one that is worth its
-// allocation: most fetches of a quiet lane bring a single record.
-const (
-	firstSlabBytes = 4 << 10
-	slabBytes      = 64 << 10
-)
 
 func (c *recordCopier) add(f *Fetcher, r *protocol.Record) error {
 	key, err := c.bytes(r.Key)
@@ -262,14 +256,8 @@ func (c *recordCopier) bytes(b protocol.Bytes) ([]byte, error) {
 		return nil, nil
 	}
 	n := b.Len()
-	if n > cap(c.slab)-len(c.slab) {
-		next := min(max(4*cap(c.slab), firstSlabBytes), slabBytes)
-		c.slab = make([]byte, 0, max(n, next))
-	}
 	c.bytesCopied += n
-	start := len(c.slab)
-	c.slab = c.slab[:start+n]
-	out := c.slab[start : start+n : start+n]
+	out := c.slab.Keep(c.slab.Room(n)[:n])
 	_, err := io.ReadFull(b, out)
 	return out, err
 }
@@ -297,7 +285,7 @@ func abortedTransactions(listed []fetchapi.ResponseTransaction) *openAborts {
 	return &openAborts{listed: listed}
 }
 
-// keeps tells whether the batch's records are to be read, and must be asked
+// keeps reports whether the batch's records are to be read, and must be asked
 // once for each batch, in order.
 func (a *openAborts) keeps(batch protocol.RecordReader) bool {
 	switch b := batch.(type) {

@@ -1,3 +1,10 @@
+// Package consumer is the one loop that every role runs: fetch a batch of one
+// partition, handle it, publish every output to the same partition number with
+// acks=all, then commit.
+//
+// A role is a Handler; the folders below hold one each. The loop owns
+// everything else: partitions coming and going, retries, dead letters for
+// records that crash a handler, offsets, shutdown.
 package consumer
 
 import (
@@ -12,9 +19,9 @@ type Batch struct {
 	Topic     topology.Topic
 	Partition int
 	Records   []topology.Record
-	// Strand tells apart the batches of a partition that are handled at the
+	// Worker tells apart the batches of a partition that are handled at the
 	// same time; 0 where they are handled one after the other.
-	Strand int
+	Worker int
 }
 
 // Handler turns the records of one partition into records to publish.
@@ -26,7 +33,7 @@ type Batch struct {
 // is a NotYet, that it is too early: the loop publishes what the Result has,
 // waits, and calls again for the rest, for as long as the partition is owned.
 // Handle is called by one goroutine for each
-// partition, or for each strand of a partition where batches of one are handled
+// partition, or for each worker of a partition where batches of one are handled
 // side by side; so a Handler is used by several at once. When ctx ends, Handle
 // returns soon.
 type Handler interface {

@@ -10,7 +10,7 @@ import (
 // try calls the handler. A crash of the handler is pinned to one record by
 // handling the rest of the batch one record at a time: that record becomes a
 // dead letter, its neighbours are handled as ever.
-func (s *strand) try(b Batch) (Result, error) {
+func (s *worker) try(b Batch) (Result, error) {
 	if s.isolating > 0 {
 		b.Records = b.Records[:1]
 	}
@@ -28,7 +28,7 @@ func (s *strand) try(b Batch) (Result, error) {
 
 // afterCrash dead-letters a lone record, and makes the records of a larger
 // batch come one by one.
-func (s *strand) afterCrash(b Batch, crash error) Result {
+func (s *worker) afterCrash(b Batch, crash error) Result {
 	if len(b.Records) > 1 {
 		s.isolating = len(b.Records)
 		return Result{}
@@ -43,7 +43,7 @@ func (s *strand) afterCrash(b Batch, crash error) Result {
 	return Result{Out: []topology.Record{letter}, Handled: 1}
 }
 
-func (s *strand) call(b Batch) (result Result, err, crash error) {
+func (s *worker) call(b Batch) (result Result, err, crash error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			result, err = Result{}, nil

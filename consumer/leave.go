@@ -52,7 +52,7 @@ func (l *Loop) abandon(ctx context.Context, m *membership) {
 		return
 	}
 	m.id = ""
-	l.farewells.Go(func() {
+	l.leaving.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, l.config.SessionTimeout)
 		defer cancel()
 		for wait := (retry.Backoff{}); l.tellLeaving(member) != nil && wait.Wait(ctx); {

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,20 +85,13 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.Group, c.Names.Group(c.Role, c.Lane))
-	setDefault(&c.FetchBytes, 256<<10)
-	setDefault(&c.FetchWait, time.Second)
-	setDefault(&c.CommitInterval, 100*time.Millisecond)
-	setDefault(&c.SessionTimeout, 10*time.Second)
-	setDefault(&c.Grace, 20*time.Second)
+	c.Group = cmp.Or(c.Group, c.Names.Group(c.Role, c.Lane))
+	c.FetchBytes = cmp.Or(c.FetchBytes, 256<<10)
+	c.FetchWait = cmp.Or(c.FetchWait, time.Second)
+	c.CommitInterval = cmp.Or(c.CommitInterval, 100*time.Millisecond)
+	c.SessionTimeout = cmp.Or(c.SessionTimeout, 10*time.Second)
+	c.Grace = cmp.Or(c.Grace, 20*time.Second)
 	return c
-}
-
-func setDefault[T comparable](v *T, value T) {
-	var zero T
-	if *v == zero {
-		*v = value
-	}
 }
 
 // Loop is a member of a consumer group that runs one role.
@@ -107,8 +101,8 @@ type Loop struct {
 	stats  Stats
 	// joining keeps the log quiet while the group cannot be joined.
 	joining retry.Warner
-	// farewells are the goroutines of abandon.
-	farewells sync.WaitGroup
+	// leaving are the goroutines of abandon.
+	leaving sync.WaitGroup
 }
 
 // New makes a Loop. It connects to nothing yet.
@@ -120,14 +114,14 @@ func New(config Config) *Loop {
 	}
 }
 
-// Stats are the loop's counters and signs of life.
+// Stats are the loop's counters, and how far it is behind.
 func (l *Loop) Stats() *Stats { return &l.stats }
 
 // Run handles records until ctx ends, then finishes what is fetched, publishes
 // it, commits, and leaves the group. Servers being away is not an error: Run
 // waits for them. Its error is of the configuration.
 func (l *Loop) Run(ctx context.Context) error {
-	defer l.farewells.Wait()
+	defer l.leaving.Wait()
 	brokers := slices.Clone(l.config.Brokers)
 	for ctx.Err() == nil {
 		if !l.awaitTopics(ctx) {
@@ -205,3 +199,52 @@ func (l *Loop) groupConfig(brokers []string) kafka.ConsumerGroupConfig {
 
 // Group is the consumer group that the loop is a member of.
 func (l *Loop) Group() string { return l.config.Group }
+
+// awaitTopics waits until all of the loop's topics exist: a group that reads a
+// missing topic would rebalance without end. It reports false when ctx ends
+// first.
+func (l *Loop) awaitTopics(ctx context.Context) bool {
+	var wait retry.Backoff
+	var failures retry.Warner
+	for {
+		err := l.topicsExist(ctx)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() == nil {
+			failures.Warn(func(n int) {
+				l.log.Warn().Err(err).Int("times", n).Msg("the topics are not there yet; trying on")
+			})
+		}
+		if !wait.Wait(ctx) {
+			return false
+		}
+	}
+}
+
+var errMissingTopic = errors.New("the topic does not exist: create it with `meddela topics apply`")
+
+func (l *Loop) topicsExist(ctx context.Context) error {
+	client := kafka.Client{Addr: kafka.TCP(l.config.Brokers...), Transport: l.config.Transport}
+	names := make([]string, len(l.config.Topics))
+	for i, t := range l.config.Topics {
+		names[i] = string(t)
+	}
+	response, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: names})
+	if err != nil {
+		return fmt.Errorf("metadata: %w", err)
+	}
+	there := make(map[topology.Topic]bool)
+	for _, t := range response.Topics {
+		if t.Error != nil && !errors.Is(t.Error, kafka.UnknownTopicOrPartition) {
+			return fmt.Errorf("topic %s: %w", t.Name, t.Error)
+		}
+		there[topology.Topic(t.Name)] = t.Error == nil && len(t.Partitions) > 0
+	}
+	for _, t := range l.config.Topics {
+		if !there[t] {
+			return fmt.Errorf("topic %s: %w", t, errMissingTopic)
+		}
+	}
+	return nil
+}

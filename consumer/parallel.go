@@ -14,9 +14,9 @@ func (p *pipeline) runParallel() {
 	batches := make(chan fetched, 1)
 	var stages errgroup.Group
 	stages.Go(func() error { defer close(batches); p.fetchAll(batches); return nil })
-	free := make(chan *strand, p.loop.config.Parallel)
+	free := make(chan *worker, p.loop.config.Parallel)
 	for i := range cap(free) {
-		free <- &strand{pipeline: p, number: i}
+		free <- &worker{pipeline: p, number: i}
 	}
 	most := 2 * int64(p.loop.config.FetchBytes)
 	room := semaphore.NewWeighted(most)
@@ -52,7 +52,7 @@ func (p *pipeline) deliverInOrder(order *window, place *progress, h handled, las
 	order.reach(place, h.next, h.work, last, func(next int64, work bool) {
 		p.acknowledge(next, work)
 	})
-	p.loop.stats.publish(len(h.out))
+	p.loop.stats.out.Add(int64(len(h.out)))
 	return true
 }
 

@@ -92,7 +92,7 @@ func (p *pipeline) deliver(h handled) bool {
 		return false
 	}
 	p.acknowledge(h.next, h.work)
-	p.loop.stats.publish(len(h.out))
+	p.loop.stats.out.Add(int64(len(h.out)))
 	return true
 }
 
@@ -108,7 +108,7 @@ func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
 	if len(groups) == 0 {
 		return nil
 	}
-	defer p.tracker.leave()()
+	defer p.tracker.awaitKafka()()
 	var others errgroup.Group
 	for _, group := range groups[1:] {
 		others.Go(func() error { return p.publishTopic(ctx, group) })
@@ -123,7 +123,7 @@ func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
 func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) error {
 	refused, err := p.loop.config.Publisher.Publish(ctx, records[0].Topic, p.partition, records)
 	if err == nil && records[0].Topic == p.deadLetters() {
-		p.loop.stats.deadLetter(len(records))
+		p.loop.stats.deadLetters.Add(int64(len(records)))
 	}
 	if err != nil || len(refused) == 0 {
 		return err
@@ -137,7 +137,7 @@ func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) 
 	}
 	lost, err := p.loop.config.Publisher.Publish(ctx, letters[0].Topic, p.partition, letters)
 	if err == nil {
-		p.loop.stats.deadLetter(len(letters))
+		p.loop.stats.deadLetters.Add(int64(len(letters)))
 	}
 	if len(lost) > 0 {
 		p.log.Error().Str("target", string(records[0].Topic)).Int("records", len(lost)).
@@ -174,13 +174,14 @@ func (p *pipeline) deadLetter(r *topology.Record, fault *topology.Fault) topolog
 
 // fetchAll fetches until fetching ends.
 func (p *pipeline) fetchAll(batches chan<- fetched) {
-	if !p.findStart() {
+	// "The first there is" is no offset yet.
+	if p.fetcher.offset < 0 && !p.seekFirst() {
 		return
 	}
 	var wait retry.Backoff
 	var failures retry.Warner
 	for p.fetching.Err() == nil {
-		back := p.tracker.leave()
+		back := p.tracker.awaitKafka()
 		got, err := p.fetcher.Fetch(p.fetching)
 		back()
 		if err != nil {
@@ -197,7 +198,7 @@ func (p *pipeline) fetchAll(batches chan<- fetched) {
 			continue
 		}
 		wait.Reset()
-		p.loop.stats.fetch(len(got.Records))
+		p.loop.stats.in.Add(int64(len(got.Records)))
 		p.tracker.fetched(&got, time.Now())
 		if !p.pass(batches, got) {
 			return
@@ -222,7 +223,7 @@ func (p *pipeline) pass(batches chan<- fetched, got Fetched) bool {
 
 // handleAll runs the handler over every batch, in order.
 func (p *pipeline) handleAll(batches <-chan fetched, outputs chan<- handled) {
-	only := &strand{pipeline: p}
+	only := &worker{pipeline: p}
 	for b := range batches {
 		if !only.handle(b, func(h handled) bool { return p.forward(outputs, h) }) {
 			break
@@ -232,8 +233,8 @@ func (p *pipeline) handleAll(batches <-chan fetched, outputs chan<- handled) {
 	}
 }
 
-// strand handles batches one after the other.
-type strand struct {
+// worker handles batches one after the other.
+type worker struct {
 	*pipeline
 	number    int
 	isolating int // how many records to handle one at a time, after a crash
@@ -241,11 +242,11 @@ type strand struct {
 
 // handle runs the handler until the batch is done with. While a server is away
 // it tries again; a stopped loop does not wait for servers.
-func (s *strand) handle(b fetched, forward func(handled) bool) bool {
+func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 	if len(b.Records) == 0 {
 		return forward(handled{next: b.next})
 	}
-	b.Strand = s.number
+	b.Worker = s.number
 	var wait retry.Backoff
 	for len(b.Records) > 0 {
 		result, err := s.try(b.Batch)
@@ -278,7 +279,7 @@ func (p *pipeline) waitAfter(err error, wait *retry.Backoff) bool {
 		p.tracker.wait(early.Until)
 		return retry.Sleep(p.fetching, time.Until(early.Until))
 	}
-	p.loop.stats.retry()
+	p.loop.stats.retries.Add(1)
 	p.tracker.beat()
 	p.waiting.Warn(func(n int) {
 		p.log.Warn().Err(err).Int("times", n).Msg("handling waits for a server; trying on")
@@ -295,14 +296,6 @@ func (p *pipeline) forward(outputs chan<- handled, h handled) bool {
 	}
 }
 
-// findStart turns "the first there is" into an offset.
-func (p *pipeline) findStart() bool {
-	if p.fetcher.offset >= 0 {
-		return true
-	}
-	return p.seekFirst()
-}
-
 // recoverFetch does what a fetch error asks for before the next try.
 func (p *pipeline) recoverFetch(err error) bool {
 	if !errors.Is(err, kafka.OffsetOutOfRange) {
@@ -313,7 +306,7 @@ func (p *pipeline) recoverFetch(err error) bool {
 		return false
 	}
 	skipped := max(p.fetcher.offset-from, 0)
-	p.loop.stats.skip(skipped)
+	p.loop.stats.skipped.Add(skipped)
 	p.log.Error().Int64("from", from).Int64("to", p.fetcher.offset).Int64("skipped", skipped).
 		Msg("the wanted offset is not on the broker any more (retention, or a new topic); going on with the first that is")
 	return true

@@ -13,7 +13,6 @@ type Stats struct {
 	in, out, deadLetters, retries, skipped atomic.Int64
 	fetchFaults, joinFaults, commitFaults  atomic.Int64
 	joined                                 atomic.Bool
-	lastMove                               atomic.Int64
 
 	mu       sync.Mutex
 	trackers []*tracker
@@ -41,25 +40,25 @@ func (s *Stats) Faults() (fetches, joins, commits int64) {
 	return s.fetchFaults.Load(), s.joinFaults.Load(), s.commitFaults.Load()
 }
 
-// Places are how far the loop is in each partition that it reads now.
-func (s *Stats) Places() []Place {
+// Lags are how far the loop is behind in each partition that it reads now.
+func (s *Stats) Lags() []Lag {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, places := time.Now(), make([]Place, len(s.trackers))
+	now, lags := time.Now(), make([]Lag, len(s.trackers))
 	for i, t := range s.trackers {
-		places[i] = t.place(now)
+		lags[i] = t.lag(now)
 	}
-	return places
+	return lags
 }
 
-// Still is for how long the loop has not moved, where it was the loop's to move:
-// waiting for Kafka, for Redis or for a time that is to come is no standstill.
-func (s *Stats) Still() time.Duration {
+// Stalled is for how long the loop has not moved, where it was the loop's to move:
+// waiting for Kafka, for Redis or for a time that is to come does not count.
+func (s *Stats) Stalled() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, longest := time.Now(), time.Duration(0)
 	for _, t := range s.trackers {
-		longest = max(longest, t.still(now))
+		longest = max(longest, t.stalled(now))
 	}
 	return longest
 }
@@ -75,19 +74,6 @@ func (s *Stats) track(t *tracker) (stop func()) {
 	}
 }
 
-// Joined tells whether the loop is a member of its group with partitions
+// Joined reports whether the loop is a member of its group with partitions
 // being read.
 func (s *Stats) Joined() bool { return s.joined.Load() }
-
-// LastMove is when the loop last got an answer to a fetch.
-func (s *Stats) LastMove() time.Time { return time.Unix(0, s.lastMove.Load()) }
-
-func (s *Stats) fetch(n int) {
-	s.in.Add(int64(n))
-	s.lastMove.Store(time.Now().UnixNano())
-}
-
-func (s *Stats) publish(n int)    { s.out.Add(int64(n)) }
-func (s *Stats) deadLetter(n int) { s.deadLetters.Add(int64(n)) }
-func (s *Stats) retry()           { s.retries.Add(1) }
-func (s *Stats) skip(n int64)     { s.skipped.Add(n) }

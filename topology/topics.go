@@ -262,8 +262,8 @@ func (t Topics) LaneOf(topic Topic) (Lane, bool) {
 	return lane, ok && err == nil
 }
 
-// Place takes a Source apart; ok tells whether it has the form of one.
-func (s Source) Place() (t Topic, partition int, offset int64, ok bool) {
+// Split takes a Source apart; ok reports whether it has the form of one.
+func (s Source) Split() (t Topic, partition int, offset int64, ok bool) {
 	rest, last, found := cutLast(string(s))
 	name, middle, foundToo := cutLast(rest)
 	if !found || !foundToo || name == "" {

@@ -234,7 +234,7 @@ func TestPlaceOfASource(t *testing.T) {
 		{"t/x/2", "", 0, 0, false}, {"t/1/x", "", 0, 0, false}, {"t/-1/2", "", 0, 0, false}, {"t/1/-2", "", 0, 0, false},
 		{"t/1/9223372036854775808", "", 0, 0, false},
 	} {
-		topic, partition, offset, ok := test.source.Place()
+		topic, partition, offset, ok := test.source.Split()
 		if topic != test.topic || partition != test.partition || offset != test.offset || ok != test.ok {
 			t.Errorf("%q is at %q %d %d, %v", test.source, topic, partition, offset, ok)
 		}

@@ -1,3 +1,11 @@
+// Package catalogue keeps the published templates in memory, as the compacted
+// templates topic has them.
+//
+// A Catalogue is an immutable snapshot, indexed so that finding the templates
+// for an event costs the same with ten templates and with ten thousand. A
+// Follower reads the topic from its start, then lives on it: each new version
+// is in the next snapshot within moments, at a cost that does not grow with
+// the catalogue.
 package catalogue
 
 import (
@@ -50,7 +58,7 @@ func (c *Catalogue) Candidates(eventType string, channel topology.Channel) []*En
 	return entries
 }
 
-// HasType tells whether the live version of any template, on whatever
+// HasType reports whether the live version of any template, on whatever
 // channel, covers the event type.
 func (c *Catalogue) HasType(eventType string) bool {
 	_, ok := c.types.get(eventType)

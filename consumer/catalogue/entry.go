@@ -73,7 +73,7 @@ func (e *Entry) Conditions() int {
 	return e.when.Conjuncts()
 }
 
-// Holds tells whether the version's when holds for an event; it does where
+// Holds reports whether the version's when holds for an event; it does where
 // there is none. The error is a *condition.Error.
 func (e *Entry) Holds(facts *condition.Facts) (bool, error) {
 	if e.when == nil {

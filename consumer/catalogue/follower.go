@@ -1,9 +1,11 @@
 package catalogue
 
 import (
-	"context"
+	"errors"
+	"fmt"
 	"net"
-	"time"
+	"runtime"
+	"sync"
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
@@ -35,60 +37,34 @@ type Config struct {
 
 // Follower keeps a catalogue up to date with a templates topic.
 type Follower struct {
+	*follow.Follower[Catalogue]
 	config Config
-	topic  *follow.Follower[Catalogue]
 }
 
-// Stats say how a follower is.
+// Stats say how a follower is, and how many templates it has.
 type Stats struct {
-	Ready     bool
-	Failing   bool      // the last try to read the topic failed
-	Names     int       // of templates
-	Versions  int       // of all templates
-	Applied   int64     // the topic is in the catalogue up to before this offset
-	Bad       int64     // records not taken since the start
-	ChangedAt time.Time // when the catalogue last changed
-	ContactAt time.Time // when the topic last answered: the catalogue is no older than that
+	follow.Stats
+	Names    int // of templates
+	Versions int // of all templates
 }
 
 // NewFollower makes a Follower. It connects to nothing yet.
 func NewFollower(config Config) *Follower {
 	f := &Follower{config: config}
-	f.topic = follow.New(follow.Config[Catalogue]{
+	f.Follower = follow.New(follow.Config[Catalogue]{
 		Source: config.Source, What: "templates", Apply: f.apply, Loaded: f.loaded, Log: config.Log,
 	})
 	return f
 }
 
 // Catalogue is the latest snapshot; an empty one before the follower is ready.
-func (f *Follower) Catalogue() *Catalogue { return f.topic.Snapshot() }
-
-// Ready is closed once the topic has been read to the end that it had when the
-// reading began.
-func (f *Follower) Ready() <-chan struct{} { return f.topic.Ready() }
+func (f *Follower) Catalogue() *Catalogue { return f.Snapshot() }
 
 // Stats say how the follower is now.
 func (f *Follower) Stats() Stats {
-	s, snapshot := f.topic.Stats()
-	return Stats{
-		Ready: s.Ready, Failing: s.Failing,
-		Names: snapshot.Names(), Versions: snapshot.Versions(),
-		Applied: s.Applied, Bad: s.Bad, ChangedAt: s.ChangedAt, ContactAt: s.ContactAt,
-	}
+	s, c := f.Follower.Stats()
+	return Stats{Stats: s, Names: c.Names(), Versions: c.Versions()}
 }
-
-// AwaitReady returns when the follower is ready. When ctx ends first, its error
-// is what stood in the way: a *NoTopicError where the topic is missing.
-func (f *Follower) AwaitReady(ctx context.Context) error { return f.topic.AwaitReady(ctx) }
-
-// CatchUp asks where the topic ends now, and returns when the catalogue has
-// everything up to there. When ctx ends first, its error is what stood in the
-// way.
-func (f *Follower) CatchUp(ctx context.Context) error { return f.topic.CatchUp(ctx) }
-
-// Run follows the topic until ctx ends. The topic being away, or not there at
-// all, is not an end: it is logged now and then, and tried again.
-func (f *Follower) Run(ctx context.Context) { f.topic.Run(ctx) }
 
 // apply makes the next catalogue of one by the records.
 func (f *Follower) apply(c *Catalogue, records []topology.Record) (next *Catalogue, taken int) {
@@ -118,4 +94,58 @@ func (f *Follower) refuse(r *topology.Record, err error) {
 	if f.config.OnBad != nil {
 		f.config.OnBad(*r, err)
 	}
+}
+
+// news is what one record says.
+type news struct {
+	ref   topology.TemplateRef
+	entry *Entry // nil when the version is retired
+	err   error  // of a record that is not taken
+}
+
+// decodeAll decodes records side by side: at start there are many, and checking
+// each takes far longer than applying it.
+func decodeAll(records []topology.Record) []news {
+	all := make([]news, len(records))
+	workers := min(runtime.GOMAXPROCS(0), len(records))
+	var done sync.WaitGroup
+	for w := range workers {
+		done.Go(func() {
+			for i := w; i < len(records); i += workers {
+				all[i] = decode(&records[i])
+			}
+		})
+	}
+	done.Wait()
+	return all
+}
+
+var (
+	errNoKey    = errors.New("the record has no key: it must be name@version")
+	errOtherKey = errors.New("the record's key is not its own name@version")
+)
+
+func decode(r *topology.Record) news {
+	n := news{ref: topology.TemplateRef(r.Key)}
+	switch {
+	case len(r.Key) == 0:
+		n.err = errNoKey
+	case r.Value != nil:
+		n.entry, n.err = decodeEntry(r)
+	}
+	return n
+}
+
+func decodeEntry(r *topology.Record) (*Entry, error) {
+	record, err := topology.DecodeTemplate(r.Value)
+	if err != nil {
+		return nil, fmt.Errorf("template %s: %w", r.Key, err)
+	}
+	if string(record.Ref()) != string(r.Key) {
+		return nil, errOtherKey
+	}
+	if record.PublishedAt.IsZero() {
+		record.PublishedAt = r.Time
+	}
+	return newEntry(record)
 }

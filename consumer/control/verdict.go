@@ -1,6 +1,7 @@
 package control
 
 import (
+	"strings"
 	"time"
 
 	"github.com/meddela/meddela/topology"
@@ -29,10 +30,10 @@ type Verdict struct {
 	Order *topology.ControlRecord
 }
 
-// Paused tells whether the job is to wait.
+// Paused reports whether the job is to wait.
 func (v Verdict) Paused() bool { return v.Order != nil && v.Order.Action == topology.Pause }
 
-// Killed tells whether the job is to be ignored.
+// Killed reports whether the job is to be ignored.
 func (v Verdict) Killed() bool { return v.Order != nil && v.Order.Action == topology.Kill }
 
 // Reason is the entry's: ReasonPaused, ReasonKilled, or none.
@@ -113,4 +114,30 @@ func outweighs(a, b *topology.ControlRecord) bool {
 		return a.Until.IsZero() && !b.Until.IsZero()
 	}
 	return a.Until.After(b.Until)
+}
+
+// Judge is the Verdict on a job whose message any of some providers may take:
+// an order about a provider counts where there is one about each of them.
+func (o *Orders) Judge(f *Facts, providers []string, now time.Time) (v Verdict, byProviders bool) {
+	if v := o.Verdict(f, now); v.Order != nil || len(o.providers) == 0 || len(providers) == 0 {
+		return v, false
+	}
+	for _, name := range providers {
+		about := o.About(topology.SubjectProvider, name, now)
+		switch {
+		case about.Order == nil:
+			return Verdict{}, false
+		case v.Order == nil || about.Paused() && (v.Killed() || outweighs(v.Order, about.Order)):
+			v = about // a pause before a kill; of pauses, the one that ends first
+		}
+	}
+	return v, true
+}
+
+// SplitProviders reads the names of a HeaderPausedProviders.
+func SplitProviders(header []byte) []string {
+	if len(header) == 0 {
+		return nil
+	}
+	return strings.Split(string(header), ",")
 }

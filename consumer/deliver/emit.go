@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/internal/slab"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -14,7 +15,7 @@ type emitter struct {
 	lane  topology.Lane
 	log   topology.Topic // where entries go
 	out   []topology.Record
-	slab  []byte
+	slab  slab.Slab
 }
 
 func newEmitter(names topology.Topics, lane topology.Lane, deliveries int) *emitter {
@@ -85,20 +86,10 @@ func (e *emitter) job(d *delivery, r *result, value []byte) topology.Record {
 	}
 }
 
-const (
-	slabBytes  = 64 << 10
-	entryBytes = 640 // that most entries stay below
-)
+// entryBytes is what most entries stay below.
+const entryBytes = 640
 
 // write encodes an entry into the shared buffer.
 func (e *emitter) write(entry *topology.Entry) []byte {
-	if cap(e.slab)-len(e.slab) < entryBytes {
-		e.slab = make([]byte, 0, slabBytes)
-	}
-	start := len(e.slab)
-	out := entry.Append(e.slab[start:start:cap(e.slab)])
-	if start+len(out) <= cap(e.slab) {
-		e.slab = e.slab[:start+len(out)]
-	}
-	return out[:len(out):len(out)]
+	return e.slab.Keep(entry.Append(e.slab.Room(entryBytes)))
 }

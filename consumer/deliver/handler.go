@@ -161,9 +161,9 @@ func (h *Handler) Handle(ctx context.Context, records consumer.Batch) (consumer.
 	return newEmitter(h.config.Names, h.config.Lane, len(deliveries)).emit(b, h.config.Now()), err
 }
 
-// owner names this Handler's work on a strand of a partition. It is the same from
+// owner names this Handler's work on a worker of a partition. It is the same from
 // one Handle to the next, which are never at the same time and leave nothing
 // begun, so that what one of them claimed is the next one's too.
 func (h *Handler) owner(b *consumer.Batch) string {
-	return h.process + "/" + strconv.Itoa(b.Partition) + "/" + strconv.Itoa(b.Strand)
+	return h.process + "/" + strconv.Itoa(b.Partition) + "/" + strconv.Itoa(b.Worker)
 }

@@ -84,7 +84,7 @@ func (p *pipeline) run(ctx context.Context) error {
 	p.workers = workers{limit: cap(p.slots), send: p.sendInTime(context.WithoutCancel(ctx))}
 	defer p.workers.stop()
 	for ctx.Err() == nil && p.err == nil {
-		consumer.Moves(ctx)
+		consumer.Alive(ctx)
 		switch overdue := p.overdue(); {
 		case p.workers.busy == 0 && overdue:
 			return nil

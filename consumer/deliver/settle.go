@@ -45,7 +45,7 @@ func (s *settler) settle(ctx context.Context, results []*result) {
 		if err == nil {
 			return
 		}
-		consumer.Moves(ctx)
+		consumer.Alive(ctx)
 		results = unsettled(results)
 		warner.Warn(func(int) {
 			s.log.Warn().Err(err).Int("outcomes", len(results)).

@@ -13,6 +13,8 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -32,10 +34,10 @@ type Gauge struct {
 type Report struct {
 	At     time.Time
 	Groups []Group
-	// Brokers are those that are there. Thin partitions have fewer replicas in
-	// sync than they should, Headless ones no leader: they cannot be read or
+	// Brokers are those that are there. UnderReplicated partitions have fewer replicas in
+	// sync than they should, Offline ones no leader: they cannot be read or
 	// written.
-	Brokers, Thin, Headless int
+	Brokers, UnderReplicated, Offline int
 }
 
 // Group is one role's consumer group on one lane.
@@ -103,7 +105,7 @@ func (g *Gauge) Measure(ctx context.Context) (*Report, error) {
 	for i := range report.Groups {
 		all.Go(func() error {
 			group := &report.Groups[i]
-			group.Err = g.persist(ctx, group, bounds)
+			group.Err = g.retry(ctx, group, bounds)
 			return nil
 		})
 	}
@@ -154,10 +156,10 @@ func (g *Gauge) bounds(ctx context.Context, report *Report) (bounds, error) {
 		for _, p := range topic.Partitions {
 			switch {
 			case errors.Is(p.Error, kafka.LeaderNotAvailable):
-				report.Headless++
+				report.Offline++
 				continue
 			case len(p.Isr) < len(p.Replicas):
-				report.Thin++
+				report.UnderReplicated++
 			}
 			asked[topic.Name] = append(asked[topic.Name], kafka.FirstOffsetOf(p.ID), kafka.LastOffsetOf(p.ID))
 		}
@@ -181,8 +183,8 @@ const (
 	settleWait = 250 * time.Millisecond
 )
 
-// persist measures a group, again while the cluster is settling.
-func (g *Gauge) persist(ctx context.Context, group *Group, all bounds) error {
+// retry measures a group, again while the cluster is settling.
+func (g *Gauge) retry(ctx context.Context, group *Group, all bounds) error {
 	for end := time.Now().Add(settleTime); ; {
 		of := *group
 		err := g.measure(ctx, &of, all)
@@ -191,10 +193,8 @@ func (g *Gauge) persist(ctx context.Context, group *Group, all bounds) error {
 			*group = of
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if !retry.Sleep(ctx, settleWait) {
 			return err
-		case <-time.After(settleWait):
 		}
 	}
 }
@@ -262,3 +262,57 @@ func (g *Gauge) committed(ctx context.Context, group *Group, all bounds) (map[to
 }
 
 func (g *Gauge) client() *kafka.Client { return &kafka.Client{Addr: g.Addr, Transport: g.Transport} }
+
+const (
+	// oneFetchBytes is enough for a batch of records; a larger one comes whole.
+	oneFetchBytes = 16 << 10
+	// shortWait is how long a broker waits for a record that is there.
+	shortWait = 100 * time.Millisecond
+)
+
+// readOldest reads the first record that is not done with wherever there is
+// one, for its time. Those that cannot be read are left without.
+func (g *Gauge) readOldest(ctx context.Context, report *Report) {
+	var all errgroup.Group
+	all.SetLimit(atOnce)
+	for i := range report.Groups {
+		group := &report.Groups[i]
+		for j := range group.Partitions {
+			p := &group.Partitions[j]
+			if p.Lag > 0 && p.Topic != g.Names.Paused(group.Lane) { // which wait for an operator
+				all.Go(func() error { p.Oldest = g.oldest(ctx, p, report.At); return nil })
+			}
+		}
+	}
+	_ = all.Wait()
+}
+
+// oldest is since when the first record that is not done with has waited.
+func (g *Gauge) oldest(ctx context.Context, p *Partition, now time.Time) time.Time {
+	fetcher := consumer.Fetcher{
+		Addr: g.Addr, Transport: g.Transport, Topic: p.Topic, Partition: p.ID, MaxBytes: oneFetchBytes, MaxWait: shortWait,
+	}
+	fetcher.SeekTo(p.End - p.Lag)
+	got, err := fetcher.Fetch(ctx)
+	if err != nil || len(got.Records) == 0 {
+		return time.Time{}
+	}
+	since := got.Records[0].Time
+	if due, ok := dueOf(&got.Records[0]); ok {
+		since = due
+	}
+	if since.After(now) {
+		return time.Time{}
+	}
+	return since
+}
+
+// dueOf is when a record of a delay topic is due.
+func dueOf(r *topology.Record) (time.Time, bool) {
+	text, ok := r.Header(topology.HeaderDue)
+	if !ok {
+		return time.Time{}, false
+	}
+	due, err := time.Parse(time.RFC3339Nano, string(text))
+	return due, err == nil
+}

@@ -129,7 +129,7 @@ func TestAnEmptyInstallation(t *testing.T) {
 			want++
 		}
 	}
-	if len(report.Groups) != want || report.Brokers != 1 || report.Thin != 0 || report.Headless != 0 {
+	if len(report.Groups) != want || report.Brokers != 1 || report.UnderReplicated != 0 || report.Offline != 0 {
 		t.Errorf("%d groups of %d; the cluster is %+v", len(report.Groups), want, report)
 	}
 	for _, g := range report.Groups {
@@ -278,12 +278,12 @@ func TestPartitionsWithoutLeader(t *testing.T) {
 	w.write(names.Events(lane), 0, time.Now())
 	heal := w.LoseLeaders()
 	report := w.measure(topology.RoleMatch)
-	if report.Headless != partitions || len(report.Groups[0].Partitions) != 0 {
-		t.Errorf("%d offline, %d measured; want %d and none", report.Headless, len(report.Groups[0].Partitions), partitions)
+	if report.Offline != partitions || len(report.Groups[0].Partitions) != 0 {
+		t.Errorf("%d offline, %d measured; want %d and none", report.Offline, len(report.Groups[0].Partitions), partitions)
 	}
 	heal()
 	report = w.measure(topology.RoleMatch)
-	if report.Headless != 0 || report.Groups[0].Lag() != 1 {
-		t.Errorf("healed: %d offline, %d behind", report.Headless, report.Groups[0].Lag())
+	if report.Offline != 0 || report.Groups[0].Lag() != 1 {
+		t.Errorf("healed: %d offline, %d behind", report.Offline, report.Groups[0].Lag())
 	}
 }

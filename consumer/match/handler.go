@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/internal/slab"
 	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/topology"
 )
@@ -61,7 +62,7 @@ type matching[T Template] struct {
 	now       time.Time
 	jobs, log topology.Topic
 	out       []topology.Record
-	slab      []byte
+	slab      slab.Slab
 	batch     *tracing.Batch
 	span      *tracing.Span // of the record that is at hand
 }
@@ -149,8 +150,8 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 	}
 	record := topology.Record{
 		Topic:   m.jobs,
-		Key:     m.keep(append(m.room(len(event.ID)), event.ID...)),
-		Value:   m.keep(job.Append(m.room(len(event.Raw) + 512))),
+		Key:     m.slab.Keep(append(m.slab.Room(len(event.ID)), event.ID...)),
+		Value:   m.slab.Keep(job.Append(m.slab.Room(len(event.Raw) + 512))),
 		Headers: m.span.Carry(topology.JobHeaders(r.Headers, job.Channel)),
 	}
 	if d.Reason == topology.ReasonScheduled {
@@ -162,34 +163,8 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 func (m *matching[T]) emitEntry(r *topology.Record, entry *topology.Entry) {
 	m.out = append(m.out, topology.Record{
 		Topic:   m.log,
-		Key:     m.keep(append(m.room(len(entry.EventID)), entry.EventID...)),
-		Value:   m.keep(entry.Append(m.room(512))),
+		Key:     m.slab.Keep(append(m.slab.Room(len(entry.EventID)), entry.EventID...)),
+		Value:   m.slab.Keep(entry.Append(m.slab.Room(512))),
 		Headers: m.span.Carry(topology.CarriedByEntries(r.Headers)),
 	})
-}
-
-// Buffers grow from one that a single event's outputs fit in to one that is
-// worth its allocation: most batches of a quiet lane are a single event.
-const (
-	firstSlabBytes = 4 << 10
-	slabBytes      = 64 << 10
-)
-
-// room is space in the shared buffer for about size bytes, to be appended to
-// and then kept.
-func (m *matching[T]) room(size int) []byte {
-	if size > cap(m.slab)-len(m.slab) {
-		next := min(max(4*cap(m.slab), firstSlabBytes), slabBytes)
-		m.slab = make([]byte, 0, max(size, next))
-	}
-	return m.slab[len(m.slab):len(m.slab):cap(m.slab)]
-}
-
-// keep takes what was appended to the last room out of the space that is left.
-// What outgrew its room has a buffer of its own.
-func (m *matching[T]) keep(out []byte) []byte {
-	if end := len(m.slab) + len(out); end <= cap(m.slab) {
-		m.slab = m.slab[:end]
-	}
-	return out[:len(out):len(out)]
 }

@@ -71,7 +71,7 @@ func (v *Checks) all() []*consumer.Loop {
 // reason: another process would wait for it as well.
 func (v *Checks) live() error {
 	for _, loop := range v.all() {
-		if still := loop.Stats().Still(); still > standstill {
+		if still := loop.Stats().Stalled(); still > standstill {
 			return fmt.Errorf("%s has not moved for %v", loop.Group(), still.Round(time.Second))
 		}
 	}

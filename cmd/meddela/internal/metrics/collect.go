@@ -86,8 +86,8 @@ func (m *Metrics) Loops(loops func() []*consumer.Loop) {
 			faults.with(out, float64(joins), group, "join")
 			faults.with(out, float64(commits), group, "commit")
 			joined.with(out, truth(s.Joined()), group)
-			for topic, p := range byTopic(s.Places()) {
-				lag.with(out, float64(p.Lag), group, string(topic))
+			for topic, p := range byTopic(s.Lags()) {
+				lag.with(out, float64(p.Records), group, string(topic))
 				age.with(out, p.Age.Seconds(), group, string(topic))
 			}
 		}
@@ -95,12 +95,12 @@ func (m *Metrics) Loops(loops func() []*consumer.Loop) {
 	m.of.MustRegister(c)
 }
 
-// byTopic sums up the places of each topic: partitions come and go, topics stay.
-func byTopic(places []consumer.Place) map[topology.Topic]consumer.Place {
-	topics := make(map[topology.Topic]consumer.Place)
-	for _, p := range places {
+// byTopic sums up the lags of each topic: partitions come and go, topics stay.
+func byTopic(lags []consumer.Lag) map[topology.Topic]consumer.Lag {
+	topics := make(map[topology.Topic]consumer.Lag)
+	for _, p := range lags {
 		sum := topics[p.Topic]
-		sum.Lag += p.Lag
+		sum.Records += p.Records
 		sum.Age = max(sum.Age, p.Age)
 		topics[p.Topic] = sum
 	}

@@ -25,8 +25,8 @@ func (m *Metrics) Lag() *Lag {
 	records := c.gauge("lag_records", "Records that a role has not done with.", append(labels, "topic", "partition")...)
 	oldest := c.gauge("lag_seconds", "How long the oldest record that a role has not done with has waited, since it was written or due.", append(labels, "topic", "partition")...)
 	brokers := c.gauge("kafka_brokers", "Brokers that are there.")
-	thin := c.gauge("kafka_partitions_under_replicated", "Partitions with fewer replicas in sync than they should have.")
-	headless := c.gauge("kafka_partitions_offline", "Partitions without a leader, which cannot be read or written.")
+	underReplicated := c.gauge("kafka_partitions_under_replicated", "Partitions with fewer replicas in sync than they should have.")
+	offline := c.gauge("kafka_partitions_offline", "Partitions without a leader, which cannot be read or written.")
 	at := c.gauge("lag_measured_timestamp_seconds", "When the lag was last measured.")
 	faults := c.counter("lag_errors_total", "Measurements of the lag that failed.")
 	c.read = func(out chan<- prometheus.Metric) {
@@ -39,8 +39,8 @@ func (m *Metrics) Lag() *Lag {
 		}
 		at.with(out, float64(report.At.UnixMilli())/1000)
 		brokers.with(out, float64(report.Brokers))
-		thin.with(out, float64(report.Thin))
-		headless.with(out, float64(report.Headless))
+		underReplicated.with(out, float64(report.UnderReplicated))
+		offline.with(out, float64(report.Offline))
 		for i := range report.Groups {
 			g := &report.Groups[i]
 			if g.Err != nil {

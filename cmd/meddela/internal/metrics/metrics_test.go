@@ -98,7 +98,7 @@ func TestLag(t *testing.T) {
 	l := m.Lag()
 	l.Measured(nil)
 	now := time.Now()
-	l.Measured(&lag.Report{At: now, Brokers: 3, Thin: 2, Groups: []lag.Group{
+	l.Measured(&lag.Report{At: now, Brokers: 3, UnderReplicated: 2, Groups: []lag.Group{
 		{Name: "g", Lane: topology.Batch, Role: topology.RoleMatch, Members: 2, Partitions: []lag.Partition{
 			{Topic: "t", ID: 7, Lag: 5, Oldest: now.Add(-90 * time.Second)}, {Topic: "t", ID: 8},
 		}},

@@ -135,8 +135,8 @@ func (f *Finder) stillUncovered(ctx context.Context, found map[topology.EventID]
 		}
 	}
 	slices.SortFunc(left, func(a, b Event) int {
-		topicA, partitionA, offsetA, _ := a.Source.Place() // zero for none, which comes first
-		topicB, partitionB, offsetB, _ := b.Source.Place()
+		topicA, partitionA, offsetA, _ := a.Source.Split() // zero for none, which comes first
+		topicB, partitionB, offsetB, _ := b.Source.Split()
 		return cmp.Or(cmp.Compare(topicA, topicB), cmp.Compare(partitionA, partitionB), cmp.Compare(offsetA, offsetB),
 			cmp.Compare(a.EventID, b.EventID))
 	})

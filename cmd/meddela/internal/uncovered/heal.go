@@ -89,7 +89,7 @@ func (h *healing) ranges(ctx context.Context, events []Event) ([]scan.Range, err
 	kept := make(map[topology.Topic]map[int]scan.Range)
 	var ranges []scan.Range
 	for i := range events {
-		topic, partition, offset, ok := events[i].Source.Place()
+		topic, partition, offset, ok := events[i].Source.Split()
 		if !ok {
 			continue
 		}

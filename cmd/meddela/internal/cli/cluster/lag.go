@@ -205,8 +205,8 @@ func printLag(env *command.Env, report *lag.Report, partitions bool) error {
 	if err := env.PrintTable(t); err != nil {
 		return err
 	}
-	if report.Thin+report.Headless > 0 {
-		if err := env.Printf("\n%d brokers; %d partitions have fewer replicas in sync than they should, %d no leader\n", report.Brokers, report.Thin, report.Headless); err != nil {
+	if report.UnderReplicated+report.Offline > 0 {
+		if err := env.Printf("\n%d brokers; %d partitions have fewer replicas in sync than they should, %d no leader\n", report.Brokers, report.UnderReplicated, report.Offline); err != nil {
 			return err
 		}
 	}

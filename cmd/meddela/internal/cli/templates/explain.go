@@ -151,7 +151,7 @@ func findEvent(ctx context.Context, env *command.Env, x *explaining) (foundEvent
 }
 
 func isPosition(source topology.Source) bool {
-	_, _, _, ok := source.Place()
+	_, _, _, ok := source.Split()
 	return ok
 }
 
@@ -171,7 +171,7 @@ func readEventFile(env *command.Env, from io.Reader, lane topology.Lane) (foundE
 }
 
 func eventAt(ctx context.Context, env *command.Env, source topology.Source) (foundEvent, error) {
-	topic, partition, offset, _ := source.Place()
+	topic, partition, offset, _ := source.Split()
 	lane, ok := env.Config.Names().LaneOf(topic)
 	if !ok || topic != env.Config.Names().Events(lane) {
 		return foundEvent{}, command.Misusef("%s is not a topic of events: they are on %s and %s", topic,

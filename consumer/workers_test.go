@@ -68,7 +68,7 @@ func TestOneThatWaits(t *testing.T) {
 }
 
 // TestStrandsAreTheirOwn: no two batches of a partition are handled on one
-// strand at the same time, and a crash on one costs the others nothing.
+// worker at the same time, and a crash on one costs the others nothing.
 func TestStrandsAreTheirOwn(t *testing.T) {
 	w := newWorld(t)
 	w.log = zerolog.Nop()
@@ -76,10 +76,10 @@ func TestStrandsAreTheirOwn(t *testing.T) {
 	var mu sync.Mutex
 	busy := make(map[[2]int]bool)
 	w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
-		place := [2]int{b.Partition, b.Strand}
+		place := [2]int{b.Partition, b.Worker}
 		mu.Lock()
 		if busy[place] {
-			t.Errorf("partition %d: two batches on strand %d", b.Partition, b.Strand)
+			t.Errorf("partition %d: two batches on worker %d", b.Partition, b.Worker)
 		}
 		busy[place] = true
 		mu.Unlock()

@@ -18,13 +18,13 @@ func TestTracker(t *testing.T) {
 	tr := newTracker("t", 0, start)
 	expect := func(now int, lag int64, age int) {
 		t.Helper()
-		if p := tr.place(at(now)); p.Lag != lag || p.Age != time.Duration(age)*time.Second {
-			t.Errorf("at %d: lag %d, age %v; want %d and %d s", now, p.Lag, p.Age, lag, age)
+		if p := tr.lag(at(now)); p.Records != lag || p.Age != time.Duration(age)*time.Second {
+			t.Errorf("at %d: lag %d, age %v; want %d and %d s", now, p.Records, p.Age, lag, age)
 		}
 	}
-	expectStill := func(now, seconds int) {
+	expectStalled := func(now, seconds int) {
 		t.Helper()
-		if still := tr.still(at(now)); still != time.Duration(seconds)*time.Second {
+		if still := tr.stalled(at(now)); still != time.Duration(seconds)*time.Second {
 			t.Errorf("at %d it has been still for %v, want %d s", now, still, seconds)
 		}
 	}
@@ -40,11 +40,11 @@ func TestTracker(t *testing.T) {
 	expect(10, 10, 4)
 	tr.wait(at(60))
 	expect(20, 10, 0)
-	expectStill(59, 0)
+	expectStalled(59, 0)
 	expect(70, 10, 10)
-	expectStill(80, 20)
-	back := tr.leave()
-	expectStill(500, 0) // Kafka is away
+	expectStalled(80, 20)
+	back := tr.awaitKafka()
+	expectStalled(500, 0) // Kafka is away
 	back()
 	tr.reached(30, at(500))
 	tr.fetched(&Fetched{Next: 30, HighWatermark: 30}, at(600))

@@ -9,13 +9,13 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Place is how far a loop is in one partition that it reads.
-type Place struct {
+// Lag is how far a loop is behind in one partition that it reads.
+type Lag struct {
 	Topic     topology.Topic
 	Partition int
-	// Lag is how many records are not done with, those that are passed over
+	// Records is how many are not done with, those that are passed over
 	// included.
-	Lag int64
+	Records int64
 	// Age is how long the oldest record that is not done with has been waiting:
 	// since it was written, or since it was due where the handler asked to wait.
 	Age time.Duration
@@ -34,10 +34,10 @@ type tracker struct {
 	current time.Time // when nothing was left the last time
 	until   time.Time // that the handler asked to wait for
 
-	// moved is when something last happened; abroad counts what waits for Kafka,
-	// which is no standstill.
-	moved  time.Time
-	abroad int
+	// moved is when something last happened; waits counts what waits for Kafka,
+	// during which nothing stalls.
+	moved time.Time
+	waits int
 }
 
 // flight is a batch between its fetch and its acknowledgement.
@@ -62,18 +62,13 @@ func (t *tracker) fetched(got *Fetched, now time.Time) {
 		}
 		t.flights = append(t.flights, f)
 	}
-	if t.next < 0 {
-		t.next = startOf(got)
+	if t.next < 0 { // where a first fetch began, as far as it shows
+		t.next = got.Next
+		if len(got.Records) > 0 {
+			t.next = got.Records[0].Offset
+		}
 	}
 	t.settle(now)
-}
-
-// startOf is where a first fetch began, as far as it shows.
-func startOf(got *Fetched) int64 {
-	if len(got.Records) > 0 {
-		return got.Records[0].Offset
-	}
-	return got.Next
 }
 
 // reached notes that everything below next is done with.
@@ -95,7 +90,7 @@ func (t *tracker) settle(now time.Time) {
 	}
 }
 
-// beat notes that the loop is not at a standstill.
+// beat notes that the loop does not stall.
 func (t *tracker) beat() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,25 +104,25 @@ func (t *tracker) wait(until time.Time) {
 	t.until, t.moved = until, until
 }
 
-// leave notes that the loop waits for Kafka until back is called.
-func (t *tracker) leave() (back func()) {
+// awaitKafka notes that the loop waits for Kafka until back is called.
+func (t *tracker) awaitKafka() (back func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.abroad++
+	t.waits++
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.abroad--
+		t.waits--
 		t.moved = time.Now()
 	}
 }
 
-func (t *tracker) place(now time.Time) Place {
+func (t *tracker) lag(now time.Time) Lag {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := Place{Topic: t.topic, Partition: t.partition}
+	p := Lag{Topic: t.topic, Partition: t.partition}
 	if t.next >= 0 {
-		p.Lag = max(t.end-t.next, 0)
+		p.Records = max(t.end-t.next, 0)
 	}
 	p.Age = max(now.Sub(t.oldest(now)), 0)
 	return p
@@ -149,11 +144,11 @@ func (t *tracker) oldest(now time.Time) time.Time {
 	return now
 }
 
-// still is for how long nothing has happened that the loop itself is to do.
-func (t *tracker) still(now time.Time) time.Duration {
+// stalled is for how long nothing has happened that the loop itself is to do.
+func (t *tracker) stalled(now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.abroad > 0 {
+	if t.waits > 0 {
 		return 0
 	}
 	return max(now.Sub(t.moved), 0)
@@ -165,9 +160,9 @@ func (t *tracker) in(ctx context.Context) context.Context {
 	return context.WithValue(ctx, trackerKey{}, t)
 }
 
-// Moves is called by a Handler that waits for long for a server, with the context
-// of Handle, each time that it tries again: it is not at a standstill.
-func Moves(ctx context.Context) {
+// Alive is called by a Handler that waits for long for a server, with the context
+// of Handle, each time that it tries again: it has not stalled.
+func Alive(ctx context.Context) {
 	if t, ok := ctx.Value(trackerKey{}).(*tracker); ok {
 		t.beat()
 	}
