@@ -7,7 +7,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"github.com/meddela/meddela/internal/retry"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // leaveTimeout bounds the request by which a member says that it leaves.

@@ -9,8 +9,8 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // pipeline runs one partition: while one batch is being acknowledged the next

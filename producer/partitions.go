@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // partitionCounts remembers how many partitions topics have. Topics only ever

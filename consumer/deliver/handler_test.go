@@ -11,8 +11,8 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/provider"
-	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 var always = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)

@@ -9,8 +9,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer"
-	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // gracePeriod is how long a Handle whose time is over goes on trying to record

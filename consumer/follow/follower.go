@@ -16,8 +16,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
-	"github.com/meddela/meddela/internal/retry"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // Config says what a Follower reads, and how that becomes snapshots.

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/meddela/meddela/internal/retry"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // TestBackoff: waits double from 50 ms to 2 s, each shortened by up to half, and
