@@ -209,14 +209,6 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-func mean(values []float64) float64 {
-	sum := 0.0
-	for _, v := range values {
-		sum += v
-	}
-	return sum / max(float64(len(values)), 1)
-}
-
 // slope is how much the values grow from one to the next: the median of the slopes between any two of them (Theil and
 // Sen). A surge that passes does not move it, wherever it is; a steady growth does.
 func slope(values []float64) float64 {

@@ -348,8 +348,8 @@ func memoryFigure(flags *flag.FlagSet) func(*bench) []Table {
 	}
 }
 
-// remember has a role work off what it reads. Its memory in the middle and at the end is the mean of that fifth of the
-// samples.
+// remember has a role work off what it reads. Its memory in the middle and at the end is the median of that fifth of
+// the samples.
 func (s *system) remember(t *Table, role topology.Role) {
 	topics := s.names.Reads(role, lane)
 	records, began := s.ends(topics...), time.Now()
@@ -367,7 +367,7 @@ func (s *system) remember(t *Table, role topology.Role) {
 	rate := float64(records) / time.Since(began).Seconds()
 	s.stop()
 	n := len(samples)
-	middle, last := mean(samples[2*n/5:max(3*n/5, 2*n/5+1)]), mean(samples[min(4*n/5, n-1):])
+	middle, last := median(samples[2*n/5:max(3*n/5, 2*n/5+1)]), median(samples[min(4*n/5, n-1):])
 	most = max(most, slices.Max(samples))
 	t.Rows = append(t.Rows, []any{string(role), records, rate, most, middle, last})
 	t.Goals = append(t.Goals, Goal{

@@ -105,8 +105,8 @@ func (b *bench) check() error {
 		return command.Misusef("the event cannot be published: %v", err)
 	}
 	if !b.yes {
-		return command.Misusef("this publishes %d events of type %s, and real providers really send each to %s: if so, add --yes",
-			b.events, event.Type, wording.Abridged(event.To))
+		return command.Misusef("this publishes %d events of type %s, and real providers really send each to %s: "+
+			"if so, add --yes", b.events, event.Type, wording.Abridged(event.To))
 	}
 	return nil
 }
@@ -239,8 +239,7 @@ func (b *bench) stuck(ctx context.Context) error {
 	case topology.Pending:
 		advice = "they are pending: is role match running on this lane?"
 	default:
-		advice = fmt.Sprintf("%s is %s: is role deliver running on this lane, is delivery paused, is a retry due?",
-			b.waiting[0], status)
+		advice = fmt.Sprintf("%s is %s: is role deliver running, is delivery paused, is a retry due?", b.waiting[0], status)
 	}
 	return fmt.Errorf("none of %d events has become final for %v; %s `meddela check` and `meddela lag` say more",
 		len(b.waiting), b.timeout, advice)
