@@ -95,7 +95,8 @@ func TestOutcomes(t *testing.T) {
 			errored, topology.ReasonProviderRejected, "550", 2},
 		{"unknown, and held", changes{withTemplate("hold@1")}, answers{unknown, accepted},
 			errored, topology.ReasonAmbiguous, "no word", 1},
-		{"a detail that would break lines", nil, answers{{Verdict: provider.Rejected, Detail: "a\tb\nc" + strings.Repeat("å", 400)}},
+		{"a detail that would break lines", nil,
+			answers{{Verdict: provider.Rejected, Detail: "a\tb\nc" + strings.Repeat("å", 400)}},
 			errored, topology.ReasonProviderRejected, "a b cå", 1},
 	} {
 		for _, instant := range []bool{false, true} {
