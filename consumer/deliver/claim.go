@@ -55,9 +55,6 @@ type claim struct {
 	outcome *outcome      // if it is settled
 }
 
-// ours reports whether the owner has the job, or may have it.
-func (c *claim) ours() bool { return c.state <= ambiguous }
-
 // claim is the second stage: it claims the jobs of attempts. Where one is not
 // answered, which on a cluster may be some, there is an error. A claim that its
 // owner has already is granted again, so repeating is safe.

@@ -60,6 +60,7 @@ func SettingsOf(c *Config) []Setting {
 	return settings
 }
 
+// Secret reports whether the value must not be shown.
 func (s *Setting) Secret() bool {
 	_, ok := s.field.Interface().(Secret)
 	return ok

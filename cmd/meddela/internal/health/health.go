@@ -48,6 +48,8 @@ type Checks struct {
 	joinedAt time.Time // when all loops were last seen joined
 }
 
+// New returns the checks of a role that runs as many loops, none of which has
+// started.
 func New(role topology.Role, lane topology.Lane, version string, loops int) *Checks {
 	v := &Checks{version: version, Metrics: metrics.New(role, lane, version), expected: loops}
 	v.Metrics.Loops(v.all)

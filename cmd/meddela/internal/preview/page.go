@@ -52,8 +52,11 @@ func (p *Page) State() string { return p.state }
 // Policy is the page's Content-Security-Policy, which its frames inherit.
 func (p *Page) Policy() string { return policy(p.state != "") }
 
+// CSS is the page's own style.
 func (p *Page) CSS() htmltemplate.CSS { return htmltemplate.CSS(pageCSS) }
-func (p *Page) JS() htmltemplate.JS   { return htmltemplate.JS(pageJS) }
+
+// JS is the page's own script.
+func (p *Page) JS() htmltemplate.JS { return htmltemplate.JS(pageJS) }
 
 // Failed is how many messages cannot be rendered.
 func (p *Page) Failed() (n int) {

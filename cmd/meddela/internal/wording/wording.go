@@ -18,6 +18,7 @@ func Printable(s string) string {
 	}, s)
 }
 
+// Abridged is the beginning of a text, of at most 80 bytes.
 func Abridged(s string) string {
 	const most = 80
 	if len(s) <= most {
@@ -26,6 +27,7 @@ func Abridged(s string) string {
 	return s[:most] + "…"
 }
 
+// OrList joins at least one word, the last two by "or".
 func OrList(words []string) string {
 	last := len(words) - 1
 	if last == 0 {

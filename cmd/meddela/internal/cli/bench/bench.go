@@ -22,6 +22,7 @@ import (
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // benchPrefix starts the id of every event that the command publishes.
@@ -199,7 +200,7 @@ func (b *bench) follow(ctx context.Context) error {
 		if time.Since(since) > b.timeout {
 			return b.stuck(ctx)
 		}
-		if err := command.Sleep(ctx, 50*time.Millisecond); err != nil {
+		if !retry.Sleep(ctx, 50*time.Millisecond) {
 			return fmt.Errorf("stopped: %d events are still on their way", len(b.waiting))
 		}
 	}

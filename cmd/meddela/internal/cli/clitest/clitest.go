@@ -24,6 +24,7 @@ type Result struct {
 	Out, Err string
 }
 
+// Want ends the test unless the exit status is the wanted one.
 func (r Result) Want(t *testing.T, status int) {
 	t.Helper()
 	if r.Status != status {
@@ -51,6 +52,7 @@ func Golden(t *testing.T, name, got string) {
 	}
 }
 
+// StartKafka starts a broker of the Kafka protocol for the time of the test.
 func StartKafka(t *testing.T, options ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
 	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1))...)
@@ -61,6 +63,8 @@ func StartKafka(t *testing.T, options ...kfake.Opt) *kfake.Cluster {
 	return cluster
 }
 
+// StartRedis starts a store of the Redis protocol for the time of the test, with TLS
+// unless serverTLS is nil.
 func StartRedis(t *testing.T, serverTLS *tls.Config) *miniredis.Miniredis {
 	t.Helper()
 	server := miniredis.NewMiniRedis()

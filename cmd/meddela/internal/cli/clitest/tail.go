@@ -24,6 +24,7 @@ type Tail struct {
 	more chan struct{}
 }
 
+// NewTail returns a Tail without output.
 func NewTail() *Tail { return &Tail{more: make(chan struct{}, 1)} }
 
 func (o *Tail) Write(b []byte) (int, error) {

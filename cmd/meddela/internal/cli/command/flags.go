@@ -36,6 +36,7 @@ type LaneFlag topology.Lane
 
 func (f *LaneFlag) String() string { return string(*f) }
 
+// Type names the flag's values in help.
 func (f *LaneFlag) Type() string { return "lane" }
 
 // Set reads the flag.
@@ -64,6 +65,7 @@ type Misuse struct{ message string }
 
 func (e *Misuse) Error() string { return e.message }
 
+// Misusef formats a Misuse.
 func Misusef(format string, values ...any) error {
 	return &Misuse{fmt.Sprintf(format, values...)}
 }

@@ -25,6 +25,7 @@ const (
 
 func (f *Format) String() string { return string(*f) }
 
+// Type names the flag's values in help.
 func (f *Format) Type() string { return "format" }
 
 // Set reads the flag.
@@ -44,12 +45,13 @@ func (env *Env) PrintJSON(v any) error {
 	return encoder.Encode(v)
 }
 
+// Printf prints to the command's output.
 func (env *Env) Printf(format string, values ...any) error {
 	_, err := fmt.Fprintf(env.Out, format, values...)
 	return err
 }
 
-// NewTable returns a table that is rendered by printTable.
+// NewTable returns a table that is rendered by PrintTable.
 func NewTable(columns ...any) table.Writer {
 	t := table.NewWriter()
 	style := table.StyleLight
@@ -65,6 +67,7 @@ func NewTable(columns ...any) table.Writer {
 	return t
 }
 
+// PrintTable prints a table no wider than the terminal, if there is one.
 func (env *Env) PrintTable(t table.Writer) error {
 	if width := terminalWidth(env.Out); width > 0 {
 		t.Style().Size.WidthMax = width

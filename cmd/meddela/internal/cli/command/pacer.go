@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"time"
+
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // Pacer spreads events over time. A rate of 0 is no limit.
@@ -19,7 +21,8 @@ func (p *Pacer) Wait(ctx context.Context, n int) error {
 	now := time.Now()
 	wait := p.due.Sub(now)
 	p.due = now.Add(max(wait, 0) + time.Duration(float64(n)/p.Rate*float64(time.Second)))
-	return Sleep(ctx, wait)
+	retry.Sleep(ctx, wait)
+	return ctx.Err()
 }
 
 // MaxBatchLines bounds one call of the producer.
@@ -32,18 +35,4 @@ func (p *Pacer) BatchSize(most int) int {
 	}
 	const batchesPerSecond = 20
 	return min(max(int(p.Rate/batchesPerSecond), 1), most)
-}
-
-func Sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

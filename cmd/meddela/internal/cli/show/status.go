@@ -39,6 +39,7 @@ type State struct {
 	UpdatedAt         string               `json:"updated_at,omitempty"`
 }
 
+// StateOf is a status as JSON shows it.
 func StateOf(s *topology.State) State {
 	return State{
 		EventID: s.EventID, Status: s.Status, Label: s.Status.Label(), Final: s.Status.Final(),
@@ -127,6 +128,7 @@ func (s *stage) text() string {
 	return Time(s.at)
 }
 
+// Colour is that of a status on a terminal.
 func Colour(s topology.Status) text.Color {
 	switch s {
 	case topology.Sent:
@@ -142,6 +144,7 @@ func Colour(s topology.Status) text.Color {
 	}
 }
 
+// Print prints a status in the form that was asked for.
 func Print(env *command.Env, s *topology.State) error {
 	if env.Output == command.JSON {
 		return env.PrintJSON(StateOf(s))

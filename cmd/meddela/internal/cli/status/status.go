@@ -15,6 +15,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // New makes the command status.
@@ -122,7 +123,7 @@ func watchStatus(ctx context.Context, env *command.Env, reader statusReader, ids
 				moving = append(moving, ids[i])
 			}
 		}
-		if ids = moving; len(ids) == 0 || command.Sleep(ctx, watchInterval) != nil {
+		if ids = moving; len(ids) == 0 || !retry.Sleep(ctx, watchInterval) {
 			return nil
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// New makes the command templates.
 func New(env *command.Env) *cobra.Command {
 	cmd := command.Parent(&cobra.Command{
 		Use:     "templates",

@@ -22,6 +22,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// NewUncovered makes the command uncovered.
 func NewUncovered(env *command.Env) *cobra.Command {
 	cmd := command.Parent(&cobra.Command{
 		Use:     "uncovered",
