@@ -109,7 +109,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// known tells whether a schema has a path, and refuses what is beside it.
+// known reports whether a schema has a path, and refuses what is beside it.
 func known(root, schema map[string]any, keys []string) bool {
 	if reference, ok := schema["$ref"].(string); ok {
 		definitions := root["$defs"].(map[string]any)

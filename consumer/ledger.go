@@ -59,7 +59,7 @@ func (l *ledger) giveBack(taken map[string]map[int]int64) {
 	}
 }
 
-// worked tells whether anything was handled since the last commit.
+// worked reports whether anything was handled since the last commit.
 func (l *ledger) worked() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

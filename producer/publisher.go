@@ -161,7 +161,7 @@ func (p *Publisher) writeOnce(ctx context.Context, t target, records []topology.
 	return response.BaseOffset, response.Error
 }
 
-// isRefusal tells whether a topic will never take what it was given, however
+// isRefusal reports whether a topic will never take what it was given, however
 // often it is tried.
 func isRefusal(err error) bool {
 	return errors.Is(err, kafka.MessageSizeTooLarge) ||

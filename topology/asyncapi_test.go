@@ -159,7 +159,7 @@ func walkReferences(node any, visit func(ref string)) {
 	}
 }
 
-// resolves tells whether a reference such as "#/components/messages/job" is
+// resolves reports whether a reference such as "#/components/messages/job" is
 // in the document.
 func resolves(root any, ref string) bool {
 	path, ok := strings.CutPrefix(ref, "#/")

@@ -43,7 +43,7 @@ func isCloudEventType(contentType []byte) bool {
 	return equalFoldASCII(bytes.TrimSpace(mediaType), cloudEventType)
 }
 
-// isEnvelope tells whether the object is a CloudEvent in structured mode that
+// isEnvelope reports whether the object is a CloudEvent in structured mode that
 // no header announces.
 func (m *eventMembers) isEnvelope() bool {
 	return m.specVersion.v != nil && m.data.v != nil && m.ctx.v == nil

@@ -83,7 +83,7 @@ type ControlRecord struct {
 	Until   time.Time     `json:"until,omitzero"` // when it ends by itself; zero for never
 }
 
-// InForce tells whether the order still stops its subject at that time.
+// InForce reports whether the order still stops its subject at that time.
 func (c *ControlRecord) InForce(now time.Time) bool {
 	return (c.Action == Pause || c.Action == Kill) && (c.Until.IsZero() || now.Before(c.Until))
 }

@@ -11,7 +11,7 @@ const MaxIDBytes = 128
 
 const badIDDetail = "must be 1 to 128 of A-Z a-z 0-9 . _ : -"
 
-// Valid tells whether the id has only the characters that ids may have.
+// Valid reports whether the id has only the characters that ids may have.
 func (id EventID) Valid() bool {
 	if len(id) == 0 || len(id) > MaxIDBytes {
 		return false
@@ -94,7 +94,7 @@ type Event struct {
 
 // Append appends the event's plain wire form, a JSON object, to b. Ctx is
 // written as it is, and nil as an empty object; Raw is not written. Append
-// checks nothing: DecodeEvent of the result tells whether the pipeline takes
+// checks nothing: DecodeEvent of the result reports whether the pipeline takes
 // it.
 func (e *Event) Append(b []byte) []byte {
 	w := objectWriter{b: b}

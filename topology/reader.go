@@ -14,7 +14,7 @@ type wireValue []byte
 
 func (v wireValue) isText() bool { return len(v) > 0 && v[0] == '"' }
 
-// isNull tells whether the value is absent or JSON null, which mean the same.
+// isNull reports whether the value is absent or JSON null, which mean the same.
 func (v wireValue) isNull() bool { return len(v) == 0 || v[0] == 'n' }
 
 func (v wireValue) isObject() bool { return len(v) > 0 && v[0] == '{' }
@@ -116,7 +116,7 @@ func (d *objectReader) number(key []byte, v wireValue, limit int) int {
 	return int(n)
 }
 
-// wholeNumber reads a JSON number and tells whether it is whole. What is too
+// wholeNumber reads a JSON number and reports whether it is whole. What is too
 // great for a float64 is infinite, and whole.
 func wholeNumber(v wireValue) (n float64, whole bool) {
 	n, _ = strconv.ParseFloat(string(v), 64)

@@ -22,7 +22,7 @@ var eventLimits = limits{bytes: MaxEventBytes, depth: MaxDepth}
 // wrapLimits leave room for an event and what meddela wraps around it.
 var wrapLimits = limits{bytes: wrappedEventBytes, depth: MaxDepth + 1}
 
-// checkJSON tells whether value is one JSON object in UTF-8 within l. Nil
+// checkJSON reports whether value is one JSON object in UTF-8 within l. Nil
 // means that it is.
 func checkJSON(value []byte, l limits) *Fault {
 	return walk(value, l, func(_, _ []byte) {})
@@ -189,7 +189,7 @@ func (s *scanner) closed() expectation {
 	return afterValue
 }
 
-// inArray tells whether the innermost of what is open is an array.
+// inArray reports whether the innermost of what is open is an array.
 func (s *scanner) inArray() bool {
 	d := s.depth - 1
 	return s.arrays[d>>6&1]>>(d&63)&1 == 1

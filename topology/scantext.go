@@ -15,7 +15,7 @@ var plain = func() (table [256]bool) {
 	return table
 }()
 
-// text reads a string from its opening quote and tells whether it has escapes.
+// text reads a string from its opening quote and reports whether it has escapes.
 func (s *scanner) text() (escaped, ok bool) {
 	data, i := s.data, s.at+1
 	for {

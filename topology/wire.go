@@ -79,7 +79,7 @@ func appendText(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// isPlain tells whether s is ASCII that stands for itself in a JSON string.
+// isPlain reports whether s is ASCII that stands for itself in a JSON string.
 func isPlain(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c >= utf8.RuneSelf || !plain[c] {

@@ -16,7 +16,7 @@ type Template interface {
 	// the same, else its base language, else the template's default; and how
 	// far that is from what was wanted, 0 being the same.
 	Body(language string) (body string, distance int)
-	// Holds tells whether the template's condition holds for an event; it
+	// Holds reports whether the template's condition holds for an event; it
 	// does where there is none. The error says why that cannot be told, and
 	// has nothing of the event's content.
 	Holds(facts *condition.Facts) (bool, error)
@@ -30,7 +30,7 @@ type Catalogue[T Template] interface {
 	// Candidates returns the templates for a type and channel in the order of
 	// preference: the most specific first, then the most recently published.
 	Candidates(eventType string, channel topology.Channel) []T
-	// HasType tells whether any template, on whatever channel, covers the
+	// HasType reports whether any template, on whatever channel, covers the
 	// type.
 	HasType(eventType string) bool
 }

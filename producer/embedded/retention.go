@@ -123,7 +123,7 @@ func (r *retention) pass() {
 	}
 }
 
-// limitsItself tells whether a topic's own settings say what is kept.
+// limitsItself reports whether a topic's own settings say what is kept.
 func limitsItself(topic *kfake.TopicInfo) bool {
 	if policy := topic.Configs["cleanup.policy"]; policy != nil && strings.Contains(*policy, "compact") {
 		return true

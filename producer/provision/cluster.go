@@ -149,7 +149,7 @@ func createOnce(ctx context.Context, client *kafka.Client, specs []topology.Topi
 	return failed, nil
 }
 
-// passing tells whether the cluster means by err that it is not ready yet.
+// passing reports whether the cluster means by err that it is not ready yet.
 func passing(err error) bool {
 	var code kafka.Error
 	return errors.As(err, &code) && code.Temporary()

@@ -28,7 +28,7 @@ func (k kcat) publish(topic string, records []record) error {
 	return nil
 }
 
-// sameCall tells whether one kcat can publish both.
+// sameCall reports whether one kcat can publish both.
 func sameCall(a, b *record) bool {
 	return a.partition == b.partition && (a.key == "") == (b.key == "") && slices.Equal(a.headers, b.headers)
 }

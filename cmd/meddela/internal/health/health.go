@@ -130,7 +130,7 @@ func (p probe) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprintln(w, "ok")
 }
 
-// page is what vitals are asked by.
+// page is what the checks are asked by.
 func (v *Checks) page() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", probe(v.live))
