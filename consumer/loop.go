@@ -110,7 +110,8 @@ func New(config Config) *Loop {
 	config = config.withDefaults()
 	return &Loop{
 		config: config,
-		log:    config.Log.With().Str("role", string(config.Role)).Str("lane", string(config.Lane)).Str("group", config.Group).Logger(),
+		log: config.Log.With().Str("role", string(config.Role)).Str("lane", string(config.Lane)).Str("group",
+			config.Group).Logger(),
 	}
 }
 

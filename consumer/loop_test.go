@@ -259,7 +259,8 @@ func TestACrashHitsOneRecord(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if len(jobs[0]) != 100 || len(jobs[1]) != 99 || slices.Contains(jobs[1], "1/42") || !slices.IsSortedFunc(jobs[1], byNumber) {
+		if len(jobs[0]) != 100 || len(jobs[1]) != 99 || slices.Contains(jobs[1], "1/42") ||
+			!slices.IsSortedFunc(jobs[1], byNumber) {
 			return fmt.Errorf("partition 0 has %d, partition 1 has %d", len(jobs[0]), len(jobs[1]))
 		}
 		return nil
@@ -365,7 +366,8 @@ func TestATopicThatRefuses(t *testing.T) {
 // does, which the embedded one may not.
 type refusingPublisher struct{ consumer.Publisher }
 
-func (p refusingPublisher) Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) ([]int, error) {
+func (p refusingPublisher) Publish(ctx context.Context, topic topology.Topic, partition int,
+	records []topology.Record) ([]int, error) {
 	if topic != names.Jobs(topology.Realtime) {
 		for i := range records {
 			records[i].Value = records[i].Value[:min(len(records[i].Value), 100)]

@@ -28,7 +28,8 @@ func TestOneThatWaits(t *testing.T) {
 	release := func() { released.Do(func() { close(goOn) }) }
 	var once sync.Once
 	stop := w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
-		if b.Partition == 2 && slices.ContainsFunc(b.Records, func(r topology.Record) bool { return string(r.Value) == "2/0" }) {
+		if b.Partition == 2 && slices.ContainsFunc(b.Records,
+			func(r topology.Record) bool { return string(r.Value) == "2/0" }) {
 			once.Do(func() { close(waits) })
 			<-goOn
 		}

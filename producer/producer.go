@@ -107,7 +107,8 @@ func (p *Producer) Publish(ctx context.Context, lane topology.Lane, events []top
 // where wanted Key, Headers and Time. A record without a key is given its
 // event's id as key. Events without an id of their own may be written twice,
 // and then are two events, when an acknowledgement is lost.
-func (p *Producer) PublishRecords(ctx context.Context, lane topology.Lane, records []topology.Record) ([]Receipt, error) {
+func (p *Producer) PublishRecords(ctx context.Context, lane topology.Lane, records []topology.Record) ([]Receipt,
+	error) {
 	receipts := make([]Receipt, len(records))
 	topic := p.names.Events(lane)
 	count, err := p.publisher.sizes.wait(ctx, p.publisher, topic)
@@ -163,7 +164,8 @@ func (p *Producer) assign(lane topology.Lane, records []topology.Record, receipt
 
 // publishPartition publishes the records of one partition and fills in their
 // receipts.
-func (p *Producer) publishPartition(ctx context.Context, t target, lane topology.Lane, records []topology.Record, members []int, receipts []Receipt) {
+func (p *Producer) publishPartition(ctx context.Context, t target, lane topology.Lane, records []topology.Record,
+	members []int, receipts []Receipt) {
 	batch := make([]topology.Record, len(members))
 	for i, m := range members {
 		batch[i] = records[m]
@@ -175,7 +177,8 @@ func (p *Producer) publishPartition(ctx context.Context, t target, lane topology
 	}
 }
 
-func (p *Producer) publishBatch(ctx context.Context, t target, lane topology.Lane, batch []topology.Record, members []int, receipts []Receipt) {
+func (p *Producer) publishBatch(ctx context.Context, t target, lane topology.Lane, batch []topology.Record,
+	members []int, receipts []Receipt) {
 	base, err := p.publisher.writeUntilAcknowledged(ctx, t, batch)
 	if isRefusal(err) && len(batch) > 1 {
 		half := len(batch) / 2

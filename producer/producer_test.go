@@ -103,7 +103,8 @@ func TestReceiptsSayWhereEachEventIs(t *testing.T) {
 	}
 	for i, r := range receipts {
 		at := logs[r.Partition][r.Offset]
-		if r.Err != nil || r.ID != events[i].ID || string(at.Key) != string(r.ID) || string(at.Value) != string(events[i].Append(nil)) {
+		if r.Err != nil || r.ID != events[i].ID || string(at.Key) != string(r.ID) ||
+			string(at.Value) != string(events[i].Append(nil)) {
 			t.Fatalf("event %d: receipt %+v, and there is %s %s", i, r, at.Key, at.Value)
 		}
 	}
@@ -113,7 +114,8 @@ func TestReceiptsSayWhereEachEventIs(t *testing.T) {
 // own producer chooses for these keys on 12 partitions.
 func TestPartitionsAreJavasPartitions(t *testing.T) {
 	_, link := start(t)
-	keys := map[string]int{"21": -973932308 & 0x7fffffff % 12, "foobar": -790332482 & 0x7fffffff % 12, "a-little-bit-long-string": -985981536 & 0x7fffffff % 12}
+	keys := map[string]int{"21": -973932308 & 0x7fffffff % 12, "foobar": -790332482 & 0x7fffffff % 12,
+		"a-little-bit-long-string": -985981536 & 0x7fffffff % 12}
 	var events []topology.Event
 	for key := range keys {
 		events = append(events, event(key))
@@ -204,7 +206,8 @@ func TestRefusedRecords(t *testing.T) {
 }
 
 func TestABrokerMustBeNamed(t *testing.T) {
-	if _, err := producer.New(producer.Config{}); err == nil || !strings.Contains(err.Error(), "name at least one broker") {
+	if _, err := producer.New(producer.Config{}); err == nil ||
+		!strings.Contains(err.Error(), "name at least one broker") {
 		t.Errorf("the error is %v", err)
 	}
 }

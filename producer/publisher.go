@@ -51,7 +51,8 @@ const (
 // its only error is ctx's. Records that the topic will never take are left out
 // and their indexes returned. A try that failed half-way may have written
 // records that the next try writes again.
-func (p *Publisher) Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) (refused []int, err error) {
+func (p *Publisher) Publish(ctx context.Context, topic topology.Topic, partition int,
+	records []topology.Record) (refused []int, err error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -103,7 +104,8 @@ func recordBytes(r *topology.Record) int {
 
 // write writes records[from:to]. A batch that the topic refuses is halved
 // until the records at fault stand alone.
-func (p *Publisher) write(ctx context.Context, t target, records []topology.Record, from, to int) (refused []int, err error) {
+func (p *Publisher) write(ctx context.Context, t target, records []topology.Record, from, to int) (refused []int,
+	err error) {
 	_, err = p.writeUntilAcknowledged(ctx, t, records[from:to])
 	switch {
 	case err == nil:
@@ -124,7 +126,8 @@ func (p *Publisher) write(ctx context.Context, t target, records []topology.Reco
 
 // writeUntilAcknowledged tries until the records are written, the topic
 // refuses them, or ctx ends.
-func (p *Publisher) writeUntilAcknowledged(ctx context.Context, t target, records []topology.Record) (base int64, err error) {
+func (p *Publisher) writeUntilAcknowledged(ctx context.Context, t target, records []topology.Record) (base int64,
+	err error) {
 	var wait retry.Backoff
 	for try := 0; ; try++ {
 		base, err = p.writeOnce(ctx, t, records)

@@ -224,7 +224,8 @@ func TestAsyncAPIWords(t *testing.T) {
 	for _, word := range []string{
 		keys.Event("<event id>"), keys.StatusNotice("<event id>"),
 		FieldStatus, FieldReason, FieldDetail, FieldLane, FieldType, FieldChannel, FieldTemplate, FieldRedrives, FieldAttempt,
-		FieldProvider, FieldProviderMessageID, FieldSource, FieldPendingAt, FieldPendingDeliveryAt, FieldFinalAt, FieldUpdatedAt,
+		FieldProvider, FieldProviderMessageID, FieldSource, FieldPendingAt, FieldPendingDeliveryAt, FieldFinalAt,
+		FieldUpdatedAt,
 		FieldScheduledAt, FieldRank,
 	} {
 		if !strings.Contains(d.Info.Description, "`"+word+"`") {
@@ -293,7 +294,8 @@ func tierNames() []string {
 }
 
 func TestSchemas(t *testing.T) {
-	want := []string{"common.json", "control.json", "dead-letter-headers.json", "entry.json", "event.json", "job.json", "template.json"}
+	want := []string{"common.json", "control.json", "dead-letter-headers.json", "entry.json", "event.json", "job.json",
+		"template.json"}
 	sameWords(t, "schemas", SchemaNames(), want)
 	for _, name := range []string{"", "event", "../doc.go"} {
 		if _, err := Schema(name); !errors.Is(err, fs.ErrNotExist) {

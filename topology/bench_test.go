@@ -52,7 +52,8 @@ func BenchmarkDecodeCloudEvent(b *testing.B) {
 			{"ce_type", []byte("order_confirmation")},
 			{"ce_source", []byte("webshop")},
 		}},
-		"structured": {Value: []byte(`{"specversion":"1.0","id":"1","type":"t","source":"s","data":` + string(anEvent) + `}`)},
+		"structured": {Value: []byte(`{"specversion":"1.0","id":"1","type":"t","source":"s","data":` + string(anEvent) +
+			`}`)},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

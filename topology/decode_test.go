@@ -21,7 +21,8 @@ func TestDecodeEventID(t *testing.T) {
 		reason  Reason // of the fault; empty for none
 	}{
 		{"its own", []byte(`{"id":"own","type":"t","ctx":{}}`), nil, "own", ""},
-		{"the longest", []byte(`{"id":"` + strings.Repeat("x", MaxIDBytes) + `","type":"t","ctx":{}}`), nil, EventID(strings.Repeat("x", MaxIDBytes)), ""},
+		{"the longest", []byte(`{"id":"` + strings.Repeat("x", MaxIDBytes) + `","type":"t","ctx":{}}`), nil,
+			EventID(strings.Repeat("x", MaxIDBytes)), ""},
 		{"escaped", []byte(`{"\u0069d":"o\u0077n","type":"t","ctx":{}}`), nil, "own", ""},
 		{"none", []byte(`{"type":"t","ctx":{}}`), nil, position, ""},
 		{"its own, and another fault", []byte(`{"id":"own"}`), nil, "own", ReasonMissingField},
@@ -29,7 +30,8 @@ func TestDecodeEventID(t *testing.T) {
 		{"empty", []byte(`{"id":"","type":"t","ctx":{}}`), nil, position, ReasonBadID},
 		{"a slash", []byte(`{"id":"a/b","type":"t","ctx":{}}`), nil, position, ReasonBadID},
 		{"not ASCII", []byte(`{"id":"ä","type":"t","ctx":{}}`), nil, position, ReasonBadID},
-		{"too long", []byte(`{"id":"` + strings.Repeat("x", MaxIDBytes+1) + `","type":"t","ctx":{}}`), nil, position, ReasonBadID},
+		{"too long", []byte(`{"id":"` + strings.Repeat("x", MaxIDBytes+1) + `","type":"t","ctx":{}}`), nil, position,
+			ReasonBadID},
 		{"header", []byte(`{"id":"own","type":"t","ctx":{}}`), header("ce"), "ce", ""},
 		{"header, and a bad id of its own", []byte(`{"id":7,"type":"t","ctx":{}}`), header("ce"), "ce", ""},
 		{"bad header", []byte(`{"id":"own","type":"t","ctx":{}}`), header("a b"), position, ReasonBadID},
@@ -45,7 +47,8 @@ func TestDecodeEventID(t *testing.T) {
 		{"empty value", []byte{}, nil, position, ReasonNotJSON},
 		{"envelope", []byte(`{"specversion":"1.0","id":"own","type":"t","data":{"id":7,"ctx":{}}}`), nil, "own", ""},
 		{"of the data", []byte(`{"specversion":"1.0","type":"t","data":{"id":"inner","ctx":{}}}`), nil, "inner", ""},
-		{"envelope without usable data", []byte(`{"specversion":"1.0","id":"own","type":"t","data":[]}`), nil, "own", ReasonWrongType},
+		{"envelope without usable data", []byte(`{"specversion":"1.0","id":"own","type":"t","data":[]}`), nil, "own",
+			ReasonWrongType},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e, err := DecodeEvent(Record{Partition: 3, Offset: 114, Value: test.value, Headers: test.headers}, Batch)

@@ -108,8 +108,10 @@ func FuzzScan(f *testing.F) {
 		seeds(f, kind.dir, func(r Record) { f.Add(r.Value) })
 	}
 	for _, text := range []string{
-		`{"a":-}`, `{"a":-0.0e+1}`, `{"a":1.}`, `{"a":.1}`, `{"a":1e}`, `{"a":tru}`, `{"a":nul`, `{"a":"\x"}`, `{"a":"\u12"}`, "{\"a\":\"\t\"}",
-		`{"a":"\ud83d\ude00\ud800\u0041"}`, `{"a"}`, `{"a":}`, `{,}`, `{"a":1,}`, `{"a":[1,]}`, `{"a":[,]}`, `{"a":[1 2]}`, `{"a":{]}`, `{"a":[}`, `{}}`,
+		`{"a":-}`, `{"a":-0.0e+1}`, `{"a":1.}`, `{"a":.1}`, `{"a":1e}`, `{"a":tru}`, `{"a":nul`, `{"a":"\x"}`, `{"a":"\u12"}`,
+		"{\"a\":\"\t\"}",
+		`{"a":"\ud83d\ude00\ud800\u0041"}`, `{"a"}`, `{"a":}`, `{,}`, `{"a":1,}`, `{"a":[1,]}`, `{"a":[,]}`, `{"a":[1 2]}`,
+		`{"a":{]}`, `{"a":[}`, `{}}`,
 		`{"\u0061":1,"a":2,"12345678\"":[[],{},[{}]]}`, "\v{}", "{}\x00", "{\"a\":\x00}",
 	} {
 		f.Add([]byte(text))
@@ -145,7 +147,8 @@ func FuzzScan(f *testing.F) {
 // FuzzText: encoding/json reads what was written for any string, where bytes
 // that are not UTF-8 count as U+FFFD.
 func FuzzText(f *testing.F) {
-	for _, text := range []string{"", "plain", "ä\u20ac😀", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "\xff\xc3", "<&>\u2028\u2029", "\ufeff\ufffd"} {
+	for _, text := range []string{"", "plain", "ä\u20ac😀", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "\xff\xc3", "<&>\u2028\u2029",
+		"\ufeff\ufffd"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -117,9 +117,11 @@ func genRival() *rapid.Generator[Entry] {
 			Template:          TemplateRef(rapid.SampledFrom([]string{"", "t@1"}).Draw(t, "template")),
 			Provider:          rapid.SampledFrom([]string{"", "a"}).Draw(t, "provider"),
 			ProviderMessageID: rapid.SampledFrom([]string{"", "a"}).Draw(t, "provider_message_id"),
-			ReceivedAt:        rapid.SampledFrom([]time.Time{{}, aTime, aTime.Add(-time.Hour), time.UnixMilli(maxMillis + 1)}).Draw(t, "received_at"),
+			ReceivedAt: rapid.SampledFrom([]time.Time{{}, aTime, aTime.Add(-time.Hour),
+				time.UnixMilli(maxMillis + 1)}).Draw(t, "received_at"),
 			At: rapid.SampledFrom([]time.Time{
-				aTime, aTime.Add(time.Nanosecond), aTime.Add(time.Millisecond), aTime.Add(time.Hour), aTime.In(time.FixedZone("", 3600)),
+				aTime, aTime.Add(time.Nanosecond), aTime.Add(time.Millisecond), aTime.Add(time.Hour),
+				aTime.In(time.FixedZone("", 3600)),
 				{}, time.Unix(-1, 0), time.UnixMilli(maxMillis), time.UnixMilli(maxMillis + 1), time.UnixMilli(maxMillis + 2),
 			}).Draw(t, "at"),
 		}

@@ -30,7 +30,8 @@ func unmarshal(value []byte, v any) *Fault {
 	}
 	err := json.Unmarshal(value, v)
 	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return &Fault{Reason: ReasonWrongType, Field: wrongType.Field, Detail: "has another JSON type than the schema gives it"}
+		return &Fault{Reason: ReasonWrongType, Field: wrongType.Field,
+			Detail: "has another JSON type than the schema gives it"}
 	}
 	if err != nil {
 		return &Fault{Reason: ReasonBadValue, Detail: "a time or a duration is not of its form: " +

@@ -64,7 +64,8 @@ var reasons = []struct {
 	meaning  string
 	statuses []Status
 }{
-	{ReasonInvalid, "the event breaks the contract: `detail` says where, its dead letter has the finer reason", []Status{NotCovered}},
+	{ReasonInvalid, "the event breaks the contract: `detail` says where, its dead letter has the finer reason",
+		[]Status{NotCovered}},
 	{ReasonNotJSON, "the value is no JSON object", nil},
 	{ReasonNotUTF8, "the value has bytes that are not UTF-8", nil},
 	{ReasonNullValue, "the record has no value", nil},
@@ -106,7 +107,8 @@ var reasons = []struct {
 	{ReasonProviderDown, "the provider could not be reached", []Status{PendingDelivery, DeliveryError}},
 	{ReasonAmbiguous, "it may have been accepted, and must not be sent twice", []Status{DeliveryError}},
 
-	{ReasonExternal, "another engine gave no reason of this list", []Status{PendingDelivery, Ignored, Expired, DeliveryError}},
+	{ReasonExternal, "another engine gave no reason of this list",
+		[]Status{PendingDelivery, Ignored, Expired, DeliveryError}},
 }
 
 // Reasons lists every reason but NoReason.

@@ -49,7 +49,8 @@ func TestAnEventsOwnIDWinsOverTheHeader(t *testing.T) {
 func TestHeadersThatAreNoReceipt(t *testing.T) {
 	at := time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 	for _, h := range []Header{
-		{HeaderRedrives, []byte("-1")}, {HeaderRedrives, []byte("1000000")}, {HeaderRedrives, []byte("x")}, {HeaderRedrives, nil},
+		{HeaderRedrives, []byte("-1")}, {HeaderRedrives, []byte("1000000")}, {HeaderRedrives, []byte("x")},
+		{HeaderRedrives, nil},
 		{HeaderSource, nil}, {HeaderSource, make([]byte, maxEntryTextBytes+1)},
 		{HeaderReceivedAt, []byte("soon")}, {HeaderReceivedAt, nil},
 	} {

@@ -63,7 +63,8 @@ func TestDeadLetterAgain(t *testing.T) {
 		first := names.DeadLetter(Batch, &record, &Fault{Reason: ReasonNotJSON}, RoleMatch, aTime)
 		again := names.DeadLetter(Batch, &first, &Fault{Reason: ReasonTooDeep}, RoleStatus, aTime)
 		got := textsOf(t, again.Headers)
-		if got[HeaderRedrives] != want || got[HeaderReason] != "too_deep" || got[HeaderOriginalTopic] != string(names.DeadLetters(Batch)) {
+		if got[HeaderRedrives] != want || got[HeaderReason] != "too_deep" ||
+			got[HeaderOriginalTopic] != string(names.DeadLetters(Batch)) {
 			t.Errorf("redrives %q: headers %v", header, got)
 		}
 	}
@@ -74,11 +75,13 @@ func TestDeadLetterAgain(t *testing.T) {
 
 func TestCarried(t *testing.T) {
 	headers := []Header{
-		{"ce_id", []byte("1")}, {"ce_", []byte("no attribute")}, {"ce_subject", []byte("kim@example.com")}, {"traceparent", []byte("2")}, {"x-reason", []byte("no")},
+		{"ce_id", []byte("1")}, {"ce_", []byte("no attribute")}, {"ce_subject", []byte("kim@example.com")},
+		{"traceparent", []byte("2")}, {"x-reason", []byte("no")},
 		{"tracestate", nil}, {"content-type", []byte("3")}, {"Content-Type", []byte("no")}, {"ce_id", []byte("4")}, {"", nil},
 	}
 	want := []Header{
-		{"ce_id", []byte("1")}, {"traceparent", []byte("2")}, {"tracestate", nil}, {"content-type", []byte("3")}, {"ce_id", []byte("4")},
+		{"ce_id", []byte("1")}, {"traceparent", []byte("2")}, {"tracestate", nil}, {"content-type", []byte("3")},
+		{"ce_id", []byte("4")},
 	}
 	if got := CarriedByJobs(headers); !reflect.DeepEqual(got, want) {
 		t.Errorf("by jobs: %v, want %v", got, want)
@@ -106,7 +109,8 @@ func TestRecordHeader(t *testing.T) {
 
 func TestTemplateRefSplit(t *testing.T) {
 	for ref, want := range map[TemplateRef][2]string{
-		"order@3f2a": {"order", "3f2a"}, "a@b@1": {"a@b", "1"}, "order": {"order", ""}, "": {"", ""}, "@1": {"", "1"}, "order@": {"order", ""},
+		"order@3f2a": {"order", "3f2a"}, "a@b@1": {"a@b", "1"}, "order": {"order", ""}, "": {"", ""}, "@1": {"", "1"},
+		"order@": {"order", ""},
 	} {
 		if name, version := ref.Split(); name != want[0] || version != want[1] {
 			t.Errorf("%q is %q and %q", ref, name, version)
@@ -122,7 +126,8 @@ func TestTemplateRoundTrip(t *testing.T) {
 	for _, at := range []time.Time{aTime, {}, time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		record := TemplateRecord{
 			Name: "n", Version: "1", Types: []string{"t"}, Channel: SMS, DefaultLanguage: "en",
-			Bodies: map[string]map[string]string{"en": {"sms.txt": "<b>&\u2028"}}, TTL: Duration(90 * time.Minute), PublishedAt: at,
+			Bodies: map[string]map[string]string{"en": {"sms.txt": "<b>&\u2028"}}, TTL: Duration(90 * time.Minute),
+			PublishedAt: at,
 		}
 		text := record.Append([]byte{' '})
 		got, err := DecodeTemplate(text)
@@ -139,7 +144,8 @@ func TestTemplateRoundTrip(t *testing.T) {
 }
 
 func TestControlRoundTrip(t *testing.T) {
-	want := ControlRecord{Subject: SubjectOf(SubjectTemplate, "order"), Action: Pause, By: "kim", Reason: "<price>", At: aTime, Until: aTime.Add(time.Hour)}
+	want := ControlRecord{Subject: SubjectOf(SubjectTemplate, "order"), Action: Pause, By: "kim", Reason: "<price>",
+		At: aTime, Until: aTime.Add(time.Hour)}
 	got, err := DecodeControl(want.Append(nil))
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)
@@ -170,9 +176,11 @@ func TestControlInForce(t *testing.T) {
 
 func TestSubject(t *testing.T) {
 	for text, ok := range map[string]bool{
-		"template:order": true, "type:com.example:order": true, "channel:sms": true, "provider:smtp": true, "lane:batch": true,
-		"": false, "template": false, "template:": false, "provider:": false, "channel:pigeon": false, "lane:express": false, "country:FI": false,
-		"type:a\nb": false, "type:" + strings.Repeat("x", MaxTypeLength+1): false,
+		"template:order": true, "type:com.example:order": true, "channel:sms": true, "provider:smtp": true,
+		"lane:batch": true,
+		"":           false, "template": false, "template:": false, "provider:": false, "channel:pigeon": false, "lane:express": false,
+		"country:FI": false,
+		"type:a\nb":  false, "type:" + strings.Repeat("x", MaxTypeLength+1): false,
 	} {
 		subject, err := ParseSubject(text)
 		if (err == nil) != ok {
@@ -186,7 +194,8 @@ func TestSubject(t *testing.T) {
 
 // TestDelayed: the record waits for its own topic, and is never due early.
 func TestDelayed(t *testing.T) {
-	record := Record{Topic: names.Jobs(Batch), Key: []byte("e"), Headers: []Header{{"ce_id", []byte("e")}, {HeaderDue, []byte("old")}}}
+	record := Record{Topic: names.Jobs(Batch), Key: []byte("e"),
+		Headers: []Header{{"ce_id", []byte("e")}, {HeaderDue, []byte("old")}}}
 	due := aTime.Add(2*time.Minute + time.Nanosecond)
 	got := names.Delayed(Batch, record, due, aTime)
 	if got.Topic != names.Delay(Batch, Tier{Name: "1m"}) {

@@ -152,11 +152,15 @@ func TestStories(t *testing.T) {
 		reason  Reason
 	}{
 		{"delivered", []Entry{entry(0, 0, Pending, ""), entry(0, 1, PendingDelivery, ""), entry(0, 1, Sent, "")}, Sent, ""},
-		{"a late bounce", []Entry{entry(0, 1, Sent, ""), entry(0, 1, DeliveryError, ReasonProviderRejected)}, DeliveryError, ReasonProviderRejected},
+		{"a late bounce", []Entry{entry(0, 1, Sent, ""), entry(0, 1, DeliveryError, ReasonProviderRejected)}, DeliveryError,
+			ReasonProviderRejected},
 		{"a retry that succeeds", []Entry{entry(0, 1, PendingDelivery, ReasonTransient), entry(0, 2, Sent, "")}, Sent, ""},
-		{"a retry after an error", []Entry{entry(0, 1, DeliveryError, ReasonAmbiguous), entry(0, 2, PendingDelivery, "")}, PendingDelivery, ""},
-		{"a redrive", []Entry{entry(0, 3, DeliveryError, ReasonRetriesExhausted), entry(1, 1, PendingDelivery, "")}, PendingDelivery, ""},
-		{"read again when no template covers it any more", []Entry{entry(0, 1, Sent, ""), entry(0, 0, NotCovered, ReasonNoTemplateForType)}, Sent, ""},
+		{"a retry after an error", []Entry{entry(0, 1, DeliveryError, ReasonAmbiguous), entry(0, 2, PendingDelivery, "")},
+			PendingDelivery, ""},
+		{"a redrive", []Entry{entry(0, 3, DeliveryError, ReasonRetriesExhausted), entry(1, 1, PendingDelivery, "")},
+			PendingDelivery, ""},
+		{"read again when no template covers it any more", []Entry{entry(0, 1, Sent, ""),
+			entry(0, 0, NotCovered, ReasonNoTemplateForType)}, Sent, ""},
 	} {
 		state := State{EventID: "e"}
 		for i := range test.entries {
@@ -176,7 +180,8 @@ func TestStories(t *testing.T) {
 // its width.
 func TestRankBounds(t *testing.T) {
 	most := Entry{Redrives: MaxRedrives, Attempt: MaxAttempt, Status: DeliveryError, At: time.UnixMilli(maxMillis)}
-	beyond := Entry{Redrives: MaxRedrives + 1, Attempt: MaxAttempt + 1, Status: DeliveryError, At: time.UnixMilli(maxMillis + 1)}
+	beyond := Entry{Redrives: MaxRedrives + 1, Attempt: MaxAttempt + 1, Status: DeliveryError,
+		At: time.UnixMilli(maxMillis + 1)}
 	least := Entry{Status: Pending, At: time.UnixMilli(1)}
 	below := Entry{Redrives: -1, Attempt: -1, Status: "no status", At: time.Time{}}
 	if rankOf(&most) != rankOf(&beyond) {
@@ -185,7 +190,8 @@ func TestRankBounds(t *testing.T) {
 	if rankOf(&least) != rankOf(&below) {
 		t.Errorf("%s and %s differ", rankOf(&least), rankOf(&below))
 	}
-	for n, want := range map[int64]string{-5: "0000", 0: "0000", 9: "0009", 10: "0010", 999: "0999", 9999: "9999", 10000: "9999"} {
+	for n, want := range map[int64]string{-5: "0000", 0: "0000", 9: "0009", 10: "0010", 999: "0999", 9999: "9999",
+		10000: "9999"} {
 		if got := string(appendPadded(nil, n, MaxAttempt)); got != want {
 			t.Errorf("%d becomes %s, want %s", n, got, want)
 		}

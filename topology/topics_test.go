@@ -35,7 +35,8 @@ func TestSpecs(t *testing.T) {
 	kafkaName := regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
 	for _, prefix := range []string{DefaultPrefix, "", "eu.prod-"} {
 		names := Topics{Prefix: prefix}
-		specs := names.Specs(Sizing{Partitions: 12, DeadLetterPartitions: 3, Replication: -1, MinInSync: 2, RetainBytes: 1 << 30})
+		specs := names.Specs(Sizing{Partitions: 12, DeadLetterPartitions: 3, Replication: -1, MinInSync: 2,
+			RetainBytes: 1 << 30})
 		if want := len(Lanes())*(6+len(Tiers())) + 2; len(specs) != want {
 			t.Errorf("%d topics, want %d", len(specs), want)
 		}
@@ -71,7 +72,8 @@ func checkSpec(t *testing.T, names Topics, spec TopicSpec) {
 func TestLaneOf(t *testing.T) {
 	names := Topics{Prefix: DefaultPrefix}
 	for _, topic := range []Topic{
-		"", "meddela.", "meddela.realtime", "realtime.events", "meddela.express.events", "other.realtime.events", names.Control(), names.Templates(),
+		"", "meddela.", "meddela.realtime", "realtime.events", "meddela.express.events", "other.realtime.events",
+		names.Control(), names.Templates(),
 	} {
 		if lane, ok := names.LaneOf(topic); ok {
 			t.Errorf("%q is of lane %s", topic, lane)
@@ -81,8 +83,9 @@ func TestLaneOf(t *testing.T) {
 
 func TestTierFor(t *testing.T) {
 	for wait, want := range map[time.Duration]string{
-		-time.Hour: "400ms", 0: "400ms", 1999 * time.Millisecond: "400ms", 9 * time.Second: "2s", 10 * time.Second: "10s", 59 * time.Second: "10s",
-		time.Minute: "1m", 10*time.Minute - 1: "1m", 10 * time.Minute: "10m", time.Hour: "1h",
+		-time.Hour: "400ms", 0: "400ms", 1999 * time.Millisecond: "400ms", 9 * time.Second: "2s", 10 * time.Second: "10s",
+		59 * time.Second: "10s",
+		time.Minute:      "1m", 10*time.Minute - 1: "1m", 10 * time.Minute: "10m", time.Hour: "1h",
 		6*time.Hour - 1: "1h", 6 * time.Hour: "6h", 1000 * time.Hour: "6h",
 	} {
 		if got := TierFor(wait).Name; got != want {
@@ -183,7 +186,8 @@ func TestReasonKnown(t *testing.T) {
 
 func TestEventIDValid(t *testing.T) {
 	for id, want := range map[EventID]bool{
-		"": false, "a": true, "A-z0.9_:": true, "a b": false, "a/b": false, "a\n": false, "\x00": false, "ä": false, "a@b": false,
+		"": false, "a": true, "A-z0.9_:": true, "a b": false, "a/b": false, "a\n": false, "\x00": false, "ä": false,
+		"a@b":                                    false,
 		EventID(strings.Repeat("x", MaxIDBytes)): true, EventID(strings.Repeat("x", MaxIDBytes+1)): false,
 		PositionID(Realtime, 11, 1<<62): true,
 	} {

@@ -152,7 +152,8 @@ func TestNumber(t *testing.T) {
 		{`"1"`, 0, ReasonWrongType}, {"true", 0, ReasonWrongType}, {"[1]", 0, ReasonWrongType}, {"{}", 0, ReasonWrongType},
 	} {
 		var d objectReader
-		if got := d.number([]byte("n"), wireValue(test.text), MaxAttempt); got != test.want || reasonOf(d.fault()) != test.reason {
+		if got := d.number([]byte("n"), wireValue(test.text), MaxAttempt); got != test.want ||
+			reasonOf(d.fault()) != test.reason {
 			t.Errorf("%s is read as %d, %v; want %d, %q", test.text, got, d.fault(), test.want, test.reason)
 		}
 	}

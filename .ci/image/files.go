@@ -45,7 +45,8 @@ func contents(o options, b binary) ([]part, []byte, error) {
 	authorities, n := certificates()
 	base := []entry{
 		{"etc/group", 0o644, fmt.Appendf(nil, "root:x:0:\n%s:x:%d:\n", program, user)},
-		{"etc/passwd", 0o644, fmt.Appendf(nil, "root:x:0:0:root:/:/none\n%s:x:%d:%d:%s:/tmp:/none\n", program, user, user, program)},
+		{"etc/passwd", 0o644, fmt.Appendf(nil, "root:x:0:0:root:/:/none\n%s:x:%d:%d:%s:/tmp:/none\n", program, user, user,
+			program)},
 		{"etc/ssl/certs/ca-certificates.crt", 0o644, authorities},
 		{"tmp", 0o1777, nil},
 	}
@@ -110,7 +111,8 @@ func archive(entries []entry, at time.Time) ([]byte, error) {
 }
 
 func (e entry) header(at time.Time) *tar.Header {
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: e.name, Mode: e.mode, Size: int64(len(e.text)), ModTime: at, Format: tar.FormatPAX}
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: e.name, Mode: e.mode, Size: int64(len(e.text)), ModTime: at,
+		Format: tar.FormatPAX}
 	if e.text == nil {
 		h.Typeflag, h.Name = tar.TypeDir, e.name+"/"
 	}

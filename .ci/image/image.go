@@ -130,7 +130,8 @@ func layerOf(p part, at time.Time) (v1.Layer, error) {
 		return nil, err
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
-	return tarball.LayerFromOpener(open, tarball.WithCompressionLevel(gzip.BestCompression), tarball.WithMediaType(types.OCILayer))
+	return tarball.LayerFromOpener(open, tarball.WithCompressionLevel(gzip.BestCompression),
+		tarball.WithMediaType(types.OCILayer))
 }
 
 // writeLayout writes an OCI layout: one image, or an index of one for each
@@ -250,7 +251,8 @@ func describe(platform v1.Platform, of v1.Image) error {
 		compressed, plain = compressed+small, plain+large
 		fmt.Fprintf(&lines, "  %-52s %9s of %9s\n", config.History[i].CreatedBy, megabytes(small), megabytes(large))
 	}
-	fmt.Printf("%s %s\n%s  %-52s %9s of %9s\n", platform, digest, lines.String(), "compressed, of", megabytes(compressed), megabytes(plain))
+	fmt.Printf("%s %s\n%s  %-52s %9s of %9s\n", platform, digest, lines.String(), "compressed, of", megabytes(compressed),
+		megabytes(plain))
 	return nil
 }
 

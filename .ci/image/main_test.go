@@ -65,12 +65,14 @@ func TestImageIsValidAndSaysWhatItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := config.Config; got.User != "65532:65532" || len(got.Entrypoint) != 1 || got.Entrypoint[0] != "/meddela" ||
-		got.Labels["org.opencontainers.image.version"] != "1.2.3" || got.Labels["org.opencontainers.image.revision"] != "abc" {
+		got.Labels["org.opencontainers.image.version"] != "1.2.3" ||
+		got.Labels["org.opencontainers.image.revision"] != "abc" {
 		t.Errorf("config is %+v", got)
 	}
 	files := filesOf(t, mutate.Extract(image))
 	for name, mode := range map[string]int64{"tmp": 0o1777, "etc/passwd": 0o644, "etc/group": 0o644, "meddela": 0o755,
-		"etc/ssl/certs/ca-certificates.crt": 0o644, "usr/share/sbom/meddela.cdx.json": 0o644, "usr/share/doc/meddela/LICENSE": 0o644} {
+		"etc/ssl/certs/ca-certificates.crt": 0o644, "usr/share/sbom/meddela.cdx.json": 0o644,
+		"usr/share/doc/meddela/LICENSE": 0o644} {
 		h, ok := files[name]
 		if !ok {
 			t.Errorf("%s is missing", name)

@@ -44,7 +44,8 @@ func (w *world) follow() *catalogue.Follower {
 	w.t.Helper()
 	transport := w.Link.Transport()
 	w.t.Cleanup(transport.CloseIdleConnections) // once the follower has stopped
-	return followWith(w.t, catalogue.Config{Source: catalogue.FromTopic(w.Link.Addr(), transport, topic), Log: zerolog.Nop()})
+	return followWith(w.t, catalogue.Config{Source: catalogue.FromTopic(w.Link.Addr(), transport, topic),
+		Log: zerolog.Nop()})
 }
 
 func TestFollowingATopic(t *testing.T) {
@@ -85,7 +86,8 @@ func TestNewsComeAtOnce(t *testing.T) {
 		waits = append(waits, time.Since(from))
 	}
 	slices.Sort(waits)
-	t.Logf("after its acknowledgement a version comes after %v (median), %v (at most)", waits[len(waits)/2], waits[len(waits)-1])
+	t.Logf("after its acknowledgement a version comes after %v (median), %v (at most)", waits[len(waits)/2],
+		waits[len(waits)-1])
 	if waits[len(waits)/2] > time.Second {
 		t.Errorf("news take %v", waits[len(waits)/2])
 	}

@@ -88,7 +88,8 @@ func TestCandidates(t *testing.T) {
 	if c.Names() != 4 || c.Versions() != 5 || !c.PublishedAt().Equal(start.Add(9*time.Minute)) {
 		t.Errorf("%d names, %d versions, published %v", c.Names(), c.Versions(), c.PublishedAt())
 	}
-	if got := refs(slices.Collect(c.All())); !slices.Equal(got, []topology.TemplateRef{"a@2", "a@1", "b@1", "c@1", "d@1"}) {
+	if got := refs(slices.Collect(c.All())); !slices.Equal(got,
+		[]topology.TemplateRef{"a@2", "a@1", "b@1", "c@1", "d@1"}) {
 		t.Errorf("All = %v", got)
 	}
 }
@@ -97,7 +98,8 @@ func TestCandidates(t *testing.T) {
 // before it comes to life; published again it covers events again.
 func TestRetired(t *testing.T) {
 	records := []topology.TemplateRecord{
-		sms("a", "1", 1, "order"), sms("a", "2", 2, "order"), changed(true, sms("a", "2", 3, "order")), sms("a", "1", 4, "order"),
+		sms("a", "1", 1, "order"), sms("a", "2", 2, "order"), changed(true, sms("a", "2", 3, "order")),
+		sms("a", "1", 4, "order"),
 	}
 	for n, want := range []topology.TemplateRef{"", "a@1", "a@2", "", "a@1"} {
 		c := catalogueOf(t, records[:n]...)
@@ -117,7 +119,8 @@ func TestRetired(t *testing.T) {
 
 func TestCandidatesAreInTheOrderOfPreference(t *testing.T) {
 	c := catalogueOf(t,
-		sms("many", "1", 9, "order", "invoice"), sms("early", "1", 1, "order"), sms("late", "1", 2, "order"), sms("also", "1", 2, "order"),
+		sms("many", "1", 9, "order", "invoice"), sms("early", "1", 1, "order"), sms("late", "1", 2, "order"),
+		sms("also", "1", 2, "order"),
 	)
 	want := []topology.TemplateRef{"also@1", "late@1", "early@1", "many@1"}
 	if got := refs(c.Candidates("order", topology.SMS)); !slices.Equal(got, want) {
@@ -150,7 +153,8 @@ func TestEmptyCatalogue(t *testing.T) {
 	var c catalogue.Catalogue
 	_, byRef := c.ByRef("a@1")
 	_, latest := c.Latest("a")
-	if c.Candidates("a", topology.SMS) != nil || c.HasType("a") || byRef || latest || c.Names() != 0 || c.Versions() != 0 || !c.PublishedAt().IsZero() {
+	if c.Candidates("a", topology.SMS) != nil || c.HasType("a") || byRef || latest || c.Names() != 0 ||
+		c.Versions() != 0 || !c.PublishedAt().IsZero() {
 		t.Error("the zero catalogue has something")
 	}
 }

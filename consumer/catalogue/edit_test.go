@@ -26,7 +26,8 @@ func TestAnEditIsSmall(t *testing.T) {
 	cost := func(n int) float64 {
 		e := new(Catalogue).edit()
 		for i := range n {
-			e.put(&Entry{ref: topology.TemplateRef(fmt.Sprint(i, "@1")), record: topology.TemplateRecord{Name: fmt.Sprint(i), Types: []string{fmt.Sprint(i)}}})
+			e.put(&Entry{ref: topology.TemplateRef(fmt.Sprint(i, "@1")),
+				record: topology.TemplateRecord{Name: fmt.Sprint(i), Types: []string{fmt.Sprint(i)}}})
 		}
 		c := e.done()
 		one := &Entry{ref: "new@1", record: topology.TemplateRecord{Name: "new", Types: []string{"new"}}}

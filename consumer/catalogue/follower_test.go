@@ -107,7 +107,8 @@ func caughtUp(t *testing.T, f *catalogue.Follower) *catalogue.Catalogue {
 
 func TestFollowerReadsAllBeforeItIsReady(t *testing.T) {
 	source := newTape()
-	source.put(sms("a", "1", 1, "x"), sms("a", "2", 2, "x"), sms("b", "1", 1, "x"), sms("c", "1", 1, "x"), sms("d", "1", 1, "x"))
+	source.put(sms("a", "1", 1, "x"), sms("a", "2", 2, "x"), sms("b", "1", 1, "x"), sms("c", "1", 1, "x"),
+		sms("d", "1", 1, "x"))
 	f := follow(t, source)
 	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
@@ -138,10 +139,12 @@ func TestFollowerLives(t *testing.T) {
 	before := caughtUp(t, f)
 	source.put(sms("a", "2", 2, "x"), sms("b", "1", 1, "y"))
 	after := caughtUp(t, f)
-	if got := refs(after.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@2"}) || !after.HasType("y") {
+	if got := refs(after.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@2"}) ||
+		!after.HasType("y") {
 		t.Errorf("candidates %v, type y %v", got, after.HasType("y"))
 	}
-	if got := refs(before.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@1"}) || before.HasType("y") || before.Versions() != 1 {
+	if got := refs(before.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@1"}) ||
+		before.HasType("y") || before.Versions() != 1 {
 		t.Errorf("the old snapshot has changed: candidates %v", got)
 	}
 }
@@ -260,7 +263,10 @@ func TestATopicThatWasDeletedAndMadeAnew(t *testing.T) {
 	fixtures.Eventually(t, "the follower notices that the topic is gone", func() bool { return f.Stats().Failing })
 	source.put(sms("c", "1", 1, "z"), sms("c", "2", 2, "z"), sms("c", "3", 3, "z"))
 	source.change(func(s *tape) { s.outage = nil })
-	fixtures.Eventually(t, "the new topic is read", func() bool { return !f.Stats().Failing && f.Catalogue().HasType("z") })
+	fixtures.Eventually(t, "the new topic is read", func() bool {
+		return !f.Stats().Failing &&
+			f.Catalogue().HasType("z")
+	})
 	if c := caughtUp(t, f); c.Versions() != 3 || c.HasType("x") {
 		t.Errorf("%d versions; want what the new topic has", c.Versions())
 	}

@@ -68,7 +68,8 @@ func subjects(orders []topology.ControlRecord) (all []topology.Subject) {
 
 func TestFollowingOrders(t *testing.T) {
 	w := newWorld(t)
-	w.give(t, order(topology.Pause, "type:sale", 0), order(topology.Kill, "lane:batch", -time.Minute), order(topology.Pause, "channel:sms", time.Hour))
+	w.give(t, order(topology.Pause, "type:sale", 0), order(topology.Kill, "lane:batch", -time.Minute),
+		order(topology.Pause, "channel:sms", time.Hour))
 	f := w.follow(t)
 	before := f.Snapshot()
 	if got := subjects(before.InForce(now)); !slices.Equal(got, []topology.Subject{"channel:sms", "type:sale"}) {
@@ -121,7 +122,8 @@ func TestOrdersAreEffectiveAtOnce(t *testing.T) {
 		waits = append(waits, time.Since(from))
 	}
 	slices.Sort(waits)
-	t.Logf("after its acknowledgement an order is effective after %v (median), %v (at most)", waits[len(waits)/2], waits[len(waits)-1])
+	t.Logf("after its acknowledgement an order is effective after %v (median), %v (at most)", waits[len(waits)/2],
+		waits[len(waits)-1])
 	if waits[len(waits)/2] > time.Second {
 		t.Errorf("orders take %v", waits[len(waits)/2])
 	}

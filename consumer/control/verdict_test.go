@@ -46,17 +46,24 @@ func TestVerdict(t *testing.T) {
 		{"provider", []topology.ControlRecord{order(pause, "provider:acme", 0)}, "pause provider:acme"},
 		{"lane", []topology.ControlRecord{order(kill, "lane:batch", 0)}, "kill lane:batch"},
 		{"resumed", []topology.ControlRecord{order(kill, "lane:batch", 0), order(resume, "lane:batch", 0)}, ""},
-		{"paused again", []topology.ControlRecord{order(resume, "lane:batch", 0), order(pause, "lane:batch", 0)}, "pause lane:batch"},
+		{"paused again", []topology.ControlRecord{order(resume, "lane:batch", 0), order(pause, "lane:batch", 0)},
+			"pause lane:batch"},
 		{"a resume with an end", []topology.ControlRecord{order(resume, "lane:batch", time.Hour)}, ""},
 		{"still", []topology.ControlRecord{order(pause, "type:sale", time.Nanosecond)}, "pause type:sale"},
 		{"ended", []topology.ControlRecord{order(pause, "type:sale", -time.Nanosecond)}, ""},
 		{"ends now", []topology.ControlRecord{{Subject: "type:sale", Action: pause, Until: now}}, ""},
-		{"kill outweighs pause", []topology.ControlRecord{order(pause, "lane:batch", 0), order(kill, "type:sale", time.Second)}, "kill type:sale"},
-		{"an ended kill does not", []topology.ControlRecord{order(pause, "lane:batch", 0), order(kill, "type:sale", -time.Second)}, "pause lane:batch"},
-		{"the last to end", []topology.ControlRecord{order(pause, "lane:batch", time.Hour), order(pause, "type:sale", 2*time.Hour)}, "pause type:sale"},
-		{"the endless", []topology.ControlRecord{order(pause, "lane:batch", time.Hour), order(pause, "type:sale", 0)}, "pause type:sale"},
-		{"the endless first", []topology.ControlRecord{order(pause, "lane:batch", 0), order(pause, "type:sale", time.Hour)}, "pause lane:batch"},
-		{"the broadest", []topology.ControlRecord{order(pause, "template:spring@1", 0), order(pause, "channel:sms", 0)}, "pause channel:sms"},
+		{"kill outweighs pause", []topology.ControlRecord{order(pause, "lane:batch", 0),
+			order(kill, "type:sale", time.Second)}, "kill type:sale"},
+		{"an ended kill does not", []topology.ControlRecord{order(pause, "lane:batch", 0),
+			order(kill, "type:sale", -time.Second)}, "pause lane:batch"},
+		{"the last to end", []topology.ControlRecord{order(pause, "lane:batch", time.Hour),
+			order(pause, "type:sale", 2*time.Hour)}, "pause type:sale"},
+		{"the endless", []topology.ControlRecord{order(pause, "lane:batch", time.Hour), order(pause, "type:sale", 0)},
+			"pause type:sale"},
+		{"the endless first", []topology.ControlRecord{order(pause, "lane:batch", 0), order(pause, "type:sale", time.Hour)},
+			"pause lane:batch"},
+		{"the broadest", []topology.ControlRecord{order(pause, "template:spring@1", 0), order(pause, "channel:sms", 0)},
+			"pause channel:sms"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := control.Of(test.orders...).Verdict(&aJob, now)
@@ -114,7 +121,8 @@ func TestAJobWithoutAProvider(t *testing.T) {
 
 var (
 	genSubject = rapid.SampledFrom([]topology.Subject{
-		"template:a", "template:b", "type:a", "type:b", "channel:sms", "channel:email", "provider:a", "lane:batch", "lane:realtime",
+		"template:a", "template:b", "type:a", "type:b", "channel:sms", "channel:email", "provider:a", "lane:batch",
+		"lane:realtime",
 	})
 	genOrder = rapid.Custom(func(t *rapid.T) topology.ControlRecord {
 		action := rapid.SampledFrom(topology.ControlActions()).Draw(t, "action")
@@ -127,7 +135,8 @@ func TestVerdictOfAny(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		orders := rapid.SliceOf(genOrder).Draw(t, "orders")
 		facts := control.Facts{
-			Lane: rapid.SampledFrom(topology.Lanes()).Draw(t, "lane"), Channel: rapid.SampledFrom(topology.Channels()).Draw(t, "channel"),
+			Lane:     rapid.SampledFrom(topology.Lanes()).Draw(t, "lane"),
+			Channel:  rapid.SampledFrom(topology.Channels()).Draw(t, "channel"),
 			Provider: rapid.SampledFrom([]string{"", "a"}).Draw(t, "provider"),
 			Type:     rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "type"),
 			Template: topology.TemplateRef(rapid.SampledFrom([]string{"a@1", "b@2", "c@3"}).Draw(t, "template")),
@@ -139,7 +148,8 @@ func TestVerdictOfAny(t *testing.T) {
 		}
 		paused, killed := false, false
 		for _, subject := range []topology.Subject{
-			"lane:" + topology.Subject(facts.Lane), "channel:" + topology.Subject(facts.Channel), "provider:" + topology.Subject(facts.Provider),
+			"lane:" + topology.Subject(facts.Lane), "channel:" + topology.Subject(facts.Channel), "provider:" +
+				topology.Subject(facts.Provider),
 			"type:" + topology.Subject(facts.Type), "template:" + topology.Subject(name),
 		} {
 			o := last[subject]
@@ -161,7 +171,8 @@ func BenchmarkVerdict(b *testing.B) {
 		many = append(many, order(topology.Pause, topology.Subject(fmt.Sprint("template:t", i)), 0))
 	}
 	each := append([]topology.ControlRecord(nil), few...)
-	each = append(each, order(topology.Pause, "channel:email", time.Hour), order(topology.Pause, "provider:x", 0), order(topology.Pause, "lane:batch", time.Hour))
+	each = append(each, order(topology.Pause, "channel:email", time.Hour), order(topology.Pause, "provider:x", 0),
+		order(topology.Pause, "lane:batch", time.Hour))
 	for _, bench := range []struct {
 		name   string
 		orders []topology.ControlRecord

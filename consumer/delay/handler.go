@@ -106,7 +106,8 @@ func (h *Handler) dueOf(r *topology.Record) (due time.Time, target topology.Topi
 	if target != h.Names.Jobs(h.Lane) && target != h.Names.Notices(h.Lane) {
 		return due, "", &topology.Fault{
 			Reason: topology.ReasonBadValue, Field: topology.HeaderTarget,
-			Detail: "must be " + string(h.Names.Jobs(h.Lane)) + " or " + string(h.Names.Notices(h.Lane)) + ", the topics that records are held for",
+			Detail: "must be " + string(h.Names.Jobs(h.Lane)) + " or " + string(h.Names.Notices(h.Lane)) +
+				", the topics that records are held for",
 		}
 	}
 	return due, target, nil

@@ -100,7 +100,8 @@ func TestRecordsThatSayNotWhenOrWhere(t *testing.T) {
 		bad := good
 		bad.Headers = headers
 		result, err := handle(t, bad, start)
-		if err != nil || result.Handled != 1 || len(result.Out) != 1 || result.Out[0].Topic != names.DeadLetters(topology.Realtime) {
+		if err != nil || result.Handled != 1 || len(result.Out) != 1 ||
+			result.Out[0].Topic != names.DeadLetters(topology.Realtime) {
 			t.Errorf("%s: got %+v, %v; want one dead letter", name, result, err)
 		}
 	}

@@ -32,7 +32,8 @@ func paused(orders *control.Orders, expires time.Time, providers ...string) topo
 // without being moved; when they change, it is let go or put back in line.
 func TestPaused(t *testing.T) {
 	email, sms := topology.SubjectOf(topology.SubjectChannel, "email"), topology.SubjectOf(topology.SubjectChannel, "sms")
-	first, second := topology.SubjectOf(topology.SubjectProvider, "first"), topology.SubjectOf(topology.SubjectProvider, "second")
+	first, second := topology.SubjectOf(topology.SubjectProvider, "first"),
+		topology.SubjectOf(topology.SubjectProvider, "second")
 	pause := func(subjects ...topology.Subject) *control.Orders {
 		var all []topology.ControlRecord
 		for _, s := range subjects {
@@ -49,17 +50,23 @@ func TestPaused(t *testing.T) {
 		providers []string
 		want      string
 	}{
-		"nothing changed":                 {pause(email), pause(email), time.Minute, time.Time{}, nil, held},
-		"resumed":                         {pause(email), control.Of(order(topology.Resume, email, time.Time{})), time.Second, time.Time{}, nil, home},
-		"another order came":              {pause(email), pause(email, sms), time.Second, time.Time{}, nil, back},
-		"another order ended":             {pause(email, sms), pause(email), time.Second, time.Time{}, nil, back},
-		"killed":                          {pause(email), control.Of(order(topology.Kill, email, time.Time{})), time.Second, time.Time{}, nil, home},
-		"until a time that is not yet":    {control.Of(order(topology.Pause, email, soon)), control.Of(order(topology.Pause, email, soon)), time.Second - 1, time.Time{}, nil, held},
-		"until a time that is over":       {control.Of(order(topology.Pause, email, soon)), control.Of(order(topology.Pause, email, soon)), time.Second, time.Time{}, nil, home},
-		"looked at after an hour":         {pause(email), pause(email), time.Hour, time.Time{}, nil, back},
-		"expired, after an hour":          {pause(email), pause(email), time.Hour, soon, nil, home},
-		"all of its providers are paused": {pause(first, second), pause(first, second, sms), time.Second, time.Time{}, []string{"first", "second"}, back},
-		"one of its providers is not":     {pause(first, second), pause(first), time.Second, time.Time{}, []string{"first", "second"}, home},
+		"nothing changed": {pause(email), pause(email), time.Minute, time.Time{}, nil, held},
+		"resumed": {pause(email), control.Of(order(topology.Resume, email, time.Time{})), time.Second,
+			time.Time{}, nil, home},
+		"another order came":  {pause(email), pause(email, sms), time.Second, time.Time{}, nil, back},
+		"another order ended": {pause(email, sms), pause(email), time.Second, time.Time{}, nil, back},
+		"killed": {pause(email), control.Of(order(topology.Kill, email, time.Time{})), time.Second,
+			time.Time{}, nil, home},
+		"until a time that is not yet": {control.Of(order(topology.Pause, email, soon)),
+			control.Of(order(topology.Pause, email, soon)), time.Second - 1, time.Time{}, nil, held},
+		"until a time that is over": {control.Of(order(topology.Pause, email, soon)),
+			control.Of(order(topology.Pause, email, soon)), time.Second, time.Time{}, nil, home},
+		"looked at after an hour": {pause(email), pause(email), time.Hour, time.Time{}, nil, back},
+		"expired, after an hour":  {pause(email), pause(email), time.Hour, soon, nil, home},
+		"all of its providers are paused": {pause(first, second), pause(first, second, sms), time.Second, time.Time{},
+			[]string{"first", "second"}, back},
+		"one of its providers is not": {pause(first, second), pause(first), time.Second, time.Time{},
+			[]string{"first", "second"}, home},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := start.Add(test.at)
@@ -85,7 +92,8 @@ func TestPaused(t *testing.T) {
 				if string(mark) != test.now.Mark(now) || len(result.Out[0].Headers) != len(r.Headers) {
 					t.Errorf("put back with %q", result.Out[0].Headers)
 				}
-			case result.Out[0].Topic != names.Jobs(topology.Realtime) || len(result.Out[0].Headers) != 2 || topology.HeldUntil(&result.Out[0]) != now:
+			case result.Out[0].Topic != names.Jobs(topology.Realtime) || len(result.Out[0].Headers) != 2 ||
+				topology.HeldUntil(&result.Out[0]) != now:
 				t.Errorf("let go to %s with %q", result.Out[0].Topic, result.Out[0].Headers)
 			}
 			if got != test.want {

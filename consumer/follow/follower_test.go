@@ -50,7 +50,8 @@ func TestAFollowerLives(t *testing.T) {
 		t.Errorf("the old snapshot has changed: %v", before)
 	}
 	stats, snapshot := f.Stats()
-	if !stats.Ready || stats.Failing || stats.Applied != 4 || stats.Bad != 1 || stats.ChangedAt.IsZero() || stats.ContactAt.IsZero() || snapshot.of["c"] != "3" {
+	if !stats.Ready || stats.Failing || stats.Applied != 4 || stats.Bad != 1 || stats.ChangedAt.IsZero() ||
+		stats.ContactAt.IsZero() || snapshot.of["c"] != "3" {
 		t.Errorf("stats %+v of %v", stats, snapshot.of)
 	}
 }
@@ -63,7 +64,8 @@ func TestOutages(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	err := f.AwaitReady(ctx)
-	if !errors.Is(err, gone) || !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "the pairs are not loaded: ") {
+	if !errors.Is(err, gone) || !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.HasPrefix(err.Error(), "the pairs are not loaded: ") {
 		t.Errorf("not ready: %v; want the outage", err)
 	}
 	if err := f.CatchUp(ctx); !errors.Is(err, gone) || !strings.HasPrefix(err.Error(), "catching up with the pairs: ") {

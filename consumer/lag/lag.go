@@ -164,7 +164,8 @@ func (g *Gauge) bounds(ctx context.Context, report *Report) (bounds, error) {
 			asked[topic.Name] = append(asked[topic.Name], kafka.FirstOffsetOf(p.ID), kafka.LastOffsetOf(p.ID))
 		}
 	}
-	answer, err := g.client().ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: asked, IsolationLevel: kafka.ReadCommitted})
+	answer, err := g.client().ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: asked,
+		IsolationLevel: kafka.ReadCommitted})
 	if err != nil {
 		return nil, fmt.Errorf("the topics' offsets: %w", err)
 	}

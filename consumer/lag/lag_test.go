@@ -227,7 +227,8 @@ func TestDelayTopics(t *testing.T) {
 	}{
 		{
 			"due later", names.Delay(lane, tier),
-			names.Delayed(lane, topology.Record{Topic: names.Jobs(lane), Time: written}, now.Add(time.Hour), written), time.Time{},
+			names.Delayed(lane, topology.Record{Topic: names.Jobs(lane), Time: written}, now.Add(time.Hour), written),
+			time.Time{},
 		},
 		{
 			"due a minute ago", names.Delay(lane, tier),

@@ -55,7 +55,8 @@ type Decision struct {
 // would come after it might be the wrong message.
 //
 // The trace, unless it is nil, gets the steps of the choice.
-func Decide[T Template](event *topology.Event, received time.Time, catalogue Catalogue[T], now time.Time, trace *Trace) Decision {
+func Decide[T Template](event *topology.Event, received time.Time, catalogue Catalogue[T], now time.Time,
+	trace *Trace) Decision {
 	candidates := catalogue.Candidates(event.Type, event.Channel)
 	if len(candidates) == 0 {
 		return Decision{Status: topology.NotCovered, Reason: withoutCandidates(event, catalogue)}
@@ -88,7 +89,8 @@ func withoutCandidates[T Template](event *topology.Event, catalogue Catalogue[T]
 
 // choose tries the candidates whose language is nearest, then those whose is
 // next, and so on. The fault says why none is chosen.
-func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (chosen T, language string, fault *topology.Fault) {
+func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (chosen T, language string,
+	fault *topology.Fault) {
 	facts := condition.NewFacts(event)
 	const none = math.MaxInt
 	for distance, next := 0, none; distance != none; distance, next = next, none {

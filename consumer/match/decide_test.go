@@ -103,23 +103,30 @@ func TestDecide(t *testing.T) {
 			match.Decision{Status: topology.PendingDelivery, Template: "order-old@1", Language: "de"}},
 		{"no template for the type", with(order, func(e *topology.Event) { e.Type = "parcel" }), now,
 			match.Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForType}},
-		{"a template for the type, but not by this channel", with(order, func(e *topology.Event) { e.Channel = topology.Push }), now,
+		{"a template for the type, but not by this channel", with(order,
+			func(e *topology.Event) { e.Channel = topology.Push }), now,
 			match.Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForChannel}},
 		{"its validity has ended", with(order, func(e *topology.Event) { e.Expiration = now }), now,
-			match.Decision{Status: topology.Expired, Reason: topology.ReasonExpired, Template: "order-new@2", Language: "en", Expires: now}},
+			match.Decision{Status: topology.Expired, Reason: topology.ReasonExpired, Template: "order-new@2", Language: "en",
+				Expires: now}},
 		{"its validity ends later", with(order, func(e *topology.Event) { e.Expiration = now.Add(1) }), now,
 			match.Decision{Status: topology.PendingDelivery, Template: "order-new@2", Language: "en", Expires: now.Add(1)}},
 		{"scheduled for later", with(order, func(e *topology.Event) { e.Scheduled = now.Add(time.Hour) }), now,
-			match.Decision{Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Template: "order-new@2", Language: "en"}},
+			match.Decision{Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Template: "order-new@2",
+				Language: "en"}},
 		{"scheduled for a time that has come", with(order, func(e *topology.Event) { e.Scheduled = now }), now,
 			match.Decision{Status: topology.PendingDelivery, Template: "order-new@2", Language: "en"}},
 		{"within the template's time to live", code, now.Add(-time.Minute + 1),
 			match.Decision{Status: topology.PendingDelivery, Template: "code@1", Language: "en", Expires: now.Add(1)}},
 		{"the template's time to live has run out", code, now.Add(-time.Minute),
-			match.Decision{Status: topology.Expired, Reason: topology.ReasonExpired, Template: "code@1", Language: "en", Expires: now}},
-		{"the time to live runs from the scheduled time", with(code, func(e *topology.Event) { e.Scheduled = now.Add(time.Hour) }), now.Add(-time.Hour),
-			match.Decision{Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Template: "code@1", Language: "en", Expires: now.Add(time.Hour + time.Minute)}},
-		{"the event's own end, where that is earlier", with(code, func(e *topology.Event) { e.Expiration = now.Add(time.Second) }), now,
+			match.Decision{Status: topology.Expired, Reason: topology.ReasonExpired, Template: "code@1", Language: "en",
+				Expires: now}},
+		{"the time to live runs from the scheduled time", with(code,
+			func(e *topology.Event) { e.Scheduled = now.Add(time.Hour) }), now.Add(-time.Hour),
+			match.Decision{Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Template: "code@1",
+				Language: "en", Expires: now.Add(time.Hour + time.Minute)}},
+		{"the event's own end, where that is earlier", with(code,
+			func(e *topology.Event) { e.Expiration = now.Add(time.Second) }), now,
 			match.Decision{Status: topology.PendingDelivery, Template: "code@1", Language: "en", Expires: now.Add(time.Second)}},
 		{"no condition holds", with(order, func(e *topology.Event) { e.Type = "never" }), now,
 			match.Decision{Status: topology.NotCovered, Reason: topology.ReasonConditionsFalse}},
@@ -150,7 +157,8 @@ func TestChoiceAmongConditions(t *testing.T) {
 		{"de", `{"vip":true,"total":-1}`, "vip@1", "en", "both vip", ""},
 		{"", `{"vip":false,"total":-1}`, "plain@1", "en", "both vip nordic plain", ""},
 		{"en", `{"total":5}`, "", "", "both vip", "the condition of vip@1: 1:4: ctx.vip is missing: ask with has(ctx.vip)"},
-		{"en", `{"vip":true,"total":"5"}`, "", "", "both", "the condition of both@1: 1:22: > was given values that do not fit, such as a text and a number"},
+		{"en", `{"vip":true,"total":"5"}`, "", "", "both",
+			"the condition of both@1: 1:22: > was given values that do not fit, such as a text and a number"},
 		{"fi", `{}`, "", "", "nordic", "the condition of nordic@1: 1:4: ctx.total is missing: ask with has(ctx.total)"},
 	} {
 		event := topology.Event{Type: "choice", Channel: topology.Email, Language: test.language, Ctx: []byte(test.ctx)}
@@ -179,11 +187,13 @@ func TestChoiceAmongConditions(t *testing.T) {
 
 // TestAFailingConditionHarmsNoOtherEvent.
 func TestAFailingConditionHarmsNoOtherEvent(t *testing.T) {
-	out := handle(t, strings.Replace(good, "%", "1", 1), `{"id":"bad","type":"choice","email":"k@example.com","ctx":{"vip":7}}`, strings.Replace(good, "%", "2", 1))
+	out := handle(t, strings.Replace(good, "%", "1",
+		1), `{"id":"bad","type":"choice","email":"k@example.com","ctx":{"vip":7}}`, strings.Replace(good, "%", "2", 1))
 	wantGood(t, out[:2], "good-1")
 	wantGood(t, out[3:], "good-2")
 	entry, err := topology.DecodeEntry(out[2].Value)
-	if err != nil || entry.Status != topology.NotCovered || entry.Reason != topology.ReasonConditionFailed || entry.Detail == "" {
+	if err != nil || entry.Status != topology.NotCovered || entry.Reason != topology.ReasonConditionFailed ||
+		entry.Detail == "" {
 		t.Errorf("entry %+v, %v", entry, err)
 	}
 }
@@ -223,7 +233,8 @@ const good = `{"id":"good-%","type":"order","email":"kim@example.com","language"
 func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 	value := strings.Replace(good, "%", "1", 1)
 	out := handle(t, value)
-	if len(out) != 2 || out[0].Topic != names.Jobs(topology.Realtime) || out[1].Topic != names.DeliveryLog(topology.Realtime) {
+	if len(out) != 2 || out[0].Topic != names.Jobs(topology.Realtime) ||
+		out[1].Topic != names.DeliveryLog(topology.Realtime) {
 		t.Fatalf("got %d records, want a job and an entry", len(out))
 	}
 	job, err := topology.DecodeJob(out[0].Value)
@@ -231,7 +242,8 @@ func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	if job.JobID != topology.JobIDOf("good-1", 0) || job.To != "kim@example.com" || job.Template != "order-new@2" ||
-		job.Language != "sv" || job.Attempt != 1 || string(job.Event) != value || job.Source != "meddela.realtime.events/3/40" {
+		job.Language != "sv" || job.Attempt != 1 || string(job.Event) != value ||
+		job.Source != "meddela.realtime.events/3/40" {
 		t.Errorf("job %+v", job)
 	}
 	entry, err := topology.DecodeEntry(out[1].Value)
@@ -243,7 +255,8 @@ func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 	}
 	for _, r := range out {
 		channel, isJob := r.Header(topology.HeaderChannel)
-		if string(r.Key) != "good-1" || r.Headers[0].Key != "traceparent" || isJob != (r.Topic == names.Jobs(topology.Realtime)) || isJob && string(channel) != "email" {
+		if string(r.Key) != "good-1" || r.Headers[0].Key != "traceparent" ||
+			isJob != (r.Topic == names.Jobs(topology.Realtime)) || isJob && string(channel) != "email" {
 			t.Errorf("%s: key %q, headers %v", r.Topic, r.Key, r.Headers)
 		}
 		if r.Topic != names.Jobs(topology.Realtime) && strings.Contains(string(r.Value), "kim@") {
@@ -256,7 +269,8 @@ func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 // and its message another one.
 func TestAnEventPublishedAgain(t *testing.T) {
 	first := topology.Receipt{Redrives: 1, Source: "meddela.realtime.events/0/7", At: now.Add(-time.Second)}
-	record := topology.Record{Partition: 3, Offset: 40, Time: now, Value: []byte(`{"type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`)}.Again("event-7", first)
+	record := topology.Record{Partition: 3, Offset: 40, Time: now,
+		Value: []byte(`{"type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`)}.Again("event-7", first)
 	h := match.Handler[template]{
 		Lane: topology.Realtime, Names: names,
 		Catalogue: func() match.Catalogue[template] { return templates },
@@ -278,7 +292,8 @@ func TestAnEventPublishedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if entry.EventID != "event-7" || entry.Redrives != 2 || entry.Source != first.Source || !entry.ReceivedAt.Equal(first.At) {
+	if entry.EventID != "event-7" || entry.Redrives != 2 || entry.Source != first.Source ||
+		!entry.ReceivedAt.Equal(first.At) {
 		t.Errorf("entry %+v", entry)
 	}
 }
@@ -297,20 +312,29 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"not JSON", `hello`, topology.ReasonNotJSON, position, topology.NotCovered, topology.ReasonInvalid},
 		{"an array", `[1]`, topology.ReasonNotJSON, position, topology.NotCovered, topology.ReasonInvalid},
-		{"cut off", `{"id":"bad","type":"order"`, topology.ReasonNotJSON, position, topology.NotCovered, topology.ReasonInvalid},
+		{"cut off", `{"id":"bad","type":"order"`, topology.ReasonNotJSON, position, topology.NotCovered,
+			topology.ReasonInvalid},
 		{"null value", `null`, topology.ReasonNullValue, position, topology.NotCovered, topology.ReasonInvalid},
-		{"bad UTF-8", "{\"id\":\"bad\",\"type\":\"\xff\",\"ctx\":{}}", topology.ReasonNotUTF8, position, topology.NotCovered, topology.ReasonInvalid},
+		{"bad UTF-8", "{\"id\":\"bad\",\"type\":\"\xff\",\"ctx\":{}}", topology.ReasonNotUTF8, position, topology.NotCovered,
+			topology.ReasonInvalid},
 		{"deep nesting", deep, topology.ReasonTooDeep, position, topology.NotCovered, topology.ReasonInvalid},
 		{"no type", `{"id":"bad","ctx":{}}`, topology.ReasonMissingField, "bad", topology.NotCovered, topology.ReasonInvalid},
-		{"no ctx", `{"id":"bad","type":"order"}`, topology.ReasonMissingField, "bad", topology.NotCovered, topology.ReasonInvalid},
-		{"type is a number", `{"id":"bad","type":7,"ctx":{}}`, topology.ReasonWrongType, "bad", topology.NotCovered, topology.ReasonInvalid},
-		{"ctx is a string", `{"id":"bad","type":"order","ctx":"x"}`, topology.ReasonWrongType, "bad", topology.NotCovered, topology.ReasonInvalid},
-		{"unknown channel", `{"id":"bad","type":"order","channel":"pigeon","ctx":{}}`, topology.ReasonUnknownChannel, "bad", topology.NotCovered, topology.ReasonInvalid},
-		{"bad time", `{"id":"bad","type":"order","expiration":"soon","ctx":{}}`, topology.ReasonBadValue, "bad", topology.NotCovered, topology.ReasonInvalid},
-		{"forbidden characters in the id", `{"id":"a b","type":"order","ctx":{}}`, topology.ReasonBadID, position, topology.NotCovered, topology.ReasonInvalid},
+		{"no ctx", `{"id":"bad","type":"order"}`, topology.ReasonMissingField, "bad", topology.NotCovered,
+			topology.ReasonInvalid},
+		{"type is a number", `{"id":"bad","type":7,"ctx":{}}`, topology.ReasonWrongType, "bad", topology.NotCovered,
+			topology.ReasonInvalid},
+		{"ctx is a string", `{"id":"bad","type":"order","ctx":"x"}`, topology.ReasonWrongType, "bad", topology.NotCovered,
+			topology.ReasonInvalid},
+		{"unknown channel", `{"id":"bad","type":"order","channel":"pigeon","ctx":{}}`, topology.ReasonUnknownChannel, "bad",
+			topology.NotCovered, topology.ReasonInvalid},
+		{"bad time", `{"id":"bad","type":"order","expiration":"soon","ctx":{}}`, topology.ReasonBadValue, "bad",
+			topology.NotCovered, topology.ReasonInvalid},
+		{"forbidden characters in the id", `{"id":"a b","type":"order","ctx":{}}`, topology.ReasonBadID, position,
+			topology.NotCovered, topology.ReasonInvalid},
 		{"no id", `{"type":"order","email":"k@example.com","ctx":{}}`, "", position, topology.PendingDelivery, ""},
 		{"no address", `{"id":"bad","type":"order","ctx":{}}`, "", "bad", topology.PendingDelivery, ""},
-		{"1 MB of ctx", `{"id":"bad","type":"order","ctx":{"x":"` + strings.Repeat("y", 1_000_000) + `"}}`, "", "bad", topology.PendingDelivery, ""},
+		{"1 MB of ctx", `{"id":"bad","type":"order","ctx":{"x":"` + strings.Repeat("y", 1_000_000) + `"}}`, "", "bad",
+			topology.PendingDelivery, ""},
 		{"the same id again", strings.Replace(good, "%", "1", 1), "", "good-1", topology.PendingDelivery, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -362,7 +386,8 @@ func checkLetter(t *testing.T, letters []topology.Record, reason topology.Reason
 	}
 }
 
-func checkEntry(t *testing.T, entries []topology.Record, id topology.EventID, status topology.Status, reason topology.Reason) {
+func checkEntry(t *testing.T, entries []topology.Record, id topology.EventID, status topology.Status,
+	reason topology.Reason) {
 	t.Helper()
 	if id == "" {
 		if len(entries) > 0 {

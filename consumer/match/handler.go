@@ -77,7 +77,8 @@ func (m *matching[T]) match(r *topology.Record) {
 	}
 	entry := m.entry(r, &event)
 	decision := Decide(&event, entry.ReceivedAt, m.catalogue, m.now, nil)
-	entry.Status, entry.Reason, entry.Detail, entry.Template = decision.Status, decision.Reason, decision.Detail, decision.Template
+	entry.Status, entry.Reason, entry.Detail, entry.Template = decision.Status, decision.Reason, decision.Detail,
+		decision.Template
 	switch decision.Status {
 	case topology.NotCovered:
 		entry.Language = event.Language

@@ -95,11 +95,14 @@ func TestWhoIsToldWhat(t *testing.T) {
 	all, orders := newReceiver(t), newReceiver(t)
 	h := handler(t,
 		Webhook{Name: "all", URL: all.url, Secrets: []outbound.Secret{outbound.Fixed(secret)}},
-		Webhook{Name: "orders", URL: orders.url, Types: []string{"order"}, Statuses: []topology.Status{topology.PendingDelivery, topology.DeliveryError}},
+		Webhook{Name: "orders", URL: orders.url, Types: []string{"order"},
+			Statuses: []topology.Status{topology.PendingDelivery, topology.DeliveryError}},
 	)
 	out := handle(t, h,
-		entry("e-1", "order", topology.PendingDelivery), entry("e-1", "order", topology.Sent), entry("e-2", "order", topology.DeliveryError),
-		entry("e-3", "code", topology.DeliveryError), topology.Record{Topic: names.DeliveryLog(topology.Realtime), Value: []byte("no entry")},
+		entry("e-1", "order", topology.PendingDelivery), entry("e-1", "order", topology.Sent),
+		entry("e-2", "order", topology.DeliveryError),
+		entry("e-3", "code", topology.DeliveryError), topology.Record{Topic: names.DeliveryLog(topology.Realtime),
+			Value: []byte("no entry")},
 	)
 	if len(out) != 0 || len(all.bodies) != 3 || len(orders.bodies) != 2 || h.Sent.Load() != 5 {
 		t.Fatalf("%d outputs, %d and %d told", len(out), len(all.bodies), len(orders.bodies))
@@ -116,7 +119,8 @@ func TestWhoIsToldWhat(t *testing.T) {
 			t.Fatal(err)
 		}
 		head := all.heads[i]
-		if event.SpecVersion != "1.0" || event.Time != "2026-12-01T08:00:00.000Z" || event.Data.EventID == "" || head.Get("Idempotency-Key") != event.ID ||
+		if event.SpecVersion != "1.0" || event.Time != "2026-12-01T08:00:00.000Z" || event.Data.EventID == "" ||
+			head.Get("Idempotency-Key") != event.ID ||
 			head.Get("Content-Type") != "application/cloudevents+json" {
 			t.Errorf("%s %v", body, head)
 		}
@@ -153,7 +157,8 @@ func TestAReceiverThatIsAway(t *testing.T) {
 		t.Fatalf("in the end: %+v", out)
 	}
 	reason, _ := out[0].Header(topology.HeaderReason)
-	if string(reason) != string(topology.ReasonNoticeFailed) || len(there.bodies) != 1 || len(away.bodies) > mostFailures+1 {
+	if string(reason) != string(topology.ReasonNoticeFailed) || len(there.bodies) != 1 ||
+		len(away.bodies) > mostFailures+1 {
 		t.Errorf("reason %s, %d and %d told", reason, len(there.bodies), len(away.bodies))
 	}
 }
@@ -187,14 +192,16 @@ func TestStopped(t *testing.T) {
 	h := handler(t, Webhook{Name: "crm", URL: r.url})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if result, err := h.Handle(ctx, consumer.Batch{Records: []topology.Record{entry("e-1", "order", topology.Sent)}}); err == nil || result.Handled != 0 {
+	if result, err := h.Handle(ctx,
+		consumer.Batch{Records: []topology.Record{entry("e-1", "order", topology.Sent)}}); err == nil || result.Handled != 0 {
 		t.Errorf("handled %d, %v", result.Handled, err)
 	}
 }
 
 func TestBadWebhooks(t *testing.T) {
 	for _, url := range []string{"", "crm.example.com", "ftp://crm.example.com/", "https://kim:secret@crm.example.com/"} {
-		if _, err := New(topology.Realtime, names, zerolog.Nop(), []Webhook{{Name: "crm", URL: url}}); err == nil || strings.Contains(err.Error(), "secret") {
+		if _, err := New(topology.Realtime, names, zerolog.Nop(), []Webhook{{Name: "crm", URL: url}}); err == nil ||
+			strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

@@ -50,19 +50,27 @@ func TestNoConnection(t *testing.T) {
 		kind   Kind
 		text   string
 	}{
-		"refused":            {Config{}, gone.URL, false, Unreachable, "the connection was refused"},
-		"no certificate":     {Config{}, "https://" + plain.url.Host, false, Insecure, "no secure connection: it does not speak TLS"},
-		"unknown authority":  {Config{}, encrypted.URL, false, Insecure, "the authority of its certificate is not known"},
-		"other name":         {Config{TLS: &tls.Config{RootCAs: roots(encrypted.Server), ServerName: "other.invalid"}}, encrypted.URL, false, Insecure, "its certificate is for other names"},
-		"expired":            {Config{TLS: &tls.Config{RootCAs: roots(encrypted.Server), Time: func() time.Time { return time.Unix(1<<42, 0) }}}, encrypted.URL, false, Insecure, "its certificate has expired"},
-		"TLS without answer": {Config{ConnectTimeout: 50 * time.Millisecond}, "https://" + silent, false, Insecure, "no secure connection in time"},
-		"our certificate":    {Config{TLS: &tls.Config{RootCAs: roots(choosy.Server)}}, choosy.URL, false, Insecure, "no secure connection"},
-		"ours, HTTP/1":       {Config{HTTP1: true, TLS: &tls.Config{RootCAs: roots(choosy.Server)}}, choosy.URL, false, Insecure, "no secure connection"},
-		"TLS in no time":     {Config{}, "https://" + silent, true, Insecure, "no secure connection in time"},
+		"refused": {Config{}, gone.URL, false, Unreachable, "the connection was refused"},
+		"no certificate": {Config{}, "https://" + plain.url.Host, false, Insecure,
+			"no secure connection: it does not speak TLS"},
+		"unknown authority": {Config{}, encrypted.URL, false, Insecure, "the authority of its certificate is not known"},
+		"other name": {Config{TLS: &tls.Config{RootCAs: roots(encrypted.Server), ServerName: "other.invalid"}},
+			encrypted.URL, false, Insecure, "its certificate is for other names"},
+		"expired": {Config{TLS: &tls.Config{RootCAs: roots(encrypted.Server),
+			Time: func() time.Time { return time.Unix(1<<42, 0) }}}, encrypted.URL, false, Insecure,
+			"its certificate has expired"},
+		"TLS without answer": {Config{ConnectTimeout: 50 * time.Millisecond}, "https://" + silent, false, Insecure,
+			"no secure connection in time"},
+		"our certificate": {Config{TLS: &tls.Config{RootCAs: roots(choosy.Server)}}, choosy.URL, false, Insecure,
+			"no secure connection"},
+		"ours, HTTP/1": {Config{HTTP1: true, TLS: &tls.Config{RootCAs: roots(choosy.Server)}}, choosy.URL, false,
+			Insecure, "no secure connection"},
+		"TLS in no time": {Config{}, "https://" + silent, true, Insecure, "no secure connection in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.config.AllowPrivate = true
-			_, err := newClient(t, c.config).Do(soonIf(t, c.hurry), &Request{URL: mustURL(t, c.url+"/path?secret"), Body: []byte("x")})
+			_, err := newClient(t, c.config).Do(soonIf(t, c.hurry), &Request{URL: mustURL(t, c.url+"/path?secret"),
+				Body: []byte("x")})
 			wantFault(t, err, c.kind, c.text)
 			if err != nil && len(err.Error()) > 120 {
 				t.Errorf("a long error: %v", err)
@@ -111,11 +119,13 @@ func TestNoAnswer(t *testing.T) {
 		hurry bool
 		text  string
 	}{
-		"closed":     {func(int, net.Conn) bool { return false }, false, "the request was written, and not answered"},
-		"reset":      {func(_ int, c net.Conn) bool { return reset(c) }, false, "the request was written, and not answered"},
-		"no HTTP":    {func(_ int, c net.Conn) bool { io.WriteString(c, "220 mail\r\n"); return false }, false, "and not answered"},
-		"half a row": {func(_ int, c net.Conn) bool { io.WriteString(c, "HTTP/1.1 20"); return false }, false, "and not answered"},
-		"silent":     {func(int, net.Conn) bool { return true }, true, "the request was written, and not answered in time"},
+		"closed": {func(int, net.Conn) bool { return false }, false, "the request was written, and not answered"},
+		"reset":  {func(_ int, c net.Conn) bool { return reset(c) }, false, "the request was written, and not answered"},
+		"no HTTP": {func(_ int, c net.Conn) bool { io.WriteString(c, "220 mail\r\n"); return false }, false,
+			"and not answered"},
+		"half a row": {func(_ int, c net.Conn) bool { io.WriteString(c, "HTTP/1.1 20"); return false }, false,
+			"and not answered"},
+		"silent": {func(int, net.Conn) bool { return true }, true, "the request was written, and not answered in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u, requests := script(t, c.act)
@@ -178,7 +188,8 @@ func TestLate(t *testing.T) {
 		http1  bool
 	}{"plain": {plain, true}, "TLS": {encrypted, true}, "HTTP/2": {encrypted, false}} {
 		t.Run(name, func(t *testing.T) {
-			client := newClient(t, Config{AllowPrivate: true, HTTP1: c.http1, TLS: &tls.Config{RootCAs: roots(encrypted.Server)}})
+			client := newClient(t, Config{AllowPrivate: true, HTTP1: c.http1,
+				TLS: &tls.Config{RootCAs: roots(encrypted.Server)}})
 			before := c.target.requests.Load()
 			request := func(end time.Time) error {
 				_, err := client.Do(t.Context(), &Request{URL: c.target.url, Body: []byte("x"), NotAfter: end})

@@ -25,7 +25,8 @@ func TestGuard(t *testing.T) {
 		"255.255.255.255": "reserved", "240.0.0.1": "reserved", "192.0.0.1": "reserved",
 		"::7f00:1": "reserved", "64:ff9b:1::1": "reserved", "2002:7f00:1::": "reserved", "2001::1": "reserved",
 		"fec0::1": "reserved", "100::1": "reserved", "4000::1": "reserved",
-		"192.0.2.1": "reserved", "198.51.100.1": "reserved", "203.0.113.1": "reserved", "2001:db8::1": "reserved", "3fff::1": "reserved",
+		"192.0.2.1": "reserved", "198.51.100.1": "reserved", "203.0.113.1": "reserved", "2001:db8::1": "reserved",
+		"3fff::1":    "reserved",
 		"198.18.0.1": "reserved", "192.88.99.1": "reserved",
 		"64:ff9b::7f00:1": "loopback", "64:ff9b::6464:64c8": "metadata", "::ffff:100.100.100.200": "metadata",
 	} {
@@ -79,13 +80,15 @@ func TestProxy(t *testing.T) {
 	}
 	_, err = c.Do(t.Context(), &Request{URL: mustURL(t, "http://169.254.169.254/latest")})
 	wantFault(t, err, Blocked, "169.254.169.254: the target's address is link-local, which is not allowed")
-	if _, err := New(Config{Proxy: mustURL(t, "http://h").JoinPath().ResolveReference(&url.URL{Scheme: "ftp", Host: "h"})}); err == nil {
+	if _, err := New(Config{Proxy: mustURL(t, "http://h").JoinPath().ResolveReference(&url.URL{Scheme: "ftp",
+		Host: "h"})}); err == nil {
 		t.Error("a proxy that speaks FTP is taken")
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
-	for _, c := range []Config{{MaxConns: -1}, {ConnectTimeout: -1}, {IdleTimeout: -1}, {MaxBody: -1}, {Proxy: &url.URL{Scheme: "http"}}} {
+	for _, c := range []Config{{MaxConns: -1}, {ConnectTimeout: -1}, {IdleTimeout: -1}, {MaxBody: -1},
+		{Proxy: &url.URL{Scheme: "http"}}} {
 		if _, err := New(c); err == nil {
 			t.Errorf("%+v is taken", c)
 		}
@@ -96,7 +99,8 @@ func TestParseURL(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"https://a.example/x?y=1": true, "http://[::1]:8080": true,
 		"": false, "a.example": false, "ftp://a.example": false, "https://": false, "https://:443/": false,
-		"https://u:p@a.example/": false, "https://a.example/#f": false, "https:a.example": false, "https://a.example:x/": false,
+		"https://u:p@a.example/": false, "https://a.example/#f": false, "https:a.example": false,
+		"https://a.example:x/": false,
 		"https://a.example/\n": false,
 	} {
 		if _, err := ParseURL(text); (err == nil) != ok {

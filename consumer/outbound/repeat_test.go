@@ -74,7 +74,8 @@ func TestRefusedStream(t *testing.T) {
 		}
 		var block bytes.Buffer
 		hpack.NewEncoder(&block).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
-		return f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+		return f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true,
+			EndStream: true})
 	})
 	c := newClient(t, Config{AllowPrivate: true, TLS: &tls.Config{InsecureSkipVerify: true}})
 	answer, err := c.Do(t.Context(), &Request{URL: mustURL(t, "https://"+l), Body: []byte("x")})
@@ -90,7 +91,8 @@ func TestBrokenStream(t *testing.T) {
 		return f.WriteRSTStream(id, http2.ErrCodeInternal)
 	})
 	c := newClient(t, Config{AllowPrivate: true, TLS: &tls.Config{InsecureSkipVerify: true}})
-	_, err := c.Do(t.Context(), &Request{URL: mustURL(t, "https://"+l), Body: []byte("x"), Header: http.Header{"Idempotency-Key": {"k"}}})
+	_, err := c.Do(t.Context(), &Request{URL: mustURL(t, "https://"+l), Body: []byte("x"),
+		Header: http.Header{"Idempotency-Key": {"k"}}})
 	wantFault(t, err, Unanswered, "and not answered")
 	if n := streams.Load(); n != 1 {
 		t.Errorf("%d streams", n)
@@ -102,7 +104,8 @@ func listenHTTP2(t *testing.T, answer func(f *http2.Framer, id uint32) error) st
 	t.Helper()
 	certificates := httptest.NewTLSServer(nil)
 	certificates.Close()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certificates.TLS.Certificates, NextProtos: []string{"h2"}})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certificates.TLS.Certificates,
+		NextProtos: []string{"h2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

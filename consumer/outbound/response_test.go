@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-func wiretap(dial func(context.Context, string, string) (net.Conn, error), see func(*wire)) func(context.Context, string, string) (net.Conn, error) {
+func wiretap(dial func(context.Context, string, string) (net.Conn, error), see func(*wire)) func(context.Context,
+	string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
 		if err == nil {
@@ -103,7 +104,8 @@ func TestRequests(t *testing.T) {
 	}
 	var got seen
 	see := func(w http.ResponseWriter, r *http.Request) {
-		got.method, got.key, got.length, got.protocol = r.Method, r.Header.Get("Idempotency-Key"), r.ContentLength, r.ProtoMajor
+		got.method, got.key, got.length, got.protocol = r.Method, r.Header.Get("Idempotency-Key"), r.ContentLength,
+			r.ProtoMajor
 	}
 	plain := newTarget(t, see)
 	encrypted := startTarget(t, func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() }, see)

@@ -55,7 +55,8 @@ func FuzzSign(f *testing.F) {
 		if err := s.Sign(h, id, []byte(body), time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		for secret, want := range map[string]bool{newSecret: true, olderSecret: true, strings.Replace(newSecret, "MD", "MT", 1): false} {
+		for secret, want := range map[string]bool{newSecret: true, olderSecret: true,
+			strings.Replace(newSecret, "MD", "MT", 1): false} {
 			receiver, err := webhooks.NewWebhook(secret)
 			if err != nil {
 				t.Fatal(err)
@@ -78,8 +79,9 @@ func TestSignWithoutSecret(t *testing.T) {
 	}
 	key := base64.StdEncoding.EncodeToString
 	for name, secret := range map[string]string{
-		"empty": "", "no prefix": key(make([]byte, 32)), "no base64": "whsec_" + strings.Repeat("-", 44), "without padding": strings.TrimRight(newSecret, "="),
-		"short": "whsec_" + key(make([]byte, 23)), "long": "whsec_" + key(make([]byte, 65)),
+		"empty": "", "no prefix": key(make([]byte, 32)), "no base64": "whsec_" + strings.Repeat("-", 44),
+		"without padding": strings.TrimRight(newSecret, "="),
+		"short":           "whsec_" + key(make([]byte, 23)), "long": "whsec_" + key(make([]byte, 65)),
 	} {
 		s, err := NewSigner(Fixed(newSecret), Fixed(secret))
 		if err != nil {

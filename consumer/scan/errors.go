@@ -41,7 +41,8 @@ func (e *NotKeptError) Error() string {
 	case e.Offset >= k.To:
 		return fmt.Sprintf("offset %d of %s is not there yet: the partition holds %d to %d", e.Offset, where, k.From, k.To-1)
 	default:
-		return fmt.Sprintf("offset %d of %s is not kept any more: the partition holds %d to %d", e.Offset, where, k.From, k.To-1)
+		return fmt.Sprintf("offset %d of %s is not kept any more: the partition holds %d to %d", e.Offset, where, k.From,
+			k.To-1)
 	}
 }
 

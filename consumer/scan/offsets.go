@@ -66,7 +66,8 @@ func (t *Topics) kept(ctx context.Context, topic topology.Topic, partitions []in
 // written returns the offset of the first record of each partition that was
 // written at a time or later, which is beyond every offset where there is none.
 // It returns nothing for the zero time.
-func (t *Topics) written(ctx context.Context, topic topology.Topic, partitions []int, at time.Time) (map[int]int64, error) {
+func (t *Topics) written(ctx context.Context, topic topology.Topic, partitions []int, at time.Time) (map[int]int64,
+	error) {
 	if at.IsZero() {
 		return nil, nil
 	}
@@ -92,7 +93,8 @@ func (t *Topics) written(ctx context.Context, topic topology.Topic, partitions [
 }
 
 // listOffsets asks for offsets of a topic, and answers by partition.
-func (t *Topics) listOffsets(ctx context.Context, topic topology.Topic, requests []kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
+func (t *Topics) listOffsets(ctx context.Context, topic topology.Topic,
+	requests []kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	response, err := t.client().ListOffsets(ctx, &kafka.ListOffsetsRequest{

@@ -29,7 +29,8 @@ import (
 // The first error of handle ends the scan and is returned, and so is the
 // context's. Any other error is a *NoTopicError, or of the kafka package or the
 // network.
-func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress, handle func([]topology.Record) error) error {
+func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
+	handle func([]topology.Record) error) error {
 	if progress == nil {
 		progress = new(Progress)
 	}

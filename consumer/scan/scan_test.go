@@ -318,7 +318,8 @@ func TestOneRecord(t *testing.T) {
 		{topic, 4, 0, "test.events has no partition 4: it has 0 to 3"},
 		{"test.none", 0, 0, "the topic test.none does not exist: create it with `meddela topics apply`"},
 	} {
-		if _, err := w.topics.At(t.Context(), test.topic, test.partition, test.offset); err == nil || err.Error() != test.says {
+		if _, err := w.topics.At(t.Context(), test.topic, test.partition, test.offset); err == nil ||
+			err.Error() != test.says {
 			t.Errorf("error %v\nwant  %s", err, test.says)
 		}
 	}
@@ -327,7 +328,8 @@ func TestOneRecord(t *testing.T) {
 func TestAMissingTopic(t *testing.T) {
 	w := newWorld(t, 1)
 	var missing *scan.NoTopicError
-	if _, err := w.topics.Ranges(t.Context(), "test.none", time.Time{}, time.Time{}); !errors.As(err, &missing) || missing.Topic != "test.none" {
+	if _, err := w.topics.Ranges(t.Context(), "test.none", time.Time{}, time.Time{}); !errors.As(err, &missing) ||
+		missing.Topic != "test.none" {
 		t.Errorf("error %v", err)
 	}
 }

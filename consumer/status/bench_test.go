@@ -23,7 +23,8 @@ func (nowhere) Write(context.Context, []topology.State) error { return nil }
 // course is what becomes of event i: pending, pending delivery, sent.
 func course(i int) [3]topology.Entry {
 	id := topology.EventID(fmt.Sprintf("01JD8Q3Z5X6P7R8S9T%08d", i))
-	pending, linked, sent := said(id, 0, topology.Pending, 0), said(id, 1, topology.PendingDelivery, 1), said(id, 1, topology.Sent, 2)
+	pending, linked, sent := said(id, 0, topology.Pending, 0), said(id, 1, topology.PendingDelivery, 1),
+		said(id, 1, topology.Sent, 2)
 	linked.Template, sent.Template = "order_confirmation@3f9c1a2b4d5e6f70", "order_confirmation@3f9c1a2b4d5e6f70"
 	sent.Provider, sent.ProviderMessageID = "smtp", "<"+string(id)+".0@mail.example.com>"
 	for _, e := range []*topology.Entry{&pending, &linked, &sent} {
@@ -38,7 +39,8 @@ func BenchmarkHandle(b *testing.B) {
 	var entries, events []topology.Record
 	for i := range benchBatch {
 		entries = append(entries, logged(course(i / 2)[1+i%2]))
-		event := published(`{"id":"01JD8Q3Z5X6P7R8S9T` + strconv.Itoa(i) + `","type":"order_confirmation","channel":"email","email":"kim@example.com",` +
+		event := published(`{"id":"01JD8Q3Z5X6P7R8S9T` + strconv.Itoa(i) +
+			`","type":"order_confirmation","channel":"email","email":"kim@example.com",` +
 			`"language":"sv-FI","origin":"webshop","ctx":{"firstName":"Kim","order":{"number":"A-1007","total":"129.90","currency":"EUR"}}}`)
 		events = append(events, event)
 	}

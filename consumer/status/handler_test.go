@@ -66,7 +66,8 @@ func newHandler(client redis.UniversalClient, keys topology.Keys) *Handler {
 
 func TestTopics(t *testing.T) {
 	h := Handler{Lane: topology.Batch, Names: names}
-	if got, want := h.Topics(), []topology.Topic{"meddela.batch.events", "meddela.batch.delivery-log"}; !slices.Equal(got, want) {
+	if got, want := h.Topics(), []topology.Topic{"meddela.batch.events", "meddela.batch.delivery-log"}; !slices.Equal(got,
+		want) {
 		t.Errorf("reads %v, want %v", got, want)
 	}
 }
@@ -87,7 +88,8 @@ func TestAnEventPublishedAgain(t *testing.T) {
 		if err != nil || !found {
 			t.Fatalf("found %v, %v", found, err)
 		}
-		if state.Status != topology.Pending || state.Redrives != 1 || state.Source != eventSource || !state.PendingAt.Equal(now) {
+		if state.Status != topology.Pending || state.Redrives != 1 || state.Source != eventSource ||
+			!state.PendingAt.Equal(now) {
 			t.Errorf("state %+v", state)
 		}
 	})
@@ -116,7 +118,8 @@ func TestBadLines(t *testing.T) {
 		h := newHandler(client, keys)
 		h.Now = func() time.Time { return after(5) }
 		bad := logged(said("x", 1, topology.Sent, 1))
-		bad.Value, bad.Offset, bad.Headers = []byte(`{"event_id":"x"`), 12, []topology.Header{{Key: "traceparent", Value: []byte("00-1")}}
+		bad.Value, bad.Offset, bad.Headers = []byte(`{"event_id":"x"`), 12,
+			[]topology.Header{{Key: "traceparent", Value: []byte("00-1")}}
 		unknown := logged(said("y", 1, "lost", 1))
 		result := handle(t, h, logged(said("a", 1, topology.Sent, 1)), bad, unknown, logged(said("b", 1, topology.Sent, 1)))
 
@@ -172,7 +175,8 @@ func TestRedisAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			bad := logged(said("bad", 1, "lost", 1))
-			batch := consumer.Batch{Topic: before.Topic, Records: []topology.Record{logged(said("a", 1, topology.Sent, 1)), bad, before}}
+			batch := consumer.Batch{Topic: before.Topic, Records: []topology.Record{logged(said("a", 1, topology.Sent, 1)), bad,
+				before}}
 			for range 3 {
 				result, err := h.Handle(context.Background(), batch)
 				if err == nil || result.Handled != 0 || len(result.Out) != 0 {
@@ -187,7 +191,8 @@ func TestRedisAway(t *testing.T) {
 			}
 			reader := Reader{Client: client, Keys: h.Store.(*Store).Keys}
 			for _, id := range []topology.EventID{"before", "a"} {
-				if state, found, err := reader.Get(context.Background(), id); err != nil || !found || state.Status != topology.Sent {
+				if state, found, err := reader.Get(context.Background(), id); err != nil || !found ||
+					state.Status != topology.Sent {
 					t.Errorf("%s is %q, %v", id, state.Status, err)
 				}
 			}

@@ -20,7 +20,8 @@ var now = time.UnixMilli(time.Now().UnixMilli()).UTC()
 
 var (
 	genSource = rapid.SampledFrom([]topology.Source{
-		"", "", "m.realtime.events/1/15", "m.realtime.events/11/4", "m.batch.events/1/15", "m.Batch.events/1/15", "m_batch.events/1/15",
+		"", "", "m.realtime.events/1/15", "m.realtime.events/11/4", "m.batch.events/1/15", "m.Batch.events/1/15",
+		"m_batch.events/1/15",
 	})
 	genText   = rapid.SampledFrom([]string{"", "", "a", "ab", "a.B", "a\x00b", "é", "z\nö", "\xff", "10", "9"})
 	genMoment = rapid.Custom(func(t *rapid.T) time.Time {

@@ -32,7 +32,8 @@ func TestGet(t *testing.T) {
 func TestGetMany(t *testing.T) {
 	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
 		ctx, reader := context.Background(), Reader{Client: client, Keys: keys}
-		mustWrite(t, &Store{Client: client, Keys: keys}, stateOf(said("a", 1, topology.Sent, 1)), stateOf(said("b", 0, topology.Pending, 1)))
+		mustWrite(t, &Store{Client: client, Keys: keys}, stateOf(said("a", 1, topology.Sent, 1)),
+			stateOf(said("b", 0, topology.Pending, 1)))
 		client.Set(ctx, keys.Event("string"), "x", time.Minute)
 		client.HSet(ctx, keys.Event("strange"), topology.FieldStatus, "lost")
 		ids := []topology.EventID{"string", "b", "none", "strange", "a"}
@@ -47,7 +48,8 @@ func TestGetMany(t *testing.T) {
 			found = append(found, answer.Found)
 			bad = append(bad, answer.Err != nil)
 		}
-		if !slices.Equal(found, []bool{true, true, false, true, true}) || !slices.Equal(bad, []bool{true, false, false, true, false}) {
+		if !slices.Equal(found, []bool{true, true, false, true, true}) ||
+			!slices.Equal(bad, []bool{true, false, false, true, false}) {
 			t.Errorf("found %v, bad %v", found, bad)
 		}
 		if statuses[1] != topology.Pending || statuses[4] != topology.Sent {

@@ -31,7 +31,8 @@ func servers(t testing.TB) []server {
 	embedded.SetTime(now) // it keeps expiry times relative to the time
 	list := []server{{"embedded", redis.NewClient(&redis.Options{Addr: embedded.Addr()})}}
 	if addresses := os.Getenv("MEDDELA_TEST_REDIS"); addresses != "" {
-		list = append(list, server{"real", redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(addresses, ",")})})
+		list = append(list, server{"real",
+			redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(addresses, ",")})})
 	}
 	for _, s := range list {
 		t.Cleanup(func() { _ = s.client.Close() })

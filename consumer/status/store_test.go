@@ -33,16 +33,18 @@ func TestExpiry(t *testing.T) {
 		states []topology.State
 		want   int // seconds, to which the TTL is added
 	}{
-		"first word":                       {[]topology.State{pending(3, 0)}, 3},
-		"a later word":                     {[]topology.State{pending(3, 0), stateOf(said("e", 1, topology.Sent, 9))}, 9},
-		"an earlier word comes later":      {[]topology.State{stateOf(said("e", 1, topology.Sent, 9)), pending(3, 0)}, 9},
-		"the winner is not the latest":     {[]topology.State{stateOf(said("e", 1, topology.Sent, 9)), stateOf(redriven)}, 4},
-		"scheduled":                        {[]topology.State{pending(3, 5000)}, 5000},
-		"scheduled in the past":            {[]topology.State{pending(3, -5000)}, 3},
-		"scheduled stays":                  {[]topology.State{pending(3, 5000), stateOf(said("e", 1, topology.PendingDelivery, 9))}, 5000},
-		"scheduled is learnt from a loser": {[]topology.State{stateOf(said("e", 1, topology.PendingDelivery, 9)), pending(3, 5000)}, 5000},
-		"a loser scheduled in the past":    {[]topology.State{stateOf(said("e", 1, topology.Sent, 9)), pending(3, 5)}, 9},
-		"sent after it was scheduled":      {[]topology.State{pending(3, 50), stateOf(said("e", 1, topology.Sent, 60))}, 60},
+		"first word":                   {[]topology.State{pending(3, 0)}, 3},
+		"a later word":                 {[]topology.State{pending(3, 0), stateOf(said("e", 1, topology.Sent, 9))}, 9},
+		"an earlier word comes later":  {[]topology.State{stateOf(said("e", 1, topology.Sent, 9)), pending(3, 0)}, 9},
+		"the winner is not the latest": {[]topology.State{stateOf(said("e", 1, topology.Sent, 9)), stateOf(redriven)}, 4},
+		"scheduled":                    {[]topology.State{pending(3, 5000)}, 5000},
+		"scheduled in the past":        {[]topology.State{pending(3, -5000)}, 3},
+		"scheduled stays": {[]topology.State{pending(3, 5000),
+			stateOf(said("e", 1, topology.PendingDelivery, 9))}, 5000},
+		"scheduled is learnt from a loser": {[]topology.State{stateOf(said("e", 1, topology.PendingDelivery, 9)),
+			pending(3, 5000)}, 5000},
+		"a loser scheduled in the past": {[]topology.State{stateOf(said("e", 1, topology.Sent, 9)), pending(3, 5)}, 9},
+		"sent after it was scheduled":   {[]topology.State{pending(3, 50), stateOf(said("e", 1, topology.Sent, 60))}, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
@@ -109,7 +111,8 @@ func TestScriptUnknown(t *testing.T) {
 func TestForeignValue(t *testing.T) {
 	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
 		ctx := context.Background()
-		states := []topology.State{stateOf(said("a", 1, topology.Sent, 1)), stateOf(said("b", 1, topology.Sent, 1)), stateOf(said("c", 1, topology.Sent, 1))}
+		states := []topology.State{stateOf(said("a", 1, topology.Sent, 1)), stateOf(said("b", 1, topology.Sent, 1)),
+			stateOf(said("c", 1, topology.Sent, 1))}
 		if err := client.Set(ctx, keys.Event("b"), "not a hash", 0).Err(); err != nil {
 			t.Fatal(err)
 		}

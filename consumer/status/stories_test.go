@@ -43,8 +43,9 @@ func TestStories(t *testing.T) {
 		"sent": {
 			[]topology.Record{event, delivery(1, topology.PendingDelivery, 1, nil), delivery(1, topology.Sent, 2, accepted)},
 			map[string]string{
-				"status": "sent", "template": "order_confirmation@1", "attempt": "1", "provider": "smtp", "provider_message_id": "<1@example.com>",
-				"pending_at": second(0), "pending_delivery_at": second(1), "final_at": second(2), "updated_at": second(2),
+				"status": "sent", "template": "order_confirmation@1", "attempt": "1", "provider": "smtp",
+				"provider_message_id": "<1@example.com>",
+				"pending_at":          second(0), "pending_delivery_at": second(1), "final_at": second(2), "updated_at": second(2),
 			},
 		},
 		"the log is ahead of the events": {
@@ -56,21 +57,26 @@ func TestStories(t *testing.T) {
 		},
 		"the event's record is gone": {
 			[]topology.Record{delivery(1, topology.Sent, 2, accepted)},
-			map[string]string{"status": "sent", "pending_at": second(0), "pending_delivery_at": "", "type": "order_confirmation"},
+			map[string]string{"status": "sent", "pending_at": second(0), "pending_delivery_at": "",
+				"type": "order_confirmation"},
 		},
 		"everything twice": {
-			[]topology.Record{event, event, delivery(1, topology.Sent, 2, accepted), delivery(1, topology.Sent, 2, accepted), event},
+			[]topology.Record{event, event, delivery(1, topology.Sent, 2, accepted), delivery(1, topology.Sent, 2, accepted),
+				event},
 			map[string]string{"status": "sent", "pending_at": second(0), "updated_at": second(2)},
 		},
 		"a late bounce": {
-			[]topology.Record{delivery(1, topology.Sent, 2, accepted), delivery(1, topology.DeliveryError, 60, because(topology.ReasonProviderRejected, "550"))},
+			[]topology.Record{delivery(1, topology.Sent, 2, accepted),
+				delivery(1, topology.DeliveryError, 60, because(topology.ReasonProviderRejected, "550"))},
 			map[string]string{
-				"status": "delivery_error", "reason": "provider_rejected", "detail": "550", "provider": "", "provider_message_id": "",
-				"final_at": second(60), "updated_at": second(60),
+				"status": "delivery_error", "reason": "provider_rejected", "detail": "550", "provider": "",
+				"provider_message_id": "",
+				"final_at":            second(60), "updated_at": second(60),
 			},
 		},
 		"a retry": {
-			[]topology.Record{delivery(1, topology.PendingDelivery, 2, because(topology.ReasonTransient, "451")), delivery(2, topology.Sent, 9, accepted)},
+			[]topology.Record{delivery(1, topology.PendingDelivery, 2, because(topology.ReasonTransient, "451")),
+				delivery(2, topology.Sent, 9, accepted)},
 			map[string]string{"status": "sent", "reason": "", "detail": "", "attempt": "2", "pending_delivery_at": second(2)},
 		},
 		"a redrive": {
@@ -84,7 +90,8 @@ func TestStories(t *testing.T) {
 			},
 		},
 		"read again when nothing covers it any more": {
-			[]topology.Record{delivery(1, topology.Sent, 2, accepted), delivery(0, topology.NotCovered, 99, because(topology.ReasonNoTemplateForType, ""))},
+			[]topology.Record{delivery(1, topology.Sent, 2, accepted),
+				delivery(0, topology.NotCovered, 99, because(topology.ReasonNoTemplateForType, ""))},
 			map[string]string{"status": "sent", "reason": "", "updated_at": second(2)},
 		},
 		"another engine's entry says little": {

@@ -123,7 +123,8 @@ func (b *Batch) whole() trace.Span {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.span == nil {
-		_, b.span = b.tracer.Start(context.Background(), string(b.config.Role)+" batch", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
+		_, b.span = b.tracer.Start(context.Background(), string(b.config.Role)+" batch", trace.WithNewRoot(),
+			trace.WithSpanKind(trace.SpanKindConsumer),
 			trace.WithAttributes(append(b.attributes(), attribute.Int("messaging.batch.message_count", b.records))...))
 	}
 	return b.span
@@ -189,7 +190,8 @@ func (s *Span) Entry(e *topology.Entry) {
 		attribute.String("meddela.status", string(e.Status)),
 	)
 	for key, value := range map[string]string{
-		"meddela.reason": string(e.Reason), "meddela.template": string(e.Template), "meddela.provider": e.Provider, "meddela.job_id": string(e.JobID),
+		"meddela.reason": string(e.Reason), "meddela.template": string(e.Template), "meddela.provider": e.Provider,
+		"meddela.job_id": string(e.JobID),
 	} {
 		if value != "" {
 			s.span.SetAttributes(attribute.String(key, value))

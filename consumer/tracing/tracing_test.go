@@ -24,13 +24,15 @@ func tracer(t testing.TB, sample float64) (*tracing.Tracer, *tracetest.InMemoryE
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
-	return tracing.New(tracing.Config{Provider: provider, Role: topology.RoleMatch, Lane: topology.Realtime, Sample: sample}), exporter
+	return tracing.New(tracing.Config{Provider: provider, Role: topology.RoleMatch, Lane: topology.Realtime,
+		Sample: sample}), exporter
 }
 
 func with(traceparent string) *topology.Record {
 	r := &topology.Record{Headers: []topology.Header{{Key: "x-channel", Value: []byte("sms")}}}
 	if traceparent != "" {
-		r.Headers = append(r.Headers, topology.Header{Key: "traceparent", Value: []byte(traceparent)}, topology.Header{Key: "tracestate", Value: []byte("a=b")})
+		r.Headers = append(r.Headers, topology.Header{Key: "traceparent", Value: []byte(traceparent)},
+			topology.Header{Key: "tracestate", Value: []byte("a=b")})
 	}
 	return r
 }
@@ -72,7 +74,8 @@ func TestOneTrace(t *testing.T) {
 	r := with("00-" + traceID + "-" + parent + "-01")
 	span := batch.Root(r)
 	headers := span.Carry(r.Headers)
-	span.Entry(&topology.Entry{EventID: "e", Type: "code", Channel: topology.SMS, Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForType})
+	span.Entry(&topology.Entry{EventID: "e", Type: "code", Channel: topology.SMS, Status: topology.NotCovered,
+		Reason: topology.ReasonNoTemplateForType})
 	_, end := span.Send(context.Background(), "ses-1")
 	end("accepted")
 	span.End()
@@ -83,17 +86,20 @@ func TestOneTrace(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	event, whole := got[1], got[2]
-	if event.SpanContext.TraceID().String() != traceID || event.Parent.SpanID().String() != parent || got[0].Parent.SpanID() != event.SpanContext.SpanID() {
+	if event.SpanContext.TraceID().String() != traceID || event.Parent.SpanID().String() != parent ||
+		got[0].Parent.SpanID() != event.SpanContext.SpanID() {
 		t.Errorf("parents: %+v", got)
 	}
-	if whole.SpanContext.TraceID() == event.SpanContext.TraceID() || len(event.Links) != 1 || event.Links[0].SpanContext.SpanID() != whole.SpanContext.SpanID() {
+	if whole.SpanContext.TraceID() == event.SpanContext.TraceID() || len(event.Links) != 1 ||
+		event.Links[0].SpanContext.SpanID() != whole.SpanContext.SpanID() {
 		t.Errorf("links: %+v", event.Links)
 	}
 	if event.Status.Code != codes.Error || event.Status.Description != string(topology.ReasonNoTemplateForType) {
 		t.Errorf("status: %+v", event.Status)
 	}
 	for _, want := range []attribute.KeyValue{
-		attribute.String("messaging.destination.name", "m.realtime.events"), attribute.String("meddela.event_id", "e"), attribute.String("meddela.status", "not_covered"),
+		attribute.String("messaging.destination.name", "m.realtime.events"), attribute.String("meddela.event_id", "e"),
+		attribute.String("meddela.status", "not_covered"),
 	} {
 		found := false
 		for _, have := range event.Attributes {
@@ -110,7 +116,8 @@ func TestOneTrace(t *testing.T) {
 		}
 		carried[h.Key] = string(h.Value)
 	}
-	if want := "00-" + traceID + "-" + event.SpanContext.SpanID().String() + "-01"; carried["traceparent"] != want || carried["tracestate"] != "a=b" || carried["x-channel"] != "sms" {
+	if want := "00-" + traceID + "-" + event.SpanContext.SpanID().String() + "-01"; carried["traceparent"] != want ||
+		carried["tracestate"] != "a=b" || carried["x-channel"] != "sms" {
 		t.Errorf("carried: %v, want %s", carried, want)
 	}
 	if string(r.Headers[1].Value) != "00-"+traceID+"-"+parent+"-01" {
@@ -169,7 +176,8 @@ func Benchmark(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			provider := sdktrace.NewTracerProvider()
-			of := tracing.New(tracing.Config{Provider: provider, Role: topology.RoleMatch, Lane: topology.Realtime, Sample: share})
+			of := tracing.New(tracing.Config{Provider: provider, Role: topology.RoleMatch, Lane: topology.Realtime,
+				Sample: share})
 			for b.Loop() {
 				handle(of)
 			}

@@ -161,7 +161,8 @@ func TestLargeRequests(t *testing.T) {
 	if err := w.produce("t", large); err != nil {
 		t.Fatal(err)
 	}
-	response, err := w.client.Fetch(t.Context(), &kafka.FetchRequest{Topic: "t", MaxBytes: 8 << 20, MinBytes: 1, MaxWait: time.Second})
+	response, err := w.client.Fetch(t.Context(), &kafka.FetchRequest{Topic: "t", MaxBytes: 8 << 20, MinBytes: 1,
+		MaxWait: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,7 +123,8 @@ func Create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpe
 }
 
 // createOnce returns the errors of those topics that do not exist afterwards.
-func createOnce(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) (map[topology.Topic]error, error) {
+func createOnce(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) (map[topology.Topic]error,
+	error) {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	request := &kafka.CreateTopicsRequest{}

@@ -77,27 +77,32 @@ func TestCompare(t *testing.T) {
 			name:   "fewer replicas",
 			change: with("t.templates", func(e *provision.Existing) { e.Replication = 1 }),
 			ready:  all - 1,
-			drift:  []provision.Drift{{Topic: "t.templates", Kind: provision.OtherReplication, Setting: "replication", Have: "1", Want: "3"}},
+			drift: []provision.Drift{{Topic: "t.templates", Kind: provision.OtherReplication, Setting: "replication", Have: "1",
+				Want: "3"}},
 		}, {
 			name:   "a lane topic narrower than its events topic",
 			change: with("t.realtime.jobs", func(e *provision.Existing) { e.Partitions = 3 }),
 			ready:  all - 1,
-			drift:  []provision.Drift{{Topic: "t.realtime.jobs", Kind: provision.FewerThanEvents, Setting: "partitions", Have: "3", Want: "4"}},
+			drift: []provision.Drift{{Topic: "t.realtime.jobs", Kind: provision.FewerThanEvents, Setting: "partitions",
+				Have: "3", Want: "4"}},
 		}, {
 			name:   "a lane topic wider than its events topic",
 			change: with("t.realtime.delay.1h", func(e *provision.Existing) { e.Partitions = 5 }),
 			ready:  all - 1,
-			drift:  []provision.Drift{{Topic: "t.realtime.delay.1h", Kind: provision.MoreThanEvents, Setting: "partitions", Have: "5", Want: "4"}},
+			drift: []provision.Drift{{Topic: "t.realtime.delay.1h", Kind: provision.MoreThanEvents, Setting: "partitions",
+				Have: "5", Want: "4"}},
 		}, {
 			name:   "dead letters do not follow the events",
 			change: with("t.realtime.dead-letters", func(e *provision.Existing) { e.Partitions = 1 }),
 			ready:  all - 1,
-			drift:  []provision.Drift{{Topic: "t.realtime.dead-letters", Kind: provision.TooFewPartitions, Setting: "partitions", Have: "1", Want: "2"}},
+			drift: []provision.Drift{{Topic: "t.realtime.dead-letters", Kind: provision.TooFewPartitions, Setting: "partitions",
+				Have: "1", Want: "2"}},
 		}, {
 			name:   "templates are of one partition",
 			change: with("t.templates", func(e *provision.Existing) { e.Partitions = 2 }),
 			ready:  all - 1,
-			drift:  []provision.Drift{{Topic: "t.templates", Kind: provision.TooManyPartitions, Setting: "partitions", Have: "2", Want: "1"}},
+			drift: []provision.Drift{{Topic: "t.templates", Kind: provision.TooManyPartitions, Setting: "partitions", Have: "2",
+				Want: "1"}},
 		}, {
 			name: "a lane whose events topic is missing",
 			change: func(c map[topology.Topic]provision.Existing) {
@@ -105,7 +110,8 @@ func TestCompare(t *testing.T) {
 				with("t.batch.jobs", func(e *provision.Existing) { e.Partitions = 2 })(c)
 			},
 			create: 1, ready: all - 2,
-			drift: []provision.Drift{{Topic: "t.batch.jobs", Kind: provision.NarrowLane, Setting: "partitions", Have: "2", Want: "4"}},
+			drift: []provision.Drift{{Topic: "t.batch.jobs", Kind: provision.NarrowLane, Setting: "partitions", Have: "2",
+				Want: "4"}},
 		}, {
 			name: "a whole lane wider than configured is one finding",
 			change: func(c map[topology.Topic]provision.Existing) {
@@ -117,7 +123,8 @@ func TestCompare(t *testing.T) {
 				}
 			},
 			ready: all - 1,
-			drift: []provision.Drift{{Topic: "t.batch.events", Kind: provision.WideLane, Setting: "partitions", Have: "8", Want: "4"}},
+			drift: []provision.Drift{{Topic: "t.batch.events", Kind: provision.WideLane, Setting: "partitions", Have: "8",
+				Want: "4"}},
 		},
 	}
 	for _, test := range tests {

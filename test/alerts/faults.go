@@ -207,7 +207,8 @@ func (s *stand) settle() error {
 
 func (s *stand) firing() (names []string, err error) {
 	alerts, err := s.query(`ALERTS{alertstate="firing"}`)
-	for end := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(end); alerts, err = s.query(`ALERTS{alertstate="firing"}`) {
+	for end := time.Now().Add(20 * time.Second); err != nil &&
+		time.Now().Before(end); alerts, err = s.query(`ALERTS{alertstate="firing"}`) {
 		if err := s.wait(time.Second); err != nil {
 			return nil, err
 		}

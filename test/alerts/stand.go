@@ -126,14 +126,17 @@ func (s *stand) startProvider() {
 			s.taken.Add(1)
 		})
 	}
-	s.provider = &http.Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.web)), Handler: mux, ReadHeaderTimeout: time.Second}
+	s.provider = &http.Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.web)), Handler: mux,
+		ReadHeaderTimeout: time.Second}
 	go func() { _ = s.provider.ListenAndServe() }()
 }
 
 func (s *stand) environment() []string {
 	return append(os.Environ(),
-		"MEDDELA_TOPIC_PREFIX="+s.prefix, "MEDDELA_KEY_PREFIX="+s.prefix, "MEDDELA_TOPICS_REPLICATION=3", "MEDDELA_TOPICS_MIN_INSYNC=2",
-		"MEDDELA_TOPICS_PARTITIONS=6", "MEDDELA_PROVIDERS_FILE="+s.path("providers.yaml"), "MEDDELA_SANDBOX_CHANNELS=email,push,webhook",
+		"MEDDELA_TOPIC_PREFIX="+s.prefix, "MEDDELA_KEY_PREFIX="+s.prefix, "MEDDELA_TOPICS_REPLICATION=3",
+		"MEDDELA_TOPICS_MIN_INSYNC=2",
+		"MEDDELA_TOPICS_PARTITIONS=6", "MEDDELA_PROVIDERS_FILE="+s.path("providers.yaml"),
+		"MEDDELA_SANDBOX_CHANNELS=email,push,webhook",
 		"MEDDELA_LOG_FORMAT=json",
 	)
 }
@@ -273,5 +276,6 @@ func orderEvent(i int) string {
 }
 
 func codeEvent(i int) string {
-	return fmt.Sprintf(`{"type":"one_time_code","channel":"sms","mobilePhone":"+3584012%05d","ctx":{"code":"004211"}}`, i%100_000)
+	return fmt.Sprintf(`{"type":"one_time_code","channel":"sms","mobilePhone":"+3584012%05d","ctx":{"code":"004211"}}`,
+		i%100_000)
 }

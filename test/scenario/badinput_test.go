@@ -40,35 +40,54 @@ func badInputs() []badInput {
 	}
 	return []badInput{
 		{name: "text", value: `hello`, letter: topology.ReasonNotJSON, outcome: invalid, byPlace: true},
-		{name: "cut-off", value: `{"id":"@","type":"order_confirmation"`, letter: topology.ReasonNotJSON, outcome: invalid, byPlace: true},
+		{name: "cut-off", value: `{"id":"@","type":"order_confirmation"`, letter: topology.ReasonNotJSON, outcome: invalid,
+			byPlace: true},
 		{name: "more-behind", value: whole + `}`, letter: topology.ReasonNotJSON, outcome: invalid, byPlace: true},
 		{name: "array", value: `[1,2]`, letter: topology.ReasonNotJSON, outcome: invalid, byPlace: true},
 		{name: "null", letter: topology.ReasonNullValue, outcome: invalid, byPlace: true},
 		{name: "byte-order-mark", value: "\ufeff" + whole, letter: topology.ReasonNotJSON, outcome: invalid, byPlace: true},
-		{name: "not-utf8", value: "{\"id\":\"@\",\"type\":\"\xff\xfe\",\"ctx\":{}}", letter: topology.ReasonNotUTF8, outcome: invalid, byPlace: true},
-		{name: "control-characters", value: "{\"id\":\"@\",\"type\":\"a\x00b\",\"ctx\":{}}", letter: topology.ReasonNotJSON, outcome: invalid, byPlace: true},
+		{name: "not-utf8", value: "{\"id\":\"@\",\"type\":\"\xff\xfe\",\"ctx\":{}}", letter: topology.ReasonNotUTF8,
+			outcome: invalid, byPlace: true},
+		{name: "control-characters", value: "{\"id\":\"@\",\"type\":\"a\x00b\",\"ctx\":{}}", letter: topology.ReasonNotJSON,
+			outcome: invalid, byPlace: true},
 		{name: "deep", value: deep(150_000), letter: topology.ReasonTooDeep, outcome: invalid, byPlace: true},
 		{name: "large-text", value: fill(`no JSON: `, ``), letter: topology.ReasonNotJSON, outcome: invalid, byPlace: true},
 
 		{name: "no-type", value: `{"id":"@","ctx":{}}`, letter: topology.ReasonMissingField, outcome: invalid},
-		{name: "no-ctx", value: `{"id":"@","type":"order_confirmation"}`, letter: topology.ReasonMissingField, outcome: invalid},
+		{name: "no-ctx", value: `{"id":"@","type":"order_confirmation"}`, letter: topology.ReasonMissingField,
+			outcome: invalid},
 		{name: "type-number", value: `{"id":"@","type":7,"ctx":{}}`, letter: topology.ReasonWrongType, outcome: invalid},
-		{name: "ctx-text", value: `{"id":"@","type":"order_confirmation","ctx":"x"}`, letter: topology.ReasonWrongType, outcome: invalid},
-		{name: "ctx-array", value: `{"id":"@","type":"order_confirmation","ctx":[]}`, letter: topology.ReasonWrongType, outcome: invalid},
-		{name: "email-object", value: `{"id":"@","type":"order_confirmation","email":{},` + ctx + `}}`, letter: topology.ReasonWrongType, outcome: invalid},
-		{name: "bad-time", value: head + `,"expiration":"soon",` + ctx + `}}`, letter: topology.ReasonBadValue, outcome: invalid},
-		{name: "unknown-channel", value: head + `,"channel":"pigeon",` + ctx + `}}`, letter: topology.ReasonUnknownChannel, outcome: invalid},
-		{name: "other-specversion", value: whole, headers: []string{"ce_specversion=0.3"}, letter: topology.ReasonBadValue, outcome: invalid},
-		{name: "spaced-id", value: `{"id":"a b","type":"order_confirmation",` + ctx + `}}`, letter: topology.ReasonBadID, outcome: invalid, byPlace: true},
-		{name: "star-id", value: `{"id":"event:*","type":"order_confirmation",` + ctx + `}}`, letter: topology.ReasonBadID, outcome: invalid, byPlace: true},
-		{name: "number-id", value: `{"id":7,"type":"order_confirmation",` + ctx + `}}`, letter: topology.ReasonWrongType, outcome: invalid, byPlace: true},
-		{name: "long-id", value: `{"id":"` + strings.Repeat("i", 129) + `","type":"order_confirmation",` + ctx + `}}`, letter: topology.ReasonBadID, outcome: invalid, byPlace: true},
+		{name: "ctx-text", value: `{"id":"@","type":"order_confirmation","ctx":"x"}`, letter: topology.ReasonWrongType,
+			outcome: invalid},
+		{name: "ctx-array", value: `{"id":"@","type":"order_confirmation","ctx":[]}`, letter: topology.ReasonWrongType,
+			outcome: invalid},
+		{name: "email-object", value: `{"id":"@","type":"order_confirmation","email":{},` + ctx + `}}`,
+			letter: topology.ReasonWrongType, outcome: invalid},
+		{name: "bad-time", value: head + `,"expiration":"soon",` + ctx + `}}`, letter: topology.ReasonBadValue,
+			outcome: invalid},
+		{name: "unknown-channel", value: head + `,"channel":"pigeon",` + ctx + `}}`, letter: topology.ReasonUnknownChannel,
+			outcome: invalid},
+		{name: "other-specversion", value: whole, headers: []string{"ce_specversion=0.3"}, letter: topology.ReasonBadValue,
+			outcome: invalid},
+		{name: "spaced-id", value: `{"id":"a b","type":"order_confirmation",` + ctx + `}}`, letter: topology.ReasonBadID,
+			outcome: invalid, byPlace: true},
+		{name: "star-id", value: `{"id":"event:*","type":"order_confirmation",` + ctx + `}}`, letter: topology.ReasonBadID,
+			outcome: invalid, byPlace: true},
+		{name: "number-id", value: `{"id":7,"type":"order_confirmation",` + ctx + `}}`, letter: topology.ReasonWrongType,
+			outcome: invalid, byPlace: true},
+		{name: "long-id", value: `{"id":"` + strings.Repeat("i", 129) + `","type":"order_confirmation",` + ctx + `}}`,
+			letter: topology.ReasonBadID, outcome: invalid, byPlace: true},
 
-		{name: "no-address", value: `{"id":"@","type":"order_confirmation",` + ctx + `}}`, outcome: "ignored/missing_address"},
-		{name: "address-with-more", value: `{"id":"@","type":"order_confirmation","email":"kim@a.` + recipientDomain + `\r\nBcc: x@y.` + recipientDomain + `",` + ctx + `}}`, letter: topology.ReasonBadValue, outcome: invalid},
-		{name: "data-of-another-type", value: head + `,"ctx":{"firstName":"Kim","order":"A-1"}}`, outcome: "delivery_error/missing_data"},
-		{name: "data-with-line-ends", value: head + `,"ctx":{"firstName":"Kim","order":{"number":"A\r\nBcc: x@y","total":"1","currency":"EUR"}}}`, outcome: "sent"},
-		{name: "data-with-markup", value: head + `,"ctx":{"firstName":"<script>{{.ctx}}</script>","order":{"number":"\u0000\ud83d\ude00","total":1e400,"currency":"EUR"}}}`, outcome: "sent"},
+		{name: "no-address", value: `{"id":"@","type":"order_confirmation",` + ctx + `}}`,
+			outcome: "ignored/missing_address"},
+		{name: "address-with-more", value: `{"id":"@","type":"order_confirmation","email":"kim@a.` + recipientDomain +
+			`\r\nBcc: x@y.` + recipientDomain + `",` + ctx + `}}`, letter: topology.ReasonBadValue, outcome: invalid},
+		{name: "data-of-another-type", value: head + `,"ctx":{"firstName":"Kim","order":"A-1"}}`,
+			outcome: "delivery_error/missing_data"},
+		{name: "data-with-line-ends", value: head +
+			`,"ctx":{"firstName":"Kim","order":{"number":"A\r\nBcc: x@y","total":"1","currency":"EUR"}}}`, outcome: "sent"},
+		{name: "data-with-markup", value: head +
+			`,"ctx":{"firstName":"<script>{{.ctx}}</script>","order":{"number":"\u0000\ud83d\ude00","total":1e400,"currency":"EUR"}}}`, outcome: "sent"},
 		{name: "large-ctx", value: fill(head+`,`+ctx+`,"more":"`, `"}}`), outcome: "sent"},
 		{name: "the-same-id-again", value: strings.ReplaceAll(whole, "@\"", "neighbour-0\""), outcome: ""},
 	}
@@ -166,7 +185,8 @@ func checkLetter(t *testing.T, s *site, bad *badInput, letter *kgo.Record) {
 		topology.HeaderRole:              string(topology.RoleMatch),
 	} {
 		if got := header(letter, name); got != want {
-			t.Errorf("the dead letter of %s has %s %q, want %q: %s", bad.name, name, got, want, header(letter, topology.HeaderError))
+			t.Errorf("the dead letter of %s has %s %q, want %q: %s", bad.name, name, got, want,
+				header(letter, topology.HeaderError))
 		}
 	}
 	for _, carried := range bad.headers {

@@ -21,7 +21,8 @@ func TestOrders(t *testing.T) {
 			want[id] = outcome
 		}
 		code := func(id, outcome string) {
-			s.publish(lane, event(id, `{"id":%q,"type":"one_time_code","channel":"sms","mobilePhone":"+358401234567","ctx":{"code":"004211"}}`, id))
+			s.publish(lane, event(id,
+				`{"id":%q,"type":"one_time_code","channel":"sms","mobilePhone":"+358401234567","ctx":{"code":"004211"}}`, id))
 			want[id] = outcome
 		}
 
@@ -30,8 +31,9 @@ func TestOrders(t *testing.T) {
 		for i := range 40 {
 			tell(fmt.Sprintf("paused-%d", i), "pending_delivery/paused")
 		}
-		s.publish(lane, event("paused-expiring", `{"id":"paused-expiring","type":"order_confirmation","email":"kim@mail.%s","expiration":%q,`+
-			`"ctx":{"firstName":"Kim","order":{"number":"A-1","total":"9.90","currency":"EUR"}}}`,
+		s.publish(lane, event("paused-expiring",
+			`{"id":"paused-expiring","type":"order_confirmation","email":"kim@mail.%s","expiration":%q,`+
+				`"ctx":{"firstName":"Kim","order":{"number":"A-1","total":"9.90","currency":"EUR"}}}`,
 			recipientDomain, time.Now().Add(8*time.Second).UTC().Format(topology.TimeFormat)))
 		want["paused-expiring"] = "pending_delivery/paused"
 		code("code-1", "sent")
@@ -48,7 +50,8 @@ func TestOrders(t *testing.T) {
 		s.awaitOutcomes(20*time.Second, want)
 		var list struct{ Orders []topology.ControlRecord }
 		s.json(&list, "control", "list")
-		if len(list.Orders) != 1 || list.Orders[0].Subject != "template:order_confirmation" || list.Orders[0].Reason != "wrong price" || list.Orders[0].By == "" {
+		if len(list.Orders) != 1 || list.Orders[0].Subject != "template:order_confirmation" ||
+			list.Orders[0].Reason != "wrong price" || list.Orders[0].By == "" {
 			t.Errorf("in force: %+v", list.Orders)
 		}
 
@@ -108,7 +111,8 @@ func TestWhoIsNotWrittenTo(t *testing.T) {
 
 		for i := range 4 {
 			id := fmt.Sprintf("reminder-%d", i)
-			s.publish(lane, event(id, `{"id":%q,"type":"appointment_reminder","channel":"sms","mobilePhone":"+358401234567","ctx":{"appointment":{"start":"2026-12-01T14:30:00+01:00","place":"Hamngatan 12"}}}`, id))
+			s.publish(lane, event(id,
+				`{"id":%q,"type":"appointment_reminder","channel":"sms","mobilePhone":"+358401234567","ctx":{"appointment":{"start":"2026-12-01T14:30:00+01:00","place":"Hamngatan 12"}}}`, id))
 			s.awaitOutcomes(20*time.Second, map[string]string{id: "sent|ignored/capped"})
 			want[id] = "sent"
 			if i >= 2 {

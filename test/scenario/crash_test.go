@@ -51,7 +51,8 @@ func ordersInvoicesAndLater(i int) (record, string) {
 	case i%5 == 1:
 		id := fmt.Sprintf("invoice-%d", i)
 		return event(id, `{"id":%q,"type":"invoice","email":"kim@mail.%s","ctx":{"firstName":"Kim","invoice":{"number":"F-1",`+
-			`"total":"10.00","currency":"SEK","due":"2026-12-31T00:00:00Z","link":"https://shop.test/f1","lines":[]}}}`, id, recipientDomain), "sent|delivery_error/ambiguous"
+			`"total":"10.00","currency":"SEK","due":"2026-12-31T00:00:00Z","link":"https://shop.test/f1","lines":[]}}}`, id,
+			recipientDomain), "sent|delivery_error/ambiguous"
 	case i%5 == 2:
 		id := fmt.Sprintf("later-%d", i)
 		at := time.Now().Add(time.Duration(i%3+1) * time.Second).UTC().Format(topology.TimeFormat)

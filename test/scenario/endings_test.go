@@ -59,7 +59,8 @@ func kinds(lane topology.Lane, soon time.Time) []record {
 	const ctx = `"ctx":{"firstName":"Kim","order":{"number":"A-1","total":"9.90","currency":"EUR"}}`
 	const mail = `"email":"kim@mail.` + recipientDomain + `"`
 	timed := func(id, field string, at time.Time) record {
-		return event(id, `{"id":%q,"type":"order_confirmation",%s,%q:%q,%s}`, id, mail, field, at.Format(topology.TimeFormat), ctx)
+		return event(id, `{"id":%q,"type":"order_confirmation",%s,%q:%q,%s}`, id, mail, field, at.Format(topology.TimeFormat),
+			ctx)
 	}
 	records := []record{
 		{value: []byte(`{"type":"order_confirmation",` + mail + `,` + ctx + `}`), partition: last},
@@ -79,7 +80,8 @@ func kinds(lane topology.Lane, soon time.Time) []record {
 		event(l+":no-data", `{"id":"%s:no-data","type":"order_confirmation",%s,"ctx":{"firstName":"Kim"}}`, l, mail),
 		event(l+":push", `{"id":"%s:push","type":"flight_change","channel":"push","registrationToken":"device-1",`+
 			`"ctx":{"flight":{"number":"ND 1","to":"Oslo","cancelled":true}}}`, l),
-		event(l+":reference", `{"id":"%s:reference","type":"one_time_code","wishedChannel":1,%s,"ctx":{"code":"004211"}}`, l, sms),
+		event(l+":reference", `{"id":"%s:reference","type":"one_time_code","wishedChannel":1,%s,"ctx":{"code":"004211"}}`, l,
+			sms),
 		timed(l+":late", "expiration", time.Now().Add(-time.Minute)),
 		timed(l+":scheduled", "scheduled", soon),
 		event(l+":outlived", `{"id":"%s:outlived","type":"order_confirmation",%s,"scheduled":%q,"expiration":%q,%s}`, l, mail,
@@ -95,8 +97,9 @@ func kinds(lane topology.Lane, soon time.Time) []record {
 		},
 		record{
 			key: l + ":ce-structured", partition: anyPartition,
-			value: fmt.Appendf(nil, `{"specversion":"1.0","id":"%s:ce-structured","type":"order_confirmation","source":"/webshop",`+
-				`"datacontenttype":"application/json","data":{%s,"language":"sv",%s}}`, l, mail, ctx),
+			value: fmt.Appendf(nil,
+				`{"specversion":"1.0","id":"%s:ce-structured","type":"order_confirmation","source":"/webshop",`+
+					`"datacontenttype":"application/json","data":{%s,"language":"sv",%s}}`, l, mail, ctx),
 			headers: []string{"content-type=application/cloudevents+json; charset=UTF-8"},
 		},
 	)

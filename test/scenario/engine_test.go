@@ -45,11 +45,13 @@ func TestAnotherEngine(t *testing.T) {
 func (e *engine) deliversEveryKind() map[string]string {
 	e.t.Helper()
 	want := e.publishKinds(e.lane, time.Now().Add(3*time.Second).UTC().Truncate(time.Millisecond))
-	const odd = `{"id":"busy", "type":"order_confirmation","email":"kim@busy.` + recipientDomain + `","ctx":{"firstName":"Kim",` +
+	const odd = `{"id":"busy", "type":"order_confirmation","email":"kim@busy.` + recipientDomain +
+		`","ctx":{"firstName":"Kim",` +
 		`"order":{"number":"B-1","total": 129.90,"currency":"EUR"},"\u0062ig":123456789012345678901}}`
 	e.publish(e.lane, event("busy", odd))
 	want["busy"] = "sent"
-	noJob := record{key: "no-job", value: []byte(`{"job_id":"no-job"}`), headers: []string{"x-channel=email"}, partition: 1}
+	noJob := record{key: "no-job", value: []byte(`{"job_id":"no-job"}`), headers: []string{"x-channel=email"},
+		partition: 1}
 	if err := e.upstream.publish(string(e.topics.Jobs(e.lane)), []record{noJob}); err != nil {
 		e.t.Fatal(err)
 	}
@@ -59,7 +61,8 @@ func (e *engine) deliversEveryKind() map[string]string {
 	e.checkAcceptedOnce(want)
 	for id, attempt := range map[string]string{"busy": "2", string(e.lane) + ":sent": "1"} {
 		if hash := e.hash(id); hash[topology.FieldAttempt] != attempt || hash[topology.FieldProvider] != "outbox" {
-			e.t.Errorf("%s was sent in attempt %q by %q; want %s by outbox", id, hash[topology.FieldAttempt], hash[topology.FieldProvider], attempt)
+			e.t.Errorf("%s was sent in attempt %q by %q; want %s by outbox", id, hash[topology.FieldAttempt],
+				hash[topology.FieldProvider], attempt)
 		}
 	}
 	if got := e.acceptances()["busy"]; len(got) == 1 && !strings.HasSuffix(got[0].Text, " 129.90 EUR.") {
@@ -71,7 +74,8 @@ func (e *engine) deliversEveryKind() map[string]string {
 		}
 	}
 	for _, id := range []string{":sent", ":ce-binary", ":ce-structured"} {
-		if got := e.acceptances()[string(e.lane)+id]; len(got) == 1 && (got[0].Language != "sv" || !strings.HasPrefix(got[0].Text, "Tack, Kim.")) {
+		if got := e.acceptances()[string(e.lane)+id]; len(got) == 1 &&
+			(got[0].Language != "sv" || !strings.HasPrefix(got[0].Text, "Tack, Kim.")) {
 			e.t.Errorf("%s was sent as %+v, want it in Swedish", id, got[0])
 		}
 	}
@@ -88,7 +92,8 @@ func (e *engine) heedsOrders(want map[string]string) {
 	e.site.run("control", "pause", "template:order_confirmation")
 	e.site.run("control", "kill", "type:password_reset")
 	time.Sleep(inForce)
-	reset := event("killed", `{"id":"killed","type":"password_reset","email":"kim@mail.%s","ctx":{"firstName":"Kim","link":"https://shop.test/r"}}`, recipientDomain)
+	reset := event("killed",
+		`{"id":"killed","type":"password_reset","email":"kim@mail.%s","ctx":{"firstName":"Kim","link":"https://shop.test/r"}}`, recipientDomain)
 	e.publish(e.lane, order("paused", "mail"), reset)
 	want["paused"], want["killed"] = "pending_delivery/paused", "ignored/killed"
 	e.awaitOutcomes(20*time.Second, want)
@@ -145,7 +150,8 @@ func (e *engine) sendsOnceThoughKilled(want map[string]string) {
 func (e *engine) takesBounces(want map[string]string) {
 	e.t.Helper()
 	later := time.Now().Add(72 * time.Hour).UTC().Truncate(time.Millisecond)
-	for id, reason := range map[string]string{"order-1": "invalid_address", "order-2": "provider_rejected", "busy": "invalid_address"} {
+	for id, reason := range map[string]string{"order-1": "invalid_address", "order-2": "provider_rejected",
+		"busy": "invalid_address"} {
 		args := e.args("bounce", "--reason", reason, "--at", later.Format(topology.TimeFormat), "--detail", "550 5.1.1", id)
 		if out, err := exec.Command(e.python, args...).CombinedOutput(); err != nil {
 			e.t.Fatalf("bounce: %v\n%s", err, out)

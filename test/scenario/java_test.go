@@ -21,7 +21,8 @@ func javaProducer(t *testing.T, s *site) {
 	const lane = topology.Batch
 	s.startRoles(lane)
 	plain := order("java-plain", "mail")
-	lines := fmt.Sprintf("traceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\t%s\t%s\n", plain.key, plain.value) +
+	lines := fmt.Sprintf("traceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\t%s\t%s\n", plain.key,
+		plain.value) +
 		"ce_specversion:1.0,ce_id:java-event,ce_type:password_reset,ce_source:/accounts\tjava-event\t" +
 		`{"email":"kim@mail.` + recipientDomain + `","ctx":{"firstName":"Kim","link":"https://shop.test/r"}}` + "\n"
 	producer := exec.Command(filepath.Join(root, "test", "servers", "tool"), "console-producer",

@@ -44,7 +44,8 @@ func TestNotices(t *testing.T) {
 		}
 		tell("refused", "fail", "delivery_error/provider_rejected")
 		s.publish(lane, event("other", `{"id":"other","type":"unheard_of","email":"kim@mail.%s","ctx":{}}`, recipientDomain))
-		s.eventually(20*time.Second, "the receiver is told of all that it asked for", func() error { return toldOf(told, want) })
+		s.eventually(20*time.Second, "the receiver is told of all that it asked for",
+			func() error { return toldOf(told, want) })
 
 		stop()
 		tell("while-away", "mail", "sent")

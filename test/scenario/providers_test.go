@@ -53,11 +53,13 @@ func TestProviders(t *testing.T) {
 			return event(id, `{"id":%q,"type":"one_time_code","channel":"sms","mobilePhone":"+358401234567","ctx":{"code":"004211"}}`, id)
 		}
 		want := map[string]string{
-			"kim": "sent", "unknown": "ignored/invalid_address", "policy": "delivery_error/provider_rejected", "busy": "pending_delivery/transient", "code-1": "sent",
+			"kim": "sent", "unknown": "ignored/invalid_address", "policy": "delivery_error/provider_rejected",
+			"busy": "pending_delivery/transient", "code-1": "sent",
 		}
 		s.publish(lane, mail("kim"), mail("unknown"), mail("policy"), mail("busy"), code("code-1"))
 		s.awaitOutcomes(20*time.Second, want)
-		if hash := s.hash("code-1"); hash[topology.FieldProvider] != "sms-second" || hash[topology.FieldProviderMessageID] != "m-7" {
+		if hash := s.hash("code-1"); hash[topology.FieldProvider] != "sms-second" ||
+			hash[topology.FieldProviderMessageID] != "m-7" {
 			t.Errorf("the text message went by %s as %s", hash[topology.FieldProvider], hash[topology.FieldProviderMessageID])
 		}
 

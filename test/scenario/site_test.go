@@ -148,7 +148,8 @@ func (s *site) inputs(role topology.Role, lane topology.Lane) []topology.Topic {
 // have: from then on nothing happens by itself.
 func (s *site) awaitQuiet(lane topology.Lane) {
 	s.t.Helper()
-	for _, role := range []topology.Role{topology.RoleMatch, topology.RoleDelay, topology.RoleDeliver, topology.RoleStatus} {
+	for _, role := range []topology.Role{topology.RoleMatch, topology.RoleDelay, topology.RoleDeliver,
+		topology.RoleStatus} {
 		for _, topic := range s.inputs(role, lane) {
 			for _, group := range s.topics.Groups(role, lane) {
 				s.eventually(30*time.Second, fmt.Sprintf("%s has done all of %s", group, topic), func() error {

@@ -65,7 +65,8 @@ func TestTheLifeOfATemplate(t *testing.T) {
 		s.run("templates", "publish", s.writeTemplate("Gold has come to you"))
 		time.Sleep(inForce)
 		soon := time.Now().Add(6 * time.Second).UTC().Truncate(time.Millisecond)
-		s.publish(lane, event("scheduled", `{"id":"scheduled","type":"loyalty","email":"kim@mail.%s","scheduled":%q,"ctx":{"tier":"gold"}}`,
+		s.publish(lane, event("scheduled",
+			`{"id":"scheduled","type":"loyalty","email":"kim@mail.%s","scheduled":%q,"ctx":{"tier":"gold"}}`,
 			recipientDomain, soon.Format(topology.TimeFormat)))
 		tell("changed", "gold", "sent")
 		want["scheduled"] = "pending_delivery/scheduled|sent"
@@ -106,10 +107,11 @@ func (s *site) writeTemplate(text string) string {
 	s.t.Helper()
 	folder := filepath.Join(s.dir, "templates")
 	for name, content := range map[string]string{
-		"template.yaml":     "types: [loyalty]\nchannel: email\nwhen: ctx.tier == \"gold\"\n",
-		"en/email.subject":  "Your new tier",
-		"en/email.txt":      text + ", {{.ctx.tier}}!\n",
-		"samples/gold.json": fmt.Sprintf(`{"id":"sample-1","type":"loyalty","email":"kim@mail.%s","ctx":{"tier":"gold"}}`, recipientDomain),
+		"template.yaml":    "types: [loyalty]\nchannel: email\nwhen: ctx.tier == \"gold\"\n",
+		"en/email.subject": "Your new tier",
+		"en/email.txt":     text + ", {{.ctx.tier}}!\n",
+		"samples/gold.json": fmt.Sprintf(`{"id":"sample-1","type":"loyalty","email":"kim@mail.%s","ctx":{"tier":"gold"}}`,
+			recipientDomain),
 	} {
 		path := filepath.Join(folder, "loyalty", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -95,7 +95,8 @@ func TestTraces(t *testing.T) {
 			for _, span := range found["status"] {
 				parents[hex.EncodeToString(span.ParentSpanId)] = true
 			}
-			if !parents[parent] || !parents[hex.EncodeToString(match[0].SpanId)] || !parents[hex.EncodeToString(deliver[0].SpanId)] {
+			if !parents[parent] || !parents[hex.EncodeToString(match[0].SpanId)] ||
+				!parents[hex.EncodeToString(deliver[0].SpanId)] {
 				return fmt.Errorf("the status's spans have parents %v", parents)
 			}
 			if len(deliver[0].Links) != 1 {
@@ -107,7 +108,8 @@ func TestTraces(t *testing.T) {
 			t.Errorf("a trace that is not sampled has %v", found)
 		}
 		for _, span := range got.all {
-			if name := span.Name; name != "match batch" && name != "deliver batch" && name != "status batch" && hex.EncodeToString(span.TraceId) != sampled {
+			if name := span.Name; name != "match batch" && name != "deliver batch" && name != "status batch" &&
+				hex.EncodeToString(span.TraceId) != sampled {
 				t.Errorf("an event without a trace has a span %s", name)
 			}
 		}

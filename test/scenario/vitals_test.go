@@ -46,7 +46,8 @@ func TestVitals(t *testing.T) {
 			s.eventually(10*time.Second, p.name+" is at work", p.healthy)
 		}
 		want := map[string]string{"nobody": "not_covered/no_template_for_type"}
-		s.publish(lane, event("nobody", `{"id":"nobody","type":"unheard_of","email":"kim@mail.%s","ctx":{}}`, recipientDomain), event("bad", `{`))
+		s.publish(lane, event("nobody", `{"id":"nobody","type":"unheard_of","email":"kim@mail.%s","ctx":{}}`,
+			recipientDomain), event("bad", `{`))
 		for i := range 40 {
 			id := fmt.Sprintf("e-%d", i)
 			s.publish(lane, order(id, "mail"))
@@ -57,7 +58,8 @@ func TestVitals(t *testing.T) {
 			topology.RoleMatch: {
 				`meddela_events_total{channel="email",lane="realtime",reason="",role="match",status="pending_delivery"} 40`,
 				`meddela_events_total{channel="email",lane="realtime",reason="no_template_for_type",role="match",status="not_covered"} 1`,
-				`meddela_dead_letters_total{group="` + s.topics.Group(topology.RoleMatch, lane) + `",lane="realtime",role="match"} 1`,
+				`meddela_dead_letters_total{group="` + s.topics.Group(topology.RoleMatch, lane) +
+					`",lane="realtime",role="match"} 1`,
 				`meddela_templates{lane="realtime",role="match"} 12`,
 			},
 			topology.RoleDeliver: {
@@ -72,9 +74,11 @@ func TestVitals(t *testing.T) {
 				`meddela_status_write_errors_total{lane="realtime",role="status"} 0`,
 			},
 		} {
-			s.eventually(5*time.Second, "the metrics of "+string(role)+" say so", func() error { return s.running(role).shows(lines) })
+			s.eventually(5*time.Second, "the metrics of "+string(role)+" say so",
+				func() error { return s.running(role).shows(lines) })
 		}
-		s.eventually(10*time.Second, "nothing is behind", func() error { return s.lagIs(lane, func(g lagOf) bool { return g.Members == 1 && g.Records == 0 }) })
+		s.eventually(10*time.Second, "nothing is behind",
+			func() error { return s.lagIs(lane, func(g lagOf) bool { return g.Members == 1 && g.Records == 0 }) })
 
 		s.stop(s.running(topology.RoleMatch))
 		s.publish(lane, order("waits", "mail"))

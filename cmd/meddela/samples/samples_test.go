@@ -37,8 +37,10 @@ func TestOrderConfirmationReadsNoMoreThanItIsKnownFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev := topology.Event{To: "kim@example.com", Ctx: []byte(`{"firstName":"<b>Kim","order":{"number":"A-1007","total":"129.90","currency":"EUR"}}`)}
-	for language, subject := range map[string]string{"sv-FI": "Din beställning A-1007", "en": "Your order A-1007", "fr": "Your order A-1007"} {
+	ev := topology.Event{To: "kim@example.com",
+		Ctx: []byte(`{"firstName":"<b>Kim","order":{"number":"A-1007","total":"129.90","currency":"EUR"}}`)}
+	for language, subject := range map[string]string{"sv-FI": "Din beställning A-1007", "en": "Your order A-1007",
+		"fr": "Your order A-1007"} {
 		m, err := tmpl.Render(&ev, language)
 		if err != nil || m.Subject != subject {
 			t.Errorf("%s: subject %q, %v; want %q", language, m.Subject, err, subject)
@@ -50,7 +52,8 @@ func TestOrderConfirmationReadsNoMoreThanItIsKnownFor(t *testing.T) {
 		if !strings.Contains(m.Text, "<b>Kim") || !strings.Contains(m.Text, total) {
 			t.Errorf("%s: text %q", language, m.Text)
 		}
-		if !strings.Contains(m.HTML, "&lt;b&gt;Kim") || !strings.Contains(strings.ReplaceAll(m.HTML, "&nbsp;", "\u00a0"), total) || strings.Contains(m.HTML, "<b>Kim") {
+		if !strings.Contains(m.HTML, "&lt;b&gt;Kim") || !strings.Contains(strings.ReplaceAll(m.HTML, "&nbsp;", "\u00a0"),
+			total) || strings.Contains(m.HTML, "<b>Kim") {
 			t.Errorf("%s: HTML %q", language, m.HTML)
 		}
 	}
@@ -61,7 +64,8 @@ func TestEventsEndAsTheySay(t *testing.T) {
 	c := load(t)
 	seen := map[topology.Status]int{}
 	ids := map[topology.EventID]bool{}
-	lanes, types, channels, languages := map[topology.Lane]int{}, map[string]int{}, map[topology.Channel]int{}, map[string]int{}
+	lanes, types, channels, languages := map[topology.Lane]int{}, map[string]int{}, map[topology.Channel]int{},
+		map[string]int{}
 	n := 0
 	for s := range samples.Events(7, clock) {
 		if n++; n > 1000 {
@@ -89,7 +93,8 @@ func TestEventsEndAsTheySay(t *testing.T) {
 			t.Errorf("%d of 1000 events are %s", seen[status], status)
 		}
 	}
-	if seen[topology.Sent] < 600 || lanes[topology.Realtime] < 200 || lanes[topology.Batch] < 200 || len(types) < 6 || len(channels) < 4 || len(languages) < 5 {
+	if seen[topology.Sent] < 600 || lanes[topology.Realtime] < 200 || lanes[topology.Batch] < 200 || len(types) < 6 ||
+		len(channels) < 4 || len(languages) < 5 {
 		t.Errorf("not mixed enough: %v %v %v %v %v", seen, lanes, types, channels, languages)
 	}
 }
@@ -165,7 +170,8 @@ func BenchmarkRenderOrderConfirmation(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ev := topology.Event{To: "kim@example.com", Ctx: []byte(`{"firstName":"Kim","order":{"number":"A-1007","total":"129.90","currency":"EUR"}}`)}
+	ev := topology.Event{To: "kim@example.com",
+		Ctx: []byte(`{"firstName":"Kim","order":{"number":"A-1007","total":"129.90","currency":"EUR"}}`)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := tmpl.Render(&ev, "sv-FI"); err != nil {

@@ -97,7 +97,8 @@ func TestCalls(t *testing.T) {
 				}
 			}
 		}
-		if other := func(n int) bool { return n != 1 }; slices.ContainsFunc(seen, other) || slices.ContainsFunc(answered, other) {
+		if other := func(n int) bool { return n != 1 }; slices.ContainsFunc(seen, other) ||
+			slices.ContainsFunc(answered, other) {
 			t.Fatalf("items are in %v calls, and answered %v times", seen, answered)
 		}
 	})
@@ -130,7 +131,8 @@ func TestRun(t *testing.T) {
 			}
 		}
 	}
-	batch := &Batch{N: 3, Key: func(b []byte, i int) []byte { return append(b, 'k') }, Answer: func(int, any) { t.Error("an answer") }}
+	batch := &Batch{N: 3, Key: func(b []byte, i int) []byte { return append(b, 'k') },
+		Answer: func(int, any) { t.Error("an answer") }}
 	if err := New("return {1}").Run(t.Context(), client, batch); !errors.Is(err, errAnswer) {
 		t.Errorf("too few answers: %v", err)
 	}

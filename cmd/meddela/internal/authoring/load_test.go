@@ -65,8 +65,10 @@ func TestLoad(t *testing.T) {
 		t.Fatalf("loaded %+v", templates)
 	}
 	r := templates[0].Record
-	if r.Name != "greeting" || !slices.Equal(r.Types, []string{"greeting", "welcome"}) || r.Channel != topology.SMS || r.DefaultLanguage != "en" ||
-		time.Duration(r.TTL) != 90*time.Minute || !r.Urgent || r.OnAmbiguous != topology.HoldAmbiguous || !r.PublishedAt.IsZero() {
+	if r.Name != "greeting" || !slices.Equal(r.Types, []string{"greeting", "welcome"}) || r.Channel != topology.SMS ||
+		r.DefaultLanguage != "en" ||
+		time.Duration(r.TTL) != 90*time.Minute || !r.Urgent || r.OnAmbiguous != topology.HoldAmbiguous ||
+		!r.PublishedAt.IsZero() {
 		t.Errorf("record %+v", r)
 	}
 	if r.Bodies["sv"]["sms.txt"] != "Hej {{.ctx.name}}" || len(r.Bodies) != 2 {
@@ -90,7 +92,8 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(records) != 2 || records[0].Name != "a" || records[0].DefaultLanguage != "sv" || records[0].URL == "" || records[0].Types[0] != "a" {
+	if len(records) != 2 || records[0].Name != "a" || records[0].DefaultLanguage != "sv" || records[0].URL == "" ||
+		records[0].Types[0] != "a" {
 		t.Errorf("records %+v", records)
 	}
 	if got := records[1].Bodies["sv-FI"]["push.json"]; got != "{\n}\n" {
@@ -151,53 +154,85 @@ func TestFaults(t *testing.T) {
 		changes map[string]string
 		want    string
 	}{
-		"no manifest":              {map[string]string{y: ""}, y + ": is not there"},
-		"not YAML":                 {map[string]string{y: "types: [a\nchannel: ]"}, y + ":"},
-		"a list":                   {map[string]string{y: "- types"}, y + ": it must be lines of key: value"},
-		"two documents":            {map[string]string{y: manifest + "---\n" + manifest}, y + ": there are several YAML documents"},
-		"a key twice":              {map[string]string{y: manifest + "channel: sms\n"}, y + ":4: channel: it is there already, in line 2: remove one of the two"},
-		"a misspelt key":           {map[string]string{y: manifest + "tll: 1h\n"}, y + ":4: tll: there is no such key: did you mean ttl?"},
-		"an unknown key":           {map[string]string{y: manifest + "colour: red\n"}, y + ":4: colour: there is no such key: known are channel, "},
-		"a merge":                  {map[string]string{y: manifest + "<<: {ttl: 1h}\n"}, y + ":4: <<: there is no such key"},
-		"another name":             {map[string]string{y: "name: hello\n" + manifest}, y + `:1: name: it must be the folder's name, "greeting"`},
-		"no types":                 {map[string]string{y: "channel: sms\ndefault_language: en\n"}, y + ": types: it is missing"},
-		"empty types":              {map[string]string{y: "types: []\nchannel: sms\ndefault_language: en\n"}, y + ":1: types: it must be a list of texts"},
-		"a number for a type":      {map[string]string{y: "types: [greeting, 1]\nchannel: sms\ndefault_language: en\n"}, y + ":1: types: it must be a list of texts: put 1 into quotes"},
-		"a type twice":             {map[string]string{y: "types: [greeting, greeting]\nchannel: sms\ndefault_language: en\n"}, y + `:1: types: "greeting" is there twice`},
-		"no channel":               {map[string]string{y: "types: [greeting]\ndefault_language: en\n"}, y + ": channel: it is missing: say one of email, sms, push, webhook"},
-		"an unknown channel":       {map[string]string{y: "types: [greeting]\nchannel: fax\ndefault_language: en\n"}, y + `:2: channel: "fax" must be one of`},
-		"no default language":      {map[string]string{y: "types: [greeting]\nchannel: sms\n"}, y + ": default_language: it is missing"},
-		"no folder for it":         {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language: de\n"}, y + `:3: default_language: there is no folder "de"`},
-		"an empty value":           {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language:\n"}, y + ":3: default_language: it says nothing: give it a value, or remove it"},
-		"a condition":              {map[string]string{y: manifest + "when: ctx.vip >\n"}, y + ":4: when: "},
-		"a bad length of time":     {map[string]string{y: manifest + "ttl: 3 days\n"}, y + ":4: ttl: it must be a length of time"},
-		"a number for a time":      {map[string]string{y: manifest + "ttl: 3\n"}, y + ":4: ttl: it must be a length of time"},
-		"no length of time":        {map[string]string{y: manifest + "ttl: 0s\n"}, y + ":4: ttl: it must be a length of time"},
-		"neither true nor false":   {map[string]string{y: manifest + "urgent: very\n"}, y + ":4: urgent: it must be true or false"},
-		"a bad word":               {map[string]string{y: manifest + "on_ambiguous: shrug\n"}, y + `:4: on_ambiguous: "shrug" must be one of resend, hold`},
-		"a url too many":           {map[string]string{y: manifest + "url: https://example.com\n"}, y + ":4: url: it belongs to channel webhook only"},
-		"no url":                   {map[string]string{y: "types: [greeting]\nchannel: webhook\ndefault_language: en\n"}, y + ": url: it is missing"},
-		"a bad url":                {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: example.com\ndefault_language: en\n"}, y + ":3: url: it must be a whole URL"},
-		"a url with a password":    {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: https://a:b@example.com\ndefault_language: en\n"}, y + ":3: url: it must not hold a password"},
-		"a fault in a body":        {map[string]string{"greeting/sv/sms.txt": "a\n{{.ctx"}, "greeting/sv/sms.txt:2: is not a template: unclosed action"},
-		"a fault in a partial":     {map[string]string{"_partials/us.txt": "\n{{nope}}"}, `_partials/us.txt:2: there is no function "nope"`},
-		"no such partial":          {map[string]string{"_partials/us.txt": ""}, `_partials/sign.txt:1: includes "us.txt"`},
-		"a partial of no kind":     {map[string]string{"_partials/x.css": "x"}, "_partials/x.css: must end in .txt, .html or .json"},
-		"no such part":             {map[string]string{"greeting/sv/push.json": "{}"}, "greeting/sv/push.json: is no part of a message on channel sms"},
-		"an empty language":        {map[string]string{"greeting/sv/sms.txt": "", "greeting/sv/.keep": "x"}, "greeting/sv: there is no sms.txt: add it"},
-		"no language":              {map[string]string{"greeting/all languages/sms.txt": "x"}, "greeting/all languages: is not a language tag"},
-		"a stray file":             {map[string]string{"greeting/sms.txt": "x"}, "greeting/sms.txt: does not belong here"},
-		"a folder in a language":   {map[string]string{"greeting/sv/old/sms.txt": "x"}, "greeting/sv/old: is a folder, where only files"},
-		"a sample that is none":    {map[string]string{"greeting/samples/kim.json": "{"}, "greeting/samples/kim.json:1: is not an event: "},
-		"a sample in YAML":         {map[string]string{"greeting/samples/kim.yaml": "x"}, "greeting/samples/kim.yaml: does not end in .json"},
-		"a sample of other type":   {map[string]string{"greeting/samples/kim.json": `{"type":"x","channel":"sms","ctx":{"name":"Kim"}}`}, `greeting/samples/kim.json: its type "x" is none`},
-		"a sample elsewhere":       {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","ctx":{"name":"Kim"}}`}, "greeting/samples/kim.json: its channel is email, and the template's sms"},
-		"a sample that lacks":      {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","channel":"sms","ctx":{}}`}, "greeting/samples/kim.json: sv/sms.txt:1 reads ctx.name, which the sample does not have"},
-		"a sample that fails":      {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","channel":"sms","ctx":{"name":{}}}`}, "greeting/samples/kim.json: sv/sms.txt:1: ctx.name is not a text or a number"},
-		"a folder with a bad name": {map[string]string{"Greeting/template.yaml": manifest, "Greeting/en/sms.txt": "x"}, "Greeting/template.yaml: name: the folder's name is the template's"},
-		"a template's own folder":  {map[string]string{"template.yaml": manifest}, "template.yaml: this is a template's own folder"},
-		"a huge file":              {map[string]string{"greeting/sv/sms.txt": strings.Repeat("x", 600<<10)}, "greeting/sv/sms.txt: is larger than"},
-		"huge together": {map[string]string{"greeting/sv/sms.txt": strings.Repeat("x", 400<<10), "greeting/de/sms.txt": strings.Repeat("x", 400<<10), "greeting/fi/sms.txt": strings.Repeat("x", 400<<10)},
+		"no manifest": {map[string]string{y: ""}, y + ": is not there"},
+		"not YAML":    {map[string]string{y: "types: [a\nchannel: ]"}, y + ":"},
+		"a list":      {map[string]string{y: "- types"}, y + ": it must be lines of key: value"},
+		"two documents": {map[string]string{y: manifest + "---\n" + manifest}, y +
+			": there are several YAML documents"},
+		"a key twice": {map[string]string{y: manifest + "channel: sms\n"}, y +
+			":4: channel: it is there already, in line 2: remove one of the two"},
+		"a misspelt key": {map[string]string{y: manifest + "tll: 1h\n"}, y +
+			":4: tll: there is no such key: did you mean ttl?"},
+		"an unknown key": {map[string]string{y: manifest + "colour: red\n"}, y +
+			":4: colour: there is no such key: known are channel, "},
+		"a merge": {map[string]string{y: manifest + "<<: {ttl: 1h}\n"}, y + ":4: <<: there is no such key"},
+		"another name": {map[string]string{y: "name: hello\n" + manifest}, y +
+			`:1: name: it must be the folder's name, "greeting"`},
+		"no types": {map[string]string{y: "channel: sms\ndefault_language: en\n"}, y +
+			": types: it is missing"},
+		"empty types": {map[string]string{y: "types: []\nchannel: sms\ndefault_language: en\n"}, y +
+			":1: types: it must be a list of texts"},
+		"a number for a type": {map[string]string{y: "types: [greeting, 1]\nchannel: sms\ndefault_language: en\n"}, y +
+			":1: types: it must be a list of texts: put 1 into quotes"},
+		"a type twice": {map[string]string{y: "types: [greeting, greeting]\nchannel: sms\ndefault_language: en\n"}, y + `:1: types: "greeting" is there twice`},
+		"no channel": {map[string]string{y: "types: [greeting]\ndefault_language: en\n"}, y +
+			": channel: it is missing: say one of email, sms, push, webhook"},
+		"an unknown channel": {map[string]string{y: "types: [greeting]\nchannel: fax\ndefault_language: en\n"}, y +
+			`:2: channel: "fax" must be one of`},
+		"no default language": {map[string]string{y: "types: [greeting]\nchannel: sms\n"}, y +
+			": default_language: it is missing"},
+		"no folder for it": {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language: de\n"}, y +
+			`:3: default_language: there is no folder "de"`},
+		"an empty value": {map[string]string{y: "types: [greeting]\nchannel: sms\ndefault_language:\n"}, y +
+			":3: default_language: it says nothing: give it a value, or remove it"},
+		"a condition": {map[string]string{y: manifest + "when: ctx.vip >\n"}, y + ":4: when: "},
+		"a bad length of time": {map[string]string{y: manifest + "ttl: 3 days\n"}, y +
+			":4: ttl: it must be a length of time"},
+		"a number for a time": {map[string]string{y: manifest + "ttl: 3\n"}, y + ":4: ttl: it must be a length of time"},
+		"no length of time": {map[string]string{y: manifest + "ttl: 0s\n"}, y +
+			":4: ttl: it must be a length of time"},
+		"neither true nor false": {map[string]string{y: manifest + "urgent: very\n"}, y +
+			":4: urgent: it must be true or false"},
+		"a bad word": {map[string]string{y: manifest + "on_ambiguous: shrug\n"}, y +
+			`:4: on_ambiguous: "shrug" must be one of resend, hold`},
+		"a url too many": {map[string]string{y: manifest + "url: https://example.com\n"}, y +
+			":4: url: it belongs to channel webhook only"},
+		"no url": {map[string]string{y: "types: [greeting]\nchannel: webhook\ndefault_language: en\n"}, y +
+			": url: it is missing"},
+		"a bad url":             {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: example.com\ndefault_language: en\n"}, y + ":3: url: it must be a whole URL"},
+		"a url with a password": {map[string]string{y: "types: [greeting]\nchannel: webhook\nurl: https://a:b@example.com\ndefault_language: en\n"}, y + ":3: url: it must not hold a password"},
+		"a fault in a body": {map[string]string{"greeting/sv/sms.txt": "a\n{{.ctx"},
+			"greeting/sv/sms.txt:2: is not a template: unclosed action"},
+		"a fault in a partial": {map[string]string{"_partials/us.txt": "\n{{nope}}"},
+			`_partials/us.txt:2: there is no function "nope"`},
+		"no such partial": {map[string]string{"_partials/us.txt": ""}, `_partials/sign.txt:1: includes "us.txt"`},
+		"a partial of no kind": {map[string]string{"_partials/x.css": "x"},
+			"_partials/x.css: must end in .txt, .html or .json"},
+		"no such part": {map[string]string{"greeting/sv/push.json": "{}"},
+			"greeting/sv/push.json: is no part of a message on channel sms"},
+		"an empty language": {map[string]string{"greeting/sv/sms.txt": "", "greeting/sv/.keep": "x"},
+			"greeting/sv: there is no sms.txt: add it"},
+		"no language": {map[string]string{"greeting/all languages/sms.txt": "x"},
+			"greeting/all languages: is not a language tag"},
+		"a stray file": {map[string]string{"greeting/sms.txt": "x"}, "greeting/sms.txt: does not belong here"},
+		"a folder in a language": {map[string]string{"greeting/sv/old/sms.txt": "x"},
+			"greeting/sv/old: is a folder, where only files"},
+		"a sample that is none": {map[string]string{"greeting/samples/kim.json": "{"},
+			"greeting/samples/kim.json:1: is not an event: "},
+		"a sample in YAML": {map[string]string{"greeting/samples/kim.yaml": "x"},
+			"greeting/samples/kim.yaml: does not end in .json"},
+		"a sample of other type": {map[string]string{"greeting/samples/kim.json": `{"type":"x","channel":"sms","ctx":{"name":"Kim"}}`}, `greeting/samples/kim.json: its type "x" is none`},
+		"a sample elsewhere":     {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","ctx":{"name":"Kim"}}`}, "greeting/samples/kim.json: its channel is email, and the template's sms"},
+		"a sample that lacks":    {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","channel":"sms","ctx":{}}`}, "greeting/samples/kim.json: sv/sms.txt:1 reads ctx.name, which the sample does not have"},
+		"a sample that fails":    {map[string]string{"greeting/samples/kim.json": `{"type":"greeting","channel":"sms","ctx":{"name":{}}}`}, "greeting/samples/kim.json: sv/sms.txt:1: ctx.name is not a text or a number"},
+		"a folder with a bad name": {map[string]string{"Greeting/template.yaml": manifest, "Greeting/en/sms.txt": "x"},
+			"Greeting/template.yaml: name: the folder's name is the template's"},
+		"a template's own folder": {map[string]string{"template.yaml": manifest},
+			"template.yaml: this is a template's own folder"},
+		"a huge file": {map[string]string{"greeting/sv/sms.txt": strings.Repeat("x", 600<<10)},
+			"greeting/sv/sms.txt: is larger than"},
+		"huge together": {map[string]string{"greeting/sv/sms.txt": strings.Repeat("x", 400<<10),
+			"greeting/de/sms.txt": strings.Repeat("x", 400<<10), "greeting/fi/sms.txt": strings.Repeat("x", 400<<10)},
 			y + ": the template has 122"},
 		"not UTF-8": {map[string]string{"greeting/sv/sms.txt": "\xff"}, "greeting/sv/sms.txt: is not UTF-8"},
 	} {
@@ -229,13 +264,15 @@ func TestAllFaultsAtOnceAndInOrder(t *testing.T) {
 	for _, f := range found {
 		where = append(where, strings.SplitN(f.Error(), ": ", 2)[0])
 	}
-	want := []string{"_partials/us.txt:1", "greeting/samples/kim.json", "greeting/sv/sms.txt", "greeting/template.yaml", "greeting/template.yaml:2", "greeting/template.yaml:3"}
+	want := []string{"_partials/us.txt:1", "greeting/samples/kim.json", "greeting/sv/sms.txt", "greeting/template.yaml",
+		"greeting/template.yaml:2", "greeting/template.yaml:3"}
 	for _, w := range want {
 		if !slices.ContainsFunc(where, func(s string) bool { return strings.HasPrefix(s, w) }) {
 			t.Errorf("nothing at %s", w)
 		}
 	}
-	if !slices.IsSortedFunc(found, func(a, b faults.Fault) int { return strings.Compare(a.File, b.File) }) || bytes.Count([]byte(err.Error()), []byte("_partials/us.txt")) != 1 {
+	if !slices.IsSortedFunc(found, func(a, b faults.Fault) int { return strings.Compare(a.File, b.File) }) ||
+		bytes.Count([]byte(err.Error()), []byte("_partials/us.txt")) != 1 {
 		t.Errorf("faults out of order, or several times:\n%v", err)
 	}
 }

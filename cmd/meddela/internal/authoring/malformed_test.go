@@ -83,8 +83,10 @@ func wantActionable(t *testing.T, name string, f faults.Fault) {
 }
 
 func TestTooLargeToRead(t *testing.T) {
-	report, err := authoring.Check(folder(map[string]string{"a/template.yaml": "types: a\nchannel: sms\n", "a/en/sms.txt": strings.Repeat("x", 600<<10)}))
-	if err != nil || len(report.Faults) != 1 || report.Faults[0].Error() != "a/en/sms.txt: is larger than 524288 bytes: make it smaller" {
+	report, err := authoring.Check(folder(map[string]string{"a/template.yaml": "types: a\nchannel: sms\n",
+		"a/en/sms.txt": strings.Repeat("x", 600<<10)}))
+	if err != nil || len(report.Faults) != 1 ||
+		report.Faults[0].Error() != "a/en/sms.txt: is larger than 524288 bytes: make it smaller" {
 		t.Errorf("%v, %v", report.Faults, err)
 	}
 }

@@ -45,7 +45,8 @@ func liveOn(t *testing.T, broker *embedded.Broker) *catalogue.Catalogue {
 	t.Helper()
 	transport := &kafka.Transport{}
 	defer transport.CloseIdleConnections()
-	follower := catalogue.NewFollower(catalogue.Config{Source: catalogue.FromTopic(kafka.TCP(broker.Addr()), transport, liveTopic)})
+	follower := catalogue.NewFollower(catalogue.Config{Source: catalogue.FromTopic(kafka.TCP(broker.Addr()), transport,
+		liveTopic)})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	ended := make(chan struct{})
 	go func() {
@@ -68,7 +69,9 @@ func TestPublicationThatIsCutShortCanBeRepeated(t *testing.T) {
 	transport := &kafka.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &kafka.Client{Addr: kafka.TCP(broker.Addr()), Transport: transport, Timeout: 5 * time.Second}
-	created, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: string(liveTopic), NumPartitions: 1, ReplicationFactor: -1}}})
+	created, err := client.CreateTopics(t.Context(),
+		&kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: string(liveTopic), NumPartitions: 1,
+			ReplicationFactor: -1}}})
 	if err != nil || created.Errors[string(liveTopic)] != nil {
 		t.Fatal(err, created)
 	}

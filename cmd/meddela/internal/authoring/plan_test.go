@@ -140,14 +140,16 @@ func TestRollbackErrors(t *testing.T) {
 		t.Errorf("the only version: %v", err)
 	}
 	var unknown *authoring.UnknownError
-	if _, err := authoring.PlanRollback(s.live(), "leter_to_all", ""); !errors.As(err, &unknown) || unknown.Near["leter_to_all"] != "letter_to_all" {
+	if _, err := authoring.PlanRollback(s.live(), "leter_to_all", ""); !errors.As(err, &unknown) ||
+		unknown.Near["leter_to_all"] != "letter_to_all" {
 		t.Errorf("an unknown name: %v", err)
 	}
 	for i := range 40 {
 		s.publish(record("a", fmt.Sprint(i), "order"))
 	}
 	var version *authoring.VersionError
-	if _, err := authoring.PlanRollback(s.live(), "a", "x"); !errors.As(err, &version) || version.Fits != 0 || len(version.Known) != 41 || strings.Count(err.Error(), ", ") != 10 {
+	if _, err := authoring.PlanRollback(s.live(), "a", "x"); !errors.As(err, &version) || version.Fits != 0 ||
+		len(version.Known) != 41 || strings.Count(err.Error(), ", ") != 10 {
 		t.Errorf("an unknown version: %v", err)
 	}
 	first := func(e *catalogue.Entry) string { return e.Record().Version[:1] }
@@ -178,13 +180,16 @@ func TestGaps(t *testing.T) {
 	if got := gaps(authoring.PlanRetirement(s.live(), []string{"a"})); got != "[{order sms}]" {
 		t.Errorf("retiring a: %s", got)
 	}
-	if got := gaps(authoring.PlanRetirement(s.live(), []string{"c", "b", "a"})); got != "[{news sms} {order sms} {parcel sms}]" {
+	if got := gaps(authoring.PlanRetirement(s.live(), []string{"c", "b",
+		"a"})); got != "[{news sms} {order sms} {parcel sms}]" {
 		t.Errorf("retiring all: %s", got)
 	}
-	if got := gaps(authoring.PlanPublication(s.live(), []topology.TemplateRecord{record("c", "one", "letter"), record("d", "x", "news")}), nil); got != "[]" {
+	if got := gaps(authoring.PlanPublication(s.live(), []topology.TemplateRecord{record("c", "one", "letter"),
+		record("d", "x", "news")}), nil); got != "[]" {
 		t.Errorf("one takes the type of another: %s", got)
 	}
-	if got := gaps(authoring.PlanPublication(s.live(), []topology.TemplateRecord{record("c", "one", "letter")}), nil); got != "[{news sms}]" {
+	if got := gaps(authoring.PlanPublication(s.live(), []topology.TemplateRecord{record("c", "one", "letter")}),
+		nil); got != "[{news sms}]" {
 		t.Errorf("a type is dropped: %s", got)
 	}
 }
@@ -251,7 +256,8 @@ func TestDiffIsBounded(t *testing.T) {
 		t.Errorf("%d lines, %d hidden", len(diffs[0].Lines), diffs[0].Hidden)
 	}
 	after = record("a", strings.Repeat("b\n", 100<<10), "order")
-	if diffs = authoring.Diff(&before, &after); !slices.Equal(diffs[0].Lines, []string{"too large to compare line by line: 10000 bytes, then 204800"}) {
+	if diffs = authoring.Diff(&before, &after); !slices.Equal(diffs[0].Lines,
+		[]string{"too large to compare line by line: 10000 bytes, then 204800"}) {
 		t.Errorf("%v", diffs[0].Lines)
 	}
 }

@@ -21,7 +21,8 @@ type shelf struct {
 	err     error
 }
 
-func (s *shelf) Publish(_ context.Context, topic topology.Topic, partition int, records []topology.Record) ([]int, error) {
+func (s *shelf) Publish(_ context.Context, topic topology.Topic, partition int, records []topology.Record) ([]int,
+	error) {
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -100,13 +101,16 @@ func TestPublishFailures(t *testing.T) {
 	other := one
 	other.Name = "other"
 	away := errors.New("away")
-	_, err := authoring.Publish(t.Context(), &shelf{err: away}, "test.templates", new(catalogue.Catalogue), []topology.TemplateRecord{one}, now)
+	_, err := authoring.Publish(t.Context(), &shelf{err: away}, "test.templates", new(catalogue.Catalogue),
+		[]topology.TemplateRecord{one}, now)
 	if !errors.Is(err, away) {
 		t.Errorf("error %v; want the writer's", err)
 	}
-	refs, err := authoring.Publish(t.Context(), &shelf{refused: []int{0}}, "test.templates", new(catalogue.Catalogue), []topology.TemplateRecord{one, other}, now)
+	refs, err := authoring.Publish(t.Context(), &shelf{refused: []int{0}}, "test.templates", new(catalogue.Catalogue),
+		[]topology.TemplateRecord{one, other}, now)
 	var refused *authoring.RefusedError
-	if !errors.As(err, &refused) || !slices.Equal(refused.Refs, []topology.TemplateRef{one.Ref()}) || !slices.Equal(refs, []topology.TemplateRef{other.Ref()}) {
+	if !errors.As(err, &refused) || !slices.Equal(refused.Refs, []topology.TemplateRef{one.Ref()}) ||
+		!slices.Equal(refs, []topology.TemplateRef{other.Ref()}) {
 		t.Errorf("published %v, error %v", refs, err)
 	}
 }

@@ -30,7 +30,8 @@ func TestWhenFaultsAreAtTheirLine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := authoring.Load(folder(map[string]string{"a/template.yaml": test.manifest, "a/en/sms.txt": "x"}))
 			var found faults.List
-			if !errors.As(err, &found) || !strings.HasPrefix(found[0].Error(), "a/template.yaml"+test.at) || !strings.Contains(err.Error(), "when: ") {
+			if !errors.As(err, &found) || !strings.HasPrefix(found[0].Error(), "a/template.yaml"+test.at) ||
+				!strings.Contains(err.Error(), "when: ") {
 				t.Errorf("%v, want it at %s", err, test.at)
 			}
 		})
@@ -44,18 +45,24 @@ func TestWhenOfSamples(t *testing.T) {
 		file, sample string
 		want         string // of the faults; empty for none
 	}{
-		"holds":                     {"vip.json", sample, ""},
-		"is false":                  {"vip.json", other, "samples/vip.json: the condition in template.yaml:3 is false for it"},
-		"fails":                     {"vip.json", strings.Replace(sample, "vip", "vop", 1), "samples/vip.json: the condition in template.yaml:3 fails on it: ctx.vip is missing: ask with has(ctx.vip)"},
-		"must not hold":             {"not_vip.json", other, ""},
-		"must not hold, and does":   {"not_vip.json", sample, "samples/not_vip.json: the template covers it, which it must not"},
-		"must not hold, and fails":  {"not_vip.json", strings.Replace(sample, "vip", "vop", 1), "samples/not_vip.json: the condition in template.yaml:3 fails on it"},
-		"of another type":           {"not_vip.json", strings.Replace(sample, "greeting", "other", 1), ""},
-		"of another type, by error": {"vip.json", strings.Replace(sample, "greeting", "other", 1), `samples/vip.json: its type "other" is none that the template covers (greeting): correct it, or add it to the types; if`},
+		"holds": {"vip.json", sample, ""},
+		"is false": {"vip.json", other,
+			"samples/vip.json: the condition in template.yaml:3 is false for it"},
+		"fails": {"vip.json", strings.Replace(sample, "vip", "vop", 1),
+			"samples/vip.json: the condition in template.yaml:3 fails on it: ctx.vip is missing: ask with has(ctx.vip)"},
+		"must not hold": {"not_vip.json", other, ""},
+		"must not hold, and does": {"not_vip.json", sample,
+			"samples/not_vip.json: the template covers it, which it must not"},
+		"must not hold, and fails": {"not_vip.json", strings.Replace(sample, "vip", "vop", 1),
+			"samples/not_vip.json: the condition in template.yaml:3 fails on it"},
+		"of another type": {"not_vip.json", strings.Replace(sample, "greeting", "other", 1), ""},
+		"of another type, by error": {"vip.json", strings.Replace(sample, "greeting", "other", 1),
+			`samples/vip.json: its type "other" is none that the template covers (greeting): correct it, or add it to the types; if`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report, err := authoring.Check(folder(map[string]string{
-				"a/template.yaml": whenManifest + "when: |\n  event.country == 'SE'\n  && ctx.vip\n", "a/en/sms.txt": "x", "a/samples/" + test.file: test.sample,
+				"a/template.yaml": whenManifest + "when: |\n  event.country == 'SE'\n  && ctx.vip\n", "a/en/sms.txt": "x",
+				"a/samples/" + test.file: test.sample,
 			}))
 			if err == nil {
 				err = report.Faults.Err()

@@ -21,7 +21,8 @@ func TestBuild(t *testing.T) {
 		{"dev", info("(devel)"), "meddela dev"},
 		{"dev", info("v1.2.3"), "meddela v1.2.3"},
 		{"v2.0.0", info("v1.2.3", revision), "meddela v2.0.0, commit 0123456789ab"},
-		{"dev", info("", revision, debug.BuildSetting{Key: "vcs.modified", Value: "true"}), "meddela dev, commit 0123456789ab with changes"},
+		{"dev", info("", revision, debug.BuildSetting{Key: "vcs.modified", Value: "true"}),
+			"meddela dev, commit 0123456789ab with changes"},
 	} {
 		if got := Of(test.version, test.info).String(); got != test.want+tail {
 			t.Errorf("%s: %q, want %q", test.version, got, test.want+tail)

@@ -52,7 +52,8 @@ func certificate(t *testing.T) (server *tls.Config, certFile, keyFile string) {
 			t.Fatal(err)
 		}
 	}
-	server = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server = &tls.Config{MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	return server, certFile, keyFile
 }
 
@@ -67,7 +68,8 @@ func TestKafkaLoginAndEncryption(t *testing.T) {
 	login := func(mechanism, user, password string) map[string]string {
 		return map[string]string{
 			"MEDDELA_KAFKA_BROKERS": broker, "MEDDELA_KAFKA_TLS": "true", "MEDDELA_KAFKA_TLS_CA_FILE": ca,
-			"MEDDELA_KAFKA_SASL_MECHANISM": mechanism, "MEDDELA_KAFKA_SASL_USERNAME": user, "MEDDELA_KAFKA_SASL_PASSWORD": password,
+			"MEDDELA_KAFKA_SASL_MECHANISM": mechanism, "MEDDELA_KAFKA_SASL_USERNAME": user,
+			"MEDDELA_KAFKA_SASL_PASSWORD": password,
 		}
 	}
 	with := func(e map[string]string, also ...string) map[string]string {
@@ -85,16 +87,27 @@ func TestKafkaLoginAndEncryption(t *testing.T) {
 		{"PLAIN", login("plain", "plain", "hunter2"), command.ExitOK, ""},
 		{"SCRAM-SHA-256", login("scram-sha-256", "scram256", "hunter2"), command.ExitOK, ""},
 		{"SCRAM-SHA-512", login("scram-sha-512", "scram512", "hunter2"), command.ExitOK, ""},
-		{"one broker of two", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_BROKERS", clitest.Nowhere+","+broker), command.ExitOK, ""},
-		{"with a certificate of ours", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CERT_FILE", ca, "MEDDELA_KAFKA_TLS_KEY_FILE", key), command.ExitOK, ""},
-		{"wrong password", login("plain", "plain", "hunter3"), command.ExitFailed, "correct MEDDELA_KAFKA_SASL_USERNAME, MEDDELA_KAFKA_SASL_PASSWORD or MEDDELA_KAFKA_SASL_MECHANISM"},
-		{"unknown authority", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", otherCA), command.ExitFailed, "correct MEDDELA_KAFKA_TLS or the settings that start so"},
-		{"other name", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_SERVER_NAME", "kafka.example"), command.ExitFailed, "correct MEDDELA_KAFKA_TLS or the settings that start so"},
-		{"no authority's file", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", "/no/such"), command.ExitMisused, "MEDDELA_KAFKA_TLS_CA_FILE cannot be read: open /no/such: no such file or directory"},
-		{"authority's file of another kind", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", key), command.ExitMisused, "MEDDELA_KAFKA_TLS_CA_FILE has no certificate in PEM form"},
-		{"not a key pair", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CERT_FILE", otherCA, "MEDDELA_KAFKA_TLS_KEY_FILE", key), command.ExitMisused, "MEDDELA_KAFKA_TLS_CERT_FILE and MEDDELA_KAFKA_TLS_KEY_FILE cannot be used"},
-		{"plain text to an encrypted broker", map[string]string{"MEDDELA_KAFKA_BROKERS": broker}, command.ExitFailed, "it hung up; if it wants encryption or a login, set MEDDELA_KAFKA_TLS=true"},
-		{"encryption to a plain broker", map[string]string{"MEDDELA_KAFKA_BROKERS": open, "MEDDELA_KAFKA_TLS": "true"}, command.ExitFailed, "MEDDELA_KAFKA_TLS if it wants no encryption"},
+		{"one broker of two", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_BROKERS", clitest.Nowhere+","+broker),
+			command.ExitOK, ""},
+		{"with a certificate of ours", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CERT_FILE", ca,
+			"MEDDELA_KAFKA_TLS_KEY_FILE", key), command.ExitOK, ""},
+		{"wrong password", login("plain", "plain", "hunter3"), command.ExitFailed,
+			"correct MEDDELA_KAFKA_SASL_USERNAME, MEDDELA_KAFKA_SASL_PASSWORD or MEDDELA_KAFKA_SASL_MECHANISM"},
+		{"unknown authority", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", otherCA),
+			command.ExitFailed, "correct MEDDELA_KAFKA_TLS or the settings that start so"},
+		{"other name", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_SERVER_NAME", "kafka.example"),
+			command.ExitFailed, "correct MEDDELA_KAFKA_TLS or the settings that start so"},
+		{"no authority's file", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", "/no/such"),
+			command.ExitMisused, "MEDDELA_KAFKA_TLS_CA_FILE cannot be read: open /no/such: no such file or directory"},
+		{"authority's file of another kind", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CA_FILE", key),
+			command.ExitMisused, "MEDDELA_KAFKA_TLS_CA_FILE has no certificate in PEM form"},
+		{"not a key pair", with(login("plain", "plain", "hunter2"), "MEDDELA_KAFKA_TLS_CERT_FILE", otherCA,
+			"MEDDELA_KAFKA_TLS_KEY_FILE",
+			key), command.ExitMisused, "MEDDELA_KAFKA_TLS_CERT_FILE and MEDDELA_KAFKA_TLS_KEY_FILE cannot be used"},
+		{"plain text to an encrypted broker", map[string]string{"MEDDELA_KAFKA_BROKERS": broker}, command.ExitFailed,
+			"it hung up; if it wants encryption or a login, set MEDDELA_KAFKA_TLS=true"},
+		{"encryption to a plain broker", map[string]string{"MEDDELA_KAFKA_BROKERS": open, "MEDDELA_KAFKA_TLS": "true"},
+			command.ExitFailed, "MEDDELA_KAFKA_TLS if it wants no encryption"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -132,7 +145,8 @@ func TestKafkaAdvertisesAnotherAddress(t *testing.T) {
 	}))
 	got := meddela(t, map[string]string{"MEDDELA_KAFKA_BROKERS": broker}, "", "topics", "apply")
 	got.Want(t, command.ExitFailed)
-	want := "meddela: cannot use Kafka: it answers at " + broker + ", but says that its brokers are at " + clitest.Nowhere +
+	want := "meddela: cannot use Kafka: it answers at " + broker + ", but says that its brokers are at " +
+		clitest.Nowhere +
 		": connect: connection refused: correct the brokers' advertised.listeners\n"
 	if got.Err != want {
 		t.Errorf("stderr %q\nwant   %q", got.Err, want)
@@ -157,13 +171,18 @@ func TestRedisLoginAndEncryption(t *testing.T) {
 	}{
 		// An unknown event is what a server that was reached comes to.
 		{"open", map[string]string{"MEDDELA_REDIS_ADDRS": open.Addr()}, "nothing is known of x"},
-		{"cluster", map[string]string{"MEDDELA_REDIS_ADDRS": open.Addr(), "MEDDELA_REDIS_MODE": "cluster"}, "nothing is known of x"},
+		{"cluster", map[string]string{"MEDDELA_REDIS_ADDRS": open.Addr(), "MEDDELA_REDIS_MODE": "cluster"},
+			"nothing is known of x"},
 		{"TLS and ACL user", login("kim", "hunter2"), "nothing is known of x"},
 		{"wrong password", login("kim", "hunter3"), "correct MEDDELA_REDIS_USERNAME or MEDDELA_REDIS_PASSWORD"},
-		{"no password", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr(), "MEDDELA_REDIS_TLS": "true", "MEDDELA_REDIS_TLS_CA_FILE": ca}, "correct MEDDELA_REDIS_USERNAME or MEDDELA_REDIS_PASSWORD"},
-		{"unknown authority", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr(), "MEDDELA_REDIS_TLS": "true"}, "correct MEDDELA_REDIS_TLS or the settings that start so"},
-		{"plain text to an encrypted server", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr()}, "MEDDELA_REDIS_TLS=true"},
-		{"sentinels away", map[string]string{"MEDDELA_REDIS_ADDRS": clitest.Nowhere, "MEDDELA_REDIS_MODE": "sentinel", "MEDDELA_REDIS_MASTER_NAME": "m"}, "start it, or correct MEDDELA_REDIS_ADDRS"},
+		{"no password", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr(), "MEDDELA_REDIS_TLS": "true",
+			"MEDDELA_REDIS_TLS_CA_FILE": ca}, "correct MEDDELA_REDIS_USERNAME or MEDDELA_REDIS_PASSWORD"},
+		{"unknown authority", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr(), "MEDDELA_REDIS_TLS": "true"},
+			"correct MEDDELA_REDIS_TLS or the settings that start so"},
+		{"plain text to an encrypted server", map[string]string{"MEDDELA_REDIS_ADDRS": secured.Addr()},
+			"MEDDELA_REDIS_TLS=true"},
+		{"sentinels away", map[string]string{"MEDDELA_REDIS_ADDRS": clitest.Nowhere, "MEDDELA_REDIS_MODE": "sentinel",
+			"MEDDELA_REDIS_MASTER_NAME": "m"}, "start it, or correct MEDDELA_REDIS_ADDRS"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -77,7 +77,8 @@ func (t *TopicSettings) check(f *Faults) {
 		f.add("MEDDELA_TOPICS_REPLICATION is 0: it must be -1 for the cluster's own default, or at least 1")
 	}
 	if t.Replication > 0 && t.MinInSync > t.Replication {
-		f.add("MEDDELA_TOPICS_MIN_INSYNC is %d, more than MEDDELA_TOPICS_REPLICATION, %d: nothing could be written", t.MinInSync, t.Replication)
+		f.add("MEDDELA_TOPICS_MIN_INSYNC is %d, more than MEDDELA_TOPICS_REPLICATION, %d: nothing could be written",
+			t.MinInSync, t.Replication)
 	}
 }
 
@@ -91,7 +92,8 @@ func (d *DeliverSettings) check(f *Faults) {
 	}
 	for _, name := range d.Sandbox {
 		if name != allChannels && !slices.Contains(topology.Channels(), topology.Channel(name)) {
-			f.add("MEDDELA_SANDBOX_CHANNELS has %q: use %s", wording.Abridged(name), wording.OrList(append(wording.Texts(topology.Channels()), allChannels)))
+			f.add("MEDDELA_SANDBOX_CHANNELS has %q: use %s", wording.Abridged(name),
+				wording.OrList(append(wording.Texts(topology.Channels()), allChannels)))
 		}
 	}
 }
@@ -99,11 +101,13 @@ func (d *DeliverSettings) check(f *Faults) {
 func checkAddress(f *Faults, variable, address, usualPort string) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		f.add("%s has %q, which is not host:port: write for example %s", variable, wording.Abridged(address), net.JoinHostPort("127.0.0.1", usualPort))
+		f.add("%s has %q, which is not host:port: write for example %s", variable, wording.Abridged(address),
+			net.JoinHostPort("127.0.0.1", usualPort))
 		return
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
-		f.add("%s has %q: the host must not be empty, and the port must be from 1 to 65535", variable, wording.Abridged(address))
+		f.add("%s has %q: the host must not be empty, and the port must be from 1 to 65535", variable,
+			wording.Abridged(address))
 	}
 }
 

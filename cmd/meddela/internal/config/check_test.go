@@ -24,7 +24,8 @@ func TestFaultsBetweenSettings(t *testing.T) {
 			name: "SASL without user", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "plain"},
 			want: Faults{"MEDDELA_KAFKA_SASL_USERNAME is not set: MEDDELA_KAFKA_SASL_MECHANISM=plain needs it"},
 		}, {
-			name: "SASL without password", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "plain", "MEDDELA_KAFKA_SASL_USERNAME": "u"},
+			name: "SASL without password", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "plain",
+				"MEDDELA_KAFKA_SASL_USERNAME": "u"},
 			want: Faults{"MEDDELA_KAFKA_SASL_PASSWORD is not set, nor MEDDELA_KAFKA_SASL_PASSWORD_FILE: MEDDELA_KAFKA_SASL_MECHANISM=plain needs one"},
 		}, {
 			name: "TLS files without TLS", set: map[string]string{"MEDDELA_KAFKA_TLS_CA_FILE": "ca.pem"},
@@ -41,7 +42,8 @@ func TestFaultsBetweenSettings(t *testing.T) {
 				`MEDDELA_KAFKA_BROKERS has "d:0": the host must not be empty, and the port must be from 1 to 65535`,
 			},
 		}, {
-			name: "sentinels without a master", set: map[string]string{"MEDDELA_REDIS_MODE": "sentinel", "MEDDELA_REDIS_ADDRS": "a"},
+			name: "sentinels without a master", set: map[string]string{"MEDDELA_REDIS_MODE": "sentinel",
+				"MEDDELA_REDIS_ADDRS": "a"},
 			want: Faults{
 				`MEDDELA_REDIS_ADDRS has "a", which is not host:port: write for example 127.0.0.1:26379`,
 				"MEDDELA_REDIS_MASTER_NAME is not set: MEDDELA_REDIS_MODE=sentinel needs it",
@@ -65,12 +67,14 @@ func TestFaultsBetweenSettings(t *testing.T) {
 			name: "no replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "0"},
 			want: Faults{"MEDDELA_TOPICS_REPLICATION is 0: it must be -1 for the cluster's own default, or at least 1"},
 		}, {
-			name: "too few replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "1", "MEDDELA_TOPICS_MIN_INSYNC": "2"},
+			name: "too few replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "1",
+				"MEDDELA_TOPICS_MIN_INSYNC": "2"},
 			want: Faults{"MEDDELA_TOPICS_MIN_INSYNC is 2, more than MEDDELA_TOPICS_REPLICATION, 1: nothing could be written"},
 		}, {
 			name: "a mail server", set: map[string]string{"MEDDELA_SMTP_URL": "smtp://u:p%40ss@mail:2525?from=shop@example.com"},
 		}, {
-			name: "a mail server with many faults", set: map[string]string{"MEDDELA_SMTP_URL": "smtp://hunter2@mail:70000?tls=ssl"},
+			name: "a mail server with many faults",
+			set:  map[string]string{"MEDDELA_SMTP_URL": "smtp://hunter2@mail:70000?tls=ssl"},
 			want: Faults{
 				"MEDDELA_SMTP_URL: tls must be none, starttls or starttls-if-offered; smtps:// is TLS from the first byte",
 				"MEDDELA_SMTP_URL: the port must be from 1 to 65535",

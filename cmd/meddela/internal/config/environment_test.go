@@ -27,7 +27,8 @@ func TestFaultsOfTheEnvironment(t *testing.T) {
 		{
 			name: "misspelt",
 			environment: map[string]string{
-				"MEDDELA_KAFKA_BROKER": "x", "MEDDELA_PARTITIONS": "1", "MEDDELA_REDIS_PASWORD_FILE": "x", "MEDDELA_FROBNICATE": "1",
+				"MEDDELA_KAFKA_BROKER": "x", "MEDDELA_PARTITIONS": "1", "MEDDELA_REDIS_PASWORD_FILE": "x",
+				"MEDDELA_FROBNICATE": "1",
 			},
 			want: Faults{
 				"MEDDELA_FROBNICATE is not a setting: unset it; `meddela config` lists all settings",
@@ -116,7 +117,8 @@ func TestValuesOfTheEnvironment(t *testing.T) {
 		t.Fatal(faults)
 	}
 	if !slices.Equal(c.Kafka.Brokers, List{"a:1", "b:2"}) || !c.Kafka.TLS || c.Status.TTL != 48*time.Hour ||
-		c.Sandbox.FailRate != 0.25 || c.Redis.Password != " p,\n" || c.Topics.Partitions != 12 || c.Kafka.ClientID != "meddela" {
+		c.Sandbox.FailRate != 0.25 || c.Redis.Password != " p,\n" || c.Topics.Partitions != 12 ||
+		c.Kafka.ClientID != "meddela" {
 		t.Errorf("read %+v", c)
 	}
 	if c.Names().Templates() != "templates" || c.Keys().Event("x") != "shop:event:x" {
@@ -154,8 +156,10 @@ func TestSecretsInFiles(t *testing.T) {
 		{name: "but not two", text: "hunter2\n\n", want: "hunter2\n"},
 		{name: "nor blanks", text: " hunter2 ", want: " hunter2 "},
 		{name: "empty", text: "\n", fault: "MEDDELA_REDIS_PASSWORD_FILE names an empty file: PATH"},
-		{name: "large", text: strings.Repeat("x", maxSecretBytes+1), fault: "MEDDELA_REDIS_PASSWORD_FILE cannot be read: PATH has more than 65536 bytes"},
-		{name: "both", text: "a", also: "b", fault: "MEDDELA_REDIS_PASSWORD and MEDDELA_REDIS_PASSWORD_FILE are both set: set one of them"},
+		{name: "large", text: strings.Repeat("x", maxSecretBytes+1),
+			fault: "MEDDELA_REDIS_PASSWORD_FILE cannot be read: PATH has more than 65536 bytes"},
+		{name: "both", text: "a", also: "b",
+			fault: "MEDDELA_REDIS_PASSWORD and MEDDELA_REDIS_PASSWORD_FILE are both set: set one of them"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

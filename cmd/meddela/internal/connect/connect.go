@@ -24,7 +24,8 @@ import (
 // Kafka says how to reach Kafka. Its error is Faults.
 func Kafka(k *config.KafkaSettings) (producer.Connection, error) {
 	if len(k.Brokers) == 0 {
-		return producer.Connection{}, config.Faults{"MEDDELA_KAFKA_BROKERS is not set: name your brokers (host:port), or run `meddela up` for an embedded Kafka and Redis"}
+		return producer.Connection{},
+			config.Faults{"MEDDELA_KAFKA_BROKERS is not set: name your brokers (host:port), or run `meddela up` for an embedded Kafka and Redis"}
 	}
 	connection := producer.Connection{Brokers: k.Brokers, ClientID: k.ClientID}
 	var err error
@@ -115,7 +116,8 @@ func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
 	}
 	if r.TLS {
 		var err error
-		if options.TLSConfig, err = tlsConfig("MEDDELA_REDIS_TLS", r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile, r.TLSServerName); err != nil {
+		if options.TLSConfig, err = tlsConfig("MEDDELA_REDIS_TLS", r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile,
+			r.TLSServerName); err != nil {
 			return nil, err
 		}
 	}

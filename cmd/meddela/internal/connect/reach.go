@@ -21,7 +21,8 @@ import (
 func CheckKafka(ctx context.Context, connection producer.Connection) error {
 	advertised, err := anyBroker(ctx, connection.Dialer(), connection.Brokers)
 	if err != nil {
-		return fmt.Errorf("cannot use Kafka at %s: %w%s", strings.Join(connection.Brokers, ","), cause(err), kafkaAdvice(err, connection.TLS != nil))
+		return fmt.Errorf("cannot use Kafka at %s: %w%s", strings.Join(connection.Brokers, ","), cause(err),
+			kafkaAdvice(err, connection.TLS != nil))
 	}
 	if _, err := anyBroker(ctx, connection.Dialer(), advertised); err != nil {
 		return fmt.Errorf("cannot use Kafka: it answers at %s, but says that its brokers are at %s: %w: correct the brokers' advertised.listeners",

@@ -12,7 +12,8 @@ func TestCheckRedisVersion(t *testing.T) {
 		{"redis_version:unstable\r\n", ""},
 		{"# Clients\r\nconnected_clients:1\r\n", ""},
 		{"", ""},
-		{"# Server\r\nredis_version:6.2.14\r\nredis_mode:standalone\r\n", "it is version 6.2.14, and meddela needs 7 or later"},
+		{"# Server\r\nredis_version:6.2.14\r\nredis_mode:standalone\r\n",
+			"it is version 6.2.14, and meddela needs 7 or later"},
 	} {
 		got := ""
 		if err := checkRedisVersion(test.info); err != nil {

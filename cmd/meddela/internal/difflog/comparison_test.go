@@ -68,7 +68,8 @@ func catalogues(t testing.TB, live, proposed records) (l, p *catalogue.Catalogue
 // late.
 func record(offset int64, fields string) topology.Record {
 	value := fmt.Sprintf(`{"id":"e%d","type":"a","channel":"sms","mobilePhone":"+46701740605",%s}`, offset, fields)
-	return topology.Record{Topic: "meddela.realtime.events", Partition: 3, Offset: offset, Time: noon, Value: []byte(value)}
+	return topology.Record{Topic: "meddela.realtime.events", Partition: 3, Offset: offset, Time: noon,
+		Value: []byte(value)}
 }
 
 const ctx = `"ctx":{"name":"Kim","n":1}`
@@ -86,23 +87,39 @@ func TestKinds(t *testing.T) {
 		{"", records{hello}, records{sms("other", "b", en("x"))}, ctx, ""},
 		{"", nil, nil, ctx, ""},
 		{"", records{hello}, records{sms("hello", "a", en(`{{/* the same text */}}Hello {{.ctx.name}}`))}, ctx, ""},
-		{"", records{hello}, records{sms("hello", "a", map[string]string{"en": "Hello {{.ctx.name}}", "sv": "Hej"})}, ctx, ""},
+		{"", records{hello}, records{sms("hello", "a", map[string]string{"en": "Hello {{.ctx.name}}", "sv": "Hej"})}, ctx,
+			""},
 		{difflog.NewlyCovered, nil, records{hello}, ctx, "no_template_for_type|hello||map[]"},
-		{difflog.NoLongerCovered, records{hello}, records{sms("hello", "b", en("x"))}, ctx, "hello|no_template_for_type||map[]"},
-		{difflog.OtherReason, nil, records{withURL(hello, "https://example.com/a")}, ctx, "no_template_for_type|no_template_for_channel||map[]"},
-		{difflog.NewlyFailing, records{hello}, records{sms("hello", "a", en("Hello\n{{.ctx.nick}}"))}, ctx, "hello|hello|en/sms.txt:2: ctx.nick is missing|map[]"},
-		{difflog.NewlyFailing, nil, records{sms("hello", "a", en("{{.ctx.nick}}"))}, ctx, "no_template_for_type|hello|en/sms.txt:1: ctx.nick is missing|map[]"},
-		{difflog.NoLongerFailing, records{sms("hello", "a", en("{{.ctx.nick}}"))}, records{hello}, ctx, "hello|hello|en/sms.txt:1: ctx.nick is missing|map[]"},
-		{difflog.FailingOtherwise, records{sms("hello", "a", en("{{.ctx.nick}}"))}, records{sms("hello", "a", en("{{.ctx.nock}}"))}, ctx, "hello|hello|en/sms.txt:1: ctx.nock is missing|map[]"},
-		{"", records{sms("hello", "a", en("{{.ctx.nick}}"))}, records{sms("hello", "a", en("{{.ctx.nick}}, hello"))}, ctx, ""},
-		{difflog.NewlyExpired, records{hello}, records{withTTL(hello, time.Minute)}, `"late":true,` + ctx, "hello|hello||map[]"},
-		{difflog.NoLongerExpired, records{withTTL(hello, time.Minute)}, records{hello}, `"late":true,` + ctx, "hello|hello||map[]"},
+		{difflog.NoLongerCovered, records{hello}, records{sms("hello", "b", en("x"))}, ctx,
+			"hello|no_template_for_type||map[]"},
+		{difflog.OtherReason, nil, records{withURL(hello, "https://example.com/a")}, ctx,
+			"no_template_for_type|no_template_for_channel||map[]"},
+		{difflog.NewlyFailing, records{hello}, records{sms("hello", "a", en("Hello\n{{.ctx.nick}}"))}, ctx,
+			"hello|hello|en/sms.txt:2: ctx.nick is missing|map[]"},
+		{difflog.NewlyFailing, nil, records{sms("hello", "a", en("{{.ctx.nick}}"))}, ctx,
+			"no_template_for_type|hello|en/sms.txt:1: ctx.nick is missing|map[]"},
+		{difflog.NoLongerFailing, records{sms("hello", "a", en("{{.ctx.nick}}"))}, records{hello}, ctx,
+			"hello|hello|en/sms.txt:1: ctx.nick is missing|map[]"},
+		{difflog.FailingOtherwise, records{sms("hello", "a", en("{{.ctx.nick}}"))},
+			records{sms("hello", "a", en("{{.ctx.nock}}"))}, ctx, "hello|hello|en/sms.txt:1: ctx.nock is missing|map[]"},
+		{"", records{sms("hello", "a", en("{{.ctx.nick}}"))}, records{sms("hello", "a", en("{{.ctx.nick}}, hello"))}, ctx,
+			""},
+		{difflog.NewlyExpired, records{hello}, records{withTTL(hello, time.Minute)}, `"late":true,` + ctx,
+			"hello|hello||map[]"},
+		{difflog.NoLongerExpired, records{withTTL(hello, time.Minute)}, records{hello}, `"late":true,` + ctx,
+			"hello|hello||map[]"},
 		{difflog.OtherExpiry, records{hello}, records{withTTL(hello, time.Minute)}, ctx, "hello|hello||map[]"},
-		{difflog.OtherTemplate, records{hello}, records{sms("hi", "a", en("Hi {{.ctx.name}}"))}, ctx, "hello|hi||map[sms.txt:1]"},
-		{difflog.OtherLanguage, records{hello}, records{sms("hello", "a", map[string]string{"en": "Hello {{.ctx.name}}", "sv": "Hej"})}, `"language":"sv-FI",` + ctx, "hello|hello|en to sv|map[sms.txt:1]"},
-		{difflog.OtherText, records{hello}, records{sms("hello", "a", en("Hi {{.ctx.name}}"))}, ctx, "hello|hello||map[sms.txt:1]"},
-		{difflog.OtherText, records{hello}, records{sms("hello", "a", en("Hi {{.ctx.name}}"))}, `"scheduled":"2026-12-01T00:00:00Z",` + ctx, "hello|hello||map[sms.txt:1]"},
-		{difflog.OtherText, records{withURL(hello, "https://example.com/a")}, records{withURL(hello, "https://example.com/b")}, `"channel":"webhook",` + ctx, "hello|hello||map[url:1]"},
+		{difflog.OtherTemplate, records{hello}, records{sms("hi", "a", en("Hi {{.ctx.name}}"))}, ctx,
+			"hello|hi||map[sms.txt:1]"},
+		{difflog.OtherLanguage, records{hello},
+			records{sms("hello", "a", map[string]string{"en": "Hello {{.ctx.name}}", "sv": "Hej"})}, `"language":"sv-FI",` + ctx,
+			"hello|hello|en to sv|map[sms.txt:1]"},
+		{difflog.OtherText, records{hello}, records{sms("hello", "a", en("Hi {{.ctx.name}}"))}, ctx,
+			"hello|hello||map[sms.txt:1]"},
+		{difflog.OtherText, records{hello}, records{sms("hello", "a", en("Hi {{.ctx.name}}"))},
+			`"scheduled":"2026-12-01T00:00:00Z",` + ctx, "hello|hello||map[sms.txt:1]"},
+		{difflog.OtherText, records{withURL(hello, "https://example.com/a")},
+			records{withURL(hello, "https://example.com/b")}, `"channel":"webhook",` + ctx, "hello|hello||map[url:1]"},
 	} {
 		live, proposed := catalogues(t, test.live, test.proposed)
 		c := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: 1})

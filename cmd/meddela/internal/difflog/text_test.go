@@ -51,7 +51,8 @@ func TestPartsThatDiffer(t *testing.T) {
 		{email("Hi", "one\ntwo\nadded\nthree\nfour\n", ""), "email.txt: line after 2"},
 		{email("Hi", "ONE\ntwo\nthree\nFOUR\n", ""), "email.txt: line 1, 4"},
 		{email("Hi", "one\ntwo\nthree\nfour\n", "<p>new</p>"), "email.html: not there before"},
-		{email("Ho", "one\ntwo\nthree\n", "<p>new</p>"), "email.subject: line 1; email.txt: line 4; email.html: not there before"},
+		{email("Ho", "one\ntwo\nthree\n",
+			"<p>new</p>"), "email.subject: line 1; email.txt: line 4; email.html: not there before"},
 		{email("Hi", strings.Repeat("long line\n", 40_000), ""), "email.txt: too large to compare line by line"},
 	} {
 		var got []string

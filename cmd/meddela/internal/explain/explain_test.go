@@ -25,7 +25,8 @@ var (
 
 // version makes a record of a template with a body in each language, the first
 // of which is the default.
-func version(name, number string, channel topology.Channel, languages []string, change func(*topology.TemplateRecord)) topology.TemplateRecord {
+func version(name, number string, channel topology.Channel, languages []string,
+	change func(*topology.TemplateRecord)) topology.TemplateRecord {
 	r := topology.TemplateRecord{
 		Name: name, Version: number, Types: []string{"order"}, Channel: channel,
 		DefaultLanguage: languages[0], Bodies: map[string]map[string]string{}, PublishedAt: now.Add(-time.Hour),
@@ -52,8 +53,9 @@ func shelf(t rapid.TB, records ...topology.TemplateRecord) *catalogue.Catalogue 
 
 func question(c *catalogue.Catalogue, value string) explain.Question {
 	return explain.Question{
-		Record: topology.Record{Topic: names.Events(topology.Realtime), Partition: 3, Offset: 41, Time: now.Add(-time.Minute), Value: []byte(value)},
-		Lane:   topology.Realtime, Catalogue: c, Now: now,
+		Record: topology.Record{Topic: names.Events(topology.Realtime), Partition: 3, Offset: 41, Time: now.Add(-time.Minute),
+			Value: []byte(value)},
+		Lane: topology.Realtime, Catalogue: c, Now: now,
 	}
 }
 
@@ -124,12 +126,14 @@ func coherent(t rapid.TB, q explain.Question, e *explain.Explanation) {
 	if (e.Validity.State == explain.Ended) != (e.Decision.Status == topology.Expired) && e.Decision.Template != "" {
 		t.Fatalf("%+v, decided %+v", e.Validity, e.Decision)
 	}
-	if (e.Validity.State == explain.Waiting) != (e.Decision.Reason == topology.ReasonScheduled) && e.Decision.Template != "" {
+	if (e.Validity.State == explain.Waiting) != (e.Decision.Reason == topology.ReasonScheduled) &&
+		e.Decision.Template != "" {
 		t.Fatalf("%+v, decided %+v", e.Validity, e.Decision)
 	}
 	if l := e.Language; l != nil {
 		last := l.Chain[len(l.Chain)-1]
-		if !last.Found || !strings.EqualFold(strings.ReplaceAll(last.Language, "_", "-"), l.Used) || l.Used != e.Decision.Language {
+		if !last.Found || !strings.EqualFold(strings.ReplaceAll(last.Language, "_", "-"), l.Used) ||
+			l.Used != e.Decision.Language {
 			t.Fatalf("languages %+v, decided %+v", l, e.Decision)
 		}
 	}
@@ -144,17 +148,21 @@ func coherent(t rapid.TB, q explain.Question, e *explain.Explanation) {
 }
 
 func drawVersion(t *rapid.T, i int) topology.TemplateRecord {
-	languages := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"en", "sv", "sv-FI", "de"}), 1, 3, rapid.ID).Draw(t, "languages")
+	languages := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"en", "sv", "sv-FI", "de"}), 1, 3, rapid.ID).Draw(t,
+		"languages")
 	channel := rapid.SampledFrom([]topology.Channel{topology.Email, topology.SMS}).Draw(t, "channel")
-	return version(rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name"), fmt.Sprint(i), channel, languages, func(r *topology.TemplateRecord) {
-		r.Types = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"order", "code", "parcel"}), 1, 3, rapid.ID).Draw(t, "types")
-		r.When = rapid.SampledFrom([]string{
-			"", "", `ctx.n > 3`, `ctx.n > 3 && ctx.vip`, `event.country == "FI"`, `has(ctx.vip) && ctx.vip`,
-		}).Draw(t, "when")
-		r.TTL = rapid.SampledFrom([]topology.Duration{0, topology.Duration(time.Second), topology.Duration(time.Hour)}).Draw(t, "ttl")
-		r.Retired = rapid.IntRange(0, 5).Draw(t, "retired") == 0
-		r.PublishedAt = now.Add(time.Duration(rapid.IntRange(-3, 0).Draw(t, "published")) * time.Hour)
-	})
+	return version(rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name"), fmt.Sprint(i), channel, languages,
+		func(r *topology.TemplateRecord) {
+			r.Types = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"order", "code", "parcel"}), 1, 3, rapid.ID).Draw(t,
+				"types")
+			r.When = rapid.SampledFrom([]string{
+				"", "", `ctx.n > 3`, `ctx.n > 3 && ctx.vip`, `event.country == "FI"`, `has(ctx.vip) && ctx.vip`,
+			}).Draw(t, "when")
+			r.TTL = rapid.SampledFrom([]topology.Duration{0, topology.Duration(time.Second),
+				topology.Duration(time.Hour)}).Draw(t, "ttl")
+			r.Retired = rapid.IntRange(0, 5).Draw(t, "retired") == 0
+			r.PublishedAt = now.Add(time.Duration(rapid.IntRange(-3, 0).Draw(t, "published")) * time.Hour)
+		})
 }
 
 func drawEvent(t *rapid.T) string {
@@ -173,7 +181,8 @@ func drawEvent(t *rapid.T) string {
 	set("country", "FI")
 	set("scheduled", now.Add(time.Minute).Format(time.RFC3339), now.Add(-time.Hour).Format(time.RFC3339))
 	set("expiration", now.Add(time.Hour).Format(time.RFC3339), now.Format(time.RFC3339))
-	set("ctx", map[string]any{"n": 1}, map[string]any{"n": 5, "name": "Kim"}, map[string]any{"n": 5, "vip": true, "name": "Kim"}, map[string]any{"n": "x"})
+	set("ctx", map[string]any{"n": 1}, map[string]any{"n": 5, "name": "Kim"},
+		map[string]any{"n": 5, "vip": true, "name": "Kim"}, map[string]any{"n": "x"})
 	value, err := json.Marshal(event)
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +271,8 @@ func TestWhyCandidatesLose(t *testing.T) {
 		{"a condition that fails", []topology.TemplateRecord{email("a", sv, when("ctx.gone == 6")), email("b", sv, nil)},
 			"a@1 failed condition_failed; b@1 none not_reached", "the choice had ended before it"},
 	} {
-		q := question(shelf(t, test.records...), `{"id":"e-1","type":"order","email":"k@example.com","language":"sv-FI","ctx":{"n":5,"name":"Kim"}}`)
+		q := question(shelf(t,
+			test.records...), `{"id":"e-1","type":"order","email":"k@example.com","language":"sv-FI","ctx":{"n":5,"name":"Kim"}}`)
 		e := explain.Explain(q)
 		agrees(t, q, e)
 		coherent(t, q, e)
@@ -276,11 +286,13 @@ func TestWhyCandidatesLose(t *testing.T) {
 }
 
 func TestOthers(t *testing.T) {
-	old := version("moved", "1", topology.Email, []string{"en"}, func(r *topology.TemplateRecord) { r.PublishedAt = now.Add(-2 * time.Hour) })
+	old := version("moved", "1", topology.Email, []string{"en"},
+		func(r *topology.TemplateRecord) { r.PublishedAt = now.Add(-2 * time.Hour) })
 	c := shelf(t,
 		version("text", "1", topology.SMS, []string{"en"}, nil),
 		version("over", "1", topology.Email, []string{"en"}, func(r *topology.TemplateRecord) { r.Retired = true }),
-		old, version("moved", "2", topology.Email, []string{"en"}, func(r *topology.TemplateRecord) { r.Types = []string{"parcel"} }),
+		old, version("moved", "2", topology.Email, []string{"en"},
+			func(r *topology.TemplateRecord) { r.Types = []string{"parcel"} }),
 	)
 	q := question(c, `{"type":"order","ctx":{}}`)
 	e := explain.Explain(q)
@@ -301,7 +313,8 @@ func TestOthers(t *testing.T) {
 // TestMasking: without being asked for, neither the recipient nor the content is
 // anywhere in an explanation.
 func TestMasking(t *testing.T) {
-	c := shelf(t, version("hello", "1", topology.Email, []string{"en"}, nil), version("text", "1", topology.SMS, []string{"en"}, nil))
+	c := shelf(t, version("hello", "1", topology.Email, []string{"en"}, nil),
+		version("text", "1", topology.SMS, []string{"en"}, nil))
 	for _, value := range []string{
 		`{"type":"order","email":"kim.svensson@example.com","externalId":"cust-77","ctx":{"name":"Kimberly"}}`,
 		`{"type":"order","channel":"sms","mobilePhone":"+46701740605","ctx":{"name":"Kimberly"}}`,
@@ -340,10 +353,15 @@ func TestWhereTheEventCameFrom(t *testing.T) {
 		{`{"type":"order","ctx":{}}`, nil, explain.Plain, "realtime-3-41", explain.FromPosition},
 		{`{"id":"a b","type":"order","ctx":{}}`, nil, explain.Plain, "realtime-3-41", explain.FromPosition},
 		{`nonsense`, nil, explain.Plain, "realtime-3-41", explain.FromPosition},
-		{`{"type":"order","ctx":{}}`, []topology.Header{header(topology.HeaderEventID, "o-1")}, explain.Plain, "o-1", explain.FromOperator},
-		{`{"id":"v-1","ctx":{}}`, []topology.Header{header("ce_specversion", "1.0"), header("ce_id", "c-1"), header("ce_type", "order")}, explain.BinaryCloudEvent, "c-1", explain.FromCloudEvent},
-		{`{"specversion":"1.0","id":"s-1","type":"order","source":"x","data":{"ctx":{}}}`, nil, explain.StructuredCloudEvent, "s-1", explain.FromValue},
-		{`{"specversion":"1.0","id":"s-1","type":"order","source":"x","data":{"ctx":{}}}`, []topology.Header{header("content-type", "Application/CloudEvents+JSON; charset=utf-8")}, explain.StructuredCloudEvent, "s-1", explain.FromValue},
+		{`{"type":"order","ctx":{}}`, []topology.Header{header(topology.HeaderEventID, "o-1")}, explain.Plain, "o-1",
+			explain.FromOperator},
+		{`{"id":"v-1","ctx":{}}`, []topology.Header{header("ce_specversion", "1.0"), header("ce_id", "c-1"),
+			header("ce_type", "order")}, explain.BinaryCloudEvent, "c-1", explain.FromCloudEvent},
+		{`{"specversion":"1.0","id":"s-1","type":"order","source":"x","data":{"ctx":{}}}`, nil, explain.StructuredCloudEvent,
+			"s-1", explain.FromValue},
+		{`{"specversion":"1.0","id":"s-1","type":"order","source":"x","data":{"ctx":{}}}`,
+			[]topology.Header{header("content-type", "Application/CloudEvents+JSON; charset=utf-8")},
+			explain.StructuredCloudEvent, "s-1", explain.FromValue},
 	} {
 		q := question(c, test.value)
 		q.Record.Headers = test.headers

@@ -166,11 +166,13 @@ func serve(log zerolog.Logger, setting, addr string, page http.Handler) (stop fu
 	}
 	listener, err := net.Listen("tcp", addr)
 	if _, chosen := os.LookupEnv(setting); err != nil && !chosen {
-		log.Warn().Err(err).Msg("probes and metrics are not served: set " + setting + " to another host:port, or to - for none")
+		log.Warn().Err(err).Msg("probes and metrics are not served: set " + setting +
+			" to another host:port, or to - for none")
 		return func() {}, nil
 	}
 	if err != nil {
-		return nil, config.Faults{fmt.Sprintf("%s is %q: it cannot be listened on: %v. Set another host:port, or - for none", setting, wording.Abridged(addr), err)}
+		return nil, config.Faults{fmt.Sprintf("%s is %q: it cannot be listened on: %v. Set another host:port, or - for none",
+			setting, wording.Abridged(addr), err)}
 	}
 	server := &http.Server{Handler: page, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	done := make(chan struct{})

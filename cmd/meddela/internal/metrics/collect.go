@@ -66,13 +66,16 @@ func (m *Metrics) Loops(loops func() []*consumer.Loop) {
 	c := new(collector)
 	records := c.counter("records_read_total", "Records that the role has read.", "group")
 	published := c.counter("records_written_total", "Records that the role has written, and Kafka acknowledged.", "group")
-	letters := c.counter("dead_letters_total", "Records that could not be handled, and are kept on the dead letters topic.", "group")
+	letters := c.counter("dead_letters_total",
+		"Records that could not be handled, and are kept on the dead letters topic.", "group")
 	retries := c.counter("retries_total", "How often handling waited for a server, and was tried again.", "group")
 	skipped := c.counter("records_lost_total", "Records that retention deleted before they were read.", "group")
-	faults := c.counter("kafka_errors_total", "Requests that Kafka did not answer as wanted, and that were tried again.", "group", "request")
+	faults := c.counter("kafka_errors_total", "Requests that Kafka did not answer as wanted, and that were tried again.",
+		"group", "request")
 	joined := c.gauge("group_joined", "1 while the process is a member of its consumer group.", "group")
 	lag := c.gauge("process_lag_records", "Records of this process's partitions that are not done with.", "group", "topic")
-	age := c.gauge("process_lag_seconds", "How long the oldest record of this process's partitions has been waiting.", "group", "topic")
+	age := c.gauge("process_lag_seconds", "How long the oldest record of this process's partitions has been waiting.",
+		"group", "topic")
 	c.read = func(out chan<- prometheus.Metric) {
 		for _, loop := range loops() {
 			s, group := loop.Stats(), loop.Group()
@@ -112,7 +115,8 @@ func (m *Metrics) Templates(follower *catalogue.Follower) {
 	c := new(collector)
 	names := c.gauge("templates", "Templates that are in force.")
 	versions := c.gauge("template_versions", "Versions of templates that are known, those that were replaced included.")
-	age := c.gauge("catalogue_age_seconds", "How long ago the templates topic last answered: templates are no older than that.")
+	age := c.gauge("catalogue_age_seconds",
+		"How long ago the templates topic last answered: templates are no older than that.")
 	changed := c.gauge("catalogue_changed_timestamp_seconds", "When the templates last changed.")
 	bad := c.counter("template_records_rejected_total", "Records of the templates topic that were not taken.")
 	c.read = func(out chan<- prometheus.Metric) {
@@ -140,14 +144,19 @@ type Delivery struct {
 // Deliveries shows what channels' deliverers and providers count.
 func (m *Metrics) Deliveries(channels []Delivery) {
 	c := new(collector)
-	ambiguous := c.counter("ambiguous_sends_total", "Messages that may have been sent without our knowing, whether they were then sent again or held.", "channel")
+	ambiguous := c.counter("ambiguous_sends_total",
+		"Messages that may have been sent without our knowing, whether they were then sent again or held.", "channel")
 	repeated := c.counter("duplicate_jobs_total", "Jobs that had an outcome already, and were not sent again.", "channel")
 	sends := c.counter("provider_sends_total", "What providers answered.", "channel", "provider", "verdict")
 	sending := c.counter("provider_seconds_total", "How long providers took to answer, in all.", "channel", "provider")
-	open := c.gauge("provider_circuit_open", "1 while a provider is asked nothing because it was down: its circuit is open.", "channel", "provider")
-	opened := c.counter("provider_circuit_opened_total", "How often a provider's circuit opened, because it was down.", "channel", "provider")
-	waits := c.counter("provider_limit_waits_total", "Messages that had to wait for a provider's limit.", "channel", "provider")
-	waited := c.counter("provider_limit_wait_seconds_total", "How long messages waited for a provider's limit, in all.", "channel", "provider")
+	open := c.gauge("provider_circuit_open",
+		"1 while a provider is asked nothing because it was down: its circuit is open.", "channel", "provider")
+	opened := c.counter("provider_circuit_opened_total", "How often a provider's circuit opened, because it was down.",
+		"channel", "provider")
+	waits := c.counter("provider_limit_waits_total", "Messages that had to wait for a provider's limit.", "channel",
+		"provider")
+	waited := c.counter("provider_limit_wait_seconds_total", "How long messages waited for a provider's limit, in all.",
+		"channel", "provider")
 	c.read = func(out chan<- prometheus.Metric) {
 		for i := range channels {
 			d := &channels[i]

@@ -23,9 +23,12 @@ func (m *Metrics) Lag() *Lag {
 	labels := []string{"lane", "role", "channel", "group"}
 	members := c.gauge("group_members", "Processes that share a role's work; 0 where it does not run.", labels...)
 	records := c.gauge("lag_records", "Records that a role has not done with.", append(labels, "topic", "partition")...)
-	oldest := c.gauge("lag_seconds", "How long the oldest record that a role has not done with has waited, since it was written or due.", append(labels, "topic", "partition")...)
+	oldest := c.gauge("lag_seconds",
+		"How long the oldest record that a role has not done with has waited, since it was written or due.",
+		append(labels, "topic", "partition")...)
 	brokers := c.gauge("kafka_brokers", "Brokers that are there.")
-	underReplicated := c.gauge("kafka_partitions_under_replicated", "Partitions with fewer replicas in sync than they should have.")
+	underReplicated := c.gauge("kafka_partitions_under_replicated",
+		"Partitions with fewer replicas in sync than they should have.")
 	offline := c.gauge("kafka_partitions_offline", "Partitions without a leader, which cannot be read or written.")
 	at := c.gauge("lag_measured_timestamp_seconds", "When the lag was last measured.")
 	faults := c.counter("lag_errors_total", "Measurements of the lag that failed.")

@@ -45,7 +45,8 @@ type matchMeter struct {
 
 // Match is what role match tells.
 func (m *Metrics) Match() match.Meter {
-	events := m.counter("events_total", "Events that were read and decided on: what came in.", "channel", "status", "reason")
+	events := m.counter("events_total", "Events that were read and decided on: what came in.", "channel", "status",
+		"reason")
 	meter := &matchMeter{newCache(func(d decision) prometheus.Counter { return events.WithLabelValues(d.labels()...) })}
 	begin(meter.events, decided)
 	return meter
@@ -100,10 +101,14 @@ type attempt struct {
 
 // Deliver is what role deliver tells about each channel.
 func (m *Metrics) Deliver() func(topology.Channel) deliver.Meter {
-	attempts := m.counter("attempts_total", "Attempts at a delivery, by what they came to.", "channel", "provider", "status", "reason", "will_retry")
-	queued := m.histogram("queue_seconds", "From when a message was wanted to when its first attempt began.", waitBuckets, "channel")
-	sending := m.histogram("attempt_seconds", "From when an attempt began to its outcome, waiting for a provider's limits included.", waitBuckets, "channel")
-	complete := m.histogram("processing_seconds", "From when a message was wanted to when a provider had accepted it.", waitBuckets, "channel")
+	attempts := m.counter("attempts_total", "Attempts at a delivery, by what they came to.", "channel", "provider",
+		"status", "reason", "will_retry")
+	queued := m.histogram("queue_seconds", "From when a message was wanted to when its first attempt began.", waitBuckets,
+		"channel")
+	sending := m.histogram("attempt_seconds",
+		"From when an attempt began to its outcome, waiting for a provider's limits included.", waitBuckets, "channel")
+	complete := m.histogram("processing_seconds", "From when a message was wanted to when a provider had accepted it.",
+		waitBuckets, "channel")
 	providers := newNames(maxProviders)
 	return func(c topology.Channel) deliver.Meter {
 		return &deliverMeter{
@@ -114,7 +119,8 @@ func (m *Metrics) Deliver() func(topology.Channel) deliver.Meter {
 				}
 				return attempts.WithLabelValues(string(c), providers.label(a.provider), string(a.status), string(a.reason), retry)
 			}),
-			queued: queued.WithLabelValues(string(c)), sending: sending.WithLabelValues(string(c)), complete: complete.WithLabelValues(string(c)),
+			queued: queued.WithLabelValues(string(c)), sending: sending.WithLabelValues(string(c)),
+			complete:  complete.WithLabelValues(string(c)),
 			providers: providers,
 		}
 	}
@@ -149,14 +155,19 @@ type ofTemplate struct {
 // Status is what role status tells: every change of an event's status, once.
 func (m *Metrics) Status() status.Meter {
 	statuses := m.counter("statuses_total", "Events by the status that they came to.", "channel", "status", "reason")
-	templates := m.counter("template_statuses_total", "Events by the template that they were linked to and the final status that they came to.", "template", "status")
-	writes := m.histogram("status_write_seconds", "How long Redis took to merge up to 2,000 events' statuses.", answerBuckets)
+	templates := m.counter("template_statuses_total",
+		"Events by the template that they were linked to and the final status that they came to.", "template", "status")
+	writes := m.histogram("status_write_seconds", "How long Redis took to merge up to 2,000 events' statuses.",
+		answerBuckets)
 	faults := m.counter("status_write_errors_total", "Writes of statuses that failed, and were tried again.")
 	meter := &statusMeter{
-		statuses:  newCache(func(d decision) prometheus.Counter { return statuses.WithLabelValues(d.labels()...) }),
-		templates: newCache(func(t ofTemplate) prometheus.Counter { return templates.WithLabelValues(t.name, string(t.status)) }),
-		names:     newNames(maxTemplates),
-		writes:    writes.WithLabelValues(), faults: faults.WithLabelValues(),
+		statuses: newCache(func(d decision) prometheus.Counter { return statuses.WithLabelValues(d.labels()...) }),
+		templates: newCache(func(t ofTemplate) prometheus.Counter {
+			return templates.WithLabelValues(t.name,
+				string(t.status))
+		}),
+		names:  newNames(maxTemplates),
+		writes: writes.WithLabelValues(), faults: faults.WithLabelValues(),
 	}
 	begin(meter.statuses, ended)
 	return meter

@@ -48,9 +48,12 @@ func TestMeters(t *testing.T) {
 	match.Decided(topology.Email, topology.PendingDelivery, "")
 	match.Decided("pigeon", topology.NotCovered, topology.ReasonInvalid)
 	sms := delivers(topology.SMS)
-	sms.Attempted(&deliver.Attempt{Number: 1, Provider: "ses-1", Status: topology.Sent, Queued: 3 * time.Second, Sending: 2 * time.Second})
-	sms.Attempted(&deliver.Attempt{Number: 2, Provider: "ses-1", Status: topology.PendingDelivery, Reason: topology.ReasonTransient, WillRetry: true, Queued: time.Hour, Sending: time.Second})
-	sms.Attempted(&deliver.Attempt{Number: 1, Status: topology.Ignored, Reason: topology.ReasonSuppressed, Queued: time.Second})
+	sms.Attempted(&deliver.Attempt{Number: 1, Provider: "ses-1", Status: topology.Sent, Queued: 3 * time.Second,
+		Sending: 2 * time.Second})
+	sms.Attempted(&deliver.Attempt{Number: 2, Provider: "ses-1", Status: topology.PendingDelivery,
+		Reason: topology.ReasonTransient, WillRetry: true, Queued: time.Hour, Sending: time.Second})
+	sms.Attempted(&deliver.Attempt{Number: 1, Status: topology.Ignored, Reason: topology.ReasonSuppressed,
+		Queued: time.Second})
 	status.Changed(&topology.State{Channel: topology.SMS, Status: topology.Sent, Template: "code@3"})
 	status.Changed(&topology.State{Channel: topology.SMS, Status: topology.PendingDelivery, Template: "code@3"})
 	status.Written(10, time.Millisecond, nil)

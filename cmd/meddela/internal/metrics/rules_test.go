@@ -142,7 +142,8 @@ func TestRunbooks(t *testing.T) {
 				t.Errorf("%s has no section in docs/alerts.md", rule.Alert)
 			case rule.Annotations["runbook"] != "docs/alerts.md#"+strings.ToLower(rule.Alert):
 				t.Errorf("%s: runbook %q", rule.Alert, rule.Annotations["runbook"])
-			case !slices.Contains([]string{"critical", "warning", "info"}, rule.Labels["severity"]) || rule.Annotations["summary"] == "":
+			case !slices.Contains([]string{"critical", "warning", "info"}, rule.Labels["severity"]) ||
+				rule.Annotations["summary"] == "":
 				t.Errorf("%s: %v %v", rule.Alert, rule.Labels, rule.Annotations)
 			case !strings.Contains(string(tests), `alertname="`+rule.Alert+`"`):
 				t.Errorf("%s has no test", rule.Alert)

@@ -90,7 +90,8 @@ func TestPage(t *testing.T) {
 	if html != string(want) {
 		t.Errorf("differs from %s (go test -update writes it anew):\n%s", golden, html)
 	}
-	if again := page(t, &Page{Name: "tiny", Renderings: render(t, &f, Selection{})}); !strings.Contains(again, pageJS) || !strings.Contains(again, pageCSS) {
+	if again := page(t, &Page{Name: "tiny", Renderings: render(t, &f, Selection{})}); !strings.Contains(again, pageJS) ||
+		!strings.Contains(again, pageCSS) {
 		t.Error("the page lacks its style or script as they are in their files")
 	}
 }
@@ -99,7 +100,8 @@ func TestPage(t *testing.T) {
 func TestHostileValuesAreInert(t *testing.T) {
 	folder := tiny()
 	quoted := strings.NewReplacer(`"`, `\"`).Replace(hostile)
-	folder["hello/samples/kim.json"] = text(`{"id":"1","type":"hello","email":"kim@example.com","ctx":{"name":"` + quoted + `"}}`)
+	folder["hello/samples/kim.json"] = text(`{"id":"1","type":"hello","email":"kim@example.com","ctx":{"name":"` + quoted +
+		`"}}`)
 	f := load(t, folder)
 	f.Faults = append(f.Faults, faults.Fault{File: hostile, Detail: hostile})
 	html := page(t, &Page{Name: hostile, Problem: hostile, Renderings: render(t, &f, Selection{})})
@@ -169,7 +171,8 @@ func TestFaults(t *testing.T) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 	html := page(t, &Page{Renderings: all, Faults: f.Faults})
-	for _, said := range []string{"code/en/push.json:1</code>", "hello/sv/email.subject:1</code>", "2 cannot be rendered"} {
+	for _, said := range []string{"code/en/push.json:1</code>", "hello/sv/email.subject:1</code>",
+		"2 cannot be rendered"} {
 		if !strings.Contains(html, said) {
 			t.Errorf("the page does not say %q", said)
 		}
@@ -177,7 +180,8 @@ func TestFaults(t *testing.T) {
 }
 
 func TestSelection(t *testing.T) {
-	event, err := topology.DecodeEvent(topology.Record{Value: []byte(`{"type":"hello","ctx":{"name":"Eve"}}`)}, topology.Realtime)
+	event, err := topology.DecodeEvent(topology.Record{Value: []byte(`{"type":"hello","ctx":{"name":"Eve"}}`)},
+		topology.Realtime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +196,8 @@ func TestSelection(t *testing.T) {
 		{"a template", Selection{Templates: []string{"code"}}, "app.en.en"},
 		{"a language by its longer tag", Selection{Languages: []string{"sv-FI"}}, "app.sv-FI.en kim.sv-FI.sv"},
 		{"a sample", Selection{Sample: "kim", Languages: []string{"en"}}, "kim.en.en"},
-		{"a sample by its file", Selection{Sample: "./templates/hello/samples/kim.json", Languages: []string{"en"}}, "kim.en.en"},
+		{"a sample by its file", Selection{Sample: "./templates/hello/samples/kim.json", Languages: []string{"en"}},
+			"kim.en.en"},
 		{"an event, by what covers it", Selection{Event: eve}, "eve.en.en eve.sv.sv"},
 		{"an event, by a template that does not cover it", Selection{Event: eve, Templates: []string{"code"}}, "eve.en.!"},
 		{"no such sample", Selection{Sample: "him"}, `there is no sample "him": there is code/app, hello/kim`},

@@ -114,7 +114,8 @@ func TestParse(t *testing.T) {
 	}
 	first := file.Providers[0]
 	if first.Limit != (Limit{200, 64, 0.3}) || first.Breaker != (failover.Breaker{Failures: 5, Open: 30 * time.Second}) ||
-		first.Concurrency != 16 || first.SMTP.Password != "the secret of MAIL_1_PASSWORD" || first.SMTP.ReplyTo != "help@example.com" {
+		first.Concurrency != 16 || first.SMTP.Password != "the secret of MAIL_1_PASSWORD" ||
+		first.SMTP.ReplyTo != "help@example.com" {
 		t.Errorf("the first: %+v", first)
 	}
 	if r := file.Routes[topology.Email]; r.Order != failover.Weighted || len(r.Members) != 2 || r.Members[0].Weight != 9 {
@@ -126,10 +127,12 @@ func TestParse(t *testing.T) {
 	}
 	h := file.Providers[0].HTTP
 	if h.Auth.Bearer() != "the secret of SMS_TOKEN" || !h.Idempotent || h.MessageID != "$.id" || len(h.Rules) != 3 ||
-		h.Rules[1].Verdict != provider.Skipped || h.Rules[1].Reason != topology.ReasonSuppressed || h.Timeout != 5*time.Second {
+		h.Rules[1].Verdict != provider.Skipped || h.Rules[1].Reason != topology.ReasonSuppressed ||
+		h.Timeout != 5*time.Second {
 		t.Errorf("the first: %+v", h)
 	}
-	if r := file.Routes[topology.SMS]; r.Order != failover.Failover || len(r.Members) != 2 || r.Members[1].Provider != "sms-second" {
+	if r := file.Routes[topology.SMS]; r.Order != failover.Failover || len(r.Members) != 2 ||
+		r.Members[1].Provider != "sms-second" {
 		t.Errorf("the default route: %+v", r)
 	}
 }

@@ -58,7 +58,8 @@ func mailServer(u *url.URL) (smtp.Config, error) {
 		}
 	}
 	c := smtp.Config{
-		Name: mailServerName, Host: u.Hostname(), From: query.Get("from"), FromName: query.Get("from_name"), Username: u.User.Username(),
+		Name: mailServerName, Host: u.Hostname(), From: query.Get("from"), FromName: query.Get("from_name"),
+		Username: u.User.Username(),
 	}
 	c.Password, _ = u.User.Password()
 	ports := map[smtp.Security]int{smtp.StartTLS: 587, smtp.StartTLSIfOffered: 25, smtp.NoTLS: 25, smtp.ImplicitTLS: 465}

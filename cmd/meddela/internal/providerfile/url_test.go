@@ -30,7 +30,8 @@ func TestMailServerOfAURL(t *testing.T) {
 			continue
 		}
 		got := f.Providers[0].SMTP.Config
-		if got.Name != "smtp" || got.Host != want.Host || got.Port != want.Port || got.Security != want.Security || got.From != want.From ||
+		if got.Name != "smtp" || got.Host != want.Host || got.Port != want.Port || got.Security != want.Security ||
+			got.From != want.From ||
 			got.FromName != want.FromName || got.Username != want.Username || got.Password != want.Password {
 			t.Errorf("%s is %+v", text, got)
 		}
@@ -66,7 +67,8 @@ func TestFaultsOfAURL(t *testing.T) {
 		}
 	}
 	f := File{Routes: map[topology.Channel]Route{topology.Email: {}}}
-	if err := f.AddMailServer("smtp://mail?from=a@example.com"); err == nil || !strings.Contains(err.Error(), "use one of them") {
+	if err := f.AddMailServer("smtp://mail?from=a@example.com"); err == nil ||
+		!strings.Contains(err.Error(), "use one of them") {
 		t.Errorf("beside a route: %v", err)
 	}
 }

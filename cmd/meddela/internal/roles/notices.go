@@ -58,7 +58,8 @@ func parseWebhooks(name, text string, lookup func(string) (string, bool)) (webho
 func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Webhook {
 	w := notify.Webhook{
 		Name: m.Needed("name", "crm"), URL: m.Needed("url", "https://crm.example.com/meddela"),
-		Types: m.Texts("types"), Timeout: m.Duration("timeout", 10*time.Millisecond, 10*time.Second), AllowPrivate: m.Bool("allow_private"),
+		Types: m.Texts("types"), Timeout: m.Duration("timeout", 10*time.Millisecond, 10*time.Second),
+		AllowPrivate: m.Bool("allow_private"),
 	}
 	if w.Name != "" && !webhookName.MatchString(w.Name) {
 		m.Fail("name", "it must be 1 to 63 of a-z 0-9 . _ -, starting with a letter or digit")

@@ -18,7 +18,8 @@ import (
 
 // providers are those of this role's channels: the sandbox where the settings say
 // so, or else the channel's route. close ends what they keep open.
-func (r *role) providers(client redis.UniversalClient, orders func() *control.Orders) (providers map[topology.Channel]provider.Provider, close func(), err error) {
+func (r *role) providers(client redis.UniversalClient,
+	orders func() *control.Orders) (providers map[topology.Channel]provider.Provider, close func(), err error) {
 	stopped := func(provider string) bool {
 		return orders().About(topology.SubjectProvider, provider, time.Now()).Order != nil
 	}
@@ -49,7 +50,8 @@ func NewSandbox(settings *config.SandboxSettings) (*sandbox.Provider, error) {
 		}
 		writer = file
 	}
-	made, err := sandbox.New(sandbox.Config{FailRate: settings.FailRate, Latency: settings.Latency, Dir: settings.Dir, Writer: writer})
+	made, err := sandbox.New(sandbox.Config{FailRate: settings.FailRate, Latency: settings.Latency, Dir: settings.Dir,
+		Writer: writer})
 	if err != nil {
 		return nil, config.Faults{fmt.Sprintf("MEDDELA_SANDBOX_…: %v", err)}
 	}

@@ -26,7 +26,8 @@ const flushTime = 3 * time.Second
 
 // NewTracer is what a role traces with, and what to call at its end; nil where
 // nothing is traced.
-func NewTracer(ctx context.Context, settings *config.TraceSettings, log zerolog.Logger, version string, role topology.Role, lane topology.Lane) (t *tracing.Tracer, stop func(), err error) {
+func NewTracer(ctx context.Context, settings *config.TraceSettings, log zerolog.Logger, version string,
+	role topology.Role, lane topology.Lane) (t *tracing.Tracer, stop func(), err error) {
 	if settings.Endpoint == "" {
 		return nil, func() {}, nil
 	}
@@ -62,7 +63,8 @@ func NewTracer(ctx context.Context, settings *config.TraceSettings, log zerolog.
 func endpoint(s *config.TraceSettings) (string, error) {
 	u, err := url.Parse(s.Endpoint)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", config.Faults{fmt.Sprintf("MEDDELA_TRACE_ENDPOINT is %q: it must be a URL such as http://127.0.0.1:4318", wording.Abridged(s.Endpoint))}
+		return "", config.Faults{fmt.Sprintf("MEDDELA_TRACE_ENDPOINT is %q: it must be a URL such as http://127.0.0.1:4318",
+			wording.Abridged(s.Endpoint))}
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/v1/traces"

@@ -8,8 +8,9 @@ import (
 
 func TestTraceEndpoint(t *testing.T) {
 	for text, want := range map[string]string{
-		"http://c:4318": "http://c:4318/v1/traces", "https://c/": "https://c/v1/traces", "http://c:4318/otlp": "http://c:4318/otlp",
-		"c:4318": "", "ftp://c": "", "http://": "",
+		"http://c:4318": "http://c:4318/v1/traces", "https://c/": "https://c/v1/traces",
+		"http://c:4318/otlp": "http://c:4318/otlp",
+		"c:4318":             "", "ftp://c": "", "http://": "",
 	} {
 		settings := config.TraceSettings{Endpoint: text}
 		if got, err := endpoint(&settings); got != want || (err != nil) != (want == "") {

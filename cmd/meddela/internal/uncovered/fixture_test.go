@@ -40,7 +40,8 @@ func (c cluster) Ranges(_ context.Context, topic topology.Topic, _, _ time.Time)
 	return []scan.Range{{Topic: topic, From: records[0].Offset, To: int64(len(c[topic]))}}, nil
 }
 
-func (c cluster) Scan(_ context.Context, ranges []scan.Range, _ *scan.Progress, handle func([]topology.Record) error) error {
+func (c cluster) Scan(_ context.Context, ranges []scan.Range, _ *scan.Progress,
+	handle func([]topology.Record) error) error {
 	for _, r := range ranges {
 		for records := range slices.Chunk(c[r.Topic][r.From:r.To], 3) {
 			if err := handle(records); err != nil {
@@ -71,11 +72,13 @@ func (s statuses) GetMany(_ context.Context, ids []topology.EventID) ([]status.A
 }
 
 func (c cluster) publishEvent(lane topology.Lane, id, eventType string) topology.Record {
-	return c.add(names.Events(lane), fmt.Appendf(nil, `{"id":%q,"type":%q,"channel":"sms","mobilePhone":"+4670","language":"sv-FI","ctx":{}}`, id, eventType))
+	return c.add(names.Events(lane), fmt.Appendf(nil,
+		`{"id":%q,"type":%q,"channel":"sms","mobilePhone":"+4670","language":"sv-FI","ctx":{}}`, id, eventType))
 }
 
 // log appends an entry about the event in a record.
-func (c cluster) log(r topology.Record, id topology.EventID, status topology.Status, reason topology.Reason, attempt int) {
+func (c cluster) log(r topology.Record, id topology.EventID, status topology.Status, reason topology.Reason,
+	attempt int) {
 	receipt := topology.ReceiptOf(&r)
 	entry := topology.Entry{
 		EventID: id, Lane: topology.Realtime, Redrives: receipt.Redrives, Attempt: attempt, Status: status, Reason: reason,
@@ -107,7 +110,8 @@ func catalogueOf(t *testing.T, eventType string, ttl time.Duration) *catalogue.C
 	t.Helper()
 	c, err := catalogue.New(topology.TemplateRecord{
 		Name: eventType, Version: "1", Types: []string{eventType}, Channel: topology.SMS, DefaultLanguage: "en",
-		Bodies: map[string]map[string]string{"en": {template.SMSText: "Hello"}}, TTL: topology.Duration(ttl), PublishedAt: now,
+		Bodies: map[string]map[string]string{"en": {template.SMSText: "Hello"}}, TTL: topology.Duration(ttl),
+		PublishedAt: now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,8 @@ func TestFilters(t *testing.T) {
 		{uncovered.Filter{}, []topology.EventID{"a", "b"}},
 		{uncovered.Filter{Reason: noTemplate}, []topology.EventID{"a"}},
 		{uncovered.Filter{Type: "order"}, nil},
-		{uncovered.Filter{Type: "loyalty", Channel: topology.SMS, Reason: topology.ReasonConditionFailed}, []topology.EventID{"b"}},
+		{uncovered.Filter{Type: "loyalty", Channel: topology.SMS, Reason: topology.ReasonConditionFailed},
+			[]topology.EventID{"b"}},
 		{uncovered.Filter{Channel: topology.Email}, nil},
 	} {
 		if got := ids(find(t, c, nil, test.filter)); !slices.Equal(got, test.want) {
@@ -80,7 +81,8 @@ func TestGroups(t *testing.T) {
 
 func heal(t *testing.T, c cluster, found []uncovered.Event, live *catalogue.Catalogue) uncovered.Outcome {
 	t.Helper()
-	h := uncovered.Healer{Names: names, Topics: c, Catalogue: live, To: c, Now: func() time.Time { return now.Add(time.Minute) }}
+	h := uncovered.Healer{Names: names, Topics: c, Catalogue: live, To: c,
+		Now: func() time.Time { return now.Add(time.Minute) }}
 	outcome, err := h.Heal(t.Context(), found, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +98,8 @@ func TestHeal(t *testing.T) {
 	c.publishEvent(topology.Realtime, "fine", "loyalty")
 	c.log(c.publishEvent(topology.Realtime, "a", "loyalty"), "a", topology.NotCovered, noTemplate, 0)
 	c.log(c.publishEvent(topology.Realtime, "other", "parcel"), "other", topology.NotCovered, noTemplate, 0)
-	unnamed := c.add(events, []byte(`{"type":"loyalty","channel":"sms","ctx":{}}`), topology.Header{Key: "traceparent", Value: []byte("00-1-2-01")})
+	unnamed := c.add(events, []byte(`{"type":"loyalty","channel":"sms","ctx":{}}`),
+		topology.Header{Key: "traceparent", Value: []byte("00-1-2-01")})
 	c.log(unnamed, "realtime-0-3", topology.NotCovered, noTemplate, 0)
 
 	outcome := heal(t, c, find(t, c, nil, uncovered.Filter{}), catalogueOf(t, "loyalty", 0))
@@ -112,7 +115,8 @@ func TestHeal(t *testing.T) {
 		again := c[events][4+i]
 		event, err := topology.DecodeEvent(again, topology.Realtime)
 		receipt := topology.ReceiptOf(&again)
-		if err != nil || event.ID != want.id || receipt.Redrives != 1 || receipt.Source != want.source || !receipt.At.Equal(now) {
+		if err != nil || event.ID != want.id || receipt.Redrives != 1 || receipt.Source != want.source ||
+			!receipt.At.Equal(now) {
 			t.Errorf("published again: %s %+v, %v", event.ID, receipt, err)
 		}
 	}

@@ -77,10 +77,12 @@ func of(t testing.TB, members ...Backend) *Route {
 func TestWaitLeavesTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := &slow{name: "one", takes: time.Second / 5}, &slow{name: "two", takes: time.Second / 5}
-		if got := within(of(t, Backend{Provider: one, Limiter: after(time.Hour)}, Backend{Provider: two}), time.Second, topology.Job{}); got.Verdict != provider.Accepted || got.Provider != "two" {
+		if got := within(of(t, Backend{Provider: one, Limiter: after(time.Hour)}, Backend{Provider: two}), time.Second,
+			topology.Job{}); got.Verdict != provider.Accepted || got.Provider != "two" {
 			t.Errorf("with another: %+v", got)
 		}
-		if got := within(of(t, Backend{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second, topology.Job{}); got.Verdict != provider.Throttled {
+		if got := within(of(t, Backend{Provider: one, Limiter: after(900 * time.Millisecond)}), time.Second,
+			topology.Job{}); got.Verdict != provider.Throttled {
 			t.Errorf("with little time left: %+v", got)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -90,7 +92,8 @@ func TestWaitLeavesTime(t *testing.T) {
 			t.Errorf("without time: %+v", got)
 		}
 		if one.asked.Load() != 0 || two.asked.Load() != 1 || one.cut.Load()+two.cut.Load() != 0 {
-			t.Errorf("asked %d and %d times, cut short %d and %d", one.asked.Load(), two.asked.Load(), one.cut.Load(), two.cut.Load())
+			t.Errorf("asked %d and %d times, cut short %d and %d", one.asked.Load(), two.asked.Load(), one.cut.Load(),
+				two.cut.Load())
 		}
 	})
 }
@@ -102,10 +105,13 @@ func TestWaitUntilExpiry(t *testing.T) {
 		one := &slow{name: "one"}
 		o := of(t, Backend{Provider: one, Limiter: after(time.Hour)})
 		began := time.Now()
-		if got := within(o, time.Hour, topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != provider.Throttled || time.Since(began) > time.Second {
+		if got := within(o, time.Hour,
+			topology.Job{Expires: began.Add(50 * time.Millisecond)}); got.Verdict != provider.Throttled ||
+			time.Since(began) > time.Second {
 			t.Errorf("after %v: %+v", time.Since(began), got)
 		}
-		if got := within(of(t, Backend{Provider: one}), time.Hour, topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != provider.Expired || one.asked.Load() != 0 {
+		if got := within(of(t, Backend{Provider: one}), time.Hour,
+			topology.Job{Expires: time.Now().Add(-time.Second)}); got.Verdict != provider.Expired || one.asked.Load() != 0 {
 			t.Errorf("expired: %+v", got)
 		}
 	})
@@ -116,7 +122,8 @@ func TestWaitUntilExpiry(t *testing.T) {
 func TestThrottledIsNoTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := answering("down", provider.Down)
-		o := of(t, Backend{Provider: down, Breaker: Breaker{Failures: 1}}, Backend{Provider: &slow{name: "full"}, Limiter: after(time.Hour)})
+		o := of(t, Backend{Provider: down, Breaker: Breaker{Failures: 1}},
+			Backend{Provider: &slow{name: "full"}, Limiter: after(time.Hour)})
 		for i, want := range []provider.Verdict{provider.Down, provider.Throttled} {
 			if got := within(o, 40*time.Millisecond, topology.Job{}); got.Verdict != want {
 				t.Errorf("message %d: %+v, want verdict %d", i, got, want)

@@ -73,8 +73,9 @@ func send(o *Route, id string) provider.Response {
 // and only there.
 func TestFailover(t *testing.T) {
 	for first, goesOn := range map[provider.Verdict]bool{
-		provider.Accepted: false, provider.Skipped: false, provider.Rejected: false, provider.Expired: false, provider.Unknown: false,
-		provider.Failed: true, provider.Down: true, provider.Throttled: true,
+		provider.Accepted: false, provider.Skipped: false, provider.Rejected: false, provider.Expired: false,
+		provider.Unknown: false,
+		provider.Failed:  true, provider.Down: true, provider.Throttled: true,
 	} {
 		for second := provider.Failed; second <= provider.Throttled; second++ {
 			one, two := answering("one", first), answering("two", second)
@@ -104,7 +105,8 @@ func TestFailover(t *testing.T) {
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := answering("one", provider.Rejected, provider.Down), answering("two")
-		o := route(t, func(c *Config) { c.Backends[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one, two)
+		o := route(t, func(c *Config) { c.Backends[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one,
+			two)
 		for range 10 {
 			send(o, "job")
 		}
@@ -139,7 +141,8 @@ func TestAllOpen(t *testing.T) {
 			t.Fatalf("first %+v", got)
 		}
 		got := send(o, "job")
-		if got.Verdict != provider.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second || !strings.Contains(got.Detail, "circuit breaker is open") {
+		if got.Verdict != provider.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second ||
+			!strings.Contains(got.Detail, "circuit breaker is open") {
 			t.Errorf("then %+v", got)
 		}
 	})

@@ -18,12 +18,17 @@ import (
 // TestStatuses is about every class of answer, without rules.
 func TestStatuses(t *testing.T) {
 	want := map[int]provider.Verdict{
-		200: provider.Accepted, 201: provider.Accepted, 202: provider.Accepted, 204: provider.Accepted, 299: provider.Accepted,
-		300: provider.Rejected, 301: provider.Rejected, 302: provider.Rejected, 304: provider.Rejected, 307: provider.Rejected, 308: provider.Rejected,
-		400: provider.Rejected, 401: provider.Down, 402: provider.Rejected, 403: provider.Down, 404: provider.Rejected, 405: provider.Rejected,
-		407: provider.Down, 408: provider.Failed, 409: provider.Rejected, 410: provider.Rejected, 413: provider.Rejected, 418: provider.Rejected,
+		200: provider.Accepted, 201: provider.Accepted, 202: provider.Accepted, 204: provider.Accepted,
+		299: provider.Accepted,
+		300: provider.Rejected, 301: provider.Rejected, 302: provider.Rejected, 304: provider.Rejected,
+		307: provider.Rejected, 308: provider.Rejected,
+		400: provider.Rejected, 401: provider.Down, 402: provider.Rejected, 403: provider.Down, 404: provider.Rejected,
+		405: provider.Rejected,
+		407: provider.Down, 408: provider.Failed, 409: provider.Rejected, 410: provider.Rejected, 413: provider.Rejected,
+		418: provider.Rejected,
 		422: provider.Rejected, 425: provider.Failed, 429: provider.Failed, 451: provider.Rejected,
-		500: provider.Failed, 501: provider.Failed, 502: provider.Failed, 503: provider.Failed, 504: provider.Unknown, 529: provider.Failed, 599: provider.Failed,
+		500: provider.Failed, 501: provider.Failed, 502: provider.Failed, 503: provider.Failed, 504: provider.Unknown,
+		529: provider.Failed, 599: provider.Failed,
 		600: provider.Unknown, 999: provider.Unknown,
 	}
 	s := newStand(t, func(w http.ResponseWriter, r *http.Request) {
@@ -79,10 +84,12 @@ func TestRules(t *testing.T) {
 		{200, `{"status":"ok","id":"m-7"}`, provider.Accepted, "", "", "m-7"},
 		{200, `{"status":"rejected"}`, provider.Rejected, "", " answered 200, and $.status is rejected", ""},
 		{201, `{"status":"rejected"}`, provider.Accepted, "", "", ""},
-		{202, `{"status":"blocked"}`, provider.Skipped, topology.ReasonSuppressed, " answered 202, and $.status is blocked", ""},
+		{202, `{"status":"blocked"}`, provider.Skipped, topology.ReasonSuppressed, " answered 202, and $.status is blocked",
+			""},
 		{200, `{"error":{"PRIVATE":1}}`, provider.Failed, "", " answered 200, and has $.error", ""},
 		{200, `{"error":null}`, provider.Accepted, "", "", ""},
-		{400, `{"errors":[{"code":21211,"message":"PRIVATE"}]}`, provider.Skipped, topology.ReasonInvalidAddress, " answered 400, and $.errors[0].code is 21211", ""},
+		{400, `{"errors":[{"code":21211,"message":"PRIVATE"}]}`, provider.Skipped, topology.ReasonInvalidAddress,
+			" answered 400, and $.errors[0].code is 21211", ""},
 		{400, `{"errors":[{"code":21212}]}`, provider.Rejected, "", " answered 400", ""},
 		{409, ``, provider.Accepted, "", "", ""},
 		{465, ``, provider.Down, "", " answered 465", ""},
@@ -90,7 +97,8 @@ func TestRules(t *testing.T) {
 		{500, ``, provider.Unknown, "", " answered 500", ""},
 		{200, `<html>PRIVATE`, provider.Accepted, "", "", ""},
 		{200, `{"status":"rejected"`, provider.Accepted, "", "", ""},
-		{200, huge + `{"status":"rejected"}`, provider.Unknown, "", " answered 200, and its body is too long, or broke off", ""},
+		{200, huge + `{"status":"rejected"}`, provider.Unknown, "", " answered 200, and its body is too long, or broke off",
+			""},
 		{400, huge + `{"status":"rejected"}`, provider.Rejected, "", " answered 400", ""},
 		{200, `{"id":"id of +46 70-123 45 67"}`, provider.Accepted, "", "", ""},
 		{200, `{"id":"46701234567-1"}`, provider.Accepted, "", "", ""},
@@ -135,11 +143,15 @@ func TestFaults(t *testing.T) {
 		"refused":   {gone.URL, nil, provider.Down, "the connection was refused"},
 		"untrusted": {untrusted.URL, nil, provider.Down, "the authority of its certificate is not known"},
 		"no TLS":    {strings.Replace(plain.URL, "http:", "https:", 1), nil, provider.Down, "it does not speak TLS"},
-		"closed":    {"", func(int, net.Conn) bool { return false }, provider.Unknown, "the request was written, and not answered"},
-		"reset":     {"", func(_ int, c net.Conn) bool { c.(*net.TCPConn).SetLinger(0); return false }, provider.Unknown, "not answered"},
-		"no HTTP":   {"", func(_ int, c net.Conn) bool { io.WriteString(c, "250 OK\r\n"); return false }, provider.Unknown, "not answered"},
-		"silent":    {"", func(int, net.Conn) bool { return true }, provider.Unknown, "not answered in time"},
-		"slow head": {"", func(_ int, c net.Conn) bool { io.WriteString(c, "HTTP/1.1 200 OK\r\nX: "); return true }, provider.Unknown, "not answered in time"},
+		"closed": {"", func(int, net.Conn) bool { return false }, provider.Unknown,
+			"the request was written, and not answered"},
+		"reset": {"", func(_ int, c net.Conn) bool { c.(*net.TCPConn).SetLinger(0); return false }, provider.Unknown,
+			"not answered"},
+		"no HTTP": {"", func(_ int, c net.Conn) bool { io.WriteString(c, "250 OK\r\n"); return false }, provider.Unknown,
+			"not answered"},
+		"silent": {"", func(int, net.Conn) bool { return true }, provider.Unknown, "not answered in time"},
+		"slow head": {"", func(_ int, c net.Conn) bool { io.WriteString(c, "HTTP/1.1 200 OK\r\nX: "); return true },
+			provider.Unknown, "not answered in time"},
 		"slow body": {"", func(_ int, c net.Conn) bool {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
 			return true
@@ -192,7 +204,8 @@ func TestFaults(t *testing.T) {
 // and only an answer about the message settles it.
 func TestSentAgain(t *testing.T) {
 	for second, want := range map[int]provider.Verdict{
-		200: provider.Accepted, 422: provider.Rejected, 409: provider.Unknown, 503: provider.Unknown, 401: provider.Unknown, 0: provider.Unknown,
+		200: provider.Accepted, 422: provider.Rejected, 409: provider.Unknown, 503: provider.Unknown, 401: provider.Unknown,
+		0: provider.Unknown,
 	} {
 		for _, used := range []int{0, 1} { // requests that the connection has had
 			url, requests := script(t, func(n int, c net.Conn) bool {

@@ -57,35 +57,39 @@ func TestNewRefuses(t *testing.T) {
 		"body not JSON":           {Config{URL: api, Body: "{"}, "body: is not valid JSON"},
 		"body with bare text":     {Config{URL: api, Body: `{"text":"{{.Text}}"}`}, "write values as {{json .Text}}"},
 		"body with quoted JSON":   {Config{URL: api, Body: `{"text":"{{json .Text}}"}`}, "write values as {{json .Text}}"},
-		"form with bare text":     {Config{URL: api, Headers: header("Content-Type", formType), Body: "a={{.Text}}"}, "write values as {{urlquery .Text}}"},
-		"no body for a form":      {Config{URL: api, Headers: header("Content-Type", formType)}, "it is needed"},
-		"body's field":            {Config{URL: api, Body: `{{json .Phone}}`}, "body: "},
-		"body not closed":         {Config{URL: api, Body: `{{json .Text`}, "body: "},
-		"two ways in":             {Config{URL: api, Auth: Auth{Bearer: key, Username: "u", Password: key}}, "auth: use one"},
-		"no password":             {Config{URL: api, Auth: Auth{Username: "u"}}, "auth: basic needs"},
-		"no key":                  {Config{URL: api, Auth: Auth{Header: "X-Key"}}, "auth: a header needs"},
-		"key in a wrong header":   {Config{URL: api, Auth: Auth{Header: "Host", Key: key}}, "auth: that header"},
-		"secrets without TLS":     {Config{URL: "http://api.example.com", Auth: Auth{Bearer: key}}, "over https only"},
-		"secrets to anywhere":     {Config{Auth: Auth{Bearer: key}}, "hosts: name those"},
-		"hosts and a URL":         {Config{URL: api, Hosts: []string{"a.example"}}, "hosts: they are for"},
-		"a host with a path":      {Config{Hosts: []string{"a.example/x"}}, "hosts: "},
-		"a host of stars":         {Config{Hosts: []string{"*.*.example"}}, "hosts: "},
-		"an empty host":           {Config{Hosts: []string{""}}, "hosts: "},
-		"no signing secret":       {Config{URL: api, Sign: []outbound.Secret{nil}}, "secret"},
-		"rule for everything":     {rule(Rule{Verdict: provider.Rejected}), "rule 1: it would fit every answer"},
-		"rule's status":           {rule(Rule{Status: "6xx"}), `rule 1: status "6xx"`},
-		"rule's range":            {rule(Rule{Status: "299-200"}), "status"},
-		"rule's number":           {rule(Rule{Status: "x"}), "status"},
-		"rule's path":             {rule(Rule{JSON: "$.a[", Equals: "1"}), "use a path"},
-		"rule without a path":     {rule(Rule{Status: "200", Equals: "1"}), "no path"},
-		"rule's reason":           {rule(Rule{Status: "200", Verdict: provider.Skipped, Reason: topology.ReasonKilled}), "must be invalid_address"},
-		"a reason too many":       {rule(Rule{Status: "200", Verdict: provider.Rejected, Reason: topology.ReasonSuppressed}), "only skipped"},
-		"rule's verdict":          {rule(Rule{Status: "200", Verdict: provider.Expired}), "do not have that verdict"},
-		"message id's path":       {Config{URL: api, MessageID: "$"}, "message id: use a path"},
-		"message id's header":     {Config{URL: api, MessageID: "header:a b"}, "message id: "},
+		"form with bare text": {Config{URL: api, Headers: header("Content-Type", formType), Body: "a={{.Text}}"},
+			"write values as {{urlquery .Text}}"},
+		"no body for a form":    {Config{URL: api, Headers: header("Content-Type", formType)}, "it is needed"},
+		"body's field":          {Config{URL: api, Body: `{{json .Phone}}`}, "body: "},
+		"body not closed":       {Config{URL: api, Body: `{{json .Text`}, "body: "},
+		"two ways in":           {Config{URL: api, Auth: Auth{Bearer: key, Username: "u", Password: key}}, "auth: use one"},
+		"no password":           {Config{URL: api, Auth: Auth{Username: "u"}}, "auth: basic needs"},
+		"no key":                {Config{URL: api, Auth: Auth{Header: "X-Key"}}, "auth: a header needs"},
+		"key in a wrong header": {Config{URL: api, Auth: Auth{Header: "Host", Key: key}}, "auth: that header"},
+		"secrets without TLS":   {Config{URL: "http://api.example.com", Auth: Auth{Bearer: key}}, "over https only"},
+		"secrets to anywhere":   {Config{Auth: Auth{Bearer: key}}, "hosts: name those"},
+		"hosts and a URL":       {Config{URL: api, Hosts: []string{"a.example"}}, "hosts: they are for"},
+		"a host with a path":    {Config{Hosts: []string{"a.example/x"}}, "hosts: "},
+		"a host of stars":       {Config{Hosts: []string{"*.*.example"}}, "hosts: "},
+		"an empty host":         {Config{Hosts: []string{""}}, "hosts: "},
+		"no signing secret":     {Config{URL: api, Sign: []outbound.Secret{nil}}, "secret"},
+		"rule for everything":   {rule(Rule{Verdict: provider.Rejected}), "rule 1: it would fit every answer"},
+		"rule's status":         {rule(Rule{Status: "6xx"}), `rule 1: status "6xx"`},
+		"rule's range":          {rule(Rule{Status: "299-200"}), "status"},
+		"rule's number":         {rule(Rule{Status: "x"}), "status"},
+		"rule's path":           {rule(Rule{JSON: "$.a[", Equals: "1"}), "use a path"},
+		"rule without a path":   {rule(Rule{Status: "200", Equals: "1"}), "no path"},
+		"rule's reason": {rule(Rule{Status: "200", Verdict: provider.Skipped, Reason: topology.ReasonKilled}),
+			"must be invalid_address"},
+		"a reason too many": {rule(Rule{Status: "200", Verdict: provider.Rejected, Reason: topology.ReasonSuppressed}),
+			"only skipped"},
+		"rule's verdict":      {rule(Rule{Status: "200", Verdict: provider.Expired}), "do not have that verdict"},
+		"message id's path":   {Config{URL: api, MessageID: "$"}, "message id: use a path"},
+		"message id's header": {Config{URL: api, MessageID: "header:a b"}, "message id: "},
 	} {
 		c.config.Name = strings.TrimSuffix("a"+c.config.Name, "a-")
-		if _, err := New(c.config); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "SECRET") {
+		if _, err := New(c.config); err == nil || !strings.Contains(err.Error(), c.want) ||
+			strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
@@ -123,7 +127,8 @@ func TestPaths(t *testing.T) {
 	const answer = `{"id":"a","messages":[{"id":7,"x.y":"b","it's":"q"}],"@this":"c","é":"d","0":"zero"}`
 	for path, want := range map[string]string{
 		"$.id": "a", "id": "a", "$.messages[0].id": "7", "messages[0]['x.y']": "b", `$.messages[0]["it's"]`: "q",
-		"$.@this": "c", "$['@this']": "c", "$.é": "d", "$.nope": "", "$.messages[1].id": "", "$.messages.0.id": "7", "$.0": "zero",
+		"$.@this": "c", "$['@this']": "c", "$.é": "d", "$.nope": "", "$.messages[1].id": "", "$.messages.0.id": "7",
+		"$.0":             "zero",
 		"$.messages.#.id": "", "$.*": "", "$.id|@reverse": "",
 	} {
 		translated, err := gjsonPath(path)
@@ -160,7 +165,8 @@ func FuzzURL(f *testing.F) {
 			return
 		}
 		query, err := url.ParseQuery(u.RawQuery)
-		if err != nil || len(query) != 2 || query.Get("q") != s || u.Path != "/v1/"+s+"/x" || u.Host != "api.example.com:8443" || u.Scheme != "https" || u.Fragment != "" {
+		if err != nil || len(query) != 2 || query.Get("q") != s || u.Path != "/v1/"+s+"/x" ||
+			u.Host != "api.example.com:8443" || u.Scheme != "https" || u.Fragment != "" {
 			t.Fatalf("%q makes %s", s, u)
 		}
 	})

@@ -35,14 +35,17 @@ func TestRequest(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	r, body := s.last(t)
-	if r.Method != http.MethodPut || r.URL.Path != "/v1/realtime/"+phone || r.URL.EscapedPath() != "/v1/realtime/%2B46%2070-123%2045%2067" {
+	if r.Method != http.MethodPut || r.URL.Path != "/v1/realtime/"+phone ||
+		r.URL.EscapedPath() != "/v1/realtime/%2B46%2070-123%2045%2067" {
 		t.Errorf("%s %s", r.Method, r.URL.EscapedPath())
 	}
-	if query, err := url.ParseQuery(r.URL.RawQuery); err != nil || len(query) != 2 || query.Get("tag") != "one_time_code" || query.Get("t") != text {
+	if query, err := url.ParseQuery(r.URL.RawQuery); err != nil || len(query) != 2 ||
+		query.Get("tag") != "one_time_code" || query.Get("t") != text {
 		t.Errorf("query %q, %v", query, err)
 	}
 	var have map[string]string
-	if err := json.Unmarshal([]byte(body), &have); err != nil || have["text"] != text || have["to"] != phone || have["by"] != "job j-1" {
+	if err := json.Unmarshal([]byte(body), &have); err != nil || have["text"] != text || have["to"] != phone ||
+		have["by"] != "job j-1" {
 		t.Errorf("body %s, %v", body, err)
 	}
 	for name, want := range map[string]string{
@@ -85,9 +88,12 @@ func TestDefaultBodies(t *testing.T) {
 		want string
 	}{
 		{template.Message{Channel: topology.SMS, To: "+1", Text: `a "<b>"`}, `{"id":"j-1","to":"+1","text":"a \"<b>\""}`},
-		{template.Message{Channel: topology.Push, To: "tok", Body: []byte(`{"title":"x"}`)}, `{"id":"j-1","to":"tok","message":{"title":"x"}}`},
-		{template.Message{Channel: topology.Email, To: "a@b.example", Subject: "s", Text: "t", HTML: "<p>"}, `{"id":"j-1","to":"a@b.example","subject":"s","text":"t","html":"<p>"}`},
-		{template.Message{Channel: topology.Email, To: "a@b.example", Subject: "s", Text: "t"}, `{"id":"j-1","to":"a@b.example","subject":"s","text":"t"}`},
+		{template.Message{Channel: topology.Push, To: "tok", Body: []byte(`{"title":"x"}`)},
+			`{"id":"j-1","to":"tok","message":{"title":"x"}}`},
+		{template.Message{Channel: topology.Email, To: "a@b.example", Subject: "s", Text: "t", HTML: "<p>"},
+			`{"id":"j-1","to":"a@b.example","subject":"s","text":"t","html":"<p>"}`},
+		{template.Message{Channel: topology.Email, To: "a@b.example", Subject: "s", Text: "t"},
+			`{"id":"j-1","to":"a@b.example","subject":"s","text":"t"}`},
 		{template.Message{Channel: topology.Webhook, To: s.URL + "/hook", Body: []byte(`{"a": 1}`)}, `{"a": 1}`},
 	} {
 		config := Config{URL: s.URL + "/v1"}
@@ -111,21 +117,27 @@ func TestOtherRequests(t *testing.T) {
 		check  func(r *http.Request, body string) bool
 	}{
 		"GET": {Config{Method: "GET", URL: s.URL + "?to={{.To}}&text={{.Text}}"}, func(r *http.Request, body string) bool {
-			return r.Method == "GET" && body == "" && r.URL.Query().Get("to") == phone && r.URL.Query().Get("text") == "x&y" && r.ContentLength == 0 && r.Header.Get("Content-Type") == ""
+			return r.Method == "GET" && body == "" && r.URL.Query().Get("to") == phone && r.URL.Query().Get("text") == "x&y" &&
+				r.ContentLength == 0 && r.Header.Get("Content-Type") == ""
 		}},
-		"form": {Config{URL: s.URL, Headers: map[string]string{"Content-Type": formType}, Body: "to={{urlquery .To}}&text={{urlquery .Text}}"}, func(_ *http.Request, body string) bool {
+		"form": {Config{URL: s.URL, Headers: map[string]string{"Content-Type": formType},
+			Body: "to={{urlquery .To}}&text={{urlquery .Text}}"}, func(_ *http.Request, body string) bool {
 			form, err := url.ParseQuery(body)
 			return err == nil && len(form) == 2 && form.Get("to") == phone && form.Get("text") == "x&y"
 		}},
 		"bearer": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("tok")}}, func(r *http.Request, _ string) bool {
 			return r.Header.Get("Authorization") == "Bearer tok"
 		}},
-		"key that changes": {Config{URL: s.URL, Auth: Auth{Header: "x-api-key", Key: rotating}, IdempotencyHeader: "x-request-id"}, func(r *http.Request, _ string) bool {
-			return r.Header.Get("X-Api-Key") == fmt.Sprint("key-", calls) && r.Header.Get("X-Request-Id") == "j-1" && r.Header.Get("Idempotency-Key") == ""
+		"key that changes": {Config{URL: s.URL, Auth: Auth{Header: "x-api-key", Key: rotating},
+			IdempotencyHeader: "x-request-id"}, func(r *http.Request, _ string) bool {
+			return r.Header.Get("X-Api-Key") == fmt.Sprint("key-", calls) && r.Header.Get("X-Request-Id") == "j-1" &&
+				r.Header.Get("Idempotency-Key") == ""
 		}},
-		"attachments": {Config{URL: s.URL, Body: `{"files":[{{range $i, $a := .Attachments}}{{if $i}},{{end}}{{json $a.URL}}{{end}}]}`}, func(_ *http.Request, body string) bool {
-			return body == `{"files":[]}`
-		}},
+		"attachments": {Config{URL: s.URL,
+			Body: `{"files":[{{range $i, $a := .Attachments}}{{if $i}},{{end}}{{json $a.URL}}{{end}}]}`},
+			func(_ *http.Request, body string) bool {
+				return body == `{"files":[]}`
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProvider(t, c.config)
@@ -152,20 +164,28 @@ func TestRefusedMessages(t *testing.T) {
 		m       *template.Message
 		verdict provider.Verdict
 	}{
-		"header broken":        {Config{URL: s.URL, Headers: map[string]string{"X-Text": "{{.Text}}"}}, sms("PRIVATE\r\nX-Admin: 1"), provider.Rejected},
-		"path left":            {Config{URL: s.URL + "/a/{{.Text}}/b"}, sms(".."), provider.Rejected},
-		"path stayed in":       {Config{URL: s.URL + "/a/{{.Text}}"}, sms("."), provider.Rejected},
-		"body not JSON":        {Config{URL: s.URL, Body: `{{if eq .Text "PRIVATE"}}{{.Text}}{{else}}{}{{end}}`}, sms("PRIVATE"), provider.Rejected},
-		"body empty":           {Config{URL: s.URL, Body: `{{if ne .Text "PRIVATE"}}{}{{end}}`}, sms("PRIVATE"), provider.Rejected},
-		"template fails":       {Config{URL: s.URL, Body: `{"a":{{if eq .Text "PRIVATE"}}{{json (index .Attachments 7)}}{{else}}1{{end}}}`}, sms("PRIVATE"), provider.Rejected},
-		"attachments":          {Config{URL: s.URL, Body: `{}`}, attached, provider.Rejected},
-		"no own target":        {Config{}, sms("PRIVATE"), provider.Rejected},
-		"empty token":          {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("")}}, sms("PRIVATE"), provider.Down},
-		"token with a newline": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("SECRET\n")}}, sms("PRIVATE"), provider.Down},
-		"empty signing secret": {Config{URL: s.URL, Sign: []outbound.Secret{outbound.Fixed("")}}, sms("PRIVATE"), provider.Down},
+		"header broken": {Config{URL: s.URL, Headers: map[string]string{"X-Text": "{{.Text}}"}},
+			sms("PRIVATE\r\nX-Admin: 1"), provider.Rejected},
+		"path left":      {Config{URL: s.URL + "/a/{{.Text}}/b"}, sms(".."), provider.Rejected},
+		"path stayed in": {Config{URL: s.URL + "/a/{{.Text}}"}, sms("."), provider.Rejected},
+		"body not JSON": {Config{URL: s.URL, Body: `{{if eq .Text "PRIVATE"}}{{.Text}}{{else}}{}{{end}}`},
+			sms("PRIVATE"), provider.Rejected},
+		"body empty": {Config{URL: s.URL, Body: `{{if ne .Text "PRIVATE"}}{}{{end}}`}, sms("PRIVATE"),
+			provider.Rejected},
+		"template fails": {Config{URL: s.URL,
+			Body: `{"a":{{if eq .Text "PRIVATE"}}{{json (index .Attachments 7)}}{{else}}1{{end}}}`}, sms("PRIVATE"),
+			provider.Rejected},
+		"attachments":   {Config{URL: s.URL, Body: `{}`}, attached, provider.Rejected},
+		"no own target": {Config{}, sms("PRIVATE"), provider.Rejected},
+		"empty token":   {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("")}}, sms("PRIVATE"), provider.Down},
+		"token with a newline": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("SECRET\n")}}, sms("PRIVATE"),
+			provider.Down},
+		"empty signing secret": {Config{URL: s.URL, Sign: []outbound.Secret{outbound.Fixed("")}}, sms("PRIVATE"),
+			provider.Down},
 	} {
 		got := newProvider(t, c.config).Send(t.Context(), smsJob(), c.m)
-		if got.Verdict != c.verdict || got.Detail == "" || strings.Contains(got.Detail, "PRIVATE") || strings.Contains(got.Detail, "SECRET") {
+		if got.Verdict != c.verdict || got.Detail == "" || strings.Contains(got.Detail, "PRIVATE") ||
+			strings.Contains(got.Detail, "SECRET") {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -245,7 +265,8 @@ func TestGuard(t *testing.T) {
 		}
 		m := &template.Message{Channel: topology.Webhook, To: s.URL + "/secret?path", Body: []byte(`{}`)}
 		got := p.Send(t.Context(), smsJob(), m)
-		if got.Verdict != c.want || got.Detail != strings.TrimPrefix(s.URL, "http://")+": the target's address is loopback, which is not allowed" {
+		if got.Verdict != c.want || got.Detail != strings.TrimPrefix(s.URL,
+			"http://")+": the target's address is loopback, which is not allowed" {
 			t.Errorf("%+v", got)
 		}
 	}

@@ -27,7 +27,8 @@ func (quiet) Printf(context.Context, string, ...any) {}
 // process is a Limiter of a process of its own.
 func process(t testing.TB, address string, c Config) *Limiter {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialerRetries: 1, DialTimeout: 200 * time.Millisecond})
+	client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: 200 * time.Millisecond})
 	c.Client, c.Keys, c.Provider = client, topology.Keys{Prefix: "quota-test-" + t.Name() + ":"}, "ses"
 	l, err := New(c)
 	if err != nil {
@@ -311,7 +312,8 @@ func TestDeath(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	for _, c := range []Config{
-		{Rate: -1}, {AtOnce: -1}, {Rate: 1, Reserve: 1}, {Rate: 1, Reserve: -0.1}, {AtOnce: 1, Reserve: 0.5, Lane: topology.Batch},
+		{Rate: -1}, {AtOnce: -1}, {Rate: 1, Reserve: 1}, {Rate: 1, Reserve: -0.1},
+		{AtOnce: 1, Reserve: 0.5, Lane: topology.Batch},
 	} {
 		if _, err := New(c); err == nil {
 			t.Errorf("%+v is taken", c)

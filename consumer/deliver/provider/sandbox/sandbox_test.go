@@ -28,7 +28,8 @@ func newTestSandbox(t *testing.T, config Config) *Provider {
 }
 
 func aJob(id topology.EventID, channel topology.Channel, to string) topology.Job {
-	return topology.Job{JobID: topology.JobIDOf(id, 0), EventID: id, Lane: topology.Realtime, Attempt: 1, Channel: channel, To: to}
+	return topology.Job{JobID: topology.JobIDOf(id, 0), EventID: id, Lane: topology.Realtime, Attempt: 1, Channel: channel,
+		To: to}
 }
 
 func (s *Provider) try(ctx context.Context, id string, channel topology.Channel, address string) provider.Response {
@@ -85,7 +86,8 @@ func TestSandboxLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSandbox(t, Config{Latency: 50 * time.Millisecond})
 		began := time.Now()
-		if r := s.try(t.Context(), "event", topology.Email, "kim@example.test"); r.Verdict != provider.Accepted || time.Since(began) != 50*time.Millisecond {
+		if r := s.try(t.Context(), "event", topology.Email, "kim@example.test"); r.Verdict != provider.Accepted ||
+			time.Since(began) != 50*time.Millisecond {
 			t.Errorf("%v after %v", r, time.Since(began))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -112,7 +114,8 @@ func TestRates(t *testing.T) {
 		}
 		verdicts[r.Verdict]++
 	}
-	for verdict, want := range map[provider.Verdict]int{provider.Rejected: 1000, provider.Skipped: 2000, provider.Down: 3000, provider.Accepted: 4000} {
+	for verdict, want := range map[provider.Verdict]int{provider.Rejected: 1000, provider.Skipped: 2000,
+		provider.Down: 3000, provider.Accepted: 4000} {
 		if got := verdicts[verdict]; got < want-250 || got > want+250 {
 			t.Errorf("verdict %v: %d, want about %d", verdict, got, want)
 		}

@@ -35,10 +35,13 @@ func TestPipelining(t *testing.T) {
 	}{
 		{"", "", provider.Accepted, "", 1},
 		{"MAIL", "451 4.3.0 later", provider.Failed, "", 1}, {"MAIL", "550 5.7.1 no", provider.Rejected, "", 1},
-		{"RCPT", "450 4.2.1 later", provider.Failed, "", 1}, {"RCPT", "550 5.1.1 unknown", provider.Skipped, topology.ReasonInvalidAddress, 1},
-		{"RCPT", "550 5.7.1 policy", provider.Rejected, "", 1}, {"DATA", "554 5.5.1 no", provider.Rejected, "", 1}, {"DATA", "451 4.3.0 later", provider.Failed, "", 1},
+		{"RCPT", "450 4.2.1 later", provider.Failed, "", 1}, {"RCPT", "550 5.1.1 unknown", provider.Skipped,
+			topology.ReasonInvalidAddress, 1},
+		{"RCPT", "550 5.7.1 policy", provider.Rejected, "", 1}, {"DATA", "554 5.5.1 no", provider.Rejected, "", 1},
+		{"DATA", "451 4.3.0 later", provider.Failed, "", 1},
 		{"END", "552 5.2.2 full", provider.Rejected, "", 1}, {"END", "451 4.3.0 later", provider.Failed, "", 1},
-		{"RCPT", hangUp, provider.Down, "", 2}, {"END", hangUp, provider.Unknown, "", 2}, {"MAIL", "421 4.3.2 shutting down", provider.Failed, "", 2},
+		{"RCPT", hangUp, provider.Down, "", 2}, {"END", hangUp, provider.Unknown, "", 2},
+		{"MAIL", "421 4.3.2 shutting down", provider.Failed, "", 2},
 	} {
 		script := map[string]string{"EHLO": pipelines}
 		if test.stage != "" {
@@ -125,7 +128,8 @@ func TestDomains(t *testing.T) {
 	d := newDialogue(t, map[string]string{})
 	job, m := aMail("event")
 	m.To = "kim@bücher.example"
-	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != provider.Accepted || d.count("RCPT TO:<kim@xn--bcher-kva.example>") != 1 {
+	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != provider.Accepted ||
+		d.count("RCPT TO:<kim@xn--bcher-kva.example>") != 1 {
 		t.Errorf("%+v, heard %q", r, d.heard)
 	}
 }
@@ -186,7 +190,8 @@ func testDKIM(t *testing.T, private crypto.Signer) {
 	// The wire doubles a dot that begins a line.
 	text := strings.ReplaceAll(d.taken()[0], "\r\n..", "\r\n.")
 	for _, want := range []string{
-		"List-Unsubscribe: <https://shop.example.com/u/1>, <mailto:stop@example.com>\r\n", "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
+		"List-Unsubscribe: <https://shop.example.com/u/1>, <mailto:stop@example.com>\r\n",
+		"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
@@ -212,9 +217,11 @@ func TestBadDKIM(t *testing.T) {
 	short, _ := signingKey(t, rsaKey(t, 1024))
 	for name, bad := range map[string]DKIM{
 		"no selector": {Domain: "example.com", Key: key}, "no domain": {Selector: "s1", Key: key},
-		"no key": {Domain: "example.com", Selector: "s1"}, "no PEM": {Domain: "example.com", Selector: "s1", Key: []byte("secret")},
-		"too short":    {Domain: "example.com", Selector: "s1", Key: short},
-		"no key in it": {Domain: "example.com", Selector: "s1", Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")})},
+		"no key": {Domain: "example.com", Selector: "s1"}, "no PEM": {Domain: "example.com", Selector: "s1",
+			Key: []byte("secret")},
+		"too short": {Domain: "example.com", Selector: "s1", Key: short},
+		"no key in it": {Domain: "example.com", Selector: "s1",
+			Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")})},
 	} {
 		_, err := New(Config{Host: "127.0.0.1", From: "shop@example.com", DKIM: bad})
 		if err == nil || strings.Contains(err.Error(), "secret") {
@@ -228,7 +235,8 @@ func TestWaysToUnsubscribe(t *testing.T) {
 	d := newDialogue(t, map[string]string{})
 	s := newSMTP(t, d.port, nil)
 	for _, way := range []template.Unsubscribe{
-		{URL: "http://shop.example.com/u"}, {URL: "https://shop.example.com/\r\nBcc: all@example.com"}, {URL: "https://a.example/> <https://b.example/"},
+		{URL: "http://shop.example.com/u"}, {URL: "https://shop.example.com/\r\nBcc: all@example.com"},
+		{URL: "https://a.example/> <https://b.example/"},
 		{Mailto: "stop@example.com?subject=x"}, {Mailto: "a@b\r\nBcc: c@d"},
 	} {
 		job, m := aMail("event")
@@ -270,8 +278,10 @@ func TestAttachments(t *testing.T) {
 		urls []string
 		want provider.Verdict
 	}{
-		{[]string{files.URL + "/invoice.pdf"}, provider.Accepted}, {[]string{files.URL + "/invoice.pdf", files.URL + "/invoice.pdf"}, provider.Accepted},
-		{[]string{files.URL + "/missing"}, provider.Rejected}, {[]string{files.URL + "/large"}, provider.Rejected}, {[]string{files.URL + "/busy"}, provider.Failed},
+		{[]string{files.URL + "/invoice.pdf"}, provider.Accepted},
+		{[]string{files.URL + "/invoice.pdf", files.URL + "/invoice.pdf"}, provider.Accepted},
+		{[]string{files.URL + "/missing"}, provider.Rejected}, {[]string{files.URL + "/large"}, provider.Rejected},
+		{[]string{files.URL + "/busy"}, provider.Failed},
 		{[]string{files.URL + "/elsewhere"}, provider.Rejected}, {[]string{other + "/invoice.pdf"}, provider.Rejected},
 		{[]string{"file:///etc/passwd"}, provider.Rejected}, {[]string{"http://127.0.0.1:1/"}, provider.Failed},
 	} {
@@ -289,13 +299,15 @@ func TestAttachments(t *testing.T) {
 		}
 		text := d.taken()[before]
 		encoded := base64.StdEncoding.EncodeToString([]byte("%PDF-1.7 the invoice"))
-		if strings.Count(text, encoded) != len(test.urls) || !strings.Contains(text, "application/pdf") || !strings.Contains(text, `filename="invoice-1.pdf"`) {
+		if strings.Count(text, encoded) != len(test.urls) || !strings.Contains(text, "application/pdf") ||
+			!strings.Contains(text, `filename="invoice-1.pdf"`) {
 			t.Errorf("%v:\n%s", test.urls, text)
 		}
 	}
 	job, m := aMail("event")
 	m.Attachments = []template.Attachment{{Name: "a", URL: files.URL + "/invoice.pdf"}}
-	for name, none := range map[string]Attachments{"no hosts": {}, "a host here, by http": {Hosts: []string{"127.0.0.1"}}} {
+	for name, none := range map[string]Attachments{"no hosts": {},
+		"a host here, by http": {Hosts: []string{"127.0.0.1"}}} {
 		s := newSMTP(t, d.port, func(c *Config) { c.Attachments = none })
 		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Rejected {
 			t.Errorf("%s: %+v", name, r)
@@ -312,8 +324,9 @@ func TestAttachments(t *testing.T) {
 func TestKinds(t *testing.T) {
 	for says, want := range map[string]string{
 		"application/pdf": "application/pdf", "Text/Plain; charset=utf-8; x=1": "text/plain; charset=utf-8",
-		"": "application/octet-stream", "pdf": "application/octet-stream", "multipart/mixed; boundary=x": "application/octet-stream",
-		"message/rfc822": "application/octet-stream", "text/plain\r\nBcc: a@b": "application/octet-stream",
+		"": "application/octet-stream", "pdf": "application/octet-stream",
+		"multipart/mixed; boundary=x": "application/octet-stream",
+		"message/rfc822":              "application/octet-stream", "text/plain\r\nBcc: a@b": "application/octet-stream",
 	} {
 		if got := kindOf(http.Header{"Content-Type": {says}}); got != want {
 			t.Errorf("%q: %q, want %q", says, got, want)

@@ -88,7 +88,8 @@ func TestReplies(t *testing.T) {
 			if strings.Contains(r.Detail, "kim@") || r.Detail == "" && r.Verdict != provider.Accepted {
 				t.Errorf("detail %q", r.Detail)
 			}
-			if code, _, _ := strings.Cut(test.answer, " "); r.Verdict != provider.Accepted && test.answer != saysNone && len(code) == 3 && !strings.Contains(r.Detail, code) {
+			if code, _, _ := strings.Cut(test.answer, " "); r.Verdict != provider.Accepted && test.answer != saysNone &&
+				len(code) == 3 && !strings.Contains(r.Detail, code) {
 				t.Errorf("the detail %q does not name the answer %s", r.Detail, test.answer)
 			}
 			if kept := s.idle.size() == 1; kept != test.kept {
@@ -135,7 +136,8 @@ func TestAStaleConnection(t *testing.T) {
 // TestCancel: a context that ends is obeyed at once, before the end of a
 // message as after it.
 func TestCancel(t *testing.T) {
-	for stage, want := range map[string]provider.Verdict{"GREETING": provider.Down, "RCPT": provider.Down, "END": provider.Unknown} {
+	for stage, want := range map[string]provider.Verdict{"GREETING": provider.Down, "RCPT": provider.Down,
+		"END": provider.Unknown} {
 		d := newDialogue(t, map[string]string{stage: saysNone})
 		s := newSMTP(t, d.port, func(c *Config) { c.Timeout = time.Minute })
 		ctx, stop := context.WithCancel(t.Context())
@@ -155,7 +157,8 @@ func TestCancel(t *testing.T) {
 func TestNobodyThere(t *testing.T) {
 	d := newDialogue(t, map[string]string{})
 	s := newSMTP(t, d.port, func(c *Config) { c.Host, c.Port = "127.0.0.1", 1 })
-	if r := s.try(t, "event"); r.Verdict != provider.Down || r.Detail != "no answer from the mail server while connecting" {
+	if r := s.try(t, "event"); r.Verdict != provider.Down ||
+		r.Detail != "no answer from the mail server while connecting" {
 		t.Errorf("%v %q", r.Verdict, r.Detail)
 	}
 }

@@ -28,7 +28,8 @@ func server(t testing.TB, variable string) (host string, port int) {
 		if os.Getenv("MEDDELA_TEST_SERVERS") == "required" {
 			t.Fatalf("%s is not set: run test/servers/mail up", variable)
 		}
-		t.Logf("without a real mail server: set %s, as test/run does when `test/servers/peers up` has brought one up", variable)
+		t.Logf("without a real mail server: set %s, as test/run does when `test/servers/peers up` has brought one up",
+			variable)
 		return "", 0
 	}
 	host, text, err := net.SplitHostPort(address)
@@ -65,9 +66,12 @@ func TestPostfixLogin(t *testing.T) {
 		mechanism, to, password string
 		want                    provider.Verdict
 	}{
-		{StartTLS, "", "member", right, provider.Accepted}, {StartTLS, "PLAIN", "member", right, provider.Accepted}, {StartTLS, "LOGIN", "member", right, provider.Accepted},
-		{StartTLS, "CRAM-MD5", "member", right, provider.Accepted}, {StartTLS, "SCRAM-SHA-256", "member", right, provider.Accepted},
-		{StartTLS, "PLAIN", "kim", "wrong", provider.Down}, {StartTLS, "SCRAM-SHA-256", "kim", "wrong", provider.Down}, {StartTLS, "XOAUTH2", "kim", right, provider.Down},
+		{StartTLS, "", "member", right, provider.Accepted}, {StartTLS, "PLAIN", "member", right, provider.Accepted},
+		{StartTLS, "LOGIN", "member", right, provider.Accepted},
+		{StartTLS, "CRAM-MD5", "member", right, provider.Accepted},
+		{StartTLS, "SCRAM-SHA-256", "member", right, provider.Accepted},
+		{StartTLS, "PLAIN", "kim", "wrong", provider.Down}, {StartTLS, "SCRAM-SHA-256", "kim", "wrong", provider.Down},
+		{StartTLS, "XOAUTH2", "kim", right, provider.Down},
 		{NoTLS, "", "kim", right, provider.Down}, // not offered there
 	} {
 		s, err := New(Config{
@@ -79,7 +83,8 @@ func TestPostfixLogin(t *testing.T) {
 		}
 		job, m := aMail("event")
 		m.To = test.to + "@mail.example.test"
-		if r := s.Send(t.Context(), job, m); r.Verdict != test.want || test.password != "" && strings.Contains(r.Detail, test.password) {
+		if r := s.Send(t.Context(), job, m); r.Verdict != test.want || test.password != "" &&
+			strings.Contains(r.Detail, test.password) {
 			t.Errorf("%s %s: %+v", test.security, test.mechanism, r)
 		}
 		s.Close()
@@ -161,7 +166,8 @@ func BenchmarkSMTPThroughput(b *testing.B) {
 }
 
 func sendByProvider(b *testing.B, host string, port, connections, messages int) {
-	s, err := New(Config{Host: host, Port: port, Security: NoTLS, From: "shop@example.com", Concurrency: connections, MaxMessages: messages})
+	s, err := New(Config{Host: host, Port: port, Security: NoTLS, From: "shop@example.com", Concurrency: connections,
+		MaxMessages: messages})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -129,12 +129,14 @@ func TestInjection(t *testing.T) {
 	if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Accepted {
 		t.Fatal(r)
 	}
-	if all := m.all(); len(all) != 1 || strings.Contains(all[0].text, "\nBcc:") || strings.Contains(all[0].text, "\nbody") {
+	if all := m.all(); len(all) != 1 || strings.Contains(all[0].text, "\nBcc:") ||
+		strings.Contains(all[0].text, "\nbody") {
 		t.Errorf("%d messages, %s", len(all), all[0].text)
 	}
 	for _, address := range []string{
 		"kim@example.com\r\nRCPT TO:<all@example.com>", "kim@example.com> NOTIFY=NEVER <x@example.com",
-		"kim@example.com, all@example.com", "Kim <kim@example.com>", `"kim> x"@example.com`, "", "kim", "@example.com", "kim@",
+		"kim@example.com, all@example.com", "Kim <kim@example.com>", `"kim> x"@example.com`, "", "kim", "@example.com",
+		"kim@",
 	} {
 		mail.To = address
 		if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Skipped || r.Reason != topology.ReasonInvalidAddress {
@@ -170,7 +172,10 @@ func TestReuse(t *testing.T) {
 	if d.connections < 6 || d.connections > 8 {
 		t.Errorf("%d connections for 24 messages of 4 a connection", d.connections)
 	}
-	eventually(t, "idle connections are closed", func() bool { return s.idle.size() == 0 && d.count("QUIT") == d.connections })
+	eventually(t, "idle connections are closed", func() bool {
+		return s.idle.size() == 0 &&
+			d.count("QUIT") == d.connections
+	})
 	for i, text := range d.texts {
 		if strings.Count(text, "Message-ID:") != 1 {
 			t.Errorf("message %d has no Message-ID of its own", i)
@@ -199,24 +204,34 @@ func TestEncryption(t *testing.T) {
 		login     string
 	}{
 		{"STARTTLS", starttls.port, func(c *Config) { c.Security = StartTLS }, provider.Accepted, "", true, ""},
-		{"STARTTLS, if offered", starttls.port, func(c *Config) { c.Security = StartTLSIfOffered }, provider.Accepted, "", true, ""},
-		{"no STARTTLS", plain.port, func(c *Config) { c.Security = StartTLS }, provider.Down, "does not offer STARTTLS", false, ""},
-		{"no STARTTLS, but it need not", plain.port, func(c *Config) { c.Security = StartTLSIfOffered }, provider.Accepted, "", false, ""},
-		{"a certificate that nobody signed", starttls.port, func(c *Config) { c.Security, c.TLS = StartTLS, nil }, provider.Down, "encrypting", false, ""},
+		{"STARTTLS, if offered", starttls.port, func(c *Config) { c.Security = StartTLSIfOffered }, provider.Accepted, "",
+			true, ""},
+		{"no STARTTLS", plain.port, func(c *Config) { c.Security = StartTLS }, provider.Down, "does not offer STARTTLS",
+			false, ""},
+		{"no STARTTLS, but it need not", plain.port, func(c *Config) { c.Security = StartTLSIfOffered }, provider.Accepted,
+			"", false, ""},
+		{"a certificate that nobody signed", starttls.port, func(c *Config) { c.Security, c.TLS = StartTLS, nil },
+			provider.Down, "encrypting", false, ""},
 		{"a certificate for another", starttls.port, func(c *Config) {
 			c.Security, c.TLS = StartTLS, client.Clone()
 			c.TLS.ServerName = "mx.example.test"
 		}, provider.Down, "encrypting", false, ""},
-		{"login", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", "secret" }, provider.Accepted, "", true, "PLAIN shop"},
+		{"login", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", "secret" },
+			provider.Accepted, "", true, "PLAIN shop"},
 		{"LOGIN", starttls.port, func(c *Config) {
 			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", "secret", "LOGIN"
 		}, provider.Accepted, "", true, "LOGIN shop"},
-		{"a wrong password", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", "wrong" }, provider.Down, "authenticating", false, ""},
+		{"a wrong password", starttls.port, func(c *Config) {
+			c.Security, c.Username, c.Password = StartTLS, "shop",
+				"wrong"
+		}, provider.Down, "authenticating", false, ""},
 		{"another mechanism", starttls.port, func(c *Config) {
 			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", "secret", "SCRAM-SHA-256"
 		}, provider.Down, "does not offer the authentication", false, ""},
-		{"login on this machine", open.port, func(c *Config) { c.Username, c.Password = "shop", "secret" }, provider.Accepted, "", false, "PLAIN shop"},
-		{"no login offered", plain.port, func(c *Config) { c.Username, c.Password = "shop", "secret" }, provider.Down, "does not offer the authentication", false, ""},
+		{"login on this machine", open.port, func(c *Config) { c.Username, c.Password = "shop", "secret" }, provider.Accepted,
+			"", false, "PLAIN shop"},
+		{"no login offered", plain.port, func(c *Config) { c.Username, c.Password = "shop", "secret" }, provider.Down,
+			"does not offer the authentication", false, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSMTP(t, test.port, func(c *Config) { c.TLS = client; test.change(c) })
@@ -263,14 +278,16 @@ func TestInternationalAddresses(t *testing.T) {
 	job, mail := aMail("event")
 	mail.To = "kåre@exämple.se"
 	s := newSMTP(t, old.port, nil)
-	if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Skipped || r.Reason != topology.ReasonInvalidAddress || !strings.Contains(r.Detail, "outside ASCII") {
+	if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Skipped || r.Reason != topology.ReasonInvalidAddress ||
+		!strings.Contains(r.Detail, "outside ASCII") {
 		t.Errorf("%v", r)
 	}
 	if s.idle.size() != 1 {
 		t.Error("the connection was dropped")
 	}
 	s = newSMTP(t, young.port, nil)
-	if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Accepted || young.all()[0].to != mail.To || !young.all()[0].utf8 {
+	if r := s.Send(t.Context(), job, mail); r.Verdict != provider.Accepted || young.all()[0].to != mail.To ||
+		!young.all()[0].utf8 {
 		t.Errorf("%v, %+v", r, young.all())
 	}
 	if r := s.try(t, "ascii"); r.Verdict != provider.Accepted || young.all()[1].utf8 {
@@ -280,7 +297,8 @@ func TestInternationalAddresses(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	good := Config{Host: "mx.example.test", From: "shop@example.com"}
-	if s, err := New(good); err != nil || s.config.address() != "mx.example.test:587" || s.Concurrency() != 8 || s.Name() != "smtp" {
+	if s, err := New(good); err != nil || s.config.address() != "mx.example.test:587" || s.Concurrency() != 8 ||
+		s.Name() != "smtp" {
 		t.Errorf("%v, %v", s, err)
 	}
 	for want, change := range map[string]func(*Config){

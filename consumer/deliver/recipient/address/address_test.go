@@ -111,7 +111,8 @@ func TestNormalize(t *testing.T) {
 		{email, "a@example.com,b@example.com", ""}, {email, "a b@example.com", ""}, {email, "kim@example.com\n", ""},
 		{email, "å b@example.com", ""}, {email, "å\x00@example.com", ""}, {email, "å\xff@example.com", ""},
 		{email, "kim..berg@example.com", ""}, {email, "kim@example.com.", ""},
-		{email, strings.Repeat("k", 64) + "@" + strings.Repeat("e.", 93) + "com", strings.Repeat("k", 64) + "@" + strings.Repeat("e.", 93) + "com"},
+		{email, strings.Repeat("k", 64) + "@" + strings.Repeat("e.", 93) + "com", strings.Repeat("k", 64) + "@" +
+			strings.Repeat("e.", 93) + "com"},
 		{email, strings.Repeat("k", 64) + "@" + strings.Repeat("e.", 94) + "com", ""},
 		{sms, "+46701234567", "+46701234567"},
 		{sms, "+46 (0)70-123 45 67", "+46701234567"},
@@ -121,7 +122,8 @@ func TestNormalize(t *testing.T) {
 		{sms, "(070) 1234567", "0701234567"},
 		{sms, "(0)70 1234567", "0701234567"},
 		{sms, "112", "112"},
-		{sms, "", ""}, {sms, "+", ""}, {sms, "12", ""}, {sms, "4670x", ""}, {sms, "46+70123", ""}, {sms, "++4670123", ""}, {sms, "00+4670123", ""},
+		{sms, "", ""}, {sms, "+", ""}, {sms, "12", ""}, {sms, "4670x", ""}, {sms, "46+70123", ""}, {sms, "++4670123", ""},
+		{sms, "00+4670123", ""},
 		{sms, strings.Repeat("1", 33), ""},
 		{push, "fGx:APA91-aB", "fGx:APA91-aB"},
 		{push, "", ""}, {push, "a b", ""}, {push, "å", ""}, {push, strings.Repeat("x", 4097), ""},
@@ -158,7 +160,8 @@ func TestNormalizeOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		channel := rapid.SampledFrom(Channels()).Draw(t, "channel")
 		normal, ok := Normalize(channel, genAddress.Draw(t, "address"))
-		if local, _, _ := strings.Cut(normal, "@"); !ok || len(normal) > topology.MaxEmailLength || len(local) > maxLocalBytes {
+		if local, _, _ := strings.Cut(normal, "@"); !ok || len(normal) > topology.MaxEmailLength ||
+			len(local) > maxLocalBytes {
 			return // letters may get longer than they may be
 		}
 		if again, ok := Normalize(channel, normal); !ok || again != normal {
@@ -170,7 +173,8 @@ func TestNormalizeOnce(t *testing.T) {
 // TestWritingDoesNotMatter: neither case nor separators make another address.
 func TestWritingDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		email := rapid.StringMatching(`[a-z0-9+]{1,10}(\.[a-z0-9+]{1,10})?@[a-z0-9-]{1,10}(\.[a-z0-9-]{1,10})?`).Draw(t, "email")
+		email := rapid.StringMatching(`[a-z0-9+]{1,10}(\.[a-z0-9+]{1,10})?@[a-z0-9-]{1,10}(\.[a-z0-9-]{1,10})?`).Draw(t,
+			"email")
 		a, okA := Normalize(topology.Email, email)
 		b, okB := Normalize(topology.Email, strings.ToUpper(email))
 		if !okA || !okB || a != b {
@@ -178,7 +182,8 @@ func TestWritingDoesNotMatter(t *testing.T) {
 		}
 		digits := rapid.StringMatching(`[1-9][0-9]{3,12}`).Draw(t, "digits")
 		plain, _ := Normalize(topology.SMS, "+"+digits)
-		for _, other := range []string{"00" + digits, "+" + digits[:2] + "(0)" + digits[2:], "+" + strings.Join(strings.Split(digits, ""), " ")} {
+		for _, other := range []string{"00" + digits, "+" + digits[:2] + "(0)" + digits[2:], "+" +
+			strings.Join(strings.Split(digits, ""), " ")} {
 			if len(other) > topology.MaxPhoneLength {
 				continue
 			}

@@ -38,7 +38,8 @@ func TestUntil(t *testing.T) {
 		// Summer time begins on 2026-03-29 and ends on 2026-10-25.
 		{night, "2026-03-28T22:00:00Z", "", "", "2026-03-29T06:00:00Z"},
 		{night, "2026-10-24T22:00:00Z", "", "", "2026-10-25T07:00:00Z"},
-		{"22:00-02:30 Europe/Stockholm", "2026-03-28T23:00:00Z", "", "", "2026-03-29T01:30:00Z"}, // 02:30 is not there that day
+		// 02:30 is not there that day
+		{"22:00-02:30 Europe/Stockholm", "2026-03-28T23:00:00Z", "", "", "2026-03-29T01:30:00Z"},
 		{"22:00-02:30 Europe/Stockholm", "2026-10-24T23:00:00Z", "", "", "2026-10-25T01:30:00Z"}, // which comes twice
 		{"22:00-02:30 Europe/Stockholm", "2026-10-25T01:10:00Z", "", "", "2026-10-25T01:30:00Z"}, // the second 02:10
 	} {
@@ -63,7 +64,8 @@ func TestUntil(t *testing.T) {
 // TestTheEnd: it is later than now, within a day or so, and not quiet any more.
 func TestTheEnd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		zone := rapid.SampledFrom([]string{"Europe/Stockholm", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia", "UTC"}).Draw(t, "zone")
+		zone := rapid.SampledFrom([]string{"Europe/Stockholm", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe",
+			"Pacific/Apia", "UTC"}).Draw(t, "zone")
 		from, to := rapid.IntRange(0, 1439).Draw(t, "from"), rapid.IntRange(0, 1439).Draw(t, "to")
 		if from == to {
 			return
@@ -92,7 +94,8 @@ func TestTheEnd(t *testing.T) {
 }
 
 func TestBadHours(t *testing.T) {
-	for _, text := range []string{"", "night", "21:00-08:00", "21:00 - 08:00 Europe/Stockholm", "25:00-08:00 Europe/Stockholm", "08:00-08:00 UTC", "21:00-08:00 Mars/Olympus", "21:00-08:00 Local"} {
+	for _, text := range []string{"", "night", "21:00-08:00", "21:00 - 08:00 Europe/Stockholm",
+		"25:00-08:00 Europe/Stockholm", "08:00-08:00 UTC", "21:00-08:00 Mars/Olympus", "21:00-08:00 Local"} {
 		if _, err := Parse(text); err == nil {
 			t.Errorf("%q is taken", text)
 		}

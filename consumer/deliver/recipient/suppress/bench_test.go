@@ -37,7 +37,8 @@ func BenchmarkCheck(b *testing.B) {
 				}
 				queries := make([]suppress.Query, benchJobs)
 				for i := range queries {
-					queries[i] = suppress.Query{Channel: topology.Email, Address: fmt.Sprintf("kim.%d@example.com", i), Job: topology.JobID(fmt.Sprint("j", i))}
+					queries[i] = suppress.Query{Channel: topology.Email, Address: fmt.Sprintf("kim.%d@example.com", i),
+						Job: topology.JobID(fmt.Sprint("j", i))}
 					if i%10 == 0 {
 						mustAdd(b, s.list(), suppress.Bounced, time.Now().Add(time.Hour), emails(queries[i].Address)...)
 					}

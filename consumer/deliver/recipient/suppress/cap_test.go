@@ -49,8 +49,10 @@ func TestCapping(t *testing.T) {
 			ask  []suppress.Query
 			want []bool
 		}{
-			{[]suppress.Query{sms("a", "112"), sms("a", "112"), sms("b", "1 1 2"), sms("c", "112"), sms("c", "113")}, []bool{true, true, true, false, true}},
-			{[]suppress.Query{sms("b", "112"), sms("a", "112"), sms("c", "112"), sms("d", "112")}, []bool{true, true, false, false}},
+			{[]suppress.Query{sms("a", "112"), sms("a", "112"), sms("b", "1 1 2"), sms("c", "112"), sms("c", "113")},
+				[]bool{true, true, true, false, true}},
+			{[]suppress.Query{sms("b", "112"), sms("a", "112"), sms("c", "112"), sms("d", "112")},
+				[]bool{true, true, false, false}},
 			{[]suppress.Query{urgent, mail, mail, mail, sms("x", "no number")}, []bool{true, true, true, true, true}},
 			{[]suppress.Query{sms("d", "113"), sms("e", "113")}, []bool{true, false}},
 			{nil, nil},
@@ -60,7 +62,8 @@ func TestCapping(t *testing.T) {
 			}
 		}
 		answers, err := caps.Admit(t.Context(), []suppress.Query{sms("z", "112")})
-		if want := (suppress.Answer{Reason: topology.ReasonCapped, Detail: "at most 2 in 1h0m0s"}); err != nil || answers[0] != want {
+		if want := (suppress.Answer{Reason: topology.ReasonCapped, Detail: "at most 2 in 1h0m0s"}); err != nil ||
+			answers[0] != want {
 			t.Errorf("%+v, %v; want %+v", answers, err, want)
 		}
 	})
@@ -145,7 +148,8 @@ func TestTheGate(t *testing.T) {
 	onServers(t, func(t *testing.T, s store) {
 		mustAdd(t, s.list(), suppress.Complaint, time.Time{}, suppress.Subject{Channel: topology.SMS, Address: "112"})
 		gate := &suppress.Gate{List: s.list(), Caps: s.caps(smsCap(1, time.Hour))}
-		ask := []suppress.Query{sms("a", "112"), sms("b", "113"), sms("c", "113"), {Channel: topology.Push, Address: "t", Job: "d"}}
+		ask := []suppress.Query{sms("a", "112"), sms("b", "113"), sms("c", "113"),
+			{Channel: topology.Push, Address: "t", Job: "d"}}
 		for range 2 {
 			got := answered(t, gate, ask...)
 			if want := []string{"suppressed complaint", "", "capped at most 1 in 1h0m0s", ""}; !slices.Equal(got, want) {
@@ -167,7 +171,8 @@ func TestTheGate(t *testing.T) {
 func TestCapCheck(t *testing.T) {
 	for c, ok := range map[suppress.Cap]bool{
 		{Most: 1, Window: time.Millisecond}: true, {Most: 3, Window: time.Hour}: true,
-		{}: false, {Most: 0, Window: time.Hour}: false, {Most: -1, Window: time.Hour}: false, {Most: 1, Window: time.Microsecond}: false,
+		{}: false, {Most: 0, Window: time.Hour}: false, {Most: -1, Window: time.Hour}: false,
+		{Most: 1, Window: time.Microsecond}: false,
 	} {
 		if err := c.Check(); (err == nil) != ok {
 			t.Errorf("%s: %v", c, err)

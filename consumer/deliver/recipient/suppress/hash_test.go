@@ -24,7 +24,8 @@ func TestHash(t *testing.T) {
 		if len(hash) != 32 || strings.Trim(string(hash), "0123456789abcdef") != "" {
 			t.Fatalf("the hash of %q is %q", x, hash)
 		}
-		if suppress.NewHasher("pepper").Hash(x) != hash || hash == b.Hash(x) || hash == none.Hash(x) || (a.Hash(y) == hash) != (x == y) {
+		if suppress.NewHasher("pepper").Hash(x) != hash || hash == b.Hash(x) || hash == none.Hash(x) ||
+			(a.Hash(y) == hash) != (x == y) {
 			t.Fatalf("hashes of %q and %q", x, y)
 		}
 	})

@@ -65,10 +65,13 @@ lines"
 			t.Errorf("bad lines\n%s\nwant\n%s", strings.Join(bad, "\n"), strings.Join(want, "\n"))
 		}
 		got := answered(t, l, sms("", "0046701234567"),
-			suppress.Query{Channel: topology.Email, Address: "kim@example.com"}, suppress.Query{Channel: topology.Email, Address: "lee@example.com"},
-			suppress.Query{Channel: topology.Push, Address: "token"}, suppress.Query{Channel: topology.Email, Address: "ann@example.com"},
+			suppress.Query{Channel: topology.Email, Address: "kim@example.com"},
+			suppress.Query{Channel: topology.Email, Address: "lee@example.com"},
+			suppress.Query{Channel: topology.Push, Address: "token"},
+			suppress.Query{Channel: topology.Email, Address: "ann@example.com"},
 			suppress.Query{Channel: topology.Email, Address: "max@example.com"})
-		if want := []string{"suppressed complaint", "suppressed unsubscribed", "suppressed bounced", "suppressed manual", "suppressed manual", ""}; !slices.Equal(got, want) {
+		if want := []string{"suppressed complaint", "suppressed unsubscribed", "suppressed bounced", "suppressed manual",
+			"suppressed manual", ""}; !slices.Equal(got, want) {
 			t.Errorf("answers %q, want %q", got, want)
 		}
 		again, _ := imported(t, l, file, suppress.Import{})
@@ -89,8 +92,10 @@ func TestImportForms(t *testing.T) {
 		{"the event's e-mail", "email\nkim@example.com\n", bounced, emails("kim@example.com")[0]},
 		{"the event's number", "id,mobilePhone\n1,112\n", bounced, suppress.Subject{Channel: topology.SMS, Address: "112"}},
 		{"the event's token", "registrationToken\nt\n", bounced, suppress.Subject{Channel: topology.Push, Address: "t"}},
-		{"a channel for all", "address\n112\n", suppress.Import{Channel: topology.SMS, Cause: suppress.Bounced}, suppress.Subject{Channel: topology.SMS, Address: "112"}},
-		{"a row's own channel", "address,channel\n112,sms\n", suppress.Import{Channel: topology.Email, Cause: suppress.Bounced}, suppress.Subject{Channel: topology.SMS, Address: "112"}},
+		{"a channel for all", "address\n112\n", suppress.Import{Channel: topology.SMS, Cause: suppress.Bounced},
+			suppress.Subject{Channel: topology.SMS, Address: "112"}},
+		{"a row's own channel", "address,channel\n112,sms\n", suppress.Import{Channel: topology.Email,
+			Cause: suppress.Bounced}, suppress.Subject{Channel: topology.SMS, Address: "112"}},
 		{"a byte order mark", "\xef\xbb\xbfemail\nkim@example.com\n", bounced, emails("kim@example.com")[0]},
 		{"semicolons", "id;email;note\r\n1;kim@example.com;a, b\r\n", bounced, emails("kim@example.com")[0]},
 		{"tabs", "id\temail\n1\tkim@example.com\n", bounced, emails("kim@example.com")[0]},
@@ -145,7 +150,8 @@ func TestImportThatBreaksOff(t *testing.T) {
 			fmt.Fprintf(&file, "kim%d@example.com\n", i)
 		}
 		var progress []int
-		how := suppress.Import{Cause: suppress.Bounced, OnProgress: func(i suppress.Imported) { progress = append(progress, i.Added) }}
+		how := suppress.Import{Cause: suppress.Bounced,
+			OnProgress: func(i suppress.Imported) { progress = append(progress, i.Added) }}
 		r := iotest.TimeoutReader(strings.NewReader(file.String())) // whose second read fails
 		if _, err := s.list().Import(t.Context(), r, how); !errors.Is(err, iotest.ErrTimeout) {
 			t.Errorf("a reader that fails: %v", err)
@@ -163,7 +169,8 @@ func TestImportThatBreaksOff(t *testing.T) {
 }
 
 func FuzzImport(f *testing.F) {
-	for _, seed := range []string{"email\nkim@example.com\n", "a;email\n1;\"x\"\n", "\xef\xbb\xbfaddress,channel,reason,until\n112,sms,manual,2999-01-01\n"} {
+	for _, seed := range []string{"email\nkim@example.com\n", "a;email\n1;\"x\"\n",
+		"\xef\xbb\xbfaddress,channel,reason,until\n112,sms,manual,2999-01-01\n"} {
 		f.Add(seed)
 	}
 	s := storeAt(f, miniAddr(f))

@@ -94,7 +94,8 @@ func TestNothingIsSuppressedForLess(t *testing.T) {
 		first, next int // hours; 0 is for good
 		wins        bool
 	}{
-		{"longer", 1, 2, true}, {"shorter", 2, 1, false}, {"for good", 1, 0, true}, {"not for good any more", 0, 1, false}, {"both for good", 0, 0, false},
+		{"longer", 1, 2, true}, {"shorter", 2, 1, false}, {"for good", 1, 0, true}, {"not for good any more", 0, 1, false},
+		{"both for good", 0, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			onServers(t, func(t *testing.T, s store) {
@@ -114,7 +115,8 @@ func TestNothingIsSuppressedForLess(t *testing.T) {
 					want, until = suppress.Manual, next
 				}
 				found, err := l.Find(t.Context(), emails("kim@example.com"))
-				if err != nil || found[0] == nil || found[0].Cause != want || !found[0].Until.Equal(until) || time.Since(found[0].Added) > time.Minute {
+				if err != nil || found[0] == nil || found[0].Cause != want || !found[0].Until.Equal(until) ||
+					time.Since(found[0].Added) > time.Minute {
 					t.Fatalf("found %+v, %v; want %s until %v", found[0], err, want, until)
 				}
 				expiry, err := s.client.PExpireTime(t.Context(), s.keys.Suppression(topology.Email, found[0].Hash)).Result()
@@ -151,7 +153,8 @@ func TestMany(t *testing.T) {
 			}
 		}
 		counts, err := l.Counts(t.Context())
-		if want := []suppress.Count{{topology.Email, suppress.Bounced, n / 2, n / 2}, {topology.SMS, suppress.Manual, 1, 0}}; err != nil || !slices.Equal(counts, want) {
+		if want := []suppress.Count{{topology.Email, suppress.Bounced, n / 2, n / 2},
+			{topology.SMS, suppress.Manual, 1, 0}}; err != nil || !slices.Equal(counts, want) {
 			t.Errorf("counts %v, %v; want %v", counts, err, want)
 		}
 	})
@@ -191,17 +194,20 @@ func TestWhatElseIsThere(t *testing.T) {
 		l := s.list()
 		strange := s.keys.Suppression(topology.Email, l.Hasher.Hash("kim@example.com"))
 		other := s.keys.Suppression(topology.Email, l.Hasher.Hash("lee@example.com"))
-		if err := errors.Join(s.client.Set(t.Context(), strange, "yes", 0).Err(), s.client.HSet(t.Context(), other, "a", "b").Err()); err != nil {
+		if err := errors.Join(s.client.Set(t.Context(), strange, "yes", 0).Err(),
+			s.client.HSet(t.Context(), other, "a", "b").Err()); err != nil {
 			t.Fatal(err)
 		}
-		got := answered(t, l, suppress.Query{Channel: topology.Email, Address: "kim@example.com"}, suppress.Query{Channel: topology.Email, Address: "lee@example.com"})
+		got := answered(t, l, suppress.Query{Channel: topology.Email, Address: "kim@example.com"},
+			suppress.Query{Channel: topology.Email, Address: "lee@example.com"})
 		if want := []string{"suppressed manual", ""}; !slices.Equal(got, want) {
 			t.Errorf("answers %q, want %q", got, want)
 		}
 		if counts, err := l.Counts(t.Context()); err != nil || len(counts) != 1 {
 			t.Errorf("counts %v, %v", counts, err)
 		}
-		if added := mustAdd(t, l, suppress.Bounced, time.Now().Add(time.Hour), emails("kim@example.com", "lee@example.com")...); added != 2 {
+		if added := mustAdd(t, l, suppress.Bounced, time.Now().Add(time.Hour),
+			emails("kim@example.com", "lee@example.com")...); added != 2 {
 			t.Errorf("%d added", added)
 		}
 	})
@@ -211,7 +217,8 @@ func TestWhatElseIsThere(t *testing.T) {
 func TestNoAddressIsKept(t *testing.T) {
 	onServers(t, func(t *testing.T, s store) {
 		mustAdd(t, s.list(), suppress.Manual, time.Time{}, emails("kim@example.com")...)
-		mustAdd(t, s.list(), suppress.Manual, time.Time{}, suppress.Subject{Channel: topology.Push, Address: strings.Repeat("kim@example.com", 200)})
+		mustAdd(t, s.list(), suppress.Manual, time.Time{}, suppress.Subject{Channel: topology.Push,
+			Address: strings.Repeat("kim@example.com", 200)})
 		admit(t, s.caps(smsCap(1, time.Hour)), suppress.Query{Channel: topology.SMS, Address: "5550123", Job: "j"})
 		keys := s.allKeys(t)
 		if len(keys) != 4 {

@@ -18,8 +18,9 @@ import (
 func TestOutage(t *testing.T) {
 	server := miniredis.RunT(t)
 	s := store{
-		client: redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true}),
-		keys:   topology.Keys{Prefix: "test:"},
+		client: redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1,
+			ContextTimeoutEnabled: true}),
+		keys: topology.Keys{Prefix: "test:"},
 	}
 	t.Cleanup(func() { _ = s.client.Close() })
 	mustAdd(t, s.list(), suppress.Manual, time.Time{}, emails("kim@example.com")...)
@@ -27,7 +28,8 @@ func TestOutage(t *testing.T) {
 	ask := []suppress.Query{{Channel: topology.Email, Address: "kim@example.com"}, sms("a", "112")}
 	want := strings.Join(answered(t, gate, ask...), ",")
 
-	for name, fault := range map[string]string{"loading": "LOADING it reads its data", "read only": "READONLY it is a replica", "no memory": "OOM it is full"} {
+	for name, fault := range map[string]string{"loading": "LOADING it reads its data",
+		"read only": "READONLY it is a replica", "no memory": "OOM it is full"} {
 		server.SetError(fault)
 		answers, err := gate.Check(t.Context(), ask)
 		if answers != nil || err == nil {

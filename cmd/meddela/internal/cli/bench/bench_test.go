@@ -45,7 +45,8 @@ func TestBench(t *testing.T) {
 	if events := client.Keys(ctx, "meddela:event:*").Val(); len(events) > 0 {
 		t.Errorf("without --yes it has published %v", events)
 	}
-	if exit, _, stderr := bench("--type", "unheard_of", "--yes"); exit != command.ExitMisused || !strings.Contains(stderr, "--event") {
+	if exit, _, stderr := bench("--type", "unheard_of", "--yes"); exit != command.ExitMisused ||
+		!strings.Contains(stderr, "--event") {
 		t.Errorf("of an unknown type: exit status %d, %s", exit, stderr)
 	}
 
@@ -57,15 +58,18 @@ func TestBench(t *testing.T) {
 	if r.Published != 40 || r.Statuses[topology.Sent] != 40 || r.Waiting != 0 || r.Final <= 0 || r.Latency["p50"] <= 0 {
 		t.Errorf("%+v", r)
 	}
-	if ours := client.Keys(ctx, "meddela:event:"+r.Run+"-*").Val(); len(ours) != 40 || !strings.HasPrefix(r.Run, benchPrefix) {
+	if ours := client.Keys(ctx, "meddela:event:"+r.Run+"-*").Val(); len(ours) != 40 ||
+		!strings.HasPrefix(r.Run, benchPrefix) {
 		t.Errorf("%d events have ids that start with %q", len(ours), r.Run)
 	}
-	if exit, stdout, _ := bench("--events", "5", "--rate", "500", "--yes"); exit != command.ExitOK || !strings.Contains(stdout, "pending → sent") {
+	if exit, stdout, _ := bench("--events", "5", "--rate", "500", "--yes"); exit != command.ExitOK ||
+		!strings.Contains(stdout, "pending → sent") {
 		t.Errorf("as a table: exit status %d\n%s", exit, stdout)
 	}
 
 	t.Setenv("MEDDELA_KEY_PREFIX", "elsewhere:")
-	if exit, _, stderr := bench("--events", "1", "--timeout", "200ms", "--yes"); exit != command.ExitFailed || !strings.Contains(stderr, "role status") {
+	if exit, _, stderr := bench("--events", "1", "--timeout", "200ms", "--yes"); exit != command.ExitFailed ||
+		!strings.Contains(stderr, "role status") {
 		t.Errorf("where nobody writes statuses: exit status %d, %s", exit, stderr)
 	}
 	stop()

@@ -23,7 +23,8 @@ func (c Commands) Run(t *testing.T, environment map[string]string, input string,
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var out, errOut bytes.Buffer
-	env := &command.Env{In: strings.NewReader(input), Out: &out, ErrOut: &errOut, ReachTimeout: 2 * time.Second, Version: "dev"}
+	env := &command.Env{In: strings.NewReader(input), Out: &out, ErrOut: &errOut, ReachTimeout: 2 * time.Second,
+		Version: "dev"}
 	status := env.Execute(ctx, args, c...)
 	return Result{status, out.String(), errOut.String()}
 }

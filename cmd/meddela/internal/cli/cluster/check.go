@@ -113,7 +113,8 @@ func inspectProviders(settings *config.DeliverSettings) (string, error) {
 		}
 	}
 	if len(none) > 0 {
-		ways = append(ways, "none of "+strings.Join(none, ", ")+" among the settings here: role deliver would not start for them")
+		ways = append(ways, "none of "+strings.Join(none, ", ")+
+			" among the settings here: role deliver would not start for them")
 	}
 	return strings.Join(ways, "; "), nil
 }
@@ -146,12 +147,14 @@ func inspectTopics(ctx context.Context, env *command.Env, client *kafka.Client) 
 		return "", fmt.Errorf("%d are missing, such as %s: run `meddela topics apply`", len(plan.Create), plan.Create[0].Name)
 	}
 	if len(plan.Drift) > 0 {
-		return fmt.Sprintf("all %d are there; %d differ from what was configured: see `meddela topics apply --dry-run`", len(plan.Ready)+len(plan.Drift), len(plan.Drift)), nil
+		return fmt.Sprintf("all %d are there; %d differ from what was configured: see `meddela topics apply --dry-run`",
+			len(plan.Ready)+len(plan.Drift), len(plan.Drift)), nil
 	}
 	return fmt.Sprintf("all %d are there", len(plan.Ready)), nil
 }
 
-func inspectTemplates(ctx context.Context, env *command.Env, connection producer.Connection, transport *kafka.Transport) (string, error) {
+func inspectTemplates(ctx context.Context, env *command.Env, connection producer.Connection,
+	transport *kafka.Transport) (string, error) {
 	known, err := command.ReadCatalogue(ctx, env, connection, transport)
 	if err != nil {
 		return "", err

@@ -69,8 +69,10 @@ func NewLag(env *command.Env) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&f.lanes, "lane", wording.Texts(topology.Lanes()), "lanes to look at")
-	cmd.Flags().StringSliceVar(&f.roles, "role", wording.Texts(topology.Roles()), "roles to look at; notify too, where it runs")
-	cmd.Flags().StringSliceVar(&f.channels, "channel", wording.Texts(topology.Channels()), "channels whose delivery to look at")
+	cmd.Flags().StringSliceVar(&f.roles, "role", wording.Texts(topology.Roles()),
+		"roles to look at; notify too, where it runs")
+	cmd.Flags().StringSliceVar(&f.channels, "channel", wording.Texts(topology.Channels()),
+		"channels whose delivery to look at")
 	cmd.Flags().BoolVar(&f.partitions, "partitions", false, "show each partition that is behind")
 	cmd.Flags().BoolVar(&f.listen, "listen", false, "go on measuring, and serve metrics on MEDDELA_HTTP_ADDR")
 	cmd.Flags().DurationVar(&f.every, "every", 10*time.Second, "with --listen: how often to measure")
@@ -173,7 +175,8 @@ func lagViewOf(g *lag.Group, now time.Time) lagView {
 	}
 	for i := range g.Partitions {
 		p := &g.Partitions[i]
-		v.Partitions = append(v.Partitions, lagPartitionView{p.Topic, p.ID, p.Committed, p.End, p.Lag, secondsSince(p.Oldest, now)})
+		v.Partitions = append(v.Partitions, lagPartitionView{p.Topic, p.ID, p.Committed, p.End, p.Lag,
+			secondsSince(p.Oldest, now)})
 	}
 	return v
 }
@@ -206,7 +209,8 @@ func printLag(env *command.Env, report *lag.Report, partitions bool) error {
 		return err
 	}
 	if report.UnderReplicated+report.Offline > 0 {
-		if err := env.Printf("\n%d brokers; %d partitions have fewer replicas in sync than they should, %d no leader\n", report.Brokers, report.UnderReplicated, report.Offline); err != nil {
+		if err := env.Printf("\n%d brokers; %d partitions have fewer replicas in sync than they should, %d no leader\n",
+			report.Brokers, report.UnderReplicated, report.Offline); err != nil {
 			return err
 		}
 	}
@@ -216,7 +220,8 @@ func printLag(env *command.Env, report *lag.Report, partitions bool) error {
 func addPartitions(env *command.Env, t table.Writer, g *lag.Group, now time.Time) {
 	for i := range g.Partitions {
 		if p := &g.Partitions[i]; p.Lag > 0 {
-			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, p.Topic, p.ID, p.Committed, p.End, p.Lag, waits(env, p.Oldest, now)})
+			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, p.Topic, p.ID, p.Committed, p.End, p.Lag,
+				waits(env, p.Oldest, now)})
 		}
 	}
 }

@@ -180,7 +180,8 @@ func printPlanTable(env *command.Env, view planView) error {
 	if view.DryRun {
 		verb = "to be created"
 	}
-	return env.Printf("%d topics are as they must be, %d %s, %d findings\n", view.Ready, len(view.Created), verb, len(view.Differs))
+	return env.Printf("%d topics are as they must be, %d %s, %d findings\n", view.Ready, len(view.Created), verb,
+		len(view.Differs))
 }
 
 // printDrift prints the findings, and each advice once for all its topics.
@@ -222,16 +223,19 @@ func driftAdvice(d provision.Drift) string {
 	case provision.TooFewPartitions:
 		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s; or set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS=%s", d.Topic, d.Want, d.Have)
 	case provision.TooManyPartitions:
-		return "Kafka cannot take partitions away: set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS=" + d.Have + " for dead letters; delete any other topic and create it again"
+		return "Kafka cannot take partitions away: set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS=" + d.Have +
+			" for dead letters; delete any other topic and create it again"
 	case provision.FewerThanEvents:
 		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s; until then, several partitions of the lane share one here", d.Topic, d.Want)
 	case provision.MoreThanEvents:
-		return fmt.Sprintf("nothing: the partitions from %s on stay empty, until the lane's other topics have %s", d.Want, d.Have)
+		return fmt.Sprintf("nothing: the partitions from %s on stay empty, until the lane's other topics have %s", d.Want,
+			d.Have)
 	case provision.OtherReplication:
 		return "kafka-reassign-partitions.sh; or set MEDDELA_TOPICS_REPLICATION=" + d.Have
 	case provision.UnknownConfig:
 		return "allow our Kafka user to describe the configuration of its topics"
 	default:
-		return fmt.Sprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config %s=%s", d.Topic, d.Setting, d.Want)
+		return fmt.Sprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config %s=%s", d.Topic,
+			d.Setting, d.Want)
 	}
 }

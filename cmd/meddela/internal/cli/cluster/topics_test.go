@@ -50,7 +50,8 @@ func TestPlanTable(t *testing.T) {
 
 func TestTopicsApplyInJSON(t *testing.T) {
 	environment := map[string]string{
-		"MEDDELA_KAFKA_BROKERS": clitest.StartKafka(t).ListenAddrs()[0], "MEDDELA_TOPICS_PARTITIONS": "2", "MEDDELA_TOPIC_PREFIX": "shop.",
+		"MEDDELA_KAFKA_BROKERS": clitest.StartKafka(t).ListenAddrs()[0], "MEDDELA_TOPICS_PARTITIONS": "2",
+		"MEDDELA_TOPIC_PREFIX": "shop.",
 	}
 	apply := func(args ...string) planView {
 		t.Helper()
@@ -99,7 +100,8 @@ func TestTopicsApplyWaitsForKafka(t *testing.T) {
 		t.Cleanup(cluster.Close)
 	})
 	defer func() { timer.Stop(); <-started }()
-	environment := map[string]string{"MEDDELA_KAFKA_BROKERS": fmt.Sprintf("127.0.0.1:%d", port), "MEDDELA_TOPICS_PARTITIONS": "1"}
+	environment := map[string]string{"MEDDELA_KAFKA_BROKERS": fmt.Sprintf("127.0.0.1:%d", port),
+		"MEDDELA_TOPICS_PARTITIONS": "1"}
 	got := meddela(t, environment, "", "topics", "apply", "--wait", "10s")
 	got.Want(t, command.ExitOK)
 	if !strings.Contains(got.Err, "Kafka does not answer yet") {

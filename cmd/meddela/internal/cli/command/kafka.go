@@ -41,14 +41,16 @@ func followed[F follower](ctx context.Context, f F) (follower F, stop func(), er
 
 // FollowOrders reads the control topic to its end, and follows it until stop is
 // called.
-func FollowOrders(ctx context.Context, env *Env, connection producer.Connection, transport *kafka.Transport) (follower *control.Follower, stop func(), err error) {
+func FollowOrders(ctx context.Context, env *Env, connection producer.Connection,
+	transport *kafka.Transport) (follower *control.Follower, stop func(), err error) {
 	source := follow.FromTopic(connection.Addr(), transport, env.Config.Names().Control())
 	return followed(ctx, control.NewFollower(source, env.Log.Level(zerolog.WarnLevel)))
 }
 
 // FollowCatalogue reads the templates topic to its end, and follows it until
 // stop is called.
-func FollowCatalogue(ctx context.Context, env *Env, connection producer.Connection, transport *kafka.Transport) (follower *catalogue.Follower, stop func(), err error) {
+func FollowCatalogue(ctx context.Context, env *Env, connection producer.Connection,
+	transport *kafka.Transport) (follower *catalogue.Follower, stop func(), err error) {
 	return followed(ctx, catalogue.NewFollower(catalogue.Config{
 		Source: catalogue.FromTopic(connection.Addr(), transport, env.Config.Names().Templates()),
 		Log:    env.Log.Level(zerolog.WarnLevel),
@@ -64,7 +66,8 @@ func (WriteNothing) Publish(context.Context, topology.Topic, int, []topology.Rec
 }
 
 // ReadCatalogue reads the templates topic to its end.
-func ReadCatalogue(ctx context.Context, env *Env, connection producer.Connection, transport *kafka.Transport) (*catalogue.Catalogue, error) {
+func ReadCatalogue(ctx context.Context, env *Env, connection producer.Connection,
+	transport *kafka.Transport) (*catalogue.Catalogue, error) {
 	follower, stop, err := FollowCatalogue(ctx, env, connection, transport)
 	if err != nil {
 		return nil, err

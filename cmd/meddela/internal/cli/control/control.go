@@ -88,7 +88,8 @@ func newOrderCommand(env *command.Env, action topology.ControlAction, short, lon
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only say what would be ordered")
 	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long Kafka may take")
 	if action != topology.Resume {
-		flags.StringVar(&o.until, "until", "", "when it ends by itself: a time such as 2027-01-31T08:00:00Z, or a date, as of midnight UTC; default: never")
+		flags.StringVar(&o.until, "until", "",
+			"when it ends by itself: a time such as 2027-01-31T08:00:00Z, or a date, as of midnight UTC; default: never")
 		flags.DurationVar(&o.length, "for", 0, "how long it lasts, such as 2h, instead of --until")
 	}
 	cmd.ValidArgsFunction = completeSubjects
@@ -103,7 +104,8 @@ func completeSubjects(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 	for _, l := range topology.Lanes() {
 		all = append(all, string(topology.SubjectOf(topology.SubjectLane, string(l))))
 	}
-	return append(all, "template:", "type:", "provider:"), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	all = append(all, "template:", "type:", "provider:")
+	return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // maxOrderText bounds what people write into an order: it comes back in the

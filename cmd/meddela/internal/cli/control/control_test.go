@@ -33,7 +33,8 @@ func TestControl(t *testing.T) {
 	run("list").WantOut(t, "nothing is paused or killed\n")
 	run("pause", "type:sale", "provider:smtp", "type:sale", "--by", "kim", "--reason", "wrong price").Says(t,
 		"type:sale is paused\nprovider:smtp is paused\nseen in force ")
-	run("kill", "type:sale", "--for", "2h", "--by", "lee").Says(t, "type:sale is killed until ", "; it was paused since ", " by kim\n")
+	run("kill", "type:sale", "--for", "2h", "--by", "lee").Says(t, "type:sale is killed until ", "; it was paused since ",
+		" by kim\n")
 	run("list").Says(t, "SUBJECT", "provider:smtp  pause  kim", "wrong price\n", "type:sale  kill  lee")
 
 	var list struct {
@@ -46,11 +47,13 @@ func TestControl(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.Out), &list); err != nil || len(list.Orders) != 2 {
 		t.Fatalf("the list is %s, %v", got.Out, err)
 	}
-	if o := list.Orders[1]; o.Subject != "type:sale" || o.Action != topology.Kill || o.By != "lee" || !o.InForce || time.Until(o.Until) < time.Hour || time.Since(o.At) > time.Minute {
+	if o := list.Orders[1]; o.Subject != "type:sale" || o.Action != topology.Kill || o.By != "lee" || !o.InForce ||
+		time.Until(o.Until) < time.Hour || time.Since(o.At) > time.Minute {
 		t.Errorf("the kill is %+v", o)
 	}
 
-	run("resume", "type:sale", "type:other").Says(t, "type:sale is resumed; it was killed since ", "type:other is neither paused nor killed\n")
+	run("resume", "type:sale", "type:other").Says(t, "type:sale is resumed; it was killed since ",
+		"type:other is neither paused nor killed\n")
 	run("resume", "type:sale").WantOut(t, "type:sale is neither paused nor killed\n")
 	run("list", "--all").Says(t, "type:sale  resume")
 	if got := run("list"); strings.Contains(got.Out, "type:sale") {
@@ -70,7 +73,8 @@ func TestControlOfAnEndedOrder(t *testing.T) {
 func TestControlInJSON(t *testing.T) {
 	environment := controlSite(t)
 	meddela(t, environment, "", "control", "pause", "channel:sms", "--by", "kim").Want(t, command.ExitOK)
-	got := meddela(t, environment, "", "control", "kill", "channel:sms", "--by", "lee", "--until", "2999-01-31", "-o", "json")
+	got := meddela(t, environment, "", "control", "kill", "channel:sms", "--by", "lee", "--until", "2999-01-31", "-o",
+		"json")
 	got.Want(t, command.ExitOK)
 	var view struct {
 		Orders []struct {
@@ -83,7 +87,8 @@ func TestControlInJSON(t *testing.T) {
 		t.Fatalf("it says %s, %v", got.Out, err)
 	}
 	o := view.Orders[0]
-	if o.Action != topology.Kill || o.Until.Year() != 2999 || o.Before == nil || o.Before.Action != topology.Pause || o.Before.By != "kim" {
+	if o.Action != topology.Kill || o.Until.Year() != 2999 || o.Before == nil || o.Before.Action != topology.Pause ||
+		o.Before.By != "kim" {
 		t.Errorf("it says %s", got.Out)
 	}
 }
@@ -94,11 +99,13 @@ func TestControlMisuse(t *testing.T) {
 		{"pause sale", `"sale" is nothing that can be controlled: use template:NAME, type:NAME, channel:NAME, provider:NAME or lane:NAME`},
 		{"kill channel:fax", `"channel:fax" is nothing that can be controlled: use template:NAME, type:NAME, channel:NAME, provider:NAME or lane:NAME`},
 		{"kill lane:batch --until 2020-01-01", "--until is 2020-01-01: that is past"},
-		{"kill lane:batch --until soon", `--until is "soon": use a date such as 2027-01-31, or a time such as 2027-01-31T08:00:00Z`},
+		{"kill lane:batch --until soon",
+			`--until is "soon": use a date such as 2027-01-31, or a time such as 2027-01-31T08:00:00Z`},
 		{"kill lane:batch --until 2999-01-01 --for 2h", "--until and --for are both given: use one of them"},
 		{"kill lane:batch --for -2h", "--for is -2h0m0s: it must be a length of time such as 2h"},
 		{"resume lane:batch --for 2h", "unknown flag: --for: see meddela control resume --help"},
-		{"pause lane:batch --reason " + strings.Repeat("x", 201), "--by and --reason must each be one line of at most 200 bytes"},
+		{"pause lane:batch --reason " + strings.Repeat("x",
+			201), "--by and --reason must each be one line of at most 200 bytes"},
 		{"pause lane:batch --timeout 0s", "--timeout is 0s: it must be a length of time such as 30s"},
 		{"stop lane:batch", `unknown command "stop" for meddela control: see meddela control --help`},
 	} {

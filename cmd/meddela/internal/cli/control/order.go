@@ -73,7 +73,8 @@ func (o *ordering) plan(now *control.Orders, orders []topology.ControlRecord) *o
 }
 
 // give writes the orders, and reads them back as every role does.
-func (o *ordering) give(ctx context.Context, connection producer.Connection, follower *control.Follower, view *orderView) error {
+func (o *ordering) give(ctx context.Context, connection producer.Connection, follower *control.Follower,
+	view *orderView) error {
 	transport := connection.Transport()
 	defer transport.CloseIdleConnections()
 	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: o.env.Log}
@@ -92,7 +93,8 @@ func (o *ordering) give(ctx context.Context, connection producer.Connection, fol
 	}
 	acknowledged := time.Now()
 	if err := follower.CatchUp(ctx); err != nil {
-		return fmt.Errorf("%s given, but it was not seen to be in force: %w", wording.Count(len(records), "order is", "orders are"), err)
+		return fmt.Errorf("%s given, but it was not seen to be in force: %w",
+			wording.Count(len(records), "order is", "orders are"), err)
 	}
 	view.WrittenMillis = acknowledged.Sub(started).Milliseconds()
 	view.ReadBackMillis = time.Since(acknowledged).Milliseconds()
@@ -116,7 +118,8 @@ func (o *ordering) print(view *orderView) error {
 	if view.DryRun || len(view.Orders) == 0 {
 		return nil
 	}
-	return o.env.Printf("seen in force %d ms after Kafka had it (which took %d ms)\n", view.ReadBackMillis, view.WrittenMillis)
+	return o.env.Printf("seen in force %d ms after Kafka had it (which took %d ms)\n", view.ReadBackMillis,
+		view.WrittenMillis)
 }
 
 // line tells of one order.

@@ -58,7 +58,8 @@ func TestLineReader(t *testing.T) {
 			for i, l := range lines {
 				w := test.want[i]
 				if l.number != w.number || string(l.text) != w.text || l.tooLong != w.tooLong {
-					t.Errorf("line %d of %d bytes, too long %t; want %d of %d, %t", l.number, len(l.text), l.tooLong, w.number, len(w.text), w.tooLong)
+					t.Errorf("line %d of %d bytes, too long %t; want %d of %d, %t", l.number, len(l.text), l.tooLong, w.number,
+						len(w.text), w.tooLong)
 				}
 			}
 			if n := len(lines); n > 0 && lines[n-1].end > int64(len(test.input)) {

@@ -187,7 +187,8 @@ func (p *publication) publishBatch(ctx context.Context, batch []line) error {
 
 func (p *publication) summary() error {
 	took := time.Since(p.progress.Start)
-	text := fmt.Sprintf("%d events published to %s in %s, %.0f a second", p.published, p.lane, took.Round(time.Millisecond), command.PerSecond(p.published, took))
+	text := fmt.Sprintf("%d events published to %s in %s, %.0f a second", p.published, p.lane,
+		took.Round(time.Millisecond), command.PerSecond(p.published, took))
 	to := io.Writer(p.out)
 	if p.json {
 		to = p.errOut

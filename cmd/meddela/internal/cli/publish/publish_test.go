@@ -26,7 +26,8 @@ type recorder struct {
 	called  chan struct{}
 }
 
-func (r *recorder) PublishRecords(ctx context.Context, _ topology.Lane, records []topology.Record) ([]producer.Receipt, error) {
+func (r *recorder) PublishRecords(ctx context.Context, _ topology.Lane, records []topology.Record) ([]producer.Receipt,
+	error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, time.Now())
@@ -109,12 +110,14 @@ func TestPublishCountsManyFaults(t *testing.T) {
 func TestPublishGivesUpWhenKafkaIsAway(t *testing.T) {
 	to := new(recorder)
 	p, _, _ := newPublication(to, false)
-	input := strings.Repeat("one\n", command.MaxBatchLines-1) + "lost\n" + strings.Repeat("never tried\n", command.MaxBatchLines)
+	input := strings.Repeat("one\n", command.MaxBatchLines-1) + "lost\n" +
+		strings.Repeat("never tried\n", command.MaxBatchLines)
 	queue := readAhead(t.Context(), strings.NewReader(input))
 	awaitEnd(queue)
 	p.progress = command.NewProgress(p.errOut)
 	err := p.publishAll(t.Context(), queue)
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), fmt.Sprintf("gave up at line %d: ", command.MaxBatchLines)) {
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(),
+		fmt.Sprintf("gave up at line %d: ", command.MaxBatchLines)) {
 		t.Errorf("error %v", err)
 	}
 	if p.published != command.MaxBatchLines-1 || p.failed != 1 {

@@ -31,7 +31,8 @@ func TestLineQueueMakesBatches(t *testing.T) {
 		sizes = append(sizes, len(batch))
 	}
 	// The last three lines are half a batch each, the first of them beside "a".
-	if want := []int{command.MaxBatchLines, 2, 2}; len(sizes) != 3 || sizes[0] != want[0] || sizes[1] != want[1] || sizes[2] != want[2] {
+	if want := []int{command.MaxBatchLines, 2, 2}; len(sizes) != 3 || sizes[0] != want[0] || sizes[1] != want[1] ||
+		sizes[2] != want[2] {
 		t.Errorf("batches of %v lines, want %v", sizes, want)
 	}
 }

@@ -24,7 +24,8 @@ func TestTopicsThenPublishThenRead(t *testing.T) {
 	}
 	meddela(t, environment, "", "topics", "apply").Want(t, command.ExitOK)
 
-	input := `{"id":"a","type":"x","ctx":{}}` + "\n" + `{"id":"b","type":"x","ctx":{}}` + "\nnonsense\n" + `{"type":"x","ctx":{}}`
+	input := `{"id":"a","type":"x","ctx":{}}` + "\n" + `{"id":"b","type":"x","ctx":{}}` + "\nnonsense\n" +
+		`{"type":"x","ctx":{}}`
 	got := meddela(t, environment, input, "publish", "--lane", "realtime", "-o", "json")
 	got.Want(t, command.ExitFailed)
 	if !strings.HasSuffix(got.Err, "meddela: 1 of 4 events were not published\n") {
@@ -74,7 +75,8 @@ func readEvents(t *testing.T, broker string, partitions int) []string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			event, err := topology.DecodeEvent(topology.Record{Partition: p, Offset: m.Offset, Value: m.Value}, topology.Realtime)
+			event, err := topology.DecodeEvent(topology.Record{Partition: p, Offset: m.Offset, Value: m.Value},
+				topology.Realtime)
 			if err != nil {
 				t.Fatal(err)
 			}

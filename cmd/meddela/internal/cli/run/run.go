@@ -61,7 +61,8 @@ func New(env *command.Env) *cobra.Command {
 		cmd.ValidArgs = append(cmd.ValidArgs, string(r))
 	}
 	command.AddLaneFlag(cmd, &lane)
-	cmd.Flags().StringSliceVar(&channels, "channel", nil, "channels that role deliver delivers; default: all. Each is a consumer group of its own")
+	cmd.Flags().StringSliceVar(&channels, "channel", nil,
+		"channels that role deliver delivers; default: all. Each is a consumer group of its own")
 	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
 	return cmd
 }
@@ -88,7 +89,8 @@ func parseChannels(role topology.Role, names []string) ([]topology.Channel, erro
 
 // runRole runs a role until ctx ends. At the start the servers that it needs
 // must answer; later it waits for them.
-func runRole(ctx context.Context, env *command.Env, name topology.Role, lane topology.Lane, channels []topology.Channel) error {
+func runRole(ctx context.Context, env *command.Env, name topology.Role, lane topology.Lane,
+	channels []topology.Channel) error {
 	roles.LimitMemory()
 	in, err := roles.New(&env.Config, env.Log)
 	if err != nil {
@@ -149,7 +151,8 @@ func checkChannels(env *command.Env, in *roles.Installation) error {
 		}
 	}
 	if len(sandboxed) > 0 {
-		env.Log.Warn().Strs("channels", sandboxed).Msg("messages of these channels go to the sandbox, which sends nothing: see MEDDELA_SANDBOX_CHANNELS")
+		env.Log.Warn().Strs("channels",
+			sandboxed).Msg("messages of these channels go to the sandbox, which sends nothing: see MEDDELA_SANDBOX_CHANNELS")
 	}
 	return nil
 }

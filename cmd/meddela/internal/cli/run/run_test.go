@@ -31,10 +31,12 @@ func TestDeliverWantsAProviderOfEachChannel(t *testing.T) {
 	}{
 		{nil, nil, "no provider of email, sms, push, webhook: "},
 		{nil, []string{"--channel", "sms,push"}, "MEDDELA_SANDBOX_CHANNELS=sms,push (all is every channel)"},
-		{map[string]string{"MEDDELA_SMTP_URL": "smtp://mail?from=shop@example.com"}, nil, "no provider of sms, push, webhook: "},
+		{map[string]string{"MEDDELA_SMTP_URL": "smtp://mail?from=shop@example.com"}, nil,
+			"no provider of sms, push, webhook: "},
 		{map[string]string{"MEDDELA_SANDBOX_CHANNELS": "sms"}, []string{"--channel", "sms,push"}, "no provider of push: "},
 		{map[string]string{"MEDDELA_SANDBOX_CHANNELS": "all"}, nil, "cannot use Kafka"},
-		{map[string]string{"MEDDELA_SMTP_URL": "smtp://mail?from=shop@example.com"}, []string{"--channel", "email"}, "cannot use Kafka"},
+		{map[string]string{"MEDDELA_SMTP_URL": "smtp://mail?from=shop@example.com"}, []string{"--channel", "email"},
+			"cannot use Kafka"},
 	} {
 		environment := map[string]string{"MEDDELA_KAFKA_BROKERS": clitest.Nowhere, "MEDDELA_REDIS_ADDRS": clitest.Nowhere}
 		maps.Copy(environment, test.set)

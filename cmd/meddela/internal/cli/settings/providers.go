@@ -137,7 +137,8 @@ func leftOut(file *providerfile.File, channel topology.Channel, route *providerf
 		d := &file.Providers[i]
 		named := slices.ContainsFunc(route.Members, func(m providerfile.RouteMember) bool { return m.Provider == d.Name })
 		if slices.Contains(d.Channels, channel) && !named {
-			warnings = append(warnings, fmt.Sprintf("%s gets nothing of channel %s: its route does not name it", d.Name, channel))
+			warnings = append(warnings, fmt.Sprintf("%s gets nothing of channel %s: its route does not name it", d.Name,
+				channel))
 		}
 	}
 	return warnings
@@ -195,7 +196,8 @@ func printProviders(env *command.Env, view *providersView) error {
 	if env.Output == command.JSON {
 		return env.PrintJSON(view)
 	}
-	providers := command.NewTable("provider", "kind", "channels", "hands to", "login", "signed", "timeout", "at once", "limit of all")
+	providers := command.NewTable("provider", "kind", "channels", "hands to", "login", "signed", "timeout", "at once",
+		"limit of all")
 	for i := range view.Providers {
 		providers.AppendRow(view.Providers[i].row())
 	}
@@ -216,7 +218,8 @@ func printProviders(env *command.Env, view *providersView) error {
 	for _, warning := range view.Warnings {
 		fmt.Fprintf(&b, "%s: %s\n", env.Paint(text.FgYellow, "warning"), warning)
 	}
-	return env.Printf("\n%s%s: %s for %s, no faults, %s\n", b.String(), view.File, wording.Count(len(view.Providers), "provider", "providers"),
+	return env.Printf("\n%s%s: %s for %s, no faults, %s\n", b.String(), view.File,
+		wording.Count(len(view.Providers), "provider", "providers"),
 		wording.Count(len(view.Routes), "channel", "channels"), wording.Count(len(view.Warnings), "warning", "warnings"))
 }
 

@@ -50,7 +50,8 @@ routes:
 
 // checkProviders runs `providers check` with these variables, and returns what
 // it printed. The text is in no form that has a secret.
-func checkProviders(t *testing.T, environment map[string]string, output command.Format, args ...string) (string, error) {
+func checkProviders(t *testing.T, environment map[string]string, output command.Format, args ...string) (string,
+	error) {
 	t.Helper()
 	t.Setenv("MAIL_SECRET", secretOfTests)
 	testenv.OnlyThese(t, environment)
@@ -107,7 +108,8 @@ func TestProvidersCheckInJSON(t *testing.T) {
 		t.Fatalf("%d providers, %d routes, warnings %q", len(view.Providers), len(view.Routes), view.Warnings)
 	}
 	first := view.Providers[0]
-	if first.Target != "mail.example.com:587" || first.Login != "shop ***" || first.Timeout != "5s" || first.Rate != 0.5 || first.Reserve != 0.3 {
+	if first.Target != "mail.example.com:587" || first.Login != "shop ***" || first.Timeout != "5s" || first.Rate != 0.5 ||
+		first.Reserve != 0.3 {
 		t.Errorf("the first is %+v", first)
 	}
 	if sms := view.Providers[2]; sms.Target != "POST https://sms.example.com" || sms.Login != "bearer ***" || !sms.Signed {
@@ -117,7 +119,8 @@ func TestProvidersCheckInJSON(t *testing.T) {
 
 // TestProvidersCheckOfFaults: all of them are told, and end in misuse.
 func TestProvidersCheckOfFaults(t *testing.T) {
-	path := writeProviders(t, "providers:\n  - {name: a, kind: sandbox, channel: [email]}\nroutes: {email: {providers: [b]}}\n")
+	path := writeProviders(t,
+		"providers:\n  - {name: a, kind: sandbox, channel: [email]}\nroutes: {email: {providers: [b]}}\n")
 	_, err := checkProviders(t, nil, command.Table, path)
 	var faults config.Faults
 	if !errors.As(err, &faults) || len(faults) != 3 {
@@ -128,13 +131,15 @@ func TestProvidersCheckOfFaults(t *testing.T) {
 			t.Errorf("%q is not at %s", faults[i], want)
 		}
 	}
-	for name, args := range map[string][]string{"no file": nil, "a file that is not there": {path + ".away"}, "two files": {path, path}} {
+	for name, args := range map[string][]string{"no file": nil, "a file that is not there": {path + ".away"},
+		"two files": {path, path}} {
 		var misused *command.Misuse
 		if _, err := checkProviders(t, nil, command.Table, args...); !errors.As(err, &misused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := checkProviders(t, map[string]string{"MEDDELA_PROVIDERS_FILE": path + ".away"}, command.Table); !errors.As(err, &faults) {
+	if _, err := checkProviders(t, map[string]string{"MEDDELA_PROVIDERS_FILE": path + ".away"},
+		command.Table); !errors.As(err, &faults) {
 		t.Errorf("a variable that names no file: %v", err)
 	}
 }

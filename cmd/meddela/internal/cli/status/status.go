@@ -52,7 +52,8 @@ func eventIDs(args []string) ([]topology.EventID, error) {
 	ids := make([]topology.EventID, len(args))
 	for i, arg := range args {
 		if ids[i] = topology.EventID(arg); !ids[i].Valid() {
-			return nil, command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -", wording.Abridged(arg), topology.MaxIDBytes)
+			return nil, command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -", wording.Abridged(arg),
+				topology.MaxIDBytes)
 		}
 	}
 	return ids, nil
@@ -131,7 +132,8 @@ func watchStatus(ctx context.Context, env *command.Env, reader statusReader, ids
 
 // showChange prints what has changed since the ranks that were seen, and tells
 // whether more is to come.
-func showChange(env *command.Env, id topology.EventID, answer *status.Answer, seen map[topology.EventID]topology.Rank) (moves bool, err error) {
+func showChange(env *command.Env, id topology.EventID, answer *status.Answer,
+	seen map[topology.EventID]topology.Rank) (moves bool, err error) {
 	if answer.Err != nil {
 		return false, answer.Err
 	}

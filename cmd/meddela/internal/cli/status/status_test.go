@@ -30,12 +30,14 @@ func sentState() topology.State {
 
 func TestCard(t *testing.T) {
 	failed := sentState()
-	failed.Status, failed.Reason, failed.Detail = topology.DeliveryError, topology.ReasonProviderRejected, "550 mailbox\x1b[2J full"
+	failed.Status, failed.Reason, failed.Detail = topology.DeliveryError, topology.ReasonProviderRejected,
+		"550 mailbox\x1b[2J full"
 	failed.Redrives, failed.Attempt = 1, 3
 	failed.PendingDeliveryAt = noon.Add(-2 * time.Millisecond) // clocks differ
 	waiting := topology.State{
 		EventID: "e2", Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Lane: topology.Batch,
-		PendingAt: noon, PendingDeliveryAt: noon.Add(time.Second), UpdatedAt: noon.Add(time.Second), Scheduled: noon.Add(time.Hour),
+		PendingAt: noon, PendingDeliveryAt: noon.Add(time.Second), UpdatedAt: noon.Add(time.Second),
+		Scheduled: noon.Add(time.Hour),
 	}
 	sent := sentState()
 	var out bytes.Buffer
@@ -83,7 +85,8 @@ func state(id topology.EventID, rank topology.Rank, s topology.Status) topology.
 
 func TestWatchPrintsEachChangeOnce(t *testing.T) {
 	states := script{
-		"a": {{}, state("a", "1", topology.Pending), state("a", "1", topology.Pending), state("a", "2", topology.PendingDelivery), state("a", "3", topology.Sent)},
+		"a": {{}, state("a", "1", topology.Pending), state("a", "1", topology.Pending),
+			state("a", "2", topology.PendingDelivery), state("a", "3", topology.Sent)},
 		"b": {state("b", "3", topology.Expired)},
 	}
 	var out, errOut bytes.Buffer
@@ -103,7 +106,8 @@ func TestWatchPrintsEachChangeOnce(t *testing.T) {
 func TestWatchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	env := &command.Env{Out: writerFunc(cancel), ErrOut: io.Discard}
-	if err := watchStatus(ctx, env, script{"a": {state("a", "1", topology.Pending)}}, []topology.EventID{"a"}); err != nil {
+	if err := watchStatus(ctx, env, script{"a": {state("a", "1", topology.Pending)}},
+		[]topology.EventID{"a"}); err != nil {
 		t.Errorf("error %v, want none: a signal is how one leaves", err)
 	}
 }
@@ -128,7 +132,8 @@ func TestStatusReadsRedis(t *testing.T) {
 
 	got := meddela(t, environment, "", "status", "e1", "-o", "json")
 	got.Want(t, command.ExitOK)
-	if !strings.Contains(got.Out, `"status":"sent"`) || !strings.Contains(got.Out, `"final_at":"2025-12-01T12:00:00.000Z"`) {
+	if !strings.Contains(got.Out, `"status":"sent"`) || !strings.Contains(got.Out,
+		`"final_at":"2025-12-01T12:00:00.000Z"`) {
 		t.Errorf("printed %s", got.Out)
 	}
 	got = meddela(t, environment, "", "status", "e1", "e2", "e3")

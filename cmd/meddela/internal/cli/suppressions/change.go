@@ -59,7 +59,8 @@ func (s *suppressions) add(ctx context.Context, addresses []string, end time.Tim
 	if !end.IsZero() {
 		how = "until " + command.UntilText(end)
 	}
-	return s.Printf("%s suppressed %s, %d for as long already\n", wording.Count(added, "address", "addresses"), how, len(addresses)-added)
+	return s.Printf("%s suppressed %s, %d for as long already\n", wording.Count(added, "address", "addresses"), how,
+		len(addresses)-added)
 }
 
 func newRemove(s *suppressions) *cobra.Command {
@@ -93,5 +94,6 @@ func (s *suppressions) remove(ctx context.Context, addresses []string) error {
 	if s.Output == command.JSON {
 		return s.PrintJSON(map[string]int{"removed": removed, "unknown": len(addresses) - removed})
 	}
-	return s.Printf("%s removed, %d not suppressed\n", wording.Count(removed, "address", "addresses"), len(addresses)-removed)
+	return s.Printf("%s removed, %d not suppressed\n", wording.Count(removed, "address", "addresses"),
+		len(addresses)-removed)
 }

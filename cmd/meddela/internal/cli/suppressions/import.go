@@ -110,7 +110,8 @@ func (s *suppressions) imported(view *importView, err error) error {
 	case errors.As(err, &header):
 		return fmt.Errorf("nothing is imported: %w", err)
 	case err != nil:
-		return fmt.Errorf("stopped after %s: %w: import the file again, which changes nothing for those lines", wording.Count(view.Read, "line", "lines"), s.explain(err))
+		return fmt.Errorf("stopped after %s: %w: import the file again, which changes nothing for those lines",
+			wording.Count(view.Read, "line", "lines"), s.explain(err))
 	case view.Bad > 0:
 		return fmt.Errorf("%d of %d lines were not imported", view.Bad, view.Read)
 	}

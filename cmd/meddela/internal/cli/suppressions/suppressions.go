@@ -80,14 +80,16 @@ func (s *suppressions) addCauseFlag(cmd *cobra.Command, value, usage string) {
 }
 
 func (s *suppressions) addUntilFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.until, "until", "", "when it ends: a date, as of midnight UTC, or a time such as 2027-01-31T08:00:00Z; default: never")
+	cmd.Flags().StringVar(&s.until, "until", "",
+		"when it ends: a date, as of midnight UTC, or a time such as 2027-01-31T08:00:00Z; default: never")
 	cmd.Flags().DurationVar(&s.length, "for", 0, "how long it lasts, such as 720h, instead of --until")
 }
 
 // check holds what the flags say against what they may.
 func (s *suppressions) check() error {
 	if s.channel != "" && !slices.Contains(address.Channels(), topology.Channel(s.channel)) {
-		return command.Misusef("--channel is %q: use %s", wording.Abridged(s.channel), wording.OrList(wording.Texts(address.Channels())))
+		return command.Misusef("--channel is %q: use %s", wording.Abridged(s.channel),
+			wording.OrList(wording.Texts(address.Channels())))
 	}
 	if s.cause == "" {
 		return nil

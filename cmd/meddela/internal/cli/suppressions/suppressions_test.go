@@ -20,16 +20,19 @@ func TestSuppressions(t *testing.T) {
 	}
 	run("list").WantOut(t, "no addresses are suppressed\n")
 	run("check", "kim@example.com").WantOut(t, "not suppressed on channel email\n")
-	run("add", "kim@example.com", "LEE@example.com", "--reason", "unsubscribed").WantOut(t, "2 addresses suppressed for good, 0 for as long already\n")
+	run("add", "kim@example.com", "LEE@example.com", "--reason", "unsubscribed").WantOut(t,
+		"2 addresses suppressed for good, 0 for as long already\n")
 	run("add", "lee@example.com", "max@example.com").WantOut(t, "1 address suppressed for good, 1 for as long already\n")
 	run("add", "+46 70 123 45 67", "--channel", "sms", "--for", "720h").Says(t, "1 address suppressed until ")
 	run("check", "Kim@Example.com").Says(t, "suppressed on channel email: unsubscribed, since ", ", for good\n")
 	run("check", "0046701234567", "--channel", "sms").Says(t, "suppressed on channel sms: manual, since ", ", until ")
-	run("list").Says(t, "CHANNEL", "email  manual  1", "email  unsubscribed  2", "sms  manual  1  1", "\n4 addresses are suppressed\n")
+	run("list").Says(t, "CHANNEL", "email  manual  1", "email  unsubscribed  2", "sms  manual  1  1",
+		"\n4 addresses are suppressed\n")
 	run("list", "--channel", "sms").Says(t, "\n1 address is suppressed\n")
 	got := run("list", "--entries", "--reason", "unsubscribed")
 	got.Want(t, command.ExitOK)
-	if strings.Count(got.Out, "\n") != 2 || strings.Count(got.Out, "  email   unsubscribed  ") != 2 || strings.Contains(got.Out, "kim") {
+	if strings.Count(got.Out, "\n") != 2 || strings.Count(got.Out, "  email   unsubscribed  ") != 2 ||
+		strings.Contains(got.Out, "kim") {
 		t.Errorf("the entries are\n%s", got.Out)
 	}
 	run("remove", "kim@example.com", "nobody@example.com").WantOut(t, "1 address removed, 1 not suppressed\n")
@@ -41,7 +44,8 @@ func TestSuppressionsInJSON(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"list", `{"addresses":0,"counts":[]}`},
 		{"check kim@example.com", `{"suppressed":false}`},
-		{"add kim@example.com --reason bounced --until 2999-01-31", `{"channel":"email","reason":"bounced","until":"2999-01-31T00:00:00Z","added":1,"known":0}`},
+		{"add kim@example.com --reason bounced --until 2999-01-31",
+			`{"channel":"email","reason":"bounced","until":"2999-01-31T00:00:00Z","added":1,"known":0}`},
 		{"list", `{"addresses":1,"counts":[{"channel":"email","reason":"bounced","addresses":1,"ending":1}]}`},
 		{"list --channel push", `{"addresses":0,"counts":[]}`},
 		{"remove kim@example.com lee@example.com", `{"removed":1,"unknown":1}`},
@@ -69,7 +73,8 @@ func TestSuppressionsImport(t *testing.T) {
 	}
 	got := meddela(t, environment, "", "suppressions", "import", path, "--reason", "bounced")
 	got.Want(t, command.ExitFailed)
-	if !strings.HasPrefix(got.Out, "5000 addresses suppressed, 0 for as long already, 2 lines not imported; 5002 lines read in ") {
+	if !strings.HasPrefix(got.Out,
+		"5000 addresses suppressed, 0 for as long already, 2 lines not imported; 5002 lines read in ") {
 		t.Errorf("it says %s", got.Out)
 	}
 	want := "line 5002: address: it is none of channel email\n" +
@@ -85,7 +90,8 @@ func TestSuppressionsImport(t *testing.T) {
 		Read, Added, Known, Bad int
 		BadLines                []struct{ Line int } `json:"bad_lines"`
 	}
-	if err := json.Unmarshal([]byte(again.Out), &view); err != nil || view.Added != 0 || view.Known != lines || view.Bad != 2 || len(view.BadLines) != 2 || view.BadLines[1].Line != 5003 {
+	if err := json.Unmarshal([]byte(again.Out), &view); err != nil || view.Added != 0 || view.Known != lines ||
+		view.Bad != 2 || len(view.BadLines) != 2 || view.BadLines[1].Line != 5003 {
 		t.Errorf("again: %s, %v", again.Out, err)
 	}
 	meddela(t, environment, "", "suppressions", "list").Says(t, "email  bounced  5000  0")
@@ -95,9 +101,11 @@ func TestSuppressionsImport(t *testing.T) {
 // changes nothing.
 func TestSuppressionsPepper(t *testing.T) {
 	environment := map[string]string{"MEDDELA_REDIS_ADDRS": clitest.StartRedis(t, nil).Addr()}
-	peppered := map[string]string{"MEDDELA_REDIS_ADDRS": environment["MEDDELA_REDIS_ADDRS"], "MEDDELA_SUPPRESS_PEPPER": "secret"}
+	peppered := map[string]string{"MEDDELA_REDIS_ADDRS": environment["MEDDELA_REDIS_ADDRS"],
+		"MEDDELA_SUPPRESS_PEPPER": "secret"}
 	meddela(t, peppered, "", strings.Fields("suppressions add kim@example.com")...).Want(t, command.ExitOK)
-	meddela(t, peppered, "", strings.Fields("suppressions check kim@example.com")...).Says(t, "suppressed on channel email: manual")
+	meddela(t, peppered, "", strings.Fields("suppressions check kim@example.com")...).Says(t,
+		"suppressed on channel email: manual")
 	for _, args := range []string{"add lee@example.com", "check kim@example.com", "remove kim@example.com"} {
 		got := meddela(t, environment, "", strings.Fields("suppressions "+args)...)
 		got.Want(t, command.ExitFailed)
@@ -117,11 +125,14 @@ func TestSuppressionsMisuse(t *testing.T) {
 		args, want string
 		status     int
 	}{
-		{"add", "meddela suppressions add takes one or more addresses, not 0 arguments: see meddela suppressions add --help", command.ExitMisused},
+		{"add", "meddela suppressions add takes one or more addresses, not 0 arguments: see meddela suppressions add --help",
+			command.ExitMisused},
 		{"add kim@example.com --channel webhook", `--channel is "webhook": use email, sms or push`, command.ExitMisused},
-		{"add kim@example.com --reason dislike", `--reason is "dislike": use unsubscribed, bounced, complaint or manual`, command.ExitMisused},
+		{"add kim@example.com --reason dislike", `--reason is "dislike": use unsubscribed, bounced, complaint or manual`,
+			command.ExitMisused},
 		{"add kim@example.com --until 2020-01-01", "--until is 2020-01-01: that is past", command.ExitMisused},
-		{"add kim@example.com --for 1h --until 2999-01-01", "--until and --for are both given: use one of them", command.ExitMisused},
+		{"add kim@example.com --for 1h --until 2999-01-01", "--until and --for are both given: use one of them",
+			command.ExitMisused},
 		{"add kim", "an argument is no address of channel email: correct it, or --channel", command.ExitMisused},
 		{"remove 112", "an argument is no address of channel email: correct it, or --channel", command.ExitMisused},
 		{"check 112", "an argument is no address of channel email: correct it, or --channel", command.ExitMisused},

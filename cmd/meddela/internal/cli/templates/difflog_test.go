@@ -68,7 +68,8 @@ func TestDiffLog(t *testing.T) {
 	}
 
 	writeTemplate(t, folder, "code", "types: [code]", "Your code is {{.ctx.code}}, for {{.ctx.minutes}} minutes")
-	writeTemplate(t, folder, "parcel", "types: [parcel]", "Your parcel {{.ctx.number}}\nis here on {{.ctx.day}}, {{.event.to}}")
+	writeTemplate(t, folder, "parcel", "types: [parcel]",
+		"Your parcel {{.ctx.number}}\nis here on {{.ctx.day}}, {{.event.to}}")
 	writeTemplate(t, folder, "news", "types: [news]", "News")
 
 	var result diffLogResult
@@ -84,7 +85,8 @@ func TestDiffLog(t *testing.T) {
 	for _, c := range result.Changes {
 		kinds = append(kinds, fmt.Sprint(c.Kind, " ", c.Events, " ", c.Examples[0].ID))
 	}
-	if want := "newly_failing 1 c1; newly_covered 1 n1; other_text 1 c2; other_text 1 p1"; strings.Join(kinds, "; ") != want {
+	if want := "newly_failing 1 c1; newly_covered 1 n1; other_text 1 c2; other_text 1 p1"; strings.Join(kinds,
+		"; ") != want {
 		t.Errorf("%q, want %q", kinds, want)
 	}
 
@@ -157,14 +159,17 @@ func TestDiffLogMisuse(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{folder, "--since", "-1h"}, command.ExitMisused, "--since is -1h0m0s: it must be a length of time such as 24h"},
+		{[]string{folder, "--since",
+			"-1h"}, command.ExitMisused, "--since is -1h0m0s: it must be a length of time such as 24h"},
 		{[]string{folder, "--limit", "-1"}, command.ExitMisused, "--limit is -1: it must be a positive number of events"},
 		{[]string{folder, "--examples", "101"}, command.ExitMisused, "--examples is 101: it must be 0 to 100"},
-		{[]string{}, command.ExitMisused, "meddela templates diff-log takes one folder, not 0 arguments: see meddela templates diff-log --help"},
+		{[]string{}, command.ExitMisused,
+			"meddela templates diff-log takes one folder, not 0 arguments: see meddela templates diff-log --help"},
 		{[]string{filepath.Join(folder, "none")}, command.ExitFailed, "there is no folder " + filepath.Join(folder, "none")},
 		{[]string{folder}, command.ExitFailed, "code/en/sms.txt:1: "},
 	} {
-		got := meddela(t, map[string]string{"MEDDELA_KAFKA_BROKERS": clitest.Nowhere}, "", append([]string{"templates", "diff-log"}, test.args...)...)
+		got := meddela(t, map[string]string{"MEDDELA_KAFKA_BROKERS": clitest.Nowhere}, "",
+			append([]string{"templates", "diff-log"}, test.args...)...)
 		got.Want(t, test.status)
 		if !strings.Contains(got.Err, "meddela: "+test.says) {
 			t.Errorf("%v: stderr %q, want %q", test.args, got.Err, test.says)
@@ -253,7 +258,8 @@ func preload(b *testing.B, broker string, n int) {
 	var batch []topology.Record
 	partition := 0
 	flush := func() {
-		if _, err := to.Publish(context.Background(), topology.Topics{Prefix: topology.DefaultPrefix}.Events(topology.Realtime), partition, batch); err != nil {
+		if _, err := to.Publish(context.Background(),
+			topology.Topics{Prefix: topology.DefaultPrefix}.Events(topology.Realtime), partition, batch); err != nil {
 			b.Fatal(err)
 		}
 		partition, batch = (partition+1)%12, nil
@@ -274,8 +280,9 @@ func TestDiffLogPaintsNothingOffATerminal(t *testing.T) {
 	var out bytes.Buffer
 	env := &command.Env{Out: &out, Output: command.Table}
 	err := printExamples(env, []difflog.Change{{
-		Group:    difflog.Group{Kind: difflog.OtherText, Live: "a", Proposed: "a"},
-		Examples: []difflog.Example{{ID: "e", Parts: []difflog.Part{{Name: "sms.txt", Where: "line 1", Diff: []string{"@@ -1 +1 @@", "-x", "+y", ""}}}}},
+		Group: difflog.Group{Kind: difflog.OtherText, Live: "a", Proposed: "a"},
+		Examples: []difflog.Example{{ID: "e",
+			Parts: []difflog.Part{{Name: "sms.txt", Where: "line 1", Diff: []string{"@@ -1 +1 @@", "-x", "+y", ""}}}}},
 	}})
 	if err != nil || strings.Contains(out.String(), "\x1b") || !strings.Contains(out.String(), "      -x\n      +y\n") {
 		t.Errorf("%q, %v", out.String(), err)

@@ -80,7 +80,8 @@ func TestExplainFromKafkaAndRedis(t *testing.T) {
 	meddela(t, environment, "", "templates", "publish", explainFolder(t)).Want(t, command.ExitOK)
 	meddela(t, environment, codeEvent, "publish", "--lane", "realtime").Want(t, command.ExitOK)
 	record := readOne(t, environment["MEDDELA_KAFKA_BROKERS"], "c1", 0)
-	redis.HSet("meddela:event:c1", "status", "sent", "rank", "1", "source", string(record.Source()), "lane", "realtime", "template", "code@old")
+	redis.HSet("meddela:event:c1", "status", "sent", "rank", "1", "source", string(record.Source()), "lane", "realtime",
+		"template", "code@old")
 
 	read := func(args ...string) explanationView {
 		t.Helper()
@@ -95,7 +96,8 @@ func TestExplainFromKafkaAndRedis(t *testing.T) {
 	}
 	for _, event := range []string{string(record.Source()), "c1"} {
 		view := read(event, "--at", "received")
-		if view.Event.Source != record.Source() || view.Event.IDFrom != explain.FromValue || !view.Validity.Received.Equal(view.Decision.At) ||
+		if view.Event.Source != record.Source() || view.Event.IDFrom != explain.FromValue ||
+			!view.Validity.Received.Equal(view.Decision.At) ||
 			view.Decision.Status != topology.PendingDelivery || len(view.Candidates) != 2 {
 			t.Errorf("%s: %+v", event, view.Explanation)
 		}
@@ -103,7 +105,8 @@ func TestExplainFromKafkaAndRedis(t *testing.T) {
 			t.Errorf("%s: state %+v", event, view.State)
 		}
 	}
-	if late := read("c1", "--at", "2100-01-01T00:00:00Z"); late.Decision.Status != topology.Expired || late.Validity.State != explain.Ended || late.Message != nil {
+	if late := read("c1", "--at", "2100-01-01T00:00:00Z"); late.Decision.Status != topology.Expired ||
+		late.Validity.State != explain.Ended || late.Message != nil {
 		t.Errorf("%+v", late.Explanation)
 	}
 	cards := meddela(t, environment, "", "templates", "explain", "c1")
@@ -127,12 +130,16 @@ func TestExplainMisuse(t *testing.T) {
 		says   string
 	}{
 		{"two events", []string{"a", "b"}, command.ExitMisused, "takes one event, not 2 arguments"},
-		{"nothing of the kind", []string{"no such file.json"}, command.ExitMisused, `"no such file.json" is no file, no event id, and no TOPIC/PARTITION/OFFSET`},
-		{"another topic", []string{"meddela.realtime.jobs/0/0"}, command.ExitMisused, "meddela.realtime.jobs is not a topic of events: they are on meddela.realtime.events and meddela.batch.events"},
-		{"a record that is not there", []string{"meddela.realtime.events/0/7"}, command.ExitFailed, "the event cannot be read: offset 7 of meddela.realtime.events/0 is not there"},
+		{"nothing of the kind", []string{"no such file.json"}, command.ExitMisused,
+			`"no such file.json" is no file, no event id, and no TOPIC/PARTITION/OFFSET`},
+		{"another topic", []string{"meddela.realtime.jobs/0/0"}, command.ExitMisused,
+			"meddela.realtime.jobs is not a topic of events: they are on meddela.realtime.events and meddela.batch.events"},
+		{"a record that is not there", []string{"meddela.realtime.events/0/7"}, command.ExitFailed,
+			"the event cannot be read: offset 7 of meddela.realtime.events/0 is not there"},
 		{"an unknown id", []string{"nobody"}, command.ExitFailed, "nothing is known of nobody"},
 		{"a record that is gone", []string{"lost"}, command.ExitFailed, "(Redis has the event as sent)"},
-		{"no time", []string{"--at", "noon"}, command.ExitMisused, `--at is "noon": use a time such as 2026-12-01T08:00:00Z, or received`},
+		{"no time", []string{"--at", "noon"}, command.ExitMisused,
+			`--at is "noon": use a time such as 2026-12-01T08:00:00Z, or received`},
 		{"no folder", []string{"--folder", "/no/such"}, command.ExitFailed, "there is no folder /no/such"},
 		{"a folder with faults", []string{"--folder", folder}, command.ExitFailed, "code/en/sms.txt:1: "},
 	} {

@@ -57,7 +57,8 @@ func (s *pruneSite) published(name, text string, ago time.Duration, retired bool
 
 func (s *pruneSite) write(topic topology.Topic, key string, value []byte) {
 	s.t.Helper()
-	if _, err := s.writer.Publish(s.t.Context(), topic, 0, []topology.Record{{Topic: topic, Key: []byte(key), Value: value}}); err != nil {
+	if _, err := s.writer.Publish(s.t.Context(), topic, 0,
+		[]topology.Record{{Topic: topic, Key: []byte(key), Value: value}}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -65,7 +66,8 @@ func (s *pruneSite) write(topic topology.Topic, key string, value []byte) {
 // job writes a job for a version to a topic.
 func (s *pruneSite) job(topic topology.Topic, ref topology.TemplateRef) {
 	s.t.Helper()
-	job := topology.Job{JobID: "j", EventID: "e", Template: ref, Channel: topology.SMS, Event: []byte(`{"type":"code","ctx":{"template":"x"}}`)}
+	job := topology.Job{JobID: "j", EventID: "e", Template: ref, Channel: topology.SMS,
+		Event: []byte(`{"type":"code","ctx":{"template":"x"}}`)}
 	s.write(topic, "e", job.Append(nil))
 }
 
@@ -91,7 +93,8 @@ func (s *pruneSite) commit(group string, topic topology.Topic, offset int64) {
 	s.t.Helper()
 	client := &kafka.Client{Addr: s.writer.Addr, Transport: s.writer.Transport}
 	response, err := client.OffsetCommit(s.t.Context(), &kafka.OffsetCommitRequest{
-		GroupID: group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{string(topic): {{Partition: 0, Offset: offset}}},
+		GroupID: group, GenerationID: -1,
+		Topics: map[string][]kafka.OffsetCommit{string(topic): {{Partition: 0, Offset: offset}}},
 	})
 	if err == nil {
 		err = response.Topics[string(topic)][0].Error
@@ -128,7 +131,8 @@ func TestTemplatesPrune(t *testing.T) {
 	got := meddela(t, s.environment, "", "templates", "prune")
 	got.Want(t, command.ExitOK)
 	want := "taken away  " + string(one) + ", not live since "
-	if !strings.HasPrefix(got.Out, want) || !strings.HasSuffix(got.Out, "kept  "+string(two)+": 1 job refers to it\n1 version taken away, 1 kept, of those not live for 168h0m0s\n") {
+	if !strings.HasPrefix(got.Out, want) || !strings.HasSuffix(got.Out,
+		"kept  "+string(two)+": 1 job refers to it\n1 version taken away, 1 kept, of those not live for 168h0m0s\n") {
 		t.Errorf("%s", got.Out)
 	}
 	wantSame(t, "after", states(t, s.environment, "--all"), "code live, code superseded, code superseded")

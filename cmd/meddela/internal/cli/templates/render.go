@@ -264,7 +264,8 @@ func renderingText(env *command.Env, r *preview.Rendering) string {
 		case template.EmailSubject:
 			fmt.Fprintf(&b, "Subject: %s\n", wording.Printable(part.Text))
 		case template.EmailHTML:
-			hint := fmt.Sprintf("\n%s has %d bytes: see it with --part %[1]s, or all on a page with --page", part.Name, len(part.Text))
+			hint := fmt.Sprintf("\n%s has %d bytes: see it with --part %[1]s, or all on a page with --page", part.Name,
+				len(part.Text))
 			b.WriteString(env.Paint(text.Faint, hint) + "\n")
 		default:
 			fmt.Fprintf(&b, "\n%s\n", wording.PrintableLines(strings.TrimSpace(part.Text)))

@@ -55,11 +55,13 @@ func TestRender(t *testing.T) {
 	got.Want(t, command.ExitOK)
 	clitest.Golden(t, "rendered.txt", got.Out)
 
-	meddela(t, nil, "", "templates", "render", folder, "hello", "--sample", "kim", "--language", "en-GB", "--part", "email.html").
+	meddela(t, nil, "", "templates", "render", folder, "hello", "--sample", "kim", "--language", "en-GB", "--part",
+		"email.html").
 		WantOut(t, "<p>Dear Kim</p>\n")
 
 	event := filepath.Join(t.TempDir(), "event.json")
-	writeFiles(t, filepath.Dir(event), map[string]string{"event.json": `{"type":"hello","email":"eve@example.com","ctx":{"name":"Eve"}}`})
+	writeFiles(t, filepath.Dir(event),
+		map[string]string{"event.json": `{"type":"hello","email":"eve@example.com","ctx":{"name":"Eve"}}`})
 	got = meddela(t, nil, "", "templates", "render", folder, "--event", event, "--language", "sv-FI")
 	got.WantOut(t, "── hello  event  sv-FI → sv ──\nTo: eve@example.com\nSubject: Hej Eve\n\nHej Eve!\n\n")
 
@@ -116,14 +118,20 @@ func TestRenderMisuse(t *testing.T) {
 	}{
 		{"no folder", []string{"/no/such"}, command.ExitFailed, "there is no folder /no/such"},
 		{"nothing in it", []string{t.TempDir()}, command.ExitFailed, "there is nothing to render"},
-		{"no such template", []string{folder, "helo"}, command.ExitMisused, `there is no template "helo": did you mean hello?`},
+		{"no such template", []string{folder, "helo"}, command.ExitMisused,
+			`there is no template "helo": did you mean hello?`},
 		{"no such sample", []string{folder, "--sample", "kin"}, command.ExitMisused, `there is no sample "kin": there is `},
-		{"no such part", []string{folder, "--part", "email.text"}, command.ExitMisused, `"email.text" is no part of a message: use email.subject, `},
-		{"two targets", []string{folder, "--page", "x", "--out", "y"}, command.ExitMisused, "--out and --page cannot be used together: use one"},
-		{"a sample and an event", []string{folder, "--sample", "kim", "--event", "x"}, command.ExitMisused, "--event and --sample cannot be used together: use one"},
+		{"no such part", []string{folder, "--part", "email.text"}, command.ExitMisused,
+			`"email.text" is no part of a message: use email.subject, `},
+		{"two targets", []string{folder, "--page", "x", "--out", "y"}, command.ExitMisused,
+			"--out and --page cannot be used together: use one"},
+		{"a sample and an event", []string{folder, "--sample", "kim", "--event", "x"}, command.ExitMisused,
+			"--event and --sample cannot be used together: use one"},
 		{"no such event", []string{folder, "--event", "/no/such"}, command.ExitFailed, "the event cannot be read: "},
-		{"no event", []string{folder, "--event", filepath.Join(folder, "hello", "template.yaml")}, command.ExitFailed, "is not an event: "},
-		{"all of the network", []string{folder, "--serve", "0.0.0.0:0"}, command.ExitMisused, "--serve 0.0.0.0:0 can be reached from other machines"},
+		{"no event", []string{folder, "--event", filepath.Join(folder, "hello", "template.yaml")}, command.ExitFailed,
+			"is not an event: "},
+		{"all of the network", []string{folder, "--serve", "0.0.0.0:0"}, command.ExitMisused,
+			"--serve 0.0.0.0:0 can be reached from other machines"},
 	} {
 		got := meddela(t, nil, "", append([]string{"templates", "render"}, test.args...)...)
 		if got.Status != test.status || !strings.Contains(got.Err, test.says) {

@@ -92,7 +92,8 @@ func TestTemplatesPublishRetireAndRollBack(t *testing.T) {
 	got := meddela(t, environment, "", "templates", "publish", folder)
 	got.Want(t, command.ExitOK)
 	for _, want := range []string{
-		"changed  code@", "  template.yaml\n", "    +ttl: 10m\n", "  en/sms.txt\n    @@ -1 +1 @@\n    -Your code is {{.ctx.code}}\n    +Your code is {{.ctx.code}}.\n",
+		"changed  code@", "  template.yaml\n", "    +ttl: 10m\n",
+		"  en/sms.txt\n    @@ -1 +1 @@\n    -Your code is {{.ctx.code}}\n    +Your code is {{.ctx.code}}.\n",
 		"1 template is fine: 1 published, 0 live already\nseen live ",
 		"live, and not in the folder, which leaves them live: 1 template: parcel\n",
 	} {
@@ -120,12 +121,14 @@ func TestTemplatesPublishRetireAndRollBack(t *testing.T) {
 
 	v = changed(t, environment, "retire", "parcel", "code", "code", "--dry-run")
 	wantSame(t, "retiring, dry", v.kinds(), "parcel retired, code retired")
-	if !slices.Equal(v.Gaps, []authoring.Gap{{Type: "code", Channel: "sms"}, {Type: "letter", Channel: "sms"}, {Type: "parcel", Channel: "sms"}}) {
+	if !slices.Equal(v.Gaps, []authoring.Gap{{Type: "code", Channel: "sms"}, {Type: "letter", Channel: "sms"},
+		{Type: "parcel", Channel: "sms"}}) {
 		t.Errorf("gaps %v", v.Gaps)
 	}
 	got = meddela(t, environment, "", "templates", "retire", "code")
 	got.Want(t, command.ExitOK)
-	if !strings.Contains(got.Out, "note: events of type code on sms are not covered by any template then\n1 template retired, 0 retired already\nseen live ") {
+	if !strings.Contains(got.Out,
+		"note: events of type code on sms are not covered by any template then\n1 template retired, 0 retired already\nseen live ") {
 		t.Errorf("retired: %s", got.Out)
 	}
 	wantSame(t, "live", states(t, environment), "parcel live")
@@ -147,9 +150,12 @@ func TestTemplatesThatAreNotKnown(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"retire", "order_confirmation", "order-confirmation", "x"}, "there is no template \"order-confirmation\": did you mean order_confirmation?\nmeddela: there is no template \"x\": see meddela templates list --retired"},
+		{[]string{"retire", "order_confirmation", "order-confirmation", "x"},
+			"there is no template \"order-confirmation\": did you mean order_confirmation?\nmeddela: there is no template \"x\": see meddela templates list --retired"},
 		{[]string{"rollback", "order_conf"}, `there is no template "order_conf": see meddela templates list --retired`},
-		{[]string{"rollback", "order_confirmation"}, " is the only version of its template: to stop it, use meddela templates retire order_confirmation"},
+		{[]string{"rollback",
+			"order_confirmation"},
+			" is the only version of its template: to stop it, use meddela templates retire order_confirmation"},
 		{[]string{"rollback", "order_confirmation", "zz"}, "there is no version zz of order_confirmation: there are "},
 	} {
 		got := meddela(t, environment, "", append([]string{"templates"}, test.args...)...)
@@ -165,7 +171,8 @@ func TestTemplatesLint(t *testing.T) {
 	lint := func(status int, flags ...string) clitest.Result {
 		t.Helper()
 		// Neither Kafka nor configuration is needed.
-		got := meddela(t, map[string]string{"MEDDELA_NONSENSE": "1"}, "", append([]string{"templates", "lint", folder}, flags...)...)
+		got := meddela(t, map[string]string{"MEDDELA_NONSENSE": "1"}, "",
+			append([]string{"templates", "lint", folder}, flags...)...)
 		got.Want(t, status)
 		return got
 	}
@@ -174,7 +181,8 @@ func TestTemplatesLint(t *testing.T) {
 	}
 	writeTemplate(t, folder, "code", "types: [code]", "Your code is {{.ctx.code}}\n")
 	got := lint(command.ExitOK)
-	want := filepath.Join(folder, "code", "template.yaml") + ": warning: there are no samples to check the template with: put events into code/samples, one with all optional data and one with none\n" +
+	want := filepath.Join(folder, "code",
+		"template.yaml") + ": warning: there are no samples to check the template with: put events into code/samples, one with all optional data and one with none\n" +
 		"1 template with 1 body, checked with 0 samples: no faults, 1 warning\n"
 	wantSame(t, "a warning", got.Out, want)
 	if got := lint(command.ExitFailed, "--strict"); !strings.HasPrefix(got.Err, "meddela: 1 warning in ") {
@@ -183,7 +191,8 @@ func TestTemplatesLint(t *testing.T) {
 	writeTemplate(t, folder, "code", "types: [code]\nttl: 3 days", "Your\ncode is {{nope .ctx.code}}\n")
 	got = lint(command.ExitFailed)
 	for _, want := range []string{
-		filepath.Join(folder, "code", "en", "sms.txt") + ":2: ", filepath.Join(folder, "code", "template.yaml") + ":2: ttl: it must be a length of time",
+		filepath.Join(folder, "code", "en", "sms.txt") + ":2: ", filepath.Join(folder, "code", "template.yaml") +
+			":2: ttl: it must be a length of time",
 	} {
 		if !strings.Contains(got.Out, want) {
 			t.Errorf("no %q in\n%s", want, got.Out)
@@ -196,12 +205,14 @@ func TestTemplatesLint(t *testing.T) {
 	if err := json.Unmarshal([]byte(lint(command.ExitFailed, "-o", "json").Out), &view); err != nil {
 		t.Fatal(err)
 	}
-	if view.Templates != 1 || len(view.Faults) != 2 || view.Faults[0].File != "code/en/sms.txt" || len(view.Warnings) != 1 {
+	if view.Templates != 1 || len(view.Faults) != 2 || view.Faults[0].File != "code/en/sms.txt" ||
+		len(view.Warnings) != 1 {
 		t.Errorf("%+v", view)
 	}
 	// What lint refuses is not published, either.
 	got = meddela(t, map[string]string{"MEDDELA_KAFKA_BROKERS": clitest.Nowhere}, "", "templates", "publish", folder)
-	if got.Want(t, command.ExitFailed); !strings.Contains(got.Err, "nothing is published, because of ") || !strings.Contains(got.Err, "meddela: code/en/sms.txt:2: ") {
+	if got.Want(t, command.ExitFailed); !strings.Contains(got.Err, "nothing is published, because of ") ||
+		!strings.Contains(got.Err, "meddela: code/en/sms.txt:2: ") {
 		t.Errorf("publish: %s", got.Err)
 	}
 }
@@ -210,8 +221,10 @@ func TestDiffIsSafeOnATerminal(t *testing.T) {
 	var b strings.Builder
 	writeChange((&command.Env{Out: &b}), &b, &changeView{
 		Name: "a", Version: "2", Change: authoring.Changed, Before: &beforeView{Version: "1"},
-		Diff: []authoring.FileDiff{{File: "en/sms.txt", Lines: []string{"+\x1b[2Jgone", "+" + strings.Repeat("å", 300)}, Hidden: 3}},
+		Diff: []authoring.FileDiff{{File: "en/sms.txt", Lines: []string{"+\x1b[2Jgone", "+" + strings.Repeat("å", 300)},
+			Hidden: 3}},
 	})
-	want := "changed  a@2, after 1\n  en/sms.txt\n    +·[2Jgone\n    +" + strings.Repeat("å", 199) + "…\n    … 3 more lines\n"
+	want := "changed  a@2, after 1\n  en/sms.txt\n    +·[2Jgone\n    +" + strings.Repeat("å", 199) +
+		"…\n    … 3 more lines\n"
 	wantSame(t, "diff", b.String(), want)
 }

@@ -22,16 +22,19 @@ func TestUncovered(t *testing.T) {
 
 	got := meddela(t, environment, "", "uncovered", "list")
 	got.Want(t, command.ExitOK)
-	for _, want := range []string{"EVENTS", "no_template_for_type", "sv-FI", "2 events are not covered", "uncovered heal"} {
+	for _, want := range []string{"EVENTS", "no_template_for_type", "sv-FI", "2 events are not covered",
+		"uncovered heal"} {
 		if !strings.Contains(got.Out, want) {
 			t.Errorf("the list has no %q:\n%s", want, got.Out)
 		}
 	}
-	meddela(t, environment, "", "uncovered", "list", "--type", "parcel").WantOut(t, "no events of the last 168h0m0s are not covered\n")
+	meddela(t, environment, "", "uncovered", "list", "--type", "parcel").WantOut(t,
+		"no events of the last 168h0m0s are not covered\n")
 
 	got = meddela(t, environment, "", "uncovered", "heal", "--dry-run")
 	got.Want(t, command.ExitOK)
-	if !strings.Contains(got.Out, "1  would be published again, covered by code@") || !strings.Contains(got.Out, "1  left as they are: no_template_for_type") {
+	if !strings.Contains(got.Out, "1  would be published again, covered by code@") ||
+		!strings.Contains(got.Out, "1  left as they are: no_template_for_type") {
 		t.Errorf("the dry run says:\n%s", got.Out)
 	}
 	var outcome struct {
@@ -40,7 +43,8 @@ func TestUncovered(t *testing.T) {
 	}
 	got = meddela(t, environment, "", "uncovered", "heal", "-o", "json", "--rate", "1000")
 	got.Want(t, command.ExitOK)
-	if err := json.Unmarshal([]byte(got.Out), &outcome); err != nil || outcome.Uncovered != 2 || outcome.Healed != 1 || outcome.DryRun {
+	if err := json.Unmarshal([]byte(got.Out), &outcome); err != nil || outcome.Uncovered != 2 || outcome.Healed != 1 ||
+		outcome.DryRun {
 		t.Errorf("healing says %s, %v", got.Out, err)
 	}
 	again := readOne(t, environment["MEDDELA_KAFKA_BROKERS"], "c1", 1)
@@ -60,10 +64,12 @@ func logUncovered(t *testing.T, broker string) {
 	for id, eventType := range map[string]string{"c1": "code", "n1": "news"} {
 		r := readOne(t, broker, id, 0)
 		entry := topology.Entry{
-			EventID: topology.EventID(id), Lane: topology.Realtime, Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForType,
-			Type: eventType, Channel: topology.SMS, Language: "sv-FI", Source: r.Source(), ReceivedAt: r.Time, At: r.Time,
+			EventID: topology.EventID(id), Lane: topology.Realtime, Status: topology.NotCovered,
+			Reason: topology.ReasonNoTemplateForType,
+			Type:   eventType, Channel: topology.SMS, Language: "sv-FI", Source: r.Source(), ReceivedAt: r.Time, At: r.Time,
 		}
-		_, err := writer.Publish(t.Context(), names.DeliveryLog(topology.Realtime), r.Partition, []topology.Record{{Value: entry.Append(nil)}})
+		_, err := writer.Publish(t.Context(), names.DeliveryLog(topology.Realtime), r.Partition,
+			[]topology.Record{{Value: entry.Append(nil)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +89,8 @@ func readOne(t *testing.T, broker, id string, redrives int) topology.Record {
 	found := make(chan topology.Record, 10)
 	err = topics.Scan(t.Context(), ranges, nil, func(records []topology.Record) error {
 		for _, r := range records {
-			if event, _ := topology.DecodeEvent(r, topology.Realtime); string(event.ID) == id && topology.ReceiptOf(&r).Redrives == redrives {
+			if event, _ := topology.DecodeEvent(r, topology.Realtime); string(event.ID) == id &&
+				topology.ReceiptOf(&r).Redrives == redrives {
 				found <- r
 			}
 		}
@@ -99,7 +106,8 @@ func TestUncoveredMisuse(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"list --since -1h", `meddela: --since is -1h0m0s: it must be a length of time such as 24h`},
 		{"list --channel fax", `meddela: --channel is "fax": use email, sms, push or webhook`},
-		{"heal --reason sent", `meddela: --reason is "sent": events are not covered because of no_template_for_type, no_template_for_channel, conditions_false, condition_failed or invalid`},
+		{"heal --reason sent",
+			`meddela: --reason is "sent": events are not covered because of no_template_for_type, no_template_for_channel, conditions_false, condition_failed or invalid`},
 		{"heal --rate -5", `meddela: --rate is -5: it must be a positive number of events a second`},
 	} {
 		got := meddela(t, nil, "", append([]string{"uncovered"}, strings.Fields(test.args)...)...)

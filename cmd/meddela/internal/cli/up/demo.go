@@ -136,7 +136,8 @@ func (d *demo) publish(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) publishBatch(ctx context.Context, to *producer.Producer, next func() (samples.Sample, bool), n int) error {
+func (d *demo) publishBatch(ctx context.Context, to *producer.Producer, next func() (samples.Sample, bool),
+	n int) error {
 	byLane := make(map[topology.Lane][]topology.Event)
 	for range n {
 		s, _ := next() // there is always one more

@@ -24,7 +24,8 @@ func TestDemo(t *testing.T) {
 	defer cancel()
 	var out, errOut bytes.Buffer
 	env := &command.Env{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}
-	if status := env.Execute(ctx, []string{"demo", "--for", "1s", "--rate", "300"}, commands()...); status != command.ExitOK {
+	if status := env.Execute(ctx, []string{"demo", "--for", "1s", "--rate", "300"},
+		commands()...); status != command.ExitOK {
 		t.Fatalf("exit status %d\n%s%s", status, out.String(), errOut.String())
 	}
 	for _, s := range topology.Statuses() {
@@ -32,7 +33,8 @@ func TestDemo(t *testing.T) {
 			t.Errorf("no event was ever %s", s)
 		}
 	}
-	for _, want := range []string{"all ", "accounted for", "HGETALL meddela:event:", "The message that was sent", "Subject: "} {
+	for _, want := range []string{"all ", "accounted for", "HGETALL meddela:event:", "The message that was sent",
+		"Subject: "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the summary lacks %q:\n%s", want, out.String())
 		}
@@ -55,8 +57,10 @@ func TestUp(t *testing.T) {
 
 	event := `{"id":"hello-1","type":"order_confirmation","email":"kim@example.com","language":"sv","ctx":` +
 		`{"firstName":"Kim","order":{"number":"A-1007","total":"129.90","currency":"SEK"}}}`
-	other := &command.Env{In: strings.NewReader(event + "\n"), Out: io.Discard, ErrOut: io.Discard, ReachTimeout: 5 * time.Second}
-	if status := other.Execute(ctx, []string{"publish", "--lane", "realtime", "--kafka-brokers", kafka}, commands()...); status != command.ExitOK {
+	other := &command.Env{In: strings.NewReader(event + "\n"), Out: io.Discard, ErrOut: io.Discard,
+		ReachTimeout: 5 * time.Second}
+	if status := other.Execute(ctx, []string{"publish", "--lane", "realtime", "--kafka-brokers", kafka},
+		commands()...); status != command.ExitOK {
 		t.Fatalf("publishing: exit status %d", status)
 	}
 	client := redis.NewClient(&redis.Options{Addr: store})

@@ -122,7 +122,8 @@ func (d *demo) passed(counts map[topology.Lane]*laneCount) string {
 		}
 		fmt.Fprintf(&b, " %s %d", s, n)
 	}
-	scheduled := counts[topology.Realtime].now[topology.PendingDelivery] + counts[topology.Batch].now[topology.PendingDelivery]
+	scheduled := counts[topology.Realtime].now[topology.PendingDelivery] +
+		counts[topology.Batch].now[topology.PendingDelivery]
 	if scheduled > 0 {
 		fmt.Fprintf(&b, "\nThose still pending delivery are scheduled for later, as their events ask: %d", scheduled)
 	}

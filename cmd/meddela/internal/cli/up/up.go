@@ -113,5 +113,6 @@ func (l *local) whereMessagesGo() string {
 	case len(l.Channels):
 		return "Messages go to a sandbox: MEDDELA_SANDBOX_FILE=sent.jsonl writes them to a file."
 	}
-	return "Messages of " + strings.Join(sandboxed, ", ") + " go to a sandbox: MEDDELA_SANDBOX_FILE=sent.jsonl writes them to a file."
+	return "Messages of " + strings.Join(sandboxed,
+		", ") + " go to a sandbox: MEDDELA_SANDBOX_FILE=sent.jsonl writes them to a file."
 }
