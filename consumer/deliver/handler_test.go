@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
 )
@@ -350,11 +354,13 @@ func TestCrash(t *testing.T) {
 		w.provider.instant = instant
 		w.provider.answer = func(_ context.Context, job *topology.Job) provider.Response {
 			if job.EventID == "event-3" {
-				panic(job.To)
+				panic("the provider's own words")
 			}
 			return accepted
 		}
-		for i, entry := range entriesOf(t, handleAll(t.Context(), t, w.handler(t), batchOf(manyJobs(6)...))) {
+		var log bytes.Buffer
+		h := w.handler(t, func(c *Config) { c.Log = zerolog.New(&log) })
+		for i, entry := range entriesOf(t, handleAll(t.Context(), t, h, batchOf(manyJobs(6)...))) {
 			want := topology.NoReason
 			if i == 3 {
 				want = topology.ReasonInternalError
@@ -362,6 +368,45 @@ func TestCrash(t *testing.T) {
 			if entry.Reason != want {
 				t.Errorf("entry %d: %s %s", i, entry.Status, entry.Reason)
 			}
+		}
+		if !strings.Contains(log.String(), "the provider's own words") {
+			t.Errorf("the log does not have the cause: %s", log.String())
+		}
+	}
+}
+
+// crashing is a Gate with a defect.
+type crashing struct{ on bool }
+
+func (c *crashing) Check(_ context.Context, queries []suppress.Query) ([]suppress.Answer, error) {
+	if c.on {
+		panic("the gate's own words")
+	}
+	return make([]suppress.Answer, len(queries)), nil
+}
+
+// TestStageCrash: a crash of a stage reaches whoever called Handle, which makes
+// it one record's; and it takes no room of a provider with it.
+func TestStageCrash(t *testing.T) {
+	for _, instant := range []bool{false, true} {
+		w := newWorld(t)
+		w.provider.instant = instant
+		gate := &crashing{on: true}
+		h := w.handler(t, func(c *Config) { c.Gate = gate })
+		b := batchOf(aJob("event"))
+		for range 2 * w.provider.Concurrency() {
+			crash := func() (cause any) {
+				defer func() { cause = recover() }()
+				_, _ = h.Handle(t.Context(), b)
+				return nil
+			}()
+			if !strings.Contains(fmt.Sprint(crash), "the gate's own words") {
+				t.Fatalf("the caller saw %v", crash)
+			}
+		}
+		gate.on = false
+		if got := entriesOf(t, handleAll(t.Context(), t, h, b)); got[0].Status != topology.Sent {
+			t.Errorf("afterwards it is %s %s", got[0].Status, got[0].Reason)
 		}
 	}
 }

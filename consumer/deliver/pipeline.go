@@ -2,6 +2,8 @@ package deliver
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -27,10 +29,25 @@ const (
 // same time.
 func (h *Handler) deliver(ctx context.Context, b *batch) error {
 	var all errgroup.Group
-	for _, p := range h.pipelines(b) {
-		all.Go(func() error { return p.run(ctx) })
+	pipelines := h.pipelines(b)
+	crashes := make(chan error, len(pipelines))
+	for _, p := range pipelines {
+		all.Go(func() error {
+			defer func() {
+				if cause := recover(); cause != nil {
+					crashes <- fmt.Errorf("%v\n%s", cause, debug.Stack())
+				}
+			}()
+			return p.run(ctx)
+		})
 	}
-	return all.Wait()
+	err := all.Wait()
+	select {
+	case crash := <-crashes:
+		panic(crash) // the loop, which isolates the record, recovers in this goroutine only
+	default:
+		return err
+	}
 }
 
 // pipelines sorts a batch's deliveries by the provider that they wait for.
@@ -186,13 +203,22 @@ func (p *pipeline) keep(results []*result) {
 }
 
 // dispatch prepares and starts as many deliveries as can be sent at once, and
-// settles what was sent. Those that would perhaps not end within their lease
-// stay claimed, and come next.
+// settles what was sent.
 func (p *pipeline) dispatch(ctx context.Context) {
+	p.startNext(ctx)
+	p.settleFinished(ctx)
+}
+
+// startNext prepares and starts deliveries. Those that are sent one after the
+// other, and would perhaps not end within their lease, stay claimed and come
+// next.
+func (p *pipeline) startNext(ctx context.Context) {
 	slots, began := p.takeSlots(ctx), time.Now()
+	defer func() { p.giveSlots(slots) }() // also when a stage crashes
 	ours := p.prepare(ctx, p.next(slots))
 	for i := range ours {
-		if ctx.Err() != nil || time.Since(began) >= p.h.config.Lease-p.h.config.SendTimeout {
+		late := p.slots == nil && time.Since(began) >= p.h.config.Lease-p.h.config.SendTimeout
+		if late || ctx.Err() != nil {
 			p.todo = append(deliveriesOf(ours[i:]), p.todo...)
 			break
 		}
@@ -200,8 +226,6 @@ func (p *pipeline) dispatch(ctx context.Context) {
 		p.start(ctx, &ours[i])
 		slots--
 	}
-	p.giveSlots(slots)
-	p.settleFinished(ctx)
 }
 
 func deliveriesOf(attempts []attempt) []*delivery {
@@ -218,7 +242,9 @@ func (p *pipeline) start(ctx context.Context, a *attempt) {
 		p.workers.start(a)
 		return
 	}
-	p.finished = append(p.finished, p.h.sender.send(context.WithoutCancel(ctx), a, p.batch.trace))
+	r := p.h.sender.send(context.WithoutCancel(ctx), a, p.batch.trace)
+	r.throttled = false // who answers at once has no room that could become free
+	p.finished = append(p.finished, r)
 }
 
 // takeSlots waits for a slot and takes those that are free. It takes none when

@@ -94,7 +94,11 @@ func (s *sender) attempt(ctx context.Context, a *attempt, span *tracing.Span) (r
 func (s *sender) handOver(ctx context.Context, a *attempt, m *template.Message, span *tracing.Span) (r *result) {
 	p, ambiguous, wait := a.route.provider, a.claim != granted, s.config.TryAgainAfter
 	by := p.Name()
-	defer func() { r.outcome.provider = field(by) }()
+	defer func() {
+		if r != nil { // the provider did not crash
+			r.outcome.provider = field(by)
+		}
+	}()
 	for try := 1; ; try++ {
 		if a.expired(s.config.Now()) {
 			return s.end(a, expiry(ambiguous))

@@ -46,6 +46,9 @@ func (s *settler) settle(ctx context.Context, results []*result) {
 			return
 		}
 		consumer.Alive(ctx)
+		if ctx.Err() != nil {
+			backoff.Reset() // little time is left
+		}
 		results = unsettled(results)
 		warner.Warn(func(int) {
 			s.log.Warn().Err(err).Int("outcomes", len(results)).

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -29,6 +30,9 @@ func (f *File) AddMailServer(text string) error {
 			" with every character of user and password that is no letter or digit as %XX")
 	}
 	c, err := mailServer(u)
+	if err == nil && slices.ContainsFunc(f.Providers, func(d Definition) bool { return d.Name == mailServerName }) {
+		err = errors.New("the providers' file has a provider " + mailServerName + " already: give that another name")
+	}
 	if err == nil {
 		_, err = smtp.New(c)
 	}
@@ -74,6 +78,9 @@ func mailServer(u *url.URL) (smtp.Config, error) {
 		c.Security = smtp.StartTLS
 	case c.Security == smtp.ImplicitTLS || ports[c.Security] == 0:
 		wrong("tls must be none, starttls or starttls-if-offered; smtps:// is TLS from the first byte")
+	}
+	if c.Username != "" && c.Security == smtp.NoTLS && !outbound.IsLoopback(c.Host) {
+		wrong("user and password are not sent without encryption: remove tls=none")
 	}
 	c.Port = ports[c.Security]
 	if port := u.Port(); port != "" {

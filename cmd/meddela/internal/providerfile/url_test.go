@@ -57,6 +57,7 @@ func TestFaultsOfAURL(t *testing.T) {
 		"smtps://mail?from=a@example.com&tls=none":          "smtps:// is TLS from the first byte",
 		"smtp://mail?from=hunter2":                          "from",
 		"smtp://?from=a@example.com":                        "it has no host",
+		"smtp://kim:hunter2@mail?from=a@b.example&tls=none": "remove tls=none",
 	} {
 		err := new(File).AddMailServer(text)
 		switch {
@@ -70,5 +71,14 @@ func TestFaultsOfAURL(t *testing.T) {
 	if err := f.AddMailServer("smtp://mail?from=a@example.com"); err == nil ||
 		!strings.Contains(err.Error(), "use one of them") {
 		t.Errorf("beside a route: %v", err)
+	}
+}
+
+// TestNameOfAURLIsTaken: the URL replaces no provider of the file.
+func TestNameOfAURLIsTaken(t *testing.T) {
+	f := File{Providers: []Definition{{Name: "smtp", Kind: HTTP, Channels: []topology.Channel{topology.SMS}}}}
+	err := f.AddMailServer("smtp://mail.example.com?from=shop@example.com")
+	if err == nil || !strings.Contains(err.Error(), "another name") || len(f.Providers) != 1 {
+		t.Errorf("error %v, providers %v", err, f.Providers)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // Printable keeps what upstream wrote from steering the terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if steers(r) {
 			return '\uFFFD'
 		}
 		return r
@@ -53,12 +53,16 @@ func Count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// PrintableLines is printable, but for the ends of lines and tabs.
+// PrintableLines is Printable, but for the ends of lines and tabs.
 func PrintableLines(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if steers(r) && r != '\n' && r != '\t' {
 			return '\uFFFD'
 		}
 		return r
 	}, s)
 }
+
+// steers reports whether a terminal obeys a character instead of showing it: a
+// control, or one that turns the direction of what follows.
+func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }

@@ -67,8 +67,10 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 	if note("Redis", strings.Join(env.Config.Redis.Addrs, ","), err) {
 		_ = client.Close()
 	}
-	providers, err := inspectProviders(&env.Config.Deliver)
-	note("providers", providers, err)
+	if d := &env.Config.Deliver; d.File != "" || d.SMTPURL.Reveal() != "" || len(d.Sandbox) > 0 {
+		providers, err := inspectProviders(d)
+		note("providers", providers, err)
+	}
 	connection, err := env.Kafka(ctx)
 	if !note("Kafka", strings.Join(env.Config.Kafka.Brokers, ","), err) {
 		return findings
