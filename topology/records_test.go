@@ -178,9 +178,10 @@ func TestSubject(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"template:order": true, "type:com.example:order": true, "channel:sms": true, "provider:smtp": true,
 		"lane:batch": true,
-		"":           false, "template": false, "template:": false, "provider:": false, "channel:pigeon": false, "lane:express": false,
-		"country:FI": false,
-		"type:a\nb":  false, "type:" + strings.Repeat("x", MaxTypeLength+1): false,
+		"":           false, "template": false, "template:": false, "provider:": false, "channel:pigeon": false,
+		"lane:express": false,
+		"country:FI":   false,
+		"type:a\nb":    false, "type:" + strings.Repeat("x", MaxTypeLength+1): false,
 	} {
 		subject, err := ParseSubject(text)
 		if (err == nil) != ok {

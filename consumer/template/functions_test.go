@@ -28,7 +28,8 @@ func TestFunctionsInLanguages(t *testing.T) {
 		"parcels":3,"one":1,"none":0,"c":"SEK"}`
 	for _, tt := range []struct{ text, wants string }{
 		{`{{date "long" .ctx.t}}`, `sv 1 december 2026|sv-FI 1 december 2026|fi 1. joulukuuta 2026|de 1. Dezember 2026|en December 1, 2026|en-GB 1 December 2026|
-			en-US December 1, 2026|fr 1 décembre 2026|nb 1. desember 2026|da 1. december 2026|pl 1 grudnia 2026|ar 1 ديسمبر 2026|ja 2026年12月1日`},
+			en-US December 1, 2026|fr 1 décembre 2026|nb 1. desember 2026|da 1. december 2026|pl 1 grudnia 2026|
+			ar 1 ديسمبر 2026|ja 2026年12月1日`},
 		{`{{.ctx.day | date "full"}}`,
 			`sv tisdag 1 december 2026|de Dienstag, 1. Dezember 2026|en Tuesday, December 1, 2026|fi tiistai 1. joulukuuta ` +
 				`2026|da tirsdag den 1. december 2026`},

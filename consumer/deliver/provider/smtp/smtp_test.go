@@ -48,7 +48,8 @@ func TestMail(t *testing.T) {
 	if response.MessageID != wantID {
 		t.Errorf("the provider's message id is %s", response.MessageID)
 	}
-	if subject, _ := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get("Subject")); subject != "Tack för din beställning" {
+	subject, _ := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get("Subject"))
+	if subject != "Tack för din beställning" {
 		t.Errorf("subject %q", subject)
 	}
 	if date, err := parsed.Header.Date(); err != nil || time.Since(date) > time.Minute {

@@ -36,7 +36,8 @@ A subject is one of
 Of several orders about a message, any kill outweighs every pause.`,
 	})
 	cmd.AddCommand(
-		newOrderCommand(env, topology.Pause, "Let messages wait, until resumed", `Let messages wait, until resumed, or until a time.
+		newOrderCommand(env, topology.Pause, "Let messages wait, until resumed",
+			`Let messages wait, until resumed, or until a time.
 
 What is being handed to a provider at the moment is still sent. What waits
 expires as it would otherwise.`),
