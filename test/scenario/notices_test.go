@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,14 +66,31 @@ func TestNotices(t *testing.T) {
 	})
 }
 
+var (
+	portsMu sync.Mutex
+	ports   = make(map[int]bool)
+)
+
+// freePort returns a port that nobody listens on, and each port once: the kernel
+// offers one again as soon as it is closed, perhaps to a scenario beside this one.
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	portsMu.Lock()
+	defer portsMu.Unlock()
+	for range 100 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := listener.Addr().(*net.TCPAddr).Port
+		_ = listener.Close()
+		if !ports[port] {
+			ports[port] = true
+			return port
+		}
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("every port that the kernel offers is another scenario's")
+	return 0
 }
 
 const receiverSecret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
