@@ -5,35 +5,23 @@ import (
 	_ "embed"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/meddela/meddela/consumer/internal/script"
-	"github.com/meddela/meddela/topology"
 )
 
-//go:embed claim.lua
-var claimSource string
-
-//go:embed settle.lua
-var settleSource string
-
-//go:embed release.lua
-var releaseSource string
-
+// The scripts of the jobs' claims in Redis, by which of all deliverers one sends
+// a job, once. Their user in Redis needs EVAL, EVALSHA, TIME, GET, SET and DEL.
 var (
+	//go:embed claim.lua
+	claimSource string
+	//go:embed settle.lua
+	settleSource string
+	//go:embed release.lua
+	releaseSource string
+
 	claimScript   = script.New(claimSource)
 	settleScript  = script.New(settleSource)
 	releaseScript = script.New(releaseSource)
 )
-
-// claims are the jobs' claims in Redis, by which of all deliverers one sends a
-// job, once. Its user in Redis needs EVAL, EVALSHA, TIME, GET, SET and DEL.
-type claims struct {
-	client redis.UniversalClient
-	keys   topology.Keys
-	lease  time.Duration
-	keep   time.Duration
-}
 
 // claimState is the answer to a claim.
 type claimState int
@@ -48,72 +36,69 @@ const (
 	unreadable                     // its key holds something else
 )
 
-// claim is what became of a claim.
-type claim struct {
-	state   claimState
-	left    time.Duration // of another owner's lease, if it is leased
-	outcome *outcome      // if it is settled
-}
-
-// claim is the second stage: it claims the jobs of attempts. Where one is not
-// answered, which on a cluster may be some, there is an error. A claim that its
-// owner has already is granted again, so repeating is safe.
-func (c *claims) claim(ctx context.Context, owner string, attempts []attempt) ([]claim, error) {
-	answers := make([]claim, len(attempts))
-	return answers, claimScript.Run(ctx, c.client, &script.Batch{
-		N:      len(attempts),
-		Head:   []any{owner, c.lease.Milliseconds(), c.keep.Milliseconds()},
-		Key:    func(b []byte, i int) []byte { return c.key(b, attempts[i].delivery) },
-		Args:   func(a *script.Args, i int) { a.Add(a.Int(int64(attempts[i].job.Attempt))) },
-		Answer: func(i int, answer any) { answers[i] = claimOf(answer) },
+// claim is the second stage: it claims jobs. Where one is not answered, which on
+// a cluster may be some, there is an error. A claim that its owner has already is
+// granted again, so repeating is safe.
+func (h *Handler) claim(ctx context.Context, owner string, deliveries []*delivery) error {
+	for _, d := range deliveries {
+		d.claim = unanswered
+	}
+	return claimScript.Run(ctx, h.config.Redis, &script.Batch{
+		N:      len(deliveries),
+		Head:   []any{owner, h.config.Lease.Milliseconds(), h.config.KeepClaims.Milliseconds()},
+		Key:    h.keysOf(deliveries),
+		Args:   func(a *script.Args, i int) { a.Add(a.Int(int64(deliveries[i].job.Attempt))) },
+		Answer: func(i int, answer any) { deliveries[i].claimed(answer) },
 	})
 }
 
-// key appends the key of a job's claim.
-func (c *claims) key(b []byte, d *delivery) []byte { return append(b, c.keys.Claim(d.job.JobID)...) }
+// keysOf appends the keys of jobs' claims.
+func (h *Handler) keysOf(deliveries []*delivery) func([]byte, int) []byte {
+	return func(b []byte, i int) []byte { return append(b, h.config.Keys.Claim(deliveries[i].job.JobID)...) }
+}
 
-// claimOf reads an answer of claim.lua.
-func claimOf(answer any) claim {
+// claimed takes an answer of claim.lua.
+func (d *delivery) claimed(answer any) {
+	d.claim = unreadable
 	switch a := answer.(type) {
 	case string:
 		if o, ok := parseOutcome(a); ok {
-			return claim{state: settled, outcome: &o}
+			d.claim, d.outcome = settled, o
 		}
 	case int64:
 		switch {
 		case a < 0:
-			return claim{state: leased, left: time.Duration(-a) * time.Millisecond}
+			d.claim, d.left = leased, time.Duration(-a)*time.Millisecond
 		case a == 0:
-			return claim{state: granted}
+			d.claim = granted
 		case a == 1:
-			return claim{state: leaseExpired}
+			d.claim = leaseExpired
 		case a == 3:
-			return claim{state: ambiguous}
+			d.claim = ambiguous
 		}
 	}
-	return claim{state: unreadable}
 }
 
-// settle records the outcomes of jobs that were claimed. Where another deliverer
-// has recorded one before, that is the result's outcome now. Those that are
-// recorded are settled afterwards; with an error, some are not.
-func (c *claims) settle(ctx context.Context, results []*result) error {
-	values := make([]byte, 0, len(results)*outcomeBytes)
-	return settleScript.Run(ctx, c.client, &script.Batch{
-		N:    len(results),
-		Head: []any{c.keep.Milliseconds()},
-		Key:  func(b []byte, i int) []byte { return c.key(b, results[i].delivery) },
+// record records the outcomes of jobs that were claimed. Where another deliverer
+// has recorded one before, that is the job's outcome now. Those that are recorded
+// are settled afterwards; with an error, some are not.
+func (h *Handler) record(ctx context.Context, deliveries []*delivery) error {
+	values := make([]byte, 0, len(deliveries)*outcomeBytes)
+	return settleScript.Run(ctx, h.config.Redis, &script.Batch{
+		N:    len(deliveries),
+		Head: []any{h.config.KeepClaims.Milliseconds()},
+		Key:  h.keysOf(deliveries),
 		Args: func(a *script.Args, i int) {
 			start := len(values)
-			values = results[i].outcome.append(values)
+			values = deliveries[i].outcome.append(values)
 			a.Add(values[start:])
 		},
 		Answer: func(i int, answer any) {
-			r := results[i]
-			r.settled = true
+			d := deliveries[i]
+			d.settled = true
 			if text, found := answer.(string); found {
 				if o, ok := parseOutcome(text); ok {
-					r.outcome = o
+					d.outcome = o
 				}
 			}
 		},
@@ -121,11 +106,8 @@ func (c *claims) settle(ctx context.Context, results []*result) error {
 }
 
 // release gives up the claims of jobs for which nothing was begun.
-func (c *claims) release(ctx context.Context, owner string, deliveries []*delivery) error {
-	return releaseScript.Run(ctx, c.client, &script.Batch{
-		N:      len(deliveries),
-		Head:   []any{owner},
-		Key:    func(b []byte, i int) []byte { return c.key(b, deliveries[i]) },
-		Answer: func(int, any) {},
+func (h *Handler) release(ctx context.Context, owner string, deliveries []*delivery) error {
+	return releaseScript.Run(ctx, h.config.Redis, &script.Batch{
+		N: len(deliveries), Head: []any{owner}, Key: h.keysOf(deliveries), Answer: func(int, any) {},
 	})
 }

@@ -17,61 +17,54 @@ func jobsOf(jobs ...topology.Job) []*delivery {
 	return deliveries
 }
 
-func attemptsOf(jobs ...topology.Job) []attempt {
-	attempts := make([]attempt, len(jobs))
-	for i, d := range jobsOf(jobs...) {
-		attempts[i].delivery = d
-	}
-	return attempts
-}
-
-// claimants are two owners at one store, whose clock stands at always.
-func claimants(t *testing.T) (w *world, c *claims) {
+// claimants is a Handler, whose claims several owners make at one store, whose
+// clock stands at always.
+func claimants(t *testing.T) (w *world, h *Handler) {
 	w = newWorld(t)
 	w.store.SetTime(always)
-	return w, &claims{client: w.client(t), keys: keys, lease: 15 * time.Second, keep: 8 * 24 * time.Hour}
+	return w, w.handler(t)
 }
 
-func (c *claims) try(t *testing.T, owner string, job topology.Job) claim {
+func (h *Handler) try(t *testing.T, owner string, job topology.Job) *delivery {
 	t.Helper()
-	answers, err := c.claim(t.Context(), owner, attemptsOf(job))
-	if err != nil {
+	d := &delivery{job: job}
+	if err := h.claim(t.Context(), owner, []*delivery{d}); err != nil {
 		t.Fatal(err)
 	}
-	return answers[0]
+	return d
 }
 
-func (c *claims) record(t *testing.T, job topology.Job, status topology.Status, retry bool) *result {
+func (h *Handler) note(t *testing.T, job topology.Job, status topology.Status, retry bool) *delivery {
 	t.Helper()
-	r := &result{delivery: &delivery{job: job}, outcome: newOutcome(&job, ending{status: status}, always)}
-	r.outcome.retry = retry
-	if err := c.settle(t.Context(), []*result{r}); err != nil || !r.settled {
-		t.Fatalf("settled %v, %v", r.settled, err)
+	d := &delivery{job: job, outcome: newOutcome(&job, ending{status: status}, always)}
+	d.outcome.retry = retry
+	if err := h.record(t.Context(), []*delivery{d}); err != nil || !d.settled {
+		t.Fatalf("settled %v, %v", d.settled, err)
 	}
-	return r
+	return d
 }
 
 func TestAClaimIsHeldBackFromOthers(t *testing.T) {
 	w, c := claimants(t)
 	job := aJob("event")
-	if got := c.try(t, "a", job); got.state != granted {
-		t.Fatalf("the first claim is %v", got.state)
+	if got := c.try(t, "a", job); got.claim != granted {
+		t.Fatalf("the first claim is %v", got.claim)
 	}
-	if ttl := w.store.TTL(keys.Claim(job.JobID)); ttl != c.keep {
+	if ttl := w.store.TTL(keys.Claim(job.JobID)); ttl != c.config.KeepClaims {
 		t.Errorf("the claim lives for %v", ttl)
 	}
 	if value, _ := w.store.Get(keys.Claim(job.JobID)); strings.Contains(value, "kim") {
 		t.Errorf("the claim holds the address: %q", value)
 	}
 	w.store.SetTime(always.Add(5 * time.Second))
-	if got := c.try(t, "b", job); got.state != leased || got.left != 10*time.Second {
-		t.Errorf("another's claim is %v for %v", got.state, got.left)
+	if got := c.try(t, "b", job); got.claim != leased || got.left != 10*time.Second {
+		t.Errorf("another's claim is %v for %v", got.claim, got.left)
 	}
-	if got := c.try(t, "a", job); got.state != granted {
-		t.Errorf("the owner's own second claim is %v", got.state)
+	if got := c.try(t, "a", job); got.claim != granted {
+		t.Errorf("the owner's own second claim is %v", got.claim)
 	}
-	if got := c.try(t, "b", job); got.state != leased || got.left != 15*time.Second {
-		t.Errorf("after it, another's claim is %v for %v", got.state, got.left)
+	if got := c.try(t, "b", job); got.claim != leased || got.left != 15*time.Second {
+		t.Errorf("after it, another's claim is %v for %v", got.claim, got.left)
 	}
 }
 
@@ -80,14 +73,14 @@ func TestALeaseRunsOut(t *testing.T) {
 	job := aJob("event")
 	c.try(t, "a", job)
 	w.store.SetTime(always.Add(15 * time.Second))
-	if got := c.try(t, "b", job); got.state != leaseExpired {
-		t.Fatalf("after the lease, another's claim is %v", got.state)
+	if got := c.try(t, "b", job); got.claim != leaseExpired {
+		t.Fatalf("after the lease, another's claim is %v", got.claim)
 	}
-	if got := c.try(t, "b", job); got.state != leaseExpired {
-		t.Errorf("it is forgotten that it may have been sent: %v", got.state)
+	if got := c.try(t, "b", job); got.claim != leaseExpired {
+		t.Errorf("it is forgotten that it may have been sent: %v", got.claim)
 	}
-	if got := c.try(t, "a", job); got.state != leased {
-		t.Errorf("the first owner's claim is %v", got.state)
+	if got := c.try(t, "a", job); got.claim != leased {
+		t.Errorf("the first owner's claim is %v", got.claim)
 	}
 }
 
@@ -101,17 +94,17 @@ func TestReleasedClaims(t *testing.T) {
 	if err := c.release(t.Context(), "a", jobsOf(job, expired)); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.try(t, "c", job); got.state != leased {
-		t.Fatalf("released by another, and then %v", got.state)
+	if got := c.try(t, "c", job); got.claim != leased {
+		t.Fatalf("released by another, and then %v", got.claim)
 	}
 	if err := c.release(t.Context(), "b", jobsOf(job, expired, aJob("unknown"))); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.try(t, "c", job); got.state != granted {
-		t.Errorf("after the release %v", got.state)
+	if got := c.try(t, "c", job); got.claim != granted {
+		t.Errorf("after the release %v", got.claim)
 	}
-	if got := c.try(t, "c", expired); got.state != leaseExpired {
-		t.Errorf("with the release it is forgotten that it may have been sent: %v", got.state)
+	if got := c.try(t, "c", expired); got.claim != leaseExpired {
+		t.Errorf("with the release it is forgotten that it may have been sent: %v", got.claim)
 	}
 }
 
@@ -121,19 +114,19 @@ func TestTheFirstOutcomeStands(t *testing.T) {
 	c.try(t, "a", job)
 	w.store.SetTime(always.Add(time.Minute))
 	c.try(t, "b", job)
-	if got := c.record(t, job, topology.Sent, false); got.outcome.status != topology.Sent {
+	if got := c.note(t, job, topology.Sent, false); got.outcome.status != topology.Sent {
 		t.Errorf("the first outcome is %s", got.outcome.status)
 	}
-	if got := c.record(t, job, topology.DeliveryError, false); got.outcome.status != topology.Sent {
+	if got := c.note(t, job, topology.DeliveryError, false); got.outcome.status != topology.Sent {
 		t.Errorf("the second outcome is %s", got.outcome.status)
 	}
 	for n := range 3 {
 		got := c.try(t, "c", aJob("event", nth(n)))
-		if got.state != settled || got.outcome.status != topology.Sent || got.outcome.attempt != 1 {
-			t.Errorf("attempt %d: %v, %+v", n, got.state, got.outcome)
+		if got.claim != settled || got.outcome.status != topology.Sent || got.outcome.attempt != 1 {
+			t.Errorf("attempt %d: %v, %+v", n, got.claim, got.outcome)
 		}
 	}
-	if ttl := w.store.TTL(keys.Claim(job.JobID)); ttl != c.keep {
+	if ttl := w.store.TTL(keys.Claim(job.JobID)); ttl != c.config.KeepClaims {
 		t.Errorf("the outcome lives for %v", ttl)
 	}
 }
@@ -144,24 +137,24 @@ func TestAPassingFailure(t *testing.T) {
 	_, c := claimants(t)
 	first, second, tenth := aJob("event"), aJob("event", nth(2)), aJob("event", nth(10))
 	c.try(t, "a", first)
-	c.record(t, first, topology.PendingDelivery, true)
-	if got := c.record(t, first, topology.Sent, false); got.outcome.status != topology.PendingDelivery {
+	c.note(t, first, topology.PendingDelivery, true)
+	if got := c.note(t, first, topology.Sent, false); got.outcome.status != topology.PendingDelivery {
 		t.Errorf("a second outcome of the same attempt was taken")
 	}
-	if got := c.try(t, "a", first); got.state != settled || !got.outcome.retry {
-		t.Errorf("the same attempt: %v", got.state)
+	if got := c.try(t, "a", first); got.claim != settled || !got.outcome.retry {
+		t.Errorf("the same attempt: %v", got.claim)
 	}
-	if got := c.try(t, "b", second); got.state != granted {
-		t.Errorf("the second attempt: %v", got.state)
+	if got := c.try(t, "b", second); got.claim != granted {
+		t.Errorf("the second attempt: %v", got.claim)
 	}
-	if got := c.record(t, second, topology.PendingDelivery, true); got.outcome.attempt != 2 {
+	if got := c.note(t, second, topology.PendingDelivery, true); got.outcome.attempt != 2 {
 		t.Errorf("the second attempt's outcome is of attempt %d", got.outcome.attempt)
 	}
-	if got := c.record(t, first, topology.DeliveryError, false); got.outcome.attempt != 2 {
+	if got := c.note(t, first, topology.DeliveryError, false); got.outcome.attempt != 2 {
 		t.Errorf("a late outcome of the first attempt was taken")
 	}
-	if got := c.try(t, "b", tenth); got.state != granted {
-		t.Errorf("the tenth attempt: %v", got.state)
+	if got := c.try(t, "b", tenth); got.claim != granted {
+		t.Errorf("the tenth attempt: %v", got.claim)
 	}
 }
 
@@ -176,14 +169,14 @@ func TestStrangeValues(t *testing.T) {
 	}
 	_, _ = w.store.Lpush(keys.Claim(jobs[5].JobID), "x")
 	_ = w.store.Set(keys.Claim(jobs[6].JobID), "claimed\t1\tx\ta")
-	answers, err := c.claim(t.Context(), "b", attemptsOf(jobs...))
-	if err != nil {
+	answers := jobsOf(jobs...)
+	if err := c.claim(t.Context(), "b", answers); err != nil {
 		t.Fatal(err)
 	}
 	want := []claimState{unreadable, unreadable, unreadable, unreadable, unreadable, unreadable, leaseExpired, granted}
 	for i, answer := range answers {
-		if answer.state != want[i] {
-			t.Errorf("%d: %v, want %v", i, answer.state, want[i])
+		if answer.claim != want[i] {
+			t.Errorf("%d: %v, want %v", i, answer.claim, want[i])
 		}
 	}
 	entry := deliverOne(t, w.handler(t), jobs[5])
@@ -200,9 +193,9 @@ func TestStrangeValues(t *testing.T) {
 func TestOutOfMemory(t *testing.T) {
 	w, c := claimants(t)
 	w.store.SetError("OOM command not allowed when used memory > 'maxmemory'.")
-	answers, err := c.claim(context.Background(), "a", attemptsOf(aJob("event")))
-	if err == nil || answers[0].state != unanswered {
-		t.Errorf("%v, %v", err, answers[0].state)
+	d := &delivery{job: aJob("event")}
+	if err := c.claim(context.Background(), "a", []*delivery{d}); err == nil || d.claim != unanswered {
+		t.Errorf("%v, %v", err, d.claim)
 	}
 }
 

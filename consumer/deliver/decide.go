@@ -31,22 +31,22 @@ func expiry(ambiguous bool) ending {
 }
 
 // beforeSending decides whether a claimed job ends without being sent.
-func beforeSending(a *attempt, now time.Time) ending {
-	ambiguous := a.claim != granted
-	unfit := address.Check(a.job.Channel, a.job.To)
+func beforeSending(d *delivery, now time.Time) ending {
+	ambiguous := d.claim != granted
+	unfit := address.Check(d.job.Channel, d.job.To)
 	switch {
-	case a.claim == leaseExpired && a.policy.HoldAmbiguous:
+	case d.claim == leaseExpired && d.policy.HoldAmbiguous:
 		return failure(topology.ReasonAmbiguous,
 			"a deliverer died while it had this job: it may have been sent, and is not sent again")
-	case a.expired(now):
+	case d.expired(now):
 		return expiry(ambiguous)
 	case unfit != topology.NoReason:
 		return ending{topology.Ignored, unfit, ""}
-	case ambiguous && a.barred != (ending{}):
+	case ambiguous && d.barred != (ending{}):
 		return failure(topology.ReasonAmbiguous,
-			"it may have been sent; it is "+string(a.barred.reason)+" since, so it is not sent again")
+			"it may have been sent; it is "+string(d.barred.reason)+" since, so it is not sent again")
 	}
-	return a.barred
+	return d.barred
 }
 
 // afterAnswer decides whether a provider's answer ends the delivery. If not,

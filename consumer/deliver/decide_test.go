@@ -45,8 +45,8 @@ func TestBeforeSending(t *testing.T) {
 		if test.to != "" {
 			job.To = test.to
 		}
-		d := &delivery{job: job, policy: &Policy{HoldAmbiguous: test.hold}}
-		got := beforeSending(&attempt{delivery: d, claim: test.claim, barred: test.barred}, always)
+		d := &delivery{job: job, policy: &Policy{HoldAmbiguous: test.hold}, claim: test.claim, barred: test.barred}
+		got := beforeSending(d, always)
 		if got.status != test.want.status || got.reason != test.want.reason {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}

@@ -1,95 +1,66 @@
 package deliver
 
 import (
-	"time"
-
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/internal/slab"
 	"github.com/meddela/meddela/topology"
 )
 
-// emitter is the last stage: it makes the records that come of a batch. Their
-// values share one buffer.
-type emitter struct {
-	names topology.Topics
-	lane  topology.Lane
-	log   topology.Topic // where entries go
-	out   []topology.Record
-	slab  slab.Slab
-}
-
-func newEmitter(names topology.Topics, lane topology.Lane, deliveries int) *emitter {
-	return &emitter{
-		names: names, lane: lane, log: names.DeliveryLog(lane), out: make([]topology.Record, 0, deliveries),
-	}
-}
-
-// emit makes the records of the results up to the first delivery that has none.
-func (e *emitter) emit(b *batch, now time.Time) consumer.Result {
-	for i := range b.deliveries {
-		d := &b.deliveries[i]
-		switch r := b.results[d.first]; {
-		case d.foreign:
-		case d.fault != nil:
-			e.out = append(e.out, e.names.DeadLetter(e.lane, d.record, d.fault, topology.RoleDeliver, now))
-		case r == nil:
-			return consumer.Result{Out: e.out, Handled: i}
-		default:
-			e.add(d, r)
-		}
-	}
-	return consumer.Result{Out: e.out, Handled: len(b.deliveries)}
-}
-
-func (e *emitter) add(d *delivery, r *result) {
-	entry := r.outcome.entry(&d.job)
-	e.out = append(e.out, topology.Record{
-		Topic:   e.log,
-		Key:     []byte(d.job.EventID),
-		Value:   e.write(&entry),
-		Headers: r.span.Carry(topology.CarriedByEntries(d.record.Headers)),
-	})
-	switch {
-	case d.first != d.index:
-	case r.wait != nil:
-		e.out = append(e.out, e.waiting(d, r))
-	case r.outcome.retry && r.outcome.attempt == d.job.Attempt:
-		e.out = append(e.out, e.next(d, r))
-	}
-}
-
-// waiting is the record of a job that waits, which is as it came.
-func (e *emitter) waiting(d *delivery, r *result) topology.Record {
-	job := e.job(d, r, d.record.Value)
-	if r.wait.due.IsZero() {
-		return e.names.Pausing(e.lane, job, r.wait.orders, r.wait.providers)
-	}
-	return e.names.Delayed(e.lane, job, r.wait.due, r.outcome.at)
-}
-
-// next is the job's next attempt, on its way to the delay topics. A repeated
-// job makes the same one again, which its claim then recognizes.
-func (e *emitter) next(d *delivery, r *result) topology.Record {
-	job := d.job
-	job.Attempt++
-	job.NotBefore = r.outcome.due
-	value := job.Append(make([]byte, 0, len(job.Event)+512))
-	return e.names.Delayed(e.lane, e.job(d, r, value), r.outcome.due, r.outcome.at)
-}
-
-func (e *emitter) job(d *delivery, r *result, value []byte) topology.Record {
-	return topology.Record{
-		Topic:   e.names.Jobs(e.lane),
-		Key:     []byte(d.job.EventID),
-		Value:   value,
-		Headers: r.span.Carry(topology.JobHeaders(d.record.Headers, d.job.Channel)),
-	}
-}
-
 // entryBytes is what most entries stay below.
 const entryBytes = 640
 
-// write encodes an entry into the shared buffer.
-func (e *emitter) write(entry *topology.Entry) []byte {
-	return e.slab.Keep(entry.Append(e.slab.Room(entryBytes)))
+// emit is the last stage: it makes the records of deliveries up to the first
+// whose outcome is not settled.
+func (h *Handler) emit(deliveries []delivery) consumer.Result {
+	log, now := h.config.Names.DeliveryLog(h.config.Lane), h.config.Now()
+	out := make([]topology.Record, 0, len(deliveries))
+	var values slab.Slab
+	for i := range deliveries {
+		d := &deliveries[i]
+		switch {
+		case d.foreign:
+			continue
+		case d.fault != nil:
+			out = append(out, h.config.Names.DeadLetter(h.config.Lane, d.record, d.fault, topology.RoleDeliver, now))
+			continue
+		case !d.first.settled:
+			return consumer.Result{Out: out, Handled: i}
+		}
+		entry := d.first.outcome.entry(&d.job)
+		out = append(out, topology.Record{
+			Topic:   log,
+			Key:     []byte(d.job.EventID),
+			Value:   values.Keep(entry.Append(values.Room(entryBytes))),
+			Headers: d.first.span.Carry(topology.CarriedByEntries(d.record.Headers)),
+		})
+		switch {
+		case d.first != d:
+		case d.wait != nil, d.outcome.retry && d.outcome.attempt == d.job.Attempt:
+			out = append(out, h.again(d))
+		}
+	}
+	return consumer.Result{Out: out, Handled: len(deliveries)}
+}
+
+// again is the record in which a job comes back: as it came, if it waits, or
+// else its next attempt, which a repeated job makes in the same way, so that its
+// claim recognizes it.
+func (h *Handler) again(d *delivery) topology.Record {
+	lane, names, o := h.config.Lane, h.config.Names, &d.outcome
+	record := topology.Record{
+		Topic:   names.Jobs(lane),
+		Key:     []byte(d.job.EventID),
+		Value:   d.record.Value,
+		Headers: d.span.Carry(topology.JobHeaders(d.record.Headers, d.job.Channel)),
+	}
+	switch {
+	case d.wait == nil:
+		next := d.job
+		next.Attempt, next.NotBefore = next.Attempt+1, o.due
+		record.Value = next.Append(make([]byte, 0, len(next.Event)+512))
+		return names.Delayed(lane, record, o.due, o.at)
+	case d.wait.due.IsZero():
+		return names.Pausing(lane, record, d.wait.orders, d.wait.providers)
+	}
+	return names.Delayed(lane, record, d.wait.due, o.at)
 }

@@ -88,11 +88,13 @@ func newShelf() *shelf {
 	}
 }
 
-func (s *shelf) Template(ref topology.TemplateRef) (Template, bool) {
+func (s *shelf) Template(ref topology.TemplateRef) Template {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, ok := s.all[ref]
-	return t, ok
+	if t, ok := s.all[ref]; ok {
+		return t
+	}
+	return nil
 }
 
 func (s *shelf) CatchUp(context.Context) error {

@@ -24,7 +24,7 @@ func died(t *testing.T, w *world, jobs ...topology.Job) {
 	t.Helper()
 	dead := w.handler(t)
 	owner := dead.owner(&consumer.Batch{Partition: 3})
-	if _, err := dead.claims.claim(t.Context(), owner, attemptsOf(jobs...)); err != nil {
+	if err := dead.claim(t.Context(), owner, jobsOf(jobs...)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -70,7 +70,7 @@ func TestADeliverersDeath(t *testing.T) {
 				t.Fatalf("the lease was not waited for: %+v", entry)
 			case <-time.After(30 * time.Millisecond):
 			}
-			w.store.SetTime(now.Add(defaultLease))
+			w.store.SetTime(now.Add(h.config.Lease))
 			entry := <-done
 			if entry.Status != test.status || entry.Reason != test.reason {
 				t.Errorf("%s %s %s", entry.Status, entry.Reason, entry.Detail)
@@ -93,9 +93,9 @@ func TestAHolderThatEnds(t *testing.T) {
 	done := make(chan topology.Entry, 1)
 	h := w.handler(t)
 	go func() { done <- entriesOf(t, handleAll(t.Context(), t, h, batchOf(job)))[0] }()
-	own := &result{delivery: &delivery{job: job}}
+	own := &delivery{job: job}
 	own.outcome = newOutcome(&job, ending{status: topology.Ignored, reason: topology.ReasonSuppressed}, always)
-	if err := h.claims.settle(t.Context(), []*result{own}); err != nil {
+	if err := h.record(t.Context(), []*delivery{own}); err != nil {
 		t.Fatal(err)
 	}
 	if entry := <-done; entry.Status != topology.Ignored || !entry.At.Equal(always) {
@@ -203,22 +203,22 @@ func TestTheGracePeriod(t *testing.T) {
 			return accepted
 		}
 		h := w.handler(t)
-		h.settler.grace = 100 * time.Millisecond
+		h.grace = 100 * time.Millisecond
 		b := batchOf(manyJobs(3)...)
 		if result, err := h.Handle(ctx, b); result.Handled != 0 || !errors.Is(err, context.Canceled) {
 			t.Fatalf("handled %d, %v", result.Handled, err)
 		}
 		sent := w.provider.sent()
-		if sent == 0 || len(h.settler.unsettled) != sent {
-			t.Fatalf("%d sent, %d kept", sent, len(h.settler.unsettled))
+		if sent == 0 || len(h.unsettled) != sent {
+			t.Fatalf("%d sent, %d kept", sent, len(h.unsettled))
 		}
 		if result, err := h.Handle(t.Context(), b); result.Handled != 0 || err == nil {
 			t.Fatalf("with Redis away: handled %d, %v", result.Handled, err)
 		}
 		w.store.SetError("")
 		w.provider.answer = nil
-		if got := len(handleAll(t.Context(), t, h, b)); got != 3 || len(h.settler.unsettled) != 0 {
-			t.Errorf("%d entries, %d kept", got, len(h.settler.unsettled))
+		if got := len(handleAll(t.Context(), t, h, b)); got != 3 || len(h.unsettled) != 0 {
+			t.Errorf("%d entries, %d kept", got, len(h.unsettled))
 		}
 		w.provider.once(t, 3)
 		if n := h.Counters.Ambiguous.Load(); n != 0 {
@@ -348,7 +348,7 @@ func TestALostAnswer(t *testing.T) {
 	}))
 	began := time.Now()
 	handleAll(t.Context(), t, h, batchOf(manyJobs(20)...))
-	if took := time.Since(began); took > defaultLease/2 {
+	if took := time.Since(began); took > h.config.Lease/2 {
 		t.Errorf("took %v: its own lease was waited for", took)
 	}
 	w.provider.once(t, 20)

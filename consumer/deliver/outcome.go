@@ -117,15 +117,10 @@ func field(text string) string {
 	if len(text) > topology.MaxDetailBytes {
 		text = strings.ToValidUTF8(text[:topology.MaxDetailBytes], "")
 	}
-	if !strings.ContainsFunc(text, isControl) {
-		return text
-	}
 	return strings.Map(func(r rune) rune {
-		if isControl(r) {
+		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
 	}, text)
 }
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -1,15 +1,17 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
 )
@@ -24,63 +26,56 @@ const (
 	minPoll, maxPoll = 5 * time.Millisecond, 500 * time.Millisecond
 )
 
-// deliver brings a batch's deliveries to their results. Those that wait for no
-// provider go one after the other; of the others, each provider's go at the
-// same time.
-func (h *Handler) deliver(ctx context.Context, b *batch) error {
-	var all errgroup.Group
-	pipelines := h.pipelines(b)
-	crashes := make(chan error, len(pipelines))
-	for _, p := range pipelines {
-		all.Go(func() error {
-			defer func() {
-				if cause := recover(); cause != nil {
-					crashes <- fmt.Errorf("%v\n%s", cause, debug.Stack())
-				}
-			}()
-			return p.run(ctx)
-		})
-	}
-	err := all.Wait()
-	select {
-	case crash := <-crashes:
-		panic(crash) // the loop, which isolates the record, recovers in this goroutine only
-	default:
-		return err
-	}
-}
-
-// pipelines sorts a batch's deliveries by the provider that they wait for.
-func (h *Handler) pipelines(b *batch) (all []*pipeline) {
-	claimed := make([]bool, len(b.deliveries))
-	for i := range b.deliveries {
-		d := &b.deliveries[i]
-		if d.idle() {
-			continue
+// deliver brings deliveries to their outcomes. Those that wait for no provider go
+// one after the other; of the others, each provider's go at the same time.
+func (h *Handler) deliver(ctx context.Context, deliveries []delivery, owner string, trace *tracing.Batch) (err error) {
+	var pipelines []*pipeline
+	for i := range deliveries {
+		d := &deliveries[i]
+		if d.first != d {
+			continue // no job of ours, or one that is on its way already
 		}
 		slots := d.slots()
-		at := slices.IndexFunc(all, func(p *pipeline) bool { return p.slots == slots })
+		at := slices.IndexFunc(pipelines, func(p *pipeline) bool { return p.slots == slots })
 		if at < 0 {
-			at = len(all)
-			all = append(all, &pipeline{
-				h: h, batch: b, slots: slots, claimed: claimed, poll: minPoll, leaseLeft: maxPoll, began: time.Now(),
-				deliveries: make([]*delivery, 0, len(b.deliveries)-i),
+			at = len(pipelines)
+			pipelines = append(pipelines, &pipeline{
+				Handler: h, owner: owner, trace: trace, slots: slots, began: time.Now(), poll: minPoll, leaseLeft: maxPoll,
+				queue: make(chan *delivery, cap(slots)), done: make(chan *delivery, cap(slots)),
+				deliveries: make([]*delivery, 0, len(deliveries)-i),
 			})
 		}
-		all[at].deliveries = append(all[at].deliveries, d)
+		pipelines[at].deliveries = append(pipelines[at].deliveries, d)
 	}
-	for _, p := range all {
-		p.todo = p.deliveries
+	var all sync.WaitGroup
+	for _, p := range pipelines {
+		all.Go(func() {
+			defer func() {
+				if cause := recover(); cause != nil {
+					p.crash = fmt.Errorf("%v\n%s", cause, debug.Stack())
+				}
+			}()
+			p.run(ctx)
+		})
 	}
-	return all
+	all.Wait()
+	for _, p := range pipelines {
+		if p.crash != nil {
+			panic(p.crash) // the loop, which isolates the record, recovers in this goroutine only
+		}
+		err = cmp.Or(err, p.err)
+	}
+	return err
 }
 
 // pipeline takes some of a batch's deliveries through the stages: hold, claim
-// and gate (prepare), render and send (the Handler's sender), and settle. One
-// goroutine runs it; its workers only send.
+// and gate (prepare), render and send, and settle. One goroutine runs it; its
+// workers only send.
 type pipeline struct {
-	h          *Handler
-	batch      *batch
+	*Handler
+
+	owner      string // of the claims
+	trace      *tracing.Batch
 	deliveries []*delivery
 	slots      chan struct{} // of the provider; nil where none takes its time
 	began      time.Time
@@ -89,162 +84,88 @@ type pipeline struct {
 	leased    []*delivery // other deliverers have them
 	leaseLeft time.Duration
 	poll      time.Duration
-	claimed   []bool // by index: it is claimed, or may be, and nothing was begun
-	err       error  // why it cannot go on
-	refused   bool   // the gate could not say
+	finished  []*delivery // sent, and not settled
 
-	workers  workers
-	finished []*result // by workers, not settled
+	queue   chan *delivery // to be sent by workers
+	done    chan *delivery // sent by them
+	busy    int            // deliveries that are queued and not taken from done yet
+	started int            // workers, as many as were ever busy
+	workers sync.WaitGroup
+
+	err     error // why it cannot go on
+	refused bool  // the gate could not say
+	crash   error
 }
 
-func (p *pipeline) run(ctx context.Context) error {
-	p.workers = workers{limit: cap(p.slots), send: p.sendInTime(context.WithoutCancel(ctx))}
-	defer p.workers.stop()
+func (p *pipeline) run(ctx context.Context) {
+	defer p.workers.Wait()
+	defer close(p.queue)
+	p.todo = p.deliveries
 	for ctx.Err() == nil && p.err == nil {
 		consumer.Alive(ctx)
-		switch overdue := p.overdue(); {
-		case p.workers.busy == 0 && overdue:
-			return nil
-		case overdue:
+		overdue := p.overdue()
+		switch {
+		case !overdue && len(p.todo) > 0:
+			p.start(ctx)
+			p.settleFinished(ctx)
+		case p.busy > 0:
 			p.collect(ctx)
-		case len(p.todo) > 0:
-			p.dispatch(ctx)
-		case p.workers.busy > 0:
-			p.collect(ctx)
-		case len(p.leased) > 0:
+		case !overdue && len(p.leased) > 0:
 			p.waitForLeases(ctx)
 		default:
-			return nil
+			return
 		}
 	}
-	for p.workers.busy > 0 {
+	for p.busy > 0 {
 		p.collect(ctx)
 	}
 	if ctx.Err() != nil || p.refused {
-		p.release(ctx)
+		// So that the next deliverer need not wait for the lease, nor think that
+		// it may have been sent.
+		p.giveUp(ctx, slices.DeleteFunc(p.deliveries, func(d *delivery) bool { return !d.ours }))
 	}
-	if p.err == nil {
-		p.err = ctx.Err()
-	}
-	return p.err
+	p.err = cmp.Or(p.err, ctx.Err())
 }
 
 // overdue reports whether the batch has been handled for long enough, and has
 // something to show for it.
 func (p *pipeline) overdue() bool {
-	if len(p.todo)+len(p.leased) == 0 || time.Since(p.began) < handleTime {
-		return false
-	}
-	return p.batch.results[p.deliveries[0].index] != nil
+	return len(p.todo)+len(p.leased) > 0 && time.Since(p.began) >= handleTime && p.deliveries[0].settled
 }
 
-// next takes the first n deliveries that are to be claimed.
-func (p *pipeline) next(n int) []*delivery {
-	next := p.todo[:n]
-	p.todo = p.todo[n:]
-	return next
-}
-
-// prepare takes deliveries through the stages before sending, and returns those
-// that are to be sent now.
-func (p *pipeline) prepare(ctx context.Context, deliveries []*delivery) []attempt {
-	ready, held := hold(deliveries, p.h.config.Orders(), p.h.config.Now())
-	p.keep(held)
-	if len(ready) == 0 {
-		return nil
-	}
-	claims, err := p.h.claims.claim(ctx, p.batch.owner, ready)
-	if err != nil {
-		p.err = err
-	}
-	ours := p.take(ready, claims)
-	if err := ask(ctx, p.h.config.Gate, ours); err != nil {
-		p.err, p.refused = err, true
-		return nil
-	}
-	return ours
-}
-
-// take returns the attempts whose jobs were claimed, and puts the others where
-// their claims say.
-func (p *pipeline) take(ready []attempt, claims []claim) []attempt {
-	ours := ready[:0]
-	for i, a := range ready {
-		c := &claims[i]
-		p.claimed[a.index] = c.state <= ambiguous
-		switch c.state {
-		case granted, leaseExpired, ambiguous:
-			a.claim = c.state
-			ours = append(ours, a)
-		case leased:
-			p.leased, p.leaseLeft = append(p.leased, a.delivery), min(p.leaseLeft, c.left)
-		case settled:
-			p.h.Counters.Duplicates.Add(1)
-			p.keep([]*result{{delivery: a.delivery, outcome: *c.outcome, settled: true}})
-		case unreadable:
-			end := failure(topology.ReasonAmbiguous,
-				"the job's claim in Redis cannot be read, so whether it was sent is not known")
-			p.keep([]*result{{delivery: a.delivery, outcome: newOutcome(&a.job, end, p.h.config.Now()), settled: true}})
-		}
-	}
-	if len(ours) > 0 {
-		p.poll = minPoll
-	}
-	return ours
-}
-
-// keep notes the results that stand.
-func (p *pipeline) keep(results []*result) {
-	for _, r := range results {
-		if r.settled {
-			p.batch.results[r.delivery.index] = r
-		}
-	}
-}
-
-// dispatch prepares and starts as many deliveries as can be sent at once, and
-// settles what was sent.
-func (p *pipeline) dispatch(ctx context.Context) {
-	p.startNext(ctx)
-	p.settleFinished(ctx)
-}
-
-// startNext prepares and starts deliveries. Those that are sent one after the
-// other, and would perhaps not end within their lease, stay claimed and come
-// next.
-func (p *pipeline) startNext(ctx context.Context) {
+// start prepares and sends as many deliveries as can be sent at once. Those that
+// are sent one after the other, and would perhaps not end within their lease,
+// stay claimed and come next.
+func (p *pipeline) start(ctx context.Context) {
 	slots, began := p.takeSlots(ctx), time.Now()
-	defer func() { p.giveSlots(slots) }() // also when a stage crashes
-	ours := p.prepare(ctx, p.next(slots))
-	for i := range ours {
-		late := p.slots == nil && time.Since(began) >= p.h.config.Lease-p.h.config.SendTimeout
-		if late || ctx.Err() != nil {
-			p.todo = append(deliveriesOf(ours[i:]), p.todo...)
-			break
+	defer func() { // also when a stage crashes
+		for ; p.slots != nil && slots > 0; slots-- {
+			<-p.slots
 		}
-		p.claimed[ours[i].index] = false
-		p.start(ctx, &ours[i])
+	}()
+	next := p.todo[:slots]
+	p.todo = p.todo[slots:]
+	ready := p.prepare(ctx, next)
+	for i, d := range ready {
+		late := p.slots == nil && time.Since(began) >= p.config.Lease-p.config.SendTimeout
+		if late || ctx.Err() != nil {
+			p.todo = slices.Concat(ready[i:], p.todo)
+			return
+		}
+		d.ours = false
+		if p.slots == nil {
+			p.send(context.WithoutCancel(ctx), d, p.trace)
+			d.throttled = false // who answers at once has no room that could become free
+			p.finished = append(p.finished, d)
+			continue
+		}
 		slots--
+		if p.busy++; p.started < p.busy {
+			p.started++
+			p.workers.Go(func() { p.work(context.WithoutCancel(ctx)) })
+		}
+		p.queue <- d
 	}
-}
-
-func deliveriesOf(attempts []attempt) []*delivery {
-	all := make([]*delivery, len(attempts))
-	for i := range attempts {
-		all[i] = attempts[i].delivery
-	}
-	return all
-}
-
-// start hands an attempt to a worker or, where nothing takes its time, sends it.
-func (p *pipeline) start(ctx context.Context, a *attempt) {
-	if p.slots != nil {
-		p.workers.start(a)
-		return
-	}
-	r := p.h.sender.send(context.WithoutCancel(ctx), a, p.batch.trace)
-	r.throttled = false // who answers at once has no room that could become free
-	p.finished = append(p.finished, r)
 }
 
 // takeSlots waits for a slot and takes those that are free. It takes none when
@@ -256,81 +177,120 @@ func (p *pipeline) takeSlots(ctx context.Context) int {
 	}
 	select {
 	case p.slots <- struct{}{}:
-	case r := <-p.workers.done:
-		p.finish(r)
+	case d := <-p.done:
+		p.finish(d)
 		return 0
 	case <-ctx.Done():
 		return 0
 	}
-	n := 1
-	for n < most {
+	for n := 1; n < most; n++ {
 		select {
 		case p.slots <- struct{}{}:
-			n++
 		default:
 			return n
 		}
 	}
-	return n
+	return most
 }
 
-// sendInTime returns what a worker does: it sends an attempt, and gives back its
-// slot.
-func (p *pipeline) sendInTime(ctx context.Context) func(*attempt) *result {
-	return func(a *attempt) *result {
-		ctx, cancel := context.WithTimeout(ctx, p.h.config.SendTimeout)
-		defer cancel()
-		defer p.giveSlots(1)
-		return p.h.sender.send(ctx, a, p.batch.trace)
+// prepare takes deliveries through the stages before sending, and returns those
+// that are to be sent now.
+func (p *pipeline) prepare(ctx context.Context, deliveries []*delivery) []*delivery {
+	ready := p.hold(deliveries)
+	if len(ready) == 0 {
+		return nil
 	}
+	p.err = p.claim(ctx, p.owner, ready)
+	ready = slices.DeleteFunc(ready, func(d *delivery) bool { return !p.take(d) })
+	if err := p.ask(ctx, ready); err != nil {
+		p.err, p.refused = err, true
+		return nil
+	}
+	return ready
 }
 
-func (p *pipeline) giveSlots(n int) {
-	for range n {
-		if p.slots == nil {
-			return
+// take reports whether a claim was granted, and puts the other jobs where their
+// claims say.
+func (p *pipeline) take(d *delivery) bool {
+	d.ours = d.claim <= ambiguous
+	switch d.claim {
+	case granted, leaseExpired, ambiguous:
+		p.poll = minPoll
+		return true
+	case leased:
+		p.leased, p.leaseLeft = append(p.leased, d), min(p.leaseLeft, d.left)
+	case settled:
+		p.Counters.Duplicates.Add(1)
+		d.settled = true
+	case unreadable:
+		d.conclude(failure(topology.ReasonAmbiguous,
+			"the job's claim in Redis cannot be read, so whether it was sent is not known"), p.config.Now())
+	}
+	return false
+}
+
+// ask is the third stage: it asks the gate about jobs that are about to be sent.
+// A job that has been killed stays so, whatever the gate says.
+func (h *Handler) ask(ctx context.Context, deliveries []*delivery) error {
+	if h.config.Gate == nil || len(deliveries) == 0 {
+		return nil
+	}
+	queries := make([]suppress.Query, len(deliveries))
+	for i, d := range deliveries {
+		queries[i] = suppress.Query{
+			Channel: d.job.Channel, Address: d.job.To, Job: d.job.JobID, Urgent: d.policy.Urgent,
 		}
+	}
+	answers, err := h.config.Gate.Check(ctx, queries)
+	for i, answer := range answers {
+		if d := deliveries[i]; d.barred == (ending{}) && answer.Reason != topology.NoReason {
+			d.barred = ending{topology.Ignored, answer.Reason, answer.Detail}
+		}
+	}
+	return err
+}
+
+// work sends what is queued, and gives back a slot for each.
+func (p *pipeline) work(ctx context.Context) {
+	for d := range p.queue {
+		sending, cancel := context.WithTimeout(ctx, p.config.SendTimeout)
+		p.send(sending, d, p.trace)
+		cancel()
 		<-p.slots
+		p.done <- d
 	}
 }
 
-func (p *pipeline) finish(r *result) {
-	p.workers.busy--
-	p.finished = append(p.finished, r)
+func (p *pipeline) finish(d *delivery) {
+	p.busy--
+	p.finished = append(p.finished, d)
 }
 
 // collect waits for a send to end, and settles it with those that have ended
 // too.
 func (p *pipeline) collect(ctx context.Context) {
-	p.finish(<-p.workers.done)
+	p.finish(<-p.done)
 	p.settleFinished(ctx)
 }
 
 func (p *pipeline) settleFinished(ctx context.Context) {
-	for len(p.workers.done) > 0 { // and nobody else takes from it
-		p.finish(<-p.workers.done)
+	for len(p.done) > 0 { // and nobody else takes from it
+		p.finish(<-p.done)
 	}
-	var throttled []*delivery
-	p.finished = slices.DeleteFunc(p.finished, func(r *result) bool {
-		if r.throttled {
-			p.claimed[r.delivery.index] = true
-			throttled = append(throttled, r.delivery)
+	var throttled []*delivery // which are as they came
+	p.finished = slices.DeleteFunc(p.finished, func(d *delivery) bool {
+		if d.throttled {
+			d.ours = true
+			throttled = append(throttled, d)
 		}
-		return r.throttled
+		return d.throttled
 	})
 	if len(throttled) > 0 {
-		// They are as they came.
 		p.giveUp(ctx, throttled)
 		p.todo = append(throttled, p.todo...)
 	}
 	p.settle(ctx, p.finished)
 	p.finished = p.finished[:0]
-}
-
-// settle records results, and keeps those that were.
-func (p *pipeline) settle(ctx context.Context, results []*result) {
-	p.h.settler.settle(ctx, results)
-	p.keep(results)
 }
 
 // waitForLeases waits a little for the deliverers that have leased jobs to
@@ -341,29 +301,19 @@ func (p *pipeline) waitForLeases(ctx context.Context) {
 	p.todo, p.leased = p.leased, nil
 }
 
-// release gives up what was claimed and not begun, so that the next deliverer
-// need not wait for the lease, nor think that it may have been sent.
-func (p *pipeline) release(ctx context.Context) {
-	var claimed []*delivery
-	for _, d := range p.deliveries {
-		if p.claimed[d.index] {
-			claimed = append(claimed, d)
-		}
-	}
-	if len(claimed) > 0 {
-		p.giveUp(ctx, claimed)
-	}
-}
-
+// giveUp releases the claims of jobs for which nothing was begun.
 func (p *pipeline) giveUp(ctx context.Context, claimed []*delivery) {
-	last, cancel := withGrace(ctx, p.h.settler.grace)
+	if len(claimed) == 0 {
+		return
+	}
+	last, cancel := p.withGrace(ctx)
 	defer cancel()
-	if err := p.h.claims.release(last, p.batch.owner, claimed); err != nil {
-		p.h.config.Log.Warn().Err(err).Int("claims", len(claimed)).
+	if err := p.release(last, p.owner, claimed); err != nil {
+		p.config.Log.Warn().Err(err).Int("claims", len(claimed)).
 			Msg("claims of jobs that were not sent cannot be released; they end by themselves")
 		return
 	}
 	for _, d := range claimed {
-		p.claimed[d.index] = false
+		d.ours = false
 	}
 }

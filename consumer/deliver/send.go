@@ -3,6 +3,7 @@ package deliver
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -14,118 +15,113 @@ import (
 	"github.com/meddela/meddela/topology/retry"
 )
 
-// attempt is a delivery on its way to a provider, with what the stages before
-// have found out.
-type attempt struct {
-	*delivery
-	barred ending     // of a job that is not to be sent at all, as hold and gate found
-	claim  claimState // granted, leaseExpired or ambiguous
-}
-
-// result is what a delivery has come to. It is settled once the outcome is the
-// one that stands.
-type result struct {
-	delivery  *delivery
-	outcome   outcome
-	wait      *wait         // where it goes, if it has not been claimed
-	throttled bool          // nothing was tried: a limit left no room in time
-	settled   bool          // the outcome is the one that stands
-	span      *tracing.Span // of the attempt; nil if there was none or it is not traced
-}
-
-// sender is the stages render and send, for one claimed job at a time.
-type sender struct {
-	config   *Config
-	counters *Counters
-}
-
-// send brings a claimed job to an outcome, tells the Meter and draws the trace.
-func (s *sender) send(ctx context.Context, a *attempt, trace *tracing.Batch) *result {
-	span, began := trace.Child(a.record), s.config.Now()
-	r := s.attempt(ctx, a, span)
-	r.span = span
-	defer span.End()
-	if r.throttled {
-		return r
+// send is the stages render and send: it brings a claimed job to an outcome,
+// tells the Meter and draws the trace.
+func (h *Handler) send(ctx context.Context, d *delivery, trace *tracing.Batch) {
+	began := h.config.Now()
+	d.span, d.throttled = trace.Child(d.record), false
+	defer d.span.End()
+	d.outcome = h.attempt(ctx, d)
+	if d.throttled {
+		return
 	}
-	if span != nil {
-		entry := r.outcome.entry(&a.job)
-		span.Entry(&entry)
+	o := &d.outcome
+	if d.span != nil {
+		entry := o.entry(&d.job)
+		d.span.Entry(&entry)
 	}
-	if s.config.Meter != nil {
-		s.config.Meter.Attempted(&Attempt{
-			Number: a.job.Attempt, Template: a.job.Template,
-			Provider: r.outcome.provider, Status: r.outcome.status, Reason: r.outcome.reason, WillRetry: r.outcome.retry,
-			Queued: max(began.Sub(a.wantedAt()), 0), Sending: max(s.config.Now().Sub(began), 0),
+	if h.config.Meter != nil {
+		h.config.Meter.Attempted(&Attempt{
+			Number: d.job.Attempt, Provider: o.provider, Status: o.status, Reason: o.reason, WillRetry: o.retry,
+			Queued: max(began.Sub(d.wantedAt()), 0), Sending: max(h.config.Now().Sub(began), 0),
 		})
 	}
-	return r
 }
 
 // attempt looks at everything that may keep a job from being sent, and then
 // sends it. A crash on the way is this job's outcome, and no other's.
-func (s *sender) attempt(ctx context.Context, a *attempt, span *tracing.Span) (r *result) {
+func (h *Handler) attempt(ctx context.Context, d *delivery) (o outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			s.config.Log.Error().Str("event_id", string(a.job.EventID)).Str("job_id", string(a.job.JobID)).
+			h.config.Log.Error().Str("event_id", string(d.job.EventID)).Str("job_id", string(d.job.JobID)).
 				Err(fmt.Errorf("panic: %v\n%s", cause, debug.Stack())).
 				Msg("delivering this job crashed; it is now a delivery error. Please report this defect")
-			r = s.end(a, failure(topology.ReasonInternalError, "delivering this job crashed; the log has the stack"))
+			o = h.end(d, failure(topology.ReasonInternalError, "delivering this job crashed; the log has the stack"))
 		}
 	}()
-	if a.claim == leaseExpired {
-		s.noteAmbiguous(a, "a deliverer died while it had this job; it may have been sent")
+	if d.claim == leaseExpired {
+		h.noteAmbiguous(d, "a deliverer died while it had this job; it may have been sent")
 	}
-	if end := beforeSending(a, s.config.Now()); end != (ending{}) {
-		return s.end(a, end)
+	if end := beforeSending(d, h.config.Now()); end != (ending{}) {
+		return h.end(d, end)
 	}
-	m, end := render(a.delivery)
+	m, end := render(d)
 	if end != (ending{}) {
-		return s.end(a, end)
+		return h.end(d, end)
 	}
-	if a.route == nil {
-		return s.end(a, failure(topology.ReasonNoProvider, "no provider is configured for channel "+string(a.job.Channel)))
+	if d.route.provider == nil {
+		return h.end(d, failure(topology.ReasonNoProvider, "no provider is configured for channel "+string(d.job.Channel)))
 	}
-	return s.handOver(ctx, a, &m, span)
+	return h.handOver(ctx, d, &m)
+}
+
+// render makes the message of a job, or says why there is none.
+func render(d *delivery) (template.Message, ending) {
+	if d.template == nil {
+		return template.Message{}, failure(topology.ReasonTemplateMissing,
+			"this version of the template is not published, or has been retired")
+	}
+	if d.eventErr != nil {
+		return template.Message{}, failure(topology.ReasonRenderFailed, "the job's event: "+d.eventErr.Error())
+	}
+	m, err := d.template.Render(&d.event, d.job.Language)
+	var known *template.Error
+	switch {
+	case errors.As(err, &known):
+		return template.Message{}, failure(known.Reason, known.Error())
+	case err != nil: // whose text may have something of the event
+		return template.Message{}, failure(topology.ReasonRenderFailed, "the template failed on this event")
+	case m.Channel != d.job.Channel:
+		return template.Message{}, failure(topology.ReasonRenderFailed,
+			"the template is for channel "+string(m.Channel)+", and the job for "+string(d.job.Channel))
+	case d.job.Channel != topology.Webhook:
+		m.To = d.job.To
+	}
+	return m, ending{}
 }
 
 // handOver hands the message to the provider, again where that has failed for
 // now, or may have accepted it and the template says to risk a second one.
-func (s *sender) handOver(ctx context.Context, a *attempt, m *template.Message, span *tracing.Span) (r *result) {
-	p, ambiguous, wait := a.route.provider, a.claim != granted, s.config.TryAgainAfter
+func (h *Handler) handOver(ctx context.Context, d *delivery, m *template.Message) (o outcome) {
+	p, ambiguous, wait := d.route.provider, d.claim != granted, h.config.TryAgainAfter
 	by := p.Name()
-	defer func() {
-		if r != nil { // the provider did not crash
-			r.outcome.provider = field(by)
-		}
-	}()
+	defer func() { o.provider = field(by) }()
 	for try := 1; ; try++ {
-		if a.expired(s.config.Now()) {
-			return s.end(a, expiry(ambiguous))
+		if d.expired(h.config.Now()) {
+			return h.end(d, expiry(ambiguous))
 		}
-		sending, ended := span.Send(ctx, by)
-		answer := p.Send(sending, &a.job, m)
+		sending, ended := d.span.Send(ctx, by)
+		answer := p.Send(sending, &d.job, m)
 		ended(answer.Verdict.String())
 		by = cmp.Or(answer.Provider, by)
 		if answer.Verdict == provider.Unknown {
 			ambiguous = true
-			s.noteAmbiguous(a, "the provider may have accepted this message")
+			h.noteAmbiguous(d, "the provider may have accepted this message")
 		}
-		if end := afterAnswer(&answer, a.policy, ambiguous); end != (ending{}) {
-			r := s.end(a, end)
+		if end := afterAnswer(&answer, d.policy, ambiguous); end != (ending{}) {
+			o = h.end(d, end)
 			if answer.Verdict == provider.Accepted {
-				r.outcome.messageID = field(answer.MessageID)
+				o.messageID = field(answer.MessageID)
 			}
-			return r
+			return o
 		}
 		if answer.Verdict == provider.Throttled {
-			r := s.giveUp(a, &answer, ambiguous)
-			r.throttled = try == 1
-			return r
+			d.throttled = try == 1
+			return h.giveUp(d, &answer, ambiguous)
 		}
 		// One that says when to come back is asked again then, and not before.
-		if try >= s.config.Tries || answer.RetryAfter > 0 || !retry.Sleep(ctx, wait) {
-			return s.giveUp(a, &answer, ambiguous)
+		if try >= h.config.Tries || answer.RetryAfter > 0 || !retry.Sleep(ctx, wait) {
+			return h.giveUp(d, &answer, ambiguous)
 		}
 		wait *= 2
 	}
@@ -133,23 +129,23 @@ func (s *sender) handOver(ctx context.Context, a *attempt, m *template.Message, 
 
 // giveUp ends an attempt whose every try failed: another follows later, or the
 // delivery ends.
-func (s *sender) giveUp(a *attempt, last *provider.Response, ambiguous bool) *result {
-	r := s.end(a, ending{topology.PendingDelivery, topology.ReasonTransient, last.Detail})
-	o := &r.outcome
-	if due, more := nextAttempt(a.delivery, o.at, last.RetryAfter, s.config.Retries); more {
-		o.retry, o.ambiguous, o.due = true, ambiguous, due.UTC().Truncate(time.Millisecond)
-		return r
+func (h *Handler) giveUp(d *delivery, last *provider.Response, ambiguous bool) outcome {
+	o := h.end(d, ending{topology.PendingDelivery, topology.ReasonTransient, last.Detail})
+	due, more := nextAttempt(d, o.at, last.RetryAfter, h.config.Retries)
+	if !more {
+		return h.end(d, afterTries(last, ambiguous))
 	}
-	return s.end(a, afterTries(last, ambiguous))
+	o.retry, o.ambiguous, o.due = true, ambiguous, due.UTC().Truncate(time.Millisecond)
+	return o
 }
 
-func (s *sender) end(a *attempt, end ending) *result {
-	return &result{delivery: a.delivery, outcome: newOutcome(&a.job, end, s.config.Now())}
+func (h *Handler) end(d *delivery, end ending) outcome {
+	return newOutcome(&d.job, end, h.config.Now())
 }
 
-func (s *sender) noteAmbiguous(a *attempt, what string) {
-	s.counters.Ambiguous.Add(1)
-	s.config.Log.Warn().Str("event_id", string(a.job.EventID)).Str("job_id", string(a.job.JobID)).
-		Str("template", string(a.job.Template)).Bool("hold", a.policy.HoldAmbiguous).
+func (h *Handler) noteAmbiguous(d *delivery, what string) {
+	h.Counters.Ambiguous.Add(1)
+	h.config.Log.Warn().Str("event_id", string(d.job.EventID)).Str("job_id", string(d.job.JobID)).
+		Str("template", string(d.job.Template)).Bool("hold", d.policy.HoldAmbiguous).
 		Str("reason", string(topology.ReasonAmbiguous)).Msg(what)
 }

@@ -50,7 +50,7 @@ func TestOnce(t *testing.T) {
 		jobs := manyJobs(300)
 		dead := w.handler(t, store)
 		owner := dead.owner(&consumer.Batch{Partition: 3})
-		if _, err := dead.claims.claim(t.Context(), owner, attemptsOf(jobs[100:110]...)); err != nil {
+		if err := dead.claim(t.Context(), owner, jobsOf(jobs[100:110]...)); err != nil {
 			t.Fatal(err)
 		}
 		outs := make([][]topology.Record, 3)
@@ -83,24 +83,24 @@ func TestScripts(t *testing.T) {
 		a, b := w.handler(t, store), w.handler(t, store)
 		jobs := manyJobs(50)
 		owner := func(h *Handler) string { return h.owner(&consumer.Batch{Partition: 1}) }
-		mine := func(h *Handler) []claim {
-			answers, err := h.claims.claim(t.Context(), owner(h), attemptsOf(jobs...))
-			if err != nil {
+		mine := func(h *Handler) []*delivery {
+			answers := jobsOf(jobs...)
+			if err := h.claim(t.Context(), owner(h), answers); err != nil {
 				t.Fatal(err)
 			}
 			return answers
 		}
-		want := func(answers []claim, want claimState) {
+		want := func(answers []*delivery, want claimState) {
 			t.Helper()
 			for i, answer := range answers {
-				if answer.state != want {
-					t.Fatalf("%s is %v, want %v", jobs[i].EventID, answer.state, want)
+				if answer.claim != want {
+					t.Fatalf("%s is %v, want %v", jobs[i].EventID, answer.claim, want)
 				}
 			}
 		}
 		release := func(h *Handler) {
 			t.Helper()
-			if err := h.claims.release(t.Context(), owner(h), jobsOf(jobs...)); err != nil {
+			if err := h.release(t.Context(), owner(h), jobsOf(jobs...)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -115,12 +115,11 @@ func TestScripts(t *testing.T) {
 		release(a)
 		want(mine(b), leaseExpired)
 		for i, status := range []topology.Status{topology.Sent, topology.DeliveryError} {
-			var results []*result
-			for _, d := range jobsOf(jobs...) {
-				end := ending{status: status}
-				results = append(results, &result{delivery: d, outcome: newOutcome(&d.job, end, time.Now())})
+			results := jobsOf(jobs...)
+			for _, d := range results {
+				d.outcome = newOutcome(&d.job, ending{status: status}, time.Now())
 			}
-			if err := a.claims.settle(t.Context(), results); err != nil || len(unsettled(results)) > 0 {
+			if err := a.record(t.Context(), results); err != nil || len(unsettled(results)) > 0 {
 				t.Fatal(i, err)
 			}
 		}

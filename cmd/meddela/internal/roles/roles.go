@@ -296,16 +296,16 @@ type templates struct{ follower *catalogue.Follower }
 
 func (t templates) CatchUp(ctx context.Context) error { return t.follower.CatchUp(ctx) }
 
-func (t templates) Template(ref topology.TemplateRef) (deliver.Template, bool) {
+func (t templates) Template(ref topology.TemplateRef) deliver.Template {
 	entry, ok := t.follower.Catalogue().ByRef(ref)
 	if !ok {
-		return nil, false
+		return nil
 	}
 	compiled, err := entry.Template()
 	if err != nil {
-		return nil, false // a version that does not compile is never in the catalogue
+		return nil // a version that does not compile is never in the catalogue
 	}
-	return templateWithPolicy{compiled, policyOf(entry.Record())}, true
+	return templateWithPolicy{compiled, policyOf(entry.Record())}
 }
 
 // policyOf is what a version says of its delivery. Quiet hours that cannot be

@@ -26,9 +26,9 @@ import (
 // oneTemplate is Templates with a text message.
 type oneTemplate struct{ policy deliver.Policy }
 
-func (o oneTemplate) Template(topology.TemplateRef) (deliver.Template, bool) { return o, true }
-func (oneTemplate) CatchUp(context.Context) error                            { return nil }
-func (o oneTemplate) Policy() *deliver.Policy                                { return &o.policy }
+func (o oneTemplate) Template(topology.TemplateRef) deliver.Template { return o }
+func (oneTemplate) CatchUp(context.Context) error                    { return nil }
+func (o oneTemplate) Policy() *deliver.Policy                        { return &o.policy }
 func (oneTemplate) Render(e *topology.Event, language string) (template.Message, error) {
 	return template.Message{Channel: topology.SMS, To: e.To, Text: "Your code is 004211", Language: language}, nil
 }
