@@ -1,3 +1,8 @@
+// Package authoring reads templates from the folders that their authors keep in
+// git, checks them, and publishes them.
+//
+// All faults are found at once, each with its file and line and with what to do
+// about it. Nothing is published that could not be rendered.
 package authoring
 
 import (
@@ -7,7 +12,6 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/consumer/template"
@@ -20,10 +24,6 @@ const (
 	samplesName    = "samples"
 	partialsFolder = "_partials"
 )
-
-// maxRecordBytes is the greatest size of a template with all its languages, as
-// it is published.
-const maxRecordBytes = topology.MaxEventBytes
 
 // Template is a template as its author keeps it.
 type Template struct {
@@ -42,8 +42,8 @@ func (t *Template) Covers(e *topology.Event) bool {
 	return e.Channel == t.Record.Channel && slices.Contains(t.Record.Types, e.Type)
 }
 
-// Load reads the templates in a folder, in the order of their names. Its error
-// is a faults.List, or says why the folder could not be read.
+// Load reads the templates in a folder, in the order of their names. Its error is
+// a faults.List, or says why the folder could not be read.
 func Load(folder fs.FS) ([]topology.TemplateRecord, error) {
 	report, err := Check(folder)
 	if err == nil {
@@ -57,32 +57,29 @@ func Load(folder fs.FS) ([]topology.TemplateRecord, error) {
 
 // Report is what a folder of templates has, and what is to be said about it.
 type Report struct {
-	// Templates are in the order of their names. Those with faults are left out,
-	// unless the faults are in their samples.
+	// Templates are in the order of their names, without those that have faults
+	// other than in their samples.
 	Templates []Template
 	Faults    faults.List
-	// Warnings are about what works, and is perhaps not what was meant.
-	Warnings faults.List
-	// Folders is how many folders were read as templates.
-	Folders int
+	Warnings  faults.List // about what works, and is perhaps not what was meant
+	Folders   int         // that were read as templates
 }
 
-// Check reads a folder of templates and says everything that is wrong. Its
-// error says why the folder could not be read.
+// Check reads a folder of templates and says everything that is wrong. Its error
+// says why the folder could not be read.
 func Check(folder fs.FS) (Report, error) {
-	l := loader{files: files{folder: folder}}
 	entries, err := readDir(folder, ".")
 	if err != nil {
 		return Report{}, err
 	}
-	l.partials = l.readPartials()
+	l := loader{folder: folder}
+	l.readPartials()
 	var templates []Template
 	for _, entry := range entries {
 		switch name := entry.Name(); {
 		case name == manifestName:
 			l.faults.Add(name, 0, "this is a template's own folder: load the folder that it is in")
-		case !entry.IsDir() || name[0] == '.' || name[0] == '_':
-		default:
+		case entry.IsDir() && name[0] != '_':
 			templates = append(templates, l.template(name))
 		}
 	}
@@ -100,21 +97,10 @@ func (r *Report) Records() []topology.TemplateRecord {
 	return records
 }
 
-// bodyFile is a part that a body on the channel may have; the one of that name
-// if it is one.
-func bodyFile(name string, channel topology.Channel) string {
-	parts := template.Parts(channel)
-	switch {
-	case slices.Contains(parts, name):
-		return name
-	case len(parts) > 0:
-		return parts[0]
-	}
-	return template.EmailText
-}
-
+// loader reads one folder, and keeps what is wrong with it.
 type loader struct {
-	files
+	folder   fs.FS
+	faults   faults.List
 	partials map[string]string
 }
 
@@ -125,7 +111,7 @@ func (l *loader) template(name string) Template {
 	t.manifest = l.manifest(name, &t.Record)
 	entries, err := readDir(l.folder, name)
 	if err != nil {
-		l.faults.Add(name, 0, "cannot be read: "+cause(err))
+		l.unreadable(name, err)
 	}
 	samples := ""
 	for _, entry := range entries {
@@ -137,12 +123,23 @@ func (l *loader) template(name string) Template {
 		case entry.IsDir():
 			t.Record.Bodies[entry.Name()] = l.texts(file)
 		default:
+			part, parts := entry.Name(), template.Parts(t.Record.Channel)
+			if !slices.Contains(parts, part) {
+				part = append(parts, template.EmailText)[0]
+			}
 			l.faults.Add(file, 0, "does not belong here: bodies are in a folder for each language, such as "+
-				path.Join(name, "en", bodyFile(entry.Name(), t.Record.Channel)))
+				path.Join(name, "en", part))
 		}
 	}
-	l.setDefaultLanguage(&t.Record, t.manifest)
-	t.Record.Partials = l.included(t.Record.Bodies)
+	if t.manifest != nil {
+		t.manifest.setDefaultLanguage(&t.Record)
+	}
+	t.Record.Partials = map[string]string{}
+	for _, body := range t.Record.Bodies {
+		for _, source := range body {
+			l.include(t.Record.Partials, source)
+		}
+	}
 	t.Record.Version = Version(t.Record)
 	l.compile(&t)
 	t.usable = len(l.faults) == before
@@ -153,10 +150,7 @@ func (l *loader) template(name string) Template {
 }
 
 // setDefaultLanguage takes the only language where the manifest names none.
-func (l *loader) setDefaultLanguage(r *topology.TemplateRecord, m *manifest) {
-	if m == nil {
-		return
-	}
+func (m *manifest) setDefaultLanguage(r *topology.TemplateRecord) {
 	if r.DefaultLanguage != "" {
 		if _, ok := r.Bodies[r.DefaultLanguage]; !ok {
 			m.Fail("default_language", "there is no folder "+strconv.Quote(r.DefaultLanguage)+
@@ -172,59 +166,41 @@ func (l *loader) setDefaultLanguage(r *topology.TemplateRecord, m *manifest) {
 	}
 }
 
-// included returns the partials that bodies include, directly or not.
-func (l *loader) included(bodies map[string]map[string]string) map[string]string {
-	found := map[string]string{}
-	var visit func(source string)
-	visit = func(source string) {
-		for _, name := range template.Includes(source) {
-			partial, ok := l.partials[name]
-			if _, seen := found[name]; ok && !seen {
-				found[name] = partial
-				visit(partial)
-			}
+// include adds the partials that a source includes, directly or not.
+func (l *loader) include(included map[string]string, source string) {
+	for _, name := range template.Includes(source) {
+		partial, ok := l.partials[name]
+		if _, seen := included[name]; ok && !seen {
+			included[name] = partial
+			l.include(included, partial)
 		}
 	}
-	for _, body := range bodies {
-		for _, source := range body {
-			visit(source)
-		}
-	}
-	return found
 }
 
+// compile compiles a template, and notes what the compiler finds where its author
+// finds it.
 func (l *loader) compile(t *Template) {
-	file := path.Join(t.Record.Name, manifestName)
+	name, manifest := t.Record.Name, path.Join(t.Record.Name, manifestName)
 	compiled, err := template.Compile(t.Record)
-	var found template.Faults
-	if errors.As(err, &found) {
-		for _, f := range found {
-			l.compileFault(t.Record.Name, file, f)
+	found, _ := errors.AsType[template.Faults](err)
+	for _, f := range found {
+		switch {
+		case f.Part == "" && f.Language != "" && l.faults.About(path.Join(name, f.Language)):
+			// What is there could not be read.
+		case f.Language != "":
+			l.faults.Add(path.Join(name, f.Language, f.Part), f.Line, f.Detail)
+		case f.Part != "":
+			l.faults.Add(path.Join(partialsFolder, f.Part), f.Line, f.Detail)
+		case !l.faults.About(manifest): // or else it has been said already, with a line
+			l.faults.Add(manifest, 0, f.Detail)
 		}
+	}
+	if err != nil {
 		return
 	}
 	t.Compiled = compiled
-	if size := len(t.Record.Append(nil)); size > maxRecordBytes {
-		l.faults.Add(file, 0, fmt.Sprintf("the template has %d bytes with all its languages and partials: "+
-			"at most %d can be published", size, maxRecordBytes))
+	if size := len(t.Record.Append(nil)); size > topology.MaxEventBytes {
+		l.faults.Add(manifest, 0, fmt.Sprintf("the template has %d bytes with all its languages and partials: "+
+			"at most %d can be published", size, topology.MaxEventBytes))
 	}
-}
-
-// compileFault says where an author finds what the compiler found.
-func (l *loader) compileFault(name, manifest string, f template.Fault) {
-	switch {
-	case f.Part == "" && f.Language != "" && l.faults.About(path.Join(name, f.Language)):
-		// What is there could not be read.
-	case f.Language != "":
-		l.faults.Add(path.Join(name, f.Language, f.Part), f.Line, f.Detail)
-	case f.Part != "":
-		l.faults.Add(path.Join(partialsFolder, f.Part), f.Line, f.Detail)
-	case !l.faults.About(manifest): // or else it has been said already, with a line
-		l.faults.Add(manifest, 0, f.Detail)
-	}
-}
-
-// ignored reports whether a file beside the template's own is nobody's business.
-func ignored(name string) bool {
-	return name[0] == '.' || strings.HasSuffix(name, "~") || strings.EqualFold(path.Ext(name), ".md")
 }

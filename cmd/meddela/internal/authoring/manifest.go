@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/consumer/template/condition"
@@ -20,13 +21,11 @@ import (
 // manifest is a template.yaml that could be read.
 type manifest struct {
 	*strictyaml.Map
-	file string
-	// condition is that of the key when; nil where there is none, or a bad one.
-	condition *condition.Condition
+	file      string
+	condition *condition.Condition // of the key when; nil where there is none, or a bad one
 }
 
-// manifest reads a template.yaml into a record. It returns nil when there is
-// none that could be read.
+// manifest reads a template.yaml into a record; nil is none that could be read.
 func (l *loader) manifest(name string, r *topology.TemplateRecord) *manifest {
 	file := path.Join(name, manifestName)
 	if _, err := fs.Stat(l.folder, file); errors.Is(err, fs.ErrNotExist) {
@@ -44,10 +43,11 @@ func (l *loader) manifest(name string, r *topology.TemplateRecord) *manifest {
 	m := &manifest{Map: top, file: file}
 	m.readName(name)
 	r.Types = m.readTypes()
+	channels := wording.Texts(topology.Channels())
 	if !m.Has("channel") {
-		m.Fail("channel", "it is missing: say one of "+strings.Join(channelNames(), ", "))
+		m.Fail("channel", "it is missing: say one of "+strings.Join(channels, ", "))
 	}
-	r.Channel = topology.Channel(m.OneOf("channel", "", channelNames()...))
+	r.Channel = topology.Channel(m.OneOf("channel", "", channels...))
 	r.DefaultLanguage = m.Text("default_language")
 	r.TTL = m.readTTL()
 	r.Urgent = m.Bool("urgent")
@@ -62,13 +62,6 @@ func (l *loader) manifest(name string, r *topology.TemplateRecord) *manifest {
 	m.NoneEmpty()
 	m.Close()
 	return m
-}
-
-func channelNames() (names []string) {
-	for _, c := range topology.Channels() {
-		names = append(names, string(c))
-	}
-	return names
 }
 
 func (m *manifest) readName(folder string) {
@@ -158,14 +151,11 @@ func (m *manifest) readWhen() string {
 	if when == "" {
 		return ""
 	}
-	compiled, err := condition.Compile(when)
-	var found condition.Faults
-	if errors.As(err, &found) {
-		for _, f := range found {
-			m.FailWithin("when", when, f.Line, f.Column, f.Detail)
-		}
-		return when
+	var err error
+	m.condition, err = condition.Compile(when)
+	found, _ := errors.AsType[condition.Faults](err)
+	for _, f := range found {
+		m.FailWithin("when", when, f.Line, f.Column, f.Detail)
 	}
-	m.condition = compiled
 	return when
 }

@@ -55,25 +55,19 @@ func Where(name string, channel topology.Channel, e *template.Error) string {
 	return file
 }
 
-// Printable makes a line of a template or a message safe to print on a
-// terminal, and no longer than most characters.
+// Printable makes a line of a template or a message safe to print on a terminal,
+// and no longer than most characters.
 func Printable(line string, most int) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range line {
-		if n == most {
-			b.WriteRune('…')
-			break
-		}
-		n++
+	if characters := []rune(line); len(characters) > most {
+		line = string(characters[:most]) + "…"
+	}
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':
-			b.WriteRune(' ')
+			return ' '
 		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteRune('·')
+			return r
 		}
-	}
-	return b.String()
+		return '·'
+	}, line)
 }

@@ -2,6 +2,8 @@ package authoring
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,19 +18,12 @@ import (
 type Kind string
 
 const (
-	// New is a template of a name that has never been published.
-	New Kind = "new"
-	// Changed is a version that has never been published, of a template that
-	// has been.
-	Changed Kind = "changed"
-	// Restored is a version that was published before another was.
-	Restored Kind = "restored"
-	// Revived is the version that was live when its template was retired.
-	Revived Kind = "revived"
-	// Unchanged is what is so already. Nothing is written.
-	Unchanged Kind = "unchanged"
-	// Retired is a template that covers no events from then on.
-	Retired Kind = "retired"
+	New       Kind = "new"       // a name that has never been published
+	Changed   Kind = "changed"   // a new version of a name that has been
+	Restored  Kind = "restored"  // a version that was published before another was
+	Revived   Kind = "revived"   // the version that was live when its template was retired
+	Unchanged Kind = "unchanged" // so already: nothing is written
+	Retired   Kind = "retired"   // covers no events from then on
 )
 
 // Change is what a command does to one template.
@@ -36,23 +31,9 @@ type Change struct {
 	Kind Kind
 	// Record is what is to be the last of its name, but for its time.
 	Record topology.TemplateRecord
-	// Before is what was published last under the name, which may be retired;
-	// nil for a New one. It must not be changed.
+	// Before is what was published last under the name, which may be retired; nil
+	// for a New one. It must not be changed.
 	Before *topology.TemplateRecord
-}
-
-// Ref names the version that the change is to.
-func (c *Change) Ref() topology.TemplateRef { return c.Record.Ref() }
-
-// published is the record as it is written: its time is later than that of
-// what was published before, by however slow a clock.
-func (c *Change) published(at time.Time) topology.TemplateRecord {
-	r := c.Record
-	r.PublishedAt = at.UTC().Truncate(time.Millisecond)
-	if c.Before != nil && !r.PublishedAt.After(c.Before.PublishedAt) {
-		r.PublishedAt = c.Before.PublishedAt.Truncate(time.Millisecond).Add(time.Millisecond)
-	}
-	return r
 }
 
 // PlanPublication says what publishing the records changes. Templates that the
@@ -87,18 +68,18 @@ func publication(live *catalogue.Catalogue, r topology.TemplateRecord) Change {
 	return change
 }
 
-// PlanRetirement says what retiring templates changes. Its error is an
-// *UnknownError, which names all that are not known.
+// PlanRetirement says what retiring templates changes. Its error names all that
+// are not known.
 func PlanRetirement(live *catalogue.Catalogue, names []string) ([]Change, error) {
 	var changes []Change
-	var unknown []string
+	var unknown []error
 	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			continue
-		}
 		latest, known := live.Latest(name)
-		if !known {
-			unknown = append(unknown, name)
+		switch {
+		case slices.Contains(names[:i], name):
+			continue
+		case !known:
+			unknown = append(unknown, unknownError(live, name))
 			continue
 		}
 		change := Change{Kind: Retired, Record: *latest.Record(), Before: latest.Record()}
@@ -108,24 +89,101 @@ func PlanRetirement(live *catalogue.Catalogue, names []string) ([]Change, error)
 		change.Record.Retired = true
 		changes = append(changes, change)
 	}
-	if len(unknown) > 0 {
-		return nil, unknownError(live, unknown...)
-	}
-	return changes, nil
+	return changes, errors.Join(unknown...)
 }
 
-// Overtaken lists the changes that were to be made and are not what the
-// catalogue shows: somebody else has published the template since.
-func Overtaken(now *catalogue.Catalogue, changes []Change) []Change {
-	var overtaken []Change
-	for i := range changes {
-		c := &changes[i]
-		latest, known := now.Latest(c.Record.Name)
-		if c.Kind != Unchanged && (!known || latest.Ref() != c.Ref() || latest.Record().Retired != c.Record.Retired) {
-			overtaken = append(overtaken, *c)
+// PlanRollback says what going back to a version of a template changes. The
+// version may be shortened to its first characters; without one it is what was
+// there before the last publication: of a template that is live the version
+// published before, of a retired one the version that was live.
+func PlanRollback(live *catalogue.Catalogue, name, version string) (Change, error) {
+	latest, known := live.Latest(name)
+	if !known {
+		return Change{}, unknownError(live, name)
+	}
+	var versions []string // the most recently published first
+	var fits []*catalogue.Entry
+	for entry := range live.All() {
+		if r := entry.Record(); r.Name == name {
+			versions = append(versions, r.Version)
+			if strings.HasPrefix(r.Version, version) {
+				fits = append(fits, entry)
+			}
 		}
 	}
-	return overtaken
+	switch {
+	case version == "" && latest.Record().Retired:
+		return publication(live, *latest.Record()), nil
+	case version == "" && len(versions) == 1:
+		return Change{}, fmt.Errorf("%s is the only version of its template: to stop it, use meddela templates retire %s",
+			latest.Ref(), name)
+	case version == "":
+		return publication(live, *fits[1].Record()), nil
+	case len(fits) == 1:
+		return publication(live, *fits[0].Record()), nil
+	}
+	const most = 10
+	if len(versions) > most {
+		versions = append(versions[:most], "…")
+	}
+	what := "there is no version " + version + " of " + name
+	if len(fits) > 1 {
+		what = fmt.Sprintf("%d versions of %s begin with %s: give more of it", len(fits), name, version)
+	}
+	return Change{}, errors.New(what + ": there are " + strings.Join(versions, ", "))
+}
+
+func unknownError(live *catalogue.Catalogue, name string) error {
+	var known []string
+	for entry := range live.All() {
+		known = append(known, entry.Record().Name)
+	}
+	hint := "see meddela templates list --retired"
+	if near := wording.Nearest(name, known); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return errors.New("there is no template " + strconv.Quote(name) + ": " + hint)
+}
+
+// Proposed is the catalogue that there would be if the changes were made at that
+// time, and the versions that they would write.
+func Proposed(live *catalogue.Catalogue, changes []Change,
+	at time.Time) (*catalogue.Catalogue, []topology.TemplateRef, error) {
+	written := recordsOf(changes, at)
+	if len(written) == 0 {
+		return live, nil, nil
+	}
+	var all []topology.TemplateRecord
+	for entry := range live.All() {
+		all = append(all, *entry.Record())
+	}
+	proposed, err := catalogue.New(append(all, written...)...)
+	return proposed, refsOf(written), err
+}
+
+// recordsOf are what changes write at that time, or a little later where it takes
+// that to be later than what was published before, by however slow a clock.
+func recordsOf(changes []Change, at time.Time) (records []topology.TemplateRecord) {
+	for _, c := range changes {
+		if c.Kind == Unchanged {
+			continue
+		}
+		r := c.Record
+		r.PublishedAt = at.UTC().Truncate(time.Millisecond)
+		if c.Before != nil && !r.PublishedAt.After(c.Before.PublishedAt) {
+			r.PublishedAt = c.Before.PublishedAt.Truncate(time.Millisecond).Add(time.Millisecond)
+		}
+		records = append(records, r)
+	}
+	return records
+}
+
+func refsOf(records []topology.TemplateRecord) []topology.TemplateRef {
+	refs := make([]topology.TemplateRef, len(records))
+	for i := range records {
+		refs[i] = records[i].Ref()
+	}
+	return refs
 }
 
 // Gap is what changes take the only template from.
@@ -134,34 +192,18 @@ type Gap struct {
 	Channel topology.Channel `json:"channel"`
 }
 
-// Gaps lists what is covered now, if only for some events, and by no template
-// after the changes, sorted.
-func Gaps(live *catalogue.Catalogue, changes []Change) []Gap {
-	changed := make(map[string]bool, len(changes))
-	covered := make(map[Gap]bool)
-	for i := range changes {
-		r := &changes[i].Record
-		changed[r.Name] = true
-		if r.Retired {
+// Gaps lists what is covered in one catalogue, if only for some events, and by no
+// template in the other, sorted.
+func Gaps(before, after *catalogue.Catalogue) []Gap {
+	gaps := []Gap{}
+	for entry := range before.All() {
+		r := entry.Record()
+		if live, ok := before.Live(r.Name); !ok || live != entry {
 			continue
 		}
 		for _, t := range r.Types {
-			covered[Gap{t, r.Channel}] = true
-		}
-	}
-	gaps := []Gap{}
-	for i := range changes {
-		before := changes[i].Before
-		if before == nil || before.Retired {
-			continue
-		}
-		for _, t := range before.Types {
-			gap := Gap{t, before.Channel}
-			byOthers := slices.ContainsFunc(live.Candidates(t, before.Channel), func(e *catalogue.Entry) bool {
-				return !changed[e.Record().Name]
-			})
-			if !covered[gap] && !byOthers {
-				gaps = append(gaps, gap)
+			if len(after.Candidates(t, r.Channel)) == 0 {
+				gaps = append(gaps, Gap{t, r.Channel})
 			}
 		}
 	}
@@ -169,36 +211,4 @@ func Gaps(live *catalogue.Catalogue, changes []Change) []Gap {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Channel, b.Channel))
 	})
 	return slices.Compact(gaps)
-}
-
-// UnknownError names templates that have never been published.
-type UnknownError struct {
-	Names []string
-	Near  map[string]string // by such a name, the known one that was perhaps meant
-}
-
-func unknownError(live *catalogue.Catalogue, names ...string) *UnknownError {
-	var known []string
-	for entry := range live.All() {
-		known = append(known, entry.Record().Name)
-	}
-	e := &UnknownError{Names: names, Near: make(map[string]string)}
-	for _, name := range names {
-		if near := wording.Nearest(name, known); near != "" {
-			e.Near[name] = near
-		}
-	}
-	return e
-}
-
-func (e *UnknownError) Error() string {
-	lines := make([]string, len(e.Names))
-	for i, name := range e.Names {
-		hint := "see meddela templates list --retired"
-		if near, ok := e.Near[name]; ok {
-			hint = "did you mean " + near + "?"
-		}
-		lines[i] = "there is no template " + strconv.Quote(name) + ": " + hint
-	}
-	return strings.Join(lines, "\n")
 }

@@ -1,7 +1,6 @@
 package authoring_test
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -108,6 +107,29 @@ func TestRetireAndPublishAgain(t *testing.T) {
 	}
 }
 
+// TestProposed: what would be live is what becomes live, also where a version that
+// is there already comes back.
+func TestProposed(t *testing.T) {
+	s := newSite(t)
+	one, two := record("a", "one", "order"), record("a", "two", "order")
+	propose := func(r topology.TemplateRecord) {
+		t.Helper()
+		changes := authoring.PlanPublication(s.live(), []topology.TemplateRecord{r})
+		proposed, refs, err := authoring.Proposed(s.live(), changes, s.at.Add(time.Minute))
+		live, ok := proposed.Live("a")
+		if err != nil || !slices.Equal(refs, []topology.TemplateRef{r.Ref()}) || !ok || live.Ref() != r.Ref() {
+			t.Errorf("%s: would write %v, %v", r.Ref(), refs, err)
+		}
+	}
+	propose(one)
+	s.publish(one)
+	propose(two)
+	s.publish(two)
+	propose(one)
+	s.retire("a")
+	propose(two)
+}
+
 func TestRollback(t *testing.T) {
 	s := newSite(t)
 	one, two, three := record("a", "one", "order"), record("a", "two", "order"), record("a", "three", "order")
@@ -117,8 +139,8 @@ func TestRollback(t *testing.T) {
 	rollback := func(version string, want topology.TemplateRecord, kind authoring.Kind) {
 		t.Helper()
 		change, err := authoring.PlanRollback(s.live(), "a", version)
-		if err != nil || change.Ref() != want.Ref() || change.Kind != kind || change.Record.Retired {
-			t.Fatalf("rollback to %q: %s %s, %v; want %s %s", version, change.Kind, change.Ref(), err, kind, want.Ref())
+		if err != nil || change.Record.Ref() != want.Ref() || change.Kind != kind || change.Record.Retired {
+			t.Fatalf("rollback to %q: %s %s, %v; want %s %s", version, change.Kind, change.Record.Ref(), err, kind, want.Ref())
 		}
 		s.write([]authoring.Change{change}, nil)
 	}
@@ -135,21 +157,20 @@ func TestRollback(t *testing.T) {
 func TestRollbackErrors(t *testing.T) {
 	s := newSite(t)
 	s.publish(record("a", "one", "order"), record("letter_to_all", "one", "order"))
-	var older *authoring.NoOlderError
-	if _, err := authoring.PlanRollback(s.live(), "a", ""); !errors.As(err, &older) {
+	wantError := func(err error, parts ...string) bool {
+		return err != nil && !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(err.Error(), part) })
+	}
+	if _, err := authoring.PlanRollback(s.live(), "a", ""); !wantError(err, "is the only version of its template") {
 		t.Errorf("the only version: %v", err)
 	}
-	var unknown *authoring.UnknownError
-	if _, err := authoring.PlanRollback(s.live(), "leter_to_all", ""); !errors.As(err, &unknown) ||
-		unknown.Near["leter_to_all"] != "letter_to_all" {
+	if _, err := authoring.PlanRollback(s.live(), "leter_to_all", ""); !wantError(err, "did you mean letter_to_all?") {
 		t.Errorf("an unknown name: %v", err)
 	}
 	for i := range 40 {
 		s.publish(record("a", fmt.Sprint(i), "order"))
 	}
-	var version *authoring.VersionError
-	if _, err := authoring.PlanRollback(s.live(), "a", "x"); !errors.As(err, &version) || version.Fits != 0 ||
-		len(version.Known) != 41 || strings.Count(err.Error(), ", ") != 10 {
+	if _, err := authoring.PlanRollback(s.live(), "a", "x"); !wantError(err, "there is no version x of a: ", ", …") ||
+		strings.Count(err.Error(), ", ") != 10 {
 		t.Errorf("an unknown version: %v", err)
 	}
 	first := func(e *catalogue.Entry) string { return e.Record().Version[:1] }
@@ -161,7 +182,7 @@ func TestRollbackErrors(t *testing.T) {
 	}
 	for prefix, n := range counts {
 		_, err := authoring.PlanRollback(s.live(), "a", prefix)
-		if n == 1 && err != nil || n > 1 && (!errors.As(err, &version) || version.Fits != n) {
+		if n == 1 && err != nil || n > 1 && !wantError(err, fmt.Sprintf("%d versions of a begin with %s: give more of it", n, prefix)) {
 			t.Errorf("%d versions begin with %s: %v", n, prefix, err)
 		}
 	}
@@ -175,7 +196,11 @@ func TestGaps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Sprint(authoring.Gaps(s.live(), changes))
+		proposed, _, err := authoring.Proposed(s.live(), changes, s.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(authoring.Gaps(s.live(), proposed))
 	}
 	if got := gaps(authoring.PlanRetirement(s.live(), []string{"a"})); got != "[{order sms}]" {
 		t.Errorf("retiring a: %s", got)
@@ -200,8 +225,8 @@ func TestOvertaken(t *testing.T) {
 	changes := authoring.PlanPublication(s.live(), []topology.TemplateRecord{one, record("b", "one", "order")})
 	s.write(changes, nil)
 	s.retire("a")
-	if got := kindsOf(authoring.Overtaken(s.live(), changes)...); got != "a new" {
-		t.Errorf("overtaken: %s", got)
+	if got := authoring.Overtaken(s.live(), changes); !slices.Equal(got, []topology.TemplateRef{one.Ref()}) {
+		t.Errorf("overtaken: %v", got)
 	}
 }
 

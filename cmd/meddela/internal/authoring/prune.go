@@ -2,17 +2,23 @@ package authoring
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+	"github.com/tidwall/gjson"
+
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
 )
 
-// MinPruneAge is how long a version must have been out of use, at least, before
-// it may be pruned: far longer than a role may go on matching by an old
-// catalogue.
+// MinPruneAge is how long a version must have been out of use, at least, before it
+// may be pruned: far longer than a role may go on matching by an old catalogue.
 const MinPruneAge = time.Hour
 
 // Idle is a version that matches no events any more.
@@ -23,25 +29,20 @@ type Idle struct {
 
 // PlanPrune lists the versions that have matched no events for so long, in the
 // order in which they may be taken away: the version that keeps its template
-// retired comes after all others of its name.
-//
-// Jobs may still need them: see References.
+// retired comes after all others of its name. Jobs may still need them.
 func PlanPrune(live *catalogue.Catalogue, age time.Duration, now time.Time) []Idle {
 	var idle []Idle
-	var last *catalogue.Entry // of the same name, published later
+	var later *topology.TemplateRecord // of the same name, published later
 	for entry := range live.All() {
 		record := entry.Record()
-		if last != nil && last.Record().Name != record.Name {
-			last = nil
+		since, superseded := record.PublishedAt, later != nil && later.Name == record.Name
+		if superseded {
+			since = later.PublishedAt
 		}
-		since := record.PublishedAt
-		if last != nil {
-			since = last.Record().PublishedAt
-		}
-		if (last != nil || record.Retired) && now.Sub(since) > age {
+		if (superseded || record.Retired) && now.Sub(since) > age {
 			idle = append(idle, Idle{entry.Ref(), since})
 		}
-		last = entry
+		later = record
 	}
 	slices.Reverse(idle)
 	return idle
@@ -68,8 +69,8 @@ func Unneeded(live *catalogue.Catalogue, idle []Idle, references map[topology.Te
 	return unneeded
 }
 
-// Prune takes versions away for ever, in the order given. Doing it again where
-// it was cut short is safe.
+// Prune takes versions away for ever, in the order given. Doing it again where it
+// was cut short is safe.
 func Prune(ctx context.Context, to Writer, topic topology.Topic, unneeded []Idle) error {
 	records := make([]topology.Record, len(unneeded))
 	for i := range unneeded {
@@ -80,4 +81,134 @@ func Prune(ctx context.Context, to Writer, topic topology.Topic, unneeded []Idle
 		err = fmt.Errorf("the topic does not take %d of %d tombstones", len(refused), len(records))
 	}
 	return err
+}
+
+// References counts the jobs that are still to be done, or may be redriven, by the
+// version that each is to be rendered with: those of both lanes that wait in the
+// jobs and delay topics, beyond the offsets that their groups have committed, and
+// all among the dead letters.
+//
+// The offsets are taken before the topics' ends are, so that a job that moves from
+// one topic to another meanwhile is found in one of them at least. The error is of
+// the kafka package, of the network or a *scan.NoTopicError.
+func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
+	progress *scan.Progress) (map[topology.TemplateRef]int64, error) {
+	queues, err := queuesOf(ctx, topics, names)
+	if err != nil {
+		return nil, err
+	}
+	var ranges []scan.Range
+	for topic, q := range queues {
+		kept, err := topics.Ranges(ctx, topic, time.Time{}, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range kept {
+			r.From = max(r.From, q.start(r.Partition))
+			if r.Size() > 0 {
+				ranges = append(ranges, r)
+			}
+		}
+	}
+	var mu sync.Mutex
+	references := make(map[topology.TemplateRef]int64)
+	err = topics.Scan(ctx, ranges, progress, func(records []topology.Record) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range records {
+			r := &records[i]
+			ref := gjson.GetBytes(r.Value, "template")
+			if ref.Type == gjson.String && queues[r.Topic].waits(r) {
+				references[topology.TemplateRef(ref.Str)]++
+			}
+		}
+		return nil
+	})
+	return references, err
+}
+
+// queue is how far the jobs of a topic are done, by partition: for each channel
+// where groups of their own deliver it, or for everyChannel. Without any, all that
+// the topic has waits.
+type queue map[topology.Channel]map[int]int64
+
+const everyChannel topology.Channel = ""
+
+// queuesOf are the topics that jobs wait in.
+func queuesOf(ctx context.Context, topics *scan.Topics, names topology.Topics) (map[topology.Topic]queue, error) {
+	queues := make(map[topology.Topic]queue)
+	add := func(topic topology.Topic, channel topology.Channel, group string) (err error) {
+		if queues[topic] == nil {
+			queues[topic] = make(queue)
+		}
+		queues[topic][channel], err = committed(ctx, topics, topic, group)
+		return err
+	}
+	for _, lane := range topology.Lanes() {
+		queues[names.DeadLetters(lane)] = nil
+		for _, channel := range topology.Channels() {
+			if err := add(names.Jobs(lane), channel, names.DeliverGroup(lane, channel)); err != nil {
+				return nil, err
+			}
+		}
+		for _, topic := range names.Reads(topology.RoleDelay, lane) {
+			if err := add(topic, everyChannel, names.Group(topology.RoleDelay, lane)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return queues, nil
+}
+
+// start is the first offset of a partition at which something may wait.
+func (q queue) start(partition int) int64 {
+	if len(q) == 0 {
+		return 0
+	}
+	first := int64(math.MaxInt64)
+	for _, done := range q {
+		first = min(first, done[partition])
+	}
+	return first
+}
+
+// waits reports whether the group of a job's channel has not done it yet.
+func (q queue) waits(job *topology.Record) bool {
+	done, byChannel := q[topology.Channel(gjson.GetBytes(job.Value, "channel").Str)]
+	return !byChannel || job.Offset >= done[job.Partition]
+}
+
+// committed returns the offset of each partition up to which a group has worked a
+// topic off. Partitions of which it has not are left out.
+func committed(ctx context.Context, topics *scan.Topics, topic topology.Topic, group string) (map[int]int64, error) {
+	offsets := make(map[int]int64)
+	kept, err := topics.Ranges(ctx, topic, time.Time{}, time.Time{})
+	if err != nil || len(kept) == 0 {
+		return offsets, err
+	}
+	var partitions []int
+	for _, r := range kept {
+		partitions = append(partitions, r.Partition)
+	}
+	client := &kafka.Client{Addr: topics.Addr, Transport: topics.Transport}
+	response, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group,
+		Topics: map[string][]int{string(topic): partitions}})
+	if err == nil {
+		err = response.Error
+	}
+	if errors.Is(err, kafka.GroupIdNotFound) {
+		return offsets, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
+	}
+	for _, p := range response.Topics[string(topic)] {
+		if p.Error != nil {
+			return nil, fmt.Errorf("offsets of group %s on %s/%d: %w", group, topic, p.Partition, p.Error)
+		}
+		if p.CommittedOffset > 0 {
+			offsets[p.Partition] = p.CommittedOffset
+		}
+	}
+	return offsets, nil
 }

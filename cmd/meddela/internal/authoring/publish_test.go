@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,7 +70,8 @@ func TestPublish(t *testing.T) {
 	s := &shelf{}
 	publish := func(at time.Time, records ...topology.TemplateRecord) []topology.TemplateRef {
 		t.Helper()
-		refs, err := authoring.Publish(t.Context(), s, "test.templates", s.catalogue(t), records, at)
+		refs, err := authoring.Write(t.Context(), s, "test.templates",
+			authoring.PlanPublication(s.catalogue(t), records), at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,15 +103,14 @@ func TestPublishFailures(t *testing.T) {
 	other := one
 	other.Name = "other"
 	away := errors.New("away")
-	_, err := authoring.Publish(t.Context(), &shelf{err: away}, "test.templates", new(catalogue.Catalogue),
-		[]topology.TemplateRecord{one}, now)
+	_, err := authoring.Write(t.Context(), &shelf{err: away}, "test.templates",
+		authoring.PlanPublication(new(catalogue.Catalogue), []topology.TemplateRecord{one}), now)
 	if !errors.Is(err, away) {
 		t.Errorf("error %v; want the writer's", err)
 	}
-	refs, err := authoring.Publish(t.Context(), &shelf{refused: []int{0}}, "test.templates", new(catalogue.Catalogue),
-		[]topology.TemplateRecord{one, other}, now)
-	var refused *authoring.RefusedError
-	if !errors.As(err, &refused) || !slices.Equal(refused.Refs, []topology.TemplateRef{one.Ref()}) ||
+	refs, err := authoring.Write(t.Context(), &shelf{refused: []int{0}}, "test.templates",
+		authoring.PlanPublication(new(catalogue.Catalogue), []topology.TemplateRecord{one, other}), now)
+	if err == nil || !strings.HasPrefix(err.Error(), "the topic does not take "+string(one.Ref())+": ") ||
 		!slices.Equal(refs, []topology.TemplateRef{other.Ref()}) {
 		t.Errorf("published %v, error %v", refs, err)
 	}

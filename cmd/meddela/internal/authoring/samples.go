@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/meddela/meddela/consumer/template"
@@ -35,11 +34,11 @@ func (l *loader) samples(folder string, t *Template) []Sample {
 			l.faults.Add(file, lineOfJSONFault(text), "is not an event: "+err.Error())
 			continue
 		}
-		s := Sample{File: file, Event: event}
+		s, counter := Sample{File: file, Event: event}, strings.HasPrefix(name, counterexample)
 		if t.Compiled != nil {
-			l.checkSample(t, &s)
+			l.checkSample(t, &s, counter)
 		}
-		if !s.isCounterexample() {
+		if !counter {
 			samples = append(samples, s)
 		}
 	}
@@ -50,8 +49,8 @@ func (l *loader) samples(folder string, t *Template) []Sample {
 // lineOfJSONFault is the line in which a text stops being JSON; 0 when it is JSON.
 func lineOfJSONFault(text string) int {
 	var value any
-	var fault *json.SyntaxError
-	if !errors.As(json.Unmarshal([]byte(text), &value), &fault) {
+	fault, ok := errors.AsType[*json.SyntaxError](json.Unmarshal([]byte(text), &value))
+	if !ok {
 		return 0
 	}
 	return 1 + strings.Count(text[:min(max(int(fault.Offset)-1, 0), len(text))], "\n")
@@ -61,21 +60,17 @@ func lineOfJSONFault(text string) int {
 // not cover.
 const counterexample = "not_"
 
-func (s *Sample) isCounterexample() bool {
-	return strings.HasPrefix(path.Base(s.File), counterexample)
-}
-
-// checkSample checks that the template covers a sample, and renders it in each
-// of the template's languages; or that it does not cover a counterexample.
-func (l *loader) checkSample(t *Template, s *Sample) {
+// checkSample checks that the template covers a sample, and renders it in each of
+// the template's languages; or that it does not cover a counterexample.
+func (l *loader) checkSample(t *Template, s *Sample, counter bool) {
 	uncovered, failed := t.uncovered(&s.Event)
 	switch {
 	case failed != "":
 		l.faults.Add(s.File, 0, failed)
-	case s.isCounterexample() && uncovered == "":
+	case counter && uncovered == "":
 		l.faults.Add(s.File, 0, "the template covers it, which it must not, as its name starts with "+counterexample+
 			": rename it, or change the when in "+manifestName)
-	case s.isCounterexample():
+	case counter:
 	case uncovered != "":
 		l.faults.Add(s.File, 0, uncovered+"; if the template is not to cover it, let its name start with "+counterexample)
 	default:
@@ -96,16 +91,13 @@ func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
 	case t.manifest == nil || t.manifest.condition == nil:
 		return "", ""
 	}
+	where := fmt.Sprintf("the condition in %s:%d ", manifestName, t.manifest.Line("when"))
 	holds, err := t.manifest.condition.Holds(condition.NewFacts(event))
-	where := manifestName + ":" + strconv.Itoa(t.manifest.Line("when"))
-	var e *condition.Error
-	switch {
-	case errors.As(err, &e):
-		return "", "the condition in " + where + " fails on it: " + e.Detail
-	case err != nil:
-		return "", "the condition in " + where + " fails on it"
-	case !holds:
-		return "the condition in " + where + " is false for it: correct the one or the other", ""
+	if e, ok := errors.AsType[*condition.Error](err); ok {
+		return "", where + "fails on it: " + e.Detail
+	}
+	if !holds {
+		return where + "is false for it: correct the one or the other", ""
 	}
 	return "", ""
 }
@@ -114,15 +106,14 @@ func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
 func (l *loader) renderSample(compiled *template.Template, s *Sample) {
 	for _, language := range compiled.Languages().Names() {
 		_, err := compiled.Render(&s.Event, language)
-		var e *template.Error
-		if !errors.As(err, &e) {
+		e, failed := errors.AsType[*template.Error](err)
+		if !failed {
 			continue
 		}
-		where := Where("", compiled.Channel(), e)
+		detail := ": " + e.Detail
 		if e.Reason == topology.ReasonMissingData {
-			l.faults.Add(s.File, 0, where+" reads "+e.Path+", which the sample does not have: add it, or read it with default")
-		} else {
-			l.faults.Add(s.File, 0, where+": "+e.Detail)
+			detail = " reads " + e.Path + ", which the sample does not have: add it, or read it with default"
 		}
+		l.faults.Add(s.File, 0, Where("", compiled.Channel(), e)+detail)
 	}
 }

@@ -64,35 +64,30 @@ func warnOfTie(w *faults.List, a, b *Template) {
 		len(a.Record.Types) != len(b.Record.Types) {
 		return
 	}
-	types := shared(a.Record.Types, func(t string) bool { return slices.Contains(b.Record.Types, t) })
+	types := slices.DeleteFunc(slices.Clone(a.Record.Types), func(t string) bool {
+		return !slices.Contains(b.Record.Types, t)
+	})
 	theirs := template.NewLanguages(slices.Collect(maps.Keys(b.Record.Bodies)), "")
-	languages := shared(slices.Sorted(maps.Keys(a.Record.Bodies)), func(language string) bool {
+	languages := slices.DeleteFunc(slices.Sorted(maps.Keys(a.Record.Bodies)), func(language string) bool {
 		_, distance := theirs.Nearest(language)
-		return distance == 0
+		return distance > 0
 	})
 	if len(types) == 0 || len(languages) == 0 {
 		return
 	}
 	w.Add(b.manifest.file, b.manifest.Line("types"), "covers "+strings.Join(types, ", ")+" on "+string(b.Record.Channel)+
-		" in "+strings.Join(languages, ", ")+
-		" just as "+path.Join(a.Record.Name, manifestName)+" does, so the one published last is used: "+
-		"tell them apart by when, or remove the type from one")
-}
-
-func shared(words []string, also func(string) bool) []string {
-	return slices.DeleteFunc(slices.Clone(words), func(word string) bool { return !also(word) })
+		" in "+strings.Join(languages, ", ")+" just as "+path.Join(a.Record.Name, manifestName)+
+		" does, so the one published last is used: tell them apart by when, or remove the type from one")
 }
 
 // warnOfUnused finds partials that no template includes.
 func (l *loader) warnOfUnused(w *faults.List, templates []Template) {
-	used := make(map[string]bool)
+	used := make(map[string]string)
 	for i := range templates {
-		for name := range templates[i].Record.Partials {
-			used[name] = true
-		}
+		maps.Copy(used, templates[i].Record.Partials)
 	}
 	for name := range l.partials {
-		if !used[name] {
+		if _, ok := used[name]; !ok {
 			w.Add(path.Join(partialsFolder, name), 0, "no template includes it, so it is not checked: "+
 				"include it with {{template "+strconv.Quote(name)+"}}, or remove it")
 		}

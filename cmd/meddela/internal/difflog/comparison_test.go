@@ -57,7 +57,7 @@ func catalogues(t testing.TB, live, proposed records) (l, p *catalogue.Catalogue
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _, err = difflog.Proposed(l, proposed, noon)
+	p, _, err = authoring.Proposed(l, authoring.PlanPublication(l, proposed), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestTheLiveFolderChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	live, _ := catalogues(t, folder, nil)
-	proposed, refs, err := difflog.Proposed(live, folder, noon)
+	proposed, refs, err := authoring.Proposed(live, authoring.PlanPublication(live, folder), noon)
 	if err != nil || len(refs) != 0 {
 		t.Fatalf("%v would be published again; %v", refs, err)
 	}

@@ -10,26 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/topology"
 )
-
-// Proposed returns the catalogue that would be live if the records were
-// published at that time, and the versions that this would make live. The
-// templates that the records do not name stay as they are.
-func Proposed(live *catalogue.Catalogue, records []topology.TemplateRecord,
-	at time.Time) (*catalogue.Catalogue, []topology.TemplateRef, error) {
-	published, refs := authoring.Records(authoring.PlanPublication(live, records), at)
-	if len(refs) == 0 {
-		return live, nil, nil
-	}
-	for entry := range live.All() {
-		published = append(published, *entry.Record())
-	}
-	proposed, err := catalogue.New(published...)
-	return proposed, refs, err
-}
 
 // Config says what to compare, and what to keep of it.
 type Config struct {

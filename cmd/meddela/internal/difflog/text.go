@@ -3,7 +3,6 @@ package difflog
 import (
 	"fmt"
 	"html"
-	"math"
 	"net/url"
 	"regexp"
 	"slices"
@@ -133,7 +132,7 @@ func where(live, proposed string) string {
 // safe to print; nil when they are too large.
 func shortDiff(live, proposed string) []string {
 	const context, most, mostChars = 1, 24, 160
-	lines, _, _ := authoring.Unified(live, proposed, context, math.MaxInt)
+	lines, _ := authoring.Unified(live, proposed, context)
 	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, `\ No newline`) })
 	if len(lines) > most {
 		lines = append(lines[:most], "…")

@@ -19,8 +19,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// templatesChange is one run of a command that changes which templates are
-// live: read what is live, plan, show, write, and see that it is so.
+// templatesChange is one run of a command that changes which templates are live.
 type templatesChange struct {
 	env     *command.Env
 	dryRun  bool
@@ -75,25 +74,15 @@ func (c *templatesChange) publishFolder(ctx context.Context, folder string) erro
 	}
 	c.view.Warnings = len(report.Warnings)
 	return c.run(ctx, func(live *catalogue.Catalogue) ([]authoring.Change, error) {
-		c.view.NotInFolder = notInFolder(live, report.Templates)
-		changes := authoring.PlanPublication(live, report.Records())
-		return changes, nil
+		for entry := range live.All() {
+			name := entry.Record().Name
+			inFolder := slices.ContainsFunc(report.Templates, func(t authoring.Template) bool { return t.Record.Name == name })
+			if latest, isLive := live.Live(name); isLive && latest == entry && !inFolder {
+				c.view.NotInFolder = append(c.view.NotInFolder, name)
+			}
+		}
+		return authoring.PlanPublication(live, report.Records()), nil
 	}, func() string { return c.publishedText(folder) })
-}
-
-// notInFolder lists the templates that are live and not in the folder.
-func notInFolder(live *catalogue.Catalogue, templates []authoring.Template) []string {
-	names := []string{}
-	for entry := range live.All() {
-		name := entry.Record().Name
-		if _, isLive := live.Live(name); !isLive || slices.Contains(names, name) {
-			continue
-		}
-		if !slices.ContainsFunc(templates, func(t authoring.Template) bool { return t.Record.Name == name }) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // publishedText is what publishing has come to.
@@ -194,6 +183,7 @@ touched.`,
 	return cmd
 }
 
+// run reads what is live, plans, shows, writes, and sees that it is so.
 func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Catalogue) ([]authoring.Change, error),
 	summary func() string) error {
 	if c.timeout <= 0 {
@@ -211,22 +201,22 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 	if err != nil {
 		return err
 	}
-	c.view.fill(changes, authoring.Gaps(live, changes), c.diff)
+	proposed, refs, err := authoring.Proposed(live, changes, time.Now())
+	if err != nil {
+		return err
+	}
+	c.fill(changes, authoring.Gaps(live, proposed))
 	if err := c.printChanges(); err != nil {
 		return err
 	}
-	if c.view.DryRun = c.dryRun; c.dryRun {
-		_, c.view.Published = authoring.Records(changes, time.Now())
-	} else {
+	if c.view.Published = refs; !c.dryRun {
 		err = c.write(ctx, connection, follower, changes)
-	}
-	if c.view.Published == nil {
-		c.view.Published = []topology.TemplateRef{}
 	}
 	// What has come of it is said in JSON also where that is not all that was
 	// asked for.
 	switch {
 	case c.env.Output == command.JSON:
+		c.view.Published = append([]topology.TemplateRef{}, c.view.Published...)
 		return errors.Join(err, c.env.PrintJSON(&c.view))
 	case err != nil:
 		return err
@@ -236,46 +226,38 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 
 // write makes the changes live and reads them back.
 func (c *templatesChange) write(ctx context.Context, connection producer.Connection, follower *catalogue.Follower,
-	changes []authoring.Change) error {
+	changes []authoring.Change) (err error) {
 	transport := connection.Transport()
 	defer transport.CloseIdleConnections()
 	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: c.env.Log}
 	started := time.Now()
-	written, err := authoring.Write(ctx, writer, c.env.Config.Names().Templates(), changes, started)
-	c.view.Published = written
-	if err != nil || len(written) == 0 {
+	c.view.Published, err = authoring.Write(ctx, writer, c.env.Config.Names().Templates(), changes, started)
+	if err != nil || len(c.view.Published) == 0 {
 		return err
 	}
 	acknowledged := time.Now()
 	if err := follower.CatchUp(ctx); err != nil {
 		return fmt.Errorf("%s published, but it was not seen that they are live: %w",
-			wording.Count(len(written), "template is", "templates are"), err)
+			wording.Count(len(c.view.Published), "template is", "templates are"), err)
 	}
 	c.view.WrittenMillis = acknowledged.Sub(started).Milliseconds()
 	c.view.ReadBackMillis = time.Since(acknowledged).Milliseconds()
 	if overtaken := authoring.Overtaken(follower.Catalogue(), changes); len(overtaken) > 0 {
-		var refs []topology.TemplateRef
-		for i := range overtaken {
-			refs = append(refs, overtaken[i].Ref())
-		}
 		return fmt.Errorf("written, but not live: %v: somebody else has published since: "+
-			"see meddela templates list --retired", refs)
+			"see meddela templates list --retired", overtaken)
 	}
 	return nil
 }
 
-// changesView is what the commands that change templates print with --output
-// json.
+// changesView is what the commands that change templates print with --output json.
 type changesView struct {
-	DryRun    bool                   `json:"dry_run"`
-	Templates []changeView           `json:"templates"`
-	Published []topology.TemplateRef `json:"published"` // or would be
-	Unchanged int                    `json:"unchanged"`
-	// Gaps are what no template covers any more.
-	Gaps []authoring.Gap `json:"gaps"`
-	// NotInFolder are live templates that the folder does not have.
-	NotInFolder []string `json:"not_in_folder,omitempty"`
-	Warnings    int      `json:"warnings,omitempty"`
+	DryRun      bool                   `json:"dry_run"`
+	Templates   []changeView           `json:"templates"`
+	Published   []topology.TemplateRef `json:"published"` // or would be
+	Unchanged   int                    `json:"unchanged"`
+	Gaps        []authoring.Gap        `json:"gaps"` // what no template covers any more
+	NotInFolder []string               `json:"not_in_folder,omitempty"`
+	Warnings    int                    `json:"warnings,omitempty"`
 	// Times: until Kafka had acknowledged, and from then until it was read.
 	WrittenMillis  int64 `json:"written_ms,omitempty"`
 	ReadBackMillis int64 `json:"read_back_ms,omitempty"`
@@ -295,23 +277,22 @@ type beforeView struct {
 	Retired bool   `json:"retired,omitempty"`
 }
 
-func (v *changesView) fill(changes []authoring.Change, gaps []authoring.Gap, diff bool) {
-	v.Templates = make([]changeView, len(changes))
-	for i := range changes {
-		c := &changes[i]
-		view := changeView{Name: c.Record.Name, Version: c.Record.Version, Change: c.Kind}
-		if c.Before != nil {
-			view.Before = &beforeView{c.Before.Version, c.Before.Retired}
+func (c *templatesChange) fill(changes []authoring.Change, gaps []authoring.Gap) {
+	v := &c.view
+	v.DryRun, v.Gaps, v.Templates = c.dryRun, gaps, make([]changeView, len(changes))
+	for i, change := range changes {
+		view := changeView{Name: change.Record.Name, Version: change.Record.Version, Change: change.Kind}
+		if change.Before != nil {
+			view.Before = &beforeView{change.Before.Version, change.Before.Retired}
 		}
-		if diff && (c.Kind == authoring.Changed || c.Kind == authoring.Restored) {
-			view.Diff = authoring.Diff(c.Before, &c.Record)
+		if c.diff && (change.Kind == authoring.Changed || change.Kind == authoring.Restored) {
+			view.Diff = authoring.Diff(change.Before, &change.Record)
 		}
-		if c.Kind == authoring.Unchanged {
+		if change.Kind == authoring.Unchanged {
 			v.Unchanged++
 		}
 		v.Templates[i] = view
 	}
-	v.Gaps = gaps
 }
 
 // printChanges says what changes, before it is done.
@@ -340,10 +321,11 @@ func writeChange(env *command.Env, b *strings.Builder, v *changeView) {
 	}
 	// Padded before it is painted, so that lines are aligned either way.
 	fmt.Fprintf(b, "%s %s@%s%s\n", env.Paint(colour, fmt.Sprintf("%-8s", v.Change)), v.Name, v.Version, v.beforeText())
+	const mostCharacters = 200
 	for _, file := range v.Diff {
 		fmt.Fprintf(b, "  %s\n", env.Paint(text.Bold, file.File))
 		for _, line := range file.Lines {
-			fmt.Fprintf(b, "    %s\n", paintDiff(env, authoring.Printable(line, maxLineChars)))
+			fmt.Fprintf(b, "    %s\n", paintDiff(env, authoring.Printable(line, mostCharacters)))
 		}
 		if file.Hidden > 0 {
 			fmt.Fprintf(b, "    … %s\n", wording.Count(file.Hidden, "more line", "more lines"))
@@ -364,9 +346,6 @@ func (v *changeView) beforeText() string {
 	}
 	return ", after " + v.Before.Version
 }
-
-// maxLineChars is how much of a long line is shown.
-const maxLineChars = 200
 
 // readBackText says when what was published was seen to be live.
 func (c *templatesChange) readBackText() string {

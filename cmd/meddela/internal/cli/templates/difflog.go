@@ -12,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/difflog"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
@@ -114,7 +115,7 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	if err != nil {
 		return err
 	}
-	proposed, refs, err := difflog.Proposed(live, records, now)
+	proposed, refs, err := authoring.Proposed(live, authoring.PlanPublication(live, records), now)
 	if err != nil {
 		return err
 	}

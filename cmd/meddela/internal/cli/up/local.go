@@ -176,6 +176,6 @@ func publishSamples(ctx context.Context, connection producer.Connection, topic t
 	transport := connection.Transport()
 	defer transport.CloseIdleConnections()
 	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport}
-	_, err = authoring.Publish(ctx, writer, topic, new(catalogue.Catalogue), records, time.Now())
+	_, err = authoring.Write(ctx, writer, topic, authoring.PlanPublication(new(catalogue.Catalogue), records), time.Now())
 	return err
 }
