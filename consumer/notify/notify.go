@@ -5,6 +5,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -40,6 +41,11 @@ type Webhook struct {
 	Timeout time.Duration
 	// AllowPrivate lets it have an address that is not public.
 	AllowPrivate bool
+
+	url     *url.URL
+	client  *outbound.Client
+	signer  outbound.Signer
+	breaker *gobreaker.TwoStepCircuitBreaker[any]
 }
 
 // ends are the statuses that an event can end with.
@@ -53,7 +59,6 @@ func Waits() []time.Duration {
 }
 
 const (
-	defaultTimeout = 5 * time.Second
 	// atOnce is how many requests a batch makes side by side.
 	atOnce = 16
 	// Breaker: so many failures in a row, and a receiver is not asked for so long.
@@ -75,63 +80,43 @@ type Handler struct {
 	// Sent, Retried and Failed count notices.
 	Sent, Retried, Failed atomic.Int64
 
-	hooks []*hook
-}
-
-// hook is a webhook at work.
-type hook struct {
-	Webhook
-	url     *url.URL
-	client  *outbound.Client
-	signer  *outbound.Signer // nil without secrets
-	breaker *gobreaker.TwoStepCircuitBreaker[any]
+	webhooks []Webhook
 }
 
 // New makes a Handler, or says what is wrong with a webhook.
 func New(lane topology.Lane, names topology.Topics, log zerolog.Logger, webhooks []Webhook) (*Handler, error) {
-	h := &Handler{Lane: lane, Names: names, Log: log}
-	for _, w := range webhooks {
-		made, err := newHook(w)
-		if err != nil {
-			h.Close()
-			return nil, errors.New("webhook " + w.Name + ": " + err.Error())
+	h := &Handler{Lane: lane, Names: names, Log: log, webhooks: slices.Clone(webhooks)}
+	for i := range h.webhooks {
+		if err := h.webhooks[i].open(); err != nil {
+			return nil, errors.New("webhook " + h.webhooks[i].Name + ": " + err.Error())
 		}
-		h.hooks = append(h.hooks, made)
 	}
 	return h, nil
 }
 
-func newHook(w Webhook) (*hook, error) {
-	if w.Timeout <= 0 {
-		w.Timeout = defaultTimeout
-	}
+func (w *Webhook) open() (err error) {
+	w.Timeout = cmp.Or(max(w.Timeout, 0), 5*time.Second)
 	if len(w.Statuses) == 0 {
 		w.Statuses = ends
 	}
-	of := &hook{Webhook: w}
-	var err error
-	if of.url, err = outbound.ParseURL(w.URL); err != nil {
-		return nil, err
+	if w.url, err = outbound.ParseURL(w.URL); err != nil {
+		return err
 	}
-	if of.client, err = outbound.New(outbound.Config{AllowPrivate: w.AllowPrivate, MaxConns: atOnce}); err != nil {
-		return nil, err
+	if w.signer, err = outbound.NewSigner(w.Secrets...); err != nil {
+		return err
 	}
-	if len(w.Secrets) > 0 {
-		if of.signer, err = outbound.NewSigner(w.Secrets...); err != nil {
-			return nil, err
-		}
-	}
-	of.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+	w.client = outbound.New(outbound.Config{AllowPrivate: w.AllowPrivate, MaxConns: atOnce})
+	w.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Name: w.Name, Timeout: openFor,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= mostFailures },
 	})
-	return of, nil
+	return nil
 }
 
 // Close closes the connections that are not in use.
 func (h *Handler) Close() {
-	for _, w := range h.hooks {
-		w.client.Close()
+	for i := range h.webhooks {
+		h.webhooks[i].client.Close()
 	}
 }
 
@@ -142,7 +127,7 @@ func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.Role
 type notice struct {
 	record *topology.Record
 	entry  topology.Entry
-	hook   *hook
+	to     *Webhook
 	tries  int // before this one
 	out    *topology.Record
 }
@@ -187,45 +172,42 @@ func (h *Handler) noticesOf(r *topology.Record) (notices []*notice) {
 		name, _ := r.Header(HeaderWebhook)
 		text, _ := r.Header(HeaderTries)
 		tries, _ := strconv.Atoi(string(text))
-		for _, w := range h.hooks {
-			if w.Name == string(name) {
-				return []*notice{{record: r, entry: entry, hook: w, tries: tries}}
+		for i := range h.webhooks {
+			if w := &h.webhooks[i]; w.Name == string(name) {
+				return []*notice{{record: r, entry: entry, to: w, tries: tries}}
 			}
 		}
 		return nil // the receiver is not configured any more
 	}
-	for _, w := range h.hooks {
-		if w.wants(&entry) {
-			notices = append(notices, &notice{record: r, entry: entry, hook: w})
+	for i := range h.webhooks {
+		if w := &h.webhooks[i]; w.wants(&entry) {
+			notices = append(notices, &notice{record: r, entry: entry, to: w})
 		}
 	}
 	return notices
 }
 
-func (w *hook) wants(e *topology.Entry) bool {
+func (w *Webhook) wants(e *topology.Entry) bool {
 	return slices.Contains(w.Statuses, e.Status) && (len(w.Types) == 0 || slices.Contains(w.Types, e.Type))
 }
 
 // hand hands a notice over, or puts it off, or gives it up.
 func (h *Handler) hand(ctx context.Context, n *notice) {
 	detail := "the receiver has failed several times in a row, and its circuit breaker is open"
-	if report, err := n.hook.breaker.Allow(); err == nil {
-		detail = n.hook.post(ctx, &n.entry)
-		failed := error(nil)
-		if detail != "" {
-			failed = errors.New(detail)
+	if report, err := n.to.breaker.Allow(); err == nil {
+		detail = n.to.post(ctx, &n.entry)
+		if detail == "" {
+			report(nil)
+			h.Sent.Add(1)
+			return
 		}
-		report(failed)
-	}
-	if detail == "" {
-		h.Sent.Add(1)
-		return
+		report(errors.New(detail))
 	}
 	waits := Waits()
 	if n.tries >= len(waits) {
 		h.Failed.Add(1)
 		letter := h.Names.DeadLetter(h.Lane, n.record, &topology.Fault{
-			Reason: topology.ReasonNoticeFailed, Detail: "webhook " + n.hook.Name + ": " + detail,
+			Reason: topology.ReasonNoticeFailed, Detail: "webhook " + n.to.Name + ": " + detail,
 		}, topology.RoleNotify, time.Now())
 		n.out = &letter
 		return
@@ -235,7 +217,7 @@ func (h *Handler) hand(ctx context.Context, n *notice) {
 	next := h.Names.Delayed(h.Lane, topology.Record{
 		Topic: h.Names.Notices(h.Lane), Key: n.record.Key, Value: n.record.Value,
 		Headers: append(topology.CarriedByEntries(n.record.Headers),
-			topology.Header{Key: HeaderWebhook, Value: []byte(n.hook.Name)},
+			topology.Header{Key: HeaderWebhook, Value: []byte(n.to.Name)},
 			topology.Header{Key: HeaderTries, Value: strconv.AppendInt(nil, int64(n.tries+1), 10)}),
 	}, now.Add(waits[n.tries]), now)
 	n.out = &next
@@ -243,20 +225,19 @@ func (h *Handler) hand(ctx context.Context, n *notice) {
 
 // post makes the request, and says why the receiver does not have the notice;
 // nothing if it has.
-func (w *hook) post(ctx context.Context, e *topology.Entry) (failure string) {
+func (w *Webhook) post(ctx context.Context, e *topology.Entry) (failure string) {
 	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
+	id := idOf(e)
 	body := []byte(`{"specversion":"1.0","type":"meddela.status","source":"meddela","datacontenttype":"application/json",`)
-	body = append(append(body, `"id":"`...), ID(e)...)
+	body = append(append(body, `"id":"`...), id...)
 	body = append(body, `","time":"`...)
 	body = e.At.UTC().AppendFormat(body, topology.TimeFormat)
 	body = append(body, `","data":`...)
 	body = append(e.Append(body), '}')
-	header := http.Header{"Content-Type": {"application/cloudevents+json"}, "Idempotency-Key": {ID(e)}}
-	if w.signer != nil {
-		if err := w.signer.Sign(header, ID(e), body, time.Now()); err != nil {
-			return "it cannot be signed: " + err.Error()
-		}
+	header := http.Header{"Content-Type": {"application/cloudevents+json"}, "Idempotency-Key": {id}}
+	if err := w.signer.Sign(header, id, body, time.Now()); err != nil {
+		return "it cannot be signed: " + err.Error()
 	}
 	answer, err := w.client.Do(ctx, &outbound.Request{URL: w.url, Header: header, Body: body})
 	switch {
@@ -268,9 +249,9 @@ func (w *hook) post(ctx context.Context, e *topology.Entry) (failure string) {
 	return ""
 }
 
-// ID is a notice's: the same whenever the same is told again, so that a receiver
+// idOf is a notice's id: the same whenever the same is told again, so that a receiver
 // can tell.
-func ID(e *topology.Entry) string {
+func idOf(e *topology.Entry) string {
 	text := fmt.Sprintf("%s\t%d\t%d\t%s\t%s", e.EventID, e.Redrives, e.Attempt, e.Status, e.Reason)
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])

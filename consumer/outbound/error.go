@@ -41,7 +41,7 @@ type Error struct {
 // Error names the host and what happened, and nothing else of the request.
 func (f *Error) Error() string {
 	text := f.Host + ": " + f.what()
-	if f.isTimeout() {
+	if f.Timeout() {
 		text += " in time"
 	}
 	return text
@@ -54,15 +54,19 @@ func (f *Error) Unwrap() error { return f.Err }
 func (f *Error) what() string {
 	switch f.Kind {
 	case Blocked:
-		var blocked *BlockedError
-		if errors.As(f.Err, &blocked) {
-			return "the target's address is " + blocked.Kind + ", which is not allowed"
-		}
-		return "the target's address is not allowed"
+		var address blocked
+		errors.As(f.Err, &address)
+		return "the target's address is " + string(address) + ", which is not allowed"
 	case Unresolved:
 		return "the name was not resolved"
 	case Unreachable:
-		return f.unreachable()
+		switch {
+		case errors.Is(f.Err, syscall.ECONNREFUSED):
+			return "the connection was refused"
+		case errors.Is(f.Err, syscall.EHOSTUNREACH), errors.Is(f.Err, syscall.ENETUNREACH):
+			return "there is no way to the host"
+		}
+		return "no connection"
 	case Insecure:
 		return "no secure connection" + certificate(f.Err)
 	case Expired:
@@ -71,16 +75,6 @@ func (f *Error) what() string {
 		return "the connection broke before the request was written"
 	}
 	return "the request was written, and not answered"
-}
-
-func (f *Error) unreachable() string {
-	switch {
-	case errors.Is(f.Err, syscall.ECONNREFUSED):
-		return "the connection was refused"
-	case errors.Is(f.Err, syscall.EHOSTUNREACH), errors.Is(f.Err, syscall.ENETUNREACH):
-		return "there is no way to the host"
-	}
-	return "no connection"
 }
 
 // certificate says what is wrong with the target's certificate.
@@ -106,7 +100,8 @@ func certificate(err error) string {
 	return ""
 }
 
-func (f *Error) isTimeout() bool {
+// Timeout reports whether it is the time that was too short.
+func (f *Error) Timeout() bool {
 	if f.Kind == Blocked || f.Kind == Expired {
 		return false
 	}

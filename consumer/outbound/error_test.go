@@ -44,32 +44,35 @@ func TestNoConnection(t *testing.T) {
 		s.StartTLS()
 	})
 	for name, c := range map[string]struct {
-		config Config
-		url    string
-		hurry  bool
-		kind   Kind
-		text   string
+		tls   *tls.Config
+		url   string
+		hurry bool
+		kind  Kind
+		text  string
 	}{
-		"refused": {Config{}, gone.URL, false, Unreachable, "the connection was refused"},
-		"no certificate": {Config{}, "https://" + plain.url.Host, false, Insecure,
+		"refused": {nil, gone.URL, false, Unreachable, "the connection was refused"},
+		"no certificate": {nil, "https://" + plain.url.Host, false, Insecure,
 			"no secure connection: it does not speak TLS"},
-		"unknown authority": {Config{}, encrypted.URL, false, Insecure, "the authority of its certificate is not known"},
-		"other name": {Config{TLS: &tls.Config{RootCAs: roots(encrypted.Server), ServerName: "other.invalid"}},
+		"unknown authority": {nil, encrypted.URL, false, Insecure, "the authority of its certificate is not known"},
+		"other name": {&tls.Config{RootCAs: roots(encrypted.Server), ServerName: "other.invalid"},
 			encrypted.URL, false, Insecure, "its certificate is for other names"},
-		"expired": {Config{TLS: &tls.Config{RootCAs: roots(encrypted.Server),
-			Time: func() time.Time { return time.Unix(1<<42, 0) }}}, encrypted.URL, false, Insecure,
+		"expired": {&tls.Config{RootCAs: roots(encrypted.Server),
+			Time: func() time.Time { return time.Unix(1<<42, 0) }}, encrypted.URL, false, Insecure,
 			"its certificate has expired"},
-		"TLS without answer": {Config{ConnectTimeout: 50 * time.Millisecond}, "https://" + silent, false, Insecure,
-			"no secure connection in time"},
-		"our certificate": {Config{TLS: &tls.Config{RootCAs: roots(choosy.Server)}}, choosy.URL, false, Insecure,
+		"our certificate": {&tls.Config{RootCAs: roots(choosy.Server)}, choosy.URL, false, Insecure,
 			"no secure connection"},
-		"ours, HTTP/1": {Config{HTTP1: true, TLS: &tls.Config{RootCAs: roots(choosy.Server)}}, choosy.URL, false,
+		"ours, HTTP/1": {&tls.Config{RootCAs: roots(choosy.Server)}, choosy.URL, false,
 			Insecure, "no secure connection"},
-		"TLS in no time": {Config{}, "https://" + silent, true, Insecure, "no secure connection in time"},
+		"TLS without answer": {nil, "https://" + silent, false, Insecure, "no secure connection in time"},
+		"TLS in no time":     {nil, "https://" + silent, true, Insecure, "no secure connection in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.config.AllowPrivate = true
-			_, err := newClient(t, c.config).Do(soonIf(t, c.hurry), &Request{URL: mustURL(t, c.url+"/path?secret"),
+			client := trusting(t, c.tls)
+			client.transport.ForceAttemptHTTP2 = name != "ours, HTTP/1"
+			if name == "TLS without answer" {
+				client.transport.TLSHandshakeTimeout = 50 * time.Millisecond
+			}
+			_, err := client.Do(soonIf(t, c.hurry), &Request{URL: mustURL(t, c.url+"/path?secret"),
 				Body: []byte("x")})
 			wantFault(t, err, c.kind, c.text)
 			if err != nil && len(err.Error()) > 120 {
@@ -84,12 +87,12 @@ func TestNoConnection(t *testing.T) {
 
 func TestNameNotResolved(t *testing.T) {
 	c := local(t)
-	c.transport.DialContext = (&wireDialer{net.Dialer{Resolver: &net.Resolver{
+	c.transport.DialContext = wired(&net.Dialer{Resolver: &net.Resolver{
 		PreferGo: true,
 		Dial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New("no name server")}
 		},
-	}}}).DialContext
+	}})
 	_, err := c.Do(t.Context(), &Request{URL: mustURL(t, "http://name.invalid/p?q")})
 	wantFault(t, err, Unresolved, "name.invalid: the name was not resolved")
 }
@@ -188,8 +191,8 @@ func TestLate(t *testing.T) {
 		http1  bool
 	}{"plain": {plain, true}, "TLS": {encrypted, true}, "HTTP/2": {encrypted, false}} {
 		t.Run(name, func(t *testing.T) {
-			client := newClient(t, Config{AllowPrivate: true, HTTP1: c.http1,
-				TLS: &tls.Config{RootCAs: roots(encrypted.Server)}})
+			client := trusting(t, &tls.Config{RootCAs: roots(encrypted.Server)})
+			client.transport.ForceAttemptHTTP2 = !c.http1
 			before := c.target.requests.Load()
 			request := func(end time.Time) error {
 				_, err := client.Do(t.Context(), &Request{URL: c.target.url, Body: []byte("x"), NotAfter: end})

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -114,11 +115,16 @@ func reset(c net.Conn) bool {
 
 func newClient(t *testing.T, c Config) *Client {
 	t.Helper()
-	client, err := New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := New(c)
 	t.Cleanup(client.Close)
+	return client
+}
+
+// trusting is a client for this machine with settings for TLS.
+func trusting(t *testing.T, settings *tls.Config) *Client {
+	t.Helper()
+	client := local(t)
+	client.transport.TLSClientConfig = settings
 	return client
 }
 

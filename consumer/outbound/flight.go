@@ -31,16 +31,20 @@ var errMayBeHandled = errors.New("outbound: the target may have the request")
 
 func (f *flight) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GotConn:           f.gotConn,
-		TLSHandshakeStart: f.handshake,
-		WroteRequest:      f.wrote,
+		GotConn: f.gotConn,
+		TLSHandshakeStart: func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.encrypting = true
+		},
+		// It is called when a request has been handed to the connection, which may be
+		// before its last bytes are written. An error means that they never are.
+		WroteRequest: func(info httptrace.WroteRequestInfo) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.interrupted = f.interrupted || info.Err != nil
+		},
 	}
-}
-
-func (f *flight) handshake() {
-	f.mu.Lock()
-	f.encrypting = true
-	f.mu.Unlock()
 }
 
 // gotConn is called before anything is written to the connection. An expired
@@ -62,16 +66,6 @@ func (f *flight) gotConn(info httptrace.GotConnInfo) {
 		w.barred.Store(true)
 	}
 	f.cancel()
-}
-
-// wrote is called when a request has been handed to the connection, which may
-// be before its last bytes are written. An error means that they never are.
-func (f *flight) wrote(info httptrace.WroteRequestInfo) {
-	if info.Err != nil {
-		f.mu.Lock()
-		f.interrupted = true
-		f.mu.Unlock()
-	}
 }
 
 // again reports whether net/http may repeat the request. Over HTTP/2 it asks only
@@ -99,23 +93,19 @@ func (f *flight) mayBeHandled() bool {
 	return f.wire.written.Load() != f.before
 }
 
-// failed says what an error of net/http means.
-func (f *flight) failed(host string, err error) *Error {
+// kind says what an error of net/http means.
+func (f *flight) kind(err error) Kind {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &Error{Kind: f.kind(err), Host: host, Err: err}
-}
-
-func (f *flight) kind(err error) Kind {
 	var (
-		blocked *BlockedError
+		address blocked
 		name    *net.DNSError
 		op      *net.OpError
 	)
 	switch {
 	case f.expired:
 		return Expired
-	case errors.As(err, &blocked):
+	case errors.As(err, &address):
 		return Blocked
 	case errors.As(err, &name):
 		return Unresolved
@@ -168,24 +158,21 @@ func (w *wire) Write(p []byte) (int, error) {
 	return n, err
 }
 
-type wireDialer struct{ net.Dialer }
-
-func (d *wireDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := d.Dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+// wired makes connections that are wires.
+func wired(d *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &wire{Conn: c}, nil
 	}
-	return &wire{Conn: c}, nil
 }
 
 // wireOf finds the wire under a connection of net/http. shared reports whether
 // several requests use the connection at once, as those of HTTP/2 do.
 func wireOf(c net.Conn) (w *wire, shared bool) {
-	for {
-		t, ok := c.(*tls.Conn)
-		if !ok {
-			break
-		}
+	for t, ok := c.(*tls.Conn); ok; t, ok = c.(*tls.Conn) {
 		shared = shared || t.ConnectionState().NegotiatedProtocol == "h2"
 		c = t.NetConn()
 	}

@@ -9,54 +9,37 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// BlockedError means that an address may not be dialled.
-type BlockedError struct {
-	Addr netip.Addr
-	// Kind of address: "private", "loopback", "link-local" …
-	Kind string
-}
+// blocked is why an address may not be dialled: its kind.
+type blocked string
 
-func (e *BlockedError) Error() string { return "outbound: " + e.Kind + " addresses may not be dialled" }
+func (b blocked) Error() string { return "outbound: " + string(b) + " addresses may not be dialled" }
 
-// guard decides which addresses may be dialled: those that are allowed, and
-// those that IANA's special-purpose registries have as public.
-type guard struct {
-	allow    []netip.Prefix
-	registry *ssrf.Guardian
-}
-
-func newGuard(allowPrivate bool, allow []netip.Prefix) *guard {
+// guard returns what is called with each address that is about to be connected
+// to: it lets those be dialled that IANA's special-purpose registries have as
+// public.
+func guard(allowPrivate bool) func(context.Context, string, string, syscall.RawConn) error {
 	options := []ssrf.Option{ssrf.WithAnyNetwork(), ssrf.WithAnyPort()}
 	if allowPrivate {
 		options = append(options, ssrf.WithAllowedV4Prefixes(private4...), ssrf.WithAllowedV6Prefixes(private6...))
 	}
-	return &guard{allow: allow, registry: ssrf.New(options...)}
-}
-
-// control is called with the address that is about to be connected to.
-func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn) error {
-	target, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return &BlockedError{Kind: "unreadable"}
-	}
-	return g.check(target.Addr())
-}
-
-// check returns a *BlockedError for an address that may not be dialled. An IPv4
-// address inside one of IPv6, mapped or translated (NAT64), is judged by itself.
-func (g *guard) check(addr netip.Addr) error {
-	addr = addr.Unmap().WithZone("")
-	if slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+	registry := ssrf.New(options...)
+	return func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		target, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return blocked("unreadable")
+		}
+		// An IPv4 address inside one of IPv6, mapped or translated (NAT64), is
+		// judged by itself.
+		addr := target.Addr().Unmap().WithZone("")
+		if ssrf.IPv6NAT64Prefix.Contains(addr) {
+			b := addr.As16()
+			addr = netip.AddrFrom4([4]byte(b[12:]))
+		}
+		if slices.Contains(metadata, addr) || registry.SafeAddr(addr) != nil {
+			return blocked(kindOf(addr))
+		}
 		return nil
 	}
-	if ssrf.IPv6NAT64Prefix.Contains(addr) {
-		b := addr.As16()
-		addr = netip.AddrFrom4([4]byte(b[12:]))
-	}
-	if slices.Contains(metadata, addr) || g.registry.SafeAddr(addr) != nil {
-		return &BlockedError{Addr: addr, Kind: kindOf(addr)}
-	}
-	return nil
 }
 
 // IsLoopback reports whether a host, by name or by address, is this machine.

@@ -77,7 +77,7 @@ func TestRefusedStream(t *testing.T) {
 		return f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true,
 			EndStream: true})
 	})
-	c := newClient(t, Config{AllowPrivate: true, TLS: &tls.Config{InsecureSkipVerify: true}})
+	c := trusting(t, &tls.Config{InsecureSkipVerify: true})
 	answer, err := c.Do(t.Context(), &Request{URL: mustURL(t, "https://"+l), Body: []byte("x")})
 	if err != nil || answer.Status != 200 || streams.Load() != 2 {
 		t.Errorf("%+v, %v after %d streams", answer, err, streams.Load())
@@ -90,7 +90,7 @@ func TestBrokenStream(t *testing.T) {
 		streams.Add(1)
 		return f.WriteRSTStream(id, http2.ErrCodeInternal)
 	})
-	c := newClient(t, Config{AllowPrivate: true, TLS: &tls.Config{InsecureSkipVerify: true}})
+	c := trusting(t, &tls.Config{InsecureSkipVerify: true})
 	_, err := c.Do(t.Context(), &Request{URL: mustURL(t, "https://"+l), Body: []byte("x"),
 		Header: http.Header{"Idempotency-Key": {"k"}}})
 	wantFault(t, err, Unanswered, "and not answered")

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -66,15 +65,12 @@ func ParseURL(text string) (*url.URL, error) {
 // Do makes a request and reads the answer, whatever its status is. It waits
 // until ctx ends at most. The error is a *Error.
 func (c *Client) Do(ctx context.Context, r *Request) (Response, error) {
-	if err := c.checkLiteral(r.URL); err != nil {
-		return Response{}, &Error{Kind: Blocked, Host: r.URL.Host, Err: err}
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f := &flight{notAfter: r.NotAfter, cancel: cancel}
 	got, err := c.transport.RoundTrip(f.request(ctx, r))
 	if err != nil {
-		return Response{}, f.failed(r.URL.Host, err)
+		return Response{}, &Error{Kind: f.kind(err), Host: r.URL.Host, Err: err}
 	}
 	defer got.Body.Close()
 	response := Response{Status: got.StatusCode, Header: got.Header}
@@ -82,18 +78,6 @@ func (c *Client) Do(ctx context.Context, r *Request) (Response, error) {
 		response.Body, response.Partial = readBody(got, c.maxBody)
 	}
 	return response, nil
-}
-
-// checkLiteral guards the addresses that a proxy would be asked for.
-func (c *Client) checkLiteral(u *url.URL) error {
-	if !c.proxied {
-		return nil
-	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	if err != nil {
-		return nil
-	}
-	return c.guard.check(addr)
 }
 
 // request makes net/http's form of a request. Its body is a reader that net/http
@@ -143,24 +127,24 @@ func readBody(r *http.Response, limit int) (body []byte, partial bool) {
 	return body, n > 0 || err != io.EOF
 }
 
-// MaxRetryAfter is the longest wait that a target is granted.
-const MaxRetryAfter = time.Hour
+// maxRetryAfter is the longest wait that a target is granted.
+const maxRetryAfter = time.Hour
 
 // RetryAfter is how long a response's header Retry-After asks to wait:
 // seconds, or a date. It is 0 if the header is not there, is neither, or is
-// over, and MaxRetryAfter at most.
+// over, and maxRetryAfter at most.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	seconds, err := strconv.ParseUint(text, 10, 32)
 	switch {
 	case err == nil:
-		return min(time.Duration(seconds)*time.Second, MaxRetryAfter)
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	case errors.Is(err, strconv.ErrRange):
-		return MaxRetryAfter
+		return maxRetryAfter
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {
 		return 0
 	}
-	return max(0, min(at.Sub(now), MaxRetryAfter))
+	return max(0, min(at.Sub(now), maxRetryAfter))
 }

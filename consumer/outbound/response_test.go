@@ -109,7 +109,7 @@ func TestRequests(t *testing.T) {
 	}
 	plain := newTarget(t, see)
 	encrypted := startTarget(t, func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() }, see)
-	client := newClient(t, Config{AllowPrivate: true, TLS: &tls.Config{RootCAs: roots(encrypted.Server)}})
+	client := trusting(t, &tls.Config{RootCAs: roots(encrypted.Server)})
 	for target, protocol := range map[*target]int{plain: 1, encrypted: 2} {
 		for method, body := range map[string]string{"": "x", "PUT": "y", "GET": "", "DELETE": ""} {
 			_, err := client.Do(t.Context(), &Request{
@@ -133,7 +133,8 @@ func TestRequests(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	encrypted := startTarget(t, func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() })
 	plain := newTarget(t)
-	client := newClient(t, Config{AllowPrivate: true, MaxConns: 4, TLS: &tls.Config{RootCAs: roots(encrypted.Server)}})
+	client := newClient(t, Config{AllowPrivate: true, MaxConns: 4})
+	client.transport.TLSClientConfig = &tls.Config{RootCAs: roots(encrypted.Server)}
 	var all sync.WaitGroup
 	for i := range 16 {
 		all.Go(func() {

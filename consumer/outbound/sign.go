@@ -2,7 +2,6 @@ package outbound
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -42,38 +41,36 @@ func CheckSigningSecret(secret string) error {
 }
 
 // Signer signs requests by the scheme of Standard Webhooks
-// (https://www.standardwebhooks.com), whose libraries check them.
-type Signer struct{ secrets []Secret }
+// (https://www.standardwebhooks.com), whose libraries check them. While secrets are
+// being changed it has several: a receiver needs to know one of them.
+type Signer []Secret
 
-// NewSigner returns a Signer. While secrets are being changed there are
-// several: a receiver needs to know one of them.
-func NewSigner(secrets ...Secret) (*Signer, error) {
-	if len(secrets) == 0 || len(secrets) > maxSigningSecrets {
-		return nil, fmt.Errorf("outbound: sign with 1 to %d secrets", maxSigningSecrets)
+// NewSigner returns a Signer.
+func NewSigner(secrets ...Secret) (Signer, error) {
+	if len(secrets) > maxSigningSecrets {
+		return nil, fmt.Errorf("outbound: sign with at most %d secrets", maxSigningSecrets)
 	}
-	for _, s := range secrets {
-		if s == nil {
-			return nil, errors.New("outbound: there is no secret to sign with")
-		}
-	}
-	return &Signer{secrets: secrets}, nil
+	return secrets, nil
 }
 
-// Sign sets the three headers that say whose a body is. The id is the same
-// whenever the same is sent again, so that a receiver can tell. It fails if one
-// of the secrets is not usable at this moment.
-func (s *Signer) Sign(h http.Header, id string, body []byte, at time.Time) error {
-	signatures := make([]string, len(s.secrets))
-	for i, secret := range s.secrets {
+// Sign sets the three headers that say whose a body is; none without secrets. The
+// id is the same whenever the same is sent again, so that a receiver can tell. It
+// fails if one of the secrets is not usable at this moment.
+func (s Signer) Sign(h http.Header, id string, body []byte, at time.Time) error {
+	if len(s) == 0 {
+		return nil
+	}
+	signatures := make([]string, len(s))
+	for i, secret := range s {
 		value := secret()
 		if err := CheckSigningSecret(value); err != nil {
 			return err
 		}
 		key, err := webhooks.NewWebhook(value)
-		if err != nil {
-			return errSigningSecret
+		if err == nil {
+			signatures[i], err = key.Sign(id, at, body)
 		}
-		if signatures[i], err = key.Sign(id, at, body); err != nil {
+		if err != nil {
 			return errSigningSecret
 		}
 	}

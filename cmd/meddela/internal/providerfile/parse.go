@@ -81,9 +81,9 @@ func (p *parser) provider(m *strictyaml.Map) {
 			section.Keys() // they may be right, elsewhere
 			m.Fail(string(kind), "it does not belong to a provider of kind "+string(d.Kind)+": remove it")
 		case section != nil && kind == SMTP:
-			d.SMTP = MailServer{p.smtp(section)}
+			d.SMTP = p.smtp(section)
 			d.SMTP.Name, d.SMTP.Timeout, d.SMTP.Concurrency = d.Name, d.Timeout, d.Concurrency
-			if _, err := smtp.New(d.SMTP.Config); err != nil && m.Faulty() == faults {
+			if _, err := smtp.New(d.SMTP); err != nil && m.Faulty() == faults {
 				m.Fail("smtp", strings.TrimPrefix(err.Error(), "smtp: "))
 			}
 		case section != nil:
@@ -151,7 +151,7 @@ func (p *parser) smtp(m *strictyaml.Map) (c smtp.Config) {
 	c.Security = smtp.Security(m.OneOf("tls", string(smtp.StartTLS),
 		string(smtp.NoTLS), string(smtp.StartTLS), string(smtp.StartTLSIfOffered), string(smtp.ImplicitTLS)))
 	c.TLS = authorities(m, c.Host)
-	c.Username, c.Password, c.Mechanism = m.Text("username"), revealed(p.secret(m, "password")), m.Text("mechanism")
+	c.Username, c.Password, c.Mechanism = m.Text("username"), p.secret(m, "password"), m.Text("mechanism")
 	switch {
 	case !m.Has("username") && m.Has("password"):
 		m.Fail("password", "it needs a username beside it")
@@ -165,7 +165,7 @@ func (p *parser) smtp(m *strictyaml.Map) (c smtp.Config) {
 		}
 		c.DKIM = smtp.DKIM{
 			Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"),
-			Key: []byte(revealed(p.secret(dkim, "key"))),
+			Key: p.secret(dkim, "key"),
 		}
 	}
 	if files := m.Map("attachments"); files != nil {
@@ -198,13 +198,6 @@ func authorities(m *strictyaml.Map, host string) *tls.Config {
 		m.Fail("ca_file", name+" has no certificate in PEM form")
 	}
 	return c
-}
-
-func revealed(s outbound.Secret) string {
-	if s == nil {
-		return ""
-	}
-	return s()
 }
 
 func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {

@@ -114,7 +114,7 @@ func TestParse(t *testing.T) {
 	}
 	first := file.Providers[0]
 	if first.Limit != (Limit{200, 64, 0.3}) || first.Breaker != (failover.Breaker{Failures: 5, Open: 30 * time.Second}) ||
-		first.Concurrency != 16 || first.SMTP.Password != "the secret of MAIL_1_PASSWORD" ||
+		first.Concurrency != 16 || first.SMTP.Password() != "the secret of MAIL_1_PASSWORD" ||
 		first.SMTP.ReplyTo != "help@example.com" {
 		t.Errorf("the first: %+v", first)
 	}

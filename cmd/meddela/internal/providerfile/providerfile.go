@@ -4,9 +4,6 @@ package providerfile
 
 import (
 	"fmt"
-	"io"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -45,7 +42,7 @@ type Definition struct {
 	Limit       Limit
 	Breaker     failover.Breaker
 
-	SMTP MailServer
+	SMTP smtp.Config
 	HTTP httpapi.Config
 }
 
@@ -55,15 +52,6 @@ type Limit struct {
 	AtOnce  int     // 0 for any number
 	Reserve float64 // the share that the batch lane leaves free
 }
-
-// MailServer is a mail server. It prints none of its secrets.
-type MailServer struct{ smtp.Config }
-
-// Addr is the server's host and port.
-func (s MailServer) Addr() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
-
-// Format prints the address, whatever the verb.
-func (s MailServer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.Addr()) }
 
 // Route is how a channel's providers are chosen among.
 type Route struct {
@@ -147,7 +135,7 @@ func (d *Definition) limiter(site Site) (*quota.Limiter, error) {
 func (d *Definition) provider() (provider.Provider, error) {
 	switch d.Kind {
 	case SMTP:
-		return smtp.New(d.SMTP.Config)
+		return smtp.New(d.SMTP)
 	case HTTP:
 		return httpapi.New(d.HTTP)
 	case Sandbox:

@@ -40,7 +40,7 @@ func (f *File) AddMailServer(text string) error {
 		return err
 	}
 	f.Providers = append(f.Providers, Definition{
-		Name: mailServerName, Kind: SMTP, Channels: []topology.Channel{topology.Email}, SMTP: MailServer{c},
+		Name: mailServerName, Kind: SMTP, Channels: []topology.Channel{topology.Email}, SMTP: c,
 	})
 	if f.Routes == nil {
 		f.Routes = make(map[topology.Channel]Route)
@@ -65,7 +65,8 @@ func mailServer(u *url.URL) (smtp.Config, error) {
 		Name: mailServerName, Host: u.Hostname(), From: query.Get("from"), FromName: query.Get("from_name"),
 		Username: u.User.Username(),
 	}
-	c.Password, _ = u.User.Password()
+	password, _ := u.User.Password()
+	c.Password = outbound.Fixed(password)
 	ports := map[smtp.Security]int{smtp.StartTLS: 587, smtp.StartTLSIfOffered: 25, smtp.NoTLS: 25, smtp.ImplicitTLS: 465}
 	switch c.Security = smtp.Security(query.Get("tls")); {
 	case u.Scheme == "smtps" && c.Security != "":
@@ -94,7 +95,7 @@ func mailServer(u *url.URL) (smtp.Config, error) {
 	if c.From == "" {
 		wrong("it has no sender: add ?from=shop@example.com")
 	}
-	if (c.Username == "") != (c.Password == "") {
+	if (c.Username == "") != (password == "") {
 		wrong("user and password belong together: give both or neither")
 	}
 	return c, errors.Join(faults...)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -14,7 +15,7 @@ func TestMailServerOfAURL(t *testing.T) {
 			Host: "mail.example.com", Port: 587, Security: smtp.StartTLS, From: "shop@example.com",
 		},
 		"smtps://kim:p%40ss%3F@mail.example.com/?from=shop@example.com&from_name=The+Shop": {
-			Host: "mail.example.com", Port: 465, Security: smtp.ImplicitTLS, Username: "kim", Password: "p@ss?",
+			Host: "mail.example.com", Port: 465, Security: smtp.ImplicitTLS, Username: "kim", Password: outbound.Fixed("p@ss?"),
 			From: "shop@example.com", FromName: "The Shop",
 		},
 		"smtp://[::1]:2525?from=shop@example.com&tls=none": {
@@ -24,15 +25,18 @@ func TestMailServerOfAURL(t *testing.T) {
 			Host: "mail", Port: 25, Security: smtp.StartTLSIfOffered, From: "shop@example.com",
 		},
 	} {
+		if want.Password == nil {
+			want.Password = outbound.Fixed("")
+		}
 		var f File
 		if err := f.AddMailServer(text); err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		got := f.Providers[0].SMTP.Config
+		got := f.Providers[0].SMTP
 		if got.Name != "smtp" || got.Host != want.Host || got.Port != want.Port || got.Security != want.Security ||
 			got.From != want.From ||
-			got.FromName != want.FromName || got.Username != want.Username || got.Password != want.Password {
+			got.FromName != want.FromName || got.Username != want.Username || got.Password() != want.Password() {
 			t.Errorf("%s is %+v", text, got)
 		}
 		if f.Routes[topology.Email].Names() != "smtp" {

@@ -79,15 +79,7 @@ func hasAddress(id, to string) bool {
 }
 
 // unanswered is what it means that there is no answer.
-func (p *Provider) unanswered(err error) provider.Response {
-	var failed *outbound.Error
-	if !errors.As(err, &failed) {
-		return provider.Response{Verdict: provider.Unknown, Detail: "the request failed"}
-	}
-	return provider.Response{Verdict: p.verdictOf(failed.Kind), Detail: failed.Error()}
-}
-
-func (p *Provider) verdictOf(kind outbound.Kind) provider.Verdict {
+func (p *Provider) unanswered(kind outbound.Kind) provider.Verdict {
 	switch kind {
 	case outbound.Blocked:
 		if p.target == nil {

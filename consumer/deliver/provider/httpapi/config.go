@@ -15,14 +15,11 @@ package httpapi
 
 import (
 	"cmp"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/textproto"
-	"net/url"
 	"slices"
 	"time"
 
@@ -73,31 +70,22 @@ type Config struct {
 	// Concurrency of requests. Default 16.
 	Concurrency int
 
-	// AllowPrivate, Allow, TLS and Proxy are those of outbound.Config.
+	// AllowPrivate is that of outbound.Config.
 	AllowPrivate bool
-	Allow        []netip.Prefix
-	TLS          *tls.Config
-	Proxy        *url.URL
 }
 
 const (
-	defaultIdempotencyHeader = "Idempotency-Key"
-	defaultTimeout           = 8 * time.Second
-	defaultConcurrency       = 16
-	jsonType                 = "application/json"
-	formType                 = "application/x-www-form-urlencoded"
-	contentType              = "Content-Type"
+	jsonType    = "application/json"
+	formType    = "application/x-www-form-urlencoded"
+	contentType = "Content-Type"
 )
 
-func (c *Config) setDefaults() {
-	c.Method = cmp.Or(c.Method, http.MethodPost)
-	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
-	c.Concurrency = cmp.Or(c.Concurrency, defaultConcurrency)
-	c.IdempotencyHeader = textproto.CanonicalMIMEHeaderKey(cmp.Or(c.IdempotencyHeader, defaultIdempotencyHeader))
-}
-
-// check looks at all but the templates.
+// check sets the defaults, and looks at all but the templates.
 func (c *Config) check() error {
+	c.Method = cmp.Or(c.Method, http.MethodPost)
+	c.Timeout = cmp.Or(c.Timeout, 8*time.Second)
+	c.Concurrency = cmp.Or(c.Concurrency, 16)
+	c.IdempotencyHeader = textproto.CanonicalMIMEHeaderKey(cmp.Or(c.IdempotencyHeader, "Idempotency-Key"))
 	switch {
 	case c.Name == "":
 		return errors.New("it has no name")

@@ -72,7 +72,7 @@ func TestNewRefuses(t *testing.T) {
 		"a host with a path":    {Config{Hosts: []string{"a.example/x"}}, "hosts: "},
 		"a host of stars":       {Config{Hosts: []string{"*.*.example"}}, "hosts: "},
 		"an empty host":         {Config{Hosts: []string{""}}, "hosts: "},
-		"no signing secret":     {Config{URL: api, Sign: []outbound.Secret{nil}}, "secret"},
+		"too many secrets":      {Config{URL: api, Sign: make([]outbound.Secret, 17)}, "secrets"},
 		"rule for everything":   {rule(Rule{Verdict: provider.Rejected}), "rule 1: it would fit every answer"},
 		"rule's status":         {rule(Rule{Status: "6xx"}), `rule 1: status "6xx"`},
 		"rule's range":          {rule(Rule{Status: "299-200"}), "status"},

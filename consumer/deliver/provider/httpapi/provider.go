@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -23,8 +22,8 @@ type Provider struct {
 	client    *outbound.Client
 	target    *target // nil where messages name their own
 	headers   *headers
-	body      *body            // nil with GET
-	signer    *outbound.Signer // nil without secrets
+	body      *body // nil with GET
+	signer    outbound.Signer
 	rules     []rule
 	messageID location
 }
@@ -32,26 +31,22 @@ type Provider struct {
 // New returns a Provider, or what is wrong with the configuration. It does not
 // connect.
 func New(c Config) (*Provider, error) {
-	c.setDefaults()
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	p := &Provider{config: c}
-	var err error
-	if p.config.Hosts, err = checkHosts(c.Hosts); err != nil {
-		return nil, err
-	}
 	if err := p.compile(); err != nil {
 		return nil, err
 	}
-	p.client, err = outbound.New(outbound.Config{
-		MaxConns: c.Concurrency, TLS: c.TLS, Proxy: c.Proxy, AllowPrivate: c.AllowPrivate, Allow: c.Allow,
-	})
-	return p, err
+	p.client = outbound.New(outbound.Config{MaxConns: c.Concurrency, AllowPrivate: c.AllowPrivate})
+	return p, nil
 }
 
 func (p *Provider) compile() (err error) {
 	c := &p.config
+	if c.Hosts, err = checkHosts(c.Hosts); err != nil {
+		return err
+	}
 	if c.URL != "" {
 		if p.target, err = newTarget(c.URL); err != nil {
 			return fmt.Errorf("url: %w", err)
@@ -68,10 +63,8 @@ func (p *Provider) compile() (err error) {
 			return fmt.Errorf("body: %w", err)
 		}
 	}
-	if len(c.Sign) > 0 {
-		if p.signer, err = outbound.NewSigner(c.Sign...); err != nil {
-			return err
-		}
+	if p.signer, err = outbound.NewSigner(c.Sign...); err != nil {
+		return err
 	}
 	if p.rules, err = newRules(c.Rules); err != nil {
 		return err
@@ -99,7 +92,7 @@ func (p *Provider) Close() { p.client.Close() }
 
 // Send implements provider.Provider.
 func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
-	if isOver(job) {
+	if !job.Expires.IsZero() && !time.Now().Before(job.Expires) {
 		return provider.Response{Verdict: provider.Expired}
 	}
 	r, err := p.request(job, m)
@@ -115,8 +108,10 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	if err == nil {
 		return p.meaning(&answer, r.URL.Host, m)
 	}
-	response := p.unanswered(err)
-	if response.Verdict == provider.Unknown && p.config.Idempotent && !isTimeout(err) {
+	var failed *outbound.Error
+	errors.As(err, &failed)
+	response := provider.Response{Verdict: p.unanswered(failed.Kind), Detail: failed.Error()}
+	if response.Verdict == provider.Unknown && p.config.Idempotent && !failed.Timeout() {
 		return p.sendAgain(ctx, r, m, response)
 	}
 	return response
@@ -137,10 +132,6 @@ func (p *Provider) sendAgain(
 		response.Verdict = provider.Unknown
 	}
 	return response
-}
-
-func isOver(job *topology.Job) bool {
-	return !job.Expires.IsZero() && !time.Now().Before(job.Expires)
 }
 
 // request makes the request for a message. Its errors have nothing of the
@@ -167,7 +158,7 @@ func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Re
 	if err := p.config.Auth.apply(r.Header); err != nil {
 		return nil, err
 	}
-	if p.signer != nil && p.signer.Sign(r.Header, string(job.JobID), r.Body, time.Now()) != nil {
+	if p.signer.Sign(r.Header, string(job.JobID), r.Body, time.Now()) != nil {
 		return nil, errCredentials
 	}
 	return r, nil
@@ -185,9 +176,4 @@ func (p *Provider) url(data *Data) (*url.URL, error) {
 		err = errCleartext
 	}
 	return u, err
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }

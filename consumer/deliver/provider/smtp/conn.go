@@ -30,7 +30,7 @@ type session struct {
 // connect connects, encrypts and authenticates.
 func (s *Provider) connect(ctx context.Context) (*session, *failure) {
 	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, "tcp", s.config.address())
+	raw, err := dialer.DialContext(ctx, "tcp", s.config.Addr())
 	if err != nil {
 		return nil, &failure{stage: stageConnect, err: err}
 	}
@@ -80,7 +80,10 @@ func (s *Provider) encrypt(client *smtp.Client) *failure {
 }
 
 func (s *Provider) tls() *tls.Config {
-	config := outbound.TLS(s.config.TLS)
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.config.TLS != nil {
+		config = s.config.TLS.Clone()
+	}
 	config.ServerName = cmp.Or(config.ServerName, s.config.Host)
 	return config
 }
@@ -199,18 +202,18 @@ func chooseMechanism(wanted string, offered []string) string {
 // mechanism makes the client's side of an authentication. That the line is
 // safe has been looked at before.
 func (s *Provider) mechanism(name string) smtp.Auth {
-	c := &s.config
+	user, password, host := s.config.Username, s.config.Password(), s.config.Host
 	switch name {
 	case "SCRAM-SHA-256":
-		return smtp.ScramSHA256Auth(c.Username, c.Password)
+		return smtp.ScramSHA256Auth(user, password)
 	case "LOGIN":
-		return smtp.LoginAuth(c.Username, c.Password, c.Host, true)
+		return smtp.LoginAuth(user, password, host, true)
 	case "CRAM-MD5":
-		return smtp.CRAMMD5Auth(c.Username, c.Password)
+		return smtp.CRAMMD5Auth(user, password)
 	case mechanismOAuth:
-		return smtp.XOAuth2Auth(c.Username, c.Password)
+		return smtp.XOAuth2Auth(user, password)
 	}
-	return smtp.PlainAuth("", c.Username, c.Password, c.Host, true)
+	return smtp.PlainAuth("", user, password, host, true)
 }
 
 // pool keeps connections that have no message to send. The last one that

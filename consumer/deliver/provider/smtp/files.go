@@ -27,8 +27,6 @@ type Attachments struct {
 	AllowPrivate bool
 }
 
-const defaultFileBytes = 10 << 20
-
 // fetcher fetches files.
 type fetcher struct {
 	Attachments
@@ -41,16 +39,12 @@ type file struct {
 	content    []byte
 }
 
-func (a Attachments) fetcher() (*fetcher, error) {
+func (a Attachments) fetcher() *fetcher {
 	if len(a.Hosts) == 0 {
-		return nil, nil
+		return nil
 	}
-	a.MaxBytes = cmp.Or(a.MaxBytes, defaultFileBytes)
-	client, err := outbound.New(outbound.Config{MaxBody: a.MaxBytes + 1, AllowPrivate: a.AllowPrivate})
-	if err != nil {
-		return nil, err
-	}
-	return &fetcher{a, client}, nil
+	a.MaxBytes = cmp.Or(a.MaxBytes, 10<<20)
+	return &fetcher{a, outbound.New(outbound.Config{MaxBody: a.MaxBytes + 1, AllowPrivate: a.AllowPrivate})}
 }
 
 // fetch fetches the files of a message, or says why there is none to be sent.

@@ -17,6 +17,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -133,7 +134,7 @@ type DKIM struct {
 	// Domain and Selector name the DNS record with the public key.
 	Domain, Selector string
 	// Key is a private key in PEM: RSA of 2048 bits or more, or Ed25519.
-	Key []byte
+	Key outbound.Secret
 }
 
 // signed are the headers that a signature covers, where a message has them.
@@ -146,13 +147,13 @@ var signed = []string{
 const leastRSABits = 2048
 
 func (d *DKIM) options() (*dkim.SignOptions, error) {
-	if d.Domain == "" && d.Selector == "" && len(d.Key) == 0 {
+	if d.Domain == "" && d.Selector == "" && d.Key == nil {
 		return nil, nil
 	}
-	if d.Domain == "" || d.Selector == "" {
-		return nil, errors.New("domain and selector are both needed")
+	if d.Domain == "" || d.Selector == "" || d.Key == nil {
+		return nil, errors.New("domain, selector and key are all needed")
 	}
-	signer, err := signerOf(d.Key)
+	signer, err := signerOf(d.Key())
 	if err != nil {
 		return nil, err
 	}
@@ -162,8 +163,8 @@ func (d *DKIM) options() (*dkim.SignOptions, error) {
 	}, nil
 }
 
-func signerOf(text []byte) (crypto.Signer, error) {
-	block, _ := pem.Decode(text)
+func signerOf(text string) (crypto.Signer, error) {
+	block, _ := pem.Decode([]byte(text))
 	if block == nil {
 		return nil, errors.New("the key is not in PEM form")
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -135,13 +136,13 @@ func TestDomains(t *testing.T) {
 }
 
 // signingKey is a private key in PEM, and what its DNS record says.
-func signingKey(t *testing.T, private crypto.Signer) (key []byte, record string) {
+func signingKey(t *testing.T, private crypto.Signer) (key outbound.Secret, record string) {
 	t.Helper()
 	text, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
+	key = outbound.Fixed(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})))
 	if public, ok := private.Public().(ed25519.PublicKey); ok {
 		return key, "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(public)
 	}
@@ -180,7 +181,9 @@ func TestDKIM(t *testing.T) {
 func testDKIM(t *testing.T, private crypto.Signer) {
 	key, record := signingKey(t, private)
 	d := newDialogue(t, map[string]string{"EHLO": pipelines})
-	s := newSMTP(t, d.port, func(c *Config) { c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key} })
+	s := newSMTP(t, d.port, func(c *Config) {
+		c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key}
+	})
 	job, m := aMail("event")
 	m.Text = "Dear reader,\n.\n.. two dots\nand ÅÄÖ\n"
 	m.Unsubscribe = template.Unsubscribe{URL: "https://shop.example.com/u/1", Mailto: "stop@example.com"}
@@ -218,10 +221,10 @@ func TestBadDKIM(t *testing.T) {
 	for name, bad := range map[string]DKIM{
 		"no selector": {Domain: "example.com", Key: key}, "no domain": {Selector: "s1", Key: key},
 		"no key": {Domain: "example.com", Selector: "s1"}, "no PEM": {Domain: "example.com", Selector: "s1",
-			Key: []byte("secret")},
+			Key: outbound.Fixed("secret")},
 		"too short": {Domain: "example.com", Selector: "s1", Key: short},
 		"no key in it": {Domain: "example.com", Selector: "s1",
-			Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")})},
+			Key: outbound.Fixed(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")})))},
 	} {
 		_, err := New(Config{Host: "127.0.0.1", From: "shop@example.com", DKIM: bad})
 		if err == nil || strings.Contains(err.Error(), "secret") {

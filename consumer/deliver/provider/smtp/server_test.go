@@ -16,6 +16,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -76,7 +77,7 @@ func TestPostfixLogin(t *testing.T) {
 	} {
 		s, err := New(Config{
 			Host: host, Port: port, Security: test.security, From: "shop@example.com", TLS: authority(t),
-			Username: "shop@mx.example.test", Password: test.password, Mechanism: test.mechanism,
+			Username: "shop@mx.example.test", Password: outbound.Fixed(test.password), Mechanism: test.mechanism,
 		})
 		if err != nil {
 			t.Fatal(err)

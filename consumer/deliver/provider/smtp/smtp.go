@@ -52,7 +52,8 @@ type Config struct {
 
 	// Username and Password, if the server wants them. They are not sent
 	// over connections that are not encrypted, except to this machine.
-	Username, Password string
+	Username string
+	Password outbound.Secret
 	// Mechanism of authentication: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or
 	// XOAUTH2, of which Password is the token. Default: the best that the
 	// server offers, other than XOAUTH2.
@@ -124,6 +125,8 @@ func New(c Config) (*Provider, error) {
 		return nil, errors.New("smtp: the sender's name and hello must not have control characters")
 	case c.Username != "" && c.Security == NoTLS && !outbound.IsLoopback(c.Host):
 		return nil, errors.New("smtp: credentials need encryption: set security to starttls or tls")
+	case c.Username != "" && c.Password == nil:
+		return nil, errors.New("smtp: a username needs a password")
 	case !knownMechanism(c.Mechanism):
 		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2",
 			c.Mechanism)
@@ -132,14 +135,10 @@ func New(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("smtp: dkim: %w", err)
 	}
-	files, err := c.Attachments.fetcher()
-	if err != nil {
-		return nil, fmt.Errorf("smtp: attachments: %w", err)
-	}
 	return &Provider{
 		config: c,
 		dkim:   signing,
-		files:  files,
+		files:  c.Attachments.fetcher(),
 		from:   mail.Address{Name: c.FromName, Address: c.From},
 		domain: domain,
 		idle:   pool{limit: c.Concurrency, idle: c.IdleTimeout},
@@ -154,7 +153,8 @@ func hostname(domain string) string {
 	return domain
 }
 
-func (c *Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+// Addr is the server's host and port.
+func (c *Config) Addr() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 // Name implements Provider.
 func (s *Provider) Name() string { return s.config.Name }

@@ -15,6 +15,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -184,6 +185,8 @@ func TestReuse(t *testing.T) {
 	}
 }
 
+var secret = outbound.Fixed("secret")
+
 func TestEncryption(t *testing.T) {
 	server, client := certificate(t)
 	starttls := newMailServer(t, func(s *smtp.Server, m *mailServer) {
@@ -217,21 +220,21 @@ func TestEncryption(t *testing.T) {
 			c.Security, c.TLS = StartTLS, client.Clone()
 			c.TLS.ServerName = "mx.example.test"
 		}, provider.Down, "encrypting", false, ""},
-		{"login", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", "secret" },
+		{"login", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", secret },
 			provider.Accepted, "", true, "PLAIN shop"},
 		{"LOGIN", starttls.port, func(c *Config) {
-			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", "secret", "LOGIN"
+			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", secret, "LOGIN"
 		}, provider.Accepted, "", true, "LOGIN shop"},
 		{"a wrong password", starttls.port, func(c *Config) {
 			c.Security, c.Username, c.Password = StartTLS, "shop",
-				"wrong"
+				outbound.Fixed("wrong")
 		}, provider.Down, "authenticating", false, ""},
 		{"another mechanism", starttls.port, func(c *Config) {
-			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", "secret", "SCRAM-SHA-256"
+			c.Security, c.Username, c.Password, c.Mechanism = StartTLS, "shop", secret, "SCRAM-SHA-256"
 		}, provider.Down, "does not offer the authentication", false, ""},
-		{"login on this machine", open.port, func(c *Config) { c.Username, c.Password = "shop", "secret" }, provider.Accepted,
+		{"login on this machine", open.port, func(c *Config) { c.Username, c.Password = "shop", secret }, provider.Accepted,
 			"", false, "PLAIN shop"},
-		{"no login offered", plain.port, func(c *Config) { c.Username, c.Password = "shop", "secret" }, provider.Down,
+		{"no login offered", plain.port, func(c *Config) { c.Username, c.Password = "shop", secret }, provider.Down,
 			"does not offer the authentication", false, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -298,7 +301,7 @@ func TestInternationalAddresses(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	good := Config{Host: "mx.example.test", From: "shop@example.com"}
-	if s, err := New(good); err != nil || s.config.address() != "mx.example.test:587" || s.Concurrency() != 8 ||
+	if s, err := New(good); err != nil || s.config.Addr() != "mx.example.test:587" || s.Concurrency() != 8 ||
 		s.Name() != "smtp" {
 		t.Errorf("%v, %v", s, err)
 	}
