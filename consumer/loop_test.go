@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
@@ -317,10 +318,10 @@ func TestBrokerAway(t *testing.T) {
 	fixtures.Await(w.t, "before", func() error { return w.jobsAre(20, false) })
 	for i, outage := range []func() (heal func()){
 		func() func() { w.Sleep(); return w.Wake },
-		func() func() { return w.FailProduce(kafka.NotEnoughReplicas) },
-		func() func() { return w.FailProduce(kafka.Unknown) },
-		func() func() { return w.FailFetch(kafka.NotLeaderForPartition) },
-		func() func() { return w.FailCommit(kafka.GroupCoordinatorNotAvailable) },
+		func() func() { return w.Refuse(kmsg.Produce, kafka.NotEnoughReplicas) },
+		func() func() { return w.Refuse(kmsg.Produce, kafka.Unknown) },
+		func() func() { return w.Refuse(kmsg.Fetch, kafka.NotLeaderForPartition) },
+		func() func() { return w.Refuse(kmsg.OffsetCommit, kafka.GroupCoordinatorNotAvailable) },
 	} {
 		from := 20 + 20*i
 		heal := outage()

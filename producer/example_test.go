@@ -17,7 +17,7 @@ import (
 func Example() {
 	broker := startBroker() // elsewhere: your own, or that of `meddela up`
 	defer broker.Close()
-	events, err := producer.New(producer.Config{Connection: producer.Connection{Brokers: broker.Addrs()}})
+	events, err := producer.New(producer.Config{Connection: producer.Connection{Brokers: []string{broker.Addr()}}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func startBroker() *embedded.Broker {
 	if err != nil {
 		log.Fatal(err)
 	}
-	link := producer.Connection{Brokers: broker.Addrs()}
+	link := producer.Connection{Brokers: []string{broker.Addr()}}
 	transport := link.Transport()
 	defer transport.CloseIdleConnections()
 	names := topology.Topics{Prefix: topology.DefaultPrefix}

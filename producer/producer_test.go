@@ -14,6 +14,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -25,9 +26,10 @@ var names = topology.Topics{Prefix: topology.DefaultPrefix}
 
 // start starts a broker with the realtime events topic, and a smaller one for
 // dead letters.
-func start(t *testing.T) (*embedded.Broker, producer.Connection) {
+func start(t *testing.T) (*fixtures.Gate, producer.Connection) {
 	t.Helper()
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+	gate := new(fixtures.Gate)
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{Listen: gate.Listen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +44,7 @@ func start(t *testing.T) (*embedded.Broker, producer.Connection) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return broker, link
+	return gate, link
 }
 
 func transport(t *testing.T, link producer.Connection) *kafka.Transport {

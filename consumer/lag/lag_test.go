@@ -261,7 +261,7 @@ func TestRetention(t *testing.T) {
 	w := newWorld(t)
 	events := names.Events(lane)
 	w.write(events, 0, time.Now(), time.Now(), time.Now())
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Addrs()...))
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.Link.Brokers...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestRetention(t *testing.T) {
 func TestPartitionsWithoutLeader(t *testing.T) {
 	w := newWorld(t)
 	w.write(names.Events(lane), 0, time.Now())
-	heal := w.LoseLeaders()
+	heal := w.LoseLeaders(t)
 	report := w.measure(topology.RoleMatch)
 	if report.Offline != partitions || len(report.Groups[0].Partitions) != 0 {
 		t.Errorf("%d offline, %d measured; want %d and none", report.Offline, len(report.Groups[0].Partitions), partitions)

@@ -47,7 +47,7 @@ func newWorld(t testing.TB, nodes int) *world {
 func (w *world) client(options ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
 	client, err := kgo.NewClient(append(options,
-		kgo.SeedBrokers(w.Addrs()...),
+		kgo.SeedBrokers(w.Link.Brokers...),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.DefaultProduceTopic(string(topic)),
 		kgo.ProducerLinger(0),

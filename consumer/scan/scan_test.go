@@ -10,6 +10,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
@@ -174,7 +175,7 @@ func TestCompactionGaps(t *testing.T) {
 	for i := range 30 {
 		w.write(0, &kgo.Record{Topic: compacted, Key: []byte{byte(i % 3)}, Value: []byte{byte(i)}})
 	}
-	w.Compact()
+	w.Cluster.Compact()
 	ranges, err := w.topics.Ranges(t.Context(), compacted, time.Time{}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
@@ -201,11 +202,11 @@ func TestCompactionGaps(t *testing.T) {
 func TestOutages(t *testing.T) {
 	for name, outage := range map[string]func(w *world) (heal func()){
 		"broker asleep":    func(w *world) func() { w.Sleep(); return w.Wake },
-		"fetches refused":  func(w *world) func() { return w.FailFetch(kafka.NotLeaderForPartition) },
-		"storage fails":    func(w *world) func() { return w.FailFetch(kafka.KafkaStorageError) },
-		"unknown error":    func(w *world) func() { return w.FailFetch(kafka.Unknown) },
-		"leaders not seen": func(w *world) func() { return w.LoseLeaders() },
-		"leaders move":     func(w *world) func() { w.MoveLeaders(); return func() {} },
+		"fetches refused":  func(w *world) func() { return w.Refuse(kmsg.Fetch, kafka.NotLeaderForPartition) },
+		"storage fails":    func(w *world) func() { return w.Refuse(kmsg.Fetch, kafka.KafkaStorageError) },
+		"unknown error":    func(w *world) func() { return w.Refuse(kmsg.Fetch, kafka.Unknown) },
+		"leaders not seen": func(w *world) func() { return w.LoseLeaders(w.t) },
+		"leaders move":     func(w *world) func() { w.Cluster.ShufflePartitionLeaders(); return func() {} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 3)
@@ -236,12 +237,12 @@ func TestPatienceEnds(t *testing.T) {
 	w.fill(0, 10)
 	ranges := w.ranges()
 	w.topics.Patience = 200 * time.Millisecond
-	heal := w.FailFetch(kafka.LeaderNotAvailable)
+	heal := w.Refuse(kmsg.Fetch, kafka.LeaderNotAvailable)
 	if err := w.topics.Scan(t.Context(), ranges, nil, newFound().add); !errors.Is(err, kafka.LeaderNotAvailable) {
 		t.Errorf("error %v", err)
 	}
 	heal()
-	heal = w.FailFetch(kafka.TopicAuthorizationFailed)
+	heal = w.Refuse(kmsg.Fetch, kafka.TopicAuthorizationFailed)
 	w.topics.Patience = time.Hour
 	if err := w.topics.Scan(t.Context(), ranges, nil, newFound().add); !errors.Is(err, kafka.TopicAuthorizationFailed) {
 		t.Errorf("error %v", err)

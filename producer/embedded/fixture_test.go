@@ -32,7 +32,7 @@ func newKafka(t *testing.T, config BrokerConfig) *kafkaWorld {
 		transport.CloseIdleConnections()
 		broker.Close()
 	})
-	client := &kafka.Client{Addr: kafka.TCP(broker.Addrs()...), Transport: transport, Timeout: 5 * time.Second}
+	client := &kafka.Client{Addr: kafka.TCP(broker.Addr()), Transport: transport, Timeout: 5 * time.Second}
 	return &kafkaWorld{t, broker, client}
 }
 
@@ -119,7 +119,7 @@ func (w *kafkaWorld) fetch(topic string, offset int64) ([]string, error) {
 func (w *kafkaWorld) member(group, topic string) *kafka.ConsumerGroup {
 	w.Helper()
 	member, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: group, Brokers: w.broker.Addrs(), Topics: []string{topic},
+		ID: group, Brokers: []string{w.broker.Addr()}, Topics: []string{topic},
 		StartOffset: kafka.FirstOffset, HeartbeatInterval: 100 * time.Millisecond,
 		SessionTimeout: 6 * time.Second, JoinGroupBackoff: 50 * time.Millisecond,
 	})

@@ -4,30 +4,48 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The servers take for granted that who calls speaks their protocol. Bytes
-// from elsewhere, such as a browser, a port scanner or a newer client, make
-// them panic, which takes the process down: kfake on a request of a kind that
-// it does not know, miniredis on an empty command, and both may allocate
-// whatever length somebody claims. So what comes in is looked at before they
-// get it, and the guard hangs up on what is not to be understood, as real
-// servers do.
+// The servers take for granted that who calls speaks their protocol. Bytes from elsewhere, such as a browser, a port
+// scanner or a newer client, make them panic, which takes the process down: kfake on a request of a kind that it does not
+// know, miniredis on an empty command, and both may allocate whatever length somebody claims. So what comes in is looked
+// at before they get it, and the guard hangs up on what is not to be understood, as real servers do.
 
-// guardedListener guards every connection.
+// A guard looks at what comes next, without reading it, and tells how many bytes of it are in order. It may read what the
+// server is not to see.
+type guard func(*bufio.Reader) (int, error)
+
+// Listen is net.Listen, or another in its place.
+type Listen func(network, address string) (net.Listener, error)
+
+// guarded also says in plain words that a port is in use, and guards every connection.
+func (l Listen) guarded(next guard) Listen {
+	if l == nil {
+		l = net.Listen
+	}
+	return func(network, address string) (net.Listener, error) {
+		listener, err := l(network, address)
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			return nil, fmt.Errorf("port %s is in use", address)
+		case err != nil:
+			return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+		}
+		return guardedListener{listener, next}, nil
+	}
+}
+
 type guardedListener struct {
 	net.Listener
 	next guard
 }
-
-// A guard looks at what comes next, without reading it, and tells how many
-// bytes of it are in order. It may read what the server is not to see.
-type guard func(*bufio.Reader) (int, error)
 
 // Accept waits for the next connection.
 func (l guardedListener) Accept() (net.Conn, error) {
@@ -66,8 +84,8 @@ const (
 	maxArguments     = 1 << 20
 )
 
-// kafkaRequest guards one request: its length, not counting the length itself,
-// then at least a key, a version and a correlation id.
+// kafkaRequest guards one request: its length, not counting the length itself, then at least a key, a version and a
+// correlation id.
 func kafkaRequest(r *bufio.Reader) (int, error) {
 	const lengthBytes, keyBytes, leastBytes = 4, 2, 8
 	head, err := r.Peek(lengthBytes + keyBytes)
@@ -85,8 +103,8 @@ func kafkaRequest(r *bufio.Reader) (int, error) {
 	return lengthBytes + int(length), nil
 }
 
-// redisPart guards one part of a command: the line that says how many
-// arguments there are, or an argument with the line that says how long it is.
+// redisPart guards one part of a command: the line that says how many arguments there are, or an argument with the line
+// that says how long it is.
 func redisPart(r *bufio.Reader) (int, error) {
 	for {
 		line, err := peekLine(r)
@@ -110,17 +128,13 @@ func redisPart(r *bufio.Reader) (int, error) {
 	}
 }
 
-// peekLine returns a line with its end, unread. Those that make up a command
-// are short.
+// peekLine returns a line with its end, unread. Those that make up a command are short.
 func peekLine(r *bufio.Reader) ([]byte, error) {
 	const longest = 32
 	for n := 1; n <= longest; n++ {
 		line, err := r.Peek(n)
-		if err != nil {
-			return nil, err
-		}
-		if line[n-1] == '\n' {
-			return line, nil
+		if err != nil || line[n-1] == '\n' {
+			return line, err
 		}
 	}
 	return nil, fmt.Errorf("a line of more than %d bytes", longest)

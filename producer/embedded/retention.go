@@ -2,8 +2,6 @@ package embedded
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,74 +10,39 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// retention forgets the oldest records of each partition, so that a broker
-// that runs for long does not fill the memory, and not before they have been
-// read if that can be: kfake's own looks at sizes only, and a burst that comes
-// faster than it is handled would lose its beginning.
+// retention forgets the oldest records of each partition, so that a broker that runs for long does not fill the memory,
+// and not before they have been read if that can be: kfake's own looks at sizes only, and a burst that comes faster than
+// it is handled would lose its beginning.
 type retention struct {
 	cluster *kfake.Cluster
 	retain  int64
 	backlog int64
 
-	mu     sync.Mutex
-	topics map[string]struct{} // all that were created
-	groups map[string]struct{} // all that were joined
-
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	topics sync.Map // names of all that were created
+	groups sync.Map // names of all that were joined
 }
 
 // retentionInterval is short because records may come in by 100 MB a second.
 const retentionInterval = 250 * time.Millisecond
 
-func startRetention(cluster *kfake.Cluster, retain, backlog int64) *retention {
-	ctx, stop := context.WithCancel(context.Background())
-	r := &retention{
-		cluster: cluster, retain: retain, backlog: backlog, stop: stop,
-		topics: make(map[string]struct{}), groups: make(map[string]struct{}),
-	}
+func newRetention(cluster *kfake.Cluster, retain, backlog int64) *retention {
+	r := &retention{cluster: cluster, retain: retain, backlog: max(retain, backlog)}
 	// kfake does not list what it has, but lets requests be watched.
 	cluster.Fault(kfake.Fault{
-		Keys: []kmsg.Key{kmsg.CreateTopics, kmsg.JoinGroup}, Count: -1,
-		Observe: true, When: r.watch,
+		Keys: []kmsg.Key{kmsg.CreateTopics, kmsg.JoinGroup}, Count: -1, Observe: true,
+		When: func(request kmsg.Request) bool {
+			switch request := request.(type) {
+			case *kmsg.CreateTopicsRequest:
+				for _, t := range request.Topics {
+					r.topics.Store(t.Topic, nil)
+				}
+			case *kmsg.JoinGroupRequest:
+				r.groups.Store(request.Group, nil)
+			}
+			return false
+		},
 	})
-	r.running.Go(func() { r.run(ctx) })
 	return r
-}
-
-func (r *retention) close() {
-	r.stop()
-	r.running.Wait()
-}
-
-// watch remembers names in requests. It is called by the cluster, which waits
-// for it.
-func (r *retention) watch(request kmsg.Request) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch request := request.(type) {
-	case *kmsg.CreateTopicsRequest:
-		for _, t := range request.Topics {
-			r.topics[t.Topic] = struct{}{}
-		}
-	case *kmsg.JoinGroupRequest:
-		r.groups[request.Group] = struct{}{}
-	}
-	return false
-}
-
-// names copies the names in a set. The lock must not be held while the
-// cluster is asked something, because watch needs it to go on.
-func (r *retention) names(of map[string]struct{}) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Collect(maps.Keys(of))
-}
-
-func (r *retention) forget(of map[string]struct{}, name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(of, name)
 }
 
 func (r *retention) run(ctx context.Context) {
@@ -98,14 +61,16 @@ func (r *retention) run(ctx context.Context) {
 // pass looks at every partition once.
 func (r *retention) pass() {
 	positions := sync.OnceValue(r.positions)
-	for _, name := range r.names(r.topics) {
+	for key := range r.topics.Range {
+		name := key.(string)
 		topic := r.cluster.TopicInfo(name)
 		if topic == nil {
-			r.forget(r.topics, name)
+			r.topics.Delete(key)
 			continue
 		}
-		if limitsItself(topic) {
-			continue
+		policy, bytes := topic.Configs["cleanup.policy"], topic.Configs["retention.bytes"]
+		if bytes != nil || policy != nil && strings.Contains(*policy, "compact") {
+			continue // its own settings say what is kept
 		}
 		for _, p := range r.cluster.PartitionInfos(name) {
 			if p.NumBytes <= r.retain {
@@ -115,30 +80,15 @@ func (r *retention) pass() {
 			if !ok {
 				read = p.HighWatermark
 			}
-			if upTo := r.expendable(p, read); upTo > p.LogStartOffset {
-				// It fails when the topic was deleted meanwhile.
-				_ = r.cluster.DeleteRecords(name, p.Partition, upTo)
+			upTo := max(min(beyond(p, r.retain), read), beyond(p, r.backlog))
+			if upTo > p.LogStartOffset {
+				_ = r.cluster.DeleteRecords(name, p.Partition, upTo) // fails if the topic was deleted meanwhile
 			}
 		}
 	}
 }
 
-// limitsItself reports whether a topic's own settings say what is kept.
-func limitsItself(topic *kfake.TopicInfo) bool {
-	if policy := topic.Configs["cleanup.policy"]; policy != nil && strings.Contains(*policy, "compact") {
-		return true
-	}
-	return topic.Configs["retention.bytes"] != nil
-}
-
-// expendable is the offset up to which a partition's records can be
-// forgotten, if all groups have read as far as read.
-func (r *retention) expendable(p *kfake.PartitionInfo, read int64) int64 {
-	return max(min(beyond(p, r.retain), read), beyond(p, r.backlog))
-}
-
-// beyond estimates the offset behind which a partition has so many bytes,
-// taking its records to be of one size.
+// beyond estimates the offset behind which a partition has so many bytes, taking its records to be of one size.
 func beyond(p *kfake.PartitionInfo, bytes int64) int64 {
 	if p.NumBytes <= bytes {
 		return p.LogStartOffset
@@ -152,14 +102,13 @@ type partition struct {
 	number int32
 }
 
-// positions tells how far each partition was read by the slowest group that
-// has a member for it.
+// positions are how far each partition was read by the slowest group that has a member for it.
 func (r *retention) positions() map[partition]int64 {
 	positions := make(map[partition]int64)
-	for _, name := range r.names(r.groups) {
-		group := r.cluster.GroupInfo(name)
+	for key := range r.groups.Range {
+		group := r.cluster.GroupInfo(key.(string))
 		if group == nil {
-			r.forget(r.groups, name)
+			r.groups.Delete(key)
 			continue
 		}
 		for _, member := range group.Members {

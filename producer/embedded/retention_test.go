@@ -116,7 +116,7 @@ func TestTopicsThatLimitThemselves(t *testing.T) {
 			w := newKafka(t, BrokerConfig{RetainBytes: 1 << 20})
 			w.create("t", 1, settings...)
 			written := w.fill("t", 3<<20)
-			w.broker.cluster.ApplyRetention()
+			w.broker.Cluster.ApplyRetention()
 			if kept := w.kept("t"); kept != written {
 				t.Errorf("of %d, %d are kept", written, kept)
 			}
@@ -137,7 +137,7 @@ func TestCompact(t *testing.T) {
 			t.Fatal(err, response)
 		}
 	}
-	w.broker.Compact()
+	w.broker.Cluster.Compact()
 	first, end := w.bounds("t")
 	var left []string
 	for offset := first; offset < end && left == nil; offset++ {
@@ -160,7 +160,7 @@ func TestDeletedTopicsAreForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.broker.retention.pass()
-	if left := w.broker.retention.names(w.broker.retention.topics); len(left) != 0 {
-		t.Errorf("remembered are %v", left)
+	for name := range w.broker.retention.topics.Range {
+		t.Errorf("remembered is %v", name)
 	}
 }

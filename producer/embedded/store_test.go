@@ -3,7 +3,6 @@ package embedded
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,29 +118,20 @@ func TestAScriptWithManyKeys(t *testing.T) {
 	}
 }
 
-// TestSubscribers hear what is published, and so again after an outage.
+// TestSubscribers hear what is published.
 func TestSubscribers(t *testing.T) {
-	store, client := newStore(t)
-	hear := func(want string) {
-		subscriber := client.Subscribe(t.Context(), "status")
-		defer func() { _ = subscriber.Close() }()
-		if _, err := subscriber.Receive(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if heard, err := client.Publish(t.Context(), "status", want).Result(); heard == 0 || err != nil {
-			t.Errorf("%d heard it, %v", heard, err) // one that left may still be counted
-		}
-		if message, err := subscriber.ReceiveMessage(t.Context()); err != nil || message.Payload != want {
-			t.Errorf("heard %v, %v, want %q", message, err, want)
-		}
-	}
-	hear("before")
-	store.Sleep()
-	if err := store.Wake(); err != nil {
+	_, client := newStore(t)
+	subscriber := client.Subscribe(t.Context(), "status")
+	defer func() { _ = subscriber.Close() }()
+	if _, err := subscriber.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "awake", func() bool { return client.Ping(t.Context()).Err() == nil })
-	hear("after")
+	if heard, err := client.Publish(t.Context(), "status", "moved").Result(); heard != 1 || err != nil {
+		t.Errorf("%d heard it, %v", heard, err)
+	}
+	if message, err := subscriber.ReceiveMessage(t.Context()); err != nil || message.Payload != "moved" {
+		t.Errorf("heard %v, %v", message, err)
+	}
 }
 
 // TestKeysExpire by themselves, and neither much too early nor much too late.
@@ -160,56 +150,12 @@ func TestKeysExpire(t *testing.T) {
 	}
 }
 
-// TestStoreOutages: while there is one commands fail, then everything is as it
-// was.
-func TestStoreOutages(t *testing.T) {
-	store, client := newStore(t)
-	client.Set(t.Context(), "k", "v", 0)
-	wake := func() {
-		if err := store.Wake(); err != nil {
-			t.Error(err)
-		}
-	}
-	for name, c := range map[string]struct {
-		begin func() (heal func())
-		is    func(error) bool
-	}{
-		"sleep": {
-			func() func() { store.Sleep(); return wake },
-			func(err error) bool { return err != nil },
-		},
-		"stall": {
-			func() func() { return store.Stall() },
-			func(err error) bool {
-				var timeout net.Error
-				return errors.As(err, &timeout) && timeout.Timeout()
-			},
-		},
-		"fail": {
-			func() func() { return store.Fail("LOADING Redis is loading the dataset in memory") },
-			func(err error) bool { return redis.HasErrorPrefix(err, "LOADING") },
-		},
-	} {
-		heal := c.begin()
-		if err := client.Get(t.Context(), "k").Err(); !c.is(err) {
-			t.Errorf("%s: the error is %v", name, err)
-		}
-		heal()
-		eventually(t, name+" is over", func() bool { return client.Get(t.Context(), "k").Val() == "v" })
-	}
-}
-
-// TestStoreClose: it may be called again, also while it sleeps, and there is
-// nothing to wake then.
+// TestStoreClose: it may be called again, and another store on the port knows nothing of the first.
 func TestStoreClose(t *testing.T) {
 	store, client := newStore(t)
 	client.Ping(t.Context())
-	store.Sleep()
 	for range 2 {
 		store.Close()
-	}
-	if err := store.Wake(); err == nil {
-		t.Error("it was woken")
 	}
 	again, err := StartStore(StoreConfig{Port: portOf(t, store.Addr())})
 	if err != nil {

@@ -7,16 +7,18 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
 )
 
 // embeddedPlace starts a broker and a store for one scenario.
 func embeddedPlace(t *testing.T) *place {
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+	var outages sleepers
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{Listen: outages.broker.Listen})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	store, err := embedded.StartStore(embedded.StoreConfig{})
+	store, err := embedded.StartStore(embedded.StoreConfig{Listen: outages.store.Listen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,17 +36,16 @@ func embeddedPlace(t *testing.T) *place {
 		redis:    store.Addr(),
 		upstream: publisher,
 		reader:   goRedis{client},
-		outages:  sleepers{broker, store},
+		outages:  &outages,
 	}
 }
 
 // sleepers are the outages of embedded servers.
 type sleepers struct {
-	broker *embedded.Broker
-	store  *embedded.Store
+	broker, store fixtures.Gate
 }
 
-func (s sleepers) killStore() error   { s.store.Sleep(); return nil }
-func (s sleepers) startStore() error  { return s.store.Wake() }
-func (s sleepers) killBroker() error  { s.broker.Sleep(); return nil }
-func (s sleepers) startBroker() error { s.broker.Wake(); return nil }
+func (s *sleepers) killStore() error   { s.store.Sleep(); return nil }
+func (s *sleepers) startStore() error  { s.store.Wake(); return nil }
+func (s *sleepers) killBroker() error  { s.broker.Sleep(); return nil }
+func (s *sleepers) startBroker() error { s.broker.Wake(); return nil }

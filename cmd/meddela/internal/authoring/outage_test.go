@@ -19,6 +19,7 @@ import (
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // cutting lets some writes through and then puts the broker to sleep.
 type cutting struct {
 	kafka.RoundTripper
-	broker *embedded.Broker
+	broker *fixtures.Gate
 	writes atomic.Int64 // that are let through
 }
 
@@ -42,12 +43,11 @@ func (c *cutting) RoundTrip(ctx context.Context, addr net.Addr, request protocol
 const liveTopic topology.Topic = "test.templates"
 
 // liveOn reads what is live on a broker.
-func liveOn(t *testing.T, broker *embedded.Broker) *catalogue.Catalogue {
+func liveOn(t *testing.T, broker *fixtures.Kafka) *catalogue.Catalogue {
 	t.Helper()
-	transport := &kafka.Transport{}
-	defer transport.CloseIdleConnections()
-	follower := catalogue.NewFollower(catalogue.Config{Source: catalogue.FromTopic(kafka.TCP(broker.Addr()), transport,
-		liveTopic)})
+	follower := catalogue.NewFollower(catalogue.Config{
+		Source: catalogue.FromTopic(broker.Link.Addr(), broker.Transport, liveTopic),
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	ended := make(chan struct{})
 	go func() {
@@ -62,29 +62,17 @@ func liveOn(t *testing.T, broker *embedded.Broker) *catalogue.Catalogue {
 }
 
 func TestPublicationThatIsCutShortCanBeRepeated(t *testing.T) {
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer broker.Close()
-	transport := &kafka.Transport{}
-	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(broker.Addr()), Transport: transport, Timeout: 5 * time.Second}
-	created, err := client.CreateTopics(t.Context(),
-		&kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: string(liveTopic), NumPartitions: 1,
-			ReplicationFactor: -1}}})
-	if err != nil || created.Errors[string(liveTopic)] != nil {
-		t.Fatal(err, created)
-	}
+	broker := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	broker.CreateTopics(t, kafka.TopicConfig{Topic: string(liveTopic), NumPartitions: 1})
 
 	var records []topology.TemplateRecord
 	for i := range 80 {
 		records = append(records, record(fmt.Sprintf("t%02d", i), "one", "order"))
 	}
 	// Each template is a request of its own: the broker dies between two.
-	cut := &cutting{RoundTripper: transport, broker: broker}
+	cut := &cutting{RoundTripper: broker.Transport, broker: broker.Gate}
 	cut.writes.Store(40)
-	writer := &producer.Publisher{Addr: kafka.TCP(broker.Addr()), Transport: cut, BatchBytes: 1}
+	writer := &producer.Publisher{Addr: broker.Link.Addr(), Transport: cut, BatchBytes: 1}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	written, err := authoring.Write(ctx, writer, liveTopic,
