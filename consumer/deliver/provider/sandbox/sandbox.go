@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,11 +29,8 @@ import (
 type Config struct {
 	// Name in the delivery log. Default "sandbox".
 	Name string
-	// Keep is how many messages are kept for inspection. Default 1000.
-	Keep int
-	// FailRate, SkipRate and DownRate are the shares, of 1, of jobs that are
-	// refused, skipped, and met with silence. A job's outcome is always the same.
-	FailRate, SkipRate, DownRate float64
+	// FailRate is the share, of 1, of jobs that are refused: always the same ones.
+	FailRate float64
 	// Latency of every answer.
 	Latency time.Duration
 	// Concurrency of messages that take time. Default 64.
@@ -53,10 +51,12 @@ type Provider struct {
 	config Config
 
 	mu       sync.Mutex
-	ring     []Message // of the last Keep messages; the oldest is at next once it is full
-	next     int
+	ring     []Message // of the last messages; once it is full, the next one replaces the oldest
 	accepted int
 }
+
+// keep is how many messages are kept for inspection.
+const keep = 1000
 
 // Message is a message that a Provider has accepted. It holds the
 // recipient's address and the content.
@@ -80,14 +80,12 @@ type Message struct {
 // New returns a Provider, or what is wrong with the configuration.
 func New(c Config) (*Provider, error) {
 	c.Name = cmp.Or(c.Name, "sandbox")
-	c.Keep = cmp.Or(c.Keep, 1000)
 	c.Concurrency = cmp.Or(c.Concurrency, 64)
-	if c.Keep < 0 || c.Concurrency < 0 || c.Latency < 0 {
+	switch {
+	case c.Concurrency < 0 || c.Latency < 0:
 		return nil, errors.New("sandbox: numbers must not be negative")
-	}
-	if !isShare(c.FailRate) || !isShare(c.SkipRate) || !isShare(c.DownRate) ||
-		!isShare(c.FailRate+c.SkipRate+c.DownRate) {
-		return nil, errors.New("sandbox: rates must be from 0 to 1, and so must their sum")
+	case !(0 <= c.FailRate && c.FailRate <= 1):
+		return nil, errors.New("sandbox: rates must be from 0 to 1")
 	}
 	if c.Dir != "" {
 		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -97,8 +95,6 @@ func New(c Config) (*Provider, error) {
 	return &Provider{config: c}, nil
 }
 
-func isShare(x float64) bool { return 0 <= x && x <= 1 }
-
 // Name implements Provider.
 func (s *Provider) Name() string { return s.config.Name }
 
@@ -107,14 +103,8 @@ func (s *Provider) Concurrency() int { return s.config.Concurrency }
 
 // Instant implements the interface of that name.
 func (s *Provider) Instant(job *topology.Job) bool {
-	if s.config.Latency > 0 || job.Channel == topology.Webhook {
-		return false
-	}
-	switch s.outcome(job.JobID, job.Channel, job.To) {
-	case outcomeSlow, outcomeDown:
-		return false
-	}
-	return true
+	word := outcomeOf(job.Channel, job.To)
+	return s.config.Latency == 0 && job.Channel != topology.Webhook && word != "slow" && word != "down"
 }
 
 // slowAnswer is what an address with the outcome "slow" takes.
@@ -122,22 +112,29 @@ const slowAnswer = time.Second
 
 // Send implements Provider.
 func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
-	outcome, wait := s.outcome(job.JobID, m.Channel, m.To), s.config.Latency
-	if outcome == outcomeSlow {
+	word, wait := outcomeOf(m.Channel, m.To), s.config.Latency
+	if word == "" && s.fails(job.JobID) {
+		word = "fail"
+	}
+	if word == "slow" {
 		wait += slowAnswer
 	}
-	if wait > 0 && !sleep(ctx, wait) {
-		return answer(provider.Failed, "the sandbox was not given the time that it takes")
+	if wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return answer(provider.Failed, "the sandbox was not given the time that it takes")
+		}
 	}
-	switch outcome {
-	case outcomeFail:
+	switch word {
+	case "fail":
 		return answer(provider.Rejected, "the sandbox refuses this recipient, as it was asked to")
-	case outcomeSkip:
+	case "skip":
 		return provider.Response{
 			Verdict: provider.Skipped, Reason: topology.ReasonSuppressed,
 			Detail: "the sandbox skips this recipient, as it was asked to",
 		}
-	case outcomeDown:
+	case "down":
 		return answer(provider.Down, "the sandbox plays dead for this recipient, as it was asked to")
 	}
 	return s.accept(job, m)
@@ -158,123 +155,69 @@ func (s *Provider) accept(job *topology.Job, m *template.Message) provider.Respo
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.accepted++
-	if len(s.ring) < s.config.Keep {
+	if len(s.ring) < keep {
 		s.ring = append(s.ring, sent)
 	} else {
-		s.ring[s.next] = sent
-		s.next = (s.next + 1) % len(s.ring)
+		s.ring[s.accepted%keep] = sent
 	}
+	s.accepted++
 	return provider.Response{Verdict: provider.Accepted, MessageID: s.config.Name + "-" + string(job.JobID)}
 }
 
-// outcome is what a message comes to: by its address, or else by its job's share
-// of those that the configuration asks for.
-func (s *Provider) outcome(id topology.JobID, channel topology.Channel, to string) outcome {
-	if f := outcomeOf(channel, to); f != outcomeNone {
-		return f
-	}
-	c := &s.config
-	if c.FailRate+c.SkipRate+c.DownRate == 0 {
-		return outcomeNone
+// fails reports whether a job is of the share that the configuration asks for.
+func (s *Provider) fails(id topology.JobID) bool {
+	if s.config.FailRate == 0 {
+		return false
 	}
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(id))
 	const bits = 24
-	switch share := float64(hash.Sum64()>>(64-bits)) / (1 << bits); {
-	case share < c.FailRate:
-		return outcomeFail
-	case share < c.FailRate+c.SkipRate:
-		return outcomeSkip
-	case share < c.FailRate+c.SkipRate+c.DownRate:
-		return outcomeDown
-	}
-	return outcomeNone
+	return float64(hash.Sum64()>>(64-bits))/(1<<bits) < s.config.FailRate
 }
 
-// sleep waits, and reports whether ctx did not end before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// outcome is what a Provider does with a message.
-type outcome int
-
-const (
-	outcomeNone outcome = iota
-	outcomeFail         // refuse it for good
-	outcomeSkip         // skip it, as suppressed
-	outcomeSlow         // accept it after a second
-	outcomeDown         // answer as if nothing were there
-)
-
-// outcomeOf reads the outcome that an address asks for:
+// outcomeOf is the word for the outcome that an address asks for, or nothing:
 //
 //   - email, webhook: a label of the domain, as in kim@fail.example.test
 //   - sms: a number that ends in 0000000 fails
 //   - push: the start of the token, as in fail-1234
 //
-// where the words are fail, skip, slow and down.
-func outcomeOf(channel topology.Channel, to string) outcome {
+// where the words are fail (refused for good), skip (as suppressed), slow
+// (accepted after a second) and down (as if nothing were there).
+func outcomeOf(channel topology.Channel, to string) string {
+	var labels string
 	switch channel {
 	case topology.Email:
-		_, domain := address.Split(to)
-		return outcomeOfDomain(domain)
+		_, labels = address.Split(to)
 	case topology.Webhook:
 		if target, err := url.Parse(to); err == nil {
-			return outcomeOfDomain(target.Hostname())
+			labels = target.Hostname()
 		}
 	case topology.SMS:
 		if strings.HasSuffix(to, "0000000") {
-			return outcomeFail
+			return "fail"
 		}
 	case topology.Push:
 		if word, _, ok := strings.Cut(to, "-"); ok {
-			return outcomeByName(word)
+			labels = word
 		}
 	}
-	return outcomeNone
-}
-
-func outcomeOfDomain(domain string) outcome {
-	for domain != "" {
+	for labels != "" {
 		var label string
-		label, domain, _ = strings.Cut(domain, ".")
-		if f := outcomeByName(label); f != outcomeNone {
-			return f
+		label, labels, _ = strings.Cut(labels, ".")
+		switch label {
+		case "fail", "skip", "slow", "down":
+			return label
 		}
 	}
-	return outcomeNone
-}
-
-func outcomeByName(word string) outcome {
-	switch word {
-	case "fail":
-		return outcomeFail
-	case "skip":
-		return outcomeSkip
-	case "slow":
-		return outcomeSlow
-	case "down":
-		return outcomeDown
-	}
-	return outcomeNone
+	return ""
 }
 
 // Messages returns the messages that are kept, the oldest first.
 func (s *Provider) Messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]Message, 0, len(s.ring))
-	all = append(all, s.ring[s.next:]...)
-	return append(all, s.ring[:s.next]...)
+	oldest := s.accepted % keep
+	return slices.Concat(s.ring[oldest:], s.ring[:oldest])
 }
 
 // Accepted is how many messages were accepted, kept or not.

@@ -104,7 +104,7 @@ func TestSandboxLatency(t *testing.T) {
 
 // TestRates: about the wished share of jobs, and always the same ones.
 func TestRates(t *testing.T) {
-	s := newTestSandbox(t, Config{FailRate: 0.1, SkipRate: 0.2, DownRate: 0.3, Keep: 10_000})
+	s := newTestSandbox(t, Config{FailRate: 0.1})
 	verdicts := make(map[provider.Verdict]int)
 	for i := range 10_000 {
 		id := fmt.Sprintf("mail-%d", i)
@@ -114,8 +114,7 @@ func TestRates(t *testing.T) {
 		}
 		verdicts[r.Verdict]++
 	}
-	for verdict, want := range map[provider.Verdict]int{provider.Rejected: 1000, provider.Skipped: 2000,
-		provider.Down: 3000, provider.Accepted: 4000} {
+	for verdict, want := range map[provider.Verdict]int{provider.Rejected: 1000, provider.Accepted: 9000} {
 		if got := verdicts[verdict]; got < want-250 || got > want+250 {
 			t.Errorf("verdict %v: %d, want about %d", verdict, got, want)
 		}
@@ -123,20 +122,23 @@ func TestRates(t *testing.T) {
 }
 
 func TestSandboxKeepsTheLast(t *testing.T) {
-	s := newTestSandbox(t, Config{Keep: 3})
-	for _, id := range []string{"a", "b", "c", "b", "d"} {
-		s.try(t.Context(), id, topology.Email, "kim@example.test")
-	}
-	var got []string
-	messages := s.Messages()
-	for _, m := range messages {
-		got = append(got, string(m.EventID))
-	}
-	if strings.Join(got, " ") != "c b d" || s.Accepted() != 5 {
-		t.Errorf("kept %v of %d", got, s.Accepted())
-	}
-	if m := messages[1]; m.Text != "text of b" || m.To != "kim@example.test" || m.JobID != topology.JobIDOf("b", 0) {
-		t.Errorf("of b: %+v", m)
+	s := newTestSandbox(t, Config{})
+	for sent, kept := range map[int]int{3: 3, keep: keep, keep + 2: keep, 2*keep + 1: keep} {
+		s.ring, s.accepted = nil, 0
+		for i := range sent {
+			s.try(t.Context(), fmt.Sprintf("e-%d", i), topology.Email, "kim@example.test")
+		}
+		messages := s.Messages()
+		if len(messages) != kept || s.Accepted() != sent {
+			t.Fatalf("kept %d of %d", len(messages), s.Accepted())
+		}
+		for i, m := range messages {
+			id := fmt.Sprintf("e-%d", sent-kept+i)
+			if string(m.EventID) != id || m.Text != "text of "+id || m.To != "kim@example.test" ||
+				m.JobID != topology.JobIDOf(m.EventID, 0) {
+				t.Fatalf("of %s: %+v", id, m)
+			}
+		}
 	}
 }
 
@@ -187,7 +189,7 @@ func TestBadSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, config := range []Config{
-		{FailRate: -0.1}, {SkipRate: 1.1}, {FailRate: 0.6, DownRate: 0.6}, {Keep: -1}, {Latency: -1}, {Dir: file},
+		{FailRate: -0.1}, {FailRate: 1.1}, {Latency: -1}, {Dir: file},
 	} {
 		if _, err := New(config); err == nil {
 			t.Errorf("%+v: no error", config)
