@@ -2,7 +2,11 @@ package topology
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"math/bits"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -11,10 +15,7 @@ import (
 const MaxDepth = 100
 
 // limits bounds what a record's value may be.
-type limits struct {
-	bytes int
-	depth int // at most 128, the room in scanner.arrays
-}
+type limits struct{ bytes, depth int }
 
 // eventLimits are those of whatever comes from outside.
 var eventLimits = limits{bytes: MaxEventBytes, depth: MaxDepth}
@@ -22,36 +23,24 @@ var eventLimits = limits{bytes: MaxEventBytes, depth: MaxDepth}
 // wrapLimits leave room for an event and what meddela wraps around it.
 var wrapLimits = limits{bytes: wrappedEventBytes, depth: MaxDepth + 1}
 
-// checkJSON reports whether value is one JSON object in UTF-8 within l. Nil
-// means that it is.
-func checkJSON(value []byte, l limits) *Fault {
-	return walk(value, l, func(_, _ []byte) {})
-}
-
-// walk checks value as checkJSON does, and calls visit with each member of
-// the object in turn: the key without its quotes and escapes, and the bytes of
-// its JSON value. It goes over the value once and without recursion, so that
-// its cost is linear and nesting cannot exhaust the stack. After a fault, what
-// was visited means nothing.
+// walk checks that value is one JSON object in UTF-8 within l, and calls visit
+// with each of its members in turn: the key without its quotes and escapes, and
+// the bytes of its JSON value. It goes over the value once, so that its cost is
+// linear. After a fault, what was visited means nothing.
 func walk(value []byte, l limits, visit func(key, value []byte)) *Fault {
 	if f := checkBytes(value, l.bytes); f != nil {
 		return f
 	}
+	if bytes.HasPrefix(value, []byte("\ufeff")) {
+		return &Fault{Reason: ReasonNotJSON, Detail: "the value starts with a byte order mark: leave it out"}
+	}
 	s := scanner{data: value, maxDepth: l.depth}
 	if s.space() != '{' {
-		return &Fault{Reason: ReasonNotJSON, Detail: notObject(value)}
+		return &Fault{Reason: ReasonNotJSON, Detail: "the value must be a JSON object: it does not start with {"}
 	}
-	for next := s.value(); next != nothing; {
-		switch next {
-		case aValue:
-			next = s.value()
-		case aKey:
-			next = s.key()
-		case afterValue:
-			if s.depth == 1 {
-				visit(s.memberKey, value[s.memberStart:s.at:s.at])
-			}
-			next = s.afterValue()
+	if s.object(visit) {
+		if s.space(); s.at < len(value) {
+			s.fail("nothing: the object has ended")
 		}
 	}
 	return s.fault
@@ -71,14 +60,6 @@ func checkBytes(value []byte, limit int) *Fault {
 	return nil
 }
 
-// notObject says why a value is no object, which does not start as one.
-func notObject(value []byte) string {
-	if bytes.HasPrefix(value, []byte("\ufeff")) {
-		return "the value starts with a byte order mark: leave it out"
-	}
-	return "the value must be a JSON object: it does not start with {"
-}
-
 // notUTF8At is the offset of the first byte that is not UTF-8.
 func notUTF8At(value []byte) int {
 	for i := 0; i < len(value); {
@@ -91,28 +72,14 @@ func notUTF8At(value []byte) int {
 	return len(value)
 }
 
-// expectation is what must stand next in the JSON.
-type expectation int
-
-const (
-	nothing expectation = iota // the end was reached, or a fault
-	aValue
-	aKey
-	afterValue // a comma or the end of what is open
-)
-
-// scanner goes over JSON text.
+// scanner goes over JSON text. Its methods read what their names say, and
+// report false after a fault.
 type scanner struct {
 	data     []byte
 	at       int // offset of the next byte
 	depth    int // how many objects and arrays are open
 	maxDepth int
-	arrays   [2]uint64 // a bit for each depth: whether an array is open there
 	fault    *Fault
-
-	// The member of the outermost object that is being read.
-	memberKey   []byte
-	memberStart int
 }
 
 // space skips white space and returns the byte after it; 0 at the end.
@@ -127,25 +94,33 @@ func (s *scanner) space() byte {
 	return 0
 }
 
-func (s *scanner) fail(wanted string) expectation {
+// skip passes over c, if that is the next byte.
+func (s *scanner) skip(c byte) bool {
+	next := s.at < len(s.data) && s.data[s.at] == c
+	if next {
+		s.at++
+	}
+	return next
+}
+
+func (s *scanner) fail(wanted string) bool {
 	at := strconv.Itoa(s.at)
 	detail := "the value is not JSON: offset " + at + " should have " + wanted
 	if s.at >= len(s.data) {
 		detail = "the value is not JSON: it ends at offset " + at + ", which should have " + wanted
 	}
 	s.fault = &Fault{Reason: ReasonNotJSON, Detail: detail}
-	return nothing
+	return false
 }
 
-func (s *scanner) value() expectation {
+func (s *scanner) value() bool {
 	switch c := s.space(); c {
 	case '"':
-		if _, ok := s.text(); !ok {
-			return nothing
-		}
-		return afterValue
-	case '{', '[':
-		return s.open(c == '[')
+		return s.text()
+	case '{':
+		return s.object(nil)
+	case '[':
+		return s.array()
 	case 't':
 		return s.literal("true")
 	case 'f':
@@ -158,93 +133,190 @@ func (s *scanner) value() expectation {
 	return s.fail("a JSON value")
 }
 
-// open goes into an object or an array.
-func (s *scanner) open(array bool) expectation {
+// open goes into an object or an array, which bounds how deep the scanner
+// recurs.
+func (s *scanner) open() bool {
 	if s.depth == s.maxDepth {
 		s.fault = &Fault{Reason: ReasonTooDeep, Detail: "the value nests deeper than " +
 			strconv.Itoa(s.maxDepth) + " at offset " + strconv.Itoa(s.at)}
-		return nothing
+		return false
 	}
 	s.at++
-	bit := uint64(1) << (s.depth & 63)
-	word := &s.arrays[s.depth>>6&1]
 	s.depth++
-	if array {
-		*word |= bit
-		if s.space() == ']' {
-			return s.closed()
-		}
-		return aValue
-	}
-	*word &^= bit
-	if s.space() == '}' {
-		return s.closed()
-	}
-	return aKey
+	return true
 }
 
-func (s *scanner) closed() expectation {
+func (s *scanner) close() bool {
 	s.at++
 	s.depth--
-	return afterValue
+	return true
 }
 
-// inArray reports whether the innermost of what is open is an array.
-func (s *scanner) inArray() bool {
-	d := s.depth - 1
-	return s.arrays[d>>6&1]>>(d&63)&1 == 1
-}
-
-// key reads an object's key, the colon, and what of the value it can.
-func (s *scanner) key() expectation {
-	if s.space() != '"' {
-		return s.fail("a key in double quotes")
+// object visits the members of an object, unless visit is nil.
+func (s *scanner) object(visit func(key, value []byte)) bool {
+	if !s.open() {
+		return false
 	}
-	start := s.at
-	escaped, ok := s.text()
-	if !ok {
-		return nothing
+	if s.space() == '}' {
+		return s.close()
 	}
-	end := s.at
-	if s.space() != ':' {
-		return s.fail("a colon")
-	}
-	s.at++
-	if s.depth == 1 {
-		s.memberKey = s.data[start+1 : end-1]
-		if escaped {
-			s.memberKey = unescape(s.data[start:end])
+	for {
+		if s.space() != '"' {
+			return s.fail("a key in double quotes")
 		}
+		key := s.at
+		if !s.text() {
+			return false
+		}
+		keyEnd := s.at
+		if s.space() != ':' {
+			return s.fail("a colon")
+		}
+		s.at++
 		s.space()
-		s.memberStart = s.at
-	}
-	return s.value()
-}
-
-func (s *scanner) afterValue() expectation {
-	c := s.space()
-	switch {
-	case s.depth == 0:
-		if s.at < len(s.data) {
-			return s.fail("nothing: the object has ended")
+		start := s.at
+		if !s.value() {
+			return false
 		}
-		return nothing
-	case s.inArray():
-		switch c {
+		if visit != nil {
+			visit(wireValue(s.data[key:keyEnd]).bytes(), s.data[start:s.at:s.at])
+		}
+		switch s.space() {
 		case ',':
 			s.at++
-			return s.value()
-		case ']':
-			return s.closed()
+		case '}':
+			return s.close()
+		default:
+			return s.fail("a comma or the end of the object")
 		}
-		return s.fail("a comma or the end of the array")
 	}
-	switch c {
-	case ',':
+}
+
+func (s *scanner) array() bool {
+	if !s.open() {
+		return false
+	}
+	if s.space() == ']' {
+		return s.close()
+	}
+	for s.value() {
+		switch s.space() {
+		case ',':
+			s.at++
+		case ']':
+			return s.close()
+		default:
+			return s.fail("a comma or the end of the array")
+		}
+	}
+	return false
+}
+
+// plain tells which bytes stand for themselves inside a JSON string: all but
+// the quote, the backslash and control characters.
+var plain = func() (table [256]bool) {
+	for c := range table {
+		table[c] = c >= ' ' && c != '"' && c != '\\'
+	}
+	return table
+}()
+
+func (s *scanner) text() bool {
+	s.at++
+	for {
+		s.at = skipPlain(s.data, s.at)
+		switch {
+		case s.skip('"'):
+			return true
+		case s.skip('\\'):
+			if !s.escape() {
+				return false
+			}
+		case s.at == len(s.data):
+			return s.fail("the end of a string")
+		default:
+			return s.fail("no control character: escape it")
+		}
+	}
+}
+
+// skipPlain returns the offset of the first byte from i on that is not plain,
+// or the length of data. It looks at eight bytes at a time: a byte of found
+// is not zero where that of word is a quote, a backslash or less than a space,
+// and what a borrow adds is only ever above the first of them.
+func skipPlain(data []byte, i int) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(data); i += 8 {
+		word := binary.LittleEndian.Uint64(data[i:])
+		quotes, slashes := word^ones*'"', word^ones*'\\'
+		found := ((quotes-ones)&^quotes | (slashes-ones)&^slashes | (word-ones*' ')&^word) & tops
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(data) && plain[data[i]] {
+		i++
+	}
+	return i
+}
+
+// escape reads what follows a backslash.
+func (s *scanner) escape() bool {
+	if s.at >= len(s.data) || strings.IndexByte(`"\/bfnrtu`, s.data[s.at]) < 0 {
+		return s.fail("an escape that JSON knows")
+	}
+	if !s.skip('u') {
 		s.at++
-		return s.key()
-	case '}':
-		return s.closed()
+		return true
 	}
-	return s.fail("a comma or the end of the object")
+	for end := s.at + 4; s.at < end; s.at++ {
+		if s.at >= len(s.data) || !isHex(s.data[s.at]) {
+			return s.fail("a hexadecimal digit")
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func (s *scanner) literal(word string) bool {
+	for i := range len(word) {
+		if !s.skip(word[i]) {
+			return s.fail("true, false or null")
+		}
+	}
+	return true
+}
+
+func (s *scanner) number() bool {
+	s.skip('-')
+	if !s.skip('0') && !s.digits() || s.skip('.') && !s.digits() {
+		return false
+	}
+	if !s.skip('e') && !s.skip('E') {
+		return true
+	}
+	if !s.skip('+') {
+		s.skip('-')
+	}
+	return s.digits()
+}
+
+// digits reads one digit or more.
+func (s *scanner) digits() bool {
+	start := s.at
+	for s.at < len(s.data) && isDigit(s.data[s.at]) {
+		s.at++
+	}
+	return s.at > start || s.fail("a digit")
+}
+
+// unescape returns what a JSON string, given with its quotes, stands for.
+// Surrogates without their other half become U+FFFD, as in encoding/json.
+func unescape(quoted []byte) []byte {
+	var text string
+	_ = json.Unmarshal(quoted, &text) // cannot fail: the scanner has accepted it
+	return []byte(text)
 }
