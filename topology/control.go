@@ -18,9 +18,6 @@ const (
 	Kill ControlAction = "kill"
 )
 
-// ControlActions lists every action.
-func ControlActions() []ControlAction { return []ControlAction{Pause, Resume, Kill} }
-
 // SubjectKind is a kind of thing that can be paused or killed.
 type SubjectKind string
 

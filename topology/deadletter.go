@@ -20,19 +20,9 @@ const (
 // DeadLetter makes the record that keeps r, bytes and headers, with the cause
 // and the place where it was found.
 func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.Time) Record {
-	redrives := []byte("0")
-	headers := make([]Header, 0, len(r.Headers)+9)
-	for _, h := range r.Headers {
-		switch h.Key {
-		case HeaderRedrives:
-			redrives = redrivesOf(h.Value)
-		case HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
-			HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt:
-		default:
-			headers = append(headers, h)
-		}
-	}
-	headers = append(headers,
+	redrives, _ := r.Header(HeaderRedrives)
+	headers := append(without(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
+		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderRedrives),
 		Header{HeaderOriginalTopic, []byte(r.Topic)},
 		Header{HeaderOriginalPartition, []byte(strconv.Itoa(r.Partition))},
 		Header{HeaderOriginalOffset, []byte(strconv.FormatInt(r.Offset, 10))},
@@ -41,7 +31,7 @@ func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.T
 		Header{HeaderRole, []byte(role)},
 		Header{HeaderAttempts, []byte("1")},
 		Header{HeaderFailedAt, []byte(at.UTC().Format(TimeFormat))},
-		Header{HeaderRedrives, redrives},
+		Header{HeaderRedrives, redrivesOf(redrives)},
 	)
 	return Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
 }
@@ -55,41 +45,19 @@ func redrivesOf(value []byte) []byte {
 	return []byte("0")
 }
 
-// CarriedByJobs returns the headers of an event that its jobs carry too: the
-// trace context, and what makes it a CloudEvent, with which a job's event reads
-// the same.
-func CarriedByJobs(headers []Header) []Header {
-	return pick(headers, func(key string) bool {
-		switch key {
-		case "content-type", "ce_id", "ce_type", "ce_source", "ce_specversion":
-			return true
-		}
-		return isTrace(key)
-	})
-}
-
 // HeaderChannel is a job record's channel, so that who delivers another channel
 // need not read the job.
 const HeaderChannel = "x-channel"
 
 // JobHeaders are the headers of a job's record, made of those of the record
-// that it comes from: what its jobs carry, and the channel.
+// that it comes from: the trace context, what makes its event a CloudEvent, with
+// which a job's event reads the same, and the channel.
 func JobHeaders(from []Header, c Channel) []Header {
-	return append(CarriedByJobs(from), Header{HeaderChannel, []byte(c)})
+	carried := only(from, "traceparent", "tracestate", "content-type", "ce_id", "ce_type",
+		"ce_source", "ce_specversion")
+	return append(carried, Header{HeaderChannel, []byte(c)})
 }
 
 // CarriedByEntries returns the headers of an event that its entries carry too:
 // the trace context. Others may hold what no log should.
-func CarriedByEntries(headers []Header) []Header { return pick(headers, isTrace) }
-
-func isTrace(key string) bool { return key == "traceparent" || key == "tracestate" }
-
-func pick(headers []Header, wanted func(key string) bool) []Header {
-	var picked []Header
-	for _, h := range headers {
-		if wanted(h.Key) {
-			picked = append(picked, h)
-		}
-	}
-	return picked
-}
+func CarriedByEntries(headers []Header) []Header { return only(headers, "traceparent", "tracestate") }

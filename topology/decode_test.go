@@ -279,7 +279,7 @@ func TestJobDecodeEvent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := job.DecodeEvent(CarriedByJobs(record.Headers))
+		again, err := job.DecodeEvent(JobHeaders(record.Headers, job.Channel))
 		if err != nil {
 			t.Fatal(err)
 		}

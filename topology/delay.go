@@ -18,7 +18,7 @@ const (
 
 // Released returns the headers of a record that has waited until due.
 func Released(headers []Header, due time.Time) []Header {
-	return append(WithoutWaiting(headers), Header{HeaderHeldUntil, ceilMilli(due).UTC().AppendFormat(nil, TimeFormat)})
+	return append(withoutWaiting(headers), Header{HeaderHeldUntil, ceilMilli(due).UTC().AppendFormat(nil, TimeFormat)})
 }
 
 // HeldUntil is when a record that has waited was let go; zero if it has not.
@@ -33,7 +33,7 @@ func HeldUntil(r *Record) time.Time {
 
 // Delayed makes r, which is meant for r.Topic, wait on a delay topic until due.
 func (t Topics) Delayed(l Lane, r Record, due, now time.Time) Record {
-	r.Headers = append(WithoutWaiting(r.Headers),
+	r.Headers = append(withoutWaiting(r.Headers),
 		Header{HeaderDue, ceilMilli(due).UTC().AppendFormat(nil, TimeFormat)},
 		Header{HeaderTarget, []byte(r.Topic)},
 	)
@@ -55,7 +55,7 @@ const (
 // orders in force; providers are those of the job's channel if it is they that
 // are paused, all of them.
 func (t Topics) Pausing(l Lane, r Record, orders string, providers []string) Record {
-	r.Headers = append(WithoutWaiting(r.Headers), Header{HeaderOrders, []byte(orders)})
+	r.Headers = append(withoutWaiting(r.Headers), Header{HeaderOrders, []byte(orders)})
 	if len(providers) > 0 {
 		r.Headers = append(r.Headers, Header{HeaderPausedProviders, []byte(strings.Join(providers, ","))})
 	}
@@ -63,18 +63,10 @@ func (t Topics) Pausing(l Lane, r Record, orders string, providers []string) Rec
 	return r
 }
 
-// WithoutWaiting returns a copy of headers, without those of delay topics and of
+// withoutWaiting returns a copy of headers, without those of delay topics and of
 // the paused topic, and with room for theirs.
-func WithoutWaiting(headers []Header) []Header {
-	kept := make([]Header, 0, len(headers)+2)
-	for _, h := range headers {
-		switch h.Key {
-		case HeaderDue, HeaderTarget, HeaderHeldUntil, HeaderOrders, HeaderPausedProviders:
-		default:
-			kept = append(kept, h)
-		}
-	}
-	return kept
+func withoutWaiting(headers []Header) []Header {
+	return without(headers, HeaderDue, HeaderTarget, HeaderHeldUntil, HeaderOrders, HeaderPausedProviders)
 }
 
 // ceilMilli rounds up to the wire's precision, so that nothing is due early.

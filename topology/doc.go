@@ -5,5 +5,3 @@
 // package does no I/O and imports the standard library alone, so that every
 // other package can point at it and it points at none of them.
 package topology
-
-//go:generate go test -run TestStatusesDoc -update .

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"unicode/utf8"
 )
@@ -60,7 +61,7 @@ func FuzzDecodeEvent(f *testing.F) {
 func checkFault(t *testing.T, err error) {
 	t.Helper()
 	fault, ok := errors.AsType[*Fault](err)
-	if !ok || fault == nil || fault.Detail == "" || !knownReasons[fault.Reason] {
+	if !ok || fault == nil || fault.Detail == "" || !slices.Contains(Reasons(), fault.Reason) {
 		t.Fatalf("error %v", err)
 	}
 }

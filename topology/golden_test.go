@@ -209,12 +209,8 @@ func newCompiler(t *testing.T) *jsonschema.Compiler {
 	t.Helper()
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	for _, name := range SchemaNames() {
-		text, err := Schema(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	for _, name := range schemaNames {
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(readFile(t, "schema/"+name)))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -58,15 +58,7 @@ func ReceiptOf(r *Record) Receipt {
 // Again is the event's record to be published again, as one redrive
 // more: the same bytes and headers, and its receipt.
 func (r Record) Again(id EventID, receipt Receipt) Record {
-	headers := make([]Header, 0, len(r.Headers)+4)
-	for _, h := range r.Headers {
-		switch h.Key {
-		case HeaderEventID, HeaderRedrives, HeaderSource, HeaderReceivedAt:
-		default:
-			headers = append(headers, h)
-		}
-	}
-	r.Headers = append(headers,
+	r.Headers = append(without(r.Headers, HeaderEventID, HeaderRedrives, HeaderSource, HeaderReceivedAt),
 		Header{HeaderEventID, []byte(id)},
 		Header{HeaderRedrives, strconv.AppendInt(nil, int64(receipt.Redrives)+1, 10)},
 		Header{HeaderSource, []byte(receipt.Source)},

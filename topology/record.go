@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Record is bytes on a topic.
 type Record struct {
@@ -32,4 +35,26 @@ func (r Record) Header(key string) ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// only returns the headers of those names.
+func only(headers []Header, names ...string) (kept []Header) {
+	for _, h := range headers {
+		if slices.Contains(names, h.Key) {
+			kept = append(kept, h)
+		}
+	}
+	return kept
+}
+
+// without returns a copy of headers that has none of those names, and room for
+// as many more.
+func without(headers []Header, names ...string) []Header {
+	kept := make([]Header, 0, len(headers)+len(names))
+	for _, h := range headers {
+		if !slices.Contains(names, h.Key) {
+			kept = append(kept, h)
+		}
+	}
+	return kept
 }

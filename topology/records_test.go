@@ -83,13 +83,14 @@ func TestCarried(t *testing.T) {
 		{"ce_id", []byte("1")}, {"traceparent", []byte("2")}, {"tracestate", nil}, {"content-type", []byte("3")},
 		{"ce_id", []byte("4")},
 	}
-	if got := CarriedByJobs(headers); !reflect.DeepEqual(got, want) {
+	channel := Header{HeaderChannel, []byte("sms")}
+	if got, want := JobHeaders(headers, SMS), append(want[:len(want):len(want)], channel); !reflect.DeepEqual(got, want) {
 		t.Errorf("by jobs: %v, want %v", got, want)
 	}
 	if got, want := CarriedByEntries(headers), want[1:3]; !reflect.DeepEqual(got, want) {
 		t.Errorf("by entries: %v, want %v", got, want)
 	}
-	if got := CarriedByJobs(nil); got != nil {
+	if got := JobHeaders(nil, SMS); !reflect.DeepEqual(got, []Header{channel}) {
 		t.Errorf("of none: %v", got)
 	}
 }

@@ -2,10 +2,7 @@ package topology
 
 import "strings"
 
-// SlotCount is how many hash slots a Redis Cluster has.
-const SlotCount = 16384
-
-// SlotOf is the hash slot of a Redis key: the CRC-16 of what stands between
+// SlotOf is the hash slot of a Redis key, of 16384: the CRC-16 of what stands between
 // its first brace and the next closing one, or of the whole key. On a cluster
 // the keys of one script call must share a slot.
 func SlotOf(key string) uint16 {
@@ -18,7 +15,7 @@ func SlotOf(key string) uint16 {
 	for i := 0; i < len(key); i++ {
 		crc = crc<<8 ^ crc16[byte(crc>>8)^key[i]]
 	}
-	return crc % SlotCount
+	return crc % 16384
 }
 
 // crc16 is the table of CRC-16/XMODEM.

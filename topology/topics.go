@@ -237,20 +237,6 @@ func (s Sizing) spec(name Topic, partitions int, cleanup string) TopicSpec {
 	return spec
 }
 
-// Source says where a record came from: "topic/partition/offset".
-type Source string
-
-// SourceOf makes a Source.
-func SourceOf(t Topic, partition int, offset int64) Source {
-	b := make([]byte, 0, len(t)+24)
-	b = append(b, t...)
-	b = append(b, '/')
-	b = strconv.AppendInt(b, int64(partition), 10)
-	b = append(b, '/')
-	b = strconv.AppendInt(b, offset, 10)
-	return Source(b)
-}
-
 // LaneOf returns the lane of a lane topic, and whether it is one.
 func (t Topics) LaneOf(topic Topic) (Lane, bool) {
 	rest, ok := strings.CutPrefix(string(topic), t.Prefix)
@@ -260,27 +246,4 @@ func (t Topics) LaneOf(topic Topic) (Lane, bool) {
 	name, _, ok := strings.Cut(rest, ".")
 	lane, err := ParseLane(name)
 	return lane, ok && err == nil
-}
-
-// Split takes a Source apart; ok reports whether it has the form of one.
-func (s Source) Split() (t Topic, partition int, offset int64, ok bool) {
-	rest, last, found := cutLast(string(s))
-	name, middle, foundToo := cutLast(rest)
-	if !found || !foundToo || name == "" {
-		return "", 0, 0, false
-	}
-	number, err := strconv.ParseUint(middle, 10, 31)
-	position, err2 := strconv.ParseUint(last, 10, 63)
-	if err != nil || err2 != nil {
-		return "", 0, 0, false
-	}
-	return Topic(name), int(number), int64(position), true
-}
-
-func cutLast(s string) (before, after string, found bool) {
-	at := strings.LastIndexByte(s, '/')
-	if at < 0 {
-		return s, "", false
-	}
-	return s[:at], s[at+1:], true
 }

@@ -125,7 +125,7 @@ var (
 		"lane:realtime",
 	})
 	genOrder = rapid.Custom(func(t *rapid.T) topology.ControlRecord {
-		action := rapid.SampledFrom(topology.ControlActions()).Draw(t, "action")
+		action := rapid.SampledFrom([]topology.ControlAction{topology.Pause, topology.Resume, topology.Kill}).Draw(t, "action")
 		return order(action, genSubject.Draw(t, "subject"), time.Duration(rapid.IntRange(-2, 2).Draw(t, "until"))*time.Minute)
 	})
 )
