@@ -34,11 +34,11 @@ func (p *Provider) meaning(a *outbound.Response, host string, m *template.Messag
 }
 
 func (p *Provider) verdict(a *outbound.Response) provider.Response {
-	for i := range p.rules {
-		r := &p.rules[i]
+	for i := range p.config.Rules {
+		r := &p.config.Rules[i]
 		switch r.fit(a) {
 		case fits:
-			return provider.Response{Verdict: r.verdict, Reason: r.reason, Detail: r.detail}
+			return provider.Response{Verdict: r.Verdict, Reason: r.Reason, Detail: r.detail}
 		case cannotTell:
 			if a.Status/100 == 2 {
 				return provider.Response{Verdict: provider.Unknown, Detail: ", and its body is too long, or broke off"}
@@ -109,6 +109,10 @@ type Rule struct {
 	// Reason of Skipped: ReasonInvalidAddress (the default) or
 	// ReasonSuppressed.
 	Reason topology.Reason
+
+	least, most int    // of Status
+	path        string // gjson's; empty for none
+	detail      string // of the value
 }
 
 // ParseVerdict reads the word for a verdict that a Rule may have.
@@ -121,65 +125,36 @@ func ParseVerdict(word string) (provider.Verdict, error) {
 	return 0, fmt.Errorf("%q is no verdict: use accepted, skipped, rejected, failed, down or unknown", word)
 }
 
-// rule is a Rule that has been checked.
-type rule struct {
-	least, most int
-	path        string // gjson's; empty for none
-	equals      string
-	verdict     provider.Verdict
-	reason      topology.Reason
-	detail      string // of the value
-}
-
-func newRules(all []Rule) ([]rule, error) {
-	rules := make([]rule, len(all))
-	for i := range all {
-		var err error
-		if rules[i], err = newRule(&all[i]); err != nil {
-			return nil, fmt.Errorf("rule %d: %w", i+1, err)
+// read checks a rule, and keeps what is read of it.
+func (r *Rule) read() (err error) {
+	if r.least, r.most, err = parseStatus(r.Status); err != nil {
+		return err
+	}
+	if r.JSON != "" {
+		if r.path, err = gjsonPath(r.JSON); err != nil {
+			return err
+		}
+		r.detail = ", and has " + r.JSON
+		if r.Equals != "" {
+			r.detail = ", and " + r.JSON + " is " + r.Equals
 		}
 	}
-	return rules, nil
-}
-
-func newRule(c *Rule) (rule, error) {
-	r := rule{equals: c.Equals, verdict: c.Verdict, reason: c.Reason}
-	var err error
-	if r.least, r.most, err = parseStatus(c.Status); err != nil {
-		return rule{}, err
-	}
-	if c.JSON != "" {
-		if r.path, err = gjsonPath(c.JSON); err != nil {
-			return rule{}, err
-		}
-		r.detail = ", and has " + c.JSON
-		if c.Equals != "" {
-			r.detail = ", and " + c.JSON + " is " + c.Equals
-		}
-	}
-	return r, r.check(c)
-}
-
-func (r *rule) check(c *Rule) error {
 	switch {
-	case c.Status == "" && c.JSON == "":
+	case r.Status == "" && r.JSON == "":
 		return errors.New("it would fit every answer: give it a status or a path")
-	case c.Equals != "" && c.JSON == "":
+	case r.Equals != "" && r.JSON == "":
 		return errors.New("it has a value to be equal to, and no path of it")
-	case c.Verdict == provider.Skipped:
-		r.reason = cmp.Or(r.reason, topology.ReasonInvalidAddress)
-		if r.reason != topology.ReasonInvalidAddress && r.reason != topology.ReasonSuppressed {
+	case r.Verdict == provider.Expired || r.Verdict == provider.Throttled:
+		return errors.New("answers do not have that verdict")
+	case r.Verdict != provider.Skipped && r.Reason != topology.NoReason:
+		return errors.New("only skipped has a reason")
+	case r.Verdict == provider.Skipped:
+		r.Reason = cmp.Or(r.Reason, topology.ReasonInvalidAddress)
+		if r.Reason != topology.ReasonInvalidAddress && r.Reason != topology.ReasonSuppressed {
 			return errors.New("the reason of skipped must be invalid_address or suppressed")
 		}
-		return nil
-	case c.Reason != topology.NoReason:
-		return errors.New("only skipped has a reason")
 	}
-	switch c.Verdict {
-	case provider.Accepted, provider.Rejected, provider.Failed, provider.Down, provider.Unknown:
-		return nil
-	}
-	return errors.New("answers do not have that verdict")
+	return nil
 }
 
 const anyStatus = 999
@@ -217,7 +192,7 @@ const (
 	cannotTell // the body that the rule is about is not complete
 )
 
-func (r *rule) fit(a *outbound.Response) fit {
+func (r *Rule) fit(a *outbound.Response) fit {
 	switch {
 	case a.Status < r.least || a.Status > r.most:
 		return fitsNot
@@ -229,7 +204,7 @@ func (r *rule) fit(a *outbound.Response) fit {
 		return fitsNot
 	}
 	value := gjson.GetBytes(a.Body, r.path)
-	if value.Type == gjson.Null || r.equals != "" && value.String() != r.equals && value.Raw != r.equals {
+	if value.Type == gjson.Null || r.Equals != "" && value.String() != r.Equals && value.Raw != r.Equals {
 		return fitsNot
 	}
 	return fits

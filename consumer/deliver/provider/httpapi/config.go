@@ -95,13 +95,14 @@ func (c *Config) check() error {
 		return errors.New("method: use POST, PUT, PATCH or GET")
 	case c.Method == http.MethodGet && c.Body != "":
 		return errors.New("body: a GET has none")
-	case c.URL == "" && c.Auth.set() && len(c.Hosts) == 0:
-		return errors.New("hosts: name those that credentials may be sent to")
 	case c.URL != "" && len(c.Hosts) > 0:
 		return errors.New("hosts: they are for targets of messages, and there is a url")
 	}
 	if err := c.Auth.check(); err != nil {
 		return fmt.Errorf("auth: %w", err)
+	}
+	if c.URL == "" && c.Auth.set() && len(c.Hosts) == 0 {
+		return errors.New("hosts: name those that credentials may be sent to")
 	}
 	return c.checkHeaders()
 }
@@ -151,43 +152,30 @@ type Auth struct {
 // errCredentials has nothing of them.
 var errCredentials = errors.New("the provider's credentials are empty, or cannot stand in a header")
 
-func (a *Auth) set() bool { return a.Bearer != nil || a.basic() || a.key() }
-
-func (a *Auth) basic() bool { return a.Username != "" || a.Password != nil }
-
-func (a *Auth) key() bool { return a.Header != "" || a.Key != nil }
+func (a *Auth) set() bool { return a.header() != "" }
 
 func (a *Auth) check() error {
-	ways := 0
-	for _, is := range []bool{a.Bearer != nil, a.basic(), a.key()} {
-		if is {
-			ways++
-		}
-	}
+	basic, key := a.Username != "" || a.Password != nil, a.Header != "" || a.Key != nil
+	name := textproto.CanonicalMIMEHeaderKey(a.Header)
 	switch {
-	case ways > 1:
+	case a.Bearer != nil && (basic || key), basic && key:
 		return errors.New("use one of bearer, basic and header")
-	case a.basic() && (a.Username == "" || a.Password == nil):
+	case basic && (a.Username == "" || a.Password == nil):
 		return errors.New("basic needs a username and a password")
-	case a.key() && (a.Header == "" || a.Key == nil):
+	case key && (a.Header == "" || a.Key == nil):
 		return errors.New("a header needs a name and a key")
-	case a.key() && (!httpguts.ValidHeaderFieldName(a.Header) || isOwn(a.Header)):
+	case key && (!httpguts.ValidHeaderFieldName(name) || name != "Authorization" && slices.Contains(ownHeaders, name)):
 		return errors.New("that header cannot have the key")
 	}
 	return nil
 }
 
-func isOwn(name string) bool {
-	canonical := textproto.CanonicalMIMEHeaderKey(name)
-	return canonical != "Authorization" && slices.Contains(ownHeaders, canonical)
-}
-
 // header is the name of the one that is set; empty if none is.
 func (a *Auth) header() string {
 	switch {
-	case a.key():
+	case a.Header != "":
 		return textproto.CanonicalMIMEHeaderKey(a.Header)
-	case a.set():
+	case a.Bearer != nil || a.Username != "":
 		return "Authorization"
 	}
 	return ""
@@ -200,10 +188,10 @@ func (a *Auth) apply(h http.Header) error {
 	case a.Bearer != nil:
 		secret = a.Bearer()
 		value = "Bearer " + secret
-	case a.basic():
+	case a.Username != "":
 		secret = a.Password()
 		value = "Basic " + base64.StdEncoding.EncodeToString([]byte(a.Username+":"+secret))
-	case a.key():
+	case a.Header != "":
 		secret = a.Key()
 		value = secret
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -24,7 +25,6 @@ type Provider struct {
 	headers   *headers
 	body      *body // nil with GET
 	signer    outbound.Signer
-	rules     []rule
 	messageID location
 }
 
@@ -66,8 +66,11 @@ func (p *Provider) compile() (err error) {
 	if p.signer, err = outbound.NewSigner(c.Sign...); err != nil {
 		return err
 	}
-	if p.rules, err = newRules(c.Rules); err != nil {
-		return err
+	c.Rules = slices.Clone(c.Rules)
+	for i := range c.Rules {
+		if err := c.Rules[i].read(); err != nil {
+			return fmt.Errorf("rule %d: %w", i+1, err)
+		}
 	}
 	if p.messageID, err = newLocation(c.MessageID); err != nil {
 		return fmt.Errorf("message id: %w", err)
@@ -111,23 +114,15 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	var failed *outbound.Error
 	errors.As(err, &failed)
 	response := provider.Response{Verdict: p.unanswered(failed.Kind), Detail: failed.Error()}
-	if response.Verdict == provider.Unknown && p.config.Idempotent && !failed.Timeout() {
-		return p.sendAgain(ctx, r, m, response)
+	if response.Verdict != provider.Unknown || !p.config.Idempotent || failed.Timeout() {
+		return response
 	}
-	return response
-}
-
-// sendAgain makes a request once more, whose connection broke, of a provider
-// that knows it by its key. Only the acceptance of this one, or a refusal, tells
-// of the first too.
-func (p *Provider) sendAgain(
-	ctx context.Context, r *outbound.Request, m *template.Message, first provider.Response,
-) provider.Response {
-	answer, err := p.client.Do(ctx, r)
-	if err != nil {
-		return first
+	// The connection broke, and the provider knows the request by its key. Only the
+	// acceptance of a second one, or a refusal, tells of the first too.
+	if answer, err = p.client.Do(ctx, r); err != nil {
+		return response
 	}
-	response := p.meaning(&answer, r.URL.Host, m)
+	response = p.meaning(&answer, r.URL.Host, m)
 	if response.Verdict == provider.Failed || response.Verdict == provider.Down {
 		response.Verdict = provider.Unknown
 	}

@@ -52,16 +52,15 @@ func newTarget(text string) (*target, error) {
 
 // splitURL parts what no template may touch from the path and the query.
 func splitURL(text string) (origin, rest string, err error) {
-	scheme := strings.Index(text, "://")
-	if scheme < 0 {
+	scheme, behind, ok := strings.Cut(text, "://")
+	if !ok {
 		return "", "", errOrigin
 	}
-	from := scheme + len("://")
-	end := len(text)
-	if i := strings.IndexAny(text[from:], "/?#"); i >= 0 {
-		end = from + i
+	host := behind
+	if i := strings.IndexAny(behind, "/?#"); i >= 0 {
+		host, rest = behind[:i], behind[i:]
 	}
-	origin, rest = text[:end], text[end:]
+	origin = scheme + "://" + host
 	switch {
 	case strings.Contains(origin, "{{"):
 		return "", "", errOrigin
@@ -75,12 +74,11 @@ func splitURL(text string) (origin, rest string, err error) {
 
 // try makes a URL of hostile texts.
 func (t *target) try() error {
-	for _, text := range []string{"a", hostile + "/../?x=1#y%"} {
-		if _, err := t.make(sample(text)); err != nil {
-			return err
-		}
+	_, err := t.make(sample("a"))
+	if err == nil {
+		_, err = t.make(sample(hostile + "/../?x=1#y%"))
 	}
-	return nil
+	return err
 }
 
 // make returns the URL for a message.
@@ -107,22 +105,15 @@ func (t *target) make(data *Data) (*url.URL, error) {
 // isPlain reports whether a URL's path and query are visible ASCII, without a
 // fragment.
 func isPlain(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '#' || c == '\\' {
-			return false
-		}
-	}
-	return strings.HasPrefix(s, "/")
+	return strings.HasPrefix(s, "/") && !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || c == '#' || c == '\\'
+	})
 }
 
 // hasDots reports whether a path has segments that lead out of it.
 func hasDots(path string) bool {
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(path, "/./") || strings.Contains(path, "/../") ||
+		strings.HasSuffix(path, "/.") || strings.HasSuffix(path, "/..")
 }
 
 // escaper is the name of the function that every value in a URL goes through.
@@ -146,17 +137,15 @@ func escapeActions(node parse.Node) {
 			})
 		}
 	case *parse.IfNode:
-		escapeBranches(&n.BranchNode)
+		escapeActions(&n.BranchNode)
 	case *parse.RangeNode:
-		escapeBranches(&n.BranchNode)
+		escapeActions(&n.BranchNode)
 	case *parse.WithNode:
-		escapeBranches(&n.BranchNode)
+		escapeActions(&n.BranchNode)
+	case *parse.BranchNode:
+		escapeActions(n.List)
+		escapeActions(n.ElseList)
 	}
-}
-
-func escapeBranches(n *parse.BranchNode) {
-	escapeActions(n.List)
-	escapeActions(n.ElseList)
 }
 
 func endsEscaped(p *parse.PipeNode) bool {

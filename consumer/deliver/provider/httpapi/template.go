@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
-	"reflect"
 	"strings"
 	texttemplate "text/template"
 
@@ -57,25 +56,13 @@ func dataOf(job *topology.Job, m *template.Message) Data {
 
 // sample is data whose every text is s.
 func sample(s string) *Data {
-	d := &Data{Body: `{"a":1}`, Attachments: make([]template.Attachment, 2), Attempt: 1}
-	fill(reflect.ValueOf(d).Elem(), s)
-	return d
-}
-
-func fill(v reflect.Value, s string) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), s)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			fill(v.Index(i), s)
-		}
-	case reflect.String:
-		if v.Type() != reflect.TypeFor[JSON]() {
-			v.SetString(s)
-		}
+	return &Data{
+		To: s, Subject: s, Text: s, HTML: s, Body: `{"a":1}`,
+		Unsubscribe: template.Unsubscribe{URL: s, Mailto: s},
+		Attachments: []template.Attachment{{Name: s, URL: s}, {Name: s, URL: s}},
+		Channel:     topology.Channel(s), Language: s,
+		JobID: topology.JobID(s), EventID: topology.EventID(s), Type: s,
+		Template: topology.TemplateRef(s), Lane: topology.Lane(s), Attempt: 1,
 	}
 }
 
