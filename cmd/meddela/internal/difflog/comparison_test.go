@@ -166,7 +166,7 @@ func TestWhatIsNoEvent(t *testing.T) {
 	live, proposed := catalogues(t, nil, nil)
 	c := difflog.New(difflog.Config{Live: live, Proposed: proposed})
 	c.Add(topology.Realtime, []topology.Record{{Value: []byte("x")}, record(1, ctx), {}})
-	if r := c.Report(); r.Unreadable != 2 || r.Events != 1 || c.Events() != 3 {
+	if r := c.Report(); r.Unreadable != 2 || r.Events != 1 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -180,13 +180,6 @@ func (c *Comparison) example(r *topology.Record, event *topology.Event, live, pr
 	return e
 }
 
-// Events is how many have been compared so far.
-func (c *Comparison) Events() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.total.Events + c.total.Unreadable
-}
-
 // Report says what has been found so far, first what needs looking at first.
 func (c *Comparison) Report() Report {
 	c.mu.Lock()

@@ -18,34 +18,18 @@ import (
 type Kind string
 
 const (
-	// NewlyFailing events cannot be rendered: they lack data that the proposed
-	// template reads, or it fails on them.
-	NewlyFailing Kind = "newly_failing"
-	// NoLongerCovered events have no template any more.
-	NoLongerCovered Kind = "no_longer_covered"
-	// NewlyCovered events had no template.
-	NewlyCovered Kind = "newly_covered"
-	// OtherReason is of events that have no template either way, for another
-	// reason.
-	OtherReason Kind = "other_reason"
-	// NewlyExpired events would have come too late on arrival.
-	NewlyExpired Kind = "newly_expired"
-	// NoLongerExpired events came too late on arrival.
-	NoLongerExpired Kind = "no_longer_expired"
-	// NoLongerFailing events could not be rendered.
-	NoLongerFailing Kind = "no_longer_failing"
-	// FailingOtherwise events cannot be rendered either way, for another cause.
-	FailingOtherwise Kind = "failing_otherwise"
-	// OtherTemplate is of events that another template is chosen for.
-	OtherTemplate Kind = "other_template"
-	// OtherLanguage is of events that the same template has another language
-	// for.
-	OtherLanguage Kind = "other_language"
-	// OtherText is of events whose message, or where it is sent, differs.
-	OtherText Kind = "other_text"
-	// OtherExpiry is of events whose message is worth sending for longer, or
-	// for less long.
-	OtherExpiry Kind = "other_expiry"
+	NewlyFailing     Kind = "newly_failing"     // cannot be rendered any more
+	NoLongerCovered  Kind = "no_longer_covered" // has no template any more
+	NewlyCovered     Kind = "newly_covered"     // had no template
+	OtherReason      Kind = "other_reason"      // has no template either way, for another reason
+	NewlyExpired     Kind = "newly_expired"     // would have come too late on arrival
+	NoLongerExpired  Kind = "no_longer_expired" // came too late on arrival
+	NoLongerFailing  Kind = "no_longer_failing" // could not be rendered
+	FailingOtherwise Kind = "failing_otherwise" // cannot be rendered either way, for another cause
+	OtherTemplate    Kind = "other_template"    // another template is chosen
+	OtherLanguage    Kind = "other_language"    // the same template has another language for it
+	OtherText        Kind = "other_text"        // its message, or where it is sent, differs
+	OtherExpiry      Kind = "other_expiry"      // its message is worth sending for longer, or for less long
 )
 
 // unchanged is the Kind of no change.
