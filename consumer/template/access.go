@@ -2,6 +2,7 @@ package template
 
 import (
 	"encoding/json"
+	"text/template"
 	"text/template/parse"
 
 	"github.com/tidwall/gjson"
@@ -11,16 +12,18 @@ import (
 
 // access is one read of data in a template.
 type access struct {
-	path   []string // keys, from what is read
-	shown  string   // how errors name it
-	source *source
-	at     parse.Pos
+	path    []string // keys, from what is read
+	shown   string   // how errors name it
+	lenient bool     // what is missing is nil
+	written bool     // it must be a text or a number
+	source  *source
+	at      parse.Pos
 }
 
 // readError is the error of a read that found nothing, or what does not fit. Its
 // text has nothing of the value.
 type readError struct {
-	at      access
+	*access
 	missing bool
 	detail  string
 }
@@ -153,38 +156,27 @@ func eventField(e *topology.Event, key string) string {
 
 // accesses are all reads of one part. The rewriter puts a call of one of the
 // methods at each, with its number.
-type accesses struct{ list []access }
+type accesses struct{ list []*access }
 
-func (a *accesses) add(one access) int {
-	a.list = append(a.list, one)
-	return len(a.list) - 1
+func (a *accesses) missing(n int) error {
+	return &readError{a.list[n], true, a.list[n].shown + " is missing"}
 }
 
-// value reads what must be there.
-func (a *accesses) value(from any, n int) (any, error) {
-	if v := a.maybe(from, n); v != nil {
-		return v, nil
-	}
-	return nil, &readError{at: a.list[n], missing: true, detail: a.list[n].shown + " is missing"}
-}
-
-// maybe reads what may be missing; then it is nil.
-func (a *accesses) maybe(from any, n int) any {
-	for _, key := range a.list[n].path {
+// read follows the path of an access.
+func (a *accesses) read(from any, n int) (any, error) {
+	one := a.list[n]
+	for _, key := range one.path {
 		if from = member(from, key); from == nil {
-			return nil
+			break
 		}
 	}
-	return from
-}
-
-// text reads what must be there and can be written out.
-func (a *accesses) text(from any, n int) (any, error) {
-	v, err := a.value(from, n)
-	if err == nil && !isScalar(v) {
-		return nil, &readError{at: a.list[n], detail: a.list[n].shown + " is not a text or a number: name one of its fields"}
+	switch {
+	case from == nil && !one.lenient:
+		return nil, a.missing(n)
+	case one.written && !isScalar(from):
+		return nil, &readError{one, false, one.shown + " is not a text or a number: name one of its fields"}
 	}
-	return v, err
+	return from, nil
 }
 
 // index reads an element of a list, or the value under a key that is no
@@ -192,7 +184,7 @@ func (a *accesses) text(from any, n int) (any, error) {
 func (a *accesses) index(n int, from any, keys ...any) (any, error) {
 	for _, key := range keys {
 		if from = element(from, key); from == nil {
-			return nil, &readError{at: a.list[n], missing: true, detail: a.list[n].shown + " is missing"}
+			return nil, a.missing(n)
 		}
 	}
 	return from, nil
@@ -200,8 +192,8 @@ func (a *accesses) index(n int, from any, keys ...any) (any, error) {
 
 func element(from, key any) any {
 	if list, ok := from.([]any); ok {
-		if i, ok := toNumber(key); ok && i.whole && i.int >= 0 && i.int < int64(len(list)) {
-			return list[i.int]
+		if i, ok := toInt(key, 0, len(list)-1); ok {
+			return list[i]
 		}
 		return nil
 	}
@@ -217,13 +209,13 @@ func (a *accesses) iterable(n int, v any) (any, error) {
 	case []any, map[string]any, int:
 		return v, nil
 	}
-	return nil, &readError{at: a.list[n], detail: a.list[n].shown + " is not a list"}
+	return nil, &readError{a.list[n], false, a.list[n].shown + " is not a list"}
 }
 
 // isScalar reports whether a value has one obvious text.
 func isScalar(v any) bool {
 	switch v.(type) {
-	case string, json.Number, bool, int, int64, float64:
+	case string, json.Number, bool, int, float64:
 		return true
 	}
 	return false
@@ -242,22 +234,13 @@ func scalar(v any) (any, error) {
 
 // truth reports whether a value counts as true: not false, not zero, not empty.
 func truth(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case string:
-		return v != ""
-	case []any:
-		return len(v) > 0
-	case map[string]any:
-		return len(v) > 0
-	case *data, *eventData:
-		return true
+	switch v.(type) {
+	case json.Number, int, float64:
+		n, ok := toNumber(v)
+		return ok && n.float != 0
 	}
-	n, ok := toNumber(v)
-	return ok && n.float != 0
+	is, _ := template.IsTrue(v)
+	return is
 }
 
 // falsy passes v on, but as false when it counts as false: to Go's templates

@@ -6,6 +6,7 @@ import (
 	"errors"
 	htmltemplate "html/template"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -65,20 +66,18 @@ func syntaxOf(part string) syntax {
 
 // incomplete says what a body lacks; empty when it is whole.
 func incomplete(c topology.Channel, body map[string]string) string {
-	has := func(part string) bool { _, ok := body[part]; return ok }
+	needed := Parts(c)
 	if c == topology.Email {
-		switch {
-		case !has(EmailSubject):
-			return "there is no " + EmailSubject + ": add it"
-		case !has(EmailText) && !has(EmailHTML):
-			return "there is neither " + EmailText + " nor " + EmailHTML + ": add one or both"
-		}
-		return ""
+		needed = needed[:1]
 	}
-	for _, part := range Parts(c) {
-		if !has(part) {
+	for _, part := range needed {
+		if _, ok := body[part]; !ok {
 			return "there is no " + part + ": add it"
 		}
+	}
+	_, hasText := body[EmailText]
+	if _, hasHTML := body[EmailHTML]; c == topology.Email && !hasText && !hasHTML {
+		return "there is neither " + EmailText + " nor " + EmailHTML + ": add one or both"
 	}
 	return ""
 }
@@ -107,19 +106,11 @@ func Compile(record topology.TemplateRecord) (*Template, error) {
 type compiler struct {
 	record *topology.TemplateRecord
 	faults Faults
-	// told are the faults of partials, which several bodies share.
-	told map[Fault]bool
 }
 
 func (c *compiler) fail(f Fault) {
-	if f.Language == "" {
-		if c.told[f] {
-			return
-		}
-		if c.told == nil {
-			c.told = make(map[Fault]bool)
-		}
-		c.told[f] = true
+	if f.Language == "" && slices.Contains(c.faults, f) {
+		return // of a partial, which several bodies share
 	}
 	c.faults = append(c.faults, f)
 }
@@ -146,25 +137,14 @@ func (c *compiler) checkRecord() {
 	check(ok, "there is no body in the default language")
 }
 
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+
 // ValidName reports whether a template may have that name.
-func ValidName(name string) bool {
-	if len(name) == 0 || len(name) > 100 {
-		return false
-	}
-	for i := 0; i < len(name); i++ {
-		switch c := name[i]; {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		case i > 0 && (c == '.' || c == '_' || c == '-'):
-		default:
-			return false
-		}
-	}
-	return true
-}
+func ValidName(name string) bool { return validName.MatchString(name) }
 
 func (c *compiler) body(language string) []*part {
 	body := c.record.Bodies[language]
-	if !validLanguage(language) {
+	if len(language) > topology.MaxLanguageLength || !validLanguage.MatchString(language) {
 		c.fail(Fault{Language: language, Detail: "is not a language tag such as sv or sv-FI: rename the folder"})
 	}
 	if lack := incomplete(c.record.Channel, body); lack != "" {
@@ -186,7 +166,11 @@ func (c *compiler) body(language string) []*part {
 }
 
 func (c *compiler) part(language, name, source string) *part {
-	set := newTreeSet(language, name, source, c.record.Partials)
+	set := newTreeSet(language, name, c.record.Partials)
+	set.add(name, source)
+	if len(set.faults) == 0 {
+		set.checkCycles(name, nil, make(map[string]bool))
+	}
 	if len(set.faults) == 0 {
 		p, fault := newPart(name, set)
 		if fault == nil {
@@ -205,24 +189,16 @@ func (c *compiler) part(language, name, source string) *part {
 
 // newPart makes a part of its trees.
 func newPart(name string, set *treeSet) (*part, *Fault) {
-	if set.syntax == html {
-		return newHTMLPart(name, set)
-	}
-	t := template.New(name).Funcs(set.functions())
-	for treeName, tree := range set.trees {
-		if _, err := t.AddParseTree(treeName, tree); err != nil {
-			return nil, &Fault{Part: name, Detail: err.Error()}
+	if set.syntax != html {
+		t := template.New(name).Funcs(set.calls())
+		for treeName, tree := range set.trees {
+			template.Must(t.AddParseTree(treeName, tree))
 		}
+		return &part{name: name, template: t}, nil
 	}
-	return &part{name: name, template: t}, nil
-}
-
-func newHTMLPart(name string, set *treeSet) (*part, *Fault) {
-	t := htmltemplate.New(name).Funcs(set.functions())
+	t := htmltemplate.New(name).Funcs(set.calls())
 	for treeName, tree := range set.trees {
-		if _, err := t.AddParseTree(treeName, tree); err != nil {
-			return nil, &Fault{Part: name, Detail: err.Error()}
-		}
+		htmltemplate.Must(t.AddParseTree(treeName, tree))
 	}
 	t = t.Lookup(name)
 	// The package escapes a template when it is first executed. Doing that
@@ -235,27 +211,23 @@ func newHTMLPart(name string, set *treeSet) (*part, *Fault) {
 	return &part{name: name, template: t}, nil
 }
 
-// functions are those that the trees call, our own among them.
-func (s *treeSet) functions() map[string]any {
-	functions := map[string]any{
-		fnValue:    s.accesses.value,
-		fnMaybe:    s.accesses.maybe,
-		fnText:     s.accesses.text,
-		fnIndex:    s.accesses.index,
-		fnIterable: s.accesses.iterable,
-		fnScalar:   scalar,
-		fnFalsy:    falsy,
-		fnJSON:     toJSON,
-		fnQuoted:   quoted,
+// calls are the functions that the trees call, our own among them.
+func (s *treeSet) calls() map[string]any {
+	all := map[string]any{
+		"_read":     s.accesses.read,
+		"_index":    s.accesses.index,
+		"_iterable": s.accesses.iterable,
+		"_scalar":   scalar,
+		"_falsy":    falsy,
+		"_json":     toJSON,
+		"_quoted":   quoted,
 	}
 	for name := range s.called {
-		if of, ok := localFunctions[name]; ok {
-			functions[name] = of(s.localized)
-		} else if function, ok := plainFunctions[name]; ok {
-			functions[name] = function
+		if do := s.functions[name].do; do != nil {
+			all[name] = do
 		}
 	}
-	return functions
+	return all
 }
 
 // escapingFault says where HTML and values do not fit together.

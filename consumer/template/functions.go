@@ -4,56 +4,66 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 )
 
-// plainFunctions are what templates may call in every language, beside those of
-// otherNames. None of them has effects, and none returns more than MaxPartBytes.
-var plainFunctions = map[string]any{
-	"json":     toJSON,
-	"default":  orDefault,
-	"has":      has,
-	"trim":     trim,
-	"join":     join,
-	"link":     link,
-	"print":    printAll,
-	"printf":   printFormat,
-	"urlquery": urlQuery,
-	"not":      func(v any) bool { return !truth(v) },
-	"eq":       eq,
-	"ne":       ne,
-	"lt":       ordered(func(order int) bool { return order < 0 }),
-	"le":       ordered(func(order int) bool { return order <= 0 }),
-	"gt":       ordered(func(order int) bool { return order > 0 }),
-	"ge":       ordered(func(order int) bool { return order >= 0 }),
+// function is one that templates may call, and what it takes, as authors are
+// told.
+type function struct {
+	usage string
+	do    any // nil for Go's own, and for index, which becomes a function that knows its line at each use
 }
 
-// otherNames are what templates may call too: index becomes at each use a
-// function that knows its line, and the others are Go's own, of which and
-// and or stop at the first value that decides.
-var otherNames = map[string]bool{"index": true, "and": true, "or": true, "len": true}
-
-// ownNames are those of plainFunctions and localFunctions.
-var ownNames = func() map[string]any {
-	names := maps.Clone(plainFunctions)
-	for name, of := range localFunctions {
-		names[name] = of(localized{})
+// functions are all that templates may call. None of them has effects, and none
+// returns more than MaxPartBytes. A word of usage stands for the same kind of
+// argument in all.
+func (l localized) functions() map[string]function {
+	return map[string]function{
+		"and": {}, "or": {}, "len": {}, "index": {},
+		"json":     {"VALUE", toJSON},
+		"default":  {"FALLBACK VALUE", orDefault},
+		"has":      {"VALUE", func(v any) bool { return v != nil }},
+		"trim":     {"VALUE", ofText(strings.TrimSpace)},
+		"join":     {"SEPARATOR LIST", join},
+		"link":     {"ADDRESS [KEY VALUE]...", link},
+		"print":    {"VALUE...", printAll},
+		"printf":   {"FORMAT VALUE...", printFormat},
+		"urlquery": {"VALUE", ofText(url.QueryEscape)},
+		"not":      {"VALUE", func(v any) bool { return !truth(v) }},
+		"eq":       {"VALUE VALUE...", eq},
+		"ne":       {"VALUE VALUE", ne},
+		"lt":       {"VALUE VALUE", ordered(func(order int) bool { return order < 0 })},
+		"le":       {"VALUE VALUE", ordered(func(order int) bool { return order <= 0 })},
+		"gt":       {"VALUE VALUE", ordered(func(order int) bool { return order > 0 })},
+		"ge":       {"VALUE VALUE", ordered(func(order int) bool { return order >= 0 })},
+		"upper":    {"VALUE", ofText(l.upper)},
+		"lower":    {"VALUE", ofText(l.lower)},
+		"date":     {"STYLE TIME [ZONE]", l.moment("date", errNoStyle)},
+		"time":     {"STYLE TIME [ZONE]", l.moment("time", errTimeStyle)},
+		"datetime": {"STYLE TIME [ZONE]", l.moment("datetime", errNoStyle)},
+		"number":   {"VALUE [DECIMALS]", l.rounded(0, l.locale.Number)},
+		"percent":  {"VALUE [DECIMALS]", l.rounded(2, l.locale.Percent)},
+		"currency": {"CODE VALUE", l.currency},
+		"plural":   {`COUNT "one" TEXT ... "other" TEXT`, l.plural},
+		"truncate": {"LENGTH VALUE", l.truncate},
 	}
-	return names
-}()
-
-// writesScalar reports whether a function's results can always be written out.
-func writesScalar(name string) bool {
-	return name != "default" && name != "index" && name != "and" && name != "or"
 }
 
-// takesMissing are the functions whose arguments may be missing.
-var takesMissing = map[string]bool{"default": true, "has": true}
+// ofText is a function that makes a text of another.
+func ofText(change func(string) string) func(any) (string, error) {
+	return func(v any) (string, error) {
+		s, err := text(v)
+		if err != nil {
+			return "", err
+		}
+		return bounded(change(s))
+	}
+}
 
 // text is the one obvious text of a value.
 func text(v any) (string, error) {
@@ -66,8 +76,6 @@ func text(v any) (string, error) {
 		return strconv.FormatBool(v), nil
 	case int:
 		return strconv.Itoa(v), nil
-	case int64:
-		return strconv.FormatInt(v, 10), nil
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64), nil
 	}
@@ -105,37 +113,37 @@ func orDefault(fallback, value any) any {
 	return value
 }
 
-// has reports whether the value is there and not null.
-func has(value any) bool { return value != nil }
+// texts are those of several values, together no larger than a part may be.
+func texts(values []any) ([]string, error) {
+	all, size := make([]string, len(values)), 0
+	for i, v := range values {
+		s, err := text(v)
+		if err != nil {
+			return nil, err
+		}
+		if size += len(s); size > MaxPartBytes {
+			return nil, errTooLarge
+		}
+		all[i] = s
+	}
+	return all, nil
+}
 
 // printAll writes its arguments side by side, with nothing between.
 func printAll(args ...any) (string, error) {
-	texts, size := make([]string, len(args)), 0
-	for i, arg := range args {
-		s, err := text(arg)
-		if err != nil {
-			return "", err
-		}
-		if size += len(s); size > MaxPartBytes {
-			return "", errTooLarge
-		}
-		texts[i] = s
-	}
-	return strings.Join(texts, ""), nil
+	all, err := texts(args)
+	return strings.Join(all, ""), err
 }
 
 // printFormat is fmt.Sprintf, but an error where a verb does not fit.
 func printFormat(format string, args ...any) (string, error) {
-	size, inArgs := len(format), 0
+	all, err := texts(args)
+	if err != nil {
+		return "", err
+	}
+	inArgs := 0
 	for i, arg := range args {
-		s, err := text(arg)
-		if err != nil {
-			return "", err
-		}
-		if size += len(s); size > MaxPartBytes {
-			return "", errTooLarge
-		}
-		inArgs += strings.Count(s, "%!")
+		inArgs += strings.Count(all[i], "%!")
 		if n, ok := arg.(json.Number); ok {
 			args[i] = formatted(n)
 		}
@@ -173,15 +181,6 @@ func (n formatted) Format(f fmt.State, verb rune) {
 	fmt.Fprintf(f, fmt.FormatString(f, verb), v)
 }
 
-// urlQuery escapes a text for use in a URL's query.
-func urlQuery(v any) (string, error) {
-	s, err := text(v)
-	if err != nil {
-		return "", err
-	}
-	return bounded(url.QueryEscape(s))
-}
-
 // quoted escapes a value for a place within a string of JSON.
 func quoted(v any) (string, error) {
 	s, err := text(v)
@@ -197,33 +196,20 @@ func quoted(v any) (string, error) {
 
 const errNoList = misuse("join was given what is not a list of texts and numbers")
 
-// trim removes white space from both ends.
-func trim(v any) (string, error) {
-	s, err := text(v)
-	return strings.TrimSpace(s), err
-}
-
 // join writes the elements of a list with a text between them.
 func join(separator string, list any) (string, error) {
 	elements, ok := list.([]any)
 	if !ok {
 		return "", errNoList
 	}
-	var b strings.Builder
-	for i, element := range elements {
-		s, err := text(element)
-		if err != nil {
-			return "", errNoList
-		}
-		if i > 0 {
-			b.WriteString(separator)
-		}
-		b.WriteString(s)
-		if b.Len() > MaxPartBytes {
-			return "", errTooLarge
-		}
+	all, err := texts(elements)
+	switch {
+	case errors.Is(err, errTooLarge) || len(separator)*len(all) > MaxPartBytes:
+		return "", errTooLarge
+	case err != nil:
+		return "", errNoList
 	}
-	return b.String(), nil
+	return bounded(strings.Join(all, separator))
 }
 
 // number is a value of JSON, or of a template, as a number.
@@ -247,6 +233,12 @@ func toNumber(v any) (number, bool) {
 		return number{float: v}, true
 	}
 	return number{}, false
+}
+
+// toInt returns a whole number that lies within bounds.
+func toInt(v any, least, most int) (n int, ok bool) {
+	i, ok := toNumber(v)
+	return int(i.int), ok && i.whole && i.int >= int64(least) && i.int <= int64(most)
 }
 
 func wholeNumber(i int64) number { return number{float: float64(i), int: i, whole: true} }

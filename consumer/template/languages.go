@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 
 	"github.com/meddela/meddela/topology"
@@ -67,17 +68,5 @@ func canonical(b []byte, tag string) []byte {
 	return b
 }
 
-// validLanguage reports whether a name has the form of a language tag.
-func validLanguage(name string) bool {
-	if len(name) < 2 || len(name) > topology.MaxLanguageLength || name[0] == '-' || name[len(name)-1] == '-' {
-		return false
-	}
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if digit := '0' <= c && c <= '9'; !letter && !digit && c != '-' {
-			return false
-		}
-	}
-	return true
-}
+// validLanguage is the form of a language tag.
+var validLanguage = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$`)

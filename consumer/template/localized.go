@@ -1,8 +1,7 @@
 package template
 
 import (
-	"encoding/json"
-	"strconv"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -21,28 +20,15 @@ type localized struct {
 	// sms is for texts of which every character counts: what is written by
 	// the functions stays within the alphabet that SMS fits more of.
 	sms     bool
-	turkish bool
+	letters unicode.SpecialCase // those that change case in a way of their own
 }
 
 func newLocalized(language, part string) localized {
 	l := localized{locale: locale.For(language), sms: part == SMSText}
-	l.turkish = strings.HasPrefix(l.locale.Name(), "tr") || strings.HasPrefix(l.locale.Name(), "az")
+	if name := l.locale.Name(); strings.HasPrefix(name, "tr") || strings.HasPrefix(name, "az") {
+		l.letters = unicode.TurkishCase
+	}
 	return l
-}
-
-// localFunctions are those of localized, by the names that templates call
-// them by.
-var localFunctions = map[string]func(localized) any{
-	"upper":    func(l localized) any { return l.cased(strings.ToUpper, strings.ToUpperSpecial) },
-	"lower":    func(l localized) any { return l.cased(strings.ToLower, strings.ToLowerSpecial) },
-	"date":     func(l localized) any { return l.date },
-	"time":     func(l localized) any { return l.time },
-	"datetime": func(l localized) any { return l.datetime },
-	"number":   func(l localized) any { return l.number },
-	"percent":  func(l localized) any { return l.percent },
-	"currency": func(l localized) any { return l.currency },
-	"plural":   func(l localized) any { return l.plural },
-	"truncate": func(l localized) any { return l.truncate },
 }
 
 var plainSigns = strings.NewReplacer("\u00a0", " ", "\u202f", " ", "\u2009", " ", "\u2212", "-")
@@ -55,21 +41,8 @@ func (l localized) written(s string) (string, error) {
 	return bounded(s)
 }
 
-// cased is a function that changes a text to upper or lower case.
-func (l localized) cased(
-	usual func(string) string, special func(unicode.SpecialCase, string) string,
-) func(any) (string, error) {
-	return func(v any) (string, error) {
-		s, err := text(v)
-		if err != nil {
-			return "", err
-		}
-		if l.turkish {
-			return bounded(special(unicode.TurkishCase, s))
-		}
-		return bounded(usual(s))
-	}
-}
+func (l localized) upper(s string) string { return strings.Map(l.letters.ToUpper, s) }
+func (l localized) lower(s string) string { return strings.Map(l.letters.ToLower, s) }
 
 const (
 	errNoTime    = misuse("a date was given that is not a time such as 2026-12-01T08:00:00Z, nor a day such as 2026-12-01")
@@ -79,53 +52,35 @@ const (
 	errNoZone    = misuse("a zone is one name such as Europe/Stockholm or UTC")
 )
 
-// date writes the day of a time, in a style of the language or a layout of Go's
-// time package.
-func (l localized) date(style string, v any, zone ...string) (string, error) {
-	return l.moment(style, v, zone, (*locale.Locale).Date, errNoStyle, false)
-}
-
-// time writes the time of day of a time.
-func (l localized) time(style string, v any, zone ...string) (string, error) {
-	if s, ok := locale.StyleOf(style); ok && s != locale.Short && s != locale.Medium {
-		return "", errTimeStyle
-	}
-	return l.moment(style, v, zone, (*locale.Locale).Time, errTimeStyle, true)
-}
-
-// datetime writes a day and the time of day, without its seconds.
-func (l localized) datetime(style string, v any, zone ...string) (string, error) {
-	return l.moment(style, v, zone, (*locale.Locale).DateTime, errNoStyle, true)
-}
-
-// moment writes a time by write where the style is one of the language, and else
-// by the layout. Where it needs the time of day, a day alone will not do.
-func (l localized) moment(
-	style string, v any, zone []string, write func(*locale.Locale, time.Time, locale.Style) string, wrong misuse,
-	needsHour bool,
-) (string, error) {
-	t, day, err := parseTime(v, zone)
-	known, isStyle := locale.StyleOf(style)
-	switch {
-	case err != nil:
-		return "", err
-	case day && (needsHour || !isStyle && hasHour(style)):
-		return "", errNoHour
-	case isStyle:
-		return l.written(write(l.locale, t, known))
-	case len(style) > maxLayout || !locale.IsLayout(style):
-		return "", wrong
-	}
-	return l.written(l.locale.Layout(t, style))
-}
-
 // maxLayout is the greatest length of a layout, in bytes.
 const maxLayout = 1000
+
+// moment is a function that writes a "date", a "time" or a "datetime" in a style
+// of the language, or else in a layout of Go's time package. Where it writes the
+// time of day, a day alone will not do.
+func (l localized) moment(kind string, wrong misuse) func(string, any, ...string) (string, error) {
+	return func(style string, v any, zone ...string) (string, error) {
+		t, isDay, err := parseTime(v, zone)
+		if err != nil {
+			return "", err
+		}
+		s, isStyle := l.locale.Moment(kind, style, t)
+		switch {
+		case isDay && (kind != "date" || !isStyle && hasHour(style)):
+			return "", errNoHour
+		case isStyle:
+			return l.written(s)
+		case len(style) > maxLayout || !locale.IsLayout(style):
+			return "", wrong
+		}
+		return l.written(l.locale.Layout(t, style))
+	}
+}
 
 // hasHour reports whether a layout writes a time of day.
 func hasHour(layout string) bool {
 	midnight := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
-	return midnight.Format(layout) != midnight.Add(13*time.Hour+7*time.Minute+9*time.Second).Format(layout)
+	return locale.Differ(layout, midnight, midnight.Add(13*time.Hour+7*time.Minute+9*time.Second))
 }
 
 // parseTime reads a time and puts it in a zone: that of the argument, or else
@@ -153,8 +108,12 @@ func parseTime(v any, zone []string) (t time.Time, day bool, err error) {
 	return t, false, nil
 }
 
-// zones are those that were asked for, by name.
-var zones sync.Map
+var (
+	zones sync.Map // that were asked for, by name
+	// zoneName keeps from the file system what is no zone, such as the machine's
+	// own: zones are named like Europe/Stockholm or UTC.
+	zoneName = regexp.MustCompile(`^[A-Z][A-Za-z0-9/_+-]{0,63}$`)
+)
 
 // zoneOf returns the zone that a function was given; nil for none.
 func zoneOf(names []string) (*time.Location, error) {
@@ -162,11 +121,14 @@ func zoneOf(names []string) (*time.Location, error) {
 		return nil, nil
 	}
 	name := names[0]
-	if len(names) > 1 || !plausibleZone(name) {
+	if len(names) > 1 {
 		return nil, errNoZone
 	}
 	if known, ok := zones.Load(name); ok {
 		return known.(*time.Location), nil
+	}
+	if name == "Local" || !zoneName.MatchString(name) {
+		return nil, errNoZone
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
@@ -174,14 +136,6 @@ func zoneOf(names []string) (*time.Location, error) {
 	}
 	zones.Store(name, zone)
 	return zone, nil
-}
-
-// plausibleZone keeps names from the file system that are none: zones are named
-// like Europe/Stockholm or UTC, and the machine's own is nobody's.
-func plausibleZone(name string) bool {
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	return name != "" && len(name) <= 64 && 'A' <= name[0] && name[0] <= 'Z' && name != "Local" &&
-		strings.Trim(name, letters+"0123456789/_+-") == ""
 }
 
 const (
@@ -193,57 +147,30 @@ const (
 // toDecimal reads a number, or a text that is one, without going through a
 // float: 129.90 is exactly that.
 func toDecimal(v any) (locale.Decimal, error) {
-	var s string
-	switch v := v.(type) {
-	case string:
-		s = v
-	case json.Number:
-		s = string(v)
-	case int:
-		s = strconv.Itoa(v)
-	case int64:
-		s = strconv.FormatInt(v, 10)
-	case float64:
-		s = strconv.FormatFloat(v, 'f', -1, 64)
+	s, err := text(v)
+	if d, ok := locale.ParseDecimal(s); err == nil && ok {
+		return d, nil
 	}
-	d, ok := locale.ParseDecimal(s)
-	if !ok {
-		return d, errNoNumber
-	}
-	return d, nil
+	return locale.Decimal{}, errNoNumber
 }
 
-// rounded reads a number, and gives it as many decimals as asked for, and some
-// more.
-func rounded(v any, more int, decimals []any) (locale.Decimal, error) {
-	d, err := toDecimal(v)
-	if err != nil || len(decimals) == 0 {
-		return d, err
+// rounded is a function that writes a number with its own decimals, or with as
+// many as are asked for, of which a share has more.
+func (l localized) rounded(more int, write func(locale.Decimal) string) func(any, ...any) (string, error) {
+	return func(v any, decimals ...any) (string, error) {
+		d, err := toDecimal(v)
+		if err != nil {
+			return "", err
+		}
+		if len(decimals) > 0 {
+			n, ok := toInt(decimals[0], 0, 20)
+			if !ok || len(decimals) > 1 {
+				return "", errNoDecimals
+			}
+			d = d.Round(n + more)
+		}
+		return l.written(write(d))
 	}
-	n, ok := toNumber(decimals[0])
-	if len(decimals) > 1 || !ok || !n.whole || n.int < 0 || n.int > 20 {
-		return d, errNoDecimals
-	}
-	return d.Round(int(n.int) + more), nil
-}
-
-// number writes a number with its own decimals, or with exactly as many as
-// asked for.
-func (l localized) number(v any, decimals ...any) (string, error) {
-	d, err := rounded(v, 0, decimals)
-	if err != nil {
-		return "", err
-	}
-	return l.written(l.locale.Number(d))
-}
-
-// percent writes a share, of which 1 is the whole.
-func (l localized) percent(v any, decimals ...any) (string, error) {
-	d, err := rounded(v, 2, decimals)
-	if err != nil {
-		return "", err
-	}
-	return l.written(l.locale.Percent(d))
 }
 
 // currency writes an amount of money. What upstream has not sent as a plain
@@ -283,18 +210,30 @@ func (l localized) plural(count any, forms ...any) (string, error) {
 	case len(forms)%2 != 0:
 		return "", errPluralForms
 	}
-	picked, best := any(nil), notPicked
-	wanted := l.locale.Plural(d)
+	var picked any
+	best, wanted := 0, l.locale.Plural(d)
 	for i := 0; i < len(forms); i += 2 {
 		form, ok := forms[i].(string)
 		if !ok || !isForm(form) {
 			return "", errNoForm
 		}
-		if rank := rankForm(form, d, wanted); rank > best {
+		exact, isExact := strings.CutPrefix(form, "=")
+		n, _ := locale.ParseDecimal(exact)
+		rank := 0
+		switch {
+		case isExact && n.Equal(d):
+			rank = 3
+		case isExact:
+		case form == wanted:
+			rank = 2
+		case form == "other":
+			rank = 1
+		}
+		if rank > best {
 			picked, best = forms[i+1], rank
 		}
 	}
-	if best == notPicked {
+	if best == 0 {
 		return "", errPluralForms
 	}
 	s, err := text(picked)
@@ -308,30 +247,6 @@ func (l localized) plural(count any, forms ...any) (string, error) {
 	return l.written(strings.NewReplacer("##", "#", "#", n).Replace(s))
 }
 
-// How well a form fits a count.
-const (
-	notPicked = iota
-	fitsAll
-	fitsCategory
-	fitsExactly
-)
-
-func rankForm(form string, count locale.Decimal, wanted locale.Category) int {
-	exact, isExact := strings.CutPrefix(form, "=")
-	n, _ := locale.ParseDecimal(exact)
-	switch {
-	case isExact && n.Equal(count):
-		return fitsExactly
-	case isExact:
-		return notPicked
-	case locale.Category(form) == wanted:
-		return fitsCategory
-	case locale.Category(form) == locale.Other:
-		return fitsAll
-	}
-	return notPicked
-}
-
 func isForm(s string) bool {
 	if exact, ok := strings.CutPrefix(s, "="); ok {
 		_, ok = locale.ParseDecimal(exact)
@@ -340,9 +255,8 @@ func isForm(s string) bool {
 	return locale.IsCategory(s)
 }
 
-const errNoLength = misuse("the length of a truncated text is one of 1 to 10000")
-
 const (
+	errNoLength  = misuse("the length of a truncated text is one of 1 to 10000")
 	maxTruncated = 10_000
 	// maxCluster is the greatest size in bytes of what counts as one
 	// character. The longest emoji have under 50; what is longer is a letter
@@ -353,8 +267,8 @@ const (
 // truncate shortens a text to so many characters as people see them, a mark of
 // omission among them. It does not cut within a character.
 func (l localized) truncate(n, v any) (string, error) {
-	length, ok := toNumber(n)
-	if !ok || !length.whole || length.int < 1 || length.int > maxTruncated {
+	limit, ok := toInt(n, 1, maxTruncated)
+	if !ok {
 		return "", errNoLength
 	}
 	s, err := text(v)
@@ -365,33 +279,22 @@ func (l localized) truncate(n, v any) (string, error) {
 	if l.sms {
 		mark, width = "...", 3
 	}
-	limit := int(length.int)
 	if len(s) <= limit {
 		return s, nil
 	}
 	if limit <= width {
 		mark, width = "", 0
 	}
-	return shorten(s, limit, limit-width, mark), nil
-}
-
-// shorten keeps a text of at most limit characters, and of a longer one as many
-// as kept, followed by the mark.
-func shorten(s string, limit, kept int, mark string) string {
-	cut := 0
-	rest := s
+	cut, rest := 0, s
 	for count := 0; rest != ""; count++ {
-		if count == kept {
+		first, _, _, _ := uniseg.FirstGraphemeClusterInString(rest[:min(len(rest), maxCluster+8)], -1)
+		if count <= limit-width {
 			cut = len(s) - len(rest)
 		}
-		first, _, _, _ := uniseg.FirstGraphemeClusterInString(rest[:min(len(rest), maxCluster+8)], -1)
 		if count == limit || len(first) > maxCluster {
-			if count < kept {
-				cut = len(s) - len(rest)
-			}
-			return strings.TrimSpace(s[:cut]) + mark
+			return strings.TrimSpace(s[:cut]) + mark, nil
 		}
 		rest = rest[len(first):]
 	}
-	return s
+	return s, nil
 }

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,31 +11,31 @@ import (
 
 // treeSet is one part and everything that it includes, parsed and rewritten.
 type treeSet struct {
-	syntax   syntax
-	partials map[string]string
-	sources  map[string]*source // that were added, by name
-	trees    map[string]*parse.Tree
-	accesses *accesses
 	localized
-	called map[string]bool // functions
-	faults []Fault
+	syntax    syntax
+	functions map[string]function
+	partials  map[string]string
+	sources   map[string]*source // that were added, by name
+	trees     map[string]*parse.Tree
+	includes  map[string][]*parse.TemplateNode // of a tree, each template where it is first
+	accesses  *accesses
+	called    map[string]bool // functions
+	faults    []Fault
 }
 
-func newTreeSet(language, part, text string, partials map[string]string) *treeSet {
-	s := &treeSet{
+func newTreeSet(language, part string, partials map[string]string) *treeSet {
+	l := newLocalized(language, part)
+	return &treeSet{
+		localized: l,
 		syntax:    syntaxOf(part),
-		localized: newLocalized(language, part),
-		called:    make(map[string]bool),
+		functions: l.functions(),
 		partials:  partials,
 		sources:   make(map[string]*source),
 		trees:     make(map[string]*parse.Tree),
+		includes:  make(map[string][]*parse.TemplateNode),
 		accesses:  &accesses{},
+		called:    make(map[string]bool),
 	}
-	s.add(part, text)
-	if len(s.faults) == 0 {
-		s.checkCycles(part, nil, map[string]bool{})
-	}
-	return s
 }
 
 // source is a part or a partial as its author wrote it.
@@ -51,45 +52,36 @@ func (s *treeSet) fail(in *source, at parse.Pos, detail string) {
 // add parses a source, and then each partial that it includes.
 func (s *treeSet) add(name, text string) {
 	from := &source{name, text}
-	parsed, err := parseSource(name, text)
-	if err != nil {
-		line, detail := cutPosition(err)
-		s.faults = append(s.faults, Fault{Part: name, Line: line, Detail: "is not a template: " + detail})
-		return
-	}
-	s.sources[name] = from
-	for _, tree := range parsed {
-		if _, taken := s.trees[tree.Name]; taken {
-			s.fail(from, tree.Root.Pos,
-				"defines "+strconv.Quote(tree.Name)+", which another file defines or is: rename it")
-			continue
+	for _, tree := range s.parse(from) {
+		for _, inclusion := range s.includes[tree] {
+			s.include(from, inclusion)
 		}
-		s.trees[tree.Name] = tree
-		s.checkFunctions(tree, from)
-		s.rewriteTree(tree, from)
-	}
-	for _, tree := range parsed {
-		s.include(from, tree)
 	}
 }
 
-// parseSource returns what a source defines, the source itself first or among
-// it, by name. Which functions there are is checked later.
-func parseSource(name, source string) ([]*parse.Tree, error) {
-	trees := make(map[string]*parse.Tree)
-	main := parse.New(name)
-	main.Mode = parse.SkipFuncCheck
-	if _, err := main.Parse(source, "", "", trees); err != nil {
-		return nil, err
+// parse rewrites what a source defines, the source itself among it, and names it.
+func (s *treeSet) parse(from *source) []string {
+	parsed := make(map[string]*parse.Tree)
+	main := parse.New(from.name)
+	main.Mode = parse.SkipFuncCheck // the rewriter looks at them
+	if _, err := main.Parse(from.text, "", "", parsed); err != nil {
+		line, detail := cutPosition(err)
+		s.faults = append(s.faults, Fault{Part: from.name, Line: line, Detail: "is not a template: " + detail})
+		return nil
 	}
-	var sorted []*parse.Tree
-	for _, t := range trees {
-		if t.Root != nil {
-			sorted = append(sorted, t)
+	s.sources[from.name] = from
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(parsed)) {
+		tree := parsed[name]
+		if _, taken := s.trees[name]; taken {
+			s.fail(from, tree.Root.Pos, "defines "+strconv.Quote(name)+", which another file defines or is: rename it")
+			continue
 		}
+		names = append(names, name)
+		s.trees[name] = tree
+		s.rewriteTree(tree, from)
 	}
-	slices.SortFunc(sorted, func(a, b *parse.Tree) int { return strings.Compare(a.Name, b.Name) })
-	return sorted, nil
+	return names
 }
 
 var said = regexp.MustCompile(`(?s)^template: .*?:(\d+)(?::\d+)?: (.*)$`)
@@ -105,117 +97,55 @@ func cutPosition(err error) (line int, rest string) {
 	return line, m[2]
 }
 
-// include adds the partials that a tree includes.
-func (s *treeSet) include(from *source, tree *parse.Tree) {
-	for _, inclusion := range inclusions(tree) {
-		name := inclusion.Name
-		if _, have := s.trees[name]; have {
-			continue
-		}
-		text, ok := s.partials[name]
-		switch quoted := strconv.Quote(name); {
-		case !ok:
-			s.fail(from, inclusion.Pos, "includes "+quoted+
-				", which is neither a partial nor defined in this file: add it to the partials, or correct the name")
-		case syntaxOf(name) != s.syntax:
-			s.fail(from, inclusion.Pos, "includes "+quoted+
-				", whose kind is another: text includes .txt, HTML .html, JSON .json")
-		default:
-			s.add(name, text)
-		}
+// include adds the partial that is included, unless it is there.
+func (s *treeSet) include(from *source, inclusion *parse.TemplateNode) {
+	name := inclusion.Name
+	if _, have := s.trees[name]; have {
+		return
+	}
+	text, ok := s.partials[name]
+	switch quoted := strconv.Quote(name); {
+	case !ok:
+		s.fail(from, inclusion.Pos, "includes "+quoted+
+			", which is neither a partial nor defined in this file: add it to the partials, or correct the name")
+	case syntaxOf(name) != s.syntax:
+		s.fail(from, inclusion.Pos, "includes "+quoted+
+			", whose kind is another: text includes .txt, HTML .html, JSON .json")
+	default:
+		s.add(name, text)
 	}
 }
 
 // checkCycles makes sure that no inclusion leads back to itself. Those in
 // cleared do not.
 func (s *treeSet) checkCycles(name string, path []string, cleared map[string]bool) {
-	if start := slices.Index(path, name); start >= 0 {
-		s.failCycle(append(path[start:], name))
-		return
-	}
-	for _, next := range inclusions(s.trees[name]) {
-		if len(s.faults) == 0 && !cleared[next.Name] {
-			s.checkCycles(next.Name, append(path, name), cleared)
+	path = append(path, name)
+	for _, next := range s.includes[name] {
+		start := slices.Index(path, next.Name)
+		switch {
+		case len(s.faults) > 0 || cleared[next.Name]:
+		case start >= 0:
+			s.fail(s.sources[s.trees[name].ParseName], next.Pos,
+				"includes itself: "+strings.Join(append(path[start:], next.Name), " includes ")+": leave out one of these")
+		default:
+			s.checkCycles(next.Name, path, cleared)
 		}
 	}
 	cleared[name] = true
 }
 
-// failCycle adds a fault for inclusions that lead from the first back to it.
-func (s *treeSet) failCycle(path []string) {
-	tree := s.trees[path[0]]
-	all := inclusions(tree)
-	at := slices.IndexFunc(all, func(n *parse.TemplateNode) bool { return n.Name == path[1] })
-	s.fail(s.sources[tree.ParseName], all[at].Pos,
-		"includes itself: "+strings.Join(path, " includes ")+": leave out one of these")
-}
-
 // Includes lists the partials that a source includes, each once, sorted. It
 // is empty for a source that cannot be parsed.
-func Includes(source string) []string {
-	parsed, _ := parseSource("", source)
+func Includes(text string) []string {
+	s := newTreeSet("", "", nil)
 	var names []string
-	for _, tree := range parsed {
-		for _, inclusion := range inclusions(tree) {
-			isIt := func(t *parse.Tree) bool { return t.Name == inclusion.Name }
-			if !slices.ContainsFunc(parsed, isIt) {
+	for _, tree := range s.parse(&source{text: text}) {
+		for _, inclusion := range s.includes[tree] {
+			if s.trees[inclusion.Name] == nil {
 				names = append(names, inclusion.Name)
 			}
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// inclusions lists where a tree includes templates, each where it is first, in
-// order.
-func inclusions(tree *parse.Tree) []*parse.TemplateNode {
-	var found []*parse.TemplateNode
-	walk(tree.Root, func(node parse.Node) {
-		n, ok := node.(*parse.TemplateNode)
-		if ok && !slices.ContainsFunc(found, func(f *parse.TemplateNode) bool { return f.Name == n.Name }) {
-			found = append(found, n)
-		}
-	})
-	return found
-}
-
-// walk visits a node and all that is in it, in order.
-func walk(node parse.Node, visit func(parse.Node)) {
-	visit(node)
-	branches := func(b *parse.BranchNode) {
-		walk(b.Pipe, visit)
-		walk(b.List, visit)
-		if b.ElseList != nil {
-			walk(b.ElseList, visit)
-		}
-	}
-	switch n := node.(type) {
-	case *parse.ListNode:
-		for _, child := range n.Nodes {
-			walk(child, visit)
-		}
-	case *parse.IfNode:
-		branches(&n.BranchNode)
-	case *parse.WithNode:
-		branches(&n.BranchNode)
-	case *parse.RangeNode:
-		branches(&n.BranchNode)
-	case *parse.ActionNode:
-		walk(n.Pipe, visit)
-	case *parse.TemplateNode:
-		if n.Pipe != nil {
-			walk(n.Pipe, visit)
-		}
-	case *parse.PipeNode:
-		for _, command := range n.Cmds {
-			walk(command, visit)
-		}
-	case *parse.CommandNode:
-		for _, argument := range n.Args {
-			walk(argument, visit)
-		}
-	case *parse.ChainNode:
-		walk(n.Node, visit)
-	}
 }

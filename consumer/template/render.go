@@ -105,9 +105,9 @@ func (p *part) renderError(err error) *Error {
 		e.Detail = wrong.Error()
 	}
 	if read, ok := errors.AsType[*readError](err); ok {
-		e.Part, e.Line, e.Detail = read.at.source.name, read.at.source.line(read.at.at), read.detail
+		e.Part, e.Line, e.Detail = read.source.name, read.source.line(read.at), read.detail
 		if read.missing {
-			e.Reason, e.Path = topology.ReasonMissingData, read.at.shown
+			e.Reason, e.Path = topology.ReasonMissingData, read.shown
 		}
 	}
 	return e

@@ -1,25 +1,11 @@
 package template
 
 import (
-	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template/parse"
-)
-
-// Names of the functions that the rewriter puts into templates. Authors cannot
-// write them: checkFunctions finds them unknown.
-const (
-	fnValue    = "_value"    // accesses.value
-	fnMaybe    = "_maybe"    // accesses.maybe
-	fnText     = "_text"     // accesses.text
-	fnIndex    = "_index"    // accesses.index
-	fnIterable = "_iterable" // accesses.iterable
-	fnScalar   = "_scalar"
-	fnFalsy    = "_falsy"
-	fnJSON     = "_json"
-	fnQuoted   = "_quoted"
 )
 
 // rewriter changes a parsed tree so that what Go's templates leave to luck is
@@ -32,8 +18,12 @@ const (
 //   - In JSON each value is quoted by where it stands.
 //   - Each turn of a loop, and each inclusion, writes at least an empty text,
 //     so that the writer can stop a template that writes nothing.
+//
+// It does so by functions whose names begin with an underscore. Authors cannot
+// call them: to them they are unknown.
 type rewriter struct {
 	*treeSet
+	tree   *parse.Tree
 	source *source
 	json   jsonState
 	loops  []jsonState // the states in which the loops around began
@@ -41,7 +31,7 @@ type rewriter struct {
 
 // rewriteTree changes one tree, which was parsed from a source.
 func (s *treeSet) rewriteTree(tree *parse.Tree, from *source) {
-	r := &rewriter{treeSet: s, source: from}
+	r := &rewriter{treeSet: s, tree: tree, source: from}
 	r.list(tree.Root, "")
 	if r.json.inString {
 		r.fail(parse.Pos(len(from.text)), "ends within a JSON string: close it")
@@ -50,8 +40,11 @@ func (s *treeSet) rewriteTree(tree *parse.Tree, from *source) {
 }
 
 // access numbers a read of data.
-func (r *rewriter) access(path []string, shown string, at parse.Pos) int {
-	return r.accesses.add(access{path: path, shown: shown, source: r.source, at: at})
+func (r *rewriter) access(one access) *parse.NumberNode {
+	one.source = r.source
+	n := len(r.accesses.list)
+	r.accesses.list = append(r.accesses.list, &one)
+	return &parse.NumberNode{NodeType: parse.NodeNumber, Pos: one.at, IsInt: true, Int64: int64(n), Text: strconv.Itoa(n)}
 }
 
 func (r *rewriter) fail(at parse.Pos, detail string) { r.treeSet.fail(r.source, at, detail) }
@@ -82,12 +75,12 @@ func (r *rewriter) node(node parse.Node, dot string) {
 		r.action(n, dot)
 	case *parse.IfNode:
 		r.pipe(n.Pipe, dot)
-		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnFalsy))
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_falsy"))
 		r.branches(&n.BranchNode, dot, dot)
 	case *parse.WithNode:
 		inner := r.pathOf(n.Pipe, dot)
 		r.pipe(n.Pipe, dot)
-		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnFalsy))
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_falsy"))
 		r.branches(&n.BranchNode, inner, dot)
 	case *parse.RangeNode:
 		r.loop(n, dot)
@@ -103,20 +96,14 @@ func (r *rewriter) node(node parse.Node, dot string) {
 // jsonText follows a text of a JSON part. A string that goes on in the next line
 // is where its quote was forgotten.
 func (r *rewriter) jsonText(n *parse.TextNode) {
-	rest, at := n.Text, n.Pos
-	for {
-		end := bytes.IndexByte(rest, '\n')
-		if end < 0 {
-			break
-		}
-		if r.json = r.json.after(rest[:end]); r.json.inString {
-			r.fail(at+parse.Pos(end),
+	for i, c := range n.Text {
+		if c == '\n' && r.json.inString {
+			r.fail(n.Pos+parse.Pos(i),
 				"a JSON string goes on at the end of the line: close it with \", and write line ends within as \\n")
 			r.json = jsonState{}
 		}
-		rest, at = rest[end+1:], at+parse.Pos(end+1)
+		r.json = r.json.after(c)
 	}
-	r.json = r.json.after(rest)
 }
 
 // action rewrites {{…}} that writes something or declares a variable.
@@ -127,20 +114,20 @@ func (r *rewriter) action(n *parse.ActionNode, dot string) {
 	cmds := n.Pipe.Cmds
 	last := cmds[len(cmds)-1]
 	name, isCall := called(last)
-	read := len(cmds) == 1 && isRead(last.Args[0])
+	read := len(cmds) == 1 && len(last.Args) == 1 && isRead(last.Args[0])
 	r.pipe(n.Pipe, dot)
 	switch {
 	case len(n.Pipe.Decl) > 0:
 	case r.syntax == jsonText && r.json.inString:
-		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnQuoted))
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_quoted"))
 	case r.syntax == jsonText:
 		if name != "json" {
-			n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnJSON))
+			n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_json"))
 		}
 	case read:
-		last.Args[0] = identifier(fnText, n.Pos)
-	case !isCall || !writesScalar(name):
-		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnScalar))
+		r.accesses.list[len(r.accesses.list)-1].written = true
+	case !isCall || name == "default" || name == "index" || name == "and" || name == "or":
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_scalar"))
 	}
 }
 
@@ -149,9 +136,9 @@ func (r *rewriter) loop(n *parse.RangeNode, dot string) {
 	if inner != "?" {
 		inner, shown = inner+"[]", inner
 	}
-	number := r.access(nil, shown, n.Pos)
+	number := r.access(access{shown: shown, at: n.Pos})
 	r.pipe(n.Pipe, dot)
-	n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, fnIterable, number64(number, n.Pos)))
+	n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_iterable", number))
 	start := r.json
 	r.loops = append(r.loops, start)
 	r.branches(&n.BranchNode, inner, dot)
@@ -186,6 +173,10 @@ func (r *rewriter) inclusion(n *parse.TemplateNode, dot string) {
 	if r.json.inString {
 		r.fail(n.Pos, "includes "+strconv.Quote(n.Name)+" within a JSON string: include it outside of strings")
 	}
+	isIt := func(other *parse.TemplateNode) bool { return other.Name == n.Name }
+	if !slices.ContainsFunc(r.includes[r.tree.Name], isIt) {
+		r.includes[r.tree.Name] = append(r.includes[r.tree.Name], n)
+	}
 	if n.Pipe != nil {
 		r.pipe(n.Pipe, dot)
 	}
@@ -196,7 +187,7 @@ func (r *rewriter) pipe(p *parse.PipeNode, dot string) {
 		lenient := false
 		if i+1 < len(p.Cmds) {
 			next, _ := called(p.Cmds[i+1])
-			lenient = takesMissing[next]
+			lenient = takesMissing(next)
 		}
 		r.command(cmd, dot, lenient, i == 0)
 	}
@@ -223,18 +214,20 @@ func (r *rewriter) command(c *parse.CommandNode, dot string, lenient, first bool
 func (r *rewriter) call(c *parse.CommandNode, name, dot string, piped bool) {
 	shown := c.String()
 	r.called[name] = true
-	if wrong := checkCall(name, arguments{nodes: c.Args[1:], piped: piped}, r.localized); wrong != "" {
+	if _, known := r.functions[name]; !known {
+		r.fail(c.Pos, r.unknownFunction(name))
+	} else if wrong := r.checkCall(name, constants(c.Args[1:], piped)); wrong != "" {
 		r.fail(c.Pos, wrong)
 	}
 	for i, arg := range c.Args[1:] {
-		c.Args[i+1] = r.argument(arg, dot, takesMissing[name])
+		c.Args[i+1] = r.argument(arg, dot, takesMissing(name))
 		if decides := name == "and" || name == "or"; decides && i+2 < len(c.Args) {
-			c.Args[i+1] = nest(arg.Position(), identifier(fnFalsy, arg.Position()), c.Args[i+1])
+			c.Args[i+1] = nest(arg.Position(), identifier("_falsy", arg.Position()), c.Args[i+1])
 		}
 	}
 	if name == "index" {
-		number := number64(r.access(nil, shown, c.Pos), c.Pos)
-		c.Args = append([]parse.Node{identifier(fnIndex, c.Pos), number}, c.Args[1:]...)
+		number := r.access(access{shown: shown, at: c.Pos})
+		c.Args = append([]parse.Node{identifier("_index", c.Pos), number}, c.Args[1:]...)
 	}
 }
 
@@ -242,6 +235,10 @@ func (r *rewriter) argument(arg parse.Node, dot string, lenient bool) parse.Node
 	switch n := arg.(type) {
 	case *parse.PipeNode:
 		r.pipe(n, dot)
+	case *parse.IdentifierNode:
+		call := nest(n.Pos, n)
+		r.pipe(call, dot)
+		return call
 	case *parse.NilNode:
 		r.fail(n.Pos, "nil is of no use here: ask with has")
 	default:
@@ -254,28 +251,18 @@ func (r *rewriter) argument(arg parse.Node, dot string, lenient bool) parse.Node
 
 // read returns the call that reads what the node reads.
 func (r *rewriter) read(node parse.Node, dot string, lenient bool) []parse.Node {
-	shown := r.shown(node, dot)
-	from, path := r.split(node, dot)
-	number := r.access(path, shown, node.Position())
-	name := fnValue
-	if lenient {
-		name = fnMaybe
-	}
-	at := node.Position()
-	return []parse.Node{identifier(name, at), from, number64(number, at)}
-}
-
-// split separates what is read from, and the keys that are followed there.
-func (r *rewriter) split(node parse.Node, dot string) (from parse.Node, path []string) {
+	one := access{shown: r.shown(node, dot), lenient: lenient, at: node.Position()}
+	from := node
 	switch n := node.(type) {
 	case *parse.FieldNode:
-		return &parse.DotNode{NodeType: parse.NodeDot, Pos: n.Pos}, n.Ident
+		from, one.path = &parse.DotNode{NodeType: parse.NodeDot, Pos: n.Pos}, n.Ident
 	case *parse.VariableNode:
-		return &parse.VariableNode{NodeType: parse.NodeVariable, Pos: n.Pos, Ident: n.Ident[:1]}, n.Ident[1:]
+		from = &parse.VariableNode{NodeType: parse.NodeVariable, Pos: n.Pos, Ident: n.Ident[:1]}
+		one.path = n.Ident[1:]
 	case *parse.ChainNode:
-		return r.argument(n.Node, dot, false), n.Field
+		from, one.path = r.argument(n.Node, dot, false), n.Field
 	}
-	return node, nil
+	return []parse.Node{identifier("_read", one.at), from, r.access(one)}
 }
 
 // shown is how errors name what the node reads: the path from the event on,
@@ -328,26 +315,24 @@ func called(c *parse.CommandNode) (name string, ok bool) {
 	return "", false
 }
 
+// takesMissing reports whether arguments of a function may be missing.
+func takesMissing(function string) bool { return function == "default" || function == "has" }
+
 func identifier(name string, at parse.Pos) *parse.IdentifierNode {
 	return parse.NewIdentifier(name).SetPos(at)
 }
 
+func command(at parse.Pos, words ...parse.Node) *parse.CommandNode {
+	return &parse.CommandNode{NodeType: parse.NodeCommand, Pos: at, Args: words}
+}
+
 func call(at parse.Pos, name string, args ...parse.Node) *parse.CommandNode {
-	return &parse.CommandNode{
-		NodeType: parse.NodeCommand,
-		Pos:      at,
-		Args:     append([]parse.Node{identifier(name, at)}, args...),
-	}
+	return command(at, append([]parse.Node{identifier(name, at)}, args...)...)
 }
 
 // nest makes a command that stands as an argument.
 func nest(at parse.Pos, words ...parse.Node) *parse.PipeNode {
-	command := &parse.CommandNode{NodeType: parse.NodeCommand, Pos: at, Args: words}
-	return &parse.PipeNode{NodeType: parse.NodePipe, Pos: at, Cmds: []*parse.CommandNode{command}}
-}
-
-func number64(n int, at parse.Pos) *parse.NumberNode {
-	return &parse.NumberNode{NodeType: parse.NodeNumber, Pos: at, IsInt: true, Int64: int64(n), Text: strconv.Itoa(n)}
+	return &parse.PipeNode{NodeType: parse.NodePipe, Pos: at, Cmds: []*parse.CommandNode{command(at, words...)}}
 }
 
 // jsonState follows through the text of a JSON part whether a value stands
@@ -357,16 +342,14 @@ type jsonState struct {
 	escaping bool // the last character was a backslash within a string
 }
 
-func (s jsonState) after(text []byte) jsonState {
-	for _, c := range text {
-		switch {
-		case s.escaping:
-			s.escaping = false
-		case s.inString && c == '\\':
-			s.escaping = true
-		case c == '"':
-			s.inString = !s.inString
-		}
+func (s jsonState) after(c byte) jsonState {
+	switch {
+	case s.escaping:
+		s.escaping = false
+	case s.inString && c == '\\':
+		s.escaping = true
+	case c == '"':
+		s.inString = !s.inString
 	}
 	return s
 }

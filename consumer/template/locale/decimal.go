@@ -21,91 +21,61 @@ type Decimal struct {
 // the decimals that are there, zeros too. It does not take other texts, nor
 // numbers of more than MaxDigits digits.
 func ParseDecimal(s string) (Decimal, bool) {
-	mantissa, power, scientific := s, 0, false
+	mantissa, power := s, 0
 	if at := strings.IndexAny(s, "eE"); at >= 0 {
 		n, err := strconv.Atoi(s[at+1:])
 		if err != nil || n > MaxDigits || n < -MaxDigits {
 			return Decimal{}, false
 		}
-		mantissa, power, scientific = s[:at], n, true
+		mantissa, power = s[:at], n
 	}
 	mantissa, negative := strings.CutPrefix(mantissa, "-")
 	whole, decimals, point := strings.Cut(mantissa, ".")
 	if !allDigits(whole) || point && !allDigits(decimals) || len(mantissa) > MaxDigits+1 {
 		return Decimal{}, false
 	}
-	d := Decimal{negative: negative, digits: whole + decimals, decimals: len(decimals)}
-	if scientific {
-		d = d.Shift(power)
-	}
-	d.digits = pad(strings.TrimLeft(d.digits, "0"), d.decimals+1)
+	d := Decimal{negative: negative, digits: whole + decimals, decimals: len(decimals)}.Shift(power)
 	return d, len(d.digits) <= MaxDigits
 }
 
-func allDigits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
-}
+func allDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // pad puts zeros before digits, up to a width.
 func pad(digits string, width int) string {
-	if missing := width - len(digits); missing > 0 {
-		return strings.Repeat("0", missing) + digits
-	}
-	return digits
+	return strings.Repeat("0", max(width-len(digits), 0)) + digits
 }
 
 // Shift multiplies by a power of ten.
 func (d Decimal) Shift(power int) Decimal {
-	if d.decimals -= power; d.decimals < 0 {
-		d.digits += strings.Repeat("0", -d.decimals)
-		d.decimals = 0
-	}
-	d.digits = pad(trimHead(d.digits, d.decimals+1), d.decimals+1)
+	d.decimals -= power
+	d.digits += strings.Repeat("0", max(-d.decimals, 0))
+	d.decimals = max(d.decimals, 0)
+	d.digits = pad(strings.TrimLeft(d.digits, "0"), d.decimals+1)
 	return d
 }
 
-// trimHead removes zeros from the head of digits down to a width.
-func trimHead(digits string, width int) string {
-	for len(digits) > width && digits[0] == '0' {
-		digits = digits[1:]
-	}
-	return digits
-}
-
-// Round gives the number exactly that many decimals, up to MaxDigits. A half is
-// rounded away from zero.
+// Round gives the number exactly that many decimals. A half is rounded away from
+// zero.
 func (d Decimal) Round(decimals int) Decimal {
-	decimals = min(max(decimals, 0), MaxDigits)
-	if more := decimals - d.decimals; more >= 0 {
-		d.digits += strings.Repeat("0", more)
-		d.decimals = decimals
+	decimals = max(decimals, 0)
+	cut := len(d.digits) - d.decimals + decimals
+	d.decimals = decimals
+	if cut >= len(d.digits) {
+		d.digits += strings.Repeat("0", cut-len(d.digits))
 		return d
 	}
-	cut := len(d.digits) - (d.decimals - decimals)
 	up := d.digits[cut] >= '5'
-	d.digits, d.decimals = d.digits[:cut], decimals
+	d.digits = d.digits[:cut]
 	if up {
-		d.digits = increment(d.digits)
+		kept := strings.TrimRight(d.digits, "9")
+		nines := cut - len(kept)
+		if kept == "" {
+			kept = "0"
+		}
+		last := len(kept) - 1
+		d.digits = kept[:last] + string(kept[last]+1) + strings.Repeat("0", nines)
 	}
 	return d
-}
-
-// increment adds one to the last digit.
-func increment(digits string) string {
-	b := []byte(digits)
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] != '9' {
-			b[i]++
-			return string(b)
-		}
-		b[i] = '0'
-	}
-	return "1" + string(b)
 }
 
 // IsZero reports whether every digit is zero.
@@ -118,7 +88,7 @@ func (d Decimal) isWhole() bool { return strings.Trim(d.fraction(), "0") == "" }
 func (d Decimal) Equal(other Decimal) bool {
 	most := max(d.decimals, other.decimals)
 	a, b := d.Round(most), other.Round(most)
-	return trimHead(a.digits, most+1) == trimHead(b.digits, most+1) && (a.negative == b.negative || a.IsZero())
+	return a.digits == b.digits && (a.negative == b.negative || a.IsZero())
 }
 
 func (d Decimal) whole() string    { return d.digits[:len(d.digits)-d.decimals] }

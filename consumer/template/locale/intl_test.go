@@ -33,22 +33,17 @@ func TestAgreesWithICU(t *testing.T) {
 }
 
 func compareDates(t *testing.T, l *locale.Locale, want written) {
-	for kind, pair := range map[string]struct {
-		want  map[string]map[string]string
-		write func(time.Time, locale.Style) string
-	}{"date": {want.Date, l.Date}, "time": {want.Time, l.Time}, "datetime": {want.Datetime, l.DateTime}} {
-		for name, values := range pair.want {
-			style, ok := locale.StyleOf(name)
-			if !ok {
-				t.Fatalf("there is no style %s", name)
-			}
+	for kind, styles := range map[string]map[string]map[string]string{
+		"date": want.Date, "time": want.Time, "datetime": want.Datetime,
+	} {
+		for style, values := range styles {
 			for value, want := range values {
 				at, err := time.Parse(time.RFC3339, value)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := pair.write(at, style); got != want {
-					t.Errorf("%s %s %s: %q; want %q", kind, name, value, got, want)
+				if got, ok := l.Moment(kind, style, at); !ok || got != want {
+					t.Errorf("%s %s %s: %q, %t; want %q", kind, style, value, got, ok, want)
 				}
 			}
 		}
@@ -69,7 +64,7 @@ func compareNumbers(t *testing.T, language string, want written) {
 		compare("percent", value, want, l.Percent)
 	}
 	for value, want := range want.Plural {
-		compare("plural", value, want, func(d locale.Decimal) string { return string(l.Plural(d)) })
+		compare("plural", value, want, l.Plural)
 	}
 	for code, values := range want.Currency {
 		for value, want := range values {

@@ -19,57 +19,49 @@ import (
 // Locale knows how one language writes. It is immutable, and safe for use by
 // several goroutines.
 type Locale struct {
-	tag language.Tag
-
-	months, days names
-	halves       []string  // of the day: AM, PM
-	dates        [4]string // patterns, by Style
-	together     [4]string // patterns of a date {1} with a time {0}, by Style
-	times        [2]string // patterns, with seconds and without
+	tag     language.Tag
+	names   map[string][]string          // of months, days and the halves of a day, by key of the table
+	moments map[string]map[string]string // patterns of "date", "time" and "datetime", by style
 
 	numerals                  []string // of the digits 0 to 9; nil for those of ASCII
 	number, percent           pattern
 	currency, currencyLetters pattern // the latter for symbols that are letters
 	leastGrouped              int     // digits before the first group sign
 	symbols                   string  // of currencies: "|EUR €|SEK kr|"
-
-	categories func() []Category
-}
-
-// names are those of months or days.
-type names struct {
-	wide, short, wideAlone, shortAlone []string
 }
 
 func newLocale(name string) *Locale {
 	f := fields(name)
 	list := func(key string) []string { return strings.Split(f[key], "|") }
-	four := func(key string) [4]string { return [4]string(list(key)) }
-	allNames := func(key string) names {
-		return names{list(key), list(key + ".short"), list(key + ".alone"), list(key + ".short.alone")}
-	}
 	signs, patterns := list("signs"), list("patterns")
-	money := signSet{decimal: signs[4], group: signs[5], minus: signs[2], percent: signs[3]}
 	plain := signSet{decimal: signs[0], group: signs[1], minus: signs[2], percent: signs[3]}
+	money := signSet{decimal: signs[4], group: signs[5], minus: signs[2], percent: signs[3]}
 	l := &Locale{
 		tag:             language.Make(name),
-		months:          allNames("months"),
-		days:            allNames("days"),
-		halves:          list("halves"),
-		dates:           four("dates"),
-		together:        four("together"),
-		times:           [2]string(list("times")),
+		names:           make(map[string][]string),
 		number:          newPattern(patterns[0], plain),
 		percent:         newPattern(patterns[1], plain),
 		currency:        newPattern(patterns[2], money),
 		currencyLetters: newPattern(patterns[3], money),
 		symbols:         "|" + f["symbols"] + "|",
 	}
+	for _, key := range []string{
+		"months", "months.short", "months.alone", "months.short.alone",
+		"days", "days.short", "days.alone", "days.short.alone", "halves",
+	} {
+		l.names[key] = list(key)
+	}
+	times, date, both := list("times"), make(map[string]string), make(map[string]string)
+	for i, style := range []string{"full", "long", "medium", "short"} {
+		date[style] = list("dates")[i]
+		both[style] = strings.NewReplacer("{0}", times[1], "{1}", date[style]).Replace(list("together")[i])
+	}
+	clock := map[string]string{"medium": times[0], "short": times[1]} // with seconds, and without
+	l.moments = map[string]map[string]string{"date": date, "time": clock, "datetime": both}
 	l.leastGrouped, _ = strconv.Atoi(f["grouping"])
 	if f["numerals"] != "0123456789" {
 		l.numerals = strings.Split(f["numerals"], "")
 	}
-	l.categories = sync.OnceValue(l.findCategories)
 	return l
 }
 
@@ -87,24 +79,11 @@ func (l *Locale) appendDigits(b []byte, digits string) []byte {
 	return b
 }
 
-// appendInt appends a number that is not negative, with zeros before it up to
-// the width.
-func (l *Locale) appendInt(b []byte, n, width int) []byte {
-	digits := strconv.Itoa(n)
-	for range width - len(digits) {
-		b = l.appendDigits(b, "0")
-	}
-	return l.appendDigits(b, digits)
-}
-
 // table has a record for each locale, made by testdata/cldr.mjs: a line "@name", then lines "key=value".
 // What a record lacks, its parent has.
 //
 //go:embed cldr.txt
 var table string
-
-// fallback is the locale of languages that the table does not have.
-const fallback = "en"
 
 // record returns the lines of a locale's own record.
 func record(name string) (lines string, ok bool) {
@@ -132,8 +111,9 @@ func fields(name string) map[string]string {
 }
 
 // resolve names the locale to use for a language tag: its own, or the nearest
-// that it inherits from, or fallback.
+// that it inherits from, or English.
 func resolve(tag string) string {
+	const fallback = "en"
 	t, err := language.Parse(tag)
 	if err != nil {
 		return fallback
@@ -141,7 +121,11 @@ func resolve(tag string) string {
 	if _, ok := record(t.String()); ok {
 		return t.String()
 	}
-	for _, t := range []language.Tag{withScript(t), t} {
+	base, _ := t.Base()
+	script, _ := t.Script() // that the tag implies: zh-HK is zh-Hant-HK
+	region, _ := t.Region()
+	full, _ := language.Compose(base, script, region)
+	for _, t := range []language.Tag{full, t} {
 		for ; t != language.Und; t = t.Parent() {
 			if _, ok := record(t.String()); ok {
 				return t.String()
@@ -151,34 +135,16 @@ func resolve(tag string) string {
 	return fallback
 }
 
-// withScript adds the script that a tag implies: zh-HK is zh-Hant-HK.
-func withScript(t language.Tag) language.Tag {
-	base, _ := t.Base()
-	script, _ := t.Script()
-	region, _ := t.Region()
-	full, err := language.Compose(base, script, region)
-	if err != nil {
-		return t
-	}
-	return full
-}
-
-var (
-	locales  sync.Map // *Locale by the name in the table
-	resolved sync.Map // name in the table by language tag
-)
+// locales are those that were asked for, by tag.
+var locales sync.Map
 
 // For returns the locale of a language tag such as sv or sv-FI, in any case.
 // Of a language that it does not know it returns the English one. It keeps
 // what it made, so the tags should be few: an author's, not a recipient's.
 func For(tag string) *Locale {
-	name, ok := resolved.Load(tag)
+	l, ok := locales.Load(tag)
 	if !ok {
-		name, _ = resolved.LoadOrStore(tag, resolve(tag))
-	}
-	l, ok := locales.Load(name)
-	if !ok {
-		l, _ = locales.LoadOrStore(name, newLocale(name.(string)))
+		l, _ = locales.LoadOrStore(tag, newLocale(resolve(tag)))
 	}
 	return l.(*Locale)
 }
