@@ -13,9 +13,6 @@ func (r *role) gate(client redis.UniversalClient) (deliver.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	gate := &suppress.Gate{List: &suppress.List{Client: client, Keys: r.Keys, Hasher: r.Config.Hasher()}}
-	if len(caps) > 0 {
-		gate.Caps = &suppress.Caps{Client: client, Keys: r.Keys, Hasher: gate.List.Hasher, Of: caps}
-	}
-	return gate, nil
+	list := &suppress.List{Client: client, Keys: r.Keys, Hasher: r.Config.Hasher()}
+	return &suppress.Gate{List: list, Caps: caps}, nil
 }

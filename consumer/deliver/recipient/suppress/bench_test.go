@@ -31,9 +31,9 @@ func BenchmarkCheck(b *testing.B) {
 	for _, capped := range []bool{false, true} {
 		b.Run(fmt.Sprintf("capped=%v", capped), func(b *testing.B) {
 			benchServers(b, func(b *testing.B, s store) {
-				gate := &suppress.Gate{List: s.list()}
+				gate := gateOf(s.list())
 				if capped {
-					gate.Caps = s.caps(map[topology.Channel]suppress.Cap{topology.Email: {Most: 3, Window: time.Hour}})
+					gate = s.caps(map[topology.Channel]suppress.Cap{topology.Email: {Most: 3, Window: time.Hour}})
 				}
 				queries := make([]suppress.Query, benchJobs)
 				for i := range queries {

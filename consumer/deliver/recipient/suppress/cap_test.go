@@ -24,9 +24,9 @@ func sms(job, number string) suppress.Query {
 }
 
 // admit tells of each job whether it may pass.
-func admit(t testing.TB, c *suppress.Caps, queries ...suppress.Query) (passed []bool) {
+func admit(t testing.TB, c *suppress.Gate, queries ...suppress.Query) (passed []bool) {
 	t.Helper()
-	answers, err := c.Admit(t.Context(), queries)
+	answers, err := c.Check(t.Context(), queries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestCapping(t *testing.T) {
 				t.Errorf("step %d: %v, want %v", i, got, step.want)
 			}
 		}
-		answers, err := caps.Admit(t.Context(), []suppress.Query{sms("z", "112")})
+		answers, err := caps.Check(t.Context(), []suppress.Query{sms("z", "112")})
 		if want := (suppress.Answer{Reason: topology.ReasonCapped, Detail: "at most 2 in 1h0m0s"}); err != nil ||
 			answers[0] != want {
 			t.Errorf("%+v, %v; want %+v", answers, err, want)
@@ -109,7 +109,7 @@ func TestCapsHoldForAll(t *testing.T) {
 		var deliverers sync.WaitGroup
 		for d := range passed {
 			deliverers.Go(func() {
-				answers, err := s.caps(smsCap(most, time.Hour)).Admit(t.Context(), all)
+				answers, err := s.caps(smsCap(most, time.Hour)).Check(t.Context(), all)
 				if err != nil {
 					t.Error(err)
 				}
@@ -147,7 +147,7 @@ func TestCapsHoldForAll(t *testing.T) {
 func TestTheGate(t *testing.T) {
 	onServers(t, func(t *testing.T, s store) {
 		mustAdd(t, s.list(), suppress.Complaint, time.Time{}, suppress.Subject{Channel: topology.SMS, Address: "112"})
-		gate := &suppress.Gate{List: s.list(), Caps: s.caps(smsCap(1, time.Hour))}
+		gate := s.caps(smsCap(1, time.Hour))
 		ask := []suppress.Query{sms("a", "112"), sms("b", "113"), sms("c", "113"),
 			{Channel: topology.Push, Address: "t", Job: "d"}}
 		for range 2 {
@@ -162,7 +162,7 @@ func TestTheGate(t *testing.T) {
 		if got := answered(t, gate, sms("e", "112")); got[0] != "" {
 			t.Errorf("after it was removed: %q", got)
 		}
-		if got := answered(t, &suppress.Gate{List: s.list()}, ask...); strings.Join(got, "") != "" {
+		if got := answered(t, gateOf(s.list()), ask...); strings.Join(got, "") != "" {
 			t.Errorf("without caps: %q", got)
 		}
 	})

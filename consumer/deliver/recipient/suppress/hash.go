@@ -16,7 +16,7 @@ import (
 // goroutines.
 type Hasher struct {
 	pool        sync.Pool
-	fingerprint string
+	fingerprint string // the same for the same pepper, which it does not give away
 }
 
 // hashBytes is how much of a hash is used: two of ten million addresses share
@@ -35,15 +35,11 @@ func NewHasher(pepper string) *Hasher {
 // Hash returns the hash of a normalized address.
 func (h *Hasher) Hash(normal string) topology.AddressHash { return topology.AddressHash(h.sum(normal)) }
 
-// Fingerprint is the same for the same pepper, and does not give it away.
-func (h *Hasher) Fingerprint() string { return h.fingerprint }
-
 // hashing is what one hash needs, kept for the next.
 type hashing struct {
 	mac  hash.Hash
 	text []byte
 	sum  [sha256.Size]byte
-	hex  [2 * hashBytes]byte
 }
 
 func (h *Hasher) sum(text string) string {
@@ -53,6 +49,5 @@ func (h *Hasher) sum(text string) string {
 	one.text = append(one.text[:0], text...)
 	_, _ = one.mac.Write(one.text) // a hash never fails
 	clear(one.text)
-	hex.Encode(one.hex[:], one.mac.Sum(one.sum[:0])[:hashBytes])
-	return string(one.hex[:])
+	return hex.EncodeToString(one.mac.Sum(one.sum[:0])[:hashBytes])
 }

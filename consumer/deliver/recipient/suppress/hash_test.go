@@ -29,7 +29,4 @@ func TestHash(t *testing.T) {
 			t.Fatalf("hashes of %q and %q", x, y)
 		}
 	})
-	if a.Fingerprint() == b.Fingerprint() || a.Fingerprint() != suppress.NewHasher("pepper").Fingerprint() {
-		t.Error("fingerprints do not tell peppers apart")
-	}
 }

@@ -3,6 +3,7 @@ package suppress
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -48,26 +49,23 @@ type BadLine struct {
 
 func (b *BadLine) Error() string { return fmt.Sprintf("line %d: %v", b.Line, b.Err) }
 
-func (b *BadLine) Unwrap() error { return b.Err }
-
 // rowsAtOnce is how many rows are added at once.
 const rowsAtOnce = 1000
 
 // Import adds what the file has. Bad rows are told and passed over; repeating
 // an import adds nothing. Its error is a *HeaderError, with nothing added, the
 // reader's own, or Redis's: what was read before is added all the same.
-func (l *List) Import(ctx context.Context, r io.Reader, how Import) (Imported, error) {
-	var done Imported
-	rows, err := newFile(r, how, l.now())
+func (l *List) Import(ctx context.Context, r io.Reader, how Import) (done Imported, err error) {
+	f, err := l.open(r, how)
 	if err != nil {
 		return done, err
 	}
-	batch := make([]addition, 0, rowsAtOnce)
+	batch := make([]call, 0, rowsAtOnce)
 	for {
-		a, err := rows.next()
-		var bad *BadLine
+		row, err := f.next()
+		bad, isBad := errors.AsType[*BadLine](err)
 		switch {
-		case errors.As(err, &bad):
+		case isBad:
 			done.Read, done.Bad = done.Read+1, done.Bad+1
 			if how.OnBad != nil {
 				how.OnBad(bad)
@@ -75,55 +73,26 @@ func (l *List) Import(ctx context.Context, r io.Reader, how Import) (Imported, e
 			continue
 		case err == nil:
 			done.Read++
-			if batch = append(batch, a); len(batch) < rowsAtOnce {
+			if batch = append(batch, row); len(batch) < rowsAtOnce {
 				continue
 			}
 		}
-		if failed := l.importBatch(ctx, batch, &how, &done); failed != nil {
+		added, failed := l.add(ctx, batch)
+		if failed != nil {
 			return done, failed
 		}
-		batch = batch[:0]
+		done.Added, done.Known = done.Added+added, done.Known+len(batch)-added
+		if how.OnProgress != nil {
+			how.OnProgress(done)
+		}
 		if errors.Is(err, io.EOF) {
 			return done, nil
 		}
 		if err != nil {
 			return done, err
 		}
+		batch = batch[:0]
 	}
-}
-
-func (l *List) importBatch(ctx context.Context, batch []addition, how *Import, done *Imported) error {
-	added, err := l.add(ctx, batch)
-	if err != nil {
-		return err
-	}
-	done.Added, done.Known = done.Added+added, done.Known+len(batch)-added
-	if how.OnProgress != nil {
-		how.OnProgress(*done)
-	}
-	return nil
-}
-
-// column is what one column of a file means.
-type column int
-
-const (
-	columnAddress column = iota
-	columnChannel
-	columnCause
-	columnUntil
-	columns
-)
-
-// headers are the names of columns, lower case. Where one names the channel
-// along with the address, as the fields of events do, it is in channelOf.
-var headers = map[string]column{
-	"address": columnAddress, "email": columnAddress, "mobilephone": columnAddress, "registrationtoken": columnAddress,
-	"channel": columnChannel, "reason": columnCause, "until": columnUntil,
-}
-
-var channelOf = map[string]topology.Channel{
-	"email": topology.Email, "mobilephone": topology.SMS, "registrationtoken": topology.Push,
 }
 
 // HeaderError says what a file's first line lacks.
@@ -133,31 +102,28 @@ func (e *HeaderError) Error() string { return "the header row: " + e.Detail }
 
 // file reads additions from CSV.
 type file struct {
-	rows    *csv.Reader
-	at      [columns]int // the position of each column; -1 where there is none
-	channel topology.Channel
-	cause   Cause
-	until   time.Time
-	now     time.Time
+	list *List
+	how  Import // for rows that have nothing of their own
+	now  time.Time
+	rows *csv.Reader
+	at   map[string]int // the position of each column
 }
 
-// newFile reads the header row. The import's values are for rows that have
-// none of their own.
-func newFile(r io.Reader, defaults Import, now time.Time) (*file, error) {
+// open reads the header row.
+func (l *List) open(r io.Reader, how Import) (*file, error) {
 	text := bufio.NewReaderSize(r, 64<<10)
-	if mark, _ := text.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+	if mark, _ := text.Peek(3); string(mark) == "\xef\xbb\xbf" {
 		_, _ = text.Discard(len(mark))
 	}
-	f := &file{rows: csv.NewReader(text), now: now}
-	f.channel, f.cause, f.until = defaults.Channel, defaults.Cause, defaults.Until
+	f := &file{list: l, how: how, now: l.now(), rows: csv.NewReader(text), at: make(map[string]int)}
 	f.rows.ReuseRecord, f.rows.FieldsPerRecord = true, -1
 	f.rows.Comma = separator(text)
 	names, err := f.rows.Read()
-	var syntax *csv.ParseError
+	syntax, isSyntax := errors.AsType[*csv.ParseError](err)
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, &HeaderError{"there is none: the file is empty"}
-	case errors.As(err, &syntax):
+	case isSyntax:
 		return nil, &HeaderError{faultOf(syntax).Error()}
 	case err != nil:
 		return nil, err
@@ -178,29 +144,31 @@ func separator(text *bufio.Reader) rune {
 	return ','
 }
 
+// addresses are the names that a column of addresses may have, lower case. Those
+// of an event's fields name the channel along.
+var addresses = map[string]topology.Channel{
+	"address": "", "email": topology.Email, "mobilephone": topology.SMS, "registrationtoken": topology.Push,
+}
+
 func (f *file) readHeader(names []string) error {
-	for c := range f.at {
-		f.at[c] = -1
-	}
 	for i, name := range names {
 		name = strings.ToLower(strings.TrimSpace(name))
-		c, ok := headers[name]
-		if !ok {
+		column := name
+		if channel, ok := addresses[name]; ok {
+			column, f.how.Channel = "address", cmp.Or(f.how.Channel, channel)
+		} else if name != "channel" && name != "reason" && name != "until" {
 			continue // other columns are the exporting system's own affair
 		}
-		if f.at[c] >= 0 {
-			first := strings.ToLower(strings.TrimSpace(names[f.at[c]]))
-			return &HeaderError{"two columns mean the same: " + first + " and " + name}
+		if first, ok := f.at[column]; ok {
+			other := strings.ToLower(strings.TrimSpace(names[first]))
+			return &HeaderError{"two columns mean the same: " + other + " and " + name}
 		}
-		f.at[c] = i
-		if channel, ok := channelOf[name]; ok && f.channel == "" {
-			f.channel = channel
-		}
+		f.at[column] = i
 	}
-	if f.at[columnAddress] < 0 {
+	if _, ok := f.at["address"]; !ok {
 		return &HeaderError{"it names no column of addresses: address, email, mobilePhone or registrationToken"}
 	}
-	if f.at[columnChannel] < 0 && f.channel == "" {
+	if _, ok := f.at["channel"]; !ok && f.how.Channel == "" {
 		return &HeaderError{"it names no column channel, and no channel was given for all rows"}
 	}
 	return nil
@@ -208,58 +176,59 @@ func (f *file) readHeader(names []string) error {
 
 // next returns the next row. Its error is io.EOF at the end, a *BadLine for a
 // row that cannot be used, or the reader's own.
-func (f *file) next() (addition, error) {
+func (f *file) next() (call, error) {
 	fields, err := f.rows.Read()
-	var syntax *csv.ParseError
-	switch {
-	case errors.As(err, &syntax):
-		return addition{}, &BadLine{syntax.StartLine, faultOf(syntax)}
-	case err != nil:
-		return addition{}, err
+	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
+		return call{}, &BadLine{syntax.StartLine, faultOf(syntax)}
 	}
-	a, err := f.addition(fields)
+	if err != nil {
+		return call{}, err
+	}
+	row, err := f.row(fields)
 	if err != nil {
 		line, _ := f.rows.FieldPos(0)
-		return addition{}, &BadLine{line, err}
+		return call{}, &BadLine{line, err}
 	}
-	return a, nil
+	return row, nil
 }
 
-func (f *file) addition(fields []string) (a addition, err error) {
-	a = addition{Subject{f.channel, f.field(fields, columnAddress)}, f.cause, f.until}
-	if text := f.field(fields, columnChannel); text != "" {
-		a.Channel = topology.Channel(strings.ToLower(text))
+func (f *file) row(fields []string) (row call, err error) {
+	s := Subject{f.how.Channel, f.field(fields, "address")}
+	e := Entry{Cause: f.how.Cause, Added: f.now, Until: f.how.Until}
+	if text := f.field(fields, "channel"); text != "" {
+		s.Channel = topology.Channel(strings.ToLower(text))
 	}
-	if !slices.Contains(address.Channels(), a.Channel) {
-		return a, errors.New("channel: use email, sms or push")
+	if !slices.Contains(address.Channels(), s.Channel) {
+		return row, errors.New("channel: use email, sms or push")
 	}
-	if text := f.field(fields, columnCause); text != "" {
-		if a.cause, err = ParseCause(strings.ToLower(text)); err != nil {
-			return a, fmt.Errorf("reason: %w", err)
+	if text := f.field(fields, "reason"); text != "" {
+		if e.Cause, err = ParseCause(strings.ToLower(text)); err != nil {
+			return row, fmt.Errorf("reason: %w", err)
 		}
 	}
-	if text := f.field(fields, columnUntil); text != "" {
-		if a.until, err = ParseTime(text); err != nil {
-			return a, fmt.Errorf("until: %w", err)
+	if text := f.field(fields, "until"); text != "" {
+		if e.Until, err = ParseTime(text); err != nil {
+			return row, fmt.Errorf("until: %w", err)
 		}
 	}
 	switch {
-	case a.cause == "":
-		return a, errors.New("reason: there is none, and none was given for all rows")
-	case !a.until.IsZero() && !f.now.Before(a.until):
-		return a, errors.New("until: it has ended already")
-	case a.Address == "":
-		return a, errors.New("address: there is none")
+	case e.Cause == "":
+		return row, errors.New("reason: there is none, and none was given for all rows")
+	case e.over(f.now):
+		return row, errors.New("until: it has ended already")
+	case s.Address == "":
+		return row, errors.New("address: there is none")
 	}
-	if _, ok := address.Normalize(a.Channel, a.Address); !ok {
-		return a, fmt.Errorf("address: it is none of channel %s", a.Channel)
+	row, ok := f.list.addition(s, e)
+	if !ok {
+		return row, fmt.Errorf("address: it is none of channel %s", s.Channel)
 	}
-	return a, nil
+	return row, nil
 }
 
 // field is a column's text in a row; empty where the row is too short.
-func (f *file) field(fields []string, c column) string {
-	if at := f.at[c]; at >= 0 && at < len(fields) {
+func (f *file) field(fields []string, column string) string {
+	if at, ok := f.at[column]; ok && at < len(fields) {
 		return strings.TrimSpace(fields[at])
 	}
 	return ""

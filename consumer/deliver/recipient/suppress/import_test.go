@@ -64,7 +64,7 @@ lines"
 		if !slices.Equal(bad, want) {
 			t.Errorf("bad lines\n%s\nwant\n%s", strings.Join(bad, "\n"), strings.Join(want, "\n"))
 		}
-		got := answered(t, l, sms("", "0046701234567"),
+		got := answered(t, gateOf(l), sms("", "0046701234567"),
 			suppress.Query{Channel: topology.Email, Address: "kim@example.com"},
 			suppress.Query{Channel: topology.Email, Address: "lee@example.com"},
 			suppress.Query{Channel: topology.Push, Address: "token"},

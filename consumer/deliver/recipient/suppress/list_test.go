@@ -1,7 +1,6 @@
 package suppress_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,11 +29,9 @@ func mustAdd(t testing.TB, l *suppress.List, cause suppress.Cause, until time.Ti
 }
 
 // answered are the list's answers about queries, as text.
-func answered(t testing.TB, l interface {
-	Check(ctx context.Context, queries []suppress.Query) ([]suppress.Answer, error)
-}, queries ...suppress.Query) (all []string) {
+func answered(t testing.TB, g *suppress.Gate, queries ...suppress.Query) (all []string) {
 	t.Helper()
-	answers, err := l.Check(t.Context(), queries)
+	answers, err := g.Check(t.Context(), queries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +45,7 @@ func TestSuppressing(t *testing.T) {
 	onServers(t, func(t *testing.T, s store) {
 		l := s.list()
 		ask := func() []string {
-			return answered(t, l,
+			return answered(t, gateOf(l),
 				suppress.Query{Channel: topology.Email, Address: "kim@example.com"},
 				suppress.Query{Channel: topology.Email, Address: "Lee@Example.com"},
 				suppress.Query{Channel: topology.SMS, Address: "0046 70 123 45 67"},
@@ -147,7 +144,7 @@ func TestMany(t *testing.T) {
 			t.Errorf("%d added", added)
 		}
 		mustAdd(t, l, suppress.Manual, time.Time{}, suppress.Subject{Channel: topology.SMS, Address: "112"})
-		for i, answer := range answered(t, l, all...) {
+		for i, answer := range answered(t, gateOf(l), all...) {
 			if (answer == "suppressed bounced") != (i%2 == 0) {
 				t.Fatalf("answer %d is %q", i, answer)
 			}
@@ -175,7 +172,7 @@ func TestAnotherPepper(t *testing.T) {
 		_, find := other.Find(t.Context(), subjects)
 		_, add := other.Add(t.Context(), subjects, suppress.Manual, time.Time{})
 		_, remove := other.Remove(t.Context(), subjects)
-		_, check := other.Check(t.Context(), []suppress.Query{{Channel: topology.Email, Address: "lee@example.com"}})
+		_, check := gateOf(other).Check(t.Context(), []suppress.Query{{Channel: topology.Email, Address: "lee@example.com"}})
 		for i, err := range []error{find, add, remove, check} {
 			if !errors.As(err, new(suppress.PepperError)) {
 				t.Errorf("%d: %v", i, err)
@@ -198,7 +195,7 @@ func TestWhatElseIsThere(t *testing.T) {
 			s.client.HSet(t.Context(), other, "a", "b").Err()); err != nil {
 			t.Fatal(err)
 		}
-		got := answered(t, l, suppress.Query{Channel: topology.Email, Address: "kim@example.com"},
+		got := answered(t, gateOf(l), suppress.Query{Channel: topology.Email, Address: "kim@example.com"},
 			suppress.Query{Channel: topology.Email, Address: "lee@example.com"})
 		if want := []string{"suppressed manual", ""}; !slices.Equal(got, want) {
 			t.Errorf("answers %q, want %q", got, want)

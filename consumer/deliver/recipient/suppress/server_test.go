@@ -85,6 +85,8 @@ func (s store) list() *suppress.List {
 	return &suppress.List{Client: s.client, Keys: s.keys, Hasher: suppress.NewHasher("pepper")}
 }
 
-func (s store) caps(of map[topology.Channel]suppress.Cap) *suppress.Caps {
-	return &suppress.Caps{Client: s.client, Keys: s.keys, Hasher: suppress.NewHasher("pepper"), Of: of}
+func (s store) caps(of map[topology.Channel]suppress.Cap) *suppress.Gate {
+	return &suppress.Gate{List: s.list(), Caps: of}
 }
+
+func gateOf(l *suppress.List) *suppress.Gate { return &suppress.Gate{List: l} }

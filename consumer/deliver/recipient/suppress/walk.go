@@ -60,21 +60,19 @@ func (l *List) entriesAt(ctx context.Context, node redis.Cmdable, keys []string)
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	pipe := node.Pipeline()
-	take := fetchEach(ctx, pipe, keys)
-	_, _ = pipe.Exec(ctx) // each command has its own error
-	values := make([]string, len(keys))
-	if err := take(values); err != nil {
+	values, err := appendValues(ctx, node, 1, nil, keys)
+	if err != nil {
 		return nil, err
 	}
 	now := l.now()
 	entries := make([]Entry, 0, len(keys))
 	for i, value := range values {
+		text, _ := value.(string)
 		channel, hash, ok := strings.Cut(strings.TrimPrefix(keys[i], l.Keys.Suppressions()), ":")
-		if value == "" || !ok {
-			continue
+		if text == "" || !ok {
+			continue // none of ours
 		}
-		e := parseEntry(value)
+		e := parseEntry(text)
 		e.Channel, e.Hash = topology.Channel(channel), topology.AddressHash(hash)
 		if !e.over(now) {
 			entries = append(entries, e)
@@ -98,21 +96,17 @@ type Count struct {
 
 // Counts walks the list and counts its entries, by channel and cause.
 func (l *List) Counts(ctx context.Context) ([]Count, error) {
-	type kind struct {
-		channel topology.Channel
-		cause   Cause
-	}
-	counts := make(map[kind]*Count)
+	counts := make(map[Count]*Count) // by those that count none
 	err := l.Walk(ctx, func(entries []Entry) error {
 		for i := range entries {
 			e := &entries[i]
-			k := kind{e.Channel, e.Cause}
-			if counts[k] == nil {
-				counts[k] = &Count{Channel: e.Channel, Cause: e.Cause}
+			kind := Count{Channel: e.Channel, Cause: e.Cause}
+			if counts[kind] == nil {
+				counts[kind] = &Count{Channel: e.Channel, Cause: e.Cause}
 			}
-			counts[k].Addresses++
+			counts[kind].Addresses++
 			if !e.Until.IsZero() {
-				counts[k].Ending++
+				counts[kind].Ending++
 			}
 		}
 		return nil
