@@ -2,12 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
 	"fmt"
 	"runtime/debug"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,96 +21,68 @@ const (
 	home              = "https://github.com/meddela/meddela"
 )
 
-// billOf is the bill of materials of an image, CycloneDX 1.6: what the linker put
-// into the binary, the standard library, and the authorities' certificates.
-func billOf(o options, b binary, text []byte) ([]byte, error) {
+// billOf is the bill of materials of an image, CycloneDX 1.6: what the linker put into the binary, the standard
+// library, and the authorities' certificates.
+func billOf(o options, b binary, text []byte) []byte {
 	info, err := buildinfo.Read(bytes.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.path, err)
+		check(fmt.Errorf("%s: %w", b.path, err))
 	}
 	hash := sha256.Sum256(text)
-	main := cdx.Component{
-		BOMRef:     purl(info.Main.Path, o.version),
-		Type:       cdx.ComponentTypeApplication,
-		Name:       info.Main.Path,
-		Version:    o.version,
-		PackageURL: purl(info.Main.Path, o.version),
-		Hashes:     &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(hash[:])}},
-		Licenses:   &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}},
-		Properties: settings(info),
+	main := component(cdx.ComponentTypeApplication, info.Main.Path, o.version)
+	main.Scope = ""
+	main.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(hash[:])}}
+	main.Licenses = &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}}
+	settings := []cdx.Property{{Name: "go:version", Value: info.GoVersion}}
+	for _, s := range info.Settings {
+		settings = append(settings, cdx.Property{Name: "go:build:" + s.Key, Value: s.Value})
 	}
+	main.Properties = &settings
 	parts := components(info)
+	all := make([]string, len(parts))
+	for i, p := range parts {
+		all[i] = p.BOMRef
+	}
 	bill := cdx.NewBOM()
-	bill.SpecVersion = cdx.SpecVersion1_6
 	// The same image has the same bill: its number is made of the binary's hash.
 	bill.SerialNumber = "urn:uuid:" + uuid.NewSHA1(uuid.NameSpaceURL, hash[:]).String()
-	bill.Metadata = &cdx.Metadata{
-		Timestamp: o.created.Format(time.RFC3339),
-		Component: &main,
-	}
+	bill.Metadata = &cdx.Metadata{Timestamp: o.created.Format(time.RFC3339), Component: &main}
 	bill.Components = &parts
-	bill.Dependencies = dependencies(main, parts)
+	bill.Dependencies = &[]cdx.Dependency{{Ref: main.BOMRef, Dependencies: &all}}
 	var out bytes.Buffer
-	err = cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(true).EncodeVersion(bill, cdx.SpecVersion1_6)
-	return out.Bytes(), err
+	check(cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(true).EncodeVersion(bill, cdx.SpecVersion1_6))
+	return out.Bytes()
 }
 
 // components are the modules of a binary, sorted, and what else the image has.
 func components(info *debug.BuildInfo) []cdx.Component {
-	version := strings.TrimPrefix(info.GoVersion, "go")
-	all := []cdx.Component{library("std", version, "")}
+	all := []cdx.Component{component(cdx.ComponentTypeLibrary, "std", strings.TrimPrefix(info.GoVersion, "go"))}
 	for _, m := range info.Deps {
-		if m.Replace != nil {
-			m = m.Replace
+		m = cmp.Or(m.Replace, m)
+		c := component(cdx.ComponentTypeLibrary, m.Path, m.Version)
+		if m.Sum != "" {
+			c.Properties = &[]cdx.Property{{Name: "go:sum", Value: m.Sum}}
 		}
-		all = append(all, library(m.Path, m.Version, m.Sum))
+		all = append(all, c)
 	}
-	authorities := library(authoritiesModule, moduleVersion(authoritiesModule), "")
-	authorities.Type = cdx.ComponentTypeData
-	authorities.Description = "authorities' certificates in /etc/ssl/certs/ca-certificates.crt"
-	all = append(all, authorities)
-	sort.Slice(all, func(i, j int) bool { return all[i].BOMRef < all[j].BOMRef })
-	return all
-}
-
-func library(path, version, sum string) cdx.Component {
-	c := cdx.Component{
-		BOMRef: purl(path, version), Type: cdx.ComponentTypeLibrary, Name: path, Version: version,
-		PackageURL: purl(path, version), Scope: cdx.ScopeRequired,
-	}
-	if sum != "" {
-		c.Properties = &[]cdx.Property{{Name: "go:sum", Value: sum}}
-	}
-	return c
-}
-
-// moduleVersion is the version of a module that this program is made with.
-func moduleVersion(path string) string {
+	version := "unknown"
 	if own, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range own.Deps {
-			if m.Path == path {
-				return m.Version
+			if m.Path == authoritiesModule {
+				version = m.Version
 			}
 		}
 	}
-	return "unknown"
+	authorities := component(cdx.ComponentTypeData, authoritiesModule, version)
+	authorities.Description = "authorities' certificates in /etc/ssl/certs/ca-certificates.crt"
+	all = append(all, authorities)
+	slices.SortFunc(all, func(a, b cdx.Component) int { return strings.Compare(a.BOMRef, b.BOMRef) })
+	return all
 }
 
-// settings are what the binary was built with, as it says itself.
-func settings(info *debug.BuildInfo) *[]cdx.Property {
-	all := []cdx.Property{{Name: "go:version", Value: info.GoVersion}}
-	for _, s := range info.Settings {
-		all = append(all, cdx.Property{Name: "go:build:" + s.Key, Value: s.Value})
+func component(kind cdx.ComponentType, path, version string) cdx.Component {
+	purl := "pkg:golang/" + path + "@" + version
+	return cdx.Component{
+		BOMRef: purl, Type: kind, Name: path, Version: version, PackageURL: purl, Scope: cdx.ScopeRequired,
 	}
-	return &all
 }
-
-func dependencies(main cdx.Component, parts []cdx.Component) *[]cdx.Dependency {
-	all := make([]string, 0, len(parts))
-	for _, p := range parts {
-		all = append(all, p.BOMRef)
-	}
-	return &[]cdx.Dependency{{Ref: main.BOMRef, Dependencies: &all}}
-}
-
-func purl(path, version string) string { return "pkg:golang/" + path + "@" + version }

@@ -1,14 +1,14 @@
-// Command image makes a container image of the static binary, with no daemon and
-// no registry: an OCI layout in a folder, the same as one tar file for
-// `ctr images import`, `podman load` and `docker load`, and a bill of materials.
+// Command image makes a container image of the static binary, with no daemon and no registry: an OCI layout in a
+// folder, the same as one tar file for `ctr images import`, `podman load` and `docker load`, and a bill of materials.
 //
-// What goes in decides what comes out, to the bit: names are sorted, every time is
-// SOURCE_DATE_EPOCH, and the authorities' certificates are those of a Go module.
+// What goes in decides what comes out, to the bit: names are sorted, every time is SOURCE_DATE_EPOCH, and the
+// authorities' certificates are those of a Go module.
 //
 //	image -version V -output FOLDER linux/amd64=BINARY [linux/arm64=BINARY ...]
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,15 +28,47 @@ func main() {
 	}
 }
 
-func run(arguments []string) error {
-	o, err := parse(arguments)
+// run returns the error that check has ended it with.
+func run(arguments []string) (err error) {
+	defer func() {
+		switch reason := recover().(type) {
+		case nil:
+		case failure:
+			err = reason.error
+		default:
+			panic(reason)
+		}
+	}()
+	o := parse(arguments)
+	if o.root == "" {
+		writeImages(o)
+		return nil
+	}
+	if len(o.binaries) != 1 {
+		return errors.New("-root is for one platform")
+	}
+	parts, _ := contents(o, o.binaries[0])
+	for _, p := range parts {
+		for _, e := range p.entries {
+			e.write(filepath.Join(o.root, e.name))
+		}
+	}
+	return nil
+}
+
+type failure struct{ error }
+
+// check ends run if there is an error: making an image is one script, and nothing in it can go on after one.
+func check(err error) {
 	if err != nil {
-		return err
+		panic(failure{err})
 	}
-	if o.root != "" {
-		return writeRoot(o)
-	}
-	return writeImages(o)
+}
+
+// must is check of a call that returns something.
+func must[T any](value T, err error) T {
+	check(err)
+	return value
 }
 
 // options are what an image is made of.
@@ -46,7 +78,7 @@ type options struct {
 	revision string
 	licence  string // file
 	output   string // folder for the image
-	root     string // folder for the image's files instead
+	root     string // folder for the image's files instead, for a builder that has layers of its own
 	created  time.Time
 	binaries []binary
 }
@@ -57,8 +89,7 @@ type binary struct {
 	path     string
 }
 
-func parse(arguments []string) (options, error) {
-	var o options
+func parse(arguments []string) (o options) {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&o.name, "name", program, "where the image is to be, without tag")
 	flags.StringVar(&o.version, "version", "dev", "its version, and its tag")
@@ -66,58 +97,24 @@ func parse(arguments []string) (options, error) {
 	flags.StringVar(&o.licence, "licence", "", "file with the licence")
 	flags.StringVar(&o.output, "output", "", "folder to write the image to; what it has is replaced")
 	flags.StringVar(&o.root, "root", "", "folder to write the files of the image to instead, for other builders")
-	if err := flags.Parse(arguments); err != nil {
-		return o, err
-	}
+	check(flags.Parse(arguments))
 	if (o.output == "") == (o.root == "") {
-		return o, errors.New("say -output or -root, one of them")
+		check(errors.New("say -output or -root, one of them"))
 	}
 	for _, each := range flags.Args() {
 		platform, path, ok := strings.Cut(each, "=")
 		if !ok {
-			return o, fmt.Errorf("%q is not PLATFORM=BINARY", each)
+			check(fmt.Errorf("%q is not PLATFORM=BINARY", each))
 		}
-		parsed, err := v1.ParsePlatform(platform)
-		if err != nil {
-			return o, err
-		}
-		o.binaries = append(o.binaries, binary{*parsed, path})
+		o.binaries = append(o.binaries, binary{*must(v1.ParsePlatform(platform)), path})
 	}
 	if len(o.binaries) == 0 {
-		return o, errors.New("no PLATFORM=BINARY")
+		check(errors.New("no PLATFORM=BINARY"))
 	}
-	var err error
-	o.created, err = epoch(os.Getenv("SOURCE_DATE_EPOCH"))
-	return o, err
-}
-
-// epoch is the time that everything in an image has.
-func epoch(seconds string) (time.Time, error) {
-	if seconds == "" {
-		return time.Unix(0, 0).UTC(), nil
-	}
-	n, err := strconv.ParseInt(seconds, 10, 64)
+	seconds, err := strconv.ParseInt(cmp.Or(os.Getenv("SOURCE_DATE_EPOCH"), "0"), 10, 64)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH: %w", err)
+		check(fmt.Errorf("SOURCE_DATE_EPOCH: %w", err))
 	}
-	return time.Unix(n, 0).UTC(), nil
-}
-
-// writeRoot writes the files of an image, for a builder that has layers of its own.
-func writeRoot(o options) error {
-	if len(o.binaries) != 1 {
-		return errors.New("-root is for one platform")
-	}
-	parts, _, err := contents(o, o.binaries[0])
-	if err != nil {
-		return err
-	}
-	for _, p := range parts {
-		for _, e := range p.entries {
-			if err := e.write(filepath.Join(o.root, e.name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	o.created = time.Unix(seconds, 0).UTC()
+	return o
 }

@@ -15,55 +15,47 @@ import (
 // fault is something that goes wrong, and the alert that is to tell of it.
 type fault struct {
 	name, alert string
-	// within is the alert's own time, and what it takes for the fault to be
-	// measured.
+	// within is the alert's own time, and what it takes for the fault to be measured.
 	within time.Duration
-	cause  func(*stand) error
-	mend   func(*stand) error
+	cause  func(*stand)
+	mend   func(*stand)
 	// indicators are those of the real-time lane that must not move.
 	indicators bool
 }
 
-func nothing(*stand) error { return nil }
+func nothing(*stand) {}
 
-// A stopped process is seen at the next measurement, a killed one when its
-// session has ended; rates take a few scrapes to rise.
+// A stopped process is seen at the next measurement, a killed one when its session has ended; rates take a few scrapes
+// to rise.
 const measured = 45 * time.Second
 
 func faults() []fault {
 	var endCalls context.CancelFunc
 	return []fault{
+		// Far more text messages than their providers' limit lets through.
 		{"flood on the batch lane", "MeddelaBatchBehind", 3*time.Minute + measured,
-			func(s *stand) error { return s.flood(12_000) }, nothing, true},
+			func(s *stand) { s.produce("batch", 12_000, codeEvent) }, nothing, true},
 		{"role stopped", "MeddelaRoleDown", time.Minute + measured,
-			func(s *stand) error { s.end("realtime-match"); return nil },
-			func(s *stand) error { return s.startRole("realtime-match") }, false},
+			func(s *stand) { s.end("realtime-match") }, func(s *stand) { s.startRole("realtime-match") }, false},
 		{"Redis stopped", "MeddelaRedisAway", time.Minute + measured,
 			server("kill", "redis"), server("start", "redis"), false},
 		{"broker lost", "MeddelaKafkaDegraded", time.Minute + measured,
 			server("kill", "kafka-3"), server("start", "kafka-3"), false},
 		{"every provider down", "MeddelaProviderDown", time.Minute + measured,
-			func(s *stand) error { s.failing[0].Store(true); s.failing[1].Store(true); return nil },
-			func(s *stand) error { s.failing[0].Store(false); s.failing[1].Store(false); return nil }, false},
+			func(s *stand) { s.failing[0].Store(true); s.failing[1].Store(true) },
+			func(s *stand) { s.failing[0].Store(false); s.failing[1].Store(false) }, false},
 		{"one provider failing", "MeddelaProviderFailing", 2*time.Minute + measured,
-			func(s *stand) error { s.failing[0].Store(true); return nil },
-			func(s *stand) error { s.failing[0].Store(false); return nil }, false},
+			func(s *stand) { s.failing[0].Store(true) }, func(s *stand) { s.failing[0].Store(false) }, false},
 		{"poison burst", "MeddelaDeadLetters", time.Minute + measured,
-			func(s *stand) error { return s.poison(500) }, nothing, false},
+			func(s *stand) { s.produce("realtime", 500, poison) }, nothing, false},
 		{"retired template still called", "MeddelaEventsNotCovered", time.Minute + measured,
-			func(s *stand) error {
-				if err := s.call("templates", "retire", "password_reset"); err != nil {
-					return err
-				}
-				calling, end := context.WithCancel(s.ctx)
-				endCalls = end
+			func(s *stand) {
+				s.call("templates", "retire", "password_reset")
+				var calling context.Context
+				calling, endCalls = context.WithCancel(s.ctx)
 				s.publish(calling, "realtime", 5, resetEvent)
-				return nil
 			},
-			func(s *stand) error {
-				endCalls()
-				return s.call("templates", "publish", "cmd/meddela/samples/templates")
-			}, false},
+			func(s *stand) { endCalls(); s.call("templates", "publish", "cmd/meddela/samples/templates") }, false},
 	}
 }
 
@@ -71,32 +63,23 @@ func resetEvent(i int) string {
 	return fmt.Sprintf(`{"type":"password_reset","email":"kim%d@mail.example","ctx":{"firstName":"Kim","link":"https://example.com/r","validMinutes":30}}`, i)
 }
 
-func server(script, name string) func(*stand) error {
-	return func(*stand) error {
+// poison is no event.
+func poison(i int) string { return fmt.Sprintf(`{"type": "order_%d", "email": `, i) }
+
+func server(script, name string) func(*stand) {
+	return func(*stand) {
 		if out, err := exec.Command("test/servers/"+script, name).CombinedOutput(); err != nil {
-			return fmt.Errorf("test/servers/%s %s: %w\n%s", script, name, err, out)
+			check(fmt.Errorf("test/servers/%s %s: %w\n%s", script, name, err, out))
 		}
-		return nil
 	}
 }
 
-// flood publishes text messages to the batch lane, far more than their providers'
-// limit lets through.
-func (s *stand) flood(n int) error {
-	return s.produce("batch", n, codeEvent)
-}
-
-// poison publishes what is no event.
-func (s *stand) poison(n int) error {
-	return s.produce("realtime", n, func(i int) string { return fmt.Sprintf(`{"type": "order_%d", "email": `, i) })
-}
-
-func (s *stand) produce(lane string, n int, event func(int) string) error {
+func (s *stand) produce(lane string, n int, event func(int) string) {
 	records := make([]*kgo.Record, n)
 	for i := range records {
 		records[i] = &kgo.Record{Topic: s.prefix + lane + ".events", Value: []byte(event(i))}
 	}
-	return s.kafka.ProduceSync(s.ctx, records...).FirstErr()
+	check(s.kafka.ProduceSync(s.ctx, records...).FirstErr())
 }
 
 // result is what a fault led to.
@@ -118,7 +101,7 @@ func (r *result) line() string {
 	}
 	line := fmt.Sprintf("%-30s  %-24s  %s; %s", r.name, r.alert, fired, others)
 	if r.indicators {
-		for _, name := range indicatorNames() {
+		for _, name := range indicators {
 			line += fmt.Sprintf("\n    real-time %-34s before %8.3f   during %8.3f", name, r.before[name], r.during[name])
 		}
 	}
@@ -138,34 +121,20 @@ func (r *result) err() (all error) {
 const (
 	settleTime = 60 * time.Second // in which nothing may fire before a fault
 	lookTime   = 2 * time.Second
-	// lingerTime is how long the fault is left as it is after its alert has
-	// fired, for other alerts to fire that should not.
+	// lingerTime is how long the fault is left as it is after its alert has fired, for other alerts to fire that should
+	// not.
 	lingerTime = 45 * time.Second
 )
 
-// try causes a fault, and watches which alerts fire. Those that are still firing
-// because of the fault before are not looked at.
-func (s *stand) try(f *fault) (result, error) {
-	r := result{fault: f}
-	if err := s.settle(); err != nil {
-		return r, err
-	}
-	leftovers, err := s.firing()
-	if err != nil {
-		return r, err
-	}
-	r.before = s.indicatorsNow()
+// try causes a fault, and watches which alerts fire. Those that are still firing because of the fault before are not
+// looked at.
+func (s *stand) try(f *fault) *result {
+	s.settle()
+	r, leftovers := &result{fault: f, before: s.indicatorsNow()}, s.firing()
 	began := time.Now()
-	if err := f.cause(s); err != nil {
-		return r, err
-	}
-	end := began.Add(f.within)
-	for time.Now().Before(end) {
-		firing, err := s.firing()
-		if err != nil {
-			return r, err
-		}
-		for _, alert := range firing {
+	f.cause(s)
+	for end := began.Add(f.within); time.Now().Before(end); s.wait(lookTime) {
+		for _, alert := range s.firing() {
 			switch {
 			case alert == f.alert && r.fired == 0:
 				r.fired = time.Since(began)
@@ -174,45 +143,33 @@ func (s *stand) try(f *fault) (result, error) {
 				r.others = append(r.others, alert)
 			}
 		}
-		if err := s.wait(lookTime); err != nil {
-			return r, err
-		}
 	}
 	r.during = s.indicatorsNow()
-	return r, f.mend(s)
+	f.mend(s)
+	return r
 }
 
-// settle waits until all roles are at work and no cause fires that a mended fault
-// could still be behind.
-func (s *stand) settle() error {
+// settle waits until all roles are at work and no cause fires that a mended fault could still be behind.
+func (s *stand) settle() {
 	quietSince := time.Now()
-	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); {
-		firing, err := s.firing()
-		if err != nil {
-			return err
-		}
-		if len(firing) > 0 {
+	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); s.wait(lookTime) {
+		if len(s.firing()) > 0 {
 			quietSince = time.Now()
 		}
 		if time.Since(quietSince) > settleTime {
-			return nil
-		}
-		if err := s.wait(lookTime); err != nil {
-			return err
+			return
 		}
 	}
-	firing, _ := s.firing()
-	return fmt.Errorf("before the fault, %s fire", strings.Join(firing, ", "))
+	check(fmt.Errorf("before the fault, %s fire", strings.Join(s.firing(), ", ")))
 }
 
-func (s *stand) firing() (names []string, err error) {
-	alerts, err := s.query(`ALERTS{alertstate="firing"}`)
-	for end := time.Now().Add(20 * time.Second); err != nil &&
-		time.Now().Before(end); alerts, err = s.query(`ALERTS{alertstate="firing"}`) {
-		if err := s.wait(time.Second); err != nil {
-			return nil, err
-		}
+func (s *stand) firing() (names []string) {
+	const query = `ALERTS{alertstate="firing"}`
+	alerts, err := s.query(query)
+	for end := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(end); alerts, err = s.query(query) {
+		s.wait(time.Second)
 	}
+	check(err)
 	for _, a := range alerts {
 		name := a.Metric["alertname"]
 		if indicator := a.Metric["indicator"]; indicator != "" {
@@ -222,20 +179,18 @@ func (s *stand) firing() (names []string, err error) {
 			names = append(names, name)
 		}
 	}
-	return names, err
+	return names
 }
 
-func indicatorNames() []string {
-	return []string{
-		"meddela:waiting:records", "meddela:error_ratio:rate5m", "meddela:queue_seconds:mean5m",
-		"meddela:attempt_seconds:mean5m", "meddela:processing_seconds:mean5m", "meddela:processing_seconds:p99_5m",
-	}
+var indicators = []string{
+	"meddela:waiting:records", "meddela:error_ratio:rate5m", "meddela:queue_seconds:mean5m",
+	"meddela:attempt_seconds:mean5m", "meddela:processing_seconds:mean5m", "meddela:processing_seconds:p99_5m",
 }
 
 // indicatorsNow are those of the real-time lane.
 func (s *stand) indicatorsNow() map[string]float64 {
 	now := make(map[string]float64)
-	for _, name := range indicatorNames() {
+	for _, name := range indicators {
 		if answer, err := s.query(name + `{lane="realtime"}`); err == nil && len(answer) == 1 {
 			now[name] = answer[0].number()
 		}
@@ -243,11 +198,10 @@ func (s *stand) indicatorsNow() map[string]float64 {
 	return now
 }
 
-func (s *stand) wait(d time.Duration) error {
+func (s *stand) wait(d time.Duration) {
 	select {
 	case <-s.ctx.Done():
-		return s.ctx.Err()
+		check(s.ctx.Err())
 	case <-time.After(d):
-		return nil
 	}
 }

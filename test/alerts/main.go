@@ -1,3 +1,6 @@
+// Command alerts makes each alert of the chart fire, on real servers: it runs every role and a real Prometheus with the
+// chart's rules, breaks one thing after the other, and prints which alerts fired for it, and after how long. Run it by
+// test/alerts/run.
 package main
 
 import (
@@ -21,7 +24,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context) (all error) {
 	binary := flag.String("meddela", "bin/meddela", "the program")
 	prometheus := flag.String("prometheus", "prometheus", "the Prometheus program")
 	dir := flag.String("dir", "", "folder for logs and Prometheus' data")
@@ -31,40 +34,50 @@ func run(ctx context.Context) error {
 	if *dir == "" {
 		return errors.New("say where with -dir")
 	}
-	stand, err := newStand(ctx, *binary, *prometheus, *dir)
-	if err != nil {
-		return err
-	}
+	doing := "starting"
+	defer func() {
+		switch reason := recover().(type) {
+		case nil:
+		case failure:
+			all = fmt.Errorf("%s: %w (logs: %s)", doing, reason.error, filepath.Join(*dir, "logs"))
+		default:
+			panic(reason)
+		}
+	}()
+	stand := newStand(ctx, *binary, *prometheus, *dir)
 	defer stand.stop()
-	if err := stand.start(); err != nil {
-		return err
-	}
-	all := faults()
-	var results []result
-	for i := range all {
-		if *only != "" && !strings.Contains(","+*only+",", ","+all[i].name+",") {
+	stand.start()
+	for _, f := range faults() {
+		if *only != "" && !strings.Contains(","+*only+",", ","+f.name+",") {
 			continue
 		}
-		r, err := stand.try(&all[i])
-		if err != nil {
-			return fmt.Errorf("%s: %w (logs: %s)", all[i].name, err, filepath.Join(*dir, "logs"))
-		}
-		results = append(results, r)
+		doing = f.name
+		r := stand.try(&f)
 		fmt.Println(r.line())
+		all = errors.Join(all, r.err())
 	}
 	if *keep {
 		fmt.Println("Prometheus is at", stand.prometheusURL())
 		<-ctx.Done()
 	}
-	return judge(results)
-}
-
-func judge(results []result) (all error) {
-	for i := range results {
-		all = errors.Join(all, results[i].err())
-	}
 	if all == nil {
 		fmt.Println("each alert fired for its fault, in its time, and no other did")
 	}
 	return all
+}
+
+// failure is an error that ends the run.
+type failure struct{ error }
+
+// check ends the run if there is an error, as a test's Fatal would. It is for the run's own goroutine.
+func check(err error) {
+	if err != nil {
+		panic(failure{err})
+	}
+}
+
+// must is check of a call that returns something.
+func must[T any](value T, err error) T {
+	check(err)
+	return value
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,8 +21,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// stand is everything that runs: the roles, the monitor, Prometheus, a provider
-// that can be told to fail, and the systems that publish events.
+// stand is everything that runs: the roles, the monitor, Prometheus, a provider that can be told to fail, and the
+// systems that publish events.
 type stand struct {
 	ctx        context.Context
 	binary     string
@@ -37,54 +38,35 @@ type stand struct {
 	provider *http.Server
 	web      int            // its port
 	failing  [2]atomic.Bool // its two paths, /a and /b
-	taken    atomic.Int64
 
 	publishers sync.WaitGroup
 	quiet      context.CancelFunc
 }
 
-func newStand(ctx context.Context, binary, prometheus, dir string) (*stand, error) {
+func newStand(ctx context.Context, binary, prometheus, dir string) *stand {
 	brokers := os.Getenv("MEDDELA_KAFKA_BROKERS")
 	if brokers == "" || os.Getenv("MEDDELA_REDIS_ADDRS") == "" {
-		return nil, fmt.Errorf("MEDDELA_KAFKA_BROKERS and MEDDELA_REDIS_ADDRS are not set: bring servers up with BROKERS=3 test/servers/up")
+		check(errors.New("MEDDELA_KAFKA_BROKERS and MEDDELA_REDIS_ADDRS are not set: bring servers up with BROKERS=3 test/servers/up"))
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
-		return nil, err
-	}
-	kafka, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())
-	if err != nil {
-		return nil, err
-	}
-	s := &stand{
-		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir, kafka: kafka,
+	check(os.MkdirAll(filepath.Join(dir, "logs"), 0o755))
+	return &stand{
+		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir, port: freePort(), web: freePort(),
+		kafka:  must(kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())),
 		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd), http: make(map[string]int),
 	}
-	if s.port, err = freePort(); err != nil {
-		return nil, err
-	}
-	s.web, err = freePort()
-	return s, err
 }
 
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
+func freePort() int {
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))
 	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
-func (s *stand) start() error {
+func (s *stand) start() {
 	s.startProvider()
-	if err := os.WriteFile(s.path("providers.yaml"), fmt.Appendf(nil, providers, s.web, s.web), 0o600); err != nil {
-		return err
-	}
-	for _, args := range [][]string{{"topics", "apply"}, {"templates", "publish", "cmd/meddela/samples/templates"}} {
-		if err := s.call(args...); err != nil {
-			return err
-		}
-	}
+	check(os.WriteFile(s.path("providers.yaml"), fmt.Appendf(nil, providers, s.web, s.web), 0o600))
+	s.call("topics", "apply")
+	s.call("templates", "publish", "cmd/meddela/samples/templates")
 	for _, lane := range []string{"realtime", "batch"} {
 		for _, role := range []string{"match", "deliver", "status", "delay"} {
 			s.names = append(s.names, lane+"-"+role)
@@ -92,19 +74,14 @@ func (s *stand) start() error {
 	}
 	s.names = append(s.names, "monitor")
 	for _, name := range s.names {
-		if err := s.startRole(name); err != nil {
-			return err
-		}
+		s.startRole(name)
 	}
-	if err := s.startPrometheus(); err != nil {
-		return err
-	}
+	s.startPrometheus()
 	publishing, quiet := context.WithCancel(s.ctx)
 	s.quiet = quiet
 	s.publish(publishing, "realtime", 20, orderEvent)
 	s.publish(publishing, "realtime", 5, codeEvent)
 	s.publish(publishing, "batch", 10, orderEvent)
-	return nil
 }
 
 func (s *stand) path(name string) string { return filepath.Join(s.dir, name) }
@@ -121,9 +98,7 @@ func (s *stand) startProvider() {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			if s.failing[i].Load() {
 				w.WriteHeader(http.StatusServiceUnavailable)
-				return
 			}
-			s.taken.Add(1)
 		})
 	}
 	s.provider = &http.Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.web)), Handler: mux,
@@ -134,52 +109,38 @@ func (s *stand) startProvider() {
 func (s *stand) environment() []string {
 	return append(os.Environ(),
 		"MEDDELA_TOPIC_PREFIX="+s.prefix, "MEDDELA_KEY_PREFIX="+s.prefix, "MEDDELA_TOPICS_REPLICATION=3",
-		"MEDDELA_TOPICS_MIN_INSYNC=2",
-		"MEDDELA_TOPICS_PARTITIONS=6", "MEDDELA_PROVIDERS_FILE="+s.path("providers.yaml"),
-		"MEDDELA_SANDBOX_CHANNELS=email,push,webhook",
-		"MEDDELA_LOG_FORMAT=json",
+		"MEDDELA_TOPICS_MIN_INSYNC=2", "MEDDELA_TOPICS_PARTITIONS=6", "MEDDELA_LOG_FORMAT=json",
+		"MEDDELA_PROVIDERS_FILE="+s.path("providers.yaml"), "MEDDELA_SANDBOX_CHANNELS=email,push,webhook",
 	)
 }
 
-func (s *stand) call(args ...string) error {
+func (s *stand) call(args ...string) {
 	command := exec.CommandContext(s.ctx, s.binary, args...)
 	command.Env = s.environment()
 	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("meddela %s: %w\n%s", strings.Join(args, " "), err, out)
+		check(fmt.Errorf("meddela %s: %w\n%s", strings.Join(args, " "), err, out))
 	}
-	return nil
 }
 
 // startRole starts a role, by lane and name, or the monitor.
-func (s *stand) startRole(name string) error {
-	port := s.http[name]
-	if port == 0 {
-		var err error
-		if port, err = freePort(); err != nil {
-			return err
-		}
-		s.http[name] = port
+func (s *stand) startRole(name string) {
+	if s.http[name] == 0 {
+		s.http[name] = freePort()
 	}
 	args := []string{"lag", "--listen", "--every", "5s"}
 	if lane, role, ok := strings.Cut(name, "-"); ok {
 		args = []string{"run", role, "--lane", lane}
 	}
-	return s.spawn(name, append(s.environment(), fmt.Sprintf("MEDDELA_HTTP_ADDR=127.0.0.1:%d", port)), s.binary, args...)
+	s.spawn(name, append(s.environment(), fmt.Sprintf("MEDDELA_HTTP_ADDR=127.0.0.1:%d", s.http[name])), s.binary, args...)
 }
 
-func (s *stand) spawn(name string, env []string, program string, args ...string) error {
-	log, err := os.OpenFile(s.path("logs/"+name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
+func (s *stand) spawn(name string, env []string, program string, args ...string) {
+	log := must(os.OpenFile(s.path("logs/"+name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644))
 	defer func() { _ = log.Close() }()
 	command := exec.Command(program, args...)
 	command.Env, command.Stdout, command.Stderr = env, log, log
-	if err := command.Start(); err != nil {
-		return err
-	}
+	check(command.Start())
 	s.running[name] = command
-	return nil
 }
 
 func (s *stand) end(name string) {
@@ -204,21 +165,16 @@ func (s *stand) stop() {
 	s.kafka.Close()
 }
 
-func (s *stand) startPrometheus() error {
+func (s *stand) startPrometheus() {
 	var targets []string
 	for _, name := range s.names {
 		targets = append(targets, fmt.Sprintf("127.0.0.1:%d", s.http[name]))
 	}
-	rules, err := filepath.Abs("charts/meddela/files/rules.yaml")
-	if err != nil {
-		return err
-	}
+	rules := must(filepath.Abs("charts/meddela/files/rules.yaml"))
 	config := fmt.Sprintf("global: {scrape_interval: 5s, evaluation_interval: 5s}\nrule_files: [%s]\nscrape_configs:\n  - job_name: meddela\n    static_configs:\n      - targets: [%s]\n        labels: {namespace: messages}\n",
 		rules, strings.Join(targets, ", "))
-	if err := os.WriteFile(s.path("prometheus.yaml"), []byte(config), 0o644); err != nil {
-		return err
-	}
-	return s.spawn("prometheus", os.Environ(), s.prometheus, "--config.file="+s.path("prometheus.yaml"),
+	check(os.WriteFile(s.path("prometheus.yaml"), []byte(config), 0o644))
+	s.spawn("prometheus", os.Environ(), s.prometheus, "--config.file="+s.path("prometheus.yaml"),
 		"--storage.tsdb.path="+s.path("data"), "--web.listen-address=127.0.0.1:"+strconv.Itoa(s.port))
 }
 
