@@ -29,7 +29,7 @@ func newWorld(t *testing.T) *world {
 	return &world{fixtures.StartKafka(t, embedded.BrokerConfig{}), t}
 }
 
-func (w *world) createTopic() { w.CreateCompacted(w.t, topic) }
+func (w *world) createTopic() { w.CreateTopic(w.t, topic, 1, fixtures.Compacted) }
 
 func (w *world) publish(records ...topology.TemplateRecord) {
 	w.t.Helper()

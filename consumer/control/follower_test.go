@@ -23,7 +23,7 @@ type world struct{ *fixtures.Kafka }
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{fixtures.StartKafka(t, embedded.BrokerConfig{})}
-	w.CreateCompacted(t, topic)
+	w.CreateTopic(t, topic, 1, fixtures.Compacted)
 	return w
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
@@ -261,13 +260,10 @@ func TestRetention(t *testing.T) {
 	w := newWorld(t)
 	events := names.Events(lane)
 	w.write(events, 0, time.Now(), time.Now(), time.Now())
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Link.Brokers...))
-	if err != nil {
+	w.commit(names.Group(topology.RoleMatch, lane), events, 0, 1)
+	if err := w.Cluster.DeleteRecords(string(events), 0, 2); err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	w.commit(names.Group(topology.RoleMatch, lane), events, 0, 1)
-	fixtures.DeleteBefore(t, client, events, 0, 2)
 	if g := w.group(topology.RoleMatch); g.Lag() != 1 {
 		t.Errorf("%d behind; want the one record that is left", g.Lag())
 	}

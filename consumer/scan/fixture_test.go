@@ -109,7 +109,9 @@ func numbers(from, to int) []*kgo.Record {
 // deleteBefore does what retention does.
 func (w *world) deleteBefore(partition int, offset int64) {
 	w.t.Helper()
-	fixtures.DeleteBefore(w.t, w.writer, topic, partition, offset)
+	if err := w.Cluster.DeleteRecords(string(topic), int32(partition), offset); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) ranges() []scan.Range {

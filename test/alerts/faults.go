@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/meddela/meddela/test/script"
 )
 
 // fault is something that goes wrong, and the alert that is to tell of it.
@@ -66,10 +68,10 @@ func resetEvent(i int) string {
 // poison is no event.
 func poison(i int) string { return fmt.Sprintf(`{"type": "order_%d", "email": `, i) }
 
-func server(script, name string) func(*stand) {
+func server(action, name string) func(*stand) {
 	return func(*stand) {
-		if out, err := exec.Command("test/servers/"+script, name).CombinedOutput(); err != nil {
-			check(fmt.Errorf("test/servers/%s %s: %w\n%s", script, name, err, out))
+		if out, err := exec.Command("test/servers/"+action, name).CombinedOutput(); err != nil {
+			script.Check(fmt.Errorf("test/servers/%s %s: %w\n%s", action, name, err, out))
 		}
 	}
 }
@@ -79,7 +81,7 @@ func (s *stand) produce(lane string, n int, event func(int) string) {
 	for i := range records {
 		records[i] = &kgo.Record{Topic: s.prefix + lane + ".events", Value: []byte(event(i))}
 	}
-	check(s.kafka.ProduceSync(s.ctx, records...).FirstErr())
+	script.Check(s.kafka.ProduceSync(s.ctx, records...).FirstErr())
 }
 
 // result is what a fault led to.
@@ -160,7 +162,7 @@ func (s *stand) settle() {
 			return
 		}
 	}
-	check(fmt.Errorf("before the fault, %s fire", strings.Join(s.firing(), ", ")))
+	script.Check(fmt.Errorf("before the fault, %s fire", strings.Join(s.firing(), ", ")))
 }
 
 func (s *stand) firing() (names []string) {
@@ -169,7 +171,7 @@ func (s *stand) firing() (names []string) {
 	for end := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(end); alerts, err = s.query(query) {
 		s.wait(time.Second)
 	}
-	check(err)
+	script.Check(err)
 	for _, a := range alerts {
 		name := a.Metric["alertname"]
 		if indicator := a.Metric["indicator"]; indicator != "" {
@@ -201,7 +203,7 @@ func (s *stand) indicatorsNow() map[string]float64 {
 func (s *stand) wait(d time.Duration) {
 	select {
 	case <-s.ctx.Done():
-		check(s.ctx.Err())
+		script.Check(s.ctx.Err())
 	case <-time.After(d):
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/meddela/meddela/test/script"
 )
 
 func main() {
@@ -35,49 +37,29 @@ func run(ctx context.Context) (all error) {
 		return errors.New("say where with -dir")
 	}
 	doing := "starting"
-	defer func() {
-		switch reason := recover().(type) {
-		case nil:
-		case failure:
-			all = fmt.Errorf("%s: %w (logs: %s)", doing, reason.error, filepath.Join(*dir, "logs"))
-		default:
-			panic(reason)
+	err := script.Try(func() {
+		stand := newStand(ctx, *binary, *prometheus, *dir)
+		defer stand.stop()
+		stand.start()
+		for _, f := range faults() {
+			if *only != "" && !strings.Contains(","+*only+",", ","+f.name+",") {
+				continue
+			}
+			doing = f.name
+			r := stand.try(&f)
+			fmt.Println(r.line())
+			all = errors.Join(all, r.err())
 		}
-	}()
-	stand := newStand(ctx, *binary, *prometheus, *dir)
-	defer stand.stop()
-	stand.start()
-	for _, f := range faults() {
-		if *only != "" && !strings.Contains(","+*only+",", ","+f.name+",") {
-			continue
+		if *keep {
+			fmt.Println("Prometheus is at", stand.prometheusURL())
+			<-ctx.Done()
 		}
-		doing = f.name
-		r := stand.try(&f)
-		fmt.Println(r.line())
-		all = errors.Join(all, r.err())
-	}
-	if *keep {
-		fmt.Println("Prometheus is at", stand.prometheusURL())
-		<-ctx.Done()
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w (logs: %s)", doing, err, filepath.Join(*dir, "logs"))
 	}
 	if all == nil {
 		fmt.Println("each alert fired for its fault, in its time, and no other did")
 	}
 	return all
-}
-
-// failure is an error that ends the run.
-type failure struct{ error }
-
-// check ends the run if there is an error, as a test's Fatal would. It is for the run's own goroutine.
-func check(err error) {
-	if err != nil {
-		panic(failure{err})
-	}
-}
-
-// must is check of a call that returns something.
-func must[T any](value T, err error) T {
-	check(err)
-	return value
 }

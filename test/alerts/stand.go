@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/meddela/meddela/test/script"
 )
 
 // stand is everything that runs: the roles, the monitor, Prometheus, a provider that can be told to fail, and the
@@ -46,25 +48,25 @@ type stand struct {
 func newStand(ctx context.Context, binary, prometheus, dir string) *stand {
 	brokers := os.Getenv("MEDDELA_KAFKA_BROKERS")
 	if brokers == "" || os.Getenv("MEDDELA_REDIS_ADDRS") == "" {
-		check(errors.New("MEDDELA_KAFKA_BROKERS and MEDDELA_REDIS_ADDRS are not set: bring servers up with BROKERS=3 test/servers/up"))
+		script.Check(errors.New("MEDDELA_KAFKA_BROKERS and MEDDELA_REDIS_ADDRS are not set: bring servers up with BROKERS=3 test/servers/up"))
 	}
-	check(os.MkdirAll(filepath.Join(dir, "logs"), 0o755))
+	script.Check(os.MkdirAll(filepath.Join(dir, "logs"), 0o755))
 	return &stand{
 		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir, port: freePort(), web: freePort(),
-		kafka:  must(kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())),
+		kafka:  script.Must(kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())),
 		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd), http: make(map[string]int),
 	}
 }
 
 func freePort() int {
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))
+	listener := script.Must(net.Listen("tcp", "127.0.0.1:0"))
 	defer func() { _ = listener.Close() }()
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func (s *stand) start() {
 	s.startProvider()
-	check(os.WriteFile(s.path("providers.yaml"), fmt.Appendf(nil, providers, s.web, s.web), 0o600))
+	script.Check(os.WriteFile(s.path("providers.yaml"), fmt.Appendf(nil, providers, s.web, s.web), 0o600))
 	s.call("topics", "apply")
 	s.call("templates", "publish", "cmd/meddela/samples/templates")
 	for _, lane := range []string{"realtime", "batch"} {
@@ -118,7 +120,7 @@ func (s *stand) call(args ...string) {
 	command := exec.CommandContext(s.ctx, s.binary, args...)
 	command.Env = s.environment()
 	if out, err := command.CombinedOutput(); err != nil {
-		check(fmt.Errorf("meddela %s: %w\n%s", strings.Join(args, " "), err, out))
+		script.Check(fmt.Errorf("meddela %s: %w\n%s", strings.Join(args, " "), err, out))
 	}
 }
 
@@ -135,11 +137,11 @@ func (s *stand) startRole(name string) {
 }
 
 func (s *stand) spawn(name string, env []string, program string, args ...string) {
-	log := must(os.OpenFile(s.path("logs/"+name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644))
+	log := script.Must(os.OpenFile(s.path("logs/"+name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644))
 	defer func() { _ = log.Close() }()
 	command := exec.Command(program, args...)
 	command.Env, command.Stdout, command.Stderr = env, log, log
-	check(command.Start())
+	script.Check(command.Start())
 	s.running[name] = command
 }
 
@@ -170,10 +172,10 @@ func (s *stand) startPrometheus() {
 	for _, name := range s.names {
 		targets = append(targets, fmt.Sprintf("127.0.0.1:%d", s.http[name]))
 	}
-	rules := must(filepath.Abs("charts/meddela/files/rules.yaml"))
+	rules := script.Must(filepath.Abs("charts/meddela/files/rules.yaml"))
 	config := fmt.Sprintf("global: {scrape_interval: 5s, evaluation_interval: 5s}\nrule_files: [%s]\nscrape_configs:\n  - job_name: meddela\n    static_configs:\n      - targets: [%s]\n        labels: {namespace: messages}\n",
 		rules, strings.Join(targets, ", "))
-	check(os.WriteFile(s.path("prometheus.yaml"), []byte(config), 0o644))
+	script.Check(os.WriteFile(s.path("prometheus.yaml"), []byte(config), 0o644))
 	s.spawn("prometheus", os.Environ(), s.prometheus, "--config.file="+s.path("prometheus.yaml"),
 		"--storage.tsdb.path="+s.path("data"), "--web.listen-address=127.0.0.1:"+strconv.Itoa(s.port))
 }

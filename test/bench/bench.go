@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -77,10 +78,10 @@ func (b *bench) close() error {
 	progress("deleting topics and keys")
 	var errs []error
 	for _, s := range b.systems {
-		errs = append(errs, attempt(func() { s.stop() }), attempt(s.delete))
+		errs = append(errs, script.Try(func() { s.stop() }), script.Try(s.delete))
 	}
 	progress("")
-	if err := errors.Join(append(errs, attempt(func() { b.deleteKeys(b.keyPrefix()) }))...); err != nil {
+	if err := errors.Join(append(errs, script.Try(func() { b.deleteKeys(b.keyPrefix()) }))...); err != nil {
 		return fmt.Errorf("left behind on the servers, under bench.%s and %s: %w", b.id, b.keyPrefix(), err)
 	}
 	return nil
@@ -105,19 +106,9 @@ func (b *bench) deleteKeys(prefix string) {
 	}
 	switch client := b.redis.(type) {
 	case *redis.ClusterClient:
-		check(client.ForEachMaster(b.ctx, remove))
+		script.Check(client.ForEachMaster(b.ctx, remove))
 	case *redis.Client:
-		check(remove(b.ctx, client))
-	}
-}
-
-// sleep waits, or returns ctx's error when that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+		script.Check(remove(b.ctx, client))
 	}
 }
 
@@ -153,5 +144,5 @@ func (b *bench) fill(topic topology.Topic, n int, make func(partition, at int) t
 			return nil
 		})
 	}
-	check(all.Wait())
+	script.Check(all.Wait())
 }

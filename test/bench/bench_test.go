@@ -11,6 +11,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -45,7 +46,7 @@ func TestEventsAreOfOneSizeAndTakenByTheMatcher(t *testing.T) {
 	}
 	system := &system{bench: &bench{ctx: t.Context()}, names: topology.Topics{Prefix: "bench."}}
 	var outputs bareWriter
-	err = attempt(func() { outputs = system.bareOutputs(newMatcher(system.names, templates)) })
+	err = script.Try(func() { outputs = system.bareOutputs(newMatcher(system.names, templates)) })
 	if err != nil || outputs[0].size <= eventBytes || outputs[1].size < 200 {
 		t.Errorf("a job and an entry of %v: too small to be true (%v)", outputs, err)
 	}
@@ -125,7 +126,7 @@ func TestKeysOfABenchAreDeletedAndNoOthers(t *testing.T) {
 		say(store, topology.EventID(fmt.Sprint(i)), topology.Sent)
 		_ = store.Set(fmt.Sprintf("%s%d", b.keyPrefix(), i), "")
 	}
-	if err := attempt(func() { b.deleteKeys(b.keyPrefix()) }); err != nil {
+	if err := script.Try(func() { b.deleteKeys(b.keyPrefix()) }); err != nil {
 		t.Fatal(err)
 	}
 	if left := len(store.Keys()); left != 3000 {

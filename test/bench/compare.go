@@ -1,19 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"math"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -99,7 +99,7 @@ func (s *system) drainer(name string, records int, handler consumer.Handler, top
 		s.groups = append(s.groups, s.names.Group(role, lane))
 		counted := &counter{Handler: handler}
 		loop, stop := s.run(role, counted, topics...)
-		defer func() { check(stop()) }()
+		defer func() { script.Check(stop()) }()
 		before := 0
 		s.await(name, time.Millisecond, func() (done, want int) {
 			before = int(counted.handled.Load())
@@ -129,40 +129,18 @@ func (c *counter) Handle(ctx context.Context, batch consumer.Batch) (consumer.Re
 	return result, err
 }
 
-// The kernel counts CPU time in ticks of this length.
-const cpuTick = 10 * time.Millisecond
-
 // cpuTime is how much CPU time a process has used; 0 where the system has no /proc.
 func cpuTime(pid int) time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	// The name, in parentheses, may hold anything. After it user's time is the 12th field, the system's the 13th.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
-		return 0
-	}
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * cpuTick
+	process, _ := procfs.NewProc(pid)
+	stat, _ := process.Stat()
+	return time.Duration(stat.CPUTime() * float64(time.Second))
 }
 
 // memory is how many MB a process holds in memory now, and at most so far; 0 where the system has no /proc.
 func memory(pid int) (now, most float64) {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) == 3 {
-			kilobytes, _ := strconv.ParseFloat(fields[1], 64)
-			switch fields[0] {
-			case "VmRSS:":
-				now = kilobytes / 1024
-			case "VmHWM:":
-				most = kilobytes / 1024
-			}
-		}
-	}
-	return now, most
+	process, _ := procfs.NewProc(pid)
+	status, _ := process.NewStatus()
+	return float64(status.VmRSS) / (1 << 20), float64(status.VmHWM) / (1 << 20)
 }
 
 // cpuUsage is CPU time by process, and the time in which it was used.

@@ -15,6 +15,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -274,7 +275,7 @@ func (s *system) streams(p *provider, d time.Duration, codes float64) (mails, te
 	}
 	stream(mailRate, &mailsDue, mail)
 	stream(codes, &textsDue, func(int) topology.Event { return textMessage("one_time_code", `{"code":"004211"}`) })
-	check(publishing.Wait())
+	script.Check(publishing.Wait())
 	awaited := mailsDue
 	if codes <= codeRate {
 		awaited = slices.Concat(mailsDue, textsDue)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // eventBytes is the size of every event's value but where messages alone matter.
@@ -113,7 +114,7 @@ func (s *system) publish(
 	calls, ctx := errgroup.WithContext(ctx)
 	calls.SetLimit(callsAtOnce)
 	for done := 0; done < t.total(); {
-		if sleep(ctx, time.Until(t.at(done).Add(gather))) != nil {
+		if !retry.Sleep(ctx, time.Until(t.at(done).Add(gather))) {
 			break
 		}
 		// At least the one that was waited for, whatever the rounding.

@@ -143,35 +143,3 @@ func findServers() (map[string]int, error) {
 func roundsFlag(flags *flag.FlagSet) *int {
 	return flags.Int("rounds", 3, "how often each side is measured")
 }
-
-// failure is an error that ends a figure.
-type failure struct{ error }
-
-// check ends the figure if there is an error, as a test's Fatal would: a figure is a script. It is for the figure's own
-// goroutine.
-func check(err error) {
-	if err != nil {
-		panic(failure{err})
-	}
-}
-
-// must is check of a call that returns something.
-func must[T any](value T, err error) T {
-	check(err)
-	return value
-}
-
-// attempt returns the error that has ended what it does.
-func attempt(do func()) (err error) {
-	defer func() {
-		switch reason := recover().(type) {
-		case nil:
-		case failure:
-			err = reason.error
-		default:
-			panic(reason)
-		}
-	}()
-	do()
-	return nil
-}

@@ -15,6 +15,7 @@ import (
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -54,9 +55,9 @@ func (s *system) bareOutputs(matcher consumer.Handler) bareWriter {
 		batch.Records = append(batch.Records, r)
 	}
 	outputs := bareWriter{{s.names.Jobs(lane), 0}, {s.names.DeliveryLog(lane), 0}}
-	out := must(matcher.Handle(s.ctx, batch)).Out
+	out := script.Must(matcher.Handle(s.ctx, batch)).Out
 	if len(out) != len(outputs)*sample {
-		check(fmt.Errorf("the matcher made %d records of %d events, not a job and an entry of each", len(out), sample))
+		script.Check(fmt.Errorf("the matcher made %d records of %d events, not a job and an entry of each", len(out), sample))
 	}
 	for i, r := range out {
 		outputs[i%len(outputs)].size += len(r.Value)
@@ -106,9 +107,9 @@ func overheadFigure(flags *flag.FlagSet) func(*bench) []Table {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}))
 		defer collector.Close()
-		free := must(net.Listen("tcp", "127.0.0.1:0"))
+		free := script.Must(net.Listen("tcp", "127.0.0.1:0"))
 		address := free.Addr().String()
-		check(free.Close())
+		script.Check(free.Close())
 		scraped := "MEDDELA_HTTP_ADDR=" + address
 		share := fmt.Sprintf("MEDDELA_TRACE_SAMPLE=%v", *sample)
 		traced := []string{scraped, "MEDDELA_TRACE_ENDPOINT=" + collector.URL, share}
@@ -135,7 +136,7 @@ func (s *system) processDrainer(name string, events int, address string, environ
 		metered, scraped := s.meter(s.pids()), time.Now()
 		s.await(name, 2*time.Millisecond, func() (done, want int) {
 			if address != "" && time.Since(scraped) > time.Second {
-				response := must(http.Get("http://" + address + "/metrics"))
+				response := script.Must(http.Get("http://" + address + "/metrics"))
 				_, _ = io.Copy(io.Discard, response.Body)
 				_ = response.Body.Close()
 				scraped = time.Now()
@@ -202,18 +203,18 @@ func (s *system) matchingCost(templates, rounds int) Table {
 	batch := consumer.Batch{Topic: s.names.Events(lane)}
 	for i := range events {
 		r := newEvent(i)
-		event := must(topology.DecodeEvent(r, lane))
+		event := script.Must(topology.DecodeEvent(r, lane))
 		event.Type = fmt.Sprintf("type_%d", i%fewTemplates)
 		r.Value = event.Append(nil)
 		batch.Records = append(batch.Records, r)
 	}
 	side := func(n int) contestant {
 		progress("templates: compiling %d", n)
-		matcher := newMatcher(s.names, must(catalogue.New(many(n)...)))
+		matcher := newMatcher(s.names, script.Must(catalogue.New(many(n)...)))
 		return contestant{fmt.Sprintf("matching with %d templates", n), func() work {
 			metered := s.meter(nil)
 			for range passes {
-				must(matcher.Handle(s.ctx, batch))
+				script.Must(matcher.Handle(s.ctx, batch))
 			}
 			return work{events * passes, metered()}
 		}}
@@ -229,7 +230,7 @@ func (s *system) publishing(templates, followers, publications int) Table {
 		for i, r := range records {
 			out[i] = topology.Record{Topic: s.names.Templates(), Key: []byte(r.Ref()), Value: r.Append(nil)}
 		}
-		must(writer.Publish(s.ctx, s.names.Templates(), 0, out))
+		script.Must(writer.Publish(s.ctx, s.names.Templates(), 0, out))
 	}
 	progress("templates: publishing %d", templates)
 	publish(many(templates)...)
@@ -242,7 +243,7 @@ func (s *system) publishing(templates, followers, publications int) Table {
 		start := time.Now()
 		follower, running := s.follow(ctx)
 		defer func() { stop(); running.Wait() }()
-		check(follower.AwaitReady(ctx))
+		script.Check(follower.AwaitReady(ctx))
 		loads, all = append(loads, milliseconds(time.Since(start))), append(all, follower)
 	}
 	for i := range publications {

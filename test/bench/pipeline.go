@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 const warmUp = 4 * time.Second
@@ -73,14 +75,14 @@ func (l *latencySide) publish(rate float64, d time.Duration) []arrival {
 	var watching errgroup.Group
 	watching.Go(func() error { return w.run(ctx) })
 	due := timetable{start: time.Now().Add(10 * time.Millisecond), rate: rate, length: d}
-	check(l.system.publish(ctx, due, 0, func(number int, due time.Time) topology.Record {
+	script.Check(l.system.publish(ctx, due, 0, func(number int, due time.Time) topology.Record {
 		r := newEvent(number)
 		w.add(topology.EventID(r.Key), due)
 		return r
 	}))
 	l.await("sent", 5*time.Millisecond, w.counts)
 	stop()
-	check(watching.Wait())
+	script.Check(watching.Wait())
 	return w.seen
 }
 
@@ -255,8 +257,8 @@ func (s *system) probe(rate float64, d time.Duration) *probe {
 	})
 	working.Go(func() error {
 		for at := time.Second; at <= d; at += time.Second {
-			if err := sleep(ctx, time.Until(due.start.Add(at))); err != nil {
-				return err
+			if !retry.Sleep(ctx, time.Until(due.start.Add(at))) {
+				return ctx.Err()
 			}
 			now := due.by(time.Now())
 			if err := errors.Join(w.look(ctx, math.MaxInt), s.alive()); err != nil {
@@ -268,7 +270,7 @@ func (s *system) probe(rate float64, d time.Duration) *probe {
 		}
 		return nil
 	})
-	check(working.Wait())
+	script.Check(working.Wait())
 	p.used = metered()
 	s.awaitSent(w)
 	p.catchUp = time.Since(due.start.Add(d))

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/meddela/meddela/test/script"
 )
 
 // Table is what was measured. Its first column names what the others are about.
@@ -46,7 +48,7 @@ func report(
 		return err
 	}
 	var tables []Table
-	err = attempt(func() { tables = measure(b) })
+	err = script.Try(func() { tables = measure(b) })
 	after := load()
 	if err := errors.Join(err, b.close()); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -59,7 +60,7 @@ func (s *system) writeBare(entries int, portions [][]topology.State, store *stat
 	for _, states := range portions {
 		writing.Go(func() error { return store.Write(ctx, states) })
 	}
-	check(writing.Wait())
+	script.Check(writing.Wait())
 	return work{entries, metered()}
 }
 

@@ -26,7 +26,9 @@ import (
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/provision"
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // samples is the folder of the templates that events are matched with.
@@ -78,8 +80,8 @@ func (b *bench) newSystem(name string, lanes ...topology.Lane) *system {
 	}
 	progress("creating %d topics", len(specs))
 	client := &kafka.Client{Addr: b.broker.Addr(), Transport: b.transport, Timeout: 30 * time.Second}
-	check(provision.Create(b.ctx, client, specs))
-	check(provision.AwaitLeaders(b.ctx, client, s.topics))
+	script.Check(provision.Create(b.ctx, client, specs))
+	script.Check(provision.AwaitLeaders(b.ctx, client, s.topics))
 	s.providers("")
 	return s
 }
@@ -91,7 +93,7 @@ func (s *system) providers(text string) {
 	text = "providers:\n" + text +
 		fmt.Sprintf("  - {name: sandbox, channels: [%s], kind: sandbox}\n", strings.Join(others, ", "))
 	path := filepath.Join(s.dir, "providers"+s.names.Prefix+"yaml")
-	check(os.WriteFile(path, []byte(text), 0o600))
+	script.Check(os.WriteFile(path, []byte(text), 0o600))
 	s.environment = append(s.environment, "MEDDELA_PROVIDERS_FILE="+path, "MEDDELA_SANDBOX_CHANNELS=")
 }
 
@@ -100,7 +102,7 @@ func (s *system) publishSamples() {
 	command := exec.CommandContext(s.ctx, s.binary, "templates", "publish", samples, "--diff=false")
 	command.Env = s.environment
 	if out, err := command.CombinedOutput(); err != nil {
-		check(fmt.Errorf("publishing the sample templates: %w\n%s", err, out))
+		script.Check(fmt.Errorf("publishing the sample templates: %w\n%s", err, out))
 	}
 }
 
@@ -111,7 +113,7 @@ func (s *system) catalogue() *catalogue.Catalogue {
 	err := follower.AwaitReady(ctx)
 	stop()
 	running.Wait()
-	check(err)
+	script.Check(err)
 	return follower.Catalogue()
 }
 
@@ -141,8 +143,8 @@ func (s *system) start(role topology.Role, lane topology.Lane, environment ...st
 	command := exec.Command(s.binary, "run", string(role), "--lane", string(lane))
 	command.Env = append(slices.Clone(s.environment), environment...)
 	p := &process{role: role, lane: lane, cmd: command, ended: make(chan struct{})}
-	log := must(command.StderrPipe())
-	check(command.Start())
+	log := script.Must(command.StderrPipe())
+	script.Check(command.Start())
 	s.processes = append(s.processes, p)
 	go func() {
 		lines := bufio.NewScanner(log)
@@ -221,12 +223,12 @@ func (s *system) stop(roles ...topology.Role) {
 			errs = append(errs, fmt.Errorf("stopping %s: %w\n%s", p.role, p.err, strings.Join(p.said, "\n")))
 		}
 	}
-	check(errors.Join(errs...))
+	script.Check(errors.Join(errs...))
 }
 
 // replace ends a process of a role, by kill -9 or as a roll-out does, and starts another.
 func (s *system) replace(role topology.Role, kill bool) {
-	check(s.alive())
+	script.Check(s.alive())
 	var candidates []*process
 	for _, p := range s.processes {
 		if p.role == role {
@@ -239,10 +241,10 @@ func (s *system) replace(role topology.Role, kill bool) {
 		p, signal = candidates[rand.IntN(len(candidates))], syscall.SIGKILL
 	}
 	s.processes = slices.DeleteFunc(s.processes, func(other *process) bool { return other == p })
-	check(p.cmd.Process.Signal(signal))
+	script.Check(p.cmd.Process.Signal(signal))
 	<-p.ended
 	if !kill {
-		check(p.err)
+		script.Check(p.err)
 	}
 	s.start(p.role, p.lane)
 }
@@ -259,7 +261,8 @@ func (s *system) pids() map[string]int {
 func (s *system) pause(what string, until time.Time) {
 	for left := time.Until(until); left > 0; left = time.Until(until) {
 		progress("%s: %v to go", what, left.Round(time.Second))
-		check(errors.Join(s.alive(), sleep(s.ctx, min(time.Second, left))))
+		retry.Sleep(s.ctx, min(time.Second, left))
+		script.Check(errors.Join(s.alive(), s.ctx.Err()))
 	}
 }
 
@@ -276,10 +279,11 @@ func (s *system) await(what string, interval time.Duration, look func() (done, w
 			last, since = done, time.Now()
 		}
 		if time.Since(since) > patience {
-			check(fmt.Errorf("%s: %d of %d, and for %v no other", what, done, want, patience))
+			script.Check(fmt.Errorf("%s: %d of %d, and for %v no other", what, done, want, patience))
 		}
 		progress("%s: %d of %d", what, done, want)
-		check(errors.Join(s.alive(), sleep(s.ctx, interval)))
+		retry.Sleep(s.ctx, interval)
+		script.Check(errors.Join(s.alive(), s.ctx.Err()))
 	}
 }
 
@@ -293,8 +297,8 @@ func (s *system) awaitCommitted(group string, topics ...topology.Topic) {
 
 // ends is how many records were ever written to some topics.
 func (s *system) ends(topics ...topology.Topic) (total int) {
-	ends := must(s.kafka.ListEndOffsets(s.ctx, texts(topics)...))
-	check(ends.Error())
+	ends := script.Must(s.kafka.ListEndOffsets(s.ctx, texts(topics)...))
+	script.Check(ends.Error())
 	ends.Each(func(o kadm.ListedOffset) { total += int(o.Offset) })
 	return total
 }
@@ -304,7 +308,7 @@ func (s *system) behind(group string, topics ...topology.Topic) int {
 	lag := s.ends(topics...)
 	committed, err := s.kafka.FetchOffsets(s.ctx, group)
 	if !errors.Is(err, kerr.GroupIDNotFound) {
-		check(errors.Join(err, committed.Error()))
+		script.Check(errors.Join(err, committed.Error()))
 	}
 	committed.Each(func(o kadm.OffsetResponse) {
 		if slices.Contains(topics, topology.Topic(o.Topic)) {
@@ -324,8 +328,8 @@ func (s *system) whenGone(refusal error, do func() error) error {
 			return err
 		}
 		progress("waiting for the sessions of those that were killed")
-		if err := sleep(s.ctx, 500*time.Millisecond); err != nil {
-			return err
+		if !retry.Sleep(s.ctx, 500*time.Millisecond) {
+			return s.ctx.Err()
 		}
 	}
 }
@@ -336,7 +340,7 @@ func (s *system) rewind(group string, topic topology.Topic) {
 	for p := range partitions {
 		offsets.AddOffset(string(topic), int32(p), 0, -1)
 	}
-	check(s.whenGone(kerr.UnknownMemberID, func() error { return s.kafka.CommitAllOffsets(s.ctx, group, offsets) }))
+	script.Check(s.whenGone(kerr.UnknownMemberID, func() error { return s.kafka.CommitAllOffsets(s.ctx, group, offsets) }))
 }
 
 // delete deletes the groups and topics.
@@ -347,10 +351,10 @@ func (s *system) delete() {
 			return err
 		})
 		if !errors.Is(err, kerr.GroupIDNotFound) {
-			check(err)
+			script.Check(err)
 		}
 	}
-	check(must(s.kafka.DeleteTopics(s.ctx, texts(s.topics)...)).Error())
+	script.Check(script.Must(s.kafka.DeleteTopics(s.ctx, texts(s.topics)...)).Error())
 }
 
 func texts[T ~string](named []T) []string {

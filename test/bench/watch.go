@@ -10,7 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // watch knows which events are published, and looks in Redis which of them are sent.
@@ -101,7 +103,7 @@ func (w *watch) run(ctx context.Context) error {
 			return err
 		}
 		looked := time.Since(began)
-		if sleep(ctx, max(time.Millisecond-looked, looked)) != nil {
+		if !retry.Sleep(ctx, max(time.Millisecond-looked, looked)) {
 			return nil
 		}
 	}
@@ -110,7 +112,7 @@ func (w *watch) run(ctx context.Context) error {
 // awaitSent waits until Redis says of every event that it is sent.
 func (s *system) awaitSent(w *watch) {
 	s.await("sent in Redis", 100*time.Millisecond, func() (done, want int) {
-		check(w.look(s.ctx, math.MaxInt))
+		script.Check(w.look(s.ctx, math.MaxInt))
 		return w.counts()
 	})
 }

@@ -1,6 +1,5 @@
-// Command schemas writes strict JSON schemas of Kubernetes objects for kubeconform,
-// made of an OpenAPI document: that of the k8s.io/kubernetes module, or that of a
-// running API server, which has its custom resources too.
+// Command schemas writes strict JSON schemas of Kubernetes objects for kubeconform, made of an OpenAPI document: that of
+// the k8s.io/kubernetes module, or that of a running API server, which has its custom resources too.
 //
 //	schemas OPENAPI.json FOLDER
 package main
@@ -11,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/meddela/meddela/test/script"
 )
 
 func main() {
@@ -18,12 +19,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: schemas OPENAPI.json FOLDER")
 		os.Exit(2)
 	}
-	kinds, err := convert(os.Args[1], os.Args[2])
-	if err != nil {
+	if err := script.Try(func() { convert(os.Args[1], os.Args[2]) }); err != nil {
 		fmt.Fprintln(os.Stderr, "schemas:", err)
 		os.Exit(1)
 	}
-	fmt.Println(kinds, "kinds")
 }
 
 type object = map[string]any
@@ -31,37 +30,29 @@ type object = map[string]any
 // shared is the file with all definitions, which each kind's file refers to.
 const shared = "definitions.json"
 
-func convert(from, into string) (kinds int, err error) {
-	text, err := os.ReadFile(from)
-	if err != nil {
-		return 0, err
-	}
+func convert(from, into string) {
 	var document struct{ Definitions map[string]object }
-	if err := json.Unmarshal(text, &document); err != nil {
-		return 0, fmt.Errorf("%s: %w", from, err)
+	if err := json.Unmarshal(script.Must(os.ReadFile(from)), &document); err != nil {
+		script.Check(fmt.Errorf("%s: %w", from, err))
 	}
-	if err := os.MkdirAll(into, 0o755); err != nil {
-		return 0, err
-	}
+	script.Check(os.MkdirAll(into, 0o755))
+	kinds := 0
 	for name, definition := range document.Definitions {
 		kind, ok := kindOf(definition)
 		tighten(name, definition)
-		if !ok {
-			continue
+		if ok {
+			write(filepath.Join(into, kind.file()), kind.schema(name))
+			kinds++
 		}
-		if err := write(filepath.Join(into, kind.file()), kind.schema(name)); err != nil {
-			return 0, err
-		}
-		kinds++
 	}
-	return kinds, write(filepath.Join(into, shared), object{"definitions": document.Definitions})
+	write(filepath.Join(into, shared), object{"definitions": document.Definitions})
+	fmt.Println(kinds, "kinds")
 }
 
 // kind is what an object's apiVersion and kind say.
 type kind struct{ group, version, name string }
 
-// kindOf is a definition's kind; lists and options, which stand for several, have
-// none.
+// kindOf is a definition's kind; lists and options, which stand for several, have none.
 func kindOf(definition object) (kind, bool) {
 	of, _ := definition["x-kubernetes-group-version-kind"].([]any)
 	if len(of) != 1 {
@@ -97,8 +88,7 @@ func (k kind) schema(definition string) object {
 	}
 }
 
-// tighten makes a definition refuse what it does not name. Two types are texts or
-// numbers, which OpenAPI 2 cannot say.
+// tighten makes a definition refuse what it does not name. Two types are texts or numbers, which OpenAPI 2 cannot say.
 func tighten(name string, definition object) {
 	switch {
 	case strings.HasSuffix(name, ".IntOrString"):
@@ -128,7 +118,7 @@ func tightenObject(schema object) {
 		schema["$ref"] = shared + reference
 		return
 	}
-	if _, ok := schema["format"].(string); ok {
+	if _, ok := schema["format"].(string); ok { // not a property of that name
 		delete(schema, "format")
 	}
 	if schema["x-kubernetes-int-or-string"] == true {
@@ -148,10 +138,6 @@ func tightenObject(schema object) {
 	}
 }
 
-func write(path string, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, text, 0o644)
+func write(path string, value any) {
+	script.Check(os.WriteFile(path, script.Must(json.Marshal(value)), 0o644))
 }

@@ -63,7 +63,7 @@ func liveOn(t *testing.T, broker *fixtures.Kafka) *catalogue.Catalogue {
 
 func TestPublicationThatIsCutShortCanBeRepeated(t *testing.T) {
 	broker := fixtures.StartKafka(t, embedded.BrokerConfig{})
-	broker.CreateTopics(t, kafka.TopicConfig{Topic: string(liveTopic), NumPartitions: 1})
+	broker.CreateTopic(t, liveTopic, 1, nil)
 
 	var records []topology.TemplateRecord
 	for i := range 80 {
