@@ -122,7 +122,7 @@ func TestKinds(t *testing.T) {
 			records{withURL(hello, "https://example.com/b")}, `"channel":"webhook",` + ctx, "hello|hello||map[url:1]"},
 	} {
 		live, proposed := catalogues(t, test.live, test.proposed)
-		c := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: 1})
+		c := &difflog.Comparison{Live: live, Proposed: proposed, Examples: 1}
 		r := record(1, test.event)
 		if strings.Contains(test.event, "late") {
 			r.Headers = []topology.Header{{Key: topology.HeaderReceivedAt, Value: []byte("2026-11-01T11:00:00Z")}}
@@ -164,7 +164,7 @@ func TestEveryKindIsListedOnce(t *testing.T) {
 
 func TestWhatIsNoEvent(t *testing.T) {
 	live, proposed := catalogues(t, nil, nil)
-	c := difflog.New(difflog.Config{Live: live, Proposed: proposed})
+	c := &difflog.Comparison{Live: live, Proposed: proposed}
 	c.Add(topology.Realtime, []topology.Record{{Value: []byte("x")}, record(1, ctx), {}})
 	if r := c.Report(); r.Unreadable != 2 || r.Events != 1 {
 		t.Errorf("%+v", r)
@@ -173,7 +173,7 @@ func TestWhatIsNoEvent(t *testing.T) {
 
 func TestExamplesAreTheFirstOnesWhateverTheOrder(t *testing.T) {
 	live, proposed := catalogues(t, nil, records{sms("hello", "a", en("x"))})
-	c := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: 3})
+	c := &difflog.Comparison{Live: live, Proposed: proposed, Examples: 3}
 	var adding sync.WaitGroup
 	for batch := range 50 {
 		adding.Go(func() {
@@ -204,7 +204,7 @@ func TestChangesAreBounded(t *testing.T) {
 		folder = append(folder, sms(fmt.Sprint("t", i), fmt.Sprint("type", i), en("x")))
 	}
 	live, proposed := catalogues(t, nil, folder)
-	c := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: 1})
+	c := &difflog.Comparison{Live: live, Proposed: proposed, Examples: 1}
 	for i := range templates {
 		value := fmt.Appendf(nil, `{"id":"e%d","type":"type%d","channel":"sms","ctx":{}}`, i, i)
 		c.Add(topology.Realtime, []topology.Record{{Topic: "t", Offset: int64(i), Time: noon, Value: value}})
@@ -232,7 +232,7 @@ func TestTheLiveFolderChangesNothing(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
-		c := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: 1})
+		c := &difflog.Comparison{Live: live, Proposed: proposed, Examples: 1}
 		c.Add(topology.Realtime, sampleRecords(seed, 100))
 		if r := c.Report(); len(r.Changes) != 0 || r.Unchanged+r.Unreadable != 100 {
 			t.Fatalf("%+v", r)
@@ -277,7 +277,7 @@ func TestTheOtherWayRound(t *testing.T) {
 
 // turns counts events by what becomes of them, and what would.
 func turns(live, proposed *catalogue.Catalogue, events []topology.Record) map[[2]string]int64 {
-	c := difflog.New(difflog.Config{Live: live, Proposed: proposed})
+	c := &difflog.Comparison{Live: live, Proposed: proposed}
 	c.Add(topology.Realtime, events)
 	n := map[[2]string]int64{}
 	for _, change := range c.Report().Changes {

@@ -5,7 +5,6 @@ package difflog
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,16 +12,6 @@ import (
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/topology"
 )
-
-// Config says what to compare, and what to keep of it.
-type Config struct {
-	Live, Proposed *catalogue.Catalogue
-	// Examples is how many events are shown of each change. 0 is none.
-	Examples int
-	// ShowContent puts the differences of rendered texts, which have content of
-	// the events, into the examples. The recipient's address is masked.
-	ShowContent bool
-}
 
 // Report is what a comparison found.
 type Report struct {
@@ -89,19 +78,20 @@ type Part struct {
 	Diff []string `json:"diff,omitempty"`
 }
 
-// Comparison compares the outcomes of events under two catalogues. Its methods
-// may be called by several goroutines. What it holds is bounded, however many
-// events there are.
+// Comparison compares the outcomes of events under two catalogues. Several
+// goroutines may call Add. What it holds is bounded, however many events there are.
 type Comparison struct {
-	config Config
+	Live, Proposed *catalogue.Catalogue
+	// Examples is how many events are shown of each change. 0 is none.
+	Examples int
+	// ShowContent puts the differences of rendered texts, which have content of the
+	// events, into the examples. The recipient's address is masked.
+	ShowContent bool
 
 	mu      sync.Mutex
 	total   Report // but for its changes
 	changes map[Group]*Change
 }
-
-// New starts a comparison.
-func New(config Config) *Comparison { return &Comparison{config: config, changes: map[Group]*Change{}} }
 
 // Add compares the outcomes of the events in records of a lane's events topic.
 func (c *Comparison) Add(lane topology.Lane, records []topology.Record) {
@@ -136,10 +126,10 @@ func (c *Comparison) add(lane topology.Lane, r *topology.Record) {
 	// The examples are those that were written first in the first partitions,
 	// so that the same events give the same report.
 	n := len(change.Examples)
-	if n < c.config.Examples || n > 0 && byPosition(r, &change.Examples[n-1].record) < 0 {
+	if n < c.Examples || n > 0 && byPosition(r, &change.Examples[n-1].record) < 0 {
 		change.Examples = append(change.Examples, c.example(r, &event, &live, &proposed, differing))
 		slices.SortFunc(change.Examples, func(a, b Example) int { return byPosition(&a.record, &b.record) })
-		change.Examples = change.Examples[:min(n+1, c.config.Examples)]
+		change.Examples = change.Examples[:min(n+1, c.Examples)]
 	}
 }
 
@@ -155,6 +145,9 @@ func (c *Comparison) change(g Group) *Change {
 	if c.changes[g] == nil && len(c.changes) >= maxGroups {
 		g = Group{Kind: g.Kind, Live: "others", Proposed: "others"}
 	}
+	if c.changes == nil {
+		c.changes = make(map[Group]*Change)
+	}
 	if c.changes[g] == nil {
 		c.changes[g] = &Change{Group: g, Parts: map[string]int64{}}
 	}
@@ -169,7 +162,7 @@ func (c *Comparison) example(r *topology.Record, event *topology.Event, live, pr
 		record: topology.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
 	}
 	diffs := make(map[string][]string)
-	if c.config.ShowContent {
+	if c.ShowContent {
 		for _, p := range c.masked(event, live, proposed) {
 			diffs[p.name] = shortDiff(p.live, p.proposed)
 		}
@@ -180,16 +173,13 @@ func (c *Comparison) example(r *topology.Record, event *topology.Event, live, pr
 	return e
 }
 
-// Report says what has been found so far, first what needs looking at first.
+// Report says what has been found, first what needs looking at first. It is to be
+// called when every Add has returned.
 func (c *Comparison) Report() Report {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	r := c.total
 	r.Changes = []Change{}
 	for _, change := range c.changes {
-		copied := *change
-		copied.Parts, copied.Examples = maps.Clone(change.Parts), slices.Clone(change.Examples)
-		r.Changes = append(r.Changes, copied)
+		r.Changes = append(r.Changes, *change)
 	}
 	kinds := Kinds()
 	slices.SortFunc(r.Changes, func(a, b Change) int {

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/consumer/catalogue"
@@ -58,12 +58,12 @@ func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, 
 		return live, proposed
 	}
 	received := topology.ReceiptOf(r).At
-	live.decide(event, received, c.config.Live, r.Time)
-	proposed.decide(event, received, c.config.Proposed, r.Time)
+	live.decision = match.Decide[*catalogue.Entry](event, received, c.Live, r.Time, nil)
+	proposed.decision = match.Decide[*catalogue.Entry](event, received, c.Proposed, r.Time, nil)
 	if l, p := &live.decision, &proposed.decision; l.Status != p.Status || l.Template != p.Template ||
 		l.Language != p.Language {
-		live.render(event, c.config.Live)
-		proposed.render(event, c.config.Proposed)
+		live.render(event, c.Live)
+		proposed.render(event, c.Proposed)
 	}
 	return live, proposed
 }
@@ -71,14 +71,10 @@ func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, 
 // sameChoice reports whether both catalogues offer the same versions for the
 // event, in the same order: then they agree on it.
 func (c *Comparison) sameChoice(event *topology.Event) bool {
-	l := c.config.Live.Candidates(event.Type, event.Channel)
-	p := c.config.Proposed.Candidates(event.Type, event.Channel)
+	l := c.Live.Candidates(event.Type, event.Channel)
+	p := c.Proposed.Candidates(event.Type, event.Channel)
 	same := slices.EqualFunc(l, p, func(a, b *catalogue.Entry) bool { return a.Ref() == b.Ref() })
-	return same && (len(l) > 0 || c.config.Live.HasType(event.Type) == c.config.Proposed.HasType(event.Type))
-}
-
-func (o *outcome) decide(event *topology.Event, received time.Time, from *catalogue.Catalogue, now time.Time) {
-	o.decision = match.Decide[*catalogue.Entry](event, received, from, now, nil)
+	return same && (len(l) > 0 || c.Live.HasType(event.Type) == c.Proposed.HasType(event.Type))
 }
 
 func (o *outcome) render(event *topology.Event, from *catalogue.Catalogue) {
@@ -93,14 +89,10 @@ func (o *outcome) render(event *topology.Event, from *catalogue.Catalogue) {
 	if err == nil {
 		o.message, err = compiled.Render(event, o.decision.Language)
 	}
-	var failure *template.Error
-	switch {
-	case errors.As(err, &failure):
-		o.failure, o.cause = failure.Reason, failure.Detail
-		if where := authoring.Where("", entry.Record().Channel, failure); where != "" {
-			o.cause = where + ": " + failure.Detail
-		}
-	case err != nil:
+	if failure, ok := errors.AsType[*template.Error](err); ok {
+		where := authoring.Where("", entry.Record().Channel, failure)
+		o.failure, o.cause = failure.Reason, strings.TrimPrefix(where+": "+failure.Detail, ": ")
+	} else if err != nil {
 		o.failure, o.cause = topology.ReasonRenderFailed, "the template does not compile"
 	}
 }
@@ -135,38 +127,37 @@ func (o *outcome) side() Side {
 // messages do.
 func kindOf(live, proposed *outcome, otherText bool) Kind {
 	l, p := &live.decision, &proposed.decision
-	kind := unchanged
 	switch {
 	case proposed.failed() && !live.failed():
-		kind = NewlyFailing
+		return NewlyFailing
 	case live.covered() && !proposed.covered():
-		kind = NoLongerCovered
+		return NoLongerCovered
 	case !live.covered() && proposed.covered():
-		kind = NewlyCovered
+		return NewlyCovered
+	case !live.covered() && l.Reason != p.Reason:
+		return OtherReason
 	case !live.covered():
-		if l.Reason != p.Reason {
-			kind = OtherReason
-		}
+		return unchanged
 	case !live.expired() && proposed.expired():
-		kind = NewlyExpired
+		return NewlyExpired
 	case live.expired() && !proposed.expired():
-		kind = NoLongerExpired
+		return NoLongerExpired
 	case live.failed() && !proposed.failed():
-		kind = NoLongerFailing
+		return NoLongerFailing
+	case live.failed() && (live.name() != proposed.name() || live.cause != proposed.cause):
+		return FailingOtherwise
 	case live.failed():
-		if live.name() != proposed.name() || live.cause != proposed.cause {
-			kind = FailingOtherwise
-		}
+		return unchanged
 	case live.name() != proposed.name():
-		kind = OtherTemplate
+		return OtherTemplate
 	case l.Language != p.Language:
-		kind = OtherLanguage
+		return OtherLanguage
 	case otherText:
-		kind = OtherText
+		return OtherText
 	case !l.Expires.Equal(p.Expires):
-		kind = OtherExpiry
+		return OtherExpiry
 	}
-	return kind
+	return unchanged
 }
 
 func groupOf(kind Kind, live, proposed *outcome) Group {

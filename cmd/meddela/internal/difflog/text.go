@@ -63,8 +63,8 @@ func (c *Comparison) masked(event *topology.Event, live, proposed *outcome) []di
 		masked.To = mask
 	}
 	l, p := outcome{decision: live.decision}, outcome{decision: proposed.decision}
-	l.render(&masked, c.config.Live)
-	p.render(&masked, c.config.Proposed)
+	l.render(&masked, c.Live)
+	p.render(&masked, c.Proposed)
 	differing := differingParts(&l, &p)
 	if event.To == "" {
 		return differing

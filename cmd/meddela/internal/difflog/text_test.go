@@ -29,7 +29,7 @@ func email(subject, text, html string) topology.TemplateRecord {
 func example(t *testing.T, live, proposed topology.TemplateRecord, show bool) difflog.Example {
 	t.Helper()
 	l, p := catalogues(t, records{live}, records{proposed})
-	c := difflog.New(difflog.Config{Live: l, Proposed: p, Examples: 1, ShowContent: show})
+	c := &difflog.Comparison{Live: l, Proposed: p, Examples: 1, ShowContent: show}
 	value := `{"id":"e1","type":"a","email":"kim+new@example.com","ctx":{"name":"Kim\u001b[2J","mail":"kim+new@example.com"}}`
 	c.Add(topology.Realtime, []topology.Record{{Topic: "t", Time: noon, Value: []byte(value)}})
 	report := c.Report()

@@ -119,8 +119,7 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	if err != nil {
 		return err
 	}
-	comparison := difflog.New(difflog.Config{Live: live, Proposed: proposed, Examples: d.examples,
-		ShowContent: d.showContent})
+	comparison := &difflog.Comparison{Live: live, Proposed: proposed, Examples: d.examples, ShowContent: d.showContent}
 	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: lanesOf(d.lane), Versions: refs}
 	started := time.Now()
 	if result.Lost, err = compareEvents(ctx, env, topics, ranges, comparison); err != nil {
