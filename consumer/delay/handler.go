@@ -66,7 +66,13 @@ func (h *Handler) Handle(_ context.Context, b consumer.Batch) (consumer.Result, 
 		if leave.After(moment) {
 			return result, consumer.NotYet{Until: leave}
 		}
-		result.Out = append(result.Out, h.passOn(r, due, target, moment))
+		out := topology.Record{Topic: target, Key: r.Key, Value: r.Value, Headers: r.Headers}
+		if due.After(moment) {
+			out = h.Names.Delayed(h.Lane, out, due, moment)
+		} else {
+			out.Headers = topology.Released(r.Headers, due)
+		}
+		result.Out = append(result.Out, out)
 		result.Handled++
 	}
 	return result, nil
@@ -79,15 +85,6 @@ func (h *Handler) tierOf(topic topology.Topic) topology.Tier {
 		}
 	}
 	return topology.Tiers()[0]
-}
-
-func (h *Handler) passOn(r *topology.Record, due time.Time, target topology.Topic, now time.Time) topology.Record {
-	out := topology.Record{Topic: target, Key: r.Key, Value: r.Value, Headers: r.Headers}
-	if due.After(now) {
-		return h.Names.Delayed(h.Lane, out, due, now)
-	}
-	out.Headers = topology.Released(r.Headers, due)
-	return out
 }
 
 // dueOf reads when a record is due, and where it goes then: to the jobs or the

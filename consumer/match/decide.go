@@ -58,8 +58,12 @@ type Decision struct {
 func Decide[T Template](event *topology.Event, received time.Time, catalogue Catalogue[T], now time.Time,
 	trace *Trace) Decision {
 	candidates := catalogue.Candidates(event.Type, event.Channel)
-	if len(candidates) == 0 {
-		return Decision{Status: topology.NotCovered, Reason: withoutCandidates(event, catalogue)}
+	switch {
+	case len(candidates) > 0:
+	case catalogue.HasType(event.Type):
+		return Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForChannel}
+	default:
+		return Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForType}
 	}
 	chosen, language, fault := choose(event, candidates, trace)
 	if fault != nil {
@@ -80,13 +84,6 @@ func Decide[T Template](event *topology.Event, received time.Time, catalogue Cat
 	return decision
 }
 
-func withoutCandidates[T Template](event *topology.Event, catalogue Catalogue[T]) topology.Reason {
-	if catalogue.HasType(event.Type) {
-		return topology.ReasonNoTemplateForChannel
-	}
-	return topology.ReasonNoTemplateForType
-}
-
 // choose tries the candidates whose language is nearest, then those whose is
 // next, and so on. The fault says why none is chosen.
 func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (chosen T, language string,
@@ -103,7 +100,10 @@ func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (ch
 				continue
 			}
 			holds, err := c.Holds(facts)
-			trace.tried(Trial{Template: c.Ref(), Language: language, Distance: away, Holds: holds, Err: err})
+			if trace != nil {
+				trial := Trial{Template: c.Ref(), Language: language, Distance: away, Holds: holds, Err: err}
+				trace.Trials = append(trace.Trials, trial)
+			}
 			switch {
 			case err != nil:
 				return c, "", &topology.Fault{
@@ -152,10 +152,4 @@ type Trial struct {
 	Distance int    // of that language from the wanted one
 	Holds    bool   // whether its condition does
 	Err      error  // why that cannot be told
-}
-
-func (t *Trace) tried(trial Trial) {
-	if t != nil {
-		t.Trials = append(t.Trials, trial)
-	}
 }

@@ -71,8 +71,8 @@ func (m *matching[T]) match(r *topology.Record) {
 	m.span = m.batch.Root(r)
 	defer m.span.End()
 	event, err := topology.DecodeEvent(*r, m.handler.Lane)
-	if err != nil {
-		m.refuse(r, &event, err)
+	if fault, bad := errors.AsType[*topology.Fault](err); bad {
+		m.refuse(r, &event, fault)
 		return
 	}
 	entry := m.entry(r, &event)
@@ -100,20 +100,15 @@ func (m *matching[T]) count(entry *topology.Entry) {
 
 // refuse keeps a record that breaks the contract as a dead letter and, where
 // it has an id, says so in the event's status.
-func (m *matching[T]) refuse(r *topology.Record, event *topology.Event, err error) {
-	var fault *topology.Fault
-	if !errors.As(err, &fault) {
-		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
-	}
+func (m *matching[T]) refuse(r *topology.Record, event *topology.Event, fault *topology.Fault) {
 	m.out = append(m.out, m.handler.Names.DeadLetter(m.handler.Lane, r, fault, topology.RoleMatch, m.now))
 	entry := m.entry(r, event)
 	entry.Status, entry.Reason = topology.NotCovered, topology.ReasonInvalid
 	m.count(&entry)
-	if event.ID == "" {
-		return
+	if event.ID != "" {
+		entry.Detail = string(fault.Reason) + ": " + fault.Error()
+		m.emitEntry(r, &entry)
 	}
-	entry.Detail = string(fault.Reason) + ": " + fault.Error()
-	m.emitEntry(r, &entry)
 }
 
 // entry starts the entry about an event that has no job yet.

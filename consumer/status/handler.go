@@ -39,7 +39,7 @@ func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.Role
 // letters of what is no entry. While the store is away nothing of the batch
 // is handled.
 func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
-	f := takeFold()
+	f := folds.Get().(*fold)
 	defer f.release()
 	defer h.trace(&b)()
 	var letters []topology.Record
@@ -117,28 +117,21 @@ func storable(t time.Time) time.Time {
 }
 
 func (h *Handler) foldEntries(f *fold, records []topology.Record) (letters []topology.Record) {
+	now := time.Now
+	if h.Now != nil {
+		now = h.Now
+	}
 	for i := range records {
-		entry, err := topology.DecodeEntry(records[i].Value)
-		if err != nil {
-			letters = append(letters, h.deadLetter(&records[i], err))
+		r := &records[i]
+		entry, err := topology.DecodeEntry(r.Value)
+		if fault, ok := errors.AsType[*topology.Fault](err); ok {
+			letters = append(letters, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleStatus, now()))
 			continue
 		}
 		state := topology.StateOf(&entry)
 		f.add(&state)
 	}
 	return letters
-}
-
-func (h *Handler) deadLetter(r *topology.Record, err error) topology.Record {
-	now := time.Now
-	if h.Now != nil {
-		now = h.Now
-	}
-	var fault *topology.Fault
-	if !errors.As(err, &fault) {
-		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: "the entry cannot be decoded"}
-	}
-	return h.Names.DeadLetter(h.Lane, r, fault, topology.RoleStatus, now())
 }
 
 // fold is the state of each event of one batch.
@@ -150,8 +143,6 @@ type fold struct {
 // folds are kept for the next batch, so that their map and slice need not grow
 // again.
 var folds = sync.Pool{New: func() any { return &fold{index: make(map[topology.EventID]int)} }}
-
-func takeFold() *fold { return folds.Get().(*fold) }
 
 // release empties the fold, so that it does not keep the batch's texts alive,
 // and gives it back.

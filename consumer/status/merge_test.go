@@ -86,7 +86,7 @@ func TestRedisHoldsTheFold(t *testing.T) {
 			records = rapid.Permutation(records).Draw(t, "order")
 			for len(records) > 0 {
 				n := rapid.IntRange(1, len(records)).Draw(t, "batch")
-				f := takeFold()
+				f := folds.Get().(*fold)
 				for i := range records[:n] {
 					f.add(&records[i])
 				}

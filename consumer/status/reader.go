@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,10 +22,8 @@ type Reader struct {
 // Answer is what is known of one event.
 type Answer struct {
 	State topology.State
-	// Found reports whether anything is known.
-	Found bool
-	// Err says why what is stored cannot be understood.
-	Err error
+	Found bool  // whether anything is known
+	Err   error // why what is stored cannot be understood
 }
 
 // Get returns the state of an event, and whether anything is known of it.
@@ -40,47 +39,30 @@ func (r *Reader) Get(ctx context.Context, id topology.EventID) (topology.State, 
 // the server; that of a single event is in its answer.
 func (r *Reader) GetMany(ctx context.Context, ids []topology.EventID) ([]Answer, error) {
 	answers := make([]Answer, 0, len(ids))
-	for len(ids) > 0 {
-		n := min(len(ids), readAtOnce)
-		var err error
-		if answers, err = r.appendAnswers(ctx, answers, ids[:n]); err != nil {
-			return nil, err
+	for some := range slices.Chunk(ids, readAtOnce) {
+		pipe := r.Client.Pipeline()
+		replies := make([]*redis.MapStringStringCmd, len(some))
+		for i, id := range some {
+			replies[i] = pipe.HGetAll(ctx, r.Keys.Event(id))
 		}
-		ids = ids[n:]
+		if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+			return nil, fmt.Errorf("read %d statuses: %w", len(some), err)
+		}
+		for i, reply := range replies {
+			var a Answer
+			hash, err := reply.Result()
+			switch {
+			case isWrongType(err):
+				a.Found, a.Err = true, fmt.Errorf("event %s: %w", some[i], err)
+			case err != nil:
+				return nil, fmt.Errorf("read the status of %s: %w", some[i], err)
+			default:
+				a.State, a.Found, a.Err = topology.ParseState(some[i], hash)
+			}
+			answers = append(answers, a)
+		}
 	}
 	return answers, nil
-}
-
-func (r *Reader) appendAnswers(ctx context.Context, answers []Answer, ids []topology.EventID) ([]Answer, error) {
-	pipe := r.Client.Pipeline()
-	replies := make([]*redis.MapStringStringCmd, len(ids))
-	for i, id := range ids {
-		replies[i] = pipe.HGetAll(ctx, r.Keys.Event(id))
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-		return nil, fmt.Errorf("read %d statuses: %w", len(ids), err)
-	}
-	for i, reply := range replies {
-		answer, err := answerOf(ids[i], reply)
-		if err != nil {
-			return nil, fmt.Errorf("read the status of %s: %w", ids[i], err)
-		}
-		answers = append(answers, answer)
-	}
-	return answers, nil
-}
-
-// answerOf reads one reply. Its error is about the server.
-func answerOf(id topology.EventID, reply *redis.MapStringStringCmd) (a Answer, err error) {
-	hash, err := reply.Result()
-	if isWrongType(err) {
-		return Answer{Found: true, Err: fmt.Errorf("event %s: %w", id, err)}, nil
-	}
-	if err != nil {
-		return Answer{}, err
-	}
-	a.State, a.Found, a.Err = topology.ParseState(id, hash)
-	return a, nil
 }
 
 func isWrongType(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }

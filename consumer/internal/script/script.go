@@ -172,7 +172,7 @@ func (c *calls) add(s *Script, b *Batch, items []int, from int) {
 
 // run sends the calls in one pipeline, and those that met a server which does
 // not know the script once more, with its text.
-func (c *calls) run(ctx context.Context, client redis.UniversalClient, s *Script, b *Batch) error {
+func (c *calls) run(ctx context.Context, client redis.UniversalClient, s *Script, b *Batch) (failed error) {
 	pipe, again := client.Pipeline(), client.Pipeline()
 	for i := range c.list {
 		c.list[i].queue(ctx, pipe)
@@ -188,10 +188,17 @@ func (c *calls) run(ctx context.Context, client redis.UniversalClient, s *Script
 	if again.Len() > 0 {
 		_, _ = again.Exec(ctx)
 	}
-	var failed error
-	for i := range c.list {
-		if err := c.list[i].answer(b); err != nil && failed == nil {
-			failed = err
+	for _, call := range c.list {
+		answers, err := call.reply.Slice()
+		if err == nil && len(answers) != len(call.items) {
+			err = errAnswer
+		}
+		if err != nil {
+			failed = cmp.Or(failed, err)
+			continue
+		}
+		for i, item := range call.items {
+			b.Answer(item, answers[i])
 		}
 	}
 	return failed
@@ -201,18 +208,4 @@ func (c *call) queue(ctx context.Context, pipe redis.Pipeliner) {
 	c.reply = redis.NewCmd(ctx, c.args...)
 	c.reply.SetFirstKeyPos(3)
 	_ = pipe.Process(ctx, c.reply) // a pipeline only queues it
-}
-
-func (c *call) answer(b *Batch) error {
-	answers, err := c.reply.Slice()
-	if err != nil {
-		return err
-	}
-	if len(answers) != len(c.items) {
-		return errAnswer
-	}
-	for i, item := range c.items {
-		b.Answer(item, answers[i])
-	}
-	return nil
 }

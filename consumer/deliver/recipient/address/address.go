@@ -163,11 +163,9 @@ func normalEmail(to string) string {
 	if IsASCII(to) {
 		return strings.ToLower(to)
 	}
-	return ASCIIDomain(lower(to))
+	// In form C, in which it stays when it is made lower case again.
+	return ASCIIDomain(norm.NFC.String(strings.ToLower(norm.NFC.String(to))))
 }
-
-// lower is in form C, in which it stays when it is made lower case again.
-func lower(s string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(s))) }
 
 const minDigits = 3
 

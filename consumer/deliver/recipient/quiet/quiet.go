@@ -2,6 +2,7 @@
 package quiet
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"sync"
@@ -16,12 +17,6 @@ type Hours struct {
 	zone     *time.Location
 }
 
-var (
-	errForm  = errors.New("it must be of the form 21:00-08:00 Europe/Stockholm")
-	errEmpty = errors.New("it begins and ends at the same time")
-	errZone  = errors.New("there is no such time zone: use a name such as Europe/Stockholm")
-)
-
 // Parse reads a text such as "21:00-08:00 Europe/Stockholm", where the zone is
 // that of recipients whose own is not known.
 func Parse(text string) (Hours, error) {
@@ -30,14 +25,14 @@ func Parse(text string) (Hours, error) {
 	from, err := time.Parse("15:04", first)
 	to, err2 := time.Parse("15:04", last)
 	if !ok || err != nil || err2 != nil || zone == "" {
-		return Hours{}, errForm
+		return Hours{}, errors.New("it must be of the form 21:00-08:00 Europe/Stockholm")
 	}
 	h := Hours{from: sinceMidnight(from), to: sinceMidnight(to)}
 	if h.from == h.to {
-		return Hours{}, errEmpty
+		return Hours{}, errors.New("it begins and ends at the same time")
 	}
 	if h.zone = zoneOf(strings.TrimSpace(zone)); h.zone == nil {
-		return Hours{}, errZone
+		return Hours{}, errors.New("there is no such time zone: use a name such as Europe/Stockholm")
 	}
 	return h, nil
 }
@@ -70,15 +65,7 @@ func (h Hours) Until(now time.Time, zone, country string) (end time.Time, quiet 
 }
 
 func (h Hours) zoneFor(zone, country string) *time.Location {
-	if zone != "" {
-		if own := zoneOf(zone); own != nil {
-			return own
-		}
-	}
-	if own := zoneOf(onlyZones[strings.ToUpper(country)]); own != nil {
-		return own
-	}
-	return h.zone
+	return cmp.Or(zoneOf(zone), zoneOf(onlyZones[strings.ToUpper(country)]), h.zone)
 }
 
 func sinceMidnight(t time.Time) time.Duration {
