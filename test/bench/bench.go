@@ -125,10 +125,7 @@ func (b *bench) fill(topic topology.Topic, n int, make func(partition, at int) t
 	all, ctx := errgroup.WithContext(b.ctx)
 	all.SetLimit(4)
 	for p := range partitions {
-		share := n / partitions
-		if p < n%partitions {
-			share++
-		}
+		share := (n + partitions - 1 - p) / partitions
 		all.Go(func() error {
 			var batch []topology.Record
 			for i := range share {

@@ -112,9 +112,7 @@ func onceFigure(flags *flag.FlagSet) func(*bench) []Table {
 		events := s.watch()
 		var number atomic.Int64
 		s.fill(s.names.Events(lane), *jobs, func(_, _ int) topology.Record {
-			r := newEvent(int(number.Add(1)))
-			events.add(topology.EventID(r.Key), time.Time{})
-			return r
+			return events.newEvent(int(number.Add(1)), time.Time{})
 		})
 		for _, role := range []topology.Role{topology.RoleMatch, topology.RoleStatus, topology.RoleDelay} {
 			s.start(role, lane)
@@ -226,16 +224,13 @@ func isolationFigure(flags *flag.FlagSet) func(*bench) []Table {
 				"provider takes %v for each and %d at once, half of them reserved; the flood is %d text messages on the batch lane",
 				mailRate, codeRate, slowAnswer, slowAtOnce, *flood),
 			Columns: times("real-time messages, until the provider has them"),
-		}
-		for _, row := range []struct {
-			name string
-			ms   []float64
-		}{
-			{"e-mail alone", aloneMail}, {"e-mail while a batch floods the slow provider", floodMail},
-			{"e-mail while real-time messages for it pile up too", pileMail},
-			{"text messages alone", aloneText}, {"text messages while a batch floods their provider", floodText},
-		} {
-			t.Rows = append(t.Rows, quantiles(row.name, row.ms))
+			Rows: [][]any{
+				quantiles("e-mail alone", aloneMail),
+				quantiles("e-mail while a batch floods the slow provider", floodMail),
+				quantiles("e-mail while real-time messages for it pile up too", pileMail),
+				quantiles("text messages alone", aloneText),
+				quantiles("text messages while a batch floods their provider", floodText),
+			},
 		}
 		within := func(what string, alone, beside []float64) Goal {
 			p99, limit := quantile(beside, 0.99), max(2*quantile(alone, 0.99), 100)
@@ -316,16 +311,12 @@ func schedulesFigure(flags *flag.FlagSet) func(*bench) []Table {
 			deliveries = append(deliveries, deliveryOf(event, event.Scheduled))
 			return recordOf(event)
 		})
-		killed, restarts := 0, int(*restarts)
+		restarts := int(*restarts)
 		roles := []topology.Role{topology.RoleDelay, topology.RoleDeliver, topology.RoleMatch}
 		for i := range restarts {
 			at := *over * time.Duration(i+1) / time.Duration(restarts+1)
 			s.pause(fmt.Sprintf("restart %d of %d", i+1, restarts), start.Add(at))
-			kill := i%4 == 3
-			s.replace(roles[i%len(roles)], kill)
-			if kill {
-				killed++
-			}
+			s.replace(roles[i%len(roles)], i%4 == 3)
 		}
 		s.pause("the last events", start.Add(*over))
 		s.await("sent", 250*time.Millisecond, func() (done, want int) {
@@ -346,7 +337,7 @@ func schedulesFigure(flags *flag.FlagSet) func(*bench) []Table {
 		p99 := quantile(late, 0.99)
 		return []Table{{
 			Title: fmt.Sprintf("schedules: %d events due over %v, two processes a role, %d restarts on the way, %d by "+
-				"kill -9", *events, *over, restarts, killed),
+				"kill -9", *events, *over, restarts, restarts/4),
 			Columns: times("", "% at most 1 s", "handed over again"),
 			Rows:    [][]any{quantiles("late by", late, 100*float64(inGoal)/float64(len(late)), again)},
 			Goals: []Goal{

@@ -75,11 +75,7 @@ func (l *latencySide) publish(rate float64, d time.Duration) []arrival {
 	var watching errgroup.Group
 	watching.Go(func() error { return w.run(ctx) })
 	due := timetable{start: time.Now().Add(10 * time.Millisecond), rate: rate, length: d}
-	script.Check(l.system.publish(ctx, due, 0, func(number int, due time.Time) topology.Record {
-		r := newEvent(number)
-		w.add(topology.EventID(r.Key), due)
-		return r
-	}))
+	script.Check(l.system.publish(ctx, due, 0, w.newEvent))
 	l.await("sent", 5*time.Millisecond, w.counts)
 	stop()
 	script.Check(watching.Wait())
@@ -247,14 +243,7 @@ func (s *system) probe(rate float64, d time.Duration) *probe {
 	metered := s.meter(s.pids())
 	due := timetable{start: time.Now().Add(10 * time.Millisecond), rate: rate, length: d}
 	working, ctx := errgroup.WithContext(s.ctx)
-	working.Go(func() error {
-		const gather = 20 * time.Millisecond
-		return s.publish(ctx, due, gather, func(number int, due time.Time) topology.Record {
-			r := newEvent(number)
-			w.add(topology.EventID(r.Key), due)
-			return r
-		})
-	})
+	working.Go(func() error { return s.publish(ctx, due, 20*time.Millisecond, w.newEvent) })
 	working.Go(func() error {
 		for at := time.Second; at <= d; at += time.Second {
 			if !retry.Sleep(ctx, time.Until(due.start.Add(at))) {

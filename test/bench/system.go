@@ -197,14 +197,9 @@ func (s *system) alive() error {
 
 // stop asks the processes of some roles to finish, or all without any, and waits for them.
 func (s *system) stop(roles ...topology.Role) {
-	var leaving []*process
-	s.processes = slices.DeleteFunc(s.processes, func(p *process) bool {
-		leaves := len(roles) == 0 || slices.Contains(roles, p.role)
-		if leaves {
-			leaving = append(leaving, p)
-		}
-		return leaves
-	})
+	leaves := func(p *process) bool { return len(roles) == 0 || slices.Contains(roles, p.role) }
+	leaving := slices.DeleteFunc(slices.Clone(s.processes), func(p *process) bool { return !leaves(p) })
+	s.processes = slices.DeleteFunc(s.processes, leaves)
 	var errs []error
 	for _, stop := range s.loops {
 		errs = append(errs, stop())
@@ -229,12 +224,8 @@ func (s *system) stop(roles ...topology.Role) {
 // replace ends a process of a role, by kill -9 or as a roll-out does, and starts another.
 func (s *system) replace(role topology.Role, kill bool) {
 	script.Check(s.alive())
-	var candidates []*process
-	for _, p := range s.processes {
-		if p.role == role {
-			candidates = append(candidates, p)
-		}
-	}
+	others := func(p *process) bool { return p.role != role }
+	candidates := slices.DeleteFunc(slices.Clone(s.processes), others)
 	p := candidates[0] // of a roll-out, the eldest
 	signal := syscall.SIGTERM
 	if kill {

@@ -21,26 +21,30 @@ type watch struct {
 	keys   topology.Keys
 
 	mu      sync.Mutex
-	waiting []awaited // in the order of publication
+	waiting []arrival // in the order of publication
 	seen    []arrival
 }
 
-// awaited is an event that has been due, and is not sent yet.
-type awaited struct {
-	id  topology.EventID
-	due time.Time
+// arrival is an event that is seen as sent, or will be, and when it passed the stages before, as its status says; zero
+// where it does not.
+type arrival struct {
+	id                                topology.EventID
+	due, pending, matched, sent, seen time.Time
 }
 
-// arrival is an event that was seen as sent, and when it passed the stages before, as its status says; zero where it
-// does not.
-type arrival struct{ due, pending, matched, sent, seen time.Time }
-
 func (s *system) watch() *watch { return &watch{client: s.redis, keys: s.keys} }
+
+// newEvent makes an event that is watched from now on.
+func (w *watch) newEvent(number int, due time.Time) topology.Record {
+	r := newEvent(number)
+	w.add(topology.EventID(r.Key), due)
+	return r
+}
 
 func (w *watch) add(id topology.EventID, due time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting = append(w.waiting, awaited{id, due})
+	w.waiting = append(w.waiting, arrival{id: id, due: due})
 }
 
 // counts are how many events were seen as sent, and how many are published.
@@ -55,8 +59,7 @@ func (w *watch) look(ctx context.Context, most int) error {
 	w.mu.Lock()
 	list := w.waiting[:min(len(w.waiting), most)]
 	w.mu.Unlock()
-	var left []awaited
-	var seen []arrival
+	var left, seen []arrival
 	for part := range slices.Chunk(list, 1000) {
 		replies := make([]*redis.SliceCmd, len(part))
 		_, err := w.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -72,7 +75,7 @@ func (w *watch) look(ctx context.Context, most int) error {
 		now := time.Now()
 		for i, reply := range replies {
 			if f := reply.Val(); f[0] == string(topology.Sent) {
-				seen = append(seen, arrival{part[i].due, moment(f[1]), moment(f[2]), moment(f[3]), now})
+				seen = append(seen, arrival{part[i].id, part[i].due, moment(f[1]), moment(f[2]), moment(f[3]), now})
 			} else {
 				left = append(left, part[i])
 			}
