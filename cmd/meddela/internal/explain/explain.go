@@ -127,8 +127,8 @@ func Explain(q Question) *Explanation {
 
 // breach is what the matcher says of an event that breaks the contract.
 func (e *Explanation) breach(err error, now time.Time) {
-	var fault *topology.Fault
-	if !errors.As(err, &fault) {
+	fault, ok := errors.AsType[*topology.Fault](err)
+	if !ok {
 		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
 	}
 	e.Fault = &Breach{Reason: fault.Reason, Field: fault.Field, Detail: fault.Detail}

@@ -50,7 +50,15 @@ func (p *Page) Write(w io.Writer) error {
 func (p *Page) State() string { return p.state }
 
 // Policy is the page's Content-Security-Policy, which its frames inherit.
-func (p *Page) Policy() string { return policy(p.state != "") }
+func (p *Page) Policy() string {
+	sum := sha256.Sum256([]byte(pageJS))
+	text := "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; " +
+		"style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	if p.state != "" {
+		text += "; connect-src 'self'"
+	}
+	return text
+}
 
 // CSS is the page's own style.
 func (p *Page) CSS() htmltemplate.CSS { return htmltemplate.CSS(pageCSS) }
@@ -90,18 +98,6 @@ func (p *Page) Templates() (all []byTemplate) {
 		t.Samples[last] = append(t.Samples[last], r)
 	}
 	return all
-}
-
-// policy is the Content-Security-Policy of the page, which its frames inherit.
-func policy(served bool) string {
-	sum := sha256.Sum256([]byte(pageJS))
-	text := "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; " +
-		"style-src 'unsafe-inline'; script-src 'sha256-" +
-		base64.StdEncoding.EncodeToString(sum[:]) + "'"
-	if served {
-		text += "; connect-src 'self'"
-	}
-	return text
 }
 
 // ID names the message on the page.

@@ -42,10 +42,11 @@ type UnknownError struct {
 }
 
 func (e *UnknownError) Error() string {
-	if len(e.Known) == 0 {
-		return fmt.Sprintf("there is no %s %q", e.What, e.Name)
+	text := fmt.Sprintf("there is no %s %q", e.What, e.Name)
+	if len(e.Known) > 0 {
+		text += ": there is " + strings.Join(e.Known, ", ")
 	}
-	return fmt.Sprintf("there is no %s %q: there is %s", e.What, e.Name, strings.Join(e.Known, ", "))
+	return text
 }
 
 // Render renders the selected messages of a folder of templates, by template,

@@ -34,7 +34,10 @@ func (e *RemoteError) Error() string {
 // Listen listens on an address that only this machine reaches. Its error is a
 // *RemoteError, or of the net package.
 func Listen(addr string) (net.Listener, error) {
-	address, err := net.ResolveTCPAddr("tcp", loopbackOf(addr))
+	if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
+		addr = net.JoinHostPort("127.0.0.1", port) // ":8080" is a port of this machine alone
+	}
+	address, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -44,19 +47,14 @@ func Listen(addr string) (net.Listener, error) {
 	return net.ListenTCP("tcp", address)
 }
 
-// loopbackOf takes ":8080" for a port of this machine alone.
-func loopbackOf(addr string) string {
-	if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return addr
-}
-
 // Serve serves on the listener until ctx ends, and closes it. Its error is nil
 // then.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.servePage)
+	mux.HandleFunc("GET /changes", s.serveChanges)
 	server := &http.Server{
-		Handler:           s.handler(),
+		Handler:           local(mux),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 10 * time.Second,
 	}
@@ -67,13 +65,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return nil
 	}
 	return err
-}
-
-func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.servePage)
-	mux.HandleFunc("GET /changes", s.serveChanges)
-	return local(mux)
 }
 
 // local refuses requests that name another host than this one: a page from

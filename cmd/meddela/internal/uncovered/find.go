@@ -173,8 +173,7 @@ func Groups(events []Event) []Group {
 		key := Key{e.Lane, e.Type, e.Channel, e.Language, e.Reason}
 		at, known := byKey[key]
 		if !known {
-			at = len(groups)
-			byKey[key] = at
+			at, byKey[key] = len(groups), len(groups)
 			groups = append(groups, Group{Key: key, First: e.UpdatedAt})
 		}
 		g := &groups[at]

@@ -129,16 +129,8 @@ type foundEvent struct {
 // findEvent takes a name for a file where there is one, else for coordinates,
 // else for an id.
 func findEvent(ctx context.Context, env *command.Env, x *explaining) (foundEvent, error) {
-	if x.event == "-" {
-		return readEventFile(env, env.In, x.lane)
-	}
-	if info, err := os.Stat(x.event); err == nil && !info.IsDir() {
-		file, err := os.Open(x.event)
-		if err != nil {
-			return foundEvent{}, fmt.Errorf("the event cannot be read: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		return readEventFile(env, file, x.lane)
+	if info, err := os.Stat(x.event); x.event == "-" || err == nil && !info.IsDir() {
+		return readEventFile(env, x.event, x.lane)
 	}
 	if source := topology.Source(x.event); isPosition(source) {
 		return eventAt(ctx, env, source)
@@ -156,18 +148,20 @@ func isPosition(source topology.Source) bool {
 }
 
 // readEventFile reads an event that is on no topic.
-func readEventFile(env *command.Env, from io.Reader, lane topology.Lane) (foundEvent, error) {
-	value, err := io.ReadAll(io.LimitReader(from, topology.MaxEventBytes+1))
+func readEventFile(env *command.Env, name string, lane topology.Lane) (foundEvent, error) {
+	file, _, err := env.OpenInput(name)
+	if err != nil {
+		return foundEvent{}, fmt.Errorf("the event cannot be read: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	value, err := io.ReadAll(io.LimitReader(file, topology.MaxEventBytes+1))
 	if err != nil {
 		return foundEvent{}, fmt.Errorf("the event cannot be read: %w", err)
 	}
 	if len(value) > topology.MaxEventBytes {
 		return foundEvent{}, fmt.Errorf("the event is larger than an event may be, %d bytes", topology.MaxEventBytes)
 	}
-	if lane == "" {
-		lane = topology.Realtime
-	}
-	return foundEvent{record: topology.Record{Value: value}, lane: lane}, nil
+	return foundEvent{record: topology.Record{Value: value}, lane: cmp.Or(lane, topology.Realtime)}, nil
 }
 
 func eventAt(ctx context.Context, env *command.Env, source topology.Source) (foundEvent, error) {

@@ -138,8 +138,8 @@ func render(ctx context.Context, env *command.Env, r *rendering) error {
 
 // unknownWord makes misuse of a name that the folder does not have.
 func unknownWord(err error) error {
-	var unknown *preview.UnknownError
-	if !errors.As(err, &unknown) {
+	unknown, ok := errors.AsType[*preview.UnknownError](err)
+	if !ok {
 		return err
 	}
 	if near := wording.Nearest(unknown.Name, unknown.Known); near != "" {
@@ -205,8 +205,7 @@ func folderName(folder string) string {
 
 func servePreview(ctx context.Context, env *command.Env, r *rendering, files fs.FS) error {
 	listener, err := preview.Listen(r.serve)
-	var remote *preview.RemoteError
-	if errors.As(err, &remote) {
+	if remote, ok := errors.AsType[*preview.RemoteError](err); ok {
 		return command.Misusef("--serve %v", remote)
 	}
 	if err != nil {

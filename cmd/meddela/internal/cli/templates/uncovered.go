@@ -35,19 +35,16 @@ func NewUncovered(env *command.Env) *cobra.Command {
 
 // uncoveredFlags choose events.
 type uncoveredFlags struct {
-	lane    topology.Lane
-	since   time.Duration
-	types   string
-	channel string
-	reason  string
+	uncovered.Filter // without a Lane both are looked through
+	since            time.Duration
 }
 
 func (f *uncoveredFlags) add(cmd *cobra.Command) {
-	addLanesFlag(cmd, &f.lane)
+	addLanesFlag(cmd, &f.Lane)
 	cmd.Flags().DurationVar(&f.since, "since", 7*24*time.Hour, "how far back to look")
-	cmd.Flags().StringVar(&f.types, "type", "", "only events of this type")
-	cmd.Flags().StringVar(&f.channel, "channel", "", "only events for this channel")
-	cmd.Flags().StringVar(&f.reason, "reason", "", "only events not covered for this reason")
+	cmd.Flags().StringVar(&f.Type, "type", "", "only events of this type")
+	cmd.Flags().StringVar((*string)(&f.Channel), "channel", "", "only events for this channel")
+	cmd.Flags().StringVar((*string)(&f.Reason), "reason", "", "only events not covered for this reason")
 	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
 	command.Complete(cmd, "reason", wording.Texts(uncoveredReasons())...)
 }
@@ -64,11 +61,11 @@ func (f *uncoveredFlags) check() error {
 	if f.since <= 0 {
 		return command.Misusef("--since is %s: it must be a length of time such as 24h", f.since)
 	}
-	if f.channel != "" && !slices.Contains(topology.Channels(), topology.Channel(f.channel)) {
-		return command.Misusef("--channel is %q: use email, sms, push or webhook", f.channel)
+	if f.Channel != "" && !slices.Contains(topology.Channels(), f.Channel) {
+		return command.Misusef("--channel is %q: use email, sms, push or webhook", f.Channel)
 	}
-	if f.reason != "" && !slices.Contains(uncoveredReasons(), topology.Reason(f.reason)) {
-		return command.Misusef("--reason is %q: events are not covered because of %s", f.reason,
+	if f.Reason != "" && !slices.Contains(uncoveredReasons(), f.Reason) {
+		return command.Misusef("--reason is %q: events are not covered because of %s", f.Reason,
 			wording.OrList(wording.Texts(uncoveredReasons())))
 	}
 	return nil
@@ -85,15 +82,12 @@ func (f *uncoveredFlags) find(ctx context.Context, env *command.Env, topics *sca
 		Names: env.Config.Names(), Topics: topics,
 		Statuses: &status.Reader{Client: client, Keys: env.Config.Keys()},
 	}
-	since := time.Now().Add(-f.since)
+	filter := f.Filter
+	filter.Since = time.Now().Add(-f.since)
 	var all []uncovered.Event
-	for _, lane := range lanesOf(f.lane) {
-		filter := uncovered.Filter{
-			Lane: lane, Since: since,
-			Type: f.types, Channel: topology.Channel(f.channel), Reason: topology.Reason(f.reason),
-		}
+	for _, filter.Lane = range lanesOf(f.Lane) {
 		var events []uncovered.Event
-		err := env.ShowScan("entries of the "+string(lane)+" delivery log", func(p *scan.Progress) (err error) {
+		err := env.ShowScan("entries of the "+string(filter.Lane)+" delivery log", func(p *scan.Progress) (err error) {
 			events, err = finder.Find(ctx, filter, p)
 			return err
 		})
