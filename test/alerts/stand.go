@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -37,9 +38,8 @@ type stand struct {
 	http       map[string]int
 	kafka      *kgo.Client
 
-	provider *http.Server
-	web      int            // its port
-	failing  [2]atomic.Bool // its two paths, /a and /b
+	provider *httptest.Server
+	failing  [2]atomic.Bool // the provider's two paths, /a and /b
 
 	publishers sync.WaitGroup
 	quiet      context.CancelFunc
@@ -52,7 +52,7 @@ func newStand(ctx context.Context, binary, prometheus, dir string) *stand {
 	}
 	script.Check(os.MkdirAll(filepath.Join(dir, "logs"), 0o755))
 	return &stand{
-		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir, port: freePort(), web: freePort(),
+		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir, port: freePort(),
 		kafka:  script.Must(kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())),
 		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd), http: make(map[string]int),
 	}
@@ -66,7 +66,8 @@ func freePort() int {
 
 func (s *stand) start() {
 	s.startProvider()
-	script.Check(os.WriteFile(s.path("providers.yaml"), fmt.Appendf(nil, providers, s.web, s.web), 0o600))
+	text := strings.ReplaceAll(providers, "PROVIDER", s.provider.URL)
+	script.Check(os.WriteFile(s.path("providers.yaml"), []byte(text), 0o600))
 	s.call("topics", "apply")
 	s.call("templates", "publish", "cmd/meddela/samples/templates")
 	for _, lane := range []string{"realtime", "batch"} {
@@ -90,8 +91,8 @@ func (s *stand) path(name string) string { return filepath.Join(s.dir, name) }
 
 // Both providers of text messages are limited, for both lanes together.
 const providers = `providers:
-  - {name: sms-a, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3}, http: {url: "http://127.0.0.1:%d/a", body: '{"to":{{ json .To }}}', allow_private: true}}
-  - {name: sms-b, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3}, http: {url: "http://127.0.0.1:%d/b", body: '{"to":{{ json .To }}}', allow_private: true}}
+  - {name: sms-a, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3}, http: {url: "PROVIDER/a", body: '{"to":{{ json .To }}}', allow_private: true}}
+  - {name: sms-b, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3}, http: {url: "PROVIDER/b", body: '{"to":{{ json .To }}}', allow_private: true}}
 `
 
 func (s *stand) startProvider() {
@@ -103,9 +104,7 @@ func (s *stand) startProvider() {
 			}
 		})
 	}
-	s.provider = &http.Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.web)), Handler: mux,
-		ReadHeaderTimeout: time.Second}
-	go func() { _ = s.provider.ListenAndServe() }()
+	s.provider = httptest.NewServer(mux)
 }
 
 func (s *stand) environment() []string {
@@ -162,7 +161,7 @@ func (s *stand) stop() {
 		s.end(name)
 	}
 	if s.provider != nil {
-		_ = s.provider.Close()
+		s.provider.Close()
 	}
 	s.kafka.Close()
 }
