@@ -41,17 +41,12 @@ func (h *Handler) settle(ctx context.Context, deliveries []*delivery) {
 				Msg("outcomes cannot be recorded in Redis; trying on before anything else is sent")
 		})
 		if !backoff.Wait(last) {
-			h.leave(deliveries)
-			return
+			break
 		}
 	}
-}
-
-// leave keeps what must be recorded, without the batch that it is of.
-func (h *Handler) leave(deliveries []*delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, d := range deliveries {
+	for _, d := range deliveries { // without the batch that they are of
 		h.unsettled = append(h.unsettled, &delivery{job: topology.Job{JobID: d.job.JobID}, outcome: d.outcome})
 	}
 }

@@ -37,10 +37,10 @@ var lacking = func() (sets [2 * noFinalAt]any) {
 type arguments struct{ *script.Args }
 
 func (a arguments) state(s *topology.State) {
-	header := a.Len()
+	header := len(a.List)
 	a.Add(nil, nil, nil)
 	missing := a.winner(s)
-	rest := a.Len()
+	rest := len(a.List)
 	a.text(topology.FieldSource, (*string)(&s.Source), 0)
 	a.text(topology.FieldLane, (*string)(&s.Lane), 0)
 	a.text(topology.FieldType, &s.Type, 0)
@@ -49,9 +49,9 @@ func (a arguments) state(s *topology.State) {
 	a.time(topology.FieldPendingDeliveryAt, s.PendingDeliveryAt)
 	a.time(topology.FieldScheduledAt, s.Scheduled)
 	first := header + 3
-	a.Set(header, rest-first)
-	a.Set(header+1, a.Len()-first)
-	a.Set(header+2, lacking[missing])
+	a.List[header] = rest - first
+	a.List[header+1] = len(a.List) - first
+	a.List[header+2] = lacking[missing]
 }
 
 // winner adds what the greatest rank brings, and returns the bits of what it

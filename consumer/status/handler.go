@@ -57,9 +57,6 @@ func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result
 // trace begins the spans of the records that are traced, which end when what
 // they say has been written.
 func (h *Handler) trace(b *consumer.Batch) (end func()) {
-	if h.Tracer == nil {
-		return func() {}
-	}
 	batch := h.Tracer.Batch(b.Topic, b.Partition, len(b.Records))
 	var spans []*tracing.Span
 	for i := range b.Records {

@@ -64,12 +64,12 @@ func (s *Script) Run(ctx context.Context, client redis.UniversalClient, b *Batch
 // Args are the arguments of one call. A text is added as a pointer to it, and a
 // number by Int: as an any of its own each would be an allocation.
 type Args struct {
-	list    []any
+	List    []any
 	numbers []int64
 }
 
 // Add adds arguments as they are.
-func (a *Args) Add(args ...any) { a.list = append(a.list, args...) }
+func (a *Args) Add(args ...any) { a.List = append(a.List, args...) }
 
 // Int makes an argument of a number.
 func (a *Args) Int(n int64) *int64 {
@@ -80,12 +80,6 @@ func (a *Args) Int(n int64) *int64 {
 	a.numbers = append(a.numbers, n)
 	return &a.numbers[len(a.numbers)-1]
 }
-
-// Len is how many arguments there are.
-func (a *Args) Len() int { return len(a.list) }
-
-// Set replaces the argument at an index.
-func (a *Args) Set(at int, arg any) { a.list[at] = arg }
 
 // call is one call of a script, for the items whose indexes it has.
 type call struct {
@@ -110,15 +104,24 @@ var pool = sync.Pool{New: func() any { return new(calls) }}
 // release gives c back without what its arguments point to.
 func (c *calls) release() {
 	clear(c.list)
-	clear(c.Args.list[:cap(c.Args.list)])
+	clear(c.List[:cap(c.List)])
 	clear(c.keys)
 	pool.Put(c)
 }
 
 // fill makes the calls for the items from one index up to another.
 func (c *calls) fill(s *Script, b *Batch, from, to int, cluster bool) {
-	c.list, c.Args.list, c.numbers = c.list[:0], c.Args.list[:0], c.numbers[:0]
-	c.nameKeys(b, from, to)
+	c.list, c.List, c.numbers = c.list[:0], c.List[:0], c.numbers[:0]
+	c.text, c.ends, c.keys, c.items = c.text[:0], c.ends[:0], c.keys[:0], c.items[:0]
+	for i := from; i < to; i++ {
+		c.text = b.Key(c.text, i)
+		c.ends, c.items = append(c.ends, len(c.text)), append(c.items, i)
+	}
+	all, start := string(c.text), 0 // of which every key is a part
+	for _, end := range c.ends {
+		c.keys = append(c.keys, all[start:end])
+		start = end
+	}
 	if cluster {
 		c.slots = c.slots[:0]
 		for _, key := range c.keys {
@@ -141,22 +144,8 @@ func (c *calls) fill(s *Script, b *Batch, from, to int, cluster bool) {
 	}
 }
 
-// nameKeys makes all keys parts of one text.
-func (c *calls) nameKeys(b *Batch, from, to int) {
-	c.text, c.ends, c.keys, c.items = c.text[:0], c.ends[:0], c.keys[:0], c.items[:0]
-	for i := from; i < to; i++ {
-		c.text = b.Key(c.text, i)
-		c.ends, c.items = append(c.ends, len(c.text)), append(c.items, i)
-	}
-	all, start := string(c.text), 0
-	for _, end := range c.ends {
-		c.keys = append(c.keys, all[start:end])
-		start = end
-	}
-}
-
 func (c *calls) add(s *Script, b *Batch, items []int, from int) {
-	start := c.Len()
+	start := len(c.List)
 	c.Add("evalsha", &s.hash, len(items))
 	for _, i := range items {
 		c.Add(&c.keys[i-from])
@@ -167,7 +156,7 @@ func (c *calls) add(s *Script, b *Batch, items []int, from int) {
 			b.Args(&c.Args, i)
 		}
 	}
-	c.list = append(c.list, call{args: c.Args.list[start:c.Len():c.Len()], items: items})
+	c.list = append(c.list, call{args: c.List[start:len(c.List):len(c.List)], items: items})
 }
 
 // run sends the calls in one pipeline, and those that met a server which does
