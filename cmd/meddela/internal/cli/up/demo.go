@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/samples"
@@ -23,7 +23,8 @@ type demo struct {
 	duration time.Duration
 	rate     int
 	local    *local
-	tally    *tally
+	*tally
+	view demoView
 }
 
 // NewDemo makes the command demo.
@@ -58,11 +59,13 @@ if every event has ended as it should.`,
 	return cmd
 }
 
-// settleTime is how long the last events may take to come to rest.
-const settleTime = 20 * time.Second
-
-// refreshInterval is how often statuses are read and shown.
-const refreshInterval = 250 * time.Millisecond
+const (
+	batchInterval = 20 * time.Millisecond
+	// refreshInterval is how often statuses are read and shown.
+	refreshInterval = 250 * time.Millisecond
+	// settleTime is how long the last events may take to come to rest.
+	settleTime = 20 * time.Second
+)
 
 func (d *demo) run(ctx context.Context) error {
 	if err := d.env.Printf("starting an embedded broker and store, sample templates, and every role of both lanes …\n"); err != nil {
@@ -82,66 +85,63 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	d.tally = newTally(&status.Reader{Client: client, Keys: l.Keys})
-	if err := d.stream(ctx); err != nil {
+	d.tally = &tally{reader: &status.Reader{Client: client, Keys: l.Keys}, events: make(map[topology.EventID]*tallied)}
+	d.view = demoView{env: d.env, start: time.Now(), live: command.IsTerminal(d.env.Out) && os.Getenv("TERM") != "dumb"}
+	err = d.stream(ctx)
+	d.view.clear()
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	return d.summarize(ctx)
+	return d.summarize(ctx) // of a demonstration that was stopped, too
 }
 
-// stream publishes for as long as asked, and watches until all has come to
-// rest.
+// stream publishes sample events in small batches, at the rate and for as long as
+// asked, and looks at their statuses until all have come to rest.
 func (d *demo) stream(ctx context.Context) error {
-	view := newDemoView(d.env, d.tally)
-	published := make(chan struct{})
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer close(published)
-		return d.publish(ctx)
-	})
-	group.Go(func() error { return d.watch(ctx, view, published) })
-	err := group.Wait()
-	view.close()
-	if errors.Is(err, context.Canceled) {
-		return nil // asked to stop: the summary says how far it came
-	}
-	return err
-}
-
-// publish publishes sample events at the rate asked for, in small batches.
-func (d *demo) publish(ctx context.Context) error {
-	events, err := producer.New(producer.Config{Connection: d.local.Kafka, Prefix: d.env.Config.Topics.Prefix})
+	to, err := producer.New(producer.Config{Connection: d.local.Kafka, Prefix: d.env.Config.Topics.Prefix})
 	if err != nil {
 		return err
 	}
-	defer events.Close()
+	defer to.Close()
 	next, stop := iter.Pull(samples.Events(uint64(time.Now().UnixNano()), time.Now))
 	defer stop()
-	const batchInterval = 20 * time.Millisecond
 	ticker := time.NewTicker(batchInterval)
 	defer ticker.Stop()
-	start, sent := time.Now(), 0
-	for time.Since(start) < d.duration {
-		due := int(float64(d.rate) * time.Since(start).Seconds())
-		if err := d.publishBatch(ctx, events, next, due-sent); err != nil {
-			return err
+	start, looked, sent := time.Now(), time.Time{}, 0
+	for {
+		elapsed := time.Since(start)
+		publishing := elapsed < d.duration
+		if publishing {
+			due := int(float64(d.rate) * elapsed.Seconds())
+			if err := d.publish(ctx, to, next, due-sent); err != nil {
+				return err
+			}
+			sent = due
 		}
-		sent = max(sent, due)
+		if time.Since(looked) >= refreshInterval {
+			looked = time.Now()
+			if err := d.refresh(ctx); err != nil {
+				return err
+			}
+			d.view.show(d.count())
+			if !publishing && (len(d.open) == 0 || elapsed > d.duration+settleTime) {
+				return nil
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
 		}
 	}
-	return nil
 }
 
-func (d *demo) publishBatch(ctx context.Context, to *producer.Producer, next func() (samples.Sample, bool),
-	n int) error {
+func (d *demo) publish(ctx context.Context, to *producer.Producer, next func() (samples.Sample, bool), n int) error {
 	byLane := make(map[topology.Lane][]topology.Event)
 	for range n {
 		s, _ := next() // there is always one more
-		d.tally.expect(s.Event.ID, s.Lane, s.Want)
+		d.events[s.Event.ID] = &tallied{lane: s.Lane, want: s.Want}
+		d.open = append(d.open, s.Event.ID)
 		byLane[s.Lane] = append(byLane[s.Lane], s.Event)
 	}
 	for lane, events := range byLane {
@@ -150,32 +150,4 @@ func (d *demo) publishBatch(ctx context.Context, to *producer.Producer, next fun
 		}
 	}
 	return nil
-}
-
-// watch reads and shows statuses until everything published has come to rest.
-func (d *demo) watch(ctx context.Context, view *demoView, published <-chan struct{}) error {
-	ticker := time.NewTicker(refreshInterval)
-	defer ticker.Stop()
-	var deadline time.Time
-	for {
-		if err := d.tally.refresh(ctx); err != nil {
-			return err
-		}
-		view.show()
-		select {
-		case <-published:
-			if deadline.IsZero() {
-				deadline = time.Now().Add(settleTime)
-			}
-			if d.tally.settled() || time.Now().After(deadline) {
-				return nil
-			}
-		default:
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-	}
 }

@@ -3,7 +3,6 @@ package up
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,45 +16,36 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// demoView shows a tally as it grows: on a terminal a table that is drawn over
+// demoView shows counts as they grow: on a terminal a table that is drawn over
 // itself, elsewhere a line now and then.
 type demoView struct {
 	env   *command.Env
-	tally *tally
+	start time.Time
 	live  bool
 	lines int // of the table that stands on the terminal
 	next  time.Time
 }
 
-func newDemoView(env *command.Env, t *tally) *demoView {
-	return &demoView{env: env, tally: t, live: command.IsTerminal(env.Out) && os.Getenv("TERM") != "dumb"}
-}
-
 // lineInterval is how often a line is written where no table can be redrawn.
 const lineInterval = 2 * time.Second
 
-func (v *demoView) show() {
-	counts := v.tally.count()
-	if !v.live {
-		if now := time.Now(); now.After(v.next) {
-			v.next = now.Add(lineInterval)
-			_ = v.env.Printf("%s\n", demoLine(counts))
-		}
-		return
+func (v *demoView) show(counts map[topology.Lane]*laneCount) {
+	if v.live {
+		table := demoTable(v.env, counts, time.Since(v.start))
+		v.clear()
+		v.lines = strings.Count(table, "\n")
+		_ = v.env.Printf("%s", table)
+	} else if now := time.Now(); now.After(v.next) {
+		v.next = now.Add(lineInterval)
+		_ = v.env.Printf("%s\n", demoLine(counts))
 	}
-	table := demoTable(v.env, counts, time.Since(v.tally.start))
-	up := ""
-	if v.lines > 0 {
-		up = fmt.Sprintf("\x1b[%dA\x1b[J", v.lines)
-	}
-	v.lines = strings.Count(table, "\n")
-	_ = v.env.Printf("%s%s", up, table)
 }
 
-// close takes the live table away: the summary has it all.
-func (v *demoView) close() {
-	if v.live && v.lines > 0 {
+// clear takes the table away.
+func (v *demoView) clear() {
+	if v.lines > 0 {
 		_ = v.env.Printf("\x1b[%dA\x1b[J", v.lines)
+		v.lines = 0
 	}
 }
 
@@ -98,7 +88,7 @@ func milliseconds(d time.Duration) string { return fmt.Sprintf("%d ms", d.Millis
 // summarize says how every event ended, and shows one. Its error is that some
 // did not end as they should.
 func (d *demo) summarize(ctx context.Context) error {
-	counts := d.tally.count()
+	counts := d.count()
 	if err := d.env.Printf("%s\n%s\n", demoTable(d.env, counts, d.duration), d.passed(counts)); err != nil {
 		return err
 	}
@@ -151,9 +141,9 @@ The message that was sent:
 // example is the last e-mail that was sent, and its event's state.
 func (d *demo) example() (sandbox.Message, topology.State, bool) {
 	for _, m := range slices.Backward(d.local.Sandbox.Messages()) {
-		state, ok := d.tally.state(m.EventID)
-		if ok && m.Channel == topology.Email && state.Status == topology.Sent {
-			return m, state, true
+		e := d.events[m.EventID]
+		if e != nil && m.Channel == topology.Email && e.state.Status == topology.Sent {
+			return m, e.state, true
 		}
 	}
 	return sandbox.Message{}, topology.State{}, false
@@ -178,7 +168,7 @@ func indent(s string) string {
 // verdict is nil when every event ended as it should.
 func (d *demo) verdict(ctx context.Context, counts map[topology.Lane]*laneCount) error {
 	total := counts[topology.Realtime].published + counts[topology.Batch].published
-	astray := d.tally.astray()
+	astray := d.astray()
 	switch {
 	case len(astray) == 0:
 		return d.env.Printf("%s all %d events are accounted for, each in the status that it should have\n",
@@ -186,7 +176,7 @@ func (d *demo) verdict(ctx context.Context, counts map[topology.Lane]*laneCount)
 	case ctx.Err() != nil:
 		return fmt.Errorf("stopped: %d of %d events were still on their way", len(astray), total)
 	}
-	first, _ := d.tally.state(astray[0])
+	first := d.events[astray[0]]
 	return fmt.Errorf("%d of %d events are not as they should be; the first is %s: %q, and should be %q",
-		len(astray), total, astray[0], first.Status, d.tally.wanted(astray[0]))
+		len(astray), total, astray[0], first.state.Status, first.want)
 }

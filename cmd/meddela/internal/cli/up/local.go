@@ -3,12 +3,10 @@ package up
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
@@ -32,7 +30,7 @@ type local struct {
 
 	mu    sync.Mutex
 	loops []*consumer.Loop
-	roles errgroup.Group
+	roles sync.WaitGroup
 	stop  context.CancelFunc
 }
 
@@ -95,33 +93,31 @@ func (l *local) prepare(ctx context.Context) error {
 	if err := provision.Create(ctx, client, l.Names.Specs(l.Config.Sizing())); err != nil {
 		return err
 	}
-	return publishSamples(ctx, l.Kafka, l.Names.Templates(), samples.Templates())
+	records, err := authoring.Load(samples.Templates())
+	if err != nil {
+		return err
+	}
+	writer := &producer.Publisher{Addr: l.Kafka.Addr(), Transport: transport}
+	plan := authoring.PlanPublication(new(catalogue.Catalogue), records)
+	_, err = authoring.Write(ctx, writer, l.Names.Templates(), plan, time.Now())
+	return err
 }
 
 // startRoles starts every role of both lanes and waits until all have their
-// partitions.
+// partitions, or one has failed.
 func (l *local) startRoles(ctx context.Context) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
-	failed := make(chan error, 1)
+	failed := make(chan error, len(topology.Lanes())*len(topology.Roles()))
 	for _, lane := range topology.Lanes() {
 		for _, name := range topology.Roles() {
-			l.roles.Go(func() error {
-				err := l.Run(running, name, lane)
-				if err != nil {
-					select {
-					case failed <- err:
-					default:
-					}
+			l.roles.Go(func() {
+				if err := l.Run(running, name, lane); err != nil {
+					failed <- err
 				}
-				return err
 			})
 		}
 	}
-	return l.awaitJoined(ctx, failed)
-}
-
-func (l *local) awaitJoined(ctx context.Context, failed <-chan error) error {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !l.allJoined() {
@@ -162,20 +158,7 @@ func (l *local) allJoined() bool {
 // close stops the roles, then the servers.
 func (l *local) close() {
 	l.stop()
-	_ = l.roles.Wait() // each role's error has been reported
+	l.roles.Wait()
 	l.store.Close()
 	l.broker.Close()
-}
-
-// publishSamples publishes all templates of a folder that is known to be good.
-func publishSamples(ctx context.Context, connection producer.Connection, topic topology.Topic, folder fs.FS) error {
-	records, err := authoring.Load(folder)
-	if err != nil {
-		return err
-	}
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport}
-	_, err = authoring.Write(ctx, writer, topic, authoring.PlanPublication(new(catalogue.Catalogue), records), time.Now())
-	return err
 }

@@ -3,7 +3,6 @@ package up
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/meddela/meddela/consumer/status"
@@ -14,9 +13,6 @@ import (
 // is now.
 type tally struct {
 	reader *status.Reader
-	start  time.Time
-
-	mu     sync.Mutex
 	events map[topology.EventID]*tallied
 	open   []topology.EventID // not at rest yet
 }
@@ -26,68 +22,28 @@ type tallied struct {
 	lane  topology.Lane
 	want  topology.Status
 	state topology.State
-	seen  map[topology.Status]bool
 }
 
-func newTally(reader *status.Reader) *tally {
-	return &tally{reader: reader, start: time.Now(), events: make(map[topology.EventID]*tallied)}
-}
-
-// expect says that an event is about to be published, and how it should end.
-func (t *tally) expect(id topology.EventID, lane topology.Lane, want topology.Status) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.events[id] = &tallied{lane: lane, want: want, seen: make(map[topology.Status]bool)}
-	t.open = append(t.open, id)
-}
-
-// refresh reads the statuses of all events that are not at rest.
+// refresh reads the statuses of all events that are not at rest: that have not
+// come to their end, and do not wait for a scheduled time.
 func (t *tally) refresh(ctx context.Context) error {
-	t.mu.Lock()
-	open := slices.Clone(t.open)
-	t.mu.Unlock()
-	answers, err := t.reader.GetMany(ctx, open)
+	answers, err := t.reader.GetMany(ctx, t.open)
 	if err != nil {
 		return err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i, id := range open {
+	var open []topology.EventID
+	for i, id := range t.open {
+		state := &answers[i].State
 		if answers[i].Err != nil {
 			return answers[i].Err
 		}
-		if answers[i].Found {
-			t.events[id].update(&answers[i].State)
+		t.events[id].state = *state
+		if !state.Status.Final() && state.Reason != topology.ReasonScheduled {
+			open = append(open, id)
 		}
 	}
-	t.open = slices.DeleteFunc(t.open, func(id topology.EventID) bool { return t.events[id].atRest() })
+	t.open = open
 	return nil
-}
-
-// atRest reports whether nothing more is to be expected in a demonstration: the
-// event has come to its end, or waits for a scheduled time.
-func (e *tallied) atRest() bool {
-	return e.state.Status.Final() || e.state.Reason == topology.ReasonScheduled
-}
-
-// update notes a state, and which statuses the event has passed through: the
-// times kept of each stage tell of those that nobody looked at.
-func (e *tallied) update(s *topology.State) {
-	e.state = *s
-	e.seen[s.Status] = true
-	if !s.PendingAt.IsZero() {
-		e.seen[topology.Pending] = true
-	}
-	if !s.PendingDeliveryAt.IsZero() {
-		e.seen[topology.PendingDelivery] = true
-	}
-}
-
-// settled reports whether all events are at rest.
-func (t *tally) settled() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.open) == 0
 }
 
 // laneCount is what a tally says of one lane.
@@ -99,26 +55,29 @@ type laneCount struct {
 	latencies []time.Duration
 }
 
-// count counts the events of each lane.
+// count counts the events of each lane. The times kept of each stage tell which
+// statuses an event has passed through.
 func (t *tally) count() map[topology.Lane]*laneCount {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	counts := make(map[topology.Lane]*laneCount)
 	for _, lane := range topology.Lanes() {
 		counts[lane] = &laneCount{now: make(map[topology.Status]int), seen: make(map[topology.Status]int)}
 	}
 	for _, e := range t.events {
-		c := counts[e.lane]
+		c, s := counts[e.lane], &e.state
 		c.published++
-		for s := range e.seen {
-			c.seen[s]++
-		}
-		if e.state.Status == "" {
+		if s.Status == "" {
 			continue
 		}
-		c.now[e.state.Status]++
-		if e.state.Status == topology.Sent && e.state.Scheduled.IsZero() {
-			c.latencies = append(c.latencies, e.state.FinalAt().Sub(e.state.PendingAt))
+		c.now[s.Status]++
+		c.seen[s.Status]++
+		if s.Status != topology.Pending && !s.PendingAt.IsZero() {
+			c.seen[topology.Pending]++
+		}
+		if s.Status != topology.PendingDelivery && !s.PendingDeliveryAt.IsZero() {
+			c.seen[topology.PendingDelivery]++
+		}
+		if s.Status == topology.Sent && s.Scheduled.IsZero() {
+			c.latencies = append(c.latencies, s.FinalAt().Sub(s.PendingAt))
 		}
 	}
 	for _, c := range counts {
@@ -136,10 +95,7 @@ func (c *laneCount) quantile(q float64) time.Duration {
 }
 
 // astray lists the events that are not as they should be at the end.
-func (t *tally) astray() []topology.EventID {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var ids []topology.EventID
+func (t *tally) astray() (ids []topology.EventID) {
 	for id, e := range t.events {
 		if e.state.Status != e.want {
 			ids = append(ids, id)
@@ -147,22 +103,4 @@ func (t *tally) astray() []topology.EventID {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// wanted is how an event should end.
-func (t *tally) wanted(id topology.EventID) topology.Status {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.events[id].want
-}
-
-// state is what is known of an event.
-func (t *tally) state(id topology.EventID) (topology.State, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e, ok := t.events[id]
-	if !ok {
-		return topology.State{}, false
-	}
-	return e.state, true
 }
