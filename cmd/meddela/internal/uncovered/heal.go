@@ -13,18 +13,21 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Healer publishes events again that are covered now.
+// Healer publishes one list of events again, those that are covered now.
 type Healer struct {
 	Names     topology.Topics
 	Topics    scanner
 	Catalogue *catalogue.Catalogue
 	// To is where the events go.
 	To authoring.Writer
-	// Pace, if set, is called before so many events are published, and may
-	// wait.
+	// Pace, if set, is called before so many events are published, and may wait.
 	Pace func(ctx context.Context, events int) error
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+
+	mu      sync.Mutex // one batch at a time is paced and published
+	wanted  map[topology.Source]*Event
+	outcome Outcome
 }
 
 // Outcome is what became of the events that were not covered.
@@ -46,37 +49,23 @@ const publishAtOnce = 500
 // the partition that it came from. An error leaves those behind it as they
 // were; to repeat the whole is safe.
 func (h *Healer) Heal(ctx context.Context, events []Event, progress *scan.Progress) (Outcome, error) {
-	healing := healing{
-		Healer:  h,
-		now:     time.Now,
-		wanted:  make(map[topology.Source]*Event, len(events)),
-		outcome: Outcome{ByTemplate: map[topology.TemplateRef]int{}, Left: map[topology.Reason]int{}},
+	if h.Now == nil {
+		h.Now = time.Now
 	}
-	if h.Now != nil {
-		healing.now = h.Now
-	}
+	h.outcome = Outcome{ByTemplate: map[topology.TemplateRef]int{}, Left: map[topology.Reason]int{}}
+	h.wanted = make(map[topology.Source]*Event, len(events))
 	for i := range events {
-		healing.wanted[events[i].Source] = &events[i]
+		h.wanted[events[i].Source] = &events[i]
 	}
-	ranges, err := healing.ranges(ctx, events)
+	ranges, err := h.ranges(ctx, events)
 	if err != nil {
-		return healing.outcome, err
+		return h.outcome, err
 	}
-	err = h.Topics.Scan(ctx, ranges, progress, func(records []topology.Record) error { return healing.take(ctx, records) })
+	err = h.Topics.Scan(ctx, ranges, progress, func(records []topology.Record) error { return h.take(ctx, records) })
 	if err == nil {
-		healing.outcome.Gone = len(healing.wanted)
+		h.outcome.Gone = len(h.wanted)
 	}
-	return healing.outcome, err
-}
-
-// healing is the work on one list of events.
-type healing struct {
-	*Healer
-	now func() time.Time
-
-	mu      sync.Mutex // one batch at a time is paced and published
-	wanted  map[topology.Source]*Event
-	outcome Outcome
+	return h.outcome, err
 }
 
 // joinWithin is how many offsets are read in vain rather than begin a new
@@ -85,7 +74,7 @@ const joinWithin = 2000
 
 // ranges are those of the events' topics that have the events, which are in
 // the order of their sources. What is not kept any more is left out.
-func (h *healing) ranges(ctx context.Context, events []Event) ([]scan.Range, error) {
+func (h *Healer) ranges(ctx context.Context, events []Event) ([]scan.Range, error) {
 	kept := make(map[topology.Topic]map[int]scan.Range)
 	var ranges []scan.Range
 	for i := range events {
@@ -121,7 +110,7 @@ func (h *healing) ranges(ctx context.Context, events []Event) ([]scan.Range, err
 }
 
 // take publishes those of the records again that are wanted, and covered now.
-func (h *healing) take(ctx context.Context, records []topology.Record) error {
+func (h *Healer) take(ctx context.Context, records []topology.Record) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var again []topology.Record
@@ -147,16 +136,16 @@ func (h *healing) take(ctx context.Context, records []topology.Record) error {
 }
 
 // decide is what the matcher will do with an event that is published again.
-func (h *healing) decide(r *topology.Record) match.Decision {
+func (h *Healer) decide(r *topology.Record) match.Decision {
 	lane, _ := h.Names.LaneOf(r.Topic)
 	event, err := topology.DecodeEvent(*r, lane)
 	if err != nil {
 		return match.Decision{Status: topology.NotCovered, Reason: topology.ReasonInvalid}
 	}
-	return match.Decide[*catalogue.Entry](&event, topology.ReceiptOf(r).At, h.Catalogue, h.now(), nil)
+	return match.Decide[*catalogue.Entry](&event, topology.ReceiptOf(r).At, h.Catalogue, h.Now(), nil)
 }
 
-func (h *healing) publish(ctx context.Context, records []topology.Record, refs []topology.TemplateRef) error {
+func (h *Healer) publish(ctx context.Context, records []topology.Record, refs []topology.TemplateRef) error {
 	for len(records) > 0 {
 		n := min(len(records), publishAtOnce)
 		if h.Pace != nil {

@@ -54,14 +54,13 @@ func printReport(env *command.Env, folder string, report *authoring.Report, stri
 	if err := printFindings(env, folder, report); err != nil {
 		return err
 	}
-	wrong, warnings := len(report.Faults), len(report.Warnings)
-	found := wording.Count(wrong, "fault", "faults") + " and " + wording.Count(warnings, "warning", "warnings")
+	faults := wording.Count(len(report.Faults), "fault", "faults")
+	warnings := wording.Count(len(report.Warnings), "warning", "warnings")
 	switch {
-	case wrong > 0:
-		return fmt.Errorf("%s in %s", found, folder)
-	case strict && warnings > 0:
-		return fmt.Errorf("%s in %s, and warnings are not allowed (--strict)", wording.Count(warnings, "warning", "warnings"),
-			folder)
+	case len(report.Faults) > 0:
+		return fmt.Errorf("%s and %s in %s", faults, warnings, folder)
+	case strict && len(report.Warnings) > 0:
+		return fmt.Errorf("%s in %s, and warnings are not allowed (--strict)", warnings, folder)
 	}
 	return nil
 }

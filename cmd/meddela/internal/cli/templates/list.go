@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -72,28 +71,22 @@ func listTemplates(ctx context.Context, env *command.Env, all, retired bool) err
 	}
 	list := []listedTemplate{}
 	for entry := range live.All() {
-		l := listed(entry, live)
-		if all || l.State == stateLive || retired && l.State == stateRetired {
-			list = append(list, l)
+		r, state := entry.Record(), stateSuperseded
+		if latest, _ := live.Latest(r.Name); latest == entry {
+			state = stateLive
+			if r.Retired {
+				state = stateRetired
+			}
+		}
+		if all || state == stateLive || retired && state == stateRetired {
+			list = append(list, listedTemplate{
+				Name: r.Name, Version: r.Version, State: state, Channel: r.Channel,
+				Types: r.Types, Languages: entry.Languages().Names(), DefaultLanguage: r.DefaultLanguage,
+				When: r.When, TTL: r.TTL, PublishedAt: r.PublishedAt,
+			})
 		}
 	}
 	return printTemplates(env, list)
-}
-
-func listed(entry *catalogue.Entry, live *catalogue.Catalogue) listedTemplate {
-	record := entry.Record()
-	state := stateSuperseded
-	if latest, _ := live.Latest(record.Name); latest == entry {
-		state = stateLive
-		if record.Retired {
-			state = stateRetired
-		}
-	}
-	return listedTemplate{
-		Name: record.Name, Version: record.Version, State: state, Channel: record.Channel,
-		Types: record.Types, Languages: entry.Languages().Names(), DefaultLanguage: record.DefaultLanguage,
-		When: record.When, TTL: record.TTL, PublishedAt: record.PublishedAt,
-	}
 }
 
 func printTemplates(env *command.Env, list []listedTemplate) error {

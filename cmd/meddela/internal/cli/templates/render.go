@@ -231,14 +231,14 @@ func renderingsFault(name string, folder *authoring.Report, renderings []preview
 	if len(folder.Faults) > 0 {
 		wrong = append(wrong, wording.Count(len(folder.Faults), "fault", "faults")+" in "+name+":\n"+folder.Faults.Error())
 	}
-	if len(wrong) == 0 && len(renderings) == 0 {
+	switch {
+	case len(wrong) > 0:
+		return errors.New(strings.Join(wrong, "\n"))
+	case len(renderings) == 0:
 		return fmt.Errorf("there is nothing to render in %s: "+
 			"a template is rendered with the events in its folder samples, or with --event", name)
 	}
-	if len(wrong) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(wrong, "\n"))
+	return nil
 }
 
 // printRenderings prints messages for people: HTML only by its size.
