@@ -8,7 +8,9 @@ package tracing
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -94,11 +96,10 @@ func (b *Batch) Child(r *topology.Record) *Span {
 	if b == nil {
 		return nil
 	}
-	parent := header(r.Headers, "traceparent")
-	if parent == "" {
-		return nil
+	if parent := header(r.Headers, "traceparent"); parent != "" {
+		return b.begin(r, parent)
 	}
-	return b.begin(r, parent)
+	return nil
 }
 
 var propagator propagation.TraceContext
@@ -106,8 +107,9 @@ var propagator propagation.TraceContext
 func (b *Batch) begin(r *topology.Record, parent string) *Span {
 	ctx := context.Background()
 	if parent != "" {
-		headers := carrier(r.Headers)
-		ctx = propagator.Extract(ctx, &headers)
+		ctx = propagator.Extract(ctx, propagation.MapCarrier{
+			"traceparent": parent, "tracestate": header(r.Headers, "tracestate"),
+		})
 		if !trace.SpanContextFromContext(ctx).IsSampled() {
 			return nil
 		}
@@ -153,13 +155,12 @@ func (s *Span) Carry(headers []topology.Header) []topology.Header {
 	if s == nil {
 		return headers
 	}
-	kept := make(carrier, 0, len(headers)+2)
-	for _, h := range headers {
-		if h.Key != "traceparent" && h.Key != "tracestate" {
-			kept = append(kept, h)
-		}
-	}
-	propagator.Inject(s.ctx, &kept)
+	kept := slices.DeleteFunc(slices.Clone(headers), func(h topology.Header) bool {
+		return slices.Contains(propagator.Fields(), h.Key)
+	})
+	Inject(s.ctx, func(key, value string) {
+		kept = append(kept, topology.Header{Key: key, Value: []byte(value)})
+	})
 	return kept
 }
 
@@ -212,32 +213,14 @@ func (s *Span) End() {
 
 // Inject sets the trace context of what ctx belongs to, if that is traced.
 func Inject(ctx context.Context, set func(key, value string)) {
-	if trace.SpanContextFromContext(ctx).IsSampled() {
-		propagator.Inject(ctx, setter(set))
+	if !trace.SpanContextFromContext(ctx).IsSampled() {
+		return
 	}
-}
-
-type setter func(key, value string)
-
-func (s setter) Get(string) string     { return "" }
-func (s setter) Set(key, value string) { s(key, value) }
-func (s setter) Keys() []string        { return nil }
-
-// carrier is headers as the propagator sees them.
-type carrier []topology.Header
-
-func (c *carrier) Get(key string) string { return header(*c, key) }
-
-func (c *carrier) Set(key, value string) {
-	*c = append(*c, topology.Header{Key: key, Value: []byte(value)})
-}
-
-func (c *carrier) Keys() []string {
-	keys := make([]string, len(*c))
-	for i := range *c {
-		keys[i] = (*c)[i].Key
+	carrier := propagation.MapCarrier{}
+	propagator.Inject(ctx, carrier)
+	for _, key := range slices.Sorted(maps.Keys(carrier)) {
+		set(key, carrier[key])
 	}
-	return keys
 }
 
 func header(headers []topology.Header, key string) string {
