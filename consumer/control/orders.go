@@ -12,7 +12,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/meddela/meddela/topology"
@@ -22,8 +21,9 @@ import (
 // and safe for use by several goroutines. The zero value has none.
 type Orders struct {
 	all map[topology.Subject]*topology.ControlRecord
-	// Those that stop their subject, by its name, until they end.
-	templates, types, channels, providers, lanes map[string]*topology.ControlRecord
+	// stops are those that stop their subject until they end, by its kind and
+	// name.
+	stops map[topology.SubjectKind]map[string]*topology.ControlRecord
 }
 
 // Of makes Orders of records; of two about one subject, the later one counts.
@@ -36,37 +36,18 @@ func Of(records ...topology.ControlRecord) *Orders {
 }
 
 func index(all map[topology.Subject]*topology.ControlRecord) *Orders {
-	o := &Orders{all: all}
+	o := &Orders{all: all, stops: make(map[topology.SubjectKind]map[string]*topology.ControlRecord)}
 	for subject, order := range all {
 		if order.Action == topology.Resume {
 			continue
 		}
 		kind, name := subject.Split()
-		if of := o.of(kind); of != nil {
-			if *of == nil {
-				*of = make(map[string]*topology.ControlRecord)
-			}
-			(*of)[name] = order
+		if o.stops[kind] == nil {
+			o.stops[kind] = make(map[string]*topology.ControlRecord)
 		}
+		o.stops[kind][name] = order
 	}
 	return o
-}
-
-// of is where the orders about subjects of a kind are; nil for no such kind.
-func (o *Orders) of(kind topology.SubjectKind) *map[string]*topology.ControlRecord {
-	switch kind {
-	case topology.SubjectTemplate:
-		return &o.templates
-	case topology.SubjectType:
-		return &o.types
-	case topology.SubjectChannel:
-		return &o.channels
-	case topology.SubjectProvider:
-		return &o.providers
-	case topology.SubjectLane:
-		return &o.lanes
-	}
-	return nil
 }
 
 // Last returns the last order about a subject, whether or not it is in force.
@@ -81,12 +62,9 @@ func (o *Orders) Last(s topology.Subject) (topology.ControlRecord, bool) {
 // All returns the last order about every subject, by subject.
 func (o *Orders) All() []topology.ControlRecord {
 	list := make([]topology.ControlRecord, 0, len(o.all))
-	for order := range maps.Values(o.all) {
-		list = append(list, *order)
+	for _, subject := range slices.Sorted(maps.Keys(o.all)) {
+		list = append(list, *o.all[subject])
 	}
-	slices.SortFunc(list, func(a, b topology.ControlRecord) int {
-		return strings.Compare(string(a.Subject), string(b.Subject))
-	})
 	return list
 }
 

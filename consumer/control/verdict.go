@@ -68,16 +68,15 @@ func (v Verdict) Detail() string {
 // that the job waits for, and of those that end together the broadest.
 func (o *Orders) Verdict(f *Facts, now time.Time) Verdict {
 	var v Verdict
-	v.weigh(o.lanes, string(f.Lane), now)
-	v.weigh(o.channels, string(f.Channel), now)
-	if f.Provider != "" {
-		v.weigh(o.providers, f.Provider, now)
+	if len(o.stops) == 0 {
+		return v
 	}
-	v.weigh(o.types, f.Type, now)
-	if len(o.templates) > 0 {
-		name, _ := f.Template.Split()
-		v.weigh(o.templates, name, now)
-	}
+	template, _ := f.Template.Split()
+	v.weigh(o.stops[topology.SubjectLane][string(f.Lane)], now)
+	v.weigh(o.stops[topology.SubjectChannel][string(f.Channel)], now)
+	v.weigh(o.stops[topology.SubjectProvider][f.Provider], now) // none has the empty name
+	v.weigh(o.stops[topology.SubjectType][f.Type], now)
+	v.weigh(o.stops[topology.SubjectTemplate][template], now)
 	return v
 }
 
@@ -85,23 +84,14 @@ func (o *Orders) Verdict(f *Facts, now time.Time) Verdict {
 // among providers.
 func (o *Orders) About(kind topology.SubjectKind, name string, now time.Time) Verdict {
 	var v Verdict
-	if of := o.of(kind); of != nil {
-		v.weigh(*of, name, now)
-	}
+	v.weigh(o.stops[kind][name], now)
 	return v
 }
 
-// weigh takes the order about a name in place of the one so far, if it is in
-// force and weighs more.
-func (v *Verdict) weigh(of map[string]*topology.ControlRecord, name string, now time.Time) {
-	if len(of) == 0 {
-		return
-	}
-	order := of[name]
-	if order == nil || !order.InForce(now) {
-		return
-	}
-	if v.Order == nil || outweighs(order, v.Order) {
+// weigh takes an order in place of the one so far, if there is one, in force, and
+// it weighs more.
+func (v *Verdict) weigh(order *topology.ControlRecord, now time.Time) {
+	if order != nil && order.InForce(now) && (v.Order == nil || outweighs(order, v.Order)) {
 		v.Order = order
 	}
 }
@@ -119,7 +109,7 @@ func outweighs(a, b *topology.ControlRecord) bool {
 // Judge is the Verdict on a job whose message any of some providers may take:
 // an order about a provider counts where there is one about each of them.
 func (o *Orders) Judge(f *Facts, providers []string, now time.Time) (v Verdict, byProviders bool) {
-	if v := o.Verdict(f, now); v.Order != nil || len(o.providers) == 0 || len(providers) == 0 {
+	if v := o.Verdict(f, now); v.Order != nil || len(o.stops[topology.SubjectProvider]) == 0 || len(providers) == 0 {
 		return v, false
 	}
 	for _, name := range providers {
