@@ -242,7 +242,8 @@ func TestSchemaWords(t *testing.T) {
 	sameWords(t, "roles", common["role"], texts(append(Roles(), RoleNotify)))
 	sameWords(t, "statuses", common["status"], texts(Statuses()))
 	sameWords(t, "reasons", common["reason"], texts(Reasons()))
-	sameWords(t, "actions", schemaEnums(t, "control.json", "properties")["action"], texts([]ControlAction{Pause, Resume, Kill}))
+	actions := schemaEnums(t, "control.json", "properties")["action"]
+	sameWords(t, "actions", actions, texts([]ControlAction{Pause, Resume, Kill}))
 }
 
 // schemaEnums are the enums of text in one of a schema's objects, by name.
@@ -289,8 +290,8 @@ func tierNames() []string {
 	return out
 }
 
-var schemaNames = []string{"common.json", "control.json", "dead-letter-headers.json", "entry.json", "event.json", "job.json",
-	"template.json"}
+var schemaNames = []string{"common.json", "control.json", "dead-letter-headers.json", "entry.json", "event.json",
+	"job.json", "template.json"}
 
 func readFile(t *testing.T, name string) []byte {
 	t.Helper()

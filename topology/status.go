@@ -22,8 +22,8 @@ const (
 var statuses = []Status{Pending, PendingDelivery, Sent, Ignored, Expired, NotCovered, DeliveryError}
 
 // labels are by rank, as statuses are.
-var labels = []string{"Pending", "Pending delivery", "Sent", "Ignored by the delivery", "Event expired", "Event not covered",
-	"Delivery error"}
+var labels = []string{"Pending", "Pending delivery", "Sent", "Ignored by the delivery", "Event expired",
+	"Event not covered", "Delivery error"}
 
 // Statuses lists every status by rank: of two statuses of the same
 // redrive and attempt, the later in this list wins.
