@@ -9,9 +9,14 @@ import (
 )
 
 // Printable keeps what upstream wrote from steering the terminal.
-func Printable(s string) string {
+func Printable(s string) string { return printable(s, "") }
+
+// PrintableLines is Printable, but for the ends of lines and tabs.
+func PrintableLines(s string) string { return printable(s, "\n\t") }
+
+func printable(s, kept string) string {
 	return strings.Map(func(r rune) rune {
-		if steers(r) {
+		if steers(r) && !strings.ContainsRune(kept, r) {
 			return '\uFFFD'
 		}
 		return r
@@ -51,16 +56,6 @@ func Count(n int, one, many string) string {
 		return "1 " + one
 	}
 	return strconv.Itoa(n) + " " + many
-}
-
-// PrintableLines is Printable, but for the ends of lines and tabs.
-func PrintableLines(s string) string {
-	return strings.Map(func(r rune) rune {
-		if steers(r) && r != '\n' && r != '\t' {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }
 
 // steers reports whether a terminal obeys a character instead of showing it: a

@@ -2,18 +2,24 @@
 package clitest
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -103,5 +109,70 @@ func (r Result) WantOut(t *testing.T, out string) {
 	r.Want(t, command.ExitOK)
 	if r.Out != out {
 		t.Errorf("prints %q; want %q", r.Out, out)
+	}
+}
+
+// Commands are those that a test needs.
+type Commands []func(*command.Env) *cobra.Command
+
+// Run runs one command line with exactly these MEDDELA_ variables.
+func (c Commands) Run(t *testing.T, environment map[string]string, input string, args ...string) Result {
+	t.Helper()
+	testenv.OnlyThese(t, environment)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var out, errOut bytes.Buffer
+	env := &command.Env{In: strings.NewReader(input), Out: &out, ErrOut: &errOut, ReachTimeout: 2 * time.Second,
+		Version: "dev"}
+	status := env.Execute(ctx, args, c...)
+	return Result{status, out.String(), errOut.String()}
+}
+
+// Word is the word behind a label.
+func Word(t *testing.T, text, label string) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(text, label)
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		t.Fatalf("nothing behind %q in:\n%s", label, text)
+	}
+	return fields[0]
+}
+
+// Tail is output that is waited for.
+type Tail struct {
+	mu   sync.Mutex
+	text strings.Builder
+	more chan struct{}
+}
+
+// NewTail returns a Tail without output.
+func NewTail() *Tail { return &Tail{more: make(chan struct{}, 1)} }
+
+func (o *Tail) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	select {
+	case o.more <- struct{}{}:
+	default:
+	}
+	return o.text.Write(b)
+}
+
+// Await returns the output once it has the wanted text.
+func (o *Tail) Await(t *testing.T, want string) string {
+	t.Helper()
+	for {
+		o.mu.Lock()
+		text := o.text.String()
+		o.mu.Unlock()
+		if strings.Contains(text, want) {
+			return text
+		}
+		select {
+		case <-o.more:
+		case <-t.Context().Done():
+			t.Fatalf("the output never had %q:\n%s", want, text)
+		}
 	}
 }

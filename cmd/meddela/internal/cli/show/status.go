@@ -83,49 +83,27 @@ func Text(env *command.Env, s *topology.State) string {
 	}
 	field("source", string(s.Source))
 	field("scheduled", Time(s.Scheduled))
-	for _, stage := range stagesOf(s) {
-		field(stage.name, stage.text())
+	var before time.Time
+	for _, stage := range []struct {
+		status topology.Status
+		at     time.Time
+	}{{topology.Pending, s.PendingAt}, {topology.PendingDelivery, s.PendingDeliveryAt}, {s.Status, s.FinalAt()}} {
+		if stage.at.IsZero() {
+			continue
+		}
+		text := Time(stage.at)
+		if since := stage.at.Sub(before); !before.IsZero() && since > 0 {
+			text += fmt.Sprintf("  +%s", since)
+		} else if !before.IsZero() && since < 0 { // clocks of two machines differ
+			text += fmt.Sprintf("  %s", since)
+		}
+		field(string(stage.status), text)
+		before = stage.at
 	}
 	if !s.Status.Final() {
 		field("updated", Time(s.UpdatedAt))
 	}
 	return b.String()
-}
-
-// stage is a status that the event passed.
-type stage struct {
-	name  string
-	at    time.Time
-	since time.Duration // since the stage before; 0 for the first
-}
-
-// stagesOf lists the stages passed, in their order.
-func stagesOf(s *topology.State) []stage {
-	var stages []stage
-	add := func(status topology.Status, at time.Time) {
-		if at.IsZero() {
-			return
-		}
-		next := stage{name: string(status), at: at}
-		if len(stages) > 0 {
-			next.since = at.Sub(stages[len(stages)-1].at)
-		}
-		stages = append(stages, next)
-	}
-	add(topology.Pending, s.PendingAt)
-	add(topology.PendingDelivery, s.PendingDeliveryAt)
-	add(s.Status, s.FinalAt())
-	return stages
-}
-
-func (s *stage) text() string {
-	switch {
-	case s.since > 0:
-		return fmt.Sprintf("%s  +%s", Time(s.at), s.since)
-	case s.since < 0: // clocks of two machines differ
-		return fmt.Sprintf("%s  %s", Time(s.at), s.since)
-	}
-	return Time(s.at)
 }
 
 // Colour is that of a status on a terminal.
