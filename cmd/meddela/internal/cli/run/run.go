@@ -4,6 +4,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,22 +31,24 @@ MEDDELA_HTTP_ADDR. On SIGTERM a role finishes what it has fetched, commits, and 
 
 // New makes the command run.
 func New(env *command.Env) *cobra.Command {
+	all := append(topology.Roles(), topology.RoleNotify)
 	var lane topology.Lane
 	var channels []string
 	cmd := &cobra.Command{
-		Use:     "run match|deliver|status|delay|notify --lane realtime|batch",
-		Short:   "Run one role of one lane",
-		Long:    runHelp,
-		Example: "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n  meddela run status --lane batch",
-		GroupID: command.GroupRun,
-		Args:    command.Arguments(1, 1, "one role"),
+		Use:       "run match|deliver|status|delay|notify --lane realtime|batch",
+		Short:     "Run one role of one lane",
+		Long:      runHelp,
+		Example:   "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n  meddela run status --lane batch",
+		GroupID:   command.GroupRun,
+		ValidArgs: wording.Texts(all),
+		Args:      command.Arguments(1, 1, "one role"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := command.RequireLane(lane); err != nil {
 				return err
 			}
-			name, err := parseRole(args[0])
-			if err != nil {
-				return err
+			name := topology.Role(args[0])
+			if !slices.Contains(all, name) {
+				return command.Misusef("unknown role %q: use match, deliver, status, delay or notify", name)
 			}
 			if err := env.Load(cmd); err != nil {
 				return err
@@ -57,23 +60,11 @@ func New(env *command.Env) *cobra.Command {
 			return runRole(cmd.Context(), env, name, lane, some)
 		},
 	}
-	for _, r := range append(topology.Roles(), topology.RoleNotify) {
-		cmd.ValidArgs = append(cmd.ValidArgs, string(r))
-	}
 	command.AddLaneFlag(cmd, &lane)
 	cmd.Flags().StringSliceVar(&channels, "channel", nil,
 		"channels that role deliver delivers; default: all. Each is a consumer group of its own")
 	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
 	return cmd
-}
-
-func parseRole(s string) (topology.Role, error) {
-	for _, r := range append(topology.Roles(), topology.RoleNotify) {
-		if string(r) == s {
-			return r, nil
-		}
-	}
-	return "", command.Misusef("unknown role %q: use match, deliver, status, delay or notify", s)
 }
 
 // parseChannels reads the channels that a role is to deliver.

@@ -111,8 +111,11 @@ func watchStatus(ctx context.Context, env *command.Env, reader statusReader, ids
 	seen := make(map[topology.EventID]topology.Rank)
 	for {
 		answers, err := reader.GetMany(ctx, ids)
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return nil
+		}
 		if err != nil {
-			return unlessStopped(ctx, err)
+			return err
 		}
 		var moving []topology.EventID
 		for i := range answers {
@@ -130,7 +133,7 @@ func watchStatus(ctx context.Context, env *command.Env, reader statusReader, ids
 	}
 }
 
-// showChange prints what has changed since the ranks that were seen, and tells
+// showChange prints what has changed since the ranks that were seen, and reports
 // whether more is to come.
 func showChange(env *command.Env, id topology.EventID, answer *status.Answer,
 	seen map[topology.EventID]topology.Rank) (moves bool, err error) {
@@ -149,11 +152,4 @@ func showChange(env *command.Env, id topology.EventID, answer *status.Answer,
 		err = show.Print(env, &answer.State)
 	}
 	return !answer.State.Status.Final(), err
-}
-
-func unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
 }
