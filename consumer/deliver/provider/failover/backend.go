@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -23,11 +24,6 @@ type Breaker struct {
 	Open time.Duration
 }
 
-const (
-	defaultFailures = 5
-	defaultOpen     = 15 * time.Second
-)
-
 // backend is a provider with its breaker and its counters.
 type backend struct {
 	Backend
@@ -43,12 +39,8 @@ type backend struct {
 }
 
 func newBackend(of Backend) *backend {
-	if of.Breaker.Failures < 1 {
-		of.Breaker.Failures = defaultFailures
-	}
-	if of.Breaker.Open <= 0 {
-		of.Breaker.Open = defaultOpen
-	}
+	of.Breaker.Failures = cmp.Or(max(of.Breaker.Failures, 0), 5)
+	of.Breaker.Open = cmp.Or(max(of.Breaker.Open, 0), 15*time.Second)
 	b := &backend{Backend: of, slots: make(chan struct{}, max(of.Concurrency(), 1))}
 	b.instant, _ = of.Provider.(provider.Instant)
 	b.breaker = gobreaker.NewTwoStepCircuitBreaker[provider.Response](gobreaker.Settings{

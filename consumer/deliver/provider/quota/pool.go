@@ -69,7 +69,7 @@ func (p *pool[T]) acquire(ctx context.Context, most time.Duration) (one T, waite
 }
 
 // leave takes a waiter out of the queue. What it was handed meanwhile is the
-// next one'p.
+// next one's.
 func (p *pool[T]) leave(w *waiter[T]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +91,9 @@ func (p *pool[T]) supply() {
 			return
 		}
 		p.mu.Unlock()
-		got, again, err := p.ask(want)
+		ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
+		got, again, err := p.fetch(ctx, want)
+		cancel()
 		p.mu.Lock()
 		p.add(got...)
 		short := len(p.queue) > 0
@@ -99,23 +101,14 @@ func (p *pool[T]) supply() {
 			p.shorts++
 		}
 		p.mu.Unlock()
-		if short && len(got) == 0 {
-			time.Sleep(pause(again, err))
+		switch {
+		case !short || len(got) > 0:
+		case err != nil:
+			time.Sleep(maxWait)
+		default:
+			time.Sleep(min(max(again, minWait), maxWait))
 		}
 	}
-}
-
-func (p *pool[T]) ask(want int) ([]T, time.Duration, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
-	defer cancel()
-	return p.fetch(ctx, want)
-}
-
-func pause(again time.Duration, err error) time.Duration {
-	if err != nil {
-		return maxWait
-	}
-	return min(max(again, minWait), maxWait)
 }
 
 // pop is called with the lock held.

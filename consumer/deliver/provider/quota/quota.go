@@ -88,12 +88,8 @@ func (c *Config) atOnce() int {
 // Pass waits until a message may go to the provider, for Redis too. done must be
 // called when it is not there any more. The error is ctx's, or
 // context.DeadlineExceeded if there is hardly any rate while there are slots:
-// another message may have this one's. A nil Limiter lets everything
-// pass.
+// another message may have this one's.
 func (l *Limiter) Pass(ctx context.Context) (done func(), err error) {
-	if l == nil {
-		return func() {}, nil
-	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -124,16 +120,13 @@ func (l *Limiter) Pass(ctx context.Context) (done func(), err error) {
 
 // Waits are how many messages had to wait, in vain too, and for how long in all.
 func (l *Limiter) Waits() (messages int64, total time.Duration) {
-	if l == nil {
-		return 0, 0
-	}
 	return l.waits.Load(), time.Duration(l.waited.Load())
 }
 
 // Close gives back what is not in use.
 func (l *Limiter) Close() {
-	if l != nil && l.slots != nil {
-		l.slots.close()
+	if l.slots != nil {
+		l.slots.giveBack(0)
 	}
 }
 

@@ -319,13 +319,6 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%+v is taken", c)
 		}
 	}
-	var none *Limiter
-	if done, err := none.Pass(t.Context()); err != nil {
-		t.Error(err)
-	} else {
-		done()
-	}
-	none.Close()
 }
 
 func BenchmarkPass(b *testing.B) {

@@ -139,5 +139,3 @@ func (s *slots) giveBack(idle time.Duration) {
 		s.mu.Unlock()
 	}
 }
-
-func (s *slots) close() { s.giveBack(0) }

@@ -25,6 +25,7 @@ type session struct {
 	messages int
 	used     bool // a transaction was begun on it
 	broken   bool
+	idle     *time.Timer // ends it, while it is in the pool
 }
 
 // connect connects, encrypts and authenticates.
@@ -125,16 +126,16 @@ func (c *session) send(ctx context.Context, from, to string, text []byte) *failu
 		return &failure{stage: stageContent, err: err}
 	}
 	c.messages++
-	if err := body.Close(); err != nil {
-		return endFault(err)
+	err := body.Close()
+	if err == nil {
+		_, _, err = c.client.Text.ReadResponse(250)
 	}
-	if _, _, err := c.client.Text.ReadResponse(250); err != nil {
-		return endFault(err)
+	// It may be accepted in other words than usual.
+	if code, _, answered := reply(err); err == nil || answered && code/100 == 2 {
+		return nil
 	}
-	return nil
+	return &failure{stage: stageEnd, err: err}
 }
-
-func (c *session) usable() bool { return !c.broken }
 
 // drop closes the connection without a word.
 func (c *session) drop() { _ = c.raw.Close() }
@@ -223,12 +224,7 @@ type pool struct {
 	idle  time.Duration
 
 	mu    sync.Mutex
-	conns []pooledConn
-}
-
-type pooledConn struct {
-	*session
-	timer *time.Timer
+	conns []*session
 }
 
 // take returns a connection, or nil when there is none.
@@ -240,10 +236,10 @@ func (p *pool) take() *session {
 		return nil
 	}
 	last := p.conns[n-1]
-	p.conns[n-1] = pooledConn{}
+	p.conns[n-1] = nil
 	p.conns = p.conns[:n-1]
-	last.timer.Stop()
-	return last.session
+	last.idle.Stop()
+	return last
 }
 
 // put keeps a connection until it is taken or has been idle for too long.
@@ -254,28 +250,21 @@ func (p *pool) put(conn *session) {
 		conn.drop()
 		return
 	}
-	p.conns = append(p.conns, pooledConn{
-		session: conn,
-		timer:   time.AfterFunc(p.idle, func() { p.closeIdle(conn) }),
-	})
+	conn.idle = time.AfterFunc(p.idle, func() { p.closeIdle(conn) })
+	p.conns = append(p.conns, conn)
 }
 
+// closeIdle ends a connection, unless it has been taken meanwhile.
 func (p *pool) closeIdle(conn *session) {
-	if p.remove(conn) {
+	p.mu.Lock()
+	at := slices.Index(p.conns, conn)
+	if at >= 0 {
+		p.conns = slices.Delete(p.conns, at, at+1)
+	}
+	p.mu.Unlock()
+	if at >= 0 {
 		conn.quit()
 	}
-}
-
-// remove reports whether the connection was still there.
-func (p *pool) remove(conn *session) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	at := slices.IndexFunc(p.conns, func(c pooledConn) bool { return c.session == conn })
-	if at < 0 {
-		return false
-	}
-	p.conns = slices.Delete(p.conns, at, at+1)
-	return true
 }
 
 func (p *pool) closeAll() {

@@ -32,15 +32,6 @@ type failure struct {
 	err   error // a *textproto.Error if the server has answered
 }
 
-// endFault is what an error after the end of a message means: nil where the
-// server has accepted it in other words than usual.
-func endFault(err error) *failure {
-	if code, _, answered := reply(err); answered && code/100 == 2 {
-		return nil
-	}
-	return &failure{stage: stageEnd, err: err}
-}
-
 // reply reads the code of a server's answer and, where it has one, its
 // enhanced status code (RFC 3463). answered is false when the error is no
 // answer.
@@ -131,8 +122,9 @@ func refusesAddress(code int, enhanced string) bool {
 // detail names the stage and the codes. The server's text is left out: it
 // often has the address.
 func (f *failure) detail(code int, enhanced string, answered bool) string {
-	if known := ownError(f.err); known != "" {
-		return known
+	switch f.err {
+	case errNoTLSOffered, errNoMechanism, errOpenConnection, errNotInternational:
+		return f.err.Error() // which has nothing of the message
 	}
 	if !answered {
 		return "no answer from the mail server while " + string(f.stage)
@@ -142,14 +134,4 @@ func (f *failure) detail(code int, enhanced string, answered bool) string {
 		detail += " " + enhanced
 	}
 	return detail + " while " + string(f.stage)
-}
-
-// ownError is the text of an error of this package's own, which has nothing of
-// the message.
-func ownError(err error) string {
-	switch err {
-	case errNoTLSOffered, errNoMechanism, errOpenConnection, errNotInternational:
-		return err.Error()
-	}
-	return ""
 }

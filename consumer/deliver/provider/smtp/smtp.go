@@ -219,7 +219,7 @@ func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text 
 			s.handBack(conn)
 			return nil
 		}
-		if failed.stage != stageReset && failed.keepsConnection() && conn.usable() {
+		if failed.stage != stageReset && failed.keepsConnection() && !conn.broken {
 			s.idle.put(conn)
 		} else {
 			conn.drop()
@@ -232,7 +232,7 @@ func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text 
 
 // handBack keeps a connection that has sent a message, or ends it.
 func (s *Provider) handBack(conn *session) {
-	if conn.usable() && conn.messages < s.config.MaxMessages {
+	if !conn.broken && conn.messages < s.config.MaxMessages {
 		s.idle.put(conn)
 	} else {
 		conn.quit()
