@@ -116,19 +116,20 @@ func (s *treeSet) include(from *source, inclusion *parse.TemplateNode) {
 	}
 }
 
-// checkCycles makes sure that no inclusion leads back to itself. Those in
-// cleared do not.
+// checkCycles makes sure that no inclusion leads back to itself; the fault is told
+// where the first of them is. Those in cleared do not.
 func (s *treeSet) checkCycles(name string, path []string, cleared map[string]bool) {
-	path = append(path, name)
+	if start := slices.Index(path, name); start >= 0 {
+		cycle := append(path[start:], name)
+		from := s.includes[name]
+		at := slices.IndexFunc(from, func(n *parse.TemplateNode) bool { return n.Name == cycle[1] })
+		s.fail(s.sources[s.trees[name].ParseName], from[at].Pos,
+			"includes itself: "+strings.Join(cycle, " includes ")+": leave out one of these")
+		return
+	}
 	for _, next := range s.includes[name] {
-		start := slices.Index(path, next.Name)
-		switch {
-		case len(s.faults) > 0 || cleared[next.Name]:
-		case start >= 0:
-			s.fail(s.sources[s.trees[name].ParseName], next.Pos,
-				"includes itself: "+strings.Join(append(path[start:], next.Name), " includes ")+": leave out one of these")
-		default:
-			s.checkCycles(next.Name, path, cleared)
+		if len(s.faults) == 0 && !cleared[next.Name] {
+			s.checkCycles(next.Name, append(path, name), cleared)
 		}
 	}
 	cleared[name] = true

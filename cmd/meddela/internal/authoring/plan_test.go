@@ -158,7 +158,8 @@ func TestRollbackErrors(t *testing.T) {
 	s := newSite(t)
 	s.publish(record("a", "one", "order"), record("letter_to_all", "one", "order"))
 	wantError := func(err error, parts ...string) bool {
-		return err != nil && !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(err.Error(), part) })
+		isMissing := func(part string) bool { return !strings.Contains(err.Error(), part) }
+		return err != nil && !slices.ContainsFunc(parts, isMissing)
 	}
 	if _, err := authoring.PlanRollback(s.live(), "a", ""); !wantError(err, "is the only version of its template") {
 		t.Errorf("the only version: %v", err)
@@ -182,7 +183,8 @@ func TestRollbackErrors(t *testing.T) {
 	}
 	for prefix, n := range counts {
 		_, err := authoring.PlanRollback(s.live(), "a", prefix)
-		if n == 1 && err != nil || n > 1 && !wantError(err, fmt.Sprintf("%d versions of a begin with %s: give more of it", n, prefix)) {
+		ambiguous := fmt.Sprintf("%d versions of a begin with %s: give more of it", n, prefix)
+		if n == 1 && err != nil || n > 1 && !wantError(err, ambiguous) {
 			t.Errorf("%d versions begin with %s: %v", n, prefix, err)
 		}
 	}
