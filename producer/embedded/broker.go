@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -42,17 +41,6 @@ type Broker struct {
 	close     func()
 }
 
-const (
-	defaultRetainBytes  = 16 << 20
-	defaultBacklogBytes = 256 << 20
-	// segmentBytes is the unit in which memory is given back.
-	segmentBytes = 1 << 20
-	// cleaningInterval is how often topics are compacted, and kept to the retention that they ask for themselves.
-	cleaningInterval = 5 * time.Second
-	// minSessionTimeout lets tests see soon that a member is gone.
-	minSessionTimeout = time.Second
-)
-
 // StartBroker starts a broker.
 func StartBroker(config BrokerConfig) (*Broker, error) {
 	ports := make([]int, max(config.Nodes, 1))
@@ -60,10 +48,10 @@ func StartBroker(config BrokerConfig) (*Broker, error) {
 	cluster, err := kfake.NewCluster(
 		kfake.Ports(ports...),
 		kfake.ListenFn(config.Listen.guarded(kafkaRequest)),
-		kfake.GroupMinSessionTimeout(minSessionTimeout),
+		kfake.GroupMinSessionTimeout(time.Second), // lets tests see soon that a member is gone
 		kfake.BrokerConfigs(map[string]string{
-			"log.segment.bytes":      strconv.Itoa(segmentBytes),
-			"log.cleaner.backoff.ms": strconv.FormatInt(cleaningInterval.Milliseconds(), 10),
+			"log.segment.bytes":      "1048576", // the unit in which memory is given back
+			"log.cleaner.backoff.ms": "5000",    // compaction, and the retention that topics ask for themselves
 			// What a topic does not ask for is left to retention: these two would hold for compacted topics as well.
 			"log.retention.bytes": "-1",
 			"log.retention.ms":    "-1",
@@ -73,8 +61,7 @@ func StartBroker(config BrokerConfig) (*Broker, error) {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
 	b := &Broker{Cluster: cluster, addr: cluster.ListenAddrs()[0]}
-	b.retention = newRetention(cluster, cmp.Or(config.RetainBytes, defaultRetainBytes),
-		cmp.Or(config.BacklogBytes, defaultBacklogBytes))
+	b.retention = newRetention(cluster, cmp.Or(config.RetainBytes, 16<<20), cmp.Or(config.BacklogBytes, 256<<20))
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { b.retention.run(ctx) })

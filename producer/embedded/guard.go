@@ -14,12 +14,12 @@ import (
 )
 
 // The servers take for granted that who calls speaks their protocol. Bytes from elsewhere, such as a browser, a port
-// scanner or a newer client, make them panic, which takes the process down: kfake on a request of a kind that it does not
-// know, miniredis on an empty command, and both may allocate whatever length somebody claims. So what comes in is looked
-// at before they get it, and the guard hangs up on what is not to be understood, as real servers do.
+// scanner or a newer client, make them panic, which takes the process down: kfake on a request of a kind that it does
+// not know, miniredis on an empty command, and both may allocate whatever length somebody claims. So the guard hangs up
+// on what is not to be understood, as real servers do.
 
-// A guard looks at what comes next, without reading it, and tells how many bytes of it are in order. It may read what the
-// server is not to see.
+// A guard looks at what comes next, without reading it, and says how many bytes of it are in order. It may read what
+// the server is not to see.
 type guard func(*bufio.Reader) (int, error)
 
 // Listen is net.Listen, or another in its place.
@@ -64,7 +64,7 @@ type guardedConn struct {
 	allowed int // bytes that are in order
 }
 
-// Read reads what is in order.
+// Read reads at most what is in order.
 func (c *guardedConn) Read(p []byte) (int, error) {
 	if c.allowed == 0 {
 		var err error
@@ -77,12 +77,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Limits of real servers: socket.request.max.bytes, and those on commands.
-const (
-	maxRequestBytes  = 100 << 20
-	maxArgumentBytes = 512 << 20
-	maxArguments     = 1 << 20
-)
+const maxRequestBytes = 100 << 20 // socket.request.max.bytes of a real server
 
 // kafkaRequest guards one request: its length, not counting the length itself, then at least a key, a version and a
 // correlation id.
@@ -106,6 +101,7 @@ func kafkaRequest(r *bufio.Reader) (int, error) {
 // redisPart guards one part of a command: the line that says how many arguments there are, or an argument with the line
 // that says how long it is.
 func redisPart(r *bufio.Reader) (int, error) {
+	const maxArgumentBytes, maxArguments = 512 << 20, 1 << 20 // of a real server
 	for {
 		line, err := peekLine(r)
 		if err != nil {

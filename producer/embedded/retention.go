@@ -8,11 +8,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // retention forgets the oldest records of each partition, so that a broker that runs for long does not fill the memory,
-// and not before they have been read if that can be: kfake's own looks at sizes only, and a burst that comes faster than
-// it is handled would lose its beginning.
+// and not before they have been read if that can be: by kfake's own, which looks at sizes only, a burst that comes
+// faster than it is handled would lose its beginning.
 type retention struct {
 	cluster *kfake.Cluster
 	retain  int64
@@ -21,9 +23,6 @@ type retention struct {
 	topics sync.Map // names of all that were created
 	groups sync.Map // names of all that were joined
 }
-
-// retentionInterval is short because records may come in by 100 MB a second.
-const retentionInterval = 250 * time.Millisecond
 
 func newRetention(cluster *kfake.Cluster, retain, backlog int64) *retention {
 	r := &retention{cluster: cluster, retain: retain, backlog: max(retain, backlog)}
@@ -46,15 +45,9 @@ func newRetention(cluster *kfake.Cluster, retain, backlog int64) *retention {
 }
 
 func (r *retention) run(ctx context.Context) {
-	ticker := time.NewTicker(retentionInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			r.pass()
-		}
+	const interval = 250 * time.Millisecond // records may come in by 100 MB a second
+	for retry.Sleep(ctx, interval) {
+		r.pass()
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // StoreConfig says how a Store is to be. Its zero value is one on any free port.
@@ -69,29 +71,18 @@ func (s *Store) Addr() string { return s.addr }
 // Close stops the store and forgets everything. It may be called again.
 func (s *Store) Close() { s.close() }
 
-// The server expires nothing by itself: it has to be told how much time has passed. Being told takes time in proportion
-// to the number of keys, while nothing else is served, so with many keys it is told more rarely; then keys expire later.
-// A key also expires earlier by up to that interval, as what has passed counts for those that were set a moment ago.
-const (
-	// expiryInterval is how often keys expire at the most.
-	expiryInterval = 100 * time.Millisecond
-	// expiryShare is which part of the time expiry may take: one in so many.
-	expiryShare = 50
-)
+const expiryInterval = 100 * time.Millisecond
 
-// expire expires keys until the context ends.
+// expire expires keys until the context ends. The server expires nothing by itself: it has to be told how much time has
+// passed. Being told takes time in proportion to the number of keys, while nothing else is served, so with many keys it
+// is told more rarely; then keys expire later. A key also expires earlier by up to that interval, as what has passed
+// counts for those that were set a moment ago.
 func (s *Store) expire(ctx context.Context) {
-	last, timer := time.Now(), time.NewTimer(expiryInterval)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
+	const share = 50 // at most one part in so many of the time goes to expiry
+	interval := expiryInterval
+	for last := time.Now(); retry.Sleep(ctx, interval); {
 		now := time.Now()
 		s.redis.FastForward(now.Sub(last))
-		last = now
-		timer.Reset(max(expiryInterval, expiryShare*time.Since(now)))
+		last, interval = now, max(expiryInterval, share*time.Since(now))
 	}
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/meddela/meddela/test/script"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // fault is something that goes wrong, and the alert that is to tell of it.
@@ -62,7 +64,8 @@ func faults() []fault {
 }
 
 func resetEvent(i int) string {
-	return fmt.Sprintf(`{"type":"password_reset","email":"kim%d@mail.example","ctx":{"firstName":"Kim","link":"https://example.com/r","validMinutes":30}}`, i)
+	return fmt.Sprintf(`{"type":"password_reset","email":"kim%d@mail.example",`+
+		`"ctx":{"firstName":"Kim","link":"https://example.com/r","validMinutes":30}}`, i)
 }
 
 // poison is no event.
@@ -84,42 +87,6 @@ func (s *stand) produce(lane string, n int, event func(int) string) {
 	script.Check(s.kafka.ProduceSync(s.ctx, records...).FirstErr())
 }
 
-// result is what a fault led to.
-type result struct {
-	*fault
-	fired          time.Duration // after the fault; 0 for not at all
-	others         []string      // alerts that fired too
-	before, during map[string]float64
-}
-
-func (r *result) line() string {
-	fired := "did not fire"
-	if r.fired > 0 {
-		fired = fmt.Sprintf("fired after %3.0f s (at most %3.0f)", r.fired.Seconds(), r.within.Seconds())
-	}
-	others := "no other"
-	if len(r.others) > 0 {
-		others = "ALSO " + strings.Join(r.others, ", ")
-	}
-	line := fmt.Sprintf("%-30s  %-24s  %s; %s", r.name, r.alert, fired, others)
-	if r.indicators {
-		for _, name := range indicators {
-			line += fmt.Sprintf("\n    real-time %-34s before %8.3f   during %8.3f", name, r.before[name], r.during[name])
-		}
-	}
-	return line
-}
-
-func (r *result) err() (all error) {
-	if r.fired == 0 || r.fired > r.within {
-		all = fmt.Errorf("%s: %s did not fire in %v", r.name, r.alert, r.within)
-	}
-	if len(r.others) > 0 {
-		all = errors.Join(all, fmt.Errorf("%s: %s fired too", r.name, strings.Join(r.others, ", ")))
-	}
-	return all
-}
-
 const (
 	settleTime = 60 * time.Second // in which nothing may fire before a fault
 	lookTime   = 2 * time.Second
@@ -128,27 +95,45 @@ const (
 	lingerTime = 45 * time.Second
 )
 
-// try causes a fault, and watches which alerts fire. Those that are still firing because of the fault before are not
-// looked at.
-func (s *stand) try(f *fault) *result {
+// try causes a fault, and prints which alerts fire, and when. Those that are still firing because of the fault before
+// are not looked at. Its error is of an alert that does not fire, and of others that do.
+func (s *stand) try(f fault) (err error) {
 	s.settle()
-	r, leftovers := &result{fault: f, before: s.indicatorsNow()}, s.firing()
-	began := time.Now()
+	before, leftovers, began := s.indicatorsNow(), s.firing(), time.Now()
+	var fired time.Duration // after the fault; 0 for not at all
+	var others []string
 	f.cause(s)
 	for end := began.Add(f.within); time.Now().Before(end); s.wait(lookTime) {
 		for _, alert := range s.firing() {
 			switch {
-			case alert == f.alert && r.fired == 0:
-				r.fired = time.Since(began)
+			case alert == f.alert && fired == 0:
+				fired = time.Since(began)
 				end = time.Now().Add(lingerTime)
-			case alert != f.alert && !slices.Contains(leftovers, alert) && !slices.Contains(r.others, alert):
-				r.others = append(r.others, alert)
+			case alert != f.alert && !slices.Contains(leftovers, alert) && !slices.Contains(others, alert):
+				others = append(others, alert)
 			}
 		}
 	}
-	r.during = s.indicatorsNow()
+	during := s.indicatorsNow()
 	f.mend(s)
-	return r
+	when, also := "did not fire", "no other"
+	if fired > 0 {
+		when = fmt.Sprintf("fired after %3.0f s (at most %3.0f)", fired.Seconds(), f.within.Seconds())
+	}
+	if fired == 0 || fired > f.within {
+		err = fmt.Errorf("%s: %s did not fire in %v", f.name, f.alert, f.within)
+	}
+	if len(others) > 0 {
+		names := strings.Join(others, ", ")
+		also, err = "ALSO "+names, errors.Join(err, fmt.Errorf("%s: %s fired too", f.name, names))
+	}
+	fmt.Printf("%-30s  %-24s  %s; %s\n", f.name, f.alert, when, also)
+	if f.indicators {
+		for _, name := range indicators {
+			fmt.Printf("    real-time %-34s before %8.3f   during %8.3f\n", name, before[name], during[name])
+		}
+	}
+	return err
 }
 
 // settle waits until all roles are at work and no cause fires that a mended fault could still be behind.
@@ -194,16 +179,14 @@ func (s *stand) indicatorsNow() map[string]float64 {
 	now := make(map[string]float64)
 	for _, name := range indicators {
 		if answer, err := s.query(name + `{lane="realtime"}`); err == nil && len(answer) == 1 {
-			now[name] = answer[0].number()
+			text, _ := answer[0].Value[1].(string)
+			now[name], _ = strconv.ParseFloat(text, 64)
 		}
 	}
 	return now
 }
 
 func (s *stand) wait(d time.Duration) {
-	select {
-	case <-s.ctx.Done():
-		script.Check(s.ctx.Err())
-	case <-time.After(d):
-	}
+	retry.Sleep(s.ctx, d)
+	script.Check(s.ctx.Err())
 }

@@ -46,9 +46,7 @@ func run(ctx context.Context) (all error) {
 				continue
 			}
 			doing = f.name
-			r := stand.try(&f)
-			fmt.Println(r.line())
-			all = errors.Join(all, r.err())
+			all = errors.Join(all, stand.try(f))
 		}
 		if *keep {
 			fmt.Println("Prometheus is at", stand.prometheusURL())

@@ -22,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/meddela/meddela/test/script"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // stand is everything that runs: the roles, the monitor, Prometheus, a provider that can be told to fail, and the
@@ -48,7 +49,8 @@ type stand struct {
 func newStand(ctx context.Context, binary, prometheus, dir string) *stand {
 	brokers := os.Getenv("MEDDELA_KAFKA_BROKERS")
 	if brokers == "" || os.Getenv("MEDDELA_REDIS_ADDRS") == "" {
-		script.Check(errors.New("MEDDELA_KAFKA_BROKERS and MEDDELA_REDIS_ADDRS are not set: bring servers up with BROKERS=3 test/servers/up"))
+		script.Check(errors.New("MEDDELA_KAFKA_BROKERS and MEDDELA_REDIS_ADDRS are not set: " +
+			"bring servers up with BROKERS=3 test/servers/up"))
 	}
 	script.Check(os.MkdirAll(filepath.Join(dir, "logs"), 0o755))
 	return &stand{
@@ -184,13 +186,7 @@ func (s *stand) prometheusURL() string { return "http://127.0.0.1:" + strconv.It
 // sample is one value of a query's answer.
 type sample struct {
 	Metric map[string]string
-	Value  [2]any
-}
-
-func (v *sample) number() float64 {
-	text, _ := v.Value[1].(string)
-	x, _ := strconv.ParseFloat(text, 64)
-	return x
+	Value  [2]any // its time and, as a text, its number
 }
 
 func (s *stand) query(expr string) ([]sample, error) {
@@ -215,14 +211,7 @@ func (s *stand) query(expr string) ([]sample, error) {
 // publish publishes events of a kind at a steady rate until ctx ends.
 func (s *stand) publish(ctx context.Context, lane string, rate int, event func(i int) string) {
 	s.publishers.Go(func() {
-		ticker := time.NewTicker(time.Second / time.Duration(rate))
-		defer ticker.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
+		for i := 0; retry.Sleep(ctx, time.Second/time.Duration(rate)); i++ {
 			s.kafka.Produce(ctx, &kgo.Record{Topic: s.prefix + lane + ".events", Value: []byte(event(i))}, nil)
 		}
 	})

@@ -1,5 +1,5 @@
-// Command schemas writes strict JSON schemas of Kubernetes objects for kubeconform, made of an OpenAPI document: that of
-// the k8s.io/kubernetes module, or that of a running API server, which has its custom resources too.
+// Command schemas writes strict JSON schemas of Kubernetes objects for kubeconform, made of an OpenAPI document: that
+// of the k8s.io/kubernetes module, or that of a running API server, which has its custom resources too.
 //
 //	schemas OPENAPI.json FOLDER
 package main

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -16,8 +18,6 @@ import (
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
-
-	"context"
 )
 
 var programs = map[string]func() int{
@@ -37,11 +37,7 @@ func main() {
 			os.Exit(run())
 		}
 	}
-	names := make([]string, 0, len(programs))
-	for name := range programs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(programs))
 	fmt.Fprintln(os.Stderr, "usage: kubernetes "+strings.Join(names, "|")+" ...")
 	os.Exit(2)
 }
