@@ -140,7 +140,7 @@ func TestConditions(t *testing.T) {
 	if holds, err := candidates[0].Holds(facts); holds || err != nil || candidates[0].Conditions() != 2 {
 		t.Errorf("vip holds: %v, %v", holds, err)
 	}
-	var failed *condition.Error
+	var failed condition.Fault
 	if _, err := candidates[1].Holds(facts); !errors.As(err, &failed) {
 		t.Errorf("rich: %v", err)
 	}

@@ -74,7 +74,7 @@ func (e *Entry) Conditions() int {
 }
 
 // Holds reports whether the version's when holds for an event; it does where
-// there is none. The error is a *condition.Error.
+// there is none. The error is a condition.Fault.
 func (e *Entry) Holds(facts *condition.Facts) (bool, error) {
 	if e.when == nil {
 		return true, nil

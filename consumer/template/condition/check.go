@@ -34,7 +34,7 @@ func check(expression string) (*cel.Ast, Faults) {
 func faultsOf(issues *cel.Issues) Faults {
 	var faults Faults
 	for _, e := range issues.Errors() {
-		fault := Fault{e.Location.Line(), e.Location.Column() + 1, e.Message}
+		fault := Fault{Line: e.Location.Line(), Column: e.Location.Column() + 1, Detail: e.Message}
 		if fault.Line < 1 {
 			fault.Line, fault.Column = 0, 0
 		}
@@ -51,9 +51,14 @@ func misuses(parsed *ast.AST) Faults {
 	every := func(ast.NavigableExpr) bool { return true }
 	for _, e := range ast.MatchDescendants(ast.NavigateAST(parsed), every) {
 		at, detail := e.ID(), ""
-		switch {
+		switch parent, nested := e.Parent(); {
 		case e.Kind() == ast.IdentKind && e.AsIdent() == eventName:
-			detail = misuseOfEvent(e)
+			if !nested || parent.Kind() != ast.SelectKind {
+				detail = "event is not a value itself: name one of its fields, such as event.country"
+			} else if parent.AsSelect().IsTestOnly() {
+				detail = "an event always has its fields, and an absent text is empty: compare event." +
+					parent.AsSelect().FieldName() + ` with "" instead of asking with has`
+			}
 		case e.Kind() == ast.CallKind && e.AsCall().FunctionName() == overloads.Matches && len(e.AsCall().Args()) > 0:
 			if pattern := e.AsCall().Args()[len(e.AsCall().Args())-1]; pattern.Kind() != ast.LiteralKind {
 				at, detail = pattern.ID(), "the pattern of matches must stand in the condition itself, in quotes"
@@ -61,22 +66,10 @@ func misuses(parsed *ast.AST) Faults {
 		}
 		if detail != "" {
 			line, column := position(parsed, at)
-			faults = append(faults, Fault{line, column, detail})
+			faults = append(faults, Fault{Line: line, Column: column, Detail: detail})
 		}
 	}
 	return faults
-}
-
-func misuseOfEvent(e ast.NavigableExpr) string {
-	parent, ok := e.Parent()
-	switch {
-	case !ok || parent.Kind() != ast.SelectKind:
-		return "event is not a value itself: name one of its fields, such as event.country"
-	case parent.AsSelect().IsTestOnly():
-		return "an event always has its fields, and an absent text is empty: compare event." +
-			parent.AsSelect().FieldName() + ` with "" instead of asking with has`
-	}
-	return ""
 }
 
 // position is where an expression starts, from 1; 0 when it is not known.

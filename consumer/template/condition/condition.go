@@ -2,9 +2,8 @@
 // that decides whether the template covers it.
 //
 // A condition reads event, whose fields are known, and ctx, which is whatever
-// the event brings. It is checked when it is compiled, as far as that can be
-// known; what fails on an event later is an error of that event alone, and is
-// bounded in what it costs.
+// the event brings. What fails on an event is an error of that event alone, and
+// is bounded in what it costs.
 package condition
 
 import (
@@ -20,8 +19,7 @@ import (
 // MaxBytes is the greatest length of a condition.
 const MaxBytes = 4 << 10
 
-// Condition is a compiled condition. It is immutable and safe for use by
-// several goroutines.
+// Condition is a compiled condition, for use by several goroutines.
 type Condition struct {
 	checked   *ast.AST
 	program   cel.Program
@@ -37,6 +35,7 @@ func Compile(expression string) (*Condition, error) {
 	if faults != nil {
 		return nil, faults
 	}
+	root := checked.NativeRep()
 	estimate, err := environment().EstimateCost(checked, estimator{})
 	if err != nil {
 		return nil, Faults{{Detail: "what the condition costs cannot be estimated: " + err.Error()}}
@@ -44,9 +43,7 @@ func Compile(expression string) (*Condition, error) {
 	if estimate.Min > maxCost {
 		return nil, Faults{{Detail: "the condition costs too much, whatever the event: make it simpler"}}
 	}
-	options := []cel.ProgramOption{
-		cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(strictOperators(checked.NativeRep())),
-	}
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(strictOperators(root))}
 	if estimate.Max > maxCost {
 		// Only what may cost too much pays for the counting.
 		options = append(options, cel.CostLimit(maxCost), cel.CostTracking(estimator{}))
@@ -55,7 +52,6 @@ func Compile(expression string) (*Condition, error) {
 	if err != nil {
 		return nil, Faults{{Detail: "the condition cannot be made ready: " + err.Error()}}
 	}
-	root := checked.NativeRep()
 	return &Condition{checked: root, program: program, conjuncts: conjuncts(root.Expr())}, nil
 }
 
@@ -74,8 +70,8 @@ func conjuncts(e ast.Expr) int {
 	return n
 }
 
-// Holds reports whether the condition holds for an event. Its error is an
-// *Error.
+// Holds reports whether the condition holds for an event. Its error is a Fault,
+// and has nothing of the event's content.
 func (c *Condition) Holds(facts *Facts) (bool, error) {
 	facts.meter.begin()
 	value, _, err := c.program.Eval(facts)
@@ -84,19 +80,25 @@ func (c *Condition) Holds(facts *Facts) (bool, error) {
 	}
 	holds, ok := value.(types.Bool)
 	if !ok {
-		detail := "gives a value that is neither true nor false: compare it with something"
-		return false, &Error{Line: 1, Column: 1, Detail: detail}
+		return false, Fault{Line: 1, Column: 1,
+			Detail: "gives a value that is neither true nor false: compare it with something"}
 	}
 	return bool(holds), nil
 }
 
-// Fault is one thing that is wrong with a condition.
+// Fault is one thing that is wrong with a condition, always or on one event.
 type Fault struct {
 	Line, Column int    // in the condition, both from 1; 0 when it is about the whole
+	Path         string // what an event lacks, such as ctx.order.total; empty when it is something else
 	Detail       string // what is wrong, and what to do
 }
 
-func (f Fault) Error() string { return located(f.Line, f.Column, f.Detail) }
+func (f Fault) Error() string {
+	if f.Line == 0 {
+		return f.Detail
+	}
+	return fmt.Sprintf("%d:%d: %s", f.Line, f.Column, f.Detail)
+}
 
 // Faults is everything that is wrong with a condition.
 type Faults []Fault
@@ -107,21 +109,4 @@ func (f Faults) Error() string {
 		lines[i] = fault.Error()
 	}
 	return strings.Join(lines, "; ")
-}
-
-// Error says why a condition cannot be evaluated on an event. It names
-// positions in the condition, and has nothing of the event's content.
-type Error struct {
-	Line, Column int    // in the condition, both from 1; 0 when it is about the whole
-	Path         string // what is missing, such as ctx.order.total; empty when it is something else
-	Detail       string // what failed, and what to do
-}
-
-func (e *Error) Error() string { return located(e.Line, e.Column, e.Detail) }
-
-func located(line, column int, detail string) string {
-	if line == 0 {
-		return detail
-	}
-	return fmt.Sprintf("%d:%d: %s", line, column, detail)
 }

@@ -125,7 +125,7 @@ func TestHolds(t *testing.T) {
 		text := ""
 		if err != nil {
 			text = err.Error()
-			var e *Error
+			var e Fault
 			if !errors.As(err, &e) {
 				t.Errorf("%s: error of type %T", test.expression, err)
 			}

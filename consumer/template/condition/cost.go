@@ -26,21 +26,14 @@ const (
 	light = 1 << 10
 )
 
-// excess is what makes something too much for a condition.
-type excess = interpreter.CancellationCause
+// ended is the cause of what end ends; the library's own are the first few numbers.
+const ended interpreter.CancellationCause = 100
 
-// The library's own causes are the first few numbers.
-const (
-	tooLong excess = iota + 100
-	tooDeep
-	tooCostly
-)
+const tooCostly = "it costs too much on this event: look at fewer values"
 
 // end ends an evaluation in the way of the library, which is how Eval comes to
 // return an error that no || of the condition can hide.
-func end(why excess) {
-	panic(interpreter.EvalCancelledError{Cause: why, Message: "the event is too much for the condition"})
-}
+func end(why string) { panic(interpreter.EvalCancelledError{Cause: ended, Message: why}) }
 
 // meter counts what an evaluation decodes. What was decoded before counts too, so
 // that what a condition says of an event does not depend on which others were

@@ -2,6 +2,7 @@ package condition
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,11 +15,8 @@ import (
 )
 
 const (
-	// ctxName is the variable with the event's own data.
-	ctxName = "ctx"
-	// eventName is what the names of the event's fields start with.
-	eventName = "event"
-
+	ctxName         = "ctx"   // the variable with the event's own data
+	eventName       = "event" // what the names of the event's fields start with
 	fieldScheduled  = "event.scheduled"
 	fieldExpiration = "event.expiration"
 )
@@ -46,8 +44,8 @@ var environment = sync.OnceValue(func() *cel.Env {
 		cel.CrossTypeNumericComparisons(true),
 		ext.Strings(), ext.Math(),
 	}
-	for name := range texts {
-		options = append(options, cel.Variable(name, cel.StringType))
+	for name := range Texts {
+		options = append(options, cel.Variable(eventName+"."+name, cel.StringType))
 	}
 	// CEL counts what a call has cost once it is done, so what makes much of
 	// little, or searches in quadratic time, cannot be offered.
@@ -64,17 +62,17 @@ var environment = sync.OnceValue(func() *cel.Env {
 	return env
 })
 
-// texts are the event's fields that are texts; an absent one is empty.
-var texts = map[string]func(*topology.Event) string{
-	"event.id":            func(e *topology.Event) string { return string(e.ID) },
-	"event.type":          func(e *topology.Event) string { return e.Type },
-	"event.channel":       func(e *topology.Event) string { return string(e.Channel) },
-	"event.to":            func(e *topology.Event) string { return e.To },
-	"event.language":      func(e *topology.Event) string { return e.Language },
-	"event.country":       func(e *topology.Event) string { return e.Country },
-	"event.origin":        func(e *topology.Event) string { return e.Origin },
-	"event.externalId":    func(e *topology.Event) string { return e.ExternalID },
-	"event.correlationId": func(e *topology.Event) string { return e.CorrelationID },
+// Texts are the event's fields that are texts, by name; an absent one is empty.
+var Texts = map[string]func(*topology.Event) string{
+	"id":            func(e *topology.Event) string { return string(e.ID) },
+	"type":          func(e *topology.Event) string { return e.Type },
+	"channel":       func(e *topology.Event) string { return string(e.Channel) },
+	"to":            func(e *topology.Event) string { return e.To },
+	"language":      func(e *topology.Event) string { return e.Language },
+	"country":       func(e *topology.Event) string { return e.Country },
+	"origin":        func(e *topology.Event) string { return e.Origin },
+	"externalId":    func(e *topology.Event) string { return e.ExternalID },
+	"correlationId": func(e *topology.Event) string { return e.CorrelationID },
 }
 
 // Facts are what conditions read of one event. They are made once for an event
@@ -100,7 +98,7 @@ func (f *Facts) ResolveName(name string) (any, bool) {
 	case fieldExpiration:
 		return maybeTime(f.event.Expiration), true
 	}
-	if text, ok := texts[name]; ok {
+	if text, ok := Texts[strings.TrimPrefix(name, eventName+".")]; ok {
 		return types.String(text(f.event)), true
 	}
 	return nil, false

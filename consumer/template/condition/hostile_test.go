@@ -129,7 +129,7 @@ func TestTooMuchIsSaid(t *testing.T) {
 		`ctx.n == 1 && ctx.some.all(x, ctx.some.all(y, x + y > 0))`: "it costs too much on this event: look at fewer values",
 	} {
 		_, err := compile(t, expression).Holds(NewFacts(anEvent(long)))
-		var e *Error
+		var e Fault
 		if want == "" && err != nil || want != "" && (!errors.As(err, &e) || e.Error() != want) {
 			t.Errorf("%s: %v; want %s", expression, err, want)
 		}

@@ -55,27 +55,22 @@ func (b *binary) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 // strictOperators puts operators of this package in place of the library's where
 // the type of an operand is known only with an event, and for matches.
 func strictOperators(checked *ast.AST) interpreter.InterpretableDecoratorV2 {
-	replaced := make(map[int64]bool)
-	ast.PreOrderVisit(checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.CallKind {
-			replaced[e.ID()] = e.AsCall().FunctionName() == overloads.Matches ||
-				slices.ContainsFunc(e.AsCall().Args(), func(arg ast.Expr) bool { return isDynamic(checked.GetType(arg.ID())) })
-		}
-	}))
 	return func(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 		call, ok := i.(interpreter.InterpretableCall)
-		if !ok || !replaced[call.ID()] || len(call.Args()) != 2 {
+		if !ok || len(call.Args()) != 2 {
 			return i, nil
 		}
 		left, right := call.Args()[0], call.Args()[1]
-		var constant ref.Val
-		if c, ok := right.(interpreter.InterpretableConst); ok {
-			constant = c.Value()
+		var apply operation
+		if call.Function() == overloads.Matches {
+			apply = matching(right)
+		} else if isDynamic(checked.GetType(left.ID())) || isDynamic(checked.GetType(right.ID())) {
+			apply = operations[call.Function()]
 		}
-		if apply := operationOf(call.Function(), constant); apply != nil {
-			return &binary{call: call, left: left, right: right, apply: apply}, nil
+		if apply == nil {
+			return i, nil
 		}
-		return i, nil
+		return &binary{call: call, left: left, right: right, apply: apply}, nil
 	}
 }
 
@@ -85,35 +80,23 @@ func isDynamic(t *types.Type) bool {
 	return t.Kind() == types.DynKind || slices.ContainsFunc(t.Parameters(), isDynamic)
 }
 
-// operationOf is nil for what the library does as well. Right is the right
-// operand where it stands in the condition itself.
-func operationOf(function string, right ref.Val) operation {
-	switch function {
-	case operators.Equals:
-		return equal
-	case operators.NotEquals:
-		return unequal
-	case operators.In:
-		return in
-	case operators.Add, operators.Subtract, operators.Multiply, operators.Divide:
-		return arithmetic(function)
-	case overloads.Matches:
-		return matching(right)
-	}
-	return nil
+// operations are those that the library does not do as well.
+var operations = map[string]operation{
+	operators.Equals:    equal,
+	operators.NotEquals: unequal,
+	operators.In:        in,
+	operators.Add:       arithmetic(traits.Adder.Add),
+	operators.Subtract:  arithmetic(traits.Subtractor.Subtract),
+	operators.Multiply:  arithmetic(traits.Multiplier.Multiply),
+	operators.Divide:    arithmetic(traits.Divider.Divide),
 }
 
 func misfit() ref.Val { return types.NewErr("values of different kinds") }
 
 func ofOneKind(left, right ref.Val) bool {
 	a, b := left.Type(), right.Type()
-	switch {
-	case a == b, a == types.NullType, b == types.NullType:
-		return true
-	case isNumber(left):
-		return isNumber(right)
-	}
-	return a.TypeName() == b.TypeName()
+	return a == b || a == types.NullType || b == types.NullType || isNumber(left) && isNumber(right) ||
+		a.TypeName() == b.TypeName()
 }
 
 func isNumber(v ref.Val) bool {
@@ -166,28 +149,14 @@ func in(element, all ref.Val) ref.Val {
 	return result
 }
 
-func arithmetic(sign string) operation {
+// arithmetic is the operation of those values that can do it.
+func arithmetic[T any](do func(left T, right ref.Val) ref.Val) operation {
 	return func(left, right ref.Val) ref.Val {
 		if isNumber(left) && isNumber(right) && left.Type() != right.Type() {
 			left, right = left.ConvertToType(types.DoubleType), right.ConvertToType(types.DoubleType)
 		}
-		switch sign {
-		case operators.Add:
-			if l, ok := left.(traits.Adder); ok {
-				return l.Add(right)
-			}
-		case operators.Subtract:
-			if l, ok := left.(traits.Subtractor); ok {
-				return l.Subtract(right)
-			}
-		case operators.Multiply:
-			if l, ok := left.(traits.Multiplier); ok {
-				return l.Multiply(right)
-			}
-		case operators.Divide:
-			if l, ok := left.(traits.Divider); ok {
-				return l.Divide(right)
-			}
+		if able, ok := left.(T); ok {
+			return do(able, right)
 		}
 		return misfit()
 	}
@@ -195,14 +164,15 @@ func arithmetic(sign string) operation {
 
 // matching is nil for what is no pattern. Each letter of a text may take every
 // step of the pattern, so a long text is not begun.
-func matching(constant ref.Val) operation {
-	pattern, _ := constant.(types.String)
-	compiled, err := regexp.Compile(string(pattern))
-	if err != nil || constant == nil {
+func matching(right interpreter.InterpretableV2) operation {
+	constant, ok := right.(interpreter.InterpretableConst)
+	if !ok {
 		return nil
 	}
-	steps, err := types.RegexProgramSize(string(pattern))
-	if err != nil {
+	pattern, _ := constant.Value().(types.String)
+	compiled, err := regexp.Compile(string(pattern))
+	steps, tooLarge := types.RegexProgramSize(string(pattern))
+	if err != nil || tooLarge != nil {
 		return nil
 	}
 	return func(v, _ ref.Val) ref.Val {

@@ -1,8 +1,8 @@
 package condition
 
 import (
+	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 
 	"cel.dev/cel-go/common/types"
@@ -53,7 +53,7 @@ func (n *node) valueOf(v gjson.Result) ref.Val {
 
 func (n *node) checkDepth() {
 	if n.depth > maxDepth {
-		end(tooDeep)
+		end(fmt.Sprintf("it looks into what is nested deeper than %d, which is too much for a condition", maxDepth))
 	}
 }
 
@@ -63,7 +63,8 @@ func (n *node) each(do func(key string, value ref.Val)) {
 	count := 0
 	n.raw.ForEach(func(k, v gjson.Result) bool {
 		if count++; count > maxElements {
-			end(tooLong)
+			end(fmt.Sprintf("it looks into a list or an object with more than %d elements, "+
+				"which is too much for a condition", maxElements))
 		}
 		do(k.Str, n.valueOf(v))
 		return true
@@ -118,17 +119,16 @@ const (
 )
 
 func (o *object) whole() traits.Mapper {
-	if o.decoded != nil {
-		return o.decoded
-	}
-	members := make(map[ref.Val]ref.Val)
-	o.each(func(key string, v ref.Val) { members[types.String(key)] = v })
-	for _, m := range o.found {
-		if m.value != nil {
-			members[m.key] = m.value // with what is decoded of it
+	if o.decoded == nil {
+		members := make(map[ref.Val]ref.Val)
+		o.each(func(key string, v ref.Val) { members[types.String(key)] = v })
+		for _, m := range o.found {
+			if m.value != nil {
+				members[m.key] = m.value // with what is decoded of it
+			}
 		}
+		o.decoded = types.NewRefValMap(types.DefaultTypeAdapter, members)
 	}
-	o.decoded = types.NewRefValMap(types.DefaultTypeAdapter, members)
 	return o.decoded
 }
 
@@ -149,13 +149,13 @@ func (o *object) Find(key ref.Val) (ref.Val, bool) {
 	}
 	// A short one is never counted here: whether it is decoded depends on the
 	// conditions that were tried before.
-	if value, known := o.known(name); known {
-		return value, value != nil
+	value, known := o.known(name)
+	if !known {
+		if len(o.found) >= fewLookups {
+			return o.whole().Find(name)
+		}
+		value = o.lookUp(name)
 	}
-	if len(o.found) >= fewLookups {
-		return o.whole().Find(name)
-	}
-	value := o.lookUp(name)
 	return value, value != nil
 }
 
@@ -166,11 +166,12 @@ func (o *object) known(key types.String) (value ref.Val, known bool) {
 		value, _ = o.decoded.Find(key)
 		return value, true
 	}
-	at := slices.IndexFunc(o.found, func(m member) bool { return m.key == key })
-	if at < 0 {
-		return nil, false
+	for _, m := range o.found {
+		if m.key == key {
+			return m.value, true
+		}
 	}
-	return o.found[at].value, true
+	return nil, false
 }
 
 func (o *object) lookUp(key types.String) ref.Val {
@@ -182,12 +183,12 @@ func (o *object) lookUp(key types.String) ref.Val {
 		}
 		return true
 	})
-	m := member{key: key}
+	var value ref.Val
 	if last.Exists() {
-		m.value = o.valueOf(last)
+		value = o.valueOf(last)
 	}
-	o.found = append(o.found, m)
-	return m.value
+	o.found = append(o.found, member{key, value})
+	return value
 }
 
 func (o *object) Get(key ref.Val) ref.Val {

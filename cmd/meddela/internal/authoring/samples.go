@@ -93,7 +93,7 @@ func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
 	}
 	where := fmt.Sprintf("the condition in %s:%d ", manifestName, t.manifest.Line("when"))
 	holds, err := t.manifest.condition.Holds(condition.NewFacts(event))
-	if e, ok := errors.AsType[*condition.Error](err); ok {
+	if e, ok := errors.AsType[condition.Fault](err); ok {
 		return "", where + "fails on it: " + e.Detail
 	}
 	if !holds {

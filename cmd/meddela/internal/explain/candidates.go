@@ -99,7 +99,7 @@ func (c *Candidate) judge(holds bool, err error) {
 
 // failureOf says where in the condition something failed.
 func failureOf(err error) string {
-	if e, ok := errors.AsType[*condition.Error](err); ok && e.Line == 1 {
+	if e, ok := errors.AsType[condition.Fault](err); ok && e.Line == 1 {
 		return e.Detail // most conditions are a single line
 	}
 	return err.Error()
