@@ -15,21 +15,19 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/catalogue"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
 // templatesChange is one run of a command that changes which templates are live.
 type templatesChange struct {
+	changesView
 	env     *command.Env
-	dryRun  bool
 	diff    bool
 	timeout time.Duration
-	view    changesView
 }
 
 func (c *templatesChange) addFlags(cmd *cobra.Command, dryRun string) {
-	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, dryRun)
+	cmd.Flags().BoolVar(&c.DryRun, "dry-run", false, dryRun)
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long Kafka may take")
 }
 
@@ -52,19 +50,15 @@ a new version within a second; the command waits until it can read it itself.`,
   meddela templates publish ./templates
   meddela templates publish ./templates --diff=false -o json`,
 		Args: command.Arguments(1, 1, "one folder"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return c.publishFolder(cmd.Context(), args[0])
-		},
+		RunE: loaded(env, c.publishFolder),
 	}
 	c.addFlags(cmd, "only check, and say what would be published")
 	cmd.Flags().BoolVar(&c.diff, "diff", true, "show how versions differ from what is live")
 	return cmd
 }
 
-func (c *templatesChange) publishFolder(ctx context.Context, folder string) error {
+func (c *templatesChange) publishFolder(ctx context.Context, args []string) error {
+	folder := args[0]
 	report, err := checkFolder(folder)
 	if err != nil {
 		return err
@@ -72,13 +66,13 @@ func (c *templatesChange) publishFolder(ctx context.Context, folder string) erro
 	if len(report.Faults) > 0 {
 		return fmt.Errorf("nothing is published, because of %s:\n%w", folder, report.Faults)
 	}
-	c.view.Warnings = len(report.Warnings)
+	c.Warnings = len(report.Warnings)
 	return c.run(ctx, func(live *catalogue.Catalogue) ([]authoring.Change, error) {
 		for entry := range live.All() {
 			name := entry.Record().Name
 			inFolder := slices.ContainsFunc(report.Templates, func(t authoring.Template) bool { return t.Record.Name == name })
 			if latest, isLive := live.Live(name); isLive && latest == entry && !inFolder {
-				c.view.NotInFolder = append(c.view.NotInFolder, name)
+				c.NotInFolder = append(c.NotInFolder, name)
 			}
 		}
 		return authoring.PlanPublication(live, report.Records()), nil
@@ -88,11 +82,11 @@ func (c *templatesChange) publishFolder(ctx context.Context, folder string) erro
 // publishedText is what publishing has come to.
 func (c *templatesChange) publishedText(folder string) string {
 	var b strings.Builder
-	all, published := len(c.view.Templates), len(c.view.Published)
+	all, published := len(c.Templates), len(c.Published)
 	fmt.Fprintf(&b, "%s: %d %s, %d live already\n%s", wording.Count(all, "template is fine", "templates are fine"),
 		published, c.done("published"), all-published, c.readBackText())
 	const most = 8
-	if names := c.view.NotInFolder; len(names) > 0 {
+	if names := c.NotInFolder; len(names) > 0 {
 		listed := names
 		if len(listed) > most {
 			listed = append(listed[:most:most], "…")
@@ -100,8 +94,8 @@ func (c *templatesChange) publishedText(folder string) string {
 		fmt.Fprintf(&b, "live, and not in the folder, which leaves them live: %s: %s\n",
 			wording.Count(len(names), "template", "templates"), strings.Join(listed, " "))
 	}
-	if c.view.Warnings > 0 {
-		fmt.Fprintf(&b, "%s: see meddela templates lint %s\n", wording.Count(c.view.Warnings, "warning", "warnings"), folder)
+	if c.Warnings > 0 {
+		fmt.Fprintf(&b, "%s: see meddela templates lint %s\n", wording.Count(c.Warnings, "warning", "warnings"), folder)
 	}
 	return b.String()
 }
@@ -120,17 +114,14 @@ to have a template again.`,
 		Example: `  meddela templates retire order_confirmation --dry-run
   meddela templates retire order_confirmation password_reset`,
 		Args: command.Arguments(1, -1, "one or more names"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return c.run(cmd.Context(), func(live *catalogue.Catalogue) ([]authoring.Change, error) {
+		RunE: loaded(env, func(ctx context.Context, args []string) error {
+			return c.run(ctx, func(live *catalogue.Catalogue) ([]authoring.Change, error) {
 				return authoring.PlanRetirement(live, args)
 			}, func() string {
-				return fmt.Sprintf("%s %s, %d retired already\n%s", wording.Count(len(c.view.Published), "template", "templates"),
-					c.done("retired"), c.view.Unchanged, c.readBackText())
+				return fmt.Sprintf("%s %s, %d retired already\n%s", wording.Count(len(c.Published), "template", "templates"),
+					c.done("retired"), c.Unchanged, c.readBackText())
 			})
-		},
+		}),
 	}
 	c.addFlags(cmd, "only say what would be retired")
 	return cmd
@@ -153,30 +144,27 @@ touched.`,
 		Example: `  meddela templates rollback order_confirmation --dry-run
   meddela templates rollback order_confirmation 3fa9c1`,
 		Args: command.Arguments(1, 2, "a name and perhaps a version"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
+		RunE: loaded(env, func(ctx context.Context, args []string) error {
 			// A version may be given as lists show it, with its name.
 			name, version := topology.TemplateRef(args[0]).Split()
 			if len(args) == 2 {
 				version = args[1]
 			}
-			return c.run(cmd.Context(), func(live *catalogue.Catalogue) ([]authoring.Change, error) {
+			return c.run(ctx, func(live *catalogue.Catalogue) ([]authoring.Change, error) {
 				change, err := authoring.PlanRollback(live, name, version)
 				return []authoring.Change{change}, err
 			}, func() string {
 				outcome := "is live"
 				switch {
-				case c.view.Unchanged > 0:
+				case c.Unchanged > 0:
 					outcome = "is live already: nothing was changed"
-				case c.dryRun:
+				case c.DryRun:
 					outcome = "would be live"
 				}
-				t := &c.view.Templates[0]
+				t := &c.Templates[0]
 				return fmt.Sprintf("%s@%s %s\n%s", t.Name, t.Version, outcome, c.readBackText())
 			})
-		},
+		}),
 	}
 	c.addFlags(cmd, "only say what would be published")
 	cmd.Flags().BoolVar(&c.diff, "diff", true, "show how the version differs from what is live")
@@ -191,7 +179,7 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	connection, follower, stop, err := follow(ctx, c.env)
+	follower, writer, stop, err := follow(ctx, c.env)
 	if err != nil {
 		return err
 	}
@@ -209,15 +197,15 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 	if err := c.printChanges(); err != nil {
 		return err
 	}
-	if c.view.Published = refs; !c.dryRun {
-		err = c.write(ctx, connection, follower, changes)
+	if c.Published = refs; !c.DryRun {
+		err = c.write(ctx, writer, follower, changes)
 	}
 	// What has come of it is said in JSON also where that is not all that was
 	// asked for.
 	switch {
 	case c.env.Output == command.JSON:
-		c.view.Published = append([]topology.TemplateRef{}, c.view.Published...)
-		return errors.Join(err, c.env.PrintJSON(&c.view))
+		c.Published = append([]topology.TemplateRef{}, c.Published...)
+		return errors.Join(err, c.env.PrintJSON(&c.changesView))
 	case err != nil:
 		return err
 	}
@@ -225,23 +213,20 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 }
 
 // write makes the changes live and reads them back.
-func (c *templatesChange) write(ctx context.Context, connection producer.Connection, follower *catalogue.Follower,
+func (c *templatesChange) write(ctx context.Context, writer authoring.Writer, follower *catalogue.Follower,
 	changes []authoring.Change) (err error) {
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: c.env.Log}
 	started := time.Now()
-	c.view.Published, err = authoring.Write(ctx, writer, c.env.Config.Names().Templates(), changes, started)
-	if err != nil || len(c.view.Published) == 0 {
+	c.Published, err = authoring.Write(ctx, writer, c.env.Config.Names().Templates(), changes, started)
+	if err != nil || len(c.Published) == 0 {
 		return err
 	}
 	acknowledged := time.Now()
 	if err := follower.CatchUp(ctx); err != nil {
 		return fmt.Errorf("%s published, but it was not seen that they are live: %w",
-			wording.Count(len(c.view.Published), "template is", "templates are"), err)
+			wording.Count(len(c.Published), "template is", "templates are"), err)
 	}
-	c.view.WrittenMillis = acknowledged.Sub(started).Milliseconds()
-	c.view.ReadBackMillis = time.Since(acknowledged).Milliseconds()
+	c.WrittenMillis = acknowledged.Sub(started).Milliseconds()
+	c.ReadBackMillis = time.Since(acknowledged).Milliseconds()
 	if overtaken := authoring.Overtaken(follower.Catalogue(), changes); len(overtaken) > 0 {
 		return fmt.Errorf("written, but not live: %v: somebody else has published since: "+
 			"see meddela templates list --retired", overtaken)
@@ -278,8 +263,7 @@ type beforeView struct {
 }
 
 func (c *templatesChange) fill(changes []authoring.Change, gaps []authoring.Gap) {
-	v := &c.view
-	v.DryRun, v.Gaps, v.Templates = c.dryRun, gaps, make([]changeView, len(changes))
+	c.Gaps, c.Templates = gaps, make([]changeView, len(changes))
 	for i, change := range changes {
 		view := changeView{Name: change.Record.Name, Version: change.Record.Version, Change: change.Kind}
 		if change.Before != nil {
@@ -289,9 +273,9 @@ func (c *templatesChange) fill(changes []authoring.Change, gaps []authoring.Gap)
 			view.Diff = authoring.Diff(change.Before, &change.Record)
 		}
 		if change.Kind == authoring.Unchanged {
-			v.Unchanged++
+			c.Unchanged++
 		}
-		v.Templates[i] = view
+		c.Templates[i] = view
 	}
 }
 
@@ -301,10 +285,10 @@ func (c *templatesChange) printChanges() error {
 		return nil
 	}
 	var b strings.Builder
-	for i := range c.view.Templates {
-		writeChange(c.env, &b, &c.view.Templates[i])
+	for i := range c.Templates {
+		writeChange(c.env, &b, &c.Templates[i])
 	}
-	for _, g := range c.view.Gaps {
+	for _, g := range c.Gaps {
 		fmt.Fprintf(&b, "%s: events of type %s on %s are not covered by any template then\n",
 			c.env.Paint(text.FgYellow, "note"), g.Type, g.Channel)
 	}
@@ -349,16 +333,16 @@ func (v *changeView) beforeText() string {
 
 // readBackText says when what was published was seen to be live.
 func (c *templatesChange) readBackText() string {
-	if c.dryRun || len(c.view.Published) == 0 {
+	if c.DryRun || len(c.Published) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.view.ReadBackMillis,
-		c.view.WrittenMillis)
+	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.ReadBackMillis,
+		c.WrittenMillis)
 }
 
 // done is what was done, or would be.
 func (c *templatesChange) done(what string) string {
-	if c.dryRun {
+	if c.DryRun {
 		return "would be " + what
 	}
 	return what

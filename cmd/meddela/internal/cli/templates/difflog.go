@@ -47,15 +47,7 @@ Events are shown by id and position; what they say is shown only with
   meddela templates diff-log ./templates --lane realtime --since 1h --show-content
   meddela templates diff-log ./templates --since 168h --limit 100000 -o json`,
 		Args: command.Arguments(1, 1, "one folder"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := d.check(); err != nil {
-				return err
-			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return compareLog(cmd.Context(), env, args[0], &d)
-		},
+		RunE: loaded(env, func(ctx context.Context, args []string) error { return compareLog(ctx, env, args[0], &d) }),
 	}
 	flags := cmd.Flags()
 	addLanesFlag(cmd, &d.lane)
@@ -95,6 +87,9 @@ type diffLogResult struct {
 }
 
 func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog) error {
+	if err := d.check(); err != nil {
+		return err
+	}
 	records, err := loadFolder(folder, "nothing is compared")
 	if err != nil {
 		return err
@@ -107,9 +102,16 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	defer done()
 	now := time.Now()
 	since := now.Add(-d.since)
-	ranges, err := eventRanges(ctx, env, topics, d, since)
-	if err != nil {
-		return err
+	var ranges []scan.Range
+	for _, lane := range lanesOf(d.lane) {
+		found, err := topics.Ranges(ctx, env.Config.Names().Events(lane), since, time.Time{})
+		if err != nil {
+			return err
+		}
+		ranges = append(ranges, found...)
+	}
+	if d.limit > 0 {
+		ranges = scan.Latest(ranges, d.limit)
 	}
 	live, err := published(ctx, env, connection)
 	if err != nil {
@@ -127,23 +129,6 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	}
 	result.Report, result.took = comparison.Report(), time.Since(started)
 	return printDiffLog(env, &result)
-}
-
-// eventRanges is where the events are that were asked for.
-func eventRanges(ctx context.Context, env *command.Env, topics *scan.Topics, d *diffLog,
-	since time.Time) ([]scan.Range, error) {
-	var ranges []scan.Range
-	for _, lane := range lanesOf(d.lane) {
-		found, err := topics.Ranges(ctx, env.Config.Names().Events(lane), since, time.Time{})
-		if err != nil {
-			return nil, err
-		}
-		ranges = append(ranges, found...)
-	}
-	if d.limit > 0 {
-		ranges = scan.Latest(ranges, d.limit)
-	}
-	return ranges, nil
 }
 
 // compareEvents gives the events to the comparison. It returns how many records
@@ -250,10 +235,10 @@ func sideText(s *difflog.Side) string {
 }
 
 func paintDiff(env *command.Env, line string) string {
-	switch line[:min(1, len(line))] {
-	case "+":
+	switch {
+	case strings.HasPrefix(line, "+"):
 		return env.Paint(text.FgGreen, line)
-	case "-":
+	case strings.HasPrefix(line, "-"):
 		return env.Paint(text.FgRed, line)
 	}
 	return line

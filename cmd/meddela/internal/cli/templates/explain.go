@@ -19,20 +19,22 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
-// explaining is what `templates explain` was asked for.
+// explaining is what `templates explain` was asked for, and what it has found.
 type explaining struct {
+	explain.Question
+	env    *command.Env
 	event  string // a file, -, an id, or TOPIC/PARTITION/OFFSET
-	lane   topology.Lane
 	folder string
 	at     string
-	show   bool
+	state  *topology.State // what Redis has, where it was asked
 }
 
 func newTemplatesExplainCommand(env *command.Env) *cobra.Command {
-	var x explaining
+	x := explaining{env: env}
 	cmd := &cobra.Command{
 		Use:   "explain [FILE | - | ID | TOPIC/PARTITION/OFFSET]",
 		Short: "Say why an event becomes the message that it becomes, or none",
@@ -50,96 +52,74 @@ The recipient and the content of the message are shown with --show only.`,
   meddela templates explain meddela.realtime.events/3/1042 --at received
   meddela templates explain realtime-3-1042 -o json | jq '.candidates[] | {template, outcome, why}'`,
 		Args: command.Arguments(0, 1, "one event"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			x.event = "-"
-			if len(args) > 0 {
-				x.event = args[0]
-			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return explainEvent(cmd.Context(), env, &x)
-		},
+		RunE: loaded(env, x.run),
 	}
-	command.AddLaneFlag(cmd, &x.lane)
+	command.AddLaneFlag(cmd, &x.Lane)
 	flags := cmd.Flags()
 	flags.Lookup("lane").Usage = "the lane of an event that is not on a topic: realtime (default) or batch"
 	flags.StringVar(&x.folder, "folder", "", "a folder of templates, instead of those that are published")
 	flags.StringVar(&x.at, "at", "", "the time to decide at, RFC 3339, or received (default: now)")
-	flags.BoolVar(&x.show, "show", false, "show the recipient and the content of the message")
+	flags.BoolVar(&x.Show, "show", false, "show the recipient and the content of the message")
 	return cmd
-}
-
-func explainEvent(ctx context.Context, env *command.Env, x *explaining) error {
-	at, err := x.time()
-	if err != nil {
-		return err
-	}
-	found, err := findEvent(ctx, env, x)
-	if err != nil {
-		return err
-	}
-	templates, err := templatesOf(ctx, env, x.folder)
-	if err != nil {
-		return err
-	}
-	switch {
-	case found.record.Topic == "":
-		found.record.Time = at // it is received as it is decided on
-	case x.at == atReceived:
-		at = topology.ReceiptOf(&found.record).At
-	}
-	answer := explanationView{
-		Explanation: explain.Explain(explain.Question{
-			Record: found.record, Lane: found.lane, Catalogue: templates, Now: at, Show: x.show,
-		}),
-		state: found.state,
-	}
-	if len(answer.Candidates) == 0 && answer.Fault == nil {
-		answer.DidYouMean = wording.Nearest(answer.Event.Type, explain.Types(templates))
-		if answer.DidYouMean == answer.Event.Type {
-			answer.DidYouMean = ""
-		}
-	}
-	return printExplanation(env, &answer)
 }
 
 // atReceived is the --at of an event's own receipt.
 const atReceived = "received"
 
-func (x *explaining) time() (time.Time, error) {
-	if x.at == "" || x.at == atReceived {
-		return time.Now(), nil
+func (x *explaining) run(ctx context.Context, args []string) (err error) {
+	x.event, x.Now = append(args, "-")[0], time.Now()
+	if x.at != "" && x.at != atReceived {
+		if x.Now, err = time.Parse(time.RFC3339, x.at); err != nil {
+			return command.Misusef("--at is %q: use a time such as 2026-12-01T08:00:00Z, or %s", wording.Abridged(x.at),
+				atReceived)
+		}
 	}
-	at, err := time.Parse(time.RFC3339, x.at)
-	if err != nil {
-		return at, command.Misusef("--at is %q: use a time such as 2026-12-01T08:00:00Z, or %s", wording.Abridged(x.at),
-			atReceived)
+	if err = x.find(ctx); err != nil {
+		return err
 	}
-	return at, nil
+	if x.Catalogue, err = x.templates(ctx); err != nil {
+		return err
+	}
+	switch {
+	case x.Record.Topic == "":
+		x.Record.Time = x.Now // it is received as it is decided on
+	case x.at == atReceived:
+		x.Now = topology.ReceiptOf(&x.Record).At
+	}
+	answer := explanation{Explanation: explain.Explain(x.Question)}
+	if len(answer.Candidates) == 0 && answer.Fault == nil && !x.Catalogue.HasType(answer.Event.Type) {
+		answer.DidYouMean = wording.Nearest(answer.Event.Type, explain.Types(x.Catalogue))
+	}
+	if x.env.Output != command.JSON {
+		return x.env.Printf("%s", explanationText(x.env, &answer, x.state))
+	}
+	if x.state != nil {
+		state := show.StateOf(x.state)
+		answer.State = &state
+	}
+	return x.env.PrintJSON(answer)
 }
 
-// foundEvent is an event's record, and what Redis has of it where it was asked.
-type foundEvent struct {
-	record topology.Record
-	lane   topology.Lane
-	state  *topology.State
-}
-
-// findEvent takes a name for a file where there is one, else for coordinates,
-// else for an id.
-func findEvent(ctx context.Context, env *command.Env, x *explaining) (foundEvent, error) {
+// find takes a name for a file where there is one, else for coordinates, else for
+// an id.
+func (x *explaining) find(ctx context.Context) error {
 	if info, err := os.Stat(x.event); x.event == "-" || err == nil && !info.IsDir() {
-		return readEventFile(env, x.event, x.lane)
+		x.Lane = cmp.Or(x.Lane, topology.Realtime)
+		if err := x.readFile(); err != nil {
+			return fmt.Errorf("the event cannot be read: %w", err)
+		}
+		if len(x.Record.Value) > topology.MaxEventBytes {
+			return fmt.Errorf("the event is larger than an event may be, %d bytes", topology.MaxEventBytes)
+		}
+		return nil
 	}
 	if source := topology.Source(x.event); isPosition(source) {
-		return eventAt(ctx, env, source)
+		return x.readAt(ctx, source)
 	}
 	if id := topology.EventID(x.event); id.Valid() {
-		return eventByID(ctx, env, id)
+		return x.readByID(ctx, id)
 	}
-	return foundEvent{}, command.Misusef("%q is no file, no event id, and no TOPIC/PARTITION/OFFSET",
-		wording.Abridged(x.event))
+	return command.Misusef("%q is no file, no event id, and no TOPIC/PARTITION/OFFSET", wording.Abridged(x.event))
 }
 
 func isPosition(source topology.Source) bool {
@@ -147,124 +127,107 @@ func isPosition(source topology.Source) bool {
 	return ok
 }
 
-// readEventFile reads an event that is on no topic.
-func readEventFile(env *command.Env, name string, lane topology.Lane) (foundEvent, error) {
-	file, _, err := env.OpenInput(name)
+// readFile reads an event that is on no topic.
+func (x *explaining) readFile() error {
+	file, _, err := x.env.OpenInput(x.event)
 	if err != nil {
-		return foundEvent{}, fmt.Errorf("the event cannot be read: %w", err)
+		return err
 	}
 	defer func() { _ = file.Close() }()
-	value, err := io.ReadAll(io.LimitReader(file, topology.MaxEventBytes+1))
-	if err != nil {
-		return foundEvent{}, fmt.Errorf("the event cannot be read: %w", err)
-	}
-	if len(value) > topology.MaxEventBytes {
-		return foundEvent{}, fmt.Errorf("the event is larger than an event may be, %d bytes", topology.MaxEventBytes)
-	}
-	return foundEvent{record: topology.Record{Value: value}, lane: cmp.Or(lane, topology.Realtime)}, nil
+	x.Record.Value, err = io.ReadAll(io.LimitReader(file, topology.MaxEventBytes+1))
+	return err
 }
 
-func eventAt(ctx context.Context, env *command.Env, source topology.Source) (foundEvent, error) {
+func (x *explaining) readAt(ctx context.Context, source topology.Source) (err error) {
 	topic, partition, offset, _ := source.Split()
-	lane, ok := env.Config.Names().LaneOf(topic)
-	if !ok || topic != env.Config.Names().Events(lane) {
-		return foundEvent{}, command.Misusef("%s is not a topic of events: they are on %s and %s", topic,
-			env.Config.Names().Events(topology.Realtime), env.Config.Names().Events(topology.Batch))
+	names := x.env.Config.Names()
+	if x.Lane, _ = names.LaneOf(topic); x.Lane == "" || topic != names.Events(x.Lane) {
+		return command.Misusef("%s is not a topic of events: they are on %s and %s", topic,
+			names.Events(topology.Realtime), names.Events(topology.Batch))
 	}
-	connection, err := env.Kafka(ctx)
+	connection, err := x.env.Kafka(ctx)
 	if err != nil {
-		return foundEvent{}, err
+		return err
 	}
 	topics, done := command.ScanTopics(connection)
 	defer done()
-	record, err := topics.At(ctx, topic, partition, offset)
-	if err != nil {
-		return foundEvent{}, fmt.Errorf("the event cannot be read: %w", err)
+	if x.Record, err = topics.At(ctx, topic, partition, offset); err != nil {
+		return fmt.Errorf("the event cannot be read: %w", err)
 	}
-	return foundEvent{record: record, lane: lane}, nil
+	return nil
 }
 
-// eventByID asks Redis where the event is.
-func eventByID(ctx context.Context, env *command.Env, id topology.EventID) (foundEvent, error) {
-	client, err := env.Redis(ctx)
+// readByID asks Redis where the event is.
+func (x *explaining) readByID(ctx context.Context, id topology.EventID) error {
+	client, err := x.env.Redis(ctx)
 	if err != nil {
-		return foundEvent{}, err
+		return err
 	}
 	defer func() { _ = client.Close() }()
-	reader := &status.Reader{Client: client, Keys: env.Config.Keys()}
+	reader := &status.Reader{Client: client, Keys: x.env.Config.Keys()}
 	state, known, err := reader.Get(ctx, id)
 	switch {
 	case err != nil:
-		return foundEvent{}, err
+		return err
 	case !known:
-		return foundEvent{}, fmt.Errorf("nothing is known of %s: give its file, or its TOPIC/PARTITION/OFFSET", id)
+		return fmt.Errorf("nothing is known of %s: give its file, or its TOPIC/PARTITION/OFFSET", id)
 	case !isPosition(state.Source):
-		return foundEvent{}, errors.Join(show.Print(env, &state),
-			fmt.Errorf("the status of %s does not say where its record is", id))
+		return errors.Join(show.Print(x.env, &state), fmt.Errorf("the status of %s does not say where its record is", id))
 	}
-	found, err := eventAt(ctx, env, state.Source)
-	found.state = &state
-	if err != nil {
-		return found, fmt.Errorf("%w (Redis has the event as %s)", err, state.Status)
+	x.state = &state
+	if err := x.readAt(ctx, state.Source); err != nil {
+		return fmt.Errorf("%w (Redis has the event as %s)", err, state.Status)
 	}
-	return found, nil
+	return nil
 }
 
-// templatesOf returns the templates of a folder, or those that are published.
-func templatesOf(ctx context.Context, env *command.Env, folder string) (*catalogue.Catalogue, error) {
-	if folder == "" {
-		connection, err := env.Kafka(ctx)
+// templates are those of the folder, or those that are published.
+func (x *explaining) templates(ctx context.Context) (*catalogue.Catalogue, error) {
+	if x.folder != "" {
+		records, err := loadFolder(x.folder, "the templates cannot be used")
 		if err != nil {
 			return nil, err
 		}
-		return published(ctx, env, connection)
+		return catalogue.New(records...)
 	}
-	records, err := loadFolder(folder, "the templates cannot be used")
+	connection, err := x.env.Kafka(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return catalogue.New(records...)
+	return published(ctx, x.env, connection)
 }
 
-// explanationView is an explanation as --output json shows it.
-type explanationView struct {
+// explanation is what --output json shows.
+type explanation struct {
 	*explain.Explanation
 	DidYouMean string      `json:"did_you_mean,omitempty"` // a type that is covered
 	State      *show.State `json:"state,omitempty"`        // what Redis has
-
-	state *topology.State
-}
-
-func printExplanation(env *command.Env, v *explanationView) error {
-	if env.Output == command.JSON {
-		if v.state != nil {
-			state := show.StateOf(v.state)
-			v.State = &state
-		}
-		return env.PrintJSON(v)
-	}
-	x := explainer{env: env, v: v}
-	x.event()
-	x.validity()
-	if v.Fault == nil {
-		x.candidates()
-		x.others()
-		x.language()
-	}
-	x.decision()
-	x.message()
-	if v.state != nil {
-		x.heading("What Redis has")
-		x.WriteString(show.Text(env, v.state))
-	}
-	return env.Printf("%s", x.String())
 }
 
 // explainer words an explanation for people.
 type explainer struct {
 	strings.Builder
+	*explanation
 	env *command.Env
-	v   *explanationView
+}
+
+func explanationText(env *command.Env, answer *explanation, state *topology.State) string {
+	x := explainer{env: env, explanation: answer}
+	x.event()
+	x.validity()
+	if x.Fault == nil {
+		x.candidates()
+		x.language()
+	}
+	x.decision()
+	if x.Message != nil {
+		x.message()
+	}
+	if state != nil {
+		x.heading("What Redis has")
+		x.WriteString(show.Text(env, state))
+	}
+	return x.String()
 }
 
 func (x *explainer) heading(name string) {
@@ -286,10 +249,10 @@ func (x *explainer) line(mark, format string, values ...any) {
 	fmt.Fprintf(x, "  %s %s\n", x.env.Paint(colour, mark), wording.Printable(fmt.Sprintf(format, values...)))
 }
 
-// detail is a line below another.
-func (x *explainer) detail(name, value string) {
+// detail is a line below another, if there is a value, with what is to be said of it.
+func (x *explainer) detail(name, value string, note ...string) {
 	if value != "" {
-		fmt.Fprintf(x, "      %-12s%s\n", name, wording.Printable(value))
+		fmt.Fprintf(x, "      %-12s%s\n", name, wording.Printable(value+strings.Join(note, "")))
 	}
 }
 
@@ -307,11 +270,10 @@ var idOrigins = map[explain.IDFrom]string{
 }
 
 func (x *explainer) event() {
-	e, fault := &x.v.Event, x.v.Fault
+	e := &x.Event
 	x.heading("Event")
-	if fault != nil {
-		x.line(markNo, "it breaks the contract: %s (%s)", strings.TrimPrefix(fault.Field+": "+fault.Detail, ": "),
-			fault.Reason)
+	if f := x.Fault; f != nil {
+		x.line(markNo, "it breaks the contract: %s (%s)", strings.TrimPrefix(f.Field+": "+f.Detail, ": "), f.Reason)
 	} else {
 		x.line(markYes, "read as %s, %s, on lane %s", formats[e.Format], wording.Count(e.Bytes, "byte", "bytes"), e.Lane)
 	}
@@ -331,7 +293,7 @@ func (x *explainer) event() {
 }
 
 func (x *explainer) validity() {
-	v, at := &x.v.Validity, x.v.Decision.At
+	v, at := &x.Validity, x.Decision.At
 	x.heading("Validity, at " + show.Time(at))
 	ends := "for ever"
 	if !v.Expires.IsZero() {
@@ -346,27 +308,31 @@ func (x *explainer) validity() {
 		x.line(markYes, "valid %s", ends)
 	}
 	x.detail("received", show.Time(v.Received))
-	if !v.Scheduled.IsZero() {
-		x.detail("scheduled", show.Time(v.Scheduled))
-	}
-	if !v.Expiration.IsZero() {
-		x.detail("expiration", show.Time(v.Expiration)+"  of the event")
-	}
+	x.detail("scheduled", show.Time(v.Scheduled))
+	x.detail("expiration", show.Time(v.Expiration), "  of the event")
 	if v.TTL > 0 {
-		x.detail("ttl", time.Duration(v.TTL).String()+"  of the template, from receipt or the scheduled time")
+		x.detail("ttl", time.Duration(v.TTL).String(), "  of the template, from receipt or the scheduled time")
 	}
 }
 
+var otherCauses = map[explain.Cause]string{
+	explain.Retired:    "is retired",
+	explain.NotAnyMore: "covered it: the version live now does not",
+}
+
 func (x *explainer) candidates() {
-	x.heading(fmt.Sprintf("Templates for %s by %s", wording.Printable(x.v.Event.Type), x.v.Event.Channel))
-	if len(x.v.Candidates) == 0 {
+	x.heading(fmt.Sprintf("Templates for %s by %s", wording.Printable(x.Event.Type), x.Event.Channel))
+	if len(x.Candidates) == 0 {
 		x.line(markNo, "none")
 	}
-	for i := range x.v.Candidates {
-		x.candidate(&x.v.Candidates[i])
+	for i := range x.Candidates {
+		x.candidate(&x.Candidates[i])
 	}
-	if x.v.DidYouMean != "" {
-		x.line(markOther, "there are templates for the type %s: is that meant?", x.v.DidYouMean)
+	if x.DidYouMean != "" {
+		x.line(markOther, "there are templates for the type %s: is that meant?", x.DidYouMean)
+	}
+	for _, o := range x.Others {
+		x.line(markOther, "%s  %s", o.Template, cmp.Or(otherCauses[o.Cause], "is for channel "+string(o.Channel)))
 	}
 }
 
@@ -377,8 +343,8 @@ func (x *explainer) candidate(c *explain.Candidate) {
 	}
 	x.line(mark, "%s  %s", c.Template, c.Why)
 	languages := fmt.Sprintf("%s of %s", c.Language, strings.Join(c.Languages, ", "))
-	if x.v.Event.Language != "" {
-		languages += ", " + farText(c, x.v.Event.Language)
+	if x.Event.Language != "" {
+		languages += ", " + farText(c, x.Event.Language)
 	}
 	x.detail("language", languages)
 	if c.When != "" {
@@ -392,11 +358,7 @@ func (x *explainer) candidate(c *explain.Candidate) {
 		}
 		x.detail("", "→ "+verdict)
 	}
-	published := "not yet"
-	if !c.PublishedAt.IsZero() {
-		published = show.Time(c.PublishedAt)
-	}
-	x.detail("published", published)
+	x.detail("published", cmp.Or(show.Time(c.PublishedAt), "not yet"))
 }
 
 // farText says how far a candidate's language is from the wanted one.
@@ -411,26 +373,14 @@ func farText(c *explain.Candidate, wanted string) string {
 	return "the default"
 }
 
-var otherCauses = map[explain.Cause]string{
-	explain.Retired:    "is retired",
-	explain.NotAnyMore: "covered it: the version live now does not",
-}
-
-func (x *explainer) others() {
-	for _, o := range x.v.Others {
-		x.line(markOther, "%s  %s", o.Template, cmp.Or(otherCauses[o.Cause], "is for channel "+string(o.Channel)))
-	}
-}
-
 func (x *explainer) language() {
-	l := x.v.Language
-	if l == nil {
+	if x.Language == nil {
 		return
 	}
 	x.heading("Language")
-	for _, link := range l.Chain {
+	for _, link := range x.Language.Chain {
 		switch {
-		case link.Default && l.Wanted == "":
+		case link.Default && x.Language.Wanted == "":
 			x.line(markYes, "%s  the default: the event names none", link.Language)
 		case link.Default:
 			x.line(markYes, "%s  the default", link.Language)
@@ -443,7 +393,7 @@ func (x *explainer) language() {
 }
 
 func (x *explainer) decision() {
-	d := &x.v.Decision
+	d := &x.Decision
 	x.heading("Decision")
 	mark := markNo
 	if d.Status == topology.PendingDelivery {
@@ -461,10 +411,7 @@ func (x *explainer) decision() {
 }
 
 func (x *explainer) message() {
-	m := x.v.Message
-	if m == nil {
-		return
-	}
+	m := x.Message
 	x.heading("Message")
 	switch {
 	case m.Error != nil:
@@ -477,7 +424,7 @@ func (x *explainer) message() {
 	}
 	x.detail("subject", m.Subject)
 	for _, part := range m.Parts {
-		if part.Name == "email.subject" {
+		if part.Name == template.EmailSubject {
 			continue
 		}
 		x.detail(part.Name, wording.Count(part.Bytes, "byte", "bytes"))

@@ -83,12 +83,12 @@ func TestExplainFromKafkaAndRedis(t *testing.T) {
 	redis.HSet("meddela:event:c1", "status", "sent", "rank", "1", "source", string(record.Source()), "lane", "realtime",
 		"template", "code@old")
 
-	read := func(args ...string) explanationView {
+	read := func(args ...string) explanation {
 		t.Helper()
 		got := meddela(t, environment, "", append([]string{"templates", "explain", "-o", "json"}, args...)...)
 		got.Want(t, command.ExitOK)
 		noContent(t, got, "1111", "4670")
-		var view explanationView
+		var view explanation
 		if err := json.Unmarshal([]byte(got.Out), &view); err != nil {
 			t.Fatalf("%v: %s", err, got.Out)
 		}

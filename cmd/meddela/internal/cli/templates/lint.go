@@ -50,46 +50,41 @@ type lintView struct {
 }
 
 // printReport prints what a check found. Its error is that it found something.
-func printReport(env *command.Env, folder string, report *authoring.Report, strict bool) error {
-	if err := printFindings(env, folder, report); err != nil {
-		return err
+func printReport(env *command.Env, folder string, report *authoring.Report, strict bool) (err error) {
+	samples, bodies := 0, 0
+	for i := range report.Templates {
+		samples += len(report.Templates[i].Samples)
+		bodies += len(report.Templates[i].Record.Bodies)
 	}
-	faults := wording.Count(len(report.Faults), "fault", "faults")
 	warnings := wording.Count(len(report.Warnings), "warning", "warnings")
+	if env.Output == command.JSON {
+		err = env.PrintJSON(lintView{report.Folders, samples, append(faults.List{}, report.Faults...),
+			append(faults.List{}, report.Warnings...)})
+	} else {
+		var b strings.Builder
+		writeFaults(&b, folder, report.Faults, "")
+		writeFaults(&b, folder, report.Warnings, env.Paint(text.FgYellow, "warning")+": ")
+		if len(report.Faults) == 0 {
+			fmt.Fprintf(&b, "%s with %s, checked with %s: no faults, %s\n",
+				wording.Count(report.Folders, "template", "templates"),
+				wording.Count(bodies, "body", "bodies"), wording.Count(samples, "sample", "samples"), warnings)
+		}
+		err = env.Printf("%s", b.String())
+	}
 	switch {
+	case err != nil:
+		return err
 	case len(report.Faults) > 0:
-		return fmt.Errorf("%s and %s in %s", faults, warnings, folder)
+		return fmt.Errorf("%s and %s in %s", wording.Count(len(report.Faults), "fault", "faults"), warnings, folder)
 	case strict && len(report.Warnings) > 0:
 		return fmt.Errorf("%s in %s, and warnings are not allowed (--strict)", warnings, folder)
 	}
 	return nil
 }
 
-func printFindings(env *command.Env, folder string, report *authoring.Report) error {
-	samples, bodies := 0, 0
-	for i := range report.Templates {
-		samples += len(report.Templates[i].Samples)
-		bodies += len(report.Templates[i].Record.Bodies)
-	}
-	if env.Output == command.JSON {
-		return env.PrintJSON(lintView{report.Folders, samples, append(faults.List{}, report.Faults...),
-			append(faults.List{}, report.Warnings...)})
-	}
-	var b strings.Builder
-	writeFaults(env, &b, folder, report.Faults, "")
-	writeFaults(env, &b, folder, report.Warnings, env.Paint(text.FgYellow, "warning")+": ")
-	if len(report.Faults) == 0 {
-		fmt.Fprintf(&b, "%s with %s, checked with %s: no faults, %s\n",
-			wording.Count(report.Folders, "template", "templates"),
-			wording.Count(bodies, "body", "bodies"), wording.Count(samples, "sample", "samples"),
-			wording.Count(len(report.Warnings), "warning", "warnings"))
-	}
-	return env.Printf("%s", b.String())
-}
-
 // writeFaults writes a line for each, with the file as it can be opened from
 // here.
-func writeFaults(env *command.Env, b *strings.Builder, folder string, found faults.List, kind string) {
+func writeFaults(b *strings.Builder, folder string, found faults.List, kind string) {
 	for _, f := range found {
 		place := filepath.Join(folder, filepath.FromSlash(f.File))
 		if f.Line > 0 {

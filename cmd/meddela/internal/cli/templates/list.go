@@ -25,12 +25,9 @@ With --all also those that are kept for the jobs that were made with them, which
 can be rolled back to.`,
 		Example: "  meddela templates list\n  meddela templates list --retired\n  meddela templates list --all -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return listTemplates(cmd.Context(), env, all, retired || all)
-		},
+		RunE: loaded(env, func(ctx context.Context, _ []string) error {
+			return listTemplates(ctx, env, all, retired || all)
+		}),
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every version of every template")
 	cmd.Flags().BoolVar(&retired, "retired", false, "also the templates that are retired")
@@ -43,6 +40,8 @@ const (
 	stateSuperseded = "superseded" // by a version published later, or back then
 	stateRetired    = "retired"    // with its template
 )
+
+var stateColours = map[string]text.Color{stateLive: text.FgGreen, stateRetired: text.FgYellow}
 
 // listedTemplate is a line of the list.
 type listedTemplate struct {
@@ -103,10 +102,15 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 	}
 	t := command.NewTable(columns...)
 	for i := range list {
-		l := &list[i]
+		l, state := &list[i], list[i].State
+		if colour, ok := stateColours[state]; ok {
+			state = env.Paint(colour, state)
+		}
+		others := slices.DeleteFunc(slices.Clone(l.Languages), func(tag string) bool { return tag == l.DefaultLanguage })
 		row := []any{
-			l.Name, l.Version, l.Channel, strings.Join(l.Types, " "), strings.Join(defaultFirst(l), " "),
-			paintState(env, l.State), l.PublishedAt.Local().Format(time.DateTime),
+			l.Name, l.Version, l.Channel, strings.Join(l.Types, " "),
+			strings.Join(append([]string{l.DefaultLanguage}, others...), " "),
+			state, l.PublishedAt.Local().Format(time.DateTime),
 		}
 		if when {
 			row = append(row, strings.Join(strings.Fields(l.When), " "))
@@ -114,20 +118,4 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 		t.AppendRow(row)
 	}
 	return env.PrintTable(t)
-}
-
-func defaultFirst(l *listedTemplate) []string {
-	others := slices.DeleteFunc(slices.Clone(l.Languages),
-		func(language string) bool { return language == l.DefaultLanguage })
-	return append([]string{l.DefaultLanguage}, others...)
-}
-
-func paintState(env *command.Env, state string) string {
-	switch state {
-	case stateLive:
-		return env.Paint(text.FgGreen, state)
-	case stateRetired:
-		return env.Paint(text.FgYellow, state)
-	}
-	return state
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/scan"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -40,16 +39,7 @@ later, and all dead letters are looked through. It cannot be rolled back to
 after that; publishing its folder again brings it back.`,
 		Example: "  meddela templates prune --dry-run\n  meddela templates prune --older-than 720h",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if p.olderThan < authoring.MinPruneAge {
-				return command.Misusef("--older-than is %s: it must be at least %s, "+
-					"for roles that still match by what they read before", p.olderThan, authoring.MinPruneAge)
-			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return p.run(cmd.Context())
-		},
+		RunE:    loaded(env, p.run),
 	}
 	cmd.Flags().DurationVar(&p.olderThan, "older-than", 7*24*time.Hour,
 		"how long a version must not have been live, at least 1h")
@@ -75,18 +65,29 @@ type neededView struct {
 	Jobs int64 `json:"jobs"` // 0 where it keeps its template retired
 }
 
-func (p *pruning) run(ctx context.Context) error {
+func (p *pruning) run(ctx context.Context, _ []string) error {
+	if p.olderThan < authoring.MinPruneAge {
+		return command.Misusef("--older-than is %s: it must be at least %s, "+
+			"for roles that still match by what they read before", p.olderThan, authoring.MinPruneAge)
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	connection, follower, stop, err := follow(ctx, p.env)
+	follower, writer, stop, err := follow(ctx, p.env)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	started := time.Now()
-	references, err := p.references(ctx, connection, follower.Catalogue(), started)
-	if err != nil {
-		return err
+	var references map[topology.TemplateRef]int64
+	if len(authoring.PlanPrune(follower.Catalogue(), p.olderThan, started)) > 0 {
+		topics := &scan.Topics{Addr: writer.Addr, Transport: writer.Transport}
+		err := p.env.ShowScan("jobs", func(progress *scan.Progress) (err error) {
+			references, err = authoring.References(ctx, topics, p.env.Config.Names(), progress)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	// Somebody may have published since: what is live now counts.
 	if err := follower.CatchUp(ctx); err != nil {
@@ -96,36 +97,18 @@ func (p *pruning) run(ctx context.Context) error {
 	idle := authoring.PlanPrune(live, p.olderThan, started)
 	unneeded := authoring.Unneeded(live, idle, references)
 	if !p.dryRun && len(unneeded) > 0 {
-		if err := p.write(ctx, connection, follower, unneeded); err != nil {
+		if err := p.write(ctx, writer, follower, unneeded); err != nil {
 			return err
 		}
 	}
 	return p.print(idle, unneeded, references)
 }
 
-// references looks through the jobs, unless there is nothing to prune anyway.
-func (p *pruning) references(ctx context.Context, connection producer.Connection, live *catalogue.Catalogue,
-	now time.Time) (references map[topology.TemplateRef]int64, err error) {
-	if len(authoring.PlanPrune(live, p.olderThan, now)) == 0 {
-		return nil, nil
-	}
-	topics, done := command.ScanTopics(connection)
-	defer done()
-	err = p.env.ShowScan("jobs", func(progress *scan.Progress) (err error) {
-		references, err = authoring.References(ctx, topics, p.env.Config.Names(), progress)
-		return err
-	})
-	return references, err
-}
-
 // write takes versions away, and sees that nobody has made one of them live at
 // the same moment.
-func (p *pruning) write(ctx context.Context, connection producer.Connection, follower *catalogue.Follower,
+func (p *pruning) write(ctx context.Context, writer authoring.Writer, follower *catalogue.Follower,
 	unneeded []authoring.Idle) error {
 	before := follower.Catalogue()
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: p.env.Log}
 	if err := authoring.Prune(ctx, writer, p.env.Config.Names().Templates(), unneeded); err != nil {
 		return fmt.Errorf("some versions are perhaps taken away: do the same again, which is safe: %w", err)
 	}

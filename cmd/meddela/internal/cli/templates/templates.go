@@ -30,6 +30,16 @@ func New(env *command.Env) *cobra.Command {
 	return cmd
 }
 
+// loaded reads the configuration before a command runs.
+func loaded(env *command.Env, run func(context.Context, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := env.Load(cmd); err != nil {
+			return err
+		}
+		return run(cmd.Context(), args)
+	}
+}
+
 // openFolder is a folder of templates, which must be there.
 func openFolder(name string) (fs.FS, error) {
 	if info, err := os.Stat(name); err != nil || !info.IsDir() {
@@ -65,21 +75,23 @@ func loadFolder(name, refusal string) ([]topology.TemplateRecord, error) {
 	return records, nil
 }
 
-// follow connects to Kafka, reads the templates topic to its end, and follows it
-// until stop is called. The follower's fetches wait at the broker: writes have a
-// transport of their own.
-func follow(ctx context.Context, env *command.Env) (connection producer.Connection, follower *catalogue.Follower,
+// follow reads the templates topic to its end, and follows it until stop is called.
+// The follower's fetches wait at the broker: the writer has a transport of its own.
+func follow(ctx context.Context, env *command.Env) (follower *catalogue.Follower, writer *producer.Publisher,
 	stop func(), err error) {
-	if connection, err = env.Kafka(ctx); err != nil {
-		return connection, nil, nil, err
-	}
-	transport := connection.Transport()
-	follower, unfollow, err := command.FollowCatalogue(ctx, env, connection, transport)
+	connection, err := env.Kafka(ctx)
 	if err != nil {
-		transport.CloseIdleConnections()
-		return connection, nil, nil, err
+		return nil, nil, nil, err
 	}
-	return connection, follower, func() { unfollow(); transport.CloseIdleConnections() }, nil
+	reads, writes := connection.Transport(), connection.Transport()
+	closeAll := func() { reads.CloseIdleConnections(); writes.CloseIdleConnections() }
+	follower, unfollow, err := command.FollowCatalogue(ctx, env, connection, reads)
+	if err != nil {
+		closeAll()
+		return nil, nil, nil, err
+	}
+	writer = &producer.Publisher{Addr: connection.Addr(), Transport: writes, Log: env.Log}
+	return follower, writer, func() { unfollow(); closeAll() }, nil
 }
 
 // published are the templates as they are now.

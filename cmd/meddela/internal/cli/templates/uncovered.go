@@ -33,13 +33,16 @@ func NewUncovered(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// uncoveredFlags choose events.
-type uncoveredFlags struct {
+// healing is one run of uncovered list, or of uncovered heal.
+type healing struct {
+	env              *command.Env
 	uncovered.Filter // without a Lane both are looked through
 	since            time.Duration
+	dryRun           bool
+	rate             float64
 }
 
-func (f *uncoveredFlags) add(cmd *cobra.Command) {
+func (f *healing) addFlags(cmd *cobra.Command) {
 	addLanesFlag(cmd, &f.Lane)
 	cmd.Flags().DurationVar(&f.since, "since", 7*24*time.Hour, "how far back to look")
 	cmd.Flags().StringVar(&f.Type, "type", "", "only events of this type")
@@ -57,50 +60,60 @@ func uncoveredReasons() []topology.Reason {
 	}
 }
 
-func (f *uncoveredFlags) check() error {
-	if f.since <= 0 {
+func (f *healing) check() error {
+	switch {
+	case f.since <= 0:
 		return command.Misusef("--since is %s: it must be a length of time such as 24h", f.since)
-	}
-	if f.Channel != "" && !slices.Contains(topology.Channels(), f.Channel) {
+	case f.Channel != "" && !slices.Contains(topology.Channels(), f.Channel):
 		return command.Misusef("--channel is %q: use email, sms, push or webhook", f.Channel)
-	}
-	if f.Reason != "" && !slices.Contains(uncoveredReasons(), f.Reason) {
+	case f.Reason != "" && !slices.Contains(uncoveredReasons(), f.Reason):
 		return command.Misusef("--reason is %q: events are not covered because of %s", f.Reason,
 			wording.OrList(wording.Texts(uncoveredReasons())))
+	case f.rate < 0:
+		return command.Misusef("--rate is %v: it must be a positive number of events a second", f.rate)
 	}
 	return nil
 }
 
-// find finds events on the lanes that were asked for.
-func (f *uncoveredFlags) find(ctx context.Context, env *command.Env, topics *scan.Topics) ([]uncovered.Event, error) {
-	client, err := env.Redis(ctx)
+// find finds events on the lanes that were asked for, and lets use have them.
+func (f *healing) find(ctx context.Context,
+	use func(producer.Connection, *scan.Topics, []uncovered.Event) error) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	connection, err := f.env.Kafka(ctx)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	topics, done := command.ScanTopics(connection)
+	defer done()
+	client, err := f.env.Redis(ctx)
+	if err != nil {
+		return err
 	}
 	defer func() { _ = client.Close() }()
 	finder := uncovered.Finder{
-		Names: env.Config.Names(), Topics: topics,
-		Statuses: &status.Reader{Client: client, Keys: env.Config.Keys()},
+		Names: f.env.Config.Names(), Topics: topics,
+		Statuses: &status.Reader{Client: client, Keys: f.env.Config.Keys()},
 	}
 	filter := f.Filter
 	filter.Since = time.Now().Add(-f.since)
 	var all []uncovered.Event
 	for _, filter.Lane = range lanesOf(f.Lane) {
-		var events []uncovered.Event
-		err := env.ShowScan("entries of the "+string(filter.Lane)+" delivery log", func(p *scan.Progress) (err error) {
-			events, err = finder.Find(ctx, filter, p)
+		err := f.env.ShowScan("entries of the "+string(filter.Lane)+" delivery log", func(p *scan.Progress) error {
+			events, err := finder.Find(ctx, filter, p)
+			all = append(all, events...)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, events...)
 	}
-	return all, nil
+	return use(connection, topics, all)
 }
 
 func newUncoveredListCommand(env *command.Env) *cobra.Command {
-	var f uncoveredFlags
+	f := healing{env: env}
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the events that no template was linked to, by what they have in common",
@@ -109,37 +122,27 @@ reason, each with a sample. What has been healed since, or covered by a copy of
 the same event, is left out.`,
 		Example: "  meddela uncovered list\n  meddela uncovered list --lane realtime --since 1h -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return err
-			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return listUncovered(cmd.Context(), env, &f)
-		},
+		RunE:    loaded(env, f.list),
 	}
-	f.add(cmd)
+	f.addFlags(cmd)
 	return cmd
 }
 
-func listUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags) error {
-	connection, err := env.Kafka(ctx)
-	if err != nil {
-		return err
-	}
-	topics, done := command.ScanTopics(connection)
-	defer done()
-	events, err := f.find(ctx, env, topics)
+func (f *healing) list(ctx context.Context, _ []string) error {
+	var events []uncovered.Event
+	err := f.find(ctx, func(_ producer.Connection, _ *scan.Topics, found []uncovered.Event) error {
+		events = found
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	groups := uncovered.Groups(events)
-	if env.Output == command.JSON {
-		return env.PrintJSON(map[string]any{"events": len(events), "groups": groups})
+	if f.env.Output == command.JSON {
+		return f.env.PrintJSON(map[string]any{"events": len(events), "groups": groups})
 	}
 	if len(groups) == 0 {
-		return env.Printf("no events of the last %s are not covered\n", f.since)
+		return f.env.Printf("no events of the last %s are not covered\n", f.since)
 	}
 	t := command.NewTable("events", "lane", "type", "channel", "language", "reason", "last", "for instance")
 	for _, g := range groups {
@@ -148,17 +151,15 @@ func listUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags) err
 			g.Last.Local().Format(time.DateTime), g.Sample,
 		})
 	}
-	if err := env.PrintTable(t); err != nil {
+	if err := f.env.PrintTable(t); err != nil {
 		return err
 	}
-	return env.Printf("\n%s not covered. Why one is: meddela templates explain ID. "+
+	return f.env.Printf("\n%s not covered. Why one is: meddela templates explain ID. "+
 		"Once there is a template: meddela uncovered heal --dry-run\n", wording.Count(len(events), "event is", "events are"))
 }
 
 func newUncoveredHealCommand(env *command.Env) *cobra.Command {
-	var f uncoveredFlags
-	var dryRun bool
-	var rate float64
+	f := healing{env: env}
 	cmd := &cobra.Command{
 		Use:   "heal",
 		Short: "Publish the events again that were not covered, and would be now",
@@ -171,56 +172,40 @@ first time. Repeating it is safe: an event that was published again already is
 one message.`,
 		Example: "  meddela uncovered heal --dry-run\n  meddela uncovered heal --type loyalty_tier_changed --rate 200",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return err
-			}
-			if rate < 0 {
-				return command.Misusef("--rate is %v: it must be a positive number of events a second", rate)
-			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return healUncovered(cmd.Context(), env, &f, rate, dryRun)
-		},
+		RunE:    loaded(env, f.heal),
 	}
-	f.add(cmd)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be published")
-	cmd.Flags().Float64Var(&rate, "rate", 0, "most events a second; 0 is no limit")
+	f.addFlags(cmd)
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be published")
+	cmd.Flags().Float64Var(&f.rate, "rate", 0, "most events a second; 0 is no limit")
 	return cmd
 }
 
-func healUncovered(ctx context.Context, env *command.Env, f *uncoveredFlags, rate float64, dryRun bool) error {
-	connection, err := env.Kafka(ctx)
-	if err != nil {
-		return err
-	}
-	topics, done := command.ScanTopics(connection)
-	defer done()
-	events, err := f.find(ctx, env, topics)
-	if err != nil {
-		return err
-	}
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	live, err := published(ctx, env, connection)
-	if err != nil {
-		return err
-	}
-	healer := uncovered.Healer{Names: env.Config.Names(), Topics: topics, Catalogue: live, To: command.WriteNothing{}}
-	if !dryRun {
-		healer.To = &producer.Publisher{
-			Addr: connection.Addr(), Transport: transport, Compression: connect.Compression(&env.Config.Kafka), Log: env.Log,
+func (f *healing) heal(ctx context.Context, _ []string) error {
+	return f.find(ctx, func(connection producer.Connection, topics *scan.Topics, events []uncovered.Event) error {
+		live, err := published(ctx, f.env, connection)
+		if err != nil {
+			return err
 		}
-		pace := command.Pacer{Rate: rate}
-		healer.Pace = pace.Wait
-	}
-	var outcome uncovered.Outcome
-	err = env.ShowScan("events", func(p *scan.Progress) (err error) {
-		outcome, err = healer.Heal(ctx, events, p)
-		return err
+		healer := uncovered.Healer{
+			Names: f.env.Config.Names(), Topics: topics, Catalogue: live, To: command.WriteNothing{},
+		}
+		if !f.dryRun {
+			transport := connection.Transport()
+			defer transport.CloseIdleConnections()
+			healer.To = &producer.Publisher{
+				Addr: connection.Addr(), Transport: transport, Compression: connect.Compression(&f.env.Config.Kafka),
+				Log: f.env.Log,
+			}
+			pace := command.Pacer{Rate: f.rate}
+			healer.Pace = pace.Wait
+		}
+		var outcome uncovered.Outcome
+		err = f.env.ShowScan("events", func(p *scan.Progress) (err error) {
+			outcome, err = healer.Heal(ctx, events, p)
+			return err
+		})
+		return errors.Join(err, printHealed(f.env, len(events), &outcome, f.dryRun))
 	})
-	return errors.Join(err, printHealed(env, len(events), &outcome, dryRun))
 }
 
 func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool) error {
