@@ -93,8 +93,10 @@ func (s *stand) path(name string) string { return filepath.Join(s.dir, name) }
 
 // Both providers of text messages are limited, for both lanes together.
 const providers = `providers:
-  - {name: sms-a, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3}, http: {url: "PROVIDER/a", body: '{"to":{{ json .To }}}', allow_private: true}}
-  - {name: sms-b, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3}, http: {url: "PROVIDER/b", body: '{"to":{{ json .To }}}', allow_private: true}}
+  - {name: sms-a, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3},
+     http: {url: "PROVIDER/a", body: '{"to":{{ json .To }}}', allow_private: true}}
+  - {name: sms-b, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3},
+     http: {url: "PROVIDER/b", body: '{"to":{{ json .To }}}', allow_private: true}}
 `
 
 func (s *stand) startProvider() {
@@ -174,8 +176,14 @@ func (s *stand) startPrometheus() {
 		targets = append(targets, fmt.Sprintf("127.0.0.1:%d", s.http[name]))
 	}
 	rules := script.Must(filepath.Abs("charts/meddela/files/rules.yaml"))
-	config := fmt.Sprintf("global: {scrape_interval: 5s, evaluation_interval: 5s}\nrule_files: [%s]\nscrape_configs:\n  - job_name: meddela\n    static_configs:\n      - targets: [%s]\n        labels: {namespace: messages}\n",
-		rules, strings.Join(targets, ", "))
+	config := fmt.Sprintf(`global: {scrape_interval: 5s, evaluation_interval: 5s}
+rule_files: [%s]
+scrape_configs:
+  - job_name: meddela
+    static_configs:
+      - targets: [%s]
+        labels: {namespace: messages}
+`, rules, strings.Join(targets, ", "))
 	script.Check(os.WriteFile(s.path("prometheus.yaml"), []byte(config), 0o644))
 	s.spawn("prometheus", os.Environ(), s.prometheus, "--config.file="+s.path("prometheus.yaml"),
 		"--storage.tsdb.path="+s.path("data"), "--web.listen-address=127.0.0.1:"+strconv.Itoa(s.port))
@@ -218,7 +226,8 @@ func (s *stand) publish(ctx context.Context, lane string, rate int, event func(i
 }
 
 func orderEvent(i int) string {
-	return fmt.Sprintf(`{"type":"order_confirmation","email":"kim%d@mail.example","ctx":{"firstName":"Kim","order":{"number":"A-%d","total":"9.90","currency":"EUR"}}}`, i, i)
+	return fmt.Sprintf(`{"type":"order_confirmation","email":"kim%d@mail.example",`+
+		`"ctx":{"firstName":"Kim","order":{"number":"A-%d","total":"9.90","currency":"EUR"}}}`, i, i)
 }
 
 func codeEvent(i int) string {

@@ -33,6 +33,7 @@ const (
 // bench is the measurement of one figure.
 type bench struct {
 	ctx       context.Context
+	fail      context.CancelCauseFunc // ends it, for an error in the background
 	id        string
 	binary    string
 	dir       string // for files, deleted in the end
@@ -46,8 +47,9 @@ type bench struct {
 
 func newBench(ctx context.Context, binary string, servers map[string]int) (*bench, error) {
 	list := func(name string) []string { return strings.Split(os.Getenv(name), ",") }
+	ctx, fail := context.WithCancelCause(ctx)
 	b := &bench{
-		ctx: ctx, id: strings.ToLower(ulid.Make().String()), binary: binary, servers: servers,
+		ctx: ctx, fail: fail, id: strings.ToLower(ulid.Make().String()), binary: binary, servers: servers,
 		broker: producer.Connection{Brokers: list("MEDDELA_KAFKA_BROKERS")},
 		redis: redis.NewUniversalClient(&redis.UniversalOptions{
 			Addrs: list("MEDDELA_REDIS_ADDRS"), IsClusterMode: os.Getenv("MEDDELA_REDIS_MODE") == "cluster",
@@ -68,10 +70,12 @@ func (b *bench) keyPrefix() string { return "bench:" + b.id + ":" }
 
 // close stops the processes, and deletes the topics, groups and keys that were made.
 func (b *bench) close() error {
-	defer b.transport.CloseIdleConnections()
-	defer b.kafka.Close()
-	defer func() { _ = b.redis.Close() }()
-	defer func() { _ = os.RemoveAll(b.dir) }()
+	defer func() {
+		b.fail(nil)
+		b.transport.CloseIdleConnections()
+		b.kafka.Close()
+		_, _ = b.redis.Close(), os.RemoveAll(b.dir)
+	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), patience)
 	defer cancel()
 	b.ctx = ctx

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/procfs"
 
 	"github.com/meddela/meddela/consumer"
-	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -91,29 +90,40 @@ func turn(rivals, round int) []int {
 	return order
 }
 
-// drainer is a contestant whose loop works off the records of some topics, each time as a new group. What counts is the
-// time from the first batch that is handled until all outputs are acknowledged.
-func (s *system) drainer(name string, records int, handler consumer.Handler, topics ...topology.Topic) contestant {
+// drainer is a contestant that works off some records, each time anew: begin starts it, and returns what counts those
+// that are done. What is measured is the time from the first to the last.
+func (s *system) drainer(name string, records int, begin func() (count func() int)) contestant {
 	return contestant{name, func() work {
+		count, before := begin(), 0
+		defer s.stop()
+		s.await(name, time.Millisecond, func() (done, want int) {
+			before = count()
+			return before, 1
+		})
+		metered := s.meter()
+		s.await(name, time.Millisecond, func() (done, want int) { return count(), records })
+		return work{records - before, metered()}
+	}}
+}
+
+// loopDrainer is a drainer whose loop reads some topics, each time as a new group. All is done when all outputs are
+// acknowledged.
+func (s *system) loopDrainer(
+	name string, records int, handler consumer.Handler, topics ...topology.Topic,
+) contestant {
+	return s.drainer(name, records, func() func() int {
 		role := topology.Role(fmt.Sprintf("%.5s-%d", name, len(s.groups)))
 		s.groups = append(s.groups, s.names.Group(role, lane))
 		counted := &counter{Handler: handler}
-		loop, stop := s.run(role, counted, topics...)
-		defer func() { script.Check(stop()) }()
-		before := 0
-		s.await(name, time.Millisecond, func() (done, want int) {
-			before = int(counted.handled.Load())
-			return before, 1
-		})
-		metered := s.meter(nil)
-		s.await(name, time.Millisecond, func() (done, want int) {
-			if handled := int(counted.handled.Load()); handled < records {
-				return handled, records + 1
+		loop := s.run(role, counted, topics...)
+		return func() int {
+			handled := int(counted.handled.Load())
+			if handled >= records && loop.Stats().Published() < counted.out.Load() {
+				return records - 1
 			}
-			return int(loop.Stats().Published()), int(counted.out.Load())
-		})
-		return work{records - before, metered()}
-	}}
+			return handled
+		}
+	})
 }
 
 // counter counts what a handler does.
@@ -149,18 +159,20 @@ type cpuUsage struct {
 	elapsed time.Duration
 }
 
-// meter measures some processes together with this one and the servers, until the function that it returns is called.
-func (b *bench) meter(pids map[string]int) (stop func() cpuUsage) {
-	all := map[string]int{"bench": os.Getpid()}
-	maps.Copy(all, b.servers)
-	maps.Copy(all, pids)
+// meter measures this process, the roles' and the servers, until the function that it returns is called.
+func (s *system) meter() (stop func() cpuUsage) {
+	pids := map[string]int{"bench": os.Getpid()}
+	maps.Copy(pids, s.servers)
+	for _, p := range s.running() {
+		pids[string(p.role)] = p.cmd.Process.Pid
+	}
 	before, started := make(map[string]time.Duration), time.Now()
-	for name, pid := range all {
+	for name, pid := range pids {
 		before[name] = cpuTime(pid)
 	}
 	return func() cpuUsage {
 		u := cpuUsage{make(map[string]time.Duration), time.Since(started)}
-		for name, pid := range all {
+		for name, pid := range pids {
 			u.cpu[name] = max(cpuTime(pid)-before[name], 0)
 		}
 		return u

@@ -9,13 +9,10 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -105,14 +102,13 @@ func onceFigure(flags *flag.FlagSet) func(*bench) []Table {
 	return func(b *bench) []Table {
 		provider := startProvider(map[string]time.Duration{"/messages": 2 * time.Millisecond})
 		defer provider.Close()
-		s := b.newSystem("once", lane)
+		s := b.newSystem("once")
 		s.providers(provider.entry("messages", topology.Email, ""))
 		s.environment = append(s.environment, "MEDDELA_LOOP_SESSION_TIMEOUT=6s", "MEDDELA_CLAIM_LEASE=11s")
 		s.publishSamples()
-		events := s.watch()
-		var number atomic.Int64
-		s.fill(s.names.Events(lane), *jobs, func(_, _ int) topology.Record {
-			return events.newEvent(int(number.Add(1)), time.Time{})
+		events := &watch{system: s}
+		s.fill(s.names.Events(lane), *jobs, func(partition, at int) topology.Record {
+			return events.newEvent(at*partitions+partition, time.Time{})
 		})
 		for _, role := range []topology.Role{topology.RoleMatch, topology.RoleStatus, topology.RoleDelay} {
 			s.start(role, lane)
@@ -133,7 +129,7 @@ func onceFigure(flags *flag.FlagSet) func(*bench) []Table {
 		s.awaitCommitted(group, topic)
 		_, total := provider.counts()
 		s.awaitCommitted(s.names.Group(topology.RoleStatus, lane), s.names.DeliveryLog(lane))
-		s.awaitSent(events)
+		events.awaitSent(*jobs)
 		s.stop()
 		ambiguous := int(s.ambiguous.Load())
 		return []Table{{
@@ -257,20 +253,20 @@ func textMessage(kind, data string) topology.Event {
 // messages took. It waits for the e-mails, and for text messages where their provider can take as many.
 func (s *system) streams(p *provider, d time.Duration, codes float64) (mails, texts []float64) {
 	var mailsDue, textsDue []delivery
-	publishing, ctx := errgroup.WithContext(s.ctx)
-	stream := func(rate float64, list *[]delivery, make func(number int) topology.Event) {
+	stream := func(rate float64, list *[]delivery, make func(number int) topology.Event) (wait func()) {
 		due := timetable{start: time.Now(), rate: rate, length: d}
-		publishing.Go(func() error {
-			return s.publish(ctx, due, 0, func(number int, due time.Time) topology.Record {
-				event := make(number)
-				*list = append(*list, deliveryOf(event, due))
-				return recordOf(event)
-			})
+		return s.publish(due, 0, func(number int, due time.Time) topology.Record {
+			event := make(number)
+			*list = append(*list, deliveryOf(event, due))
+			return recordOf(event)
 		})
 	}
-	stream(mailRate, &mailsDue, mail)
-	stream(codes, &textsDue, func(int) topology.Event { return textMessage("one_time_code", `{"code":"004211"}`) })
-	script.Check(publishing.Wait())
+	waitMails := stream(mailRate, &mailsDue, mail)
+	waitTexts := stream(codes, &textsDue, func(int) topology.Event {
+		return textMessage("one_time_code", `{"code":"004211"}`)
+	})
+	waitMails()
+	waitTexts()
 	awaited := mailsDue
 	if codes <= codeRate {
 		awaited = slices.Concat(mailsDue, textsDue)
@@ -292,7 +288,7 @@ func schedulesFigure(flags *flag.FlagSet) func(*bench) []Table {
 		*over = max(*over, time.Second)
 		provider := startProvider(nil)
 		defer provider.Close()
-		s := b.newSystem("schedules", lane)
+		s := b.newSystem("schedules")
 		s.providers(provider.entry("messages", topology.Email, ""))
 		s.publishSamples()
 		for _, role := range topology.Roles() {

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
 )
@@ -100,36 +102,35 @@ func (t timetable) by(now time.Time) int {
 // timetable.
 const callsAtOnce = 64
 
-// publish publishes events to the measured lane by a timetable, gathering those of an interval for one call, and
-// returns when everything is acknowledged.
+// publish begins to publish events to the measured lane by a timetable, gathering those of an interval for one call.
+// wait returns when everything is acknowledged.
 func (s *system) publish(
-	ctx context.Context, t timetable, gather time.Duration,
-	next func(number int, due time.Time) topology.Record,
-) error {
-	to, err := producer.New(producer.Config{Connection: s.broker, Prefix: s.names.Prefix})
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	calls, ctx := errgroup.WithContext(ctx)
-	calls.SetLimit(callsAtOnce)
-	for done := 0; done < t.total(); {
-		if !retry.Sleep(ctx, time.Until(t.at(done).Add(gather))) {
-			break
+	t timetable, gather time.Duration, next func(number int, due time.Time) topology.Record,
+) (wait func()) {
+	to := script.Must(producer.New(producer.Config{Connection: s.broker, Prefix: s.names.Prefix}))
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		defer to.Close()
+		var calls errgroup.Group
+		calls.SetLimit(callsAtOnce)
+		for done := 0; done < t.total() && retry.Sleep(s.ctx, time.Until(t.at(done).Add(gather))); {
+			// At least the one that was waited for, whatever the rounding.
+			records := make([]topology.Record, max(t.by(time.Now())-done, 1))
+			for i := range records {
+				records[i] = next(done+i, t.at(done+i))
+			}
+			done += len(records)
+			calls.Go(func() error {
+				_, err := to.PublishRecords(s.ctx, lane, records)
+				return err
+			})
 		}
-		// At least the one that was waited for, whatever the rounding.
-		records := make([]topology.Record, max(t.by(time.Now())-done, 1))
-		for i := range records {
-			records[i] = next(done+i, t.at(done+i))
+		if err := calls.Wait(); err != nil {
+			s.fail(err)
 		}
-		done += len(records)
-		calls.Go(func() error {
-			_, err := to.PublishRecords(ctx, lane, records)
-			return err
-		})
+	})
+	return func() {
+		publishing.Wait()
+		script.Check(context.Cause(s.ctx))
 	}
-	if err := calls.Wait(); err != nil {
-		return err
-	}
-	return context.Cause(s.ctx)
 }

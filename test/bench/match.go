@@ -25,17 +25,24 @@ func matchFigure(flags *flag.FlagSet) func(*bench) []Table {
 	events := flags.Int("events", 200_000, "how many events are matched each time")
 	rounds := roundsFlag(flags)
 	return func(b *bench) []Table {
-		s := b.newSystem("match", lane)
+		s := b.newSystem("match")
 		s.publishSamples()
 		from := s.names.Events(lane)
 		s.fill(from, *events, numbered)
-		matcher := newMatcher(s.names, s.catalogue())
+		matcher := s.matcher()
 		return []Table{compare("match", "events", *rounds, 0.7,
-			s.drainer("match", *events, matcher, from),
-			s.drainer("bare fetch-and-produce of the same bytes", *events, s.bareOutputs(matcher), from),
-			s.drainer("plain copy, each event once", *events, bareWriter{{s.names.Jobs(lane), 0}}, from),
+			s.loopDrainer("match", *events, matcher, from),
+			s.loopDrainer("bare fetch-and-produce of the same bytes", *events, s.bareOutputs(matcher), from),
+			s.loopDrainer("plain copy, each event once", *events, bareWriter{{s.names.Jobs(lane), 0}}, from),
 		)}
 	}
+}
+
+// matcher matches with the templates that are published.
+func (s *system) matcher() consumer.Handler {
+	templates := s.follow().Catalogue()
+	s.stop()
+	return newMatcher(s.names, templates)
 }
 
 func newMatcher(names topology.Topics, templates *catalogue.Catalogue) consumer.Handler {
@@ -100,7 +107,7 @@ func overheadFigure(flags *flag.FlagSet) func(*bench) []Table {
 	sample := flags.Float64("sample", 0.01, "share of the events that are traced, from 0 to 1")
 	rounds := roundsFlag(flags)
 	return func(b *bench) []Table {
-		s := b.newSystem("overhead", lane)
+		s := b.newSystem("overhead")
 		s.publishSamples()
 		s.fill(s.names.Events(lane), *events, numbered)
 		collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -121,33 +128,25 @@ func overheadFigure(flags *flag.FlagSet) func(*bench) []Table {
 	}
 }
 
-// processDrainer is a contestant that is a process of the matcher. If it has an address, its metrics are asked for
-// every second. What counts is the time from its first outputs to its last.
+// processDrainer is a drainer that is a process of the matcher, and counts its outputs. If it has an address, its
+// metrics are asked for every second.
 func (s *system) processDrainer(name string, events int, address string, environment ...string) contestant {
-	log := s.names.DeliveryLog(lane)
-	return contestant{name, func() work {
-		before := s.ends(log)
+	return s.drainer(name, events, func() func() int {
+		log := s.names.DeliveryLog(lane)
+		before, scraped := s.ends(log), time.Now()
+		s.rewind(s.names.Group(topology.RoleMatch, lane), s.names.Events(lane))
 		s.start(topology.RoleMatch, lane, environment...)
-		written := 0
-		s.await(name, time.Millisecond, func() (done, want int) {
-			written = s.ends(log) - before
-			return written, 1
-		})
-		metered, scraped := s.meter(s.pids()), time.Now()
-		s.await(name, 2*time.Millisecond, func() (done, want int) {
-			if address != "" && time.Since(scraped) > time.Second {
+		return func() int {
+			written := s.ends(log) - before
+			if address != "" && written > 0 && time.Since(scraped) > time.Second {
 				response := script.Must(http.Get("http://" + address + "/metrics"))
 				_, _ = io.Copy(io.Discard, response.Body)
 				_ = response.Body.Close()
 				scraped = time.Now()
 			}
-			return s.ends(log) - before, events
-		})
-		done := work{events - written, metered()}
-		s.stop()
-		s.rewind(s.names.Group(topology.RoleMatch, lane), s.names.Events(lane))
-		return done
-	}}
+			return written
+		}
+	})
 }
 
 const (
@@ -163,7 +162,7 @@ func templatesFigure(flags *flag.FlagSet) func(*bench) []Table {
 	publications := flags.Int("publications", 100, "how many versions are published")
 	rounds := roundsFlag(flags)
 	return func(b *bench) []Table {
-		s := b.newSystem("templates", lane)
+		s := b.newSystem("templates")
 		return []Table{s.matchingCost(*templates, *rounds), s.publishing(*templates, *followers, *publications)}
 	}
 }
@@ -212,7 +211,7 @@ func (s *system) matchingCost(templates, rounds int) Table {
 		progress("templates: compiling %d", n)
 		matcher := newMatcher(s.names, script.Must(catalogue.New(many(n)...)))
 		return contestant{fmt.Sprintf("matching with %d templates", n), func() work {
-			metered := s.meter(nil)
+			metered := s.meter()
 			for range passes {
 				script.Must(matcher.Handle(s.ctx, batch))
 			}
@@ -234,17 +233,14 @@ func (s *system) publishing(templates, followers, publications int) Table {
 	}
 	progress("templates: publishing %d", templates)
 	publish(many(templates)...)
-	ctx, stop := context.WithCancel(s.ctx)
-	defer stop()
+	defer s.stop()
 	var all []*catalogue.Follower
 	var loads, delays []float64
 	for i := range followers {
 		progress("templates: loading %d, follower %d of %d", templates, i+1, followers)
 		start := time.Now()
-		follower, running := s.follow(ctx)
-		defer func() { stop(); running.Wait() }()
-		script.Check(follower.AwaitReady(ctx))
-		loads, all = append(loads, milliseconds(time.Since(start))), append(all, follower)
+		all = append(all, s.follow())
+		loads = append(loads, milliseconds(time.Since(start)))
 	}
 	for i := range publications {
 		next := oneOfMany(i % templates)

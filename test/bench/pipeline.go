@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -11,12 +10,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/consumer"
-	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
-	"github.com/meddela/meddela/topology/retry"
 )
 
 const warmUp = 4 * time.Second
@@ -45,7 +41,7 @@ func latencyFigure(flags *flag.FlagSet) func(*bench) []Table {
 
 // startPipeline starts the roles that make events into statuses.
 func (b *bench) startPipeline(name string) *system {
-	s := b.newSystem(name, lane)
+	s := b.newSystem(name)
 	s.publishSamples()
 	for _, role := range []topology.Role{topology.RoleMatch, topology.RoleDeliver, topology.RoleStatus} {
 		s.start(role, lane)
@@ -69,16 +65,11 @@ func (l *latencySide) add(round []arrival) {
 
 // publish publishes for as long as said, one event after the other, and waits until all are sent.
 func (l *latencySide) publish(rate float64, d time.Duration) []arrival {
-	w := l.watch()
-	ctx, stop := context.WithCancel(l.ctx)
-	defer stop()
-	var watching errgroup.Group
-	watching.Go(func() error { return w.run(ctx) })
+	w := &watch{system: l.system}
 	due := timetable{start: time.Now().Add(10 * time.Millisecond), rate: rate, length: d}
-	script.Check(l.system.publish(ctx, due, 0, w.newEvent))
-	l.await("sent", 5*time.Millisecond, w.counts)
-	stop()
-	script.Check(watching.Wait())
+	wait := l.system.publish(due, 0, w.newEvent)
+	w.awaitSent(due.total())
+	wait()
 	return w.seen
 }
 
@@ -125,9 +116,9 @@ func latencyTables(rate float64, ours, floor *latencySide) []Table {
 // startFloor starts one hop in this process for each role of the pipeline: the least that it can do on the same servers
 // with the same loop. The hops run until the figure ends.
 func (b *bench) startFloor() *system {
-	s := b.newSystem("floor", lane)
+	s := b.newSystem("floor")
 	s.publishSamples()
-	outputs := s.bareOutputs(newMatcher(s.names, s.catalogue()))
+	outputs := s.bareOutputs(s.matcher())
 	s.run(topology.RoleMatch, outputs[:1], s.names.Events(lane))
 	s.run(topology.RoleDeliver, outputs[1:], s.names.Jobs(lane))
 	s.run(topology.RoleStatus, &marker{s.keys, b.redis}, s.names.DeliveryLog(lane))
@@ -194,11 +185,11 @@ func throughputFigure(flags *flag.FlagSet) func(*bench) []Table {
 			p := s.probe(math.Round(next), *hold)
 			probes = append(probes, p)
 			if p.held {
-				return throughputTables(probes, p, s.pids())
+				return s.throughputTables(probes, p)
 			}
 			next *= stepDown
 		}
-		return throughputTables(probes, nil, nil)
+		return s.throughputTables(probes, nil)
 	}
 }
 
@@ -239,29 +230,21 @@ type probe struct {
 
 // probe publishes at a rate and sees whether the pipeline keeps up.
 func (s *system) probe(rate float64, d time.Duration) *probe {
-	p, w := &probe{rate: rate, seconds: d.Seconds()}, s.watch()
-	metered := s.meter(s.pids())
+	p, w := &probe{rate: rate, seconds: d.Seconds()}, &watch{system: s}
+	metered := s.meter()
 	due := timetable{start: time.Now().Add(10 * time.Millisecond), rate: rate, length: d}
-	working, ctx := errgroup.WithContext(s.ctx)
-	working.Go(func() error { return s.publish(ctx, due, 20*time.Millisecond, w.newEvent) })
-	working.Go(func() error {
-		for at := time.Second; at <= d; at += time.Second {
-			if !retry.Sleep(ctx, time.Until(due.start.Add(at))) {
-				return ctx.Err()
-			}
-			now := due.by(time.Now())
-			if err := errors.Join(w.look(ctx, math.MaxInt), s.alive()); err != nil {
-				return err
-			}
-			sent, _ := w.counts()
-			p.lag = append(p.lag, float64(now-sent))
-			progress("%.0f events/s: %v of %v, %d events behind", rate, at, d, now-sent)
-		}
-		return nil
-	})
-	script.Check(working.Wait())
+	wait := s.publish(due, 20*time.Millisecond, w.newEvent)
+	behind := 0
+	for at := time.Second; at <= d; at += time.Second {
+		s.pause(fmt.Sprintf("%.0f events/s, %d behind", rate, behind), due.start.Add(at))
+		published := due.by(time.Now())
+		w.look(math.MaxInt)
+		behind = published - len(w.seen)
+		p.lag = append(p.lag, float64(behind))
+	}
+	wait()
 	p.used = metered()
-	s.awaitSent(w)
+	w.awaitSent(due.total())
 	p.catchUp = time.Since(due.start.Add(d))
 	p.judge()
 	return p
@@ -278,7 +261,7 @@ func (p *probe) judge() {
 }
 
 // throughputTables shows the trials, and the one that was held if there is one.
-func throughputTables(probes []*probe, held *probe, pids map[string]int) []Table {
+func (s *system) throughputTables(probes []*probe, held *probe) []Table {
 	trials := Table{
 		Title: "throughput, from publishing to sent in Redis: events of 1 KB, one lane, a process a role",
 		Columns: []string{
@@ -305,8 +288,8 @@ func throughputTables(probes []*probe, held *probe, pids map[string]int) []Table
 	busy := Table{Title: "while the rate was held", Columns: []string{"process", "CPUs kept busy", "most memory, MB"}}
 	for _, name := range slices.Sorted(maps.Keys(held.used.cpu)) {
 		row := []any{name, held.used.cpu[name].Seconds() / held.used.elapsed.Seconds()}
-		if pid, ok := pids[name]; ok {
-			_, most := memory(pid)
+		for _, p := range s.running(topology.Role(name)) {
+			_, most := memory(p.cmd.Process.Pid)
 			row = append(row, most)
 		}
 		busy.Rows = append(busy.Rows, row)
@@ -325,7 +308,7 @@ const (
 func memoryFigure(flags *flag.FlagSet) func(*bench) []Table {
 	events := flags.Int("events", 1_000_000, "how many events wait")
 	return func(b *bench) []Table {
-		s := b.newSystem("memory", lane)
+		s := b.newSystem("memory")
 		s.publishSamples()
 		s.fill(s.names.Events(lane), *events, numbered)
 		t := Table{
@@ -344,11 +327,12 @@ func memoryFigure(flags *flag.FlagSet) func(*bench) []Table {
 func (s *system) remember(t *Table, role topology.Role) {
 	topics := s.names.Reads(role, lane)
 	records, began := s.ends(topics...), time.Now()
-	p := s.start(role, lane)
+	s.start(role, lane)
+	pid := s.running(role)[0].cmd.Process.Pid
 	var samples []float64
 	most := 0.0
 	s.await("memory: "+string(role), 250*time.Millisecond, func() (done, want int) {
-		now, peak := memory(p.cmd.Process.Pid)
+		now, peak := memory(pid)
 		samples, most = append(samples, now), max(most, peak)
 		for _, group := range s.names.Groups(role, lane) {
 			want = max(want, s.behind(group, topics...))

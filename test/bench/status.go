@@ -31,13 +31,13 @@ func statusFigure(flags *flag.FlagSet) func(*bench) []Table {
 func (b *bench) compareStatus(
 	title, name string, entries, rounds int, make func(partition, at int) topology.Record,
 ) Table {
-	s := b.newSystem("status."+name, lane)
+	s := b.newSystem("status." + name)
 	log := s.names.DeliveryLog(lane)
 	s.fill(log, entries, make)
 	store, recorded := &status.Store{Client: b.redis, Keys: s.keys}, new(recorder)
 	drainer := func(to status.Writer) contestant {
 		handler := &status.Handler{Lane: lane, Names: s.names, Store: to}
-		return s.drainer("status", entries, handler, s.names.Events(lane), log)
+		return s.loopDrainer("status", entries, handler, s.names.Events(lane), log)
 	}
 	drainer(recorded).run()
 	ours := drainer(store)
@@ -54,7 +54,7 @@ func (b *bench) compareStatus(
 
 // writeBare writes portions of states, as many side by side as a topic has partitions.
 func (s *system) writeBare(entries int, portions [][]topology.State, store *status.Store) work {
-	metered := s.meter(nil)
+	metered := s.meter()
 	writing, ctx := errgroup.WithContext(s.ctx)
 	writing.SetLimit(partitions)
 	for _, states := range portions {

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -48,35 +47,27 @@ type system struct {
 	ambiguous atomic.Int64
 }
 
-// newSystem creates the topics of a lane, and those that lanes share; without a lane, all.
-func (b *bench) newSystem(name string, lanes ...topology.Lane) *system {
+// newSystem creates the topics.
+func (b *bench) newSystem(name string) *system {
 	s := &system{
 		bench: b, names: topology.Topics{Prefix: "bench." + b.id + "." + name + "."},
 		keys: topology.Keys{Prefix: b.keyPrefix() + name + ":"},
 	}
 	b.systems = append(b.systems, s)
-	for _, setting := range os.Environ() { // only what says how to reach the servers
-		if !strings.HasPrefix(setting, "MEDDELA_") || strings.HasPrefix(setting, "MEDDELA_KAFKA_") ||
-			strings.HasPrefix(setting, "MEDDELA_REDIS_") {
-			s.environment = append(s.environment, setting)
-		}
-	}
+	s.environment = slices.DeleteFunc(os.Environ(), func(setting string) bool { // but what says how to reach the servers
+		return strings.HasPrefix(setting, "MEDDELA_") && !strings.HasPrefix(setting, "MEDDELA_KAFKA_") &&
+			!strings.HasPrefix(setting, "MEDDELA_REDIS_")
+	})
 	s.environment = append(s.environment, "MEDDELA_TOPIC_PREFIX="+s.names.Prefix, "MEDDELA_KEY_PREFIX="+s.keys.Prefix,
-		"MEDDELA_LOG_LEVEL=warn", "MEDDELA_LOG_FORMAT=json", "MEDDELA_HTTP_ADDR=-", "MEDDELA_SANDBOX_CHANNELS=all")
-	if len(lanes) == 0 {
-		lanes = topology.Lanes()
-	}
-	for _, l := range lanes {
+		"MEDDELA_LOG_LEVEL=warn", "MEDDELA_LOG_FORMAT=json", "MEDDELA_HTTP_ADDR=-", "MEDDELA_SANDBOX_CHANNELS=")
+	for _, l := range topology.Lanes() {
 		for _, role := range topology.Roles() {
 			s.groups = append(s.groups, s.names.Groups(role, l)...)
 		}
 	}
-	var specs []topology.TopicSpec
-	sizing := topology.Sizing{Partitions: partitions, DeadLetterPartitions: 3, Replication: -1}
-	for _, spec := range s.names.Specs(sizing) {
-		if l, ok := s.names.LaneOf(spec.Name); !ok || slices.Contains(lanes, l) {
-			specs, s.topics = append(specs, spec), append(s.topics, spec.Name)
-		}
+	specs := s.names.Specs(topology.Sizing{Partitions: partitions, DeadLetterPartitions: 3, Replication: -1})
+	for _, spec := range specs {
+		s.topics = append(s.topics, spec.Name)
 	}
 	progress("creating %d topics", len(specs))
 	client := &kafka.Client{Addr: b.broker.Addr(), Transport: b.transport, Timeout: 30 * time.Second}
@@ -94,7 +85,7 @@ func (s *system) providers(text string) {
 		fmt.Sprintf("  - {name: sandbox, channels: [%s], kind: sandbox}\n", strings.Join(others, ", "))
 	path := filepath.Join(s.dir, "providers"+s.names.Prefix+"yaml")
 	script.Check(os.WriteFile(path, []byte(text), 0o600))
-	s.environment = append(s.environment, "MEDDELA_PROVIDERS_FILE="+path, "MEDDELA_SANDBOX_CHANNELS=")
+	s.environment = append(s.environment, "MEDDELA_PROVIDERS_FILE="+path)
 }
 
 // publishSamples publishes the sample templates.
@@ -106,40 +97,53 @@ func (s *system) publishSamples() {
 	}
 }
 
-// catalogue is the templates that are published, as a role reads them.
-func (s *system) catalogue() *catalogue.Catalogue {
-	ctx, stop := context.WithCancel(s.ctx)
-	follower, running := s.follow(ctx)
-	err := follower.AwaitReady(ctx)
-	stop()
-	running.Wait()
-	script.Check(err)
-	return follower.Catalogue()
-}
-
-// follow starts a follower of the templates, over connections of its own, that ends with ctx.
-func (s *system) follow(ctx context.Context) (*catalogue.Follower, *sync.WaitGroup) {
+// follow starts a follower of the templates, and waits until it has them.
+func (s *system) follow() *catalogue.Follower {
 	transport := s.broker.Transport()
 	follower := catalogue.NewFollower(catalogue.Config{
 		Source: catalogue.FromTopic(s.broker.Addr(), transport, s.names.Templates()), Log: zerolog.Nop(),
 	})
-	running := new(sync.WaitGroup)
-	running.Go(func() { follower.Run(ctx); transport.CloseIdleConnections() })
-	return follower, running
+	s.background(transport, func(ctx context.Context) error { follower.Run(ctx); return nil })
+	script.Check(follower.AwaitReady(s.ctx))
+	return follower
+}
+
+// run runs a role's loop in this process, with its own defaults and another handler.
+func (s *system) run(role topology.Role, handler consumer.Handler, topics ...topology.Topic) *consumer.Loop {
+	transport := s.broker.Transport()
+	loop := consumer.New(consumer.Config{
+		Role: role, Lane: lane, Names: s.names, Topics: topics, Handler: handler,
+		Publisher: &producer.Publisher{Addr: s.broker.Addr(), Transport: transport, Log: zerolog.Nop()},
+		Brokers:   s.broker.Brokers, Dialer: s.broker.Dialer(), Transport: transport, Log: zerolog.Nop(),
+	})
+	s.background(transport, loop.Run)
+	return loop
+}
+
+// background runs a loop, over connections of its own, until stop is called.
+func (s *system) background(transport *kafka.Transport, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	var running errgroup.Group
+	running.Go(func() error { return run(ctx) })
+	s.loops = append(s.loops, func() error {
+		cancel()
+		defer transport.CloseIdleConnections()
+		return running.Wait()
+	})
 }
 
 // process plays a role.
 type process struct {
-	role  topology.Role
-	lane  topology.Lane
-	cmd   *exec.Cmd
-	ended chan struct{}
-	err   error    // after ended
-	said  []string // the end of its log, after ended
+	role    topology.Role
+	lane    topology.Lane
+	cmd     *exec.Cmd
+	leaving atomic.Bool // it was told to end
+	ended   chan struct{}
+	err     error // after ended, with the end of its log
 }
 
-// start starts a role as it is deployed.
-func (s *system) start(role topology.Role, lane topology.Lane, environment ...string) *process {
+// start starts a role as it is deployed. All fails if it ends by itself.
+func (s *system) start(role topology.Role, lane topology.Lane, environment ...string) {
 	command := exec.Command(s.binary, "run", string(role), "--lane", string(lane))
 	command.Env = append(slices.Clone(s.environment), environment...)
 	p := &process{role: role, lane: lane, cmd: command, ended: make(chan struct{})}
@@ -147,134 +151,103 @@ func (s *system) start(role topology.Role, lane topology.Lane, environment ...st
 	script.Check(command.Start())
 	s.processes = append(s.processes, p)
 	go func() {
+		defer close(p.ended)
+		var said []string
 		lines := bufio.NewScanner(log)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
 			if strings.Contains(lines.Text(), `"reason":"ambiguous"`) {
 				s.ambiguous.Add(1)
 			}
-			p.said = append(p.said[max(len(p.said)-20, 0):], lines.Text())
+			said = append(said[max(len(said)-20, 0):], lines.Text())
 		}
-		p.err = command.Wait()
-		close(p.ended)
+		err := command.Wait()
+		end := fmt.Errorf("%s: %v\n%s", role, command.ProcessState, strings.Join(said, "\n"))
+		if err != nil {
+			p.err = end
+		}
+		if !p.leaving.Load() {
+			s.fail(fmt.Errorf("ended before it was stopped: %w", end))
+		}
 	}()
-	return p
 }
 
-// run runs a role's loop in this process, with its own defaults and another handler, until stop is called.
-func (s *system) run(
-	role topology.Role, handler consumer.Handler, topics ...topology.Topic,
-) (loop *consumer.Loop, stop func() error) {
-	transport := s.broker.Transport()
-	loop = consumer.New(consumer.Config{
-		Role: role, Lane: lane, Names: s.names, Topics: topics, Handler: handler,
-		Publisher: &producer.Publisher{Addr: s.broker.Addr(), Transport: transport, Log: zerolog.Nop()},
-		Brokers:   s.broker.Brokers, Dialer: s.broker.Dialer(), Transport: transport, Log: zerolog.Nop(),
-	})
-	ctx, cancel := context.WithCancel(s.ctx)
-	var running errgroup.Group
-	running.Go(func() error { return loop.Run(ctx) })
-	stop = func() error {
-		cancel()
-		defer transport.CloseIdleConnections()
-		return running.Wait()
+// end tells a process to end, and waits until it has.
+func (p *process) end(signal syscall.Signal) error {
+	p.leaving.Store(true)
+	_ = p.cmd.Process.Signal(signal)
+	select {
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.ended
 	}
-	s.loops = append(s.loops, stop)
-	return loop, stop
+	return p.err
 }
 
-// alive returns an error when a process has ended by itself.
-func (s *system) alive() error {
+// running are the processes of some roles, or all without any, the eldest first.
+func (s *system) running(roles ...topology.Role) (running []*process) {
 	for _, p := range s.processes {
-		select {
-		case <-p.ended:
-			return fmt.Errorf("%s has ended before it was stopped: %v\n%s", p.role, p.err, strings.Join(p.said, "\n"))
-		default:
+		if !p.leaving.Load() && (len(roles) == 0 || slices.Contains(roles, p.role)) {
+			running = append(running, p)
 		}
 	}
-	return nil
+	return running
 }
 
-// stop asks the processes of some roles to finish, or all without any, and waits for them.
+// stop ends the loops, and the processes of some roles, or all without any.
 func (s *system) stop(roles ...topology.Role) {
-	leaves := func(p *process) bool { return len(roles) == 0 || slices.Contains(roles, p.role) }
-	leaving := slices.DeleteFunc(slices.Clone(s.processes), func(p *process) bool { return !leaves(p) })
-	s.processes = slices.DeleteFunc(s.processes, leaves)
-	var errs []error
+	var ending errgroup.Group
 	for _, stop := range s.loops {
-		errs = append(errs, stop())
+		ending.Go(stop)
 	}
-	for _, p := range leaving {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	for _, p := range s.running(roles...) {
+		ending.Go(func() error { return p.end(syscall.SIGTERM) })
 	}
-	for _, p := range leaving {
-		select {
-		case <-p.ended:
-		case <-time.After(30 * time.Second):
-			_ = p.cmd.Process.Kill()
-			<-p.ended
-		}
-		if p.err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w\n%s", p.role, p.err, strings.Join(p.said, "\n")))
-		}
-	}
-	script.Check(errors.Join(errs...))
+	s.loops = nil
+	script.Check(ending.Wait())
 }
 
 // replace ends a process of a role, by kill -9 or as a roll-out does, and starts another.
 func (s *system) replace(role topology.Role, kill bool) {
-	script.Check(s.alive())
-	others := func(p *process) bool { return p.role != role }
-	candidates := slices.DeleteFunc(slices.Clone(s.processes), others)
+	candidates := s.running(role)
 	p := candidates[0] // of a roll-out, the eldest
-	signal := syscall.SIGTERM
 	if kill {
-		p, signal = candidates[rand.IntN(len(candidates))], syscall.SIGKILL
-	}
-	s.processes = slices.DeleteFunc(s.processes, func(other *process) bool { return other == p })
-	script.Check(p.cmd.Process.Signal(signal))
-	<-p.ended
-	if !kill {
-		script.Check(p.err)
+		p = candidates[rand.IntN(len(candidates))]
+		_ = p.end(syscall.SIGKILL)
+	} else {
+		script.Check(p.end(syscall.SIGTERM))
 	}
 	s.start(p.role, p.lane)
 }
 
-func (s *system) pids() map[string]int {
-	pids := make(map[string]int)
-	for _, p := range s.processes {
-		pids[string(p.role)] = p.cmd.Process.Pid
-	}
-	return pids
-}
-
-// pause waits until a time while all processes run.
+// pause waits until a time.
 func (s *system) pause(what string, until time.Time) {
 	for left := time.Until(until); left > 0; left = time.Until(until) {
 		progress("%s: %v to go", what, left.Round(time.Second))
 		retry.Sleep(s.ctx, min(time.Second, left))
-		script.Check(errors.Join(s.alive(), s.ctx.Err()))
+		script.Check(context.Cause(s.ctx))
 	}
 }
 
-// await looks again and again until a count is what is wanted. It fails when the count stands still for long, or a
-// process ends.
+// await looks again and again until a count is what is wanted. It fails when the count stands still for long. It rests
+// at least as long as it looks, so that on a busy machine it does not become the load that is measured.
 func (s *system) await(what string, interval time.Duration, look func() (done, want int)) {
-	last, since := -1, time.Now()
-	for {
+	for last, since := -1, time.Now(); ; {
+		began := time.Now()
 		done, want := look()
 		if done >= want {
 			return
 		}
 		if done != last {
-			last, since = done, time.Now()
+			last, since = done, began
 		}
-		if time.Since(since) > patience {
+		if began.Sub(since) > patience {
 			script.Check(fmt.Errorf("%s: %d of %d, and for %v no other", what, done, want, patience))
 		}
 		progress("%s: %d of %d", what, done, want)
-		retry.Sleep(s.ctx, interval)
-		script.Check(errors.Join(s.alive(), s.ctx.Err()))
+		retry.Sleep(s.ctx, max(interval, time.Since(began)))
+		script.Check(context.Cause(s.ctx))
 	}
 }
 
