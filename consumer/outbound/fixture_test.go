@@ -21,10 +21,7 @@ type target struct {
 	url         *url.URL
 	requests    atomic.Int64
 	connections atomic.Int64
-
-	mu     sync.Mutex
-	last   string
-	handle http.HandlerFunc
+	handle      http.HandlerFunc
 }
 
 // newTarget starts one that answers 200 "ok", unless respond is given.
@@ -55,16 +52,7 @@ func startTarget(t *testing.T, start func(*httptest.Server), respond ...http.Han
 func (s *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	s.requests.Add(1)
-	s.mu.Lock()
-	s.last = r.URL.String()
-	s.mu.Unlock()
 	s.handle(w, r)
-}
-
-func (s *target) lastURL() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last
 }
 
 // script serves raw connections: act gets each request in turn, counted over

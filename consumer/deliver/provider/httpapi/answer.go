@@ -36,24 +36,23 @@ func (p *Provider) meaning(a *outbound.Response, host string, m *template.Messag
 func (p *Provider) verdict(a *outbound.Response) provider.Response {
 	for i := range p.config.Rules {
 		r := &p.config.Rules[i]
-		switch r.fit(a) {
-		case fits:
-			return provider.Response{Verdict: r.Verdict, Reason: r.Reason, Detail: r.detail}
-		case cannotTell:
+		switch {
+		case a.Status < r.least || a.Status > r.most:
+		case r.path != "" && a.Partial:
 			if a.Status/100 == 2 {
 				return provider.Response{Verdict: provider.Unknown, Detail: ", and its body is too long, or broke off"}
 			}
+		case r.path == "" || r.isAbout(a.Body):
+			return provider.Response{Verdict: r.Verdict, Reason: r.Reason, Detail: r.detail}
 		}
 	}
 	return provider.Response{Verdict: usual(a.Status, p.config.Idempotent)}
 }
 
-const maxMessageID = 256
-
 // clean is a message id as the delivery log may have it: without the address,
 // which some providers put into it.
 func clean(id string, m *template.Message) string {
-	if len(id) > maxMessageID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) ||
+	if len(id) > 256 || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) ||
 		hasAddress(id, m.To) {
 		return ""
 	}
@@ -160,54 +159,30 @@ func (r *Rule) read() (err error) {
 const anyStatus = 999
 
 func parseStatus(text string) (least, most int, err error) {
-	bad := fmt.Errorf("status %q: use one (429), a class (4xx) or a range (500-599)", text)
 	if text == "" {
 		return 0, anyStatus, nil
 	}
-	if class, ok := strings.CutSuffix(text, "xx"); ok {
-		n, err := strconv.Atoi(class)
-		if err != nil || n < 1 || n > 5 {
-			return 0, 0, bad
-		}
-		return n * 100, n*100 + 99, nil
-	}
 	first, last, ranged := strings.Cut(text, "-")
-	if !ranged {
+	if class, ok := strings.CutSuffix(text, "xx"); ok && "1" <= class && class <= "5" {
+		first, last = class+"00", class+"99"
+	} else if !ranged {
 		last = first
 	}
 	least, err = strconv.Atoi(first)
 	most, err2 := strconv.Atoi(last)
 	if err != nil || err2 != nil || least < 100 || most > anyStatus || least > most {
-		return 0, 0, bad
+		return 0, 0, fmt.Errorf("status %q: use one (429), a class (4xx) or a range (500-599)", text)
 	}
 	return least, most, nil
 }
 
-// fit is whether a rule is about an answer.
-type fit int
-
-const (
-	fitsNot fit = iota
-	fits
-	cannotTell // the body that the rule is about is not complete
-)
-
-func (r *Rule) fit(a *outbound.Response) fit {
-	switch {
-	case a.Status < r.least || a.Status > r.most:
-		return fitsNot
-	case r.path == "":
-		return fits
-	case a.Partial:
-		return cannotTell
-	case !gjson.ValidBytes(a.Body):
-		return fitsNot
+// isAbout reports whether a body has the rule's value.
+func (r *Rule) isAbout(body []byte) bool {
+	if !gjson.ValidBytes(body) {
+		return false
 	}
-	value := gjson.GetBytes(a.Body, r.path)
-	if value.Type == gjson.Null || r.Equals != "" && value.String() != r.Equals && value.Raw != r.Equals {
-		return fitsNot
-	}
-	return fits
+	value := gjson.GetBytes(body, r.path)
+	return value.Type != gjson.Null && (r.Equals == "" || value.String() == r.Equals || value.Raw == r.Equals)
 }
 
 // usual is what a status means where no rule says it. Not to be let in is the

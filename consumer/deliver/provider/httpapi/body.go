@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"text/template"
-	"text/template/parse"
 
 	"github.com/tidwall/gjson"
 
@@ -27,7 +26,6 @@ var (
 	errBody        = errors.New("the request's body cannot be made of this message")
 	errNoBody      = errors.New("the request's body would be empty")
 	errAttachments = errors.New("the message has attachments, and the provider's body has no place for them")
-	errChannel     = errors.New("the provider's body is for other channels")
 )
 
 // hostile is a text that breaks what does not escape it.
@@ -49,14 +47,9 @@ func newBody(text, kind string) (*body, error) {
 		return nil, err
 	}
 	for _, one := range b.own.Templates() {
-		b.attaches = b.attaches || mentions(one.Tree.Root, "Attachments")
+		b.attaches = b.attaches || strings.Contains(one.Tree.Root.String(), ".Attachments")
 	}
 	return b, b.try()
-}
-
-// mentions reports whether a template has a field's name.
-func mentions(root *parse.ListNode, field string) bool {
-	return strings.Contains(root.String(), "."+field)
 }
 
 func (b *body) isJSON() bool {
@@ -127,6 +120,7 @@ type defaultPush struct {
 }
 
 func defaultBody(data *Data) ([]byte, error) {
+	var value any
 	switch data.Channel {
 	case topology.Webhook:
 		if data.Body == "" {
@@ -134,19 +128,17 @@ func defaultBody(data *Data) ([]byte, error) {
 		}
 		return []byte(data.Body), nil
 	case topology.Push:
-		return bodyOf(defaultPush{data.JobID, data.To, data.Body})
+		value = defaultPush{data.JobID, data.To, data.Body}
 	case topology.SMS:
-		return bodyOf(defaultMessage{ID: data.JobID, To: data.To, Text: data.Text})
+		value = defaultMessage{ID: data.JobID, To: data.To, Text: data.Text}
 	case topology.Email:
 		if len(data.Attachments) > 0 {
 			return nil, errAttachments
 		}
-		return bodyOf(defaultMessage{data.JobID, data.To, data.Subject, data.Text, data.HTML})
+		value = defaultMessage{data.JobID, data.To, data.Subject, data.Text, data.HTML}
+	default:
+		return nil, errors.New("the provider's body is for other channels")
 	}
-	return nil, errChannel
-}
-
-func bodyOf(value any) ([]byte, error) {
 	text, err := toJSON(value)
 	if err != nil {
 		return nil, errBody

@@ -81,7 +81,7 @@ const (
 )
 
 // check sets the defaults, and looks at all but the templates.
-func (c *Config) check() error {
+func (c *Config) check() (err error) {
 	c.Method = cmp.Or(c.Method, http.MethodPost)
 	c.Timeout = cmp.Or(c.Timeout, 8*time.Second)
 	c.Concurrency = cmp.Or(c.Concurrency, 16)
@@ -101,8 +101,11 @@ func (c *Config) check() error {
 	if err := c.Auth.check(); err != nil {
 		return fmt.Errorf("auth: %w", err)
 	}
-	if c.URL == "" && c.Auth.set() && len(c.Hosts) == 0 {
+	if c.URL == "" && c.Auth.header() != "" && len(c.Hosts) == 0 {
 		return errors.New("hosts: name those that credentials may be sent to")
+	}
+	if c.Hosts, err = checkHosts(c.Hosts); err != nil {
+		return err
 	}
 	return c.checkHeaders()
 }
@@ -151,8 +154,6 @@ type Auth struct {
 
 // errCredentials has nothing of them.
 var errCredentials = errors.New("the provider's credentials are empty, or cannot stand in a header")
-
-func (a *Auth) set() bool { return a.header() != "" }
 
 func (a *Auth) check() error {
 	basic, key := a.Username != "" || a.Password != nil, a.Header != "" || a.Key != nil

@@ -27,7 +27,7 @@ func gjsonPath(text string) (string, error) {
 		if step, rest, ok = cutStep(rest); !ok {
 			return "", errPathSyntax
 		}
-		steps = append(steps, escapeStep(step))
+		steps = append(steps, gjson.Escape(step))
 	}
 	if len(steps) == 0 || !utf8.ValidString(text) {
 		return "", errPathSyntax
@@ -57,30 +57,14 @@ func cutStep(path string) (step, rest string, ok bool) {
 	return "", "", false
 }
 
-// escapeStep takes from characters what they mean to gjson.
-func escapeStep(step string) string {
-	var b strings.Builder
-	for i := 0; i < len(step); i++ {
-		c := step[i]
-		word := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
-		if c < utf8.RuneSelf && !word {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
-}
-
 // location is where an answer has a value; the zero value is nowhere.
 type location struct{ header, path string }
-
-const headerPrefix = "header:"
 
 func newLocation(text string) (location, error) {
 	if text == "" {
 		return location{}, nil
 	}
-	if name, ok := strings.CutPrefix(text, headerPrefix); ok {
+	if name, ok := strings.CutPrefix(text, "header:"); ok {
 		if !httpguts.ValidHeaderFieldName(name) {
 			return location{}, errors.New("that is no name of a header")
 		}

@@ -30,58 +30,48 @@ type Provider struct {
 
 // New returns a Provider, or what is wrong with the configuration. It does not
 // connect.
-func New(c Config) (*Provider, error) {
+func New(c Config) (_ *Provider, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	p := &Provider{config: c}
-	if err := p.compile(); err != nil {
-		return nil, err
-	}
-	p.client = outbound.New(outbound.Config{MaxConns: c.Concurrency, AllowPrivate: c.AllowPrivate})
-	return p, nil
-}
-
-func (p *Provider) compile() (err error) {
-	c := &p.config
-	if c.Hosts, err = checkHosts(c.Hosts); err != nil {
-		return err
-	}
+	p := &Provider{}
 	if c.URL != "" {
 		if p.target, err = newTarget(c.URL); err != nil {
-			return fmt.Errorf("url: %w", err)
+			return nil, fmt.Errorf("url: %w", err)
 		}
-		if c.Auth.set() && !p.mayHaveSecrets(p.target.origin) {
-			return errors.New("url: credentials are sent over https only, except to private targets that are allowed")
+		if c.Auth.header() != "" && !c.mayHaveSecrets(p.target.base) {
+			return nil, errors.New(
+				"url: credentials are sent over https only, except to private targets that are allowed")
 		}
 	}
-	if p.headers, err = newHeaders(c); err != nil {
-		return err
+	if p.headers, err = newHeaders(&c); err != nil {
+		return nil, err
 	}
 	if c.Method != http.MethodGet {
-		if p.body, err = newBody(c.Body, p.headers.contentType()); err != nil {
-			return fmt.Errorf("body: %w", err)
+		if p.body, err = newBody(c.Body, p.headers.fixed.Get(contentType)); err != nil {
+			return nil, fmt.Errorf("body: %w", err)
 		}
 	}
 	if p.signer, err = outbound.NewSigner(c.Sign...); err != nil {
-		return err
+		return nil, err
 	}
 	c.Rules = slices.Clone(c.Rules)
 	for i := range c.Rules {
 		if err := c.Rules[i].read(); err != nil {
-			return fmt.Errorf("rule %d: %w", i+1, err)
+			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
 	}
 	if p.messageID, err = newLocation(c.MessageID); err != nil {
-		return fmt.Errorf("message id: %w", err)
+		return nil, fmt.Errorf("message id: %w", err)
 	}
-	return nil
+	p.config = c
+	p.client = outbound.New(outbound.Config{MaxConns: c.Concurrency, AllowPrivate: c.AllowPrivate})
+	return p, nil
 }
 
 // mayHaveSecrets reports whether credentials may be sent to a URL.
-func (p *Provider) mayHaveSecrets(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "https" || p.config.AllowPrivate || outbound.IsLoopback(u.Hostname()))
+func (c *Config) mayHaveSecrets(u *url.URL) bool {
+	return u.Scheme == "https" || c.AllowPrivate || outbound.IsLoopback(u.Hostname())
 }
 
 // Name implements provider.Provider.
@@ -159,16 +149,24 @@ func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Re
 	return r, nil
 }
 
+// url is where the request for a message goes: to the configured target, or to
+// the one that the message's template names.
 func (p *Provider) url(data *Data) (*url.URL, error) {
 	if p.target != nil {
 		return p.target.make(data)
 	}
 	if data.Channel != topology.Webhook {
-		return nil, errNoTarget
+		return nil, errors.New("the provider has no URL, and the message no target of its own")
 	}
-	u, err := ownTarget(data.To, p.config.Hosts)
-	if err == nil && u.Scheme != "https" && p.config.Auth.set() && !p.mayHaveSecrets(data.To) {
-		err = errCleartext
+	c := &p.config
+	u, err := outbound.ParseURL(data.To)
+	switch {
+	case err != nil:
+		return nil, errors.New("the template's target is no http or https URL")
+	case len(c.Hosts) > 0 && !slices.ContainsFunc(c.Hosts, func(pattern string) bool { return hostFits(u, pattern) }):
+		return nil, errors.New("the template's target is on a host that the provider's hosts do not name")
+	case c.Auth.header() != "" && !c.mayHaveSecrets(u):
+		return nil, errors.New("the template's target is http, and the provider's credentials need https")
 	}
-	return u, err
+	return u, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -15,31 +14,35 @@ import (
 // target is where requests go: always to the same URL, or to one whose path and
 // query are made of the message.
 type target struct {
-	origin string   // scheme, host and port
-	host   string   // host and port
-	fixed  *url.URL // nil where there is a template
-	rest   *template.Template
+	origin string             // scheme, host and port
+	base   *url.URL           // all of it if rest is nil, otherwise the origin
+	rest   *template.Template // of path and query
 }
 
-var (
-	errOrigin   = errors.New("scheme, host and port must be literal: https://HOST/…")
-	errFragment = errors.New("must not have a fragment (#)")
-	errPath     = errors.New("the request's URL cannot be made of this message")
-)
+var errPath = errors.New("the request's URL cannot be made of this message")
 
 func newTarget(text string) (*target, error) {
-	origin, rest, err := splitURL(text)
-	if err != nil {
-		return nil, err
+	scheme, host, ok := strings.Cut(text, "://")
+	rest := "/"
+	if i := strings.IndexAny(host, "/?#"); i >= 0 {
+		host, rest = host[:i], host[i:]
 	}
-	u, err := outbound.ParseURL(origin)
-	if err != nil {
-		return nil, err
+	switch {
+	case !ok || strings.Contains(scheme+host, "{{"):
+		return nil, errors.New("scheme, host and port must be literal: https://HOST/…")
+	case rest[0] == '#':
+		return nil, errors.New("must not have a fragment (#)")
+	case rest[0] == '?':
+		rest = "/" + rest
 	}
-	t := &target{origin: origin, host: u.Host}
+	t := &target{origin: scheme + "://" + host}
+	var err error
 	if !strings.Contains(rest, "{{") {
-		t.fixed, err = outbound.ParseURL(origin + rest)
+		t.base, err = outbound.ParseURL(t.origin + rest)
 		return t, err
+	}
+	if t.base, err = outbound.ParseURL(t.origin); err != nil {
+		return nil, err
 	}
 	if t.rest, err = compile("url", rest); err != nil {
 		return nil, err
@@ -47,44 +50,18 @@ func newTarget(text string) (*target, error) {
 	for _, one := range t.rest.Templates() {
 		escapeActions(one.Tree.Root)
 	}
-	return t, t.try()
-}
-
-// splitURL parts what no template may touch from the path and the query.
-func splitURL(text string) (origin, rest string, err error) {
-	scheme, behind, ok := strings.Cut(text, "://")
-	if !ok {
-		return "", "", errOrigin
+	for _, text := range []string{"a", hostile + "/../?x=1#y%"} {
+		if _, err := t.make(sample(text)); err != nil {
+			return nil, err
+		}
 	}
-	host := behind
-	if i := strings.IndexAny(behind, "/?#"); i >= 0 {
-		host, rest = behind[:i], behind[i:]
-	}
-	origin = scheme + "://" + host
-	switch {
-	case strings.Contains(origin, "{{"):
-		return "", "", errOrigin
-	case strings.HasPrefix(rest, "#"):
-		return "", "", errFragment
-	case !strings.HasPrefix(rest, "/"):
-		rest = "/" + rest
-	}
-	return origin, rest, nil
-}
-
-// try makes a URL of hostile texts.
-func (t *target) try() error {
-	_, err := t.make(sample("a"))
-	if err == nil {
-		_, err = t.make(sample(hostile + "/../?x=1#y%"))
-	}
-	return err
+	return t, nil
 }
 
 // make returns the URL for a message.
 func (t *target) make(data *Data) (*url.URL, error) {
-	if t.fixed != nil {
-		return t.fixed, nil
+	if t.rest == nil {
+		return t.base, nil
 	}
 	var b strings.Builder
 	if err := t.rest.Execute(&b, data); err != nil {
@@ -92,11 +69,13 @@ func (t *target) make(data *Data) (*url.URL, error) {
 	}
 	rest := b.String()
 	path, _, _ := strings.Cut(rest, "?")
-	if !isPlain(rest) || hasDots(path) {
-		return nil, errPath
+	for step := range strings.SplitSeq(path, "/") {
+		if step == "." || step == ".." {
+			return nil, errPath
+		}
 	}
 	u, err := url.Parse(t.origin + rest)
-	if err != nil || u.Host != t.host || u.User != nil {
+	if err != nil || u.Host != t.base.Host || u.User != nil || !isPlain(rest) {
 		return nil, errPath
 	}
 	return u, nil
@@ -108,12 +87,6 @@ func isPlain(s string) bool {
 	return strings.HasPrefix(s, "/") && !strings.ContainsFunc(s, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || c == '#' || c == '\\'
 	})
-}
-
-// hasDots reports whether a path has segments that lead out of it.
-func hasDots(path string) bool {
-	return strings.Contains(path, "/./") || strings.Contains(path, "/../") ||
-		strings.HasSuffix(path, "/.") || strings.HasSuffix(path, "/..")
 }
 
 // escaper is the name of the function that every value in a URL goes through.
@@ -160,26 +133,6 @@ func escape(values ...any) string {
 	return strings.ReplaceAll(url.QueryEscape(fmt.Sprint(values...)), "+", "%20")
 }
 
-var (
-	errOwnTarget  = errors.New("the template's target is no http or https URL")
-	errNoTarget   = errors.New("the provider has no URL, and the message no target of its own")
-	errHost       = errors.New("the template's target is on a host that the provider's hosts do not name")
-	errCleartext  = errors.New("the template's target is http, and the provider's credentials need https")
-	errHostSyntax = errors.New("use a host (hooks.example.com), one with its port, or *. before a domain")
-)
-
-// ownTarget reads the target that a message's template names.
-func ownTarget(text string, hosts []string) (*url.URL, error) {
-	u, err := outbound.ParseURL(text)
-	switch {
-	case err != nil:
-		return nil, errOwnTarget
-	case len(hosts) > 0 && !slices.ContainsFunc(hosts, func(pattern string) bool { return hostFits(u, pattern) }):
-		return nil, errHost
-	}
-	return u, nil
-}
-
 func hostFits(u *url.URL, pattern string) bool {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	if domain, ok := strings.CutPrefix(pattern, "*"); ok {
@@ -196,7 +149,8 @@ func checkHosts(patterns []string) ([]string, error) {
 		name, wild := strings.CutPrefix(pattern, "*.")
 		u, err := outbound.ParseURL("https://" + name)
 		if err != nil || u.Host != name || strings.Contains(name, "*") || wild && u.Port() != "" {
-			return nil, fmt.Errorf("hosts: %q: %w", patterns[i], errHostSyntax)
+			return nil, fmt.Errorf(
+				"hosts: %q: use a host (hooks.example.com), one with its port, or *. before a domain", patterns[i])
 		}
 		checked[i] = pattern
 	}

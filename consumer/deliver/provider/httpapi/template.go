@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -99,40 +101,31 @@ func newHeaders(c *Config) (*headers, error) {
 		h.fixed[contentType] = []string{jsonType}
 	}
 	for name, text := range c.Headers {
-		if err := h.add(textproto.CanonicalMIMEHeaderKey(name), text); err != nil {
+		canonical, made := textproto.CanonicalMIMEHeaderKey(name), strings.Contains(text, "{{")
+		var err error
+		switch {
+		case made && canonical == contentType:
+			err = errors.New("must be literal")
+		case made:
+			if h.made[canonical], err = compile("header", text); err == nil {
+				err = h.made[canonical].Execute(io.Discard, sample("a"))
+			}
+		case !httpguts.ValidHeaderFieldValue(text):
+			err = errors.New("the value has control characters")
+		default:
+			h.fixed[canonical] = []string{text}
+		}
+		if err != nil {
 			return nil, fmt.Errorf("headers: %s: %w", name, err)
 		}
 	}
 	return h, nil
 }
 
-func (h *headers) add(name, text string) error {
-	if !strings.Contains(text, "{{") {
-		if !httpguts.ValidHeaderFieldValue(text) {
-			return errors.New("the value has control characters")
-		}
-		h.fixed[name] = []string{text}
-		return nil
-	}
-	if name == contentType {
-		return errors.New("must be literal")
-	}
-	t, err := compile("header", text)
-	if err == nil {
-		err = t.Execute(new(strings.Builder), sample("a"))
-	}
-	h.made[name] = t
-	return err
-}
-
-func (h *headers) contentType() string { return h.fixed.Get(contentType) }
-
 // make returns the headers for a message, with room for more.
 func (h *headers) make(data *Data) (http.Header, error) {
 	all := make(http.Header, len(h.fixed)+len(h.made)+3)
-	for name, values := range h.fixed {
-		all[name] = values
-	}
+	maps.Copy(all, h.fixed)
 	for name, t := range h.made {
 		var value strings.Builder
 		if err := t.Execute(&value, data); err != nil || !httpguts.ValidHeaderFieldValue(value.String()) {
