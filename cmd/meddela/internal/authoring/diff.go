@@ -21,9 +21,7 @@ type FileDiff struct {
 	Hidden int      `json:"hidden,omitempty"` // how many more lines there are
 }
 
-// Diff says how two versions of a template differ, file by file: the manifest
-// first, then the bodies, then the partials. Files that are the same are left out.
-// before may be nil, which is a template without anything.
+// Diff says how two versions of a template differ: the manifest first, then the bodies, then the partials.
 func Diff(before, after *topology.TemplateRecord) []FileDiff {
 	if before == nil {
 		before = &topology.TemplateRecord{}
@@ -79,8 +77,7 @@ func rank(file string) int {
 	return 1
 }
 
-// manifestOf writes what a record has of its template.yaml, always in the same
-// order and form.
+// manifestOf writes what a record has of its template.yaml, always in the same order and form.
 func manifestOf(r *topology.TemplateRecord) string {
 	var b strings.Builder
 	line := func(key, value string) {
@@ -123,8 +120,7 @@ func lengthOf(d topology.Duration) string {
 	return text
 }
 
-// Hunks compares two texts line by line, and shows so many equal lines around what
-// differs. It is not ok when they are too large for that.
+// Hunks compares two texts line by line. It is not ok when they are too large for that.
 func Hunks(was, is string, context int) (diff udiff.UnifiedDiff, ok bool) {
 	const mostBytes = 192 << 10
 	if max(len(was), len(is)) > mostBytes {
@@ -134,8 +130,7 @@ func Hunks(was, is string, context int) (diff udiff.UnifiedDiff, ok bool) {
 	return diff, err == nil
 }
 
-// Unified is the difference of two texts in the unified form, from the first "@@"
-// on. It is not ok when they are too large.
+// Unified is the difference of two texts in the unified form, from the first "@@" on.
 func Unified(was, is string, context int) (lines []string, ok bool) {
 	diff, ok := Hunks(was, is, context)
 	if !ok {

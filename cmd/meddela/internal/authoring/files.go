@@ -13,8 +13,7 @@ import (
 // maxFileBytes is the greatest size of a file that is read.
 const maxFileBytes = 512 << 10
 
-// read returns a file's text: UTF-8 without a byte order mark, its lines ended by
-// LF alone, so that a template is the same wherever git has checked it out.
+// read returns a file's text, the same wherever git has checked it out: UTF-8, its lines ended by LF alone.
 func (l *loader) read(name string) (text string, ok bool) {
 	if info, err := fs.Stat(l.folder, name); err == nil && info.Size() > maxFileBytes {
 		l.faults.Add(name, 0, "is larger than "+strconv.Itoa(maxFileBytes)+" bytes: make it smaller")
@@ -76,8 +75,7 @@ func (l *loader) unreadable(name string, err error) {
 	l.faults.Add(name, 0, "cannot be read: "+err.Error())
 }
 
-// readDir lists a folder, without what begins with a dot. Links count as what they
-// lead to: a ConfigMap's files and folders are links.
+// readDir lists a folder without hidden files. A ConfigMap's files and folders are links, which are followed.
 func readDir(folder fs.FS, name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(folder, name)
 	if err != nil {

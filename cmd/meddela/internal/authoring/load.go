@@ -1,8 +1,5 @@
-// Package authoring reads templates from the folders that their authors keep in
-// git, checks them, and publishes them.
-//
-// All faults are found at once, each with its file and line and with what to do
-// about it. Nothing is published that could not be rendered.
+// Package authoring reads templates from the folders that their authors keep in git,
+// checks them, finding all faults at once, and publishes them.
 package authoring
 
 import (
@@ -42,8 +39,7 @@ func (t *Template) Covers(e *topology.Event) bool {
 	return e.Channel == t.Record.Channel && slices.Contains(t.Record.Types, e.Type)
 }
 
-// Load reads the templates in a folder, in the order of their names. Its error is
-// a faults.List, or says why the folder could not be read.
+// Load reads a folder of templates. Its error is a faults.List, or says why the folder could not be read.
 func Load(folder fs.FS) ([]topology.TemplateRecord, error) {
 	report, err := Check(folder)
 	if err == nil {
@@ -57,16 +53,14 @@ func Load(folder fs.FS) ([]topology.TemplateRecord, error) {
 
 // Report is what a folder of templates has, and what is to be said about it.
 type Report struct {
-	// Templates are in the order of their names, without those that have faults
-	// other than in their samples.
+	// Templates are those without faults other than in their samples, sorted by name.
 	Templates []Template
 	Faults    faults.List
 	Warnings  faults.List // about what works, and is perhaps not what was meant
 	Folders   int         // that were read as templates
 }
 
-// Check reads a folder of templates and says everything that is wrong. Its error
-// says why the folder could not be read.
+// Check says everything that is wrong in a folder. Its error says why the folder could not be read.
 func Check(folder fs.FS) (Report, error) {
 	entries, err := readDir(folder, ".")
 	if err != nil {
@@ -177,8 +171,7 @@ func (l *loader) include(included map[string]string, source string) {
 	}
 }
 
-// compile compiles a template, and notes what the compiler finds where its author
-// finds it.
+// compile notes what the compiler finds where the template's author finds it.
 func (l *loader) compile(t *Template) {
 	name, manifest := t.Record.Name, path.Join(t.Record.Name, manifestName)
 	compiled, err := template.Compile(t.Record)

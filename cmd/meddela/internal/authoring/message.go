@@ -41,9 +41,8 @@ func partText(m *template.Message, part string) string {
 	return string(m.Body)
 }
 
-// Where is the file in a folder of templates in which rendering a template of the
-// name failed, with the line where that is known. Without a name it is as seen from
-// the template's own folder.
+// Where is the file, with the line, in which rendering the named template failed; without
+// a name as seen from the template's own folder.
 func Where(name string, channel topology.Channel, e *template.Error) string {
 	file := path.Join(name, e.Language, e.Part)
 	if e.Part != "" && !slices.Contains(template.Parts(channel), e.Part) {
@@ -55,8 +54,7 @@ func Where(name string, channel topology.Channel, e *template.Error) string {
 	return file
 }
 
-// Printable makes a line of a template or a message safe to print on a terminal,
-// and no longer than most characters.
+// Printable makes a line safe to print on a terminal, and no longer than most characters.
 func Printable(line string, most int) string {
 	if characters := []rune(line); len(characters) > most {
 		line = string(characters[:most]) + "…"

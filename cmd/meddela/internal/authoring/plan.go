@@ -31,13 +31,11 @@ type Change struct {
 	Kind Kind
 	// Record is what is to be the last of its name, but for its time.
 	Record topology.TemplateRecord
-	// Before is what was published last under the name, which may be retired; nil
-	// for a New one. It must not be changed.
+	// Before is what was published last under the name, perhaps retired; nil for a New one.
 	Before *topology.TemplateRecord
 }
 
-// PlanPublication says what publishing the records changes. Templates that the
-// records do not name stay as they are.
+// PlanPublication says what publishing the records changes; other templates stay as they are.
 func PlanPublication(live *catalogue.Catalogue, records []topology.TemplateRecord) []Change {
 	changes := make([]Change, len(records))
 	for i, r := range records {
@@ -68,8 +66,7 @@ func publication(live *catalogue.Catalogue, r topology.TemplateRecord) Change {
 	return change
 }
 
-// PlanRetirement says what retiring templates changes. Its error names all that
-// are not known.
+// PlanRetirement says what retiring templates changes. Its error names all that are not known.
 func PlanRetirement(live *catalogue.Catalogue, names []string) ([]Change, error) {
 	var changes []Change
 	var unknown []error
@@ -92,10 +89,8 @@ func PlanRetirement(live *catalogue.Catalogue, names []string) ([]Change, error)
 	return changes, errors.Join(unknown...)
 }
 
-// PlanRollback says what going back to a version of a template changes. The
-// version may be shortened to its first characters; without one it is what was
-// there before the last publication: of a template that is live the version
-// published before, of a retired one the version that was live.
+// PlanRollback says what going back to a version, or to the first characters of one, changes.
+// Without one it is what was there before the last publication, or the retirement.
 func PlanRollback(live *catalogue.Catalogue, name, version string) (Change, error) {
 	latest, known := live.Latest(name)
 	if !known {
@@ -145,8 +140,7 @@ func unknownError(live *catalogue.Catalogue, name string) error {
 	return errors.New("there is no template " + strconv.Quote(name) + ": " + hint)
 }
 
-// Proposed is the catalogue that there would be if the changes were made at that
-// time, and the versions that they would write.
+// Proposed is the catalogue after the changes, and the versions that they would write.
 func Proposed(live *catalogue.Catalogue, changes []Change,
 	at time.Time) (*catalogue.Catalogue, []topology.TemplateRef, error) {
 	written := recordsOf(changes, at)
@@ -192,8 +186,7 @@ type Gap struct {
 	Channel topology.Channel `json:"channel"`
 }
 
-// Gaps lists what is covered in one catalogue, if only for some events, and by no
-// template in the other, sorted.
+// Gaps lists what is covered in one catalogue, if only for some events, and not in the other.
 func Gaps(before, after *catalogue.Catalogue) []Gap {
 	gaps := []Gap{}
 	for entry := range before.All() {

@@ -17,8 +17,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// MinPruneAge is how long a version must have been out of use, at least, before it
-// may be pruned: far longer than a role may go on matching by an old catalogue.
+// MinPruneAge is far longer than a role may go on matching by an old catalogue.
 const MinPruneAge = time.Hour
 
 // Idle is a version that matches no events any more.
@@ -27,9 +26,8 @@ type Idle struct {
 	Since time.Time // when another was published, or its template was retired
 }
 
-// PlanPrune lists the versions that have matched no events for so long, in the
-// order in which they may be taken away: the version that keeps its template
-// retired comes after all others of its name. Jobs may still need them.
+// PlanPrune lists the versions that have matched no events for so long. The one that keeps
+// its template retired comes after all others of its name. Jobs may still need them.
 func PlanPrune(live *catalogue.Catalogue, age time.Duration, now time.Time) []Idle {
 	var idle []Idle
 	var later *topology.TemplateRecord // of the same name, published later
@@ -48,9 +46,8 @@ func PlanPrune(live *catalogue.Catalogue, age time.Duration, now time.Time) []Id
 	return idle
 }
 
-// Unneeded leaves out of idle versions those that are referenced, and those that
-// keep their template retired while older versions of it stay: without them an
-// older one would be live again.
+// Unneeded leaves out idle versions that are referenced, and those without which an older
+// version would be live again.
 func Unneeded(live *catalogue.Catalogue, idle []Idle, references map[topology.TemplateRef]int64) []Idle {
 	versions := make(map[string]int)
 	for entry := range live.All() {
@@ -127,9 +124,8 @@ func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
 	return references, err
 }
 
-// queue is how far the jobs of a topic are done, by partition: for each channel
-// where groups of their own deliver it, or for everyChannel. Without any, all that
-// the topic has waits.
+// queue is how far the jobs of a topic are done, by channel, or for everyChannel, and
+// partition. Without any, all that the topic has waits.
 type queue map[topology.Channel]map[int]int64
 
 const everyChannel topology.Channel = ""
@@ -178,8 +174,7 @@ func (q queue) waits(job *topology.Record) bool {
 	return !byChannel || job.Offset >= done[job.Partition]
 }
 
-// committed returns the offset of each partition up to which a group has worked a
-// topic off. Partitions of which it has not are left out.
+// committed is the offset of each partition up to which a group has worked a topic off, if it has.
 func committed(ctx context.Context, topics *scan.Topics, topic topology.Topic, group string) (map[int]int64, error) {
 	offsets := make(map[int]int64)
 	kept, err := topics.Ranges(ctx, topic, time.Time{}, time.Time{})

@@ -14,29 +14,24 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Version is the version of a record: a hash of everything in it but the version
-// itself, whether it is retired, and the time. The same content has the same.
+// Version is a hash of everything that decides what a template does: the same content has the same.
 func Version(r topology.TemplateRecord) string {
 	r.Version, r.Retired, r.PublishedAt = "", false, time.Time{}
 	sum := sha256.Sum256(r.Append(nil))
 	return hex.EncodeToString(sum[:6])
 }
 
-// Writer writes records to one partition of a topic and returns when they are
-// safe there. Records that the topic will never take are left out, and their
-// indexes returned.
+// Writer writes records to one partition, and returns when they are safe there, with the
+// indexes of those that the topic will never take.
 type Writer interface {
 	Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) (refused []int, err error)
 }
 
-// writtenAtOnce is how many templates are written before the next are: more take
-// fewer requests, fewer say more exactly what an outage has left undone.
+// writtenAtOnce is small enough that an error says well what an outage has left undone.
 const writtenAtOnce = 32
 
 // Write makes changes live, and returns the refs of what it wrote for certain. Each
-// template is one record, so each changes as a whole or not at all. Where the
-// writer gives up half-way the same again, planned on what is live then, does the
-// rest. What the topic does not take is left out, which is an error in the end.
+// template changes as a whole or not at all. What the topic does not take is left out.
 func Write(ctx context.Context, to Writer, topic topology.Topic, changes []Change,
 	at time.Time) (written []topology.TemplateRef, err error) {
 	published := recordsOf(changes, at)
@@ -68,8 +63,7 @@ func Write(ctx context.Context, to Writer, topic topology.Topic, changes []Chang
 	return written, err
 }
 
-// Overtaken lists the changes that were to be made and are not what the catalogue
-// shows: somebody else has published the template since.
+// Overtaken lists the changes that the catalogue does not show: somebody else has published since.
 func Overtaken(now *catalogue.Catalogue, changes []Change) (refs []topology.TemplateRef) {
 	for _, c := range changes {
 		latest, known := now.Latest(c.Record.Name)

@@ -19,8 +19,8 @@ type Sample struct {
 	Event topology.Event
 }
 
-// samples reads the events in a template's folder of samples, and checks the
-// template with them. Counterexamples are left out of what it returns.
+// samples reads the events in a template's folder of samples, and checks the template with
+// them. Counterexamples are left out of what it returns.
 func (l *loader) samples(folder string, t *Template) []Sample {
 	var samples []Sample
 	for name, text := range l.texts(folder) {
@@ -56,12 +56,10 @@ func lineOfJSONFault(text string) int {
 	return 1 + strings.Count(text[:min(max(int(fault.Offset)-1, 0), len(text))], "\n")
 }
 
-// counterexample is what the names of samples start with that the template must
-// not cover.
+// counterexample begins the names of samples that the template must not cover.
 const counterexample = "not_"
 
-// checkSample checks that the template covers a sample, and renders it in each of
-// the template's languages; or that it does not cover a counterexample.
+// checkSample checks that the template covers a sample and can render it, or not a counterexample.
 func (l *loader) checkSample(t *Template, s *Sample, counter bool) {
 	uncovered, failed := t.uncovered(&s.Event)
 	switch {
@@ -78,8 +76,7 @@ func (l *loader) checkSample(t *Template, s *Sample, counter bool) {
 	}
 }
 
-// uncovered says why a template does not cover an event, or why that cannot be
-// told; neither when it covers it.
+// uncovered says why a template does not cover an event, or why that cannot be told.
 func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
 	switch {
 	case !slices.Contains(t.Record.Types, event.Type):

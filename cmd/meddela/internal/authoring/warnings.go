@@ -34,8 +34,7 @@ func (l *loader) warnings(templates []Template) faults.List {
 	return w
 }
 
-// warnOfLackingParts finds parts that some of a template's languages have and
-// others do not.
+// warnOfLackingParts finds parts that some of a template's languages have and others do not.
 func warnOfLackingParts(w *faults.List, t *Template) {
 	with := make(map[string]string) // a part to the first language that has it
 	languages := slices.Sorted(maps.Keys(t.Record.Bodies))
@@ -56,9 +55,7 @@ func warnOfLackingParts(w *faults.List, t *Template) {
 	}
 }
 
-// warnOfTie finds two templates of which only the time of publication decides
-// which an event gets: those that cover the same type on the same channel in
-// the same language, under the same condition and with as many types.
+// warnOfTie finds two templates of which only the time of publication decides which an event gets.
 func warnOfTie(w *faults.List, a, b *Template) {
 	if a.Record.Channel != b.Record.Channel || a.Record.When != b.Record.When ||
 		len(a.Record.Types) != len(b.Record.Types) {

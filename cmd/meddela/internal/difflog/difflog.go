@@ -1,6 +1,5 @@
-// Package difflog tells what would become of real events under templates that
-// are not published yet, compared with what becomes of them under those that
-// are live. It decides and renders as the roles do, and does nothing else.
+// Package difflog says what would become of past events under templates that are not
+// published yet. It decides and renders as the roles do, and does nothing else.
 package difflog
 
 import (
@@ -15,8 +14,7 @@ import (
 
 // Report is what a comparison found.
 type Report struct {
-	// Events is how many were compared, and Unchanged how many of them come to
-	// the same.
+	// Events were compared, and Unchanged of them come to the same.
 	Events    int64 `json:"events"`
 	Unchanged int64 `json:"unchanged"`
 	// Unreadable records are no events, whatever the templates are.
@@ -37,16 +35,14 @@ type Change struct {
 // Group is what events are counted by.
 type Group struct {
 	Kind Kind `json:"kind"`
-	// Live and Proposed are the template's name, or the reason for which there
-	// is none.
+	// Live and Proposed are the template's name, or the reason for which there is none.
 	Live     string `json:"live"`
 	Proposed string `json:"proposed"`
 	// Detail is the cause of a failure, of a condition's too, or the languages.
 	Detail string `json:"detail,omitempty"`
 }
 
-// Example is one event. It has nothing of the event's content unless that was
-// asked for, and never the recipient's address.
+// Example is one event, without its content unless asked for, and never with its address.
 type Example struct {
 	ID       topology.EventID `json:"id"`
 	Source   topology.Source  `json:"source"` // of the record that was read
@@ -73,19 +69,17 @@ type Side struct {
 type Part struct {
 	Name  string `json:"name"`
 	Where string `json:"where"` // the lines of the live text
-	// Diff is the difference, in the unified form; nil unless content was asked
-	// for.
+	// Diff is in the unified form; nil unless content was asked for.
 	Diff []string `json:"diff,omitempty"`
 }
 
-// Comparison compares the outcomes of events under two catalogues. Several
-// goroutines may call Add. What it holds is bounded, however many events there are.
+// Comparison compares the outcomes of events under two catalogues. Several goroutines may
+// call Add. What it holds is bounded.
 type Comparison struct {
 	Live, Proposed *catalogue.Catalogue
 	// Examples is how many events are shown of each change. 0 is none.
 	Examples int
-	// ShowContent puts the differences of rendered texts, which have content of the
-	// events, into the examples. The recipient's address is masked.
+	// ShowContent puts the differences of rendered texts, masked, into the examples.
 	ShowContent bool
 
 	mu      sync.Mutex
@@ -123,8 +117,7 @@ func (c *Comparison) add(lane topology.Lane, r *topology.Record) {
 	for _, p := range differing {
 		change.Parts[p.name]++
 	}
-	// The examples are those that were written first in the first partitions,
-	// so that the same events give the same report.
+	// The first in the first partitions, so that the same events give the same report.
 	n := len(change.Examples)
 	if n < c.Examples || n > 0 && byPosition(r, &change.Examples[n-1].record) < 0 {
 		change.Examples = append(change.Examples, c.example(r, &event, &live, &proposed, differing))
@@ -173,8 +166,7 @@ func (c *Comparison) example(r *topology.Record, event *topology.Event, live, pr
 	return e
 }
 
-// Report says what has been found, first what needs looking at first. It is to be
-// called when every Add has returned.
+// Report says what needs looking at first. Every Add must have returned.
 func (c *Comparison) Report() Report {
 	r := c.total
 	r.Changes = []Change{}

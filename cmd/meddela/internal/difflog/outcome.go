@@ -13,8 +13,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Kind is the way in which an event's outcome changes. An event has one: the
-// first of those that hold, in the order of Kinds.
+// Kind is how an event's outcome changes: the first that holds in the order of Kinds.
 type Kind string
 
 const (
@@ -51,8 +50,7 @@ type outcome struct {
 	cause    string           // of that, and where; it has nothing of the event
 }
 
-// outcomes decides on an event under both catalogues, as of its arrival. It
-// renders where the texts can differ.
+// outcomes decides under both catalogues as of the event's arrival, and renders where texts can differ.
 func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, proposed outcome) {
 	if c.sameChoice(event) {
 		return live, proposed
@@ -68,8 +66,7 @@ func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, 
 	return live, proposed
 }
 
-// sameChoice reports whether both catalogues offer the same versions for the
-// event, in the same order: then they agree on it.
+// sameChoice reports whether both catalogues offer the same versions in the same order: they agree then.
 func (c *Comparison) sameChoice(event *topology.Event) bool {
 	l := c.Live.Candidates(event.Type, event.Channel)
 	p := c.Proposed.Candidates(event.Type, event.Channel)
@@ -123,8 +120,7 @@ func (o *outcome) side() Side {
 	}
 }
 
-// kindOf is how two outcomes of an event differ; otherText reports whether their
-// messages do.
+// kindOf is how two outcomes of an event differ; otherText reports whether their messages do.
 func kindOf(live, proposed *outcome, otherText bool) Kind {
 	l, p := &live.decision, &proposed.decision
 	switch {

@@ -21,8 +21,7 @@ const URLPart = "url"
 // differingPart is a part whose text is not the same.
 type differingPart struct{ name, live, proposed string }
 
-// differingParts compares what was rendered. Nothing differs where one side was
-// not.
+// differingParts compares what was rendered; nothing differs where one side was not.
 func differingParts(live, proposed *outcome) []differingPart {
 	channel := proposed.message.Channel
 	if live.message.Channel != channel {
@@ -53,10 +52,8 @@ func partsOf(m *template.Message) map[string]string {
 // mask stands where the recipient's address was.
 const mask = "RECIPIENT"
 
-// masked are the parts that differ, with the recipient's address masked. An
-// address that the template was given is replaced before it is rendered, so that
-// it is masked whatever the template does with it; one that stands in the event's
-// data as well is looked for in the text.
+// masked are the parts that differ, without the recipient's address. It is replaced before
+// rendering, whatever the template does with it, and looked for in the text, too.
 func (c *Comparison) masked(event *topology.Event, live, proposed *outcome) []differingPart {
 	masked := *event
 	if masked.To != "" {
@@ -128,8 +125,7 @@ func where(live, proposed string) string {
 	return "line " + strings.Join(positions, ", ")
 }
 
-// shortDiff is the difference of two texts in the unified form, bounded, and
-// safe to print; nil when they are too large.
+// shortDiff is the difference of two texts, bounded and safe to print; nil when they are too large.
 func shortDiff(live, proposed string) []string {
 	const context, most, mostChars = 1, 24, 160
 	lines, _ := authoring.Unified(live, proposed, context)

@@ -62,12 +62,8 @@ func candidatesOf(event *topology.Event, c *catalogue.Catalogue, d *match.Decisi
 	all := []Candidate{}
 	for _, entry := range c.Candidates(event.Type, event.Channel) {
 		candidate := candidateOf(entry, event, facts)
-		tried := slices.IndexFunc(trace.Trials, func(t match.Trial) bool { return t.Template == entry.Ref() })
-		if tried >= 0 {
-			candidate.tried(&trace.Trials[tried], entry == chosen)
-		} else {
-			candidate.untried(entry, chosen, event.Language)
-		}
+		candidate.Asked = slices.ContainsFunc(trace.Trials, func(t match.Trial) bool { return t.Template == entry.Ref() })
+		candidate.Outcome, candidate.Why = candidate.outcome(entry, chosen, event.Language)
 		all = append(all, candidate)
 	}
 	return all
@@ -80,14 +76,12 @@ func candidateOf(entry *catalogue.Entry, event *topology.Event, facts *condition
 		When: record.When, Conditions: entry.Conditions(), Types: record.Types, PublishedAt: record.PublishedAt.UTC(),
 	}
 	c.Language, c.Distance = entry.Body(event.Language)
-	c.judge(entry.Holds(facts))
-	return c
-}
-
-func (c *Candidate) judge(holds bool, err error) {
-	switch {
+	holds, err := entry.Holds(facts)
+	switch failed, ok := errors.AsType[condition.Fault](err); {
+	case ok && failed.Line == 1: // most conditions are a single line
+		c.Condition, c.Failure = Fails, failed.Detail
 	case err != nil:
-		c.Condition, c.Failure = Fails, failureOf(err)
+		c.Condition, c.Failure = Fails, err.Error()
 	case c.When == "":
 		c.Condition = NoCondition
 	case holds:
@@ -95,57 +89,40 @@ func (c *Candidate) judge(holds bool, err error) {
 	default:
 		c.Condition = HoldsNot
 	}
+	return c
 }
 
-// failureOf says where in the condition something failed.
-func failureOf(err error) string {
-	if e, ok := errors.AsType[condition.Fault](err); ok && e.Line == 1 {
-		return e.Detail // most conditions are a single line
-	}
-	return err.Error()
-}
-
-// tried is about a candidate that the decision has looked at.
-func (c *Candidate) tried(trial *match.Trial, chosen bool) {
-	c.Asked, c.Language, c.Distance = true, trial.Language, trial.Distance
-	c.judge(trial.Holds, trial.Err)
+// outcome is what became of a candidate; chosen is nil when the choice ended
+// without one.
+func (c *Candidate) outcome(entry, chosen *catalogue.Entry, wanted string) (Outcome, string) {
 	switch {
-	case chosen:
-		c.Outcome, c.Why = Chosen, "the first of the nearest language whose condition holds"
-		if c.When == "" {
-			c.Why = "the first of the nearest language, and it has no condition"
-		}
-	case trial.Err != nil:
-		c.Outcome, c.Why = ConditionFailed, "its condition cannot be evaluated on this event, and that ends the choice"
-	default:
-		c.Outcome, c.Why = ConditionFalse, "its condition is false"
-	}
-}
-
-// untried is about a candidate that comes after the end of the choice; chosen
-// is nil when the choice ended without one.
-func (c *Candidate) untried(entry, chosen *catalogue.Entry, wanted string) {
-	if chosen == nil {
-		c.Outcome, c.Why = NotReached, "the choice had ended before it"
-		return
+	case chosen == entry && c.When == "":
+		return Chosen, "the first of the nearest language, and it has no condition"
+	case chosen == entry:
+		return Chosen, "the first of the nearest language whose condition holds"
+	case c.Asked && c.Condition == Fails:
+		return ConditionFailed, "its condition cannot be evaluated on this event, and that ends the choice"
+	case c.Asked:
+		return ConditionFalse, "its condition is false"
+	case chosen == nil:
+		return NotReached, "the choice had ended before it"
 	}
 	language, distance := chosen.Body(wanted)
 	mine, theirs := entry.Record(), chosen.Record()
 	switch {
 	case c.Distance > distance:
-		c.Outcome, c.Why = FartherLanguage, fmt.Sprintf("its language %s is farther from %s than %s", c.Language,
+		return FartherLanguage, fmt.Sprintf("its language %s is farther from %s than %s", c.Language,
 			cmp.Or(wanted, "none"), language)
 	case c.Conditions < chosen.Conditions():
-		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: its when has %d conditions, and that of %s %d",
+		return LessSpecific, fmt.Sprintf("less specific: its when has %d conditions, and that of %s %d",
 			c.Conditions, theirs.Name, chosen.Conditions())
 	case len(mine.Types) > len(theirs.Types):
-		c.Outcome, c.Why = LessSpecific, fmt.Sprintf("less specific: it covers %d types, and %s %d", len(mine.Types),
+		return LessSpecific, fmt.Sprintf("less specific: it covers %d types, and %s %d", len(mine.Types),
 			theirs.Name, len(theirs.Types))
 	case mine.PublishedAt.Before(theirs.PublishedAt):
-		c.Outcome, c.Why = PublishedEarlier, "published earlier than "+theirs.Name
-	default:
-		c.Outcome, c.Why = LaterName, "all else is equal, and its name comes after "+theirs.Name
+		return PublishedEarlier, "published earlier than " + theirs.Name
 	}
+	return LaterName, "all else is equal, and its name comes after " + theirs.Name
 }
 
 // Other is a template that is no candidate, and would be but for one thing.

@@ -1,6 +1,5 @@
-// Package explain says why an event becomes the message that it becomes, or
-// none: it lets the matcher's own function decide, with a trace, and words what
-// that did, step by step.
+// Package explain says why an event becomes the message that it becomes, or none: it lets
+// the matcher's own function decide, with a trace, and words what that did.
 package explain
 
 import (
@@ -18,15 +17,12 @@ import (
 
 // Question is which decision to explain.
 type Question struct {
-	// Record is the event's. Its Time, or that of an earlier receipt in its
-	// headers, is when the event was received. Its Topic is empty when the
-	// event is not on a topic.
+	// Record is the event's. Its Topic is empty when the event is not on a topic.
 	Record    topology.Record
 	Lane      topology.Lane
 	Catalogue *catalogue.Catalogue
 	Now       time.Time // of the decision
-	// Show puts the recipient and the content of the message into the answer;
-	// without it neither is there.
+	// Show puts the recipient and the content of the message into the answer.
 	Show bool
 }
 
@@ -131,7 +127,7 @@ func (e *Explanation) breach(err error, now time.Time) {
 	if !ok {
 		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
 	}
-	e.Fault = &Breach{Reason: fault.Reason, Field: fault.Field, Detail: fault.Detail}
+	e.Fault = (*Breach)(fault)
 	e.Decision = Decision{
 		Status: topology.NotCovered, Reason: topology.ReasonInvalid,
 		Detail: string(fault.Reason) + ": " + fault.Error(), At: now,

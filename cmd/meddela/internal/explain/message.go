@@ -26,8 +26,7 @@ type Link struct {
 	Found    bool   `json:"found"`
 }
 
-// languageOf lists what is looked for up to the language that is used: the
-// wanted tag, that with ever fewer parts, and the default.
+// languageOf lists the wanted tag, that with ever fewer parts, and the default, up to the used one.
 func languageOf(wanted string, languages template.Languages, used string) *Language {
 	l := &Language{Wanted: wanted, Chain: []Link{}, Used: used}
 	for tag := wanted; tag != ""; {
@@ -60,8 +59,7 @@ type Part struct {
 	Text  string `json:"text,omitempty"` // only when it was asked for
 }
 
-// RenderError is why a message cannot be rendered: delivery would make the
-// event a delivery error with the reason.
+// RenderError is why delivery would make the event a delivery error.
 type RenderError struct {
 	Reason topology.Reason `json:"reason"`
 	Where  string          `json:"where"` // in the template's folder, with the line

@@ -4,11 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
-// WriteFiles writes each part of each message to a file of its own in a folder,
-// <template>/<sample>.<language>.<part>, and returns how many. Files that are
-// there are written anew, and no others touched.
+// WriteFiles writes each part of each message to <template>/<sample>.<language>.<part> in a
+// folder, and returns how many. Other files are not touched.
 func WriteFiles(folder string, renderings []Rendering) (written int, err error) {
 	for i := range renderings {
 		r := &renderings[i]
@@ -18,7 +18,8 @@ func WriteFiles(folder string, renderings []Rendering) (written int, err error) 
 		}
 		for _, part := range r.Parts() {
 			name := r.SampleName() + "." + fileName(r.Language) + "." + part.Name
-			if err := os.WriteFile(filepath.Join(base, name), ended(part.Text), 0o644); err != nil {
+			text := []byte(strings.TrimSuffix(part.Text, "\n") + "\n") // as tools that compare lines like it
+			if err := os.WriteFile(filepath.Join(base, name), text, 0o644); err != nil {
 				return written, err
 			}
 			written++
@@ -30,18 +31,9 @@ func WriteFiles(folder string, renderings []Rendering) (written int, err error) 
 // fileName is a language tag that cannot lead out of its folder.
 func fileName(language string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-':
+		if r == '-' || r <= unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
 			return r
 		}
 		return '_'
 	}, language)
-}
-
-// ended is text whose last line is whole, as tools that compare lines like it.
-func ended(text string) []byte {
-	if strings.HasSuffix(text, "\n") {
-		return []byte(text)
-	}
-	return []byte(text + "\n")
 }

@@ -21,7 +21,7 @@ type Page struct {
 	Renderings []Rendering
 	Faults     faults.List
 	Problem    string // why the folder, or the selection in it, could not be shown
-	state      string
+	State      string // of the folder; empty on a page that is not served
 }
 
 //go:embed page.html
@@ -39,22 +39,18 @@ var pageTemplate = htmltemplate.Must(htmltemplate.New("page").Funcs(htmltemplate
 	"runes": func(s string) string { return strconv.Itoa(utf8.RuneCountInString(s)) },
 }).Parse(pageHTML))
 
-// Write writes the page: one file that asks for nothing from the network, runs
-// no script but its own, and shows everything that comes from templates and
-// samples as text or, an e-mail's HTML, within a frame that runs none.
+// Write writes one file that asks for nothing from the network, and shows what comes from
+// templates and samples as text or, an e-mail's HTML, in a frame that runs no script.
 func (p *Page) Write(w io.Writer) error {
 	return pageTemplate.Execute(w, p)
 }
-
-// State is that of the folder; empty on a page that is not served.
-func (p *Page) State() string { return p.state }
 
 // Policy is the page's Content-Security-Policy, which its frames inherit.
 func (p *Page) Policy() string {
 	sum := sha256.Sum256([]byte(pageJS))
 	text := "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; " +
 		"style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-	if p.state != "" {
+	if p.State != "" {
 		text += "; connect-src 'self'"
 	}
 	return text
@@ -82,8 +78,7 @@ type byTemplate struct {
 	Samples [][]*Rendering // each in all languages
 }
 
-// Templates are the renderings in groups: those of one template and sample
-// follow each other.
+// Templates are the renderings in groups: those of one template and sample follow each other.
 func (p *Page) Templates() (all []byTemplate) {
 	for i := range p.Renderings {
 		r := &p.Renderings[i]

@@ -1,6 +1,5 @@
-// Package preview renders the templates of a folder with their samples, and
-// shows the messages to their author: as files to compare, and on a page that
-// needs no network and keeps up with the folder.
+// Package preview renders the templates of a folder with their samples, and shows the
+// messages to their author: as files, and on a page that keeps up with the folder.
 package preview
 
 import (
@@ -20,8 +19,7 @@ type Selection struct {
 	Templates []string // names
 	Languages []string // tags, as events have them; default: those of each template
 	Sample    string   // the file of a sample, its name, or that without .json
-	// Event is rendered instead of the samples, by every template that covers
-	// its type on its channel, and by those that Templates names.
+	// Event is rendered instead of the samples, by the templates that cover or Templates names.
 	Event *authoring.Sample
 }
 
@@ -49,8 +47,7 @@ func (e *UnknownError) Error() string {
 	return text
 }
 
-// Render renders the selected messages of a folder of templates, by template,
-// sample and language. Templates with faults are left out. Its error is an
+// Render renders the selected messages, without templates that have faults. Its error is an
 // *UnknownError.
 func Render(folder *authoring.Report, s Selection) ([]Rendering, error) {
 	if err := checkTemplates(folder, s.Templates); err != nil {
@@ -83,8 +80,7 @@ func Render(folder *authoring.Report, s Selection) ([]Rendering, error) {
 	return all, nil
 }
 
-// checkTemplates checks that the names are known, if only as those of templates
-// with faults.
+// checkTemplates checks that the names are known, if only as those of templates with faults.
 func checkTemplates(folder *authoring.Report, names []string) error {
 	var known []string
 	for i := range folder.Templates {
@@ -119,8 +115,7 @@ func renderSample(all []Rendering, t *authoring.Template, sample *authoring.Samp
 	return all
 }
 
-// isNamed reports whether a name, with or without folders and .json, is that of a
-// sample's file.
+// isNamed reports whether a name, with or without folders and .json, is that of a sample's file.
 func isNamed(file, name string) bool {
 	name = path.Clean(strings.ReplaceAll(name, `\`, "/"))
 	return name == sampleName(file) || name == file || strings.HasSuffix(name, "/"+file) ||
@@ -137,9 +132,6 @@ func (r *Rendering) SampleName() string { return sampleName(r.Sample.File) }
 
 // Where is the file in the folder in which rendering failed: "file:line".
 func (r *Rendering) Where() string {
-	if r.Err == nil {
-		return ""
-	}
 	return authoring.Where(r.Template.Name, r.Template.Channel, r.Err)
 }
 

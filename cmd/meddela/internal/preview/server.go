@@ -15,8 +15,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 )
 
-// Server serves the page of a folder as it is when it is asked for, and tells open
-// pages of every change in the folder. Faults are shown on the page.
+// Server serves the page of a folder, faults and all, and tells open pages of every change.
 type Server struct {
 	Folder fs.FS
 	Name   string // of the folder
@@ -31,8 +30,7 @@ func (e *RemoteError) Error() string {
 	return fmt.Sprintf("%s can be reached from other machines, and the page has no login: use 127.0.0.1 or [::1]", e.Addr)
 }
 
-// Listen listens on an address that only this machine reaches. Its error is a
-// *RemoteError, or of the net package.
+// Listen listens on an address that only this machine reaches: its error may be a *RemoteError.
 func Listen(addr string) (net.Listener, error) {
 	if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
 		addr = net.JoinHostPort("127.0.0.1", port) // ":8080" is a port of this machine alone
@@ -47,8 +45,7 @@ func Listen(addr string) (net.Listener, error) {
 	return net.ListenTCP("tcp", address)
 }
 
-// Serve serves on the listener until ctx ends, and closes it. Its error is nil
-// then.
+// Serve serves on the listener, and closes it, until ctx ends, which is no error.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.servePage)
@@ -67,8 +64,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
-// local refuses requests that name another host than this one: a page from
-// elsewhere could otherwise read this one through a name of its own.
+// local refuses requests through another name, with which a page from elsewhere could read this one.
 func local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
@@ -84,7 +80,7 @@ func local(next http.Handler) http.Handler {
 }
 
 func (s *Server) servePage(w http.ResponseWriter, _ *http.Request) {
-	page := Page{Name: s.Name, state: stateOf(s.Folder)}
+	page := Page{Name: s.Name, State: stateOf(s.Folder)}
 	folder, err := authoring.Check(s.Folder)
 	if err == nil {
 		page.Faults = folder.Faults
@@ -106,12 +102,10 @@ func (s *Server) servePage(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(html.Bytes()) // who has gone away needs no page
 }
 
-// watchInterval is how often a folder is looked at: folders of templates are
-// small, and looking works on every file system.
+// watchInterval is how often a folder is looked at, which works on every file system.
 const watchInterval = 250 * time.Millisecond
 
-// serveChanges sends the state of the folder, and again after every change, as
-// server-sent events.
+// serveChanges sends the state of the folder, and every new one, as server-sent events.
 func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -133,8 +127,7 @@ func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stateOf is a digest of the names, sizes and times of a folder's files, which
-// is another one after every change.
+// stateOf is a digest of the names, sizes and times of a folder's files.
 func stateOf(folder fs.FS) string {
 	sum := fnv.New128a() // which takes everything
 	_ = fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {

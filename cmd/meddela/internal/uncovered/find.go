@@ -1,10 +1,6 @@
-// Package uncovered finds the events that no template was linked to, and
-// publishes those again for which there is a template now.
-//
-// The delivery log says which events were not covered, and Redis which of them
-// still are. An event that is published again is the same event, redriven once
-// more: however often that is repeated before the pipeline has taken it,
-// it is one message.
+// Package uncovered finds the events that no template was linked to, and publishes those
+// again for which there is a template now. However often that is repeated before the
+// pipeline has taken an event, it is one message.
 package uncovered
 
 import (
@@ -59,9 +55,8 @@ type Finder struct {
 	Statuses statusReader
 }
 
-// Find returns the events that are not covered and pass the filter, in the
-// order of their sources. What it holds grows with the events that were not
-// covered, and not with the log.
+// Find returns the events that are not covered and pass the filter, in the order of their
+// sources. What it holds does not grow with the log.
 func (f *Finder) Find(ctx context.Context, filter Filter, progress *scan.Progress) ([]Event, error) {
 	ranges, err := f.Topics.Ranges(ctx, f.Names.DeliveryLog(filter.Lane), filter.Since, time.Time{})
 	if err != nil {
@@ -90,8 +85,7 @@ func (f *Finder) Find(ctx context.Context, filter Filter, progress *scan.Progres
 	return f.stillUncovered(ctx, found)
 }
 
-// take keeps an entry about an event that was not covered, and whatever comes
-// after it.
+// take keeps an entry about an event that was not covered, and whatever comes after it.
 func take(found map[topology.EventID]*Event, filter *Filter, entry *topology.Entry) {
 	event, known := found[entry.EventID]
 	state := topology.StateOf(entry)
@@ -108,8 +102,7 @@ func take(found map[topology.EventID]*Event, filter *Filter, entry *topology.Ent
 	}
 }
 
-// stillUncovered leaves out what has become of events since, and what came
-// before in the log.
+// stillUncovered leaves out what has become of events before and since.
 func (f *Finder) stillUncovered(ctx context.Context, found map[topology.EventID]*Event) ([]Event, error) {
 	ids := make([]topology.EventID, 0, len(found))
 	for id, event := range found {

@@ -35,8 +35,7 @@ type Outcome struct {
 	Healed int `json:"healed"` // published again
 	// ByTemplate counts the healed ones by the template that covers them now.
 	ByTemplate map[topology.TemplateRef]int `json:"by_template,omitempty"`
-	// Left counts, by reason, those that were left as they are: still not
-	// covered, or their validity has ended meanwhile.
+	// Left counts, by reason, those still not covered, or not valid any more.
 	Left map[topology.Reason]int `json:"left,omitempty"`
 	// Gone are those whose records their topic does not have any more.
 	Gone int `json:"gone"`
@@ -45,9 +44,8 @@ type Outcome struct {
 // publishAtOnce bounds what is published between two calls of Pace.
 const publishAtOnce = 500
 
-// Heal publishes the events again for which there is a template now, each to
-// the partition that it came from. An error leaves those behind it as they
-// were; to repeat the whole is safe.
+// Heal publishes the events again for which there is a template now, each to the partition
+// that it came from. An error leaves those behind it: to repeat the whole is safe.
 func (h *Healer) Heal(ctx context.Context, events []Event, progress *scan.Progress) (Outcome, error) {
 	if h.Now == nil {
 		h.Now = time.Now
@@ -68,12 +66,10 @@ func (h *Healer) Heal(ctx context.Context, events []Event, progress *scan.Progre
 	return h.outcome, err
 }
 
-// joinWithin is how many offsets are read in vain rather than begin a new
-// range.
+// joinWithin is how many offsets are read in vain rather than begin a new range.
 const joinWithin = 2000
 
-// ranges are those of the events' topics that have the events, which are in
-// the order of their sources. What is not kept any more is left out.
+// ranges are those that have the events, which are sorted, and are still kept.
 func (h *Healer) ranges(ctx context.Context, events []Event) ([]scan.Range, error) {
 	kept := make(map[topology.Topic]map[int]scan.Range)
 	var ranges []scan.Range

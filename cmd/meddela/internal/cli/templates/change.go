@@ -200,8 +200,7 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 	if c.Published = refs; !c.DryRun {
 		err = c.write(ctx, writer, follower, changes)
 	}
-	// What has come of it is said in JSON also where that is not all that was
-	// asked for.
+	// JSON says what has come of it also where that is not all that was asked for.
 	switch {
 	case c.env.Output == command.JSON:
 		c.Published = append([]topology.TemplateRef{}, c.Published...)

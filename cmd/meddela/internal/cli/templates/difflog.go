@@ -100,11 +100,11 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	}
 	topics, done := command.ScanTopics(connection)
 	defer done()
-	now := time.Now()
+	names, now := env.Config.Names(), time.Now()
 	since := now.Add(-d.since)
 	var ranges []scan.Range
 	for _, lane := range lanesOf(d.lane) {
-		found, err := topics.Ranges(ctx, env.Config.Names().Events(lane), since, time.Time{})
+		found, err := topics.Ranges(ctx, names.Events(lane), since, time.Time{})
 		if err != nil {
 			return err
 		}
@@ -124,31 +124,22 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	comparison := &difflog.Comparison{Live: live, Proposed: proposed, Examples: d.examples, ShowContent: d.showContent}
 	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: lanesOf(d.lane), Versions: refs}
 	started := time.Now()
-	if result.Lost, err = compareEvents(ctx, env, topics, ranges, comparison); err != nil {
+	err = env.ShowScan("events", func(p *scan.Progress) error {
+		defer func() { result.Lost = p.Lost() }()
+		return topics.Scan(ctx, ranges, p, func(records []topology.Record) error {
+			lane, _ := names.LaneOf(records[0].Topic)
+			comparison.Add(lane, records)
+			return nil
+		})
+	})
+	if errors.Is(err, context.Canceled) {
+		return errors.New("stopped by a signal before the end of the events")
+	}
+	if err != nil {
 		return err
 	}
 	result.Report, result.took = comparison.Report(), time.Since(started)
 	return printDiffLog(env, &result)
-}
-
-// compareEvents gives the events to the comparison. It returns how many records
-// were removed from the topics before they were read.
-func compareEvents(ctx context.Context, env *command.Env, topics *scan.Topics, ranges []scan.Range,
-	to *difflog.Comparison) (lost int64, err error) {
-	names := env.Config.Names()
-	err = env.ShowScan("events", func(p *scan.Progress) error {
-		err := topics.Scan(ctx, ranges, p, func(records []topology.Record) error {
-			lane, _ := names.LaneOf(records[0].Topic)
-			to.Add(lane, records)
-			return nil
-		})
-		lost = p.Lost()
-		return err
-	})
-	if errors.Is(err, context.Canceled) {
-		err = errors.New("stopped by a signal before the end of the events")
-	}
-	return lost, err
 }
 
 func printDiffLog(env *command.Env, r *diffLogResult) error {

@@ -100,8 +100,7 @@ func (x *explaining) run(ctx context.Context, args []string) (err error) {
 	return x.env.PrintJSON(answer)
 }
 
-// find takes a name for a file where there is one, else for coordinates, else for
-// an id.
+// find takes a name for a file where there is one, else for coordinates, else for an id.
 func (x *explaining) find(ctx context.Context) error {
 	if info, err := os.Stat(x.event); x.event == "-" || err == nil && !info.IsDir() {
 		x.Lane = cmp.Or(x.Lane, topology.Realtime)

@@ -82,8 +82,7 @@ func printReport(env *command.Env, folder string, report *authoring.Report, stri
 	return nil
 }
 
-// writeFaults writes a line for each, with the file as it can be opened from
-// here.
+// writeFaults writes a line for each, with the file as it can be opened from here.
 func writeFaults(b *strings.Builder, folder string, found faults.List, kind string) {
 	for _, f := range found {
 		place := filepath.Join(folder, filepath.FromSlash(f.File))

@@ -104,8 +104,7 @@ func (p *pruning) run(ctx context.Context, _ []string) error {
 	return p.print(idle, unneeded, references)
 }
 
-// write takes versions away, and sees that nobody has made one of them live at
-// the same moment.
+// write takes versions away, and sees that nobody has made one live at the same moment.
 func (p *pruning) write(ctx context.Context, writer authoring.Writer, follower *catalogue.Follower,
 	unneeded []authoring.Idle) error {
 	before := follower.Catalogue()

@@ -127,25 +127,16 @@ func render(ctx context.Context, env *command.Env, r *rendering) error {
 		return fmt.Errorf("%s cannot be read: %w", r.folder, err)
 	}
 	renderings, err := preview.Render(&folder, r.selection)
-	if err != nil {
-		return unknownWord(err)
+	if unknown, ok := errors.AsType[*preview.UnknownError](err); ok {
+		if hint := wording.DidYouMean(unknown.Name, unknown.Known); hint != "" {
+			return command.Misusef("there is no %s %q%s", unknown.What, unknown.Name, hint)
+		}
+		return command.Misusef("%v", unknown)
 	}
 	if err := showRenderings(env, r, &folder, renderings); err != nil {
 		return err
 	}
 	return renderingsFault(r.folder, &folder, renderings)
-}
-
-// unknownWord makes misuse of a name that the folder does not have.
-func unknownWord(err error) error {
-	unknown, ok := errors.AsType[*preview.UnknownError](err)
-	if !ok {
-		return err
-	}
-	if near := wording.Nearest(unknown.Name, unknown.Known); near != "" {
-		return command.Misusef("there is no %s %q: did you mean %s?", unknown.What, unknown.Name, near)
-	}
-	return command.Misusef("%v", unknown)
 }
 
 // readEvent reads the file of --event.
@@ -180,7 +171,12 @@ func showRenderings(env *command.Env, r *rendering, folder *authoring.Report, re
 	case len(r.parts) > 0:
 		return printParts(env, r.parts, renderings)
 	}
-	return printRenderings(env, renderings)
+	for i := range renderings {
+		if err := env.Printf("%s\n", renderingText(env, &renderings[i])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func writePage(env *command.Env, r *rendering, folder *authoring.Report, renderings []preview.Rendering) error {
@@ -219,8 +215,7 @@ func servePreview(ctx context.Context, env *command.Env, r *rendering, files fs.
 	return server.Serve(ctx, listener)
 }
 
-// renderingsFault is the command's error when not all was well. Each fault has
-// a line of its own.
+// renderingsFault is the command's error when not all was well.
 func renderingsFault(name string, folder *authoring.Report, renderings []preview.Rendering) error {
 	page := preview.Page{Renderings: renderings}
 	var wrong []string
@@ -241,15 +236,7 @@ func renderingsFault(name string, folder *authoring.Report, renderings []preview
 	return nil
 }
 
-// printRenderings prints messages for people: HTML only by its size.
-func printRenderings(env *command.Env, renderings []preview.Rendering) error {
-	var b strings.Builder
-	for i := range renderings {
-		b.WriteString(renderingText(env, &renderings[i]) + "\n")
-	}
-	return env.Printf("%s", b.String())
-}
-
+// renderingText is a message for people: HTML only by its size.
 func renderingText(env *command.Env, r *preview.Rendering) string {
 	var b strings.Builder
 	b.WriteString(renderingHeading(env, r))
@@ -282,8 +269,7 @@ func renderingHeading(env *command.Env, r *preview.Rendering) string {
 		wording.Printable(language))) + "\n"
 }
 
-// printParts prints parts whole. One part alone is printed without a heading,
-// so that it can be piped.
+// printParts prints parts whole, and one part alone without a heading, for a pipe.
 func printParts(env *command.Env, names []string, renderings []preview.Rendering) error {
 	alone := len(names) == 1 && len(renderings) == 1
 	var b strings.Builder

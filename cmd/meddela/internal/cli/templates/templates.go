@@ -61,8 +61,7 @@ func checkFolder(name string) (report authoring.Report, err error) {
 	return report, err
 }
 
-// loadFolder reads a folder of templates in which nothing may be wrong; refusal is
-// what does not happen otherwise.
+// loadFolder reads a folder without faults; refusal is what does not happen otherwise.
 func loadFolder(name, refusal string) ([]topology.TemplateRecord, error) {
 	folder, err := openFolder(name)
 	if err != nil {
