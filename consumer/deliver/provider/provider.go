@@ -38,6 +38,9 @@ type Composite interface {
 	Names() []string
 }
 
+// Closer is a Provider that keeps something open.
+type Closer interface{ Close() }
+
 // Response is a provider's answer.
 type Response struct {
 	Verdict Verdict

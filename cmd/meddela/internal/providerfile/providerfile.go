@@ -4,6 +4,7 @@ package providerfile
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,6 +22,11 @@ import (
 type File struct {
 	Providers []Definition
 	Routes    map[topology.Channel]Route
+}
+
+// index is where a provider is; -1 where it is not.
+func (f *File) index(name string) int {
+	return slices.IndexFunc(f.Providers, func(d Definition) bool { return d.Name == name })
 }
 
 // Kind is a kind of provider.
@@ -77,32 +83,36 @@ type Site struct {
 // Build makes the providers, and a route for each channel that has some.
 // close ends what they keep open. The error says which provider cannot be made.
 func (f *File) Build(site Site) (routes map[topology.Channel]*failover.Route, close func(), err error) {
-	made := make(map[string]failover.Backend)
-	var closers []func()
-	close = func() {
+	var closers []provider.Closer
+	closeAll := func() {
 		for _, c := range closers {
-			c()
+			c.Close()
 		}
 	}
+	defer func() {
+		if err != nil {
+			closeAll()
+		}
+	}()
+	made := make(map[string]failover.Backend)
 	for i := range f.Providers {
 		d := &f.Providers[i]
-		provider, err := d.provider()
-		if err != nil {
-			close()
+		backend := failover.Backend{Breaker: d.Breaker}
+		if backend.Provider, err = d.provider(); err != nil {
 			return nil, nil, fmt.Errorf("provider %s: %w", d.Name, err)
 		}
-		if c, ok := provider.(interface{ Close() }); ok {
-			closers = append(closers, c.Close)
+		if c, ok := backend.Provider.(provider.Closer); ok {
+			closers = append(closers, c)
 		}
-		backend := failover.Backend{Provider: provider, Breaker: d.Breaker}
-		limiter, err := d.limiter(site)
-		if err != nil {
-			close()
-			return nil, nil, fmt.Errorf("provider %s: %w", d.Name, err)
-		}
-		if limiter != nil {
-			backend.Limiter = limiter
-			closers = append(closers, limiter.Close)
+		if d.Limit.Rate > 0 || d.Limit.AtOnce > 0 {
+			limiter, err := quota.New(quota.Config{
+				Client: site.Redis, Keys: site.Keys, Provider: d.Name, Lane: site.Lane,
+				Rate: d.Limit.Rate, AtOnce: d.Limit.AtOnce, Reserve: d.Limit.Reserve, SendTime: d.Timeout,
+			})
+			if err != nil {
+				return nil, nil, fmt.Errorf("provider %s: %w", d.Name, err)
+			}
+			backend.Limiter, closers = limiter, append(closers, limiter)
 		}
 		made[d.Name] = backend
 	}
@@ -115,21 +125,10 @@ func (f *File) Build(site Site) (routes map[topology.Channel]*failover.Route, cl
 			c.Backends = append(c.Backends, backend)
 		}
 		if routes[channel], err = failover.New(c); err != nil {
-			close()
 			return nil, nil, fmt.Errorf("route %s: %w", channel, err)
 		}
 	}
-	return routes, close, nil
-}
-
-func (d *Definition) limiter(site Site) (*quota.Limiter, error) {
-	if d.Limit.Rate == 0 && d.Limit.AtOnce == 0 {
-		return nil, nil
-	}
-	return quota.New(quota.Config{
-		Client: site.Redis, Keys: site.Keys, Provider: d.Name, Lane: site.Lane,
-		Rate: d.Limit.Rate, AtOnce: d.Limit.AtOnce, Reserve: d.Limit.Reserve, SendTime: d.Timeout,
-	})
+	return routes, closeAll, nil
 }
 
 func (d *Definition) provider() (provider.Provider, error) {

@@ -29,14 +29,14 @@ func (f *File) AddMailServer(text string) error {
 		return errors.New("it is no URL: write smtp://user:password@mail.example.com:587?from=shop@example.com," +
 			" with every character of user and password that is no letter or digit as %XX")
 	}
+	if f.index(mailServerName) >= 0 {
+		return errors.New("the providers' file has a provider " + mailServerName + " already: give that another name")
+	}
 	c, err := mailServer(u)
-	if err == nil && slices.ContainsFunc(f.Providers, func(d Definition) bool { return d.Name == mailServerName }) {
-		err = errors.New("the providers' file has a provider " + mailServerName + " already: give that another name")
-	}
-	if err == nil {
-		_, err = smtp.New(c)
-	}
 	if err != nil {
+		return err
+	}
+	if _, err = smtp.New(c); err != nil {
 		return err
 	}
 	f.Providers = append(f.Providers, Definition{

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/notify"
@@ -33,9 +33,6 @@ func webhooks(c *config.Config) ([]notify.Webhook, error) {
 	return webhooks, nil
 }
 
-// webhookName is what can stand in logs and headers.
-var webhookName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
-
 // parseWebhooks reads the file's text. The error is faults.List.
 func parseWebhooks(name, text string, lookup func(string) (string, bool)) (webhooks []notify.Webhook, err error) {
 	err = strictyaml.Read(name, text, func(top *strictyaml.Map) {
@@ -56,13 +53,11 @@ func parseWebhooks(name, text string, lookup func(string) (string, bool)) (webho
 }
 
 func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Webhook {
+	name, _ := m.Name("crm")
 	w := notify.Webhook{
-		Name: m.Needed("name", "crm"), URL: m.Needed("url", "https://crm.example.com/meddela"),
+		Name: name, URL: m.Needed("url", "https://crm.example.com/meddela"),
 		Types: m.Texts("types"), Timeout: m.Duration("timeout", 10*time.Millisecond, 10*time.Second),
 		AllowPrivate: m.Bool("allow_private"),
-	}
-	if w.Name != "" && !webhookName.MatchString(w.Name) {
-		m.Fail("name", "it must be 1 to 63 of a-z 0-9 . _ -, starting with a letter or digit")
 	}
 	if w.URL != "" {
 		if _, err := outbound.ParseURL(w.URL); err != nil {
@@ -77,17 +72,7 @@ func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Web
 		}
 		w.Statuses = append(w.Statuses, status)
 	}
-	for _, secret := range m.Maps("secrets") {
-		value := secret.Secret(lookup)
-		if value == "" {
-			continue // which is told already
-		}
-		if err := outbound.CheckSigningSecret(value); err != nil {
-			m.Fail("secrets", err.Error())
-			continue
-		}
-		w.Secrets = append(w.Secrets, outbound.Fixed(value))
-	}
+	w.Secrets = providerfile.SigningSecrets(m, "secrets", lookup)
 	if !m.Has("secrets") {
 		m.Fail("secrets", "there are none: receivers must be able to tell who tells them; say secrets: [{env: NOTICES_SECRET}]")
 	}

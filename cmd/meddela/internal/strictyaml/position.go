@@ -1,76 +1,49 @@
 package strictyaml
 
-import (
-	"math"
-	"strings"
-	"unicode"
-)
+import "strings"
 
 // Line is the line of a key, from 1; 0 when it is not there.
 func (m *Map) Line(key string) int { return m.fields[key].line }
 
-// FailWithin notes that something is wrong at a position of a key's text, which
-// may have lost the blanks around it.
+// FailWithin notes that something is wrong at a position of a key's text. YAML changes
+// the blanks of a text in many ways, but nothing else, so the other characters are
+// counted to find the line of the file.
 func (m *Map) FailWithin(key, text string, line, column int, detail string) {
-	m.failAt(m.lineWithin(key, text, line, column), key, detail)
-}
-
-// lineWithin is the line of the file that has a position of a key's text. YAML
-// changes the blanks of a text in many ways, but nothing else of it, so the other
-// characters are counted.
-func (m *Map) lineWithin(key, text string, line, column int) int {
 	at := m.Line(key)
 	if line < 1 {
-		return at
+		m.failAt(at, key, detail)
+		return
 	}
-	// What is wrong at the end is at the last letter.
-	before := min(lettersBefore(text, line, column), lettersBefore(text, math.MaxInt, 0)-1)
-	for _, r := range m.source(key) {
-		switch {
-		case r == '\n':
-			at++
-		case unicode.IsSpace(r):
-		case before == 0:
-			return at
-		default:
-			before--
+	before := 0
+	for i, l := range strings.SplitAfter(text, "\n") {
+		if runes := []rune(l); i+1 < line {
+			before += letters(l)
+		} else if i+1 == line {
+			before += letters(string(runes[:min(max(column-1, 0), len(runes))]))
 		}
 	}
-	return at
-}
-
-// lettersBefore counts what is no blank before a position.
-func lettersBefore(text string, line, column int) int {
-	n := 0
-	atLine, atColumn := 1, 1
-	for _, r := range text {
-		if atLine == line && atColumn >= column || atLine > line {
+	before = min(before, letters(text)-1) // what is wrong at the end is at the last letter
+	for _, l := range m.source(key) {
+		if before -= letters(l); before < 0 {
 			break
 		}
-		if !unicode.IsSpace(r) {
-			n++
-		}
-		if atColumn++; r == '\n' {
-			atLine, atColumn = atLine+1, 1
-		}
+		at++
 	}
-	return n
+	m.failAt(at, key, detail)
 }
 
-// source is the file from the end of the key's line on where the value is a
-// block, else from the value's first character on. Line ends before it are kept.
-func (m *Map) source(key string) string {
-	f := m.fields[key]
-	lines := strings.Split(m.text, "\n")
-	if f.line > len(lines) {
-		return ""
+// letters counts the bytes that are no blanks.
+func letters(text string) int { return len(strings.Join(strings.Fields(text), "")) }
+
+// source is the lines of the file from a key's on, of which the first has only what is
+// there of the value.
+func (m *Map) source(key string) []string {
+	f, lines := m.fields[key], strings.Split(m.text, "\n")
+	lines = lines[min(f.line, len(lines))-1:]
+	_, own, _ := strings.Cut(lines[0][min(f.column-1, len(lines[0])):], ":")
+	if own = strings.TrimSpace(own); strings.IndexAny(own, "|>") == 0 {
+		own = "" // the text begins below
 	}
-	own := lines[f.line-1]
-	_, own, _ = strings.Cut(own[min(max(f.column-1, 0), len(own)):], ":")
-	own = strings.TrimSpace(own)
-	if own != "" && (own[0] == '|' || own[0] == '>') {
-		own = ""
-	}
-	own = strings.TrimLeft(own, `"'`)
-	return strings.Join(append([]string{own}, lines[f.line:]...), "\n")
+	lines[0] = strings.TrimLeft(own, `"'`)
+	return lines
 }

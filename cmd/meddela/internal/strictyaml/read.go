@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,24 +60,21 @@ func Read(file, text string, read func(*Map)) error {
 	return found.Err()
 }
 
-// Open parses a file's text. Where that is no mapping it notes so, and returns
-// nil.
+// Open parses a file's text; where that is no mapping it notes so, and returns nil.
 func Open(file, text string, found *faults.List) *Map {
 	fail := func(line int, detail string) *Map {
 		found.Add(file, line, detail)
 		return nil
 	}
 	parsed, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		const hint = " (indent with spaces, and put quotes around a text that has any of : # { [ ' \" in it)"
-		var located yaml.Error
-		if errors.As(err, &located) && located.GetToken() != nil {
-			return fail(located.GetToken().Position.Line, "this is not YAML: "+
-				strings.ReplaceAll(located.GetMessage(), "\t", `\t`)+hint)
-		}
-		return fail(0, "this is not YAML: "+err.Error()+hint)
-	}
 	switch {
+	case err != nil:
+		line, what := 0, err.Error()
+		if located, ok := errors.AsType[yaml.Error](err); ok && located.GetToken() != nil {
+			line, what = located.GetToken().Position.Line, strings.ReplaceAll(located.GetMessage(), "\t", `\t`)
+		}
+		return fail(line, "this is not YAML: "+what+
+			" (indent with spaces, and put quotes around a text that has any of : # { [ ' \" in it)")
 	case len(parsed.Docs) == 0 || parsed.Docs[0].Body == nil:
 		return fail(0, "the file is empty")
 	case len(parsed.Docs) > 1:
@@ -86,8 +84,7 @@ func Open(file, text string, found *faults.List) *Map {
 	if !ok {
 		return fail(0, "it must be lines of key: value")
 	}
-	d := &document{file: file, text: text, faults: found}
-	return d.add(mapping, 0, "")
+	return (&document{file: file, text: text, faults: found}).add(mapping, 0, "")
 }
 
 // Close notes every key of the file that nobody has asked for.
@@ -106,10 +103,7 @@ func (d *document) Close() {
 func (d *document) add(mapping ast.MapNode, line int, path string) *Map {
 	m := &Map{document: d, line: line, path: path, fields: make(map[string]field), known: make(map[string]bool)}
 	for each := mapping.MapRange(); each.Next(); {
-		key, ok := textOf(each.Key())
-		if !ok {
-			key = each.Key().String()
-		}
+		key := cmp.Or(textOf(each.Key()), each.Key().String())
 		at := each.Key().GetToken().Position
 		if first, twice := m.fields[key]; twice {
 			m.failAt(at.Line, key, "it is there already, in line "+strconv.Itoa(first.line)+": remove one of the two")
@@ -124,18 +118,14 @@ func (d *document) add(mapping ast.MapNode, line int, path string) *Map {
 
 // Fail notes that something is wrong with a key, or with the lack of it.
 func (m *Map) Fail(key, detail string) {
-	line := m.line
-	if f, ok := m.fields[key]; ok {
-		line = f.line
-	}
-	m.failAt(line, key, detail)
+	m.failAt(cmp.Or(m.Line(key), m.line), key, detail)
 }
 
 func (m *Map) failAt(line int, key, detail string) {
 	m.faults.Add(m.file, line, m.path+key+": "+detail)
 }
 
-// Faulty is how much has been found wrong so far, in the whole file.
+// Faulty is how much has been found wrong in the file so far.
 func (m *Map) Faulty() int { return len(*m.faults) }
 
 // Has reports whether a key has a value, and makes it known.
@@ -145,8 +135,7 @@ func (m *Map) Has(key string) bool {
 	return ok && f.value.Type() != ast.NullType
 }
 
-// Keys are those of the mapping, in the order of the file; all of them are known
-// then.
+// Keys are those of the mapping, in the order of the file; all are known then.
 func (m *Map) Keys() []string {
 	for _, key := range m.keys {
 		m.known[key] = true
@@ -169,50 +158,69 @@ func (m *Map) Text(key string) string {
 		return ""
 	}
 	value := m.fields[key].value
-	text, ok := scalarOf(value)
-	switch {
-	case value.Type() == ast.BoolType:
+	text := scalarOf(value)
+	if value.Type() == ast.BoolType {
 		m.Fail(key, "it must be a text: put it in quotes")
-	case !ok || text == "":
+	} else if text == "" {
 		m.Fail(key, "it must be a text")
 	}
 	return text
 }
 
+// Needs notes that a key has no value, and what to say, or else makes it known.
+func (m *Map) Needs(key, hint string) bool {
+	has := m.Has(key)
+	if !has {
+		m.Fail(key, "it is missing: "+hint)
+	}
+	return has
+}
+
 // Needed is a text that must be there.
 func (m *Map) Needed(key, example string) string {
-	if !m.Has(key) {
-		m.Fail(key, "it is missing: say "+key+": "+example)
-		return ""
-	}
+	m.Needs(key, "say "+key+": "+example)
 	return m.Text(key)
+}
+
+// validName is what can stand in logs, metrics, headers, keys and orders.
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// Name is the key name, which must be there; ok reports whether it can be one.
+func (m *Map) Name(example string) (name string, ok bool) {
+	name = m.Needed("name", example)
+	ok = validName.MatchString(name)
+	if name != "" && !ok {
+		m.Fail("name", "it must be 1 to 63 of a-z 0-9 . _ -, starting with a letter or digit")
+	}
+	return name, ok
 }
 
 // OneOf is a text of a list; otherwise when it is not there, or wrong.
 func (m *Map) OneOf(key, otherwise string, words ...string) string {
 	text := m.Text(key)
-	if text == "" {
-		return otherwise
+	if text == "" || slices.Contains(words, text) {
+		return cmp.Or(text, otherwise)
 	}
-	if !slices.Contains(words, text) {
-		m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+
-			wording.DidYouMean(strings.ToLower(text), words))
-		return otherwise
+	m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+
+		wording.DidYouMean(strings.ToLower(text), words))
+	return otherwise
+}
+
+// valueOf is a key's value if it is a kind of node.
+func valueOf[N any](m *Map, key, otherwise string) (value N, ok bool) {
+	if !m.Has(key) {
+		return value, false
 	}
-	return text
+	if value, ok = any(m.fields[key].value).(N); !ok {
+		m.Fail(key, otherwise)
+	}
+	return value, ok
 }
 
 // Bool is true or false; false when it is not there.
 func (m *Map) Bool(key string) bool {
-	if !m.Has(key) {
-		return false
-	}
-	b, ok := m.fields[key].value.(*ast.BoolNode)
-	if !ok {
-		m.Fail(key, "it must be true or false, without quotes")
-		return false
-	}
-	return b.Value
+	b, ok := valueOf[*ast.BoolNode](m, key, "it must be true or false, without quotes")
+	return ok && b.Value
 }
 
 // Int is a whole number of a range; 0 when it is not there.
@@ -222,8 +230,8 @@ func (m *Map) Int(key string, least, most int) int {
 
 // Number is a number of a range; 0 when it is not there.
 func (m *Map) Number(key string, least, most float64) float64 {
-	return inRange(m, key, "a number", "", least, most,
-		func(text string) (float64, error) { return strconv.ParseFloat(text, 64) })
+	parse := func(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
+	return inRange(m, key, "a number", "", least, most, parse)
 }
 
 // Duration is a length of time of a range; 0 when it is not there.
@@ -236,7 +244,7 @@ func inRange[T cmp.Ordered](m *Map, key, what, example string, least, most T, pa
 	if !m.Has(key) {
 		return value
 	}
-	text, _ := scalarOf(m.fields[key].value)
+	text := scalarOf(m.fields[key].value)
 	parsed, err := parse(text)
 	if err == nil && least <= parsed && parsed <= most { // which no NaN is
 		return parsed
@@ -251,41 +259,43 @@ func (m *Map) Texts(key string) []string { return m.texts(key, scalarOf) }
 // Strings is Texts without numbers, which must be in quotes.
 func (m *Map) Strings(key string) []string { return m.texts(key, textOf) }
 
-func (m *Map) texts(key string, read func(ast.Node) (string, bool)) (texts []string) {
+func (m *Map) texts(key string, read func(ast.Node) string) (texts []string) {
 	if !m.Has(key) {
 		return nil
 	}
-	if text, ok := read(m.fields[key].value); ok && text != "" {
+	if text := read(m.fields[key].value); text != "" {
 		return []string{text}
 	}
-	list, ok := m.fields[key].value.(*ast.SequenceNode)
-	if !ok || len(list.Values) == 0 {
-		m.Fail(key, "it must be a list of texts, such as ["+key+"]")
-		return nil
-	}
-	for _, node := range list.Values {
-		text, ok := read(node)
-		if ok && text != "" {
+	for _, node := range m.list(key, "it must be a list of texts, such as ["+key+"]") {
+		if text := read(node); text != "" {
 			texts = append(texts, text)
 			continue
 		}
 		detail := "it must be a list of texts"
-		if _, scalar := node.(ast.ScalarNode); scalar && !ok {
-			detail += ": put " + node.GetToken().Value + " into quotes"
+		if word := node.GetToken().Value; word != "" && is[ast.ScalarNode](node) {
+			detail += ": put " + word + " into quotes"
 		}
 		m.failAt(node.GetToken().Position.Line, key, detail)
 	}
 	return texts
 }
 
-// Map is a mapping within; nil when it is not there.
-func (m *Map) Map(key string) *Map {
-	if !m.Has(key) {
+// list is the members of a list that has some.
+func (m *Map) list(key, otherwise string) []ast.Node {
+	list, ok := valueOf[*ast.SequenceNode](m, key, otherwise)
+	if !ok {
 		return nil
 	}
-	mapping, ok := m.fields[key].value.(ast.MapNode)
+	if len(list.Values) == 0 {
+		m.Fail(key, otherwise)
+	}
+	return list.Values
+}
+
+// Map is a mapping within; nil when it is not there.
+func (m *Map) Map(key string) *Map {
+	mapping, ok := valueOf[ast.MapNode](m, key, "it must be a mapping, that is lines of key: value below it")
 	if !ok {
-		m.Fail(key, "it must be a mapping, that is lines of key: value below it")
 		return nil
 	}
 	return m.add(mapping, m.fields[key].value.GetToken().Position.Line, m.path+key+".")
@@ -293,22 +303,13 @@ func (m *Map) Map(key string) *Map {
 
 // Maps is a list of mappings.
 func (m *Map) Maps(key string) (maps []*Map) {
-	if !m.Has(key) {
-		return nil
-	}
-	list, ok := m.fields[key].value.(*ast.SequenceNode)
-	if !ok || len(list.Values) == 0 {
-		m.Fail(key, "it must be a list, that is lines that begin with a dash")
-		return nil
-	}
-	for i, node := range list.Values {
+	for i, node := range m.list(key, "it must be a list, that is lines that begin with a dash") {
 		line := node.GetToken().Position.Line
-		mapping, ok := node.(ast.MapNode)
-		if !ok {
+		if mapping, ok := node.(ast.MapNode); ok {
+			maps = append(maps, m.add(mapping, line, m.path+key+"["+strconv.Itoa(i)+"]."))
+		} else {
 			m.failAt(line, key, "each of the list must be a mapping, that is lines of key: value")
-			continue
 		}
-		maps = append(maps, m.add(mapping, line, m.path+key+"["+strconv.Itoa(i)+"]."))
 	}
 	return maps
 }
@@ -328,36 +329,36 @@ func (m *Map) TextMap(key string) map[string]string {
 
 // HasMaps reports whether a key's value is a list that begins with a mapping.
 func (m *Map) HasMaps(key string) bool {
-	if !m.Has(key) {
-		return false
-	}
-	list, ok := m.fields[key].value.(*ast.SequenceNode)
-	return ok && len(list.Values) > 0 && isMap(list.Values[0])
+	m.known[key] = true
+	list, _ := m.fields[key].value.(*ast.SequenceNode)
+	return list != nil && len(list.Values) > 0 && is[ast.MapNode](list.Values[0])
 }
 
 // IsMap reports whether a key's value is a mapping, and not a text or a list.
-func (m *Map) IsMap(key string) bool { return m.Has(key) && isMap(m.fields[key].value) }
+func (m *Map) IsMap(key string) bool {
+	m.known[key] = true
+	return is[ast.MapNode](m.fields[key].value)
+}
 
-func isMap(n ast.Node) bool {
-	_, ok := n.(ast.MapNode)
+func is[N any](n ast.Node) bool {
+	_, ok := any(n).(N)
 	return ok
 }
 
-func textOf(n ast.Node) (string, bool) {
+func textOf(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.StringNode:
-		return n.Value, true
+		return n.Value
 	case *ast.LiteralNode:
-		return n.Value.Value, true
+		return n.Value.Value
 	}
-	return "", false
+	return ""
 }
 
 // scalarOf is a text, or a number as it is written.
-func scalarOf(n ast.Node) (string, bool) {
-	switch n.Type() {
-	case ast.IntegerType, ast.FloatType:
-		return n.GetToken().Value, true
+func scalarOf(n ast.Node) string {
+	if n.Type() == ast.IntegerType || n.Type() == ast.FloatType {
+		return n.GetToken().Value
 	}
 	return textOf(n)
 }
