@@ -14,16 +14,13 @@ import (
 
 // check finds what is wrong between settings; what is wrong with one alone is
 // found as it is read.
-func (c *Config) check() Faults {
-	var f Faults
+func (c *Config) check() (f Faults) {
 	c.Kafka.check(&f)
 	c.Redis.check(&f)
-	c.Topics.check(&f)
+	c.checkTopics(&f)
 	c.Deliver.check(&f)
-	if _, err := c.Caps(); err != nil {
-		f = append(f, err.(Faults)...)
-	}
-	return f
+	_, faults := c.Caps()
+	return append(f, faults...)
 }
 
 func (k *KafkaSettings) check(f *Faults) {
@@ -69,7 +66,8 @@ func (r *RedisSettings) check(f *Faults) {
 // characters.
 var topicPrefix = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,200}$`)
 
-func (t *TopicSettings) check(f *Faults) {
+func (c *Config) checkTopics(f *Faults) {
+	t := &c.Topics
 	if !topicPrefix.MatchString(t.Prefix) {
 		f.add("MEDDELA_TOPIC_PREFIX is %q: it must be up to 200 of A-Z a-z 0-9 . _ -", wording.Abridged(t.Prefix))
 	}

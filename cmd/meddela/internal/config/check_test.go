@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/meddela/meddela/cmd/meddela/internal/testenv"
 )
 
@@ -89,11 +91,7 @@ func TestFaultsBetweenSettings(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			testenv.OnlyThese(t, test.set)
-			var c Config
-			if _, faults := readEnvironment(&c); len(faults) > 0 {
-				t.Fatal(faults)
-			}
-			if got := c.check(); !slices.Equal(got, test.want) {
+			if _, got := ReadSettings(new(Config), new(pflag.FlagSet)); !slices.Equal(got, test.want) {
 				t.Errorf("faults:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 			}
 		})

@@ -1,18 +1,18 @@
 package config
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
-	"io"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/kelseyhightower/envconfig"
+	"github.com/spf13/pflag"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 )
 
@@ -28,71 +28,38 @@ func (f Faults) Error() string { return strings.Join(f, "\n") }
 
 func (f *Faults) add(format string, values ...any) { *f = append(*f, fmt.Sprintf(format, values...)) }
 
-// Setting is one field of Config and what is known about it.
-type Setting struct {
-	Name   string
-	Tag    reflect.StructTag
-	field  reflect.Value
-	Source string
-}
-
-// Where a setting's value comes from.
-const (
-	FromDefault     = "default"
-	fromEnvironment = "environment"
-	fromFlag        = "flag"
-	fromFile        = "file"
-)
-
-// SettingsOf lists the settings of a Config in the order of its fields.
-func SettingsOf(c *Config) []Setting {
-	var settings []Setting
-	groups := reflect.ValueOf(c).Elem()
-	for g := range groups.NumField() {
-		group := groups.Field(g)
-		for i := range group.NumField() {
-			tag := group.Type().Field(i).Tag
-			settings = append(settings, Setting{
-				Name: tag.Get("envconfig"), Tag: tag, field: group.Field(i), Source: FromDefault,
-			})
+// AddSettingFlags adds a flag for each setting that has one.
+func AddSettingFlags(flags *pflag.FlagSet) {
+	for _, s := range SettingsOf(new(Config)) {
+		if name := s.Tag.Get("flag"); name != "" {
+			flags.String(name, "", s.Tag.Get("desc")+" ("+s.Name+")")
 		}
 	}
-	return settings
 }
 
-// Secret reports whether the value must not be shown.
-func (s *Setting) Secret() bool {
-	_, ok := s.field.Interface().(Secret)
-	return ok
-}
-
-// Value is the setting as a table shows it.
-func (s *Setting) Value() string {
-	text := fmt.Sprint(s.field.Interface())
-	if _, ok := s.field.Interface().(time.Duration); ok {
-		for _, nought := range []string{"m0s", "h0m"} {
-			if strings.HasSuffix(text, nought) {
-				text = text[:len(text)-2]
-			}
-		}
-	}
-	return text
-}
-
-// readEnvironment fills in c, and says of each setting where its value comes
-// from. It reads on after a fault, so that all of them are told at once.
-func readEnvironment(c *Config) ([]Setting, Faults) {
+// ReadSettings fills in c, flags over environment over defaults, and says of each setting
+// where its value comes from. It reads on after a fault, so that all are told at once.
+func ReadSettings(c *Config, flags *pflag.FlagSet) ([]*Setting, Faults) {
 	dropEmpty()
 	settings := SettingsOf(c)
-	faults := misspelt(settings)
-	for i := range settings {
-		faults = append(faults, settings[i].read()...)
+	var faults Faults
+	findMisspelt(settings, &faults)
+	for _, s := range settings {
+		if flag := flags.Lookup(s.Tag.Get("flag")); flag != nil && flag.Changed {
+			s.Source = fromFlag + " --" + flag.Name
+			_ = s.field.Addr().Interface().(*List).UnmarshalText([]byte(flag.Value.String())) // all flags are lists
+		} else {
+			s.read(&faults)
+		}
+	}
+	if len(faults) == 0 {
+		faults = c.check()
 	}
 	return settings, faults
 }
 
-// dropEmpty unsets the variables that are set to nothing: charts and compose
-// files write them so when they mean that there is no value.
+// dropEmpty unsets the variables that are set to nothing: charts and compose files write
+// them so when they mean that there is no value.
 func dropEmpty() {
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
@@ -102,142 +69,77 @@ func dropEmpty() {
 	}
 }
 
+// findMisspelt finds the variables that look like settings and are none.
+func findMisspelt(settings []*Setting, faults *Faults) {
+	var known []string // without the prefix
+	for _, s := range settings {
+		name := strings.TrimPrefix(s.Name, EnvironmentPrefix)
+		known = append(known, name)
+		if s.Secret() {
+			known = append(known, name+FileSuffix)
+		}
+	}
+	for _, variable := range slices.Sorted(slices.Values(os.Environ())) {
+		variable, value, _ := strings.Cut(variable, "=")
+		name, ours := strings.CutPrefix(variable, EnvironmentPrefix)
+		if !ours || slices.Contains(known, name) || isServiceLink(name, value) {
+			continue
+		}
+		inGroup := slices.IndexFunc(known, func(k string) bool { return strings.HasSuffix(k, "_"+name) })
+		meant := wording.Nearest(name, known)
+		if inGroup >= 0 {
+			meant = cmp.Or(meant, known[inGroup]) // whose group was left out
+		}
+		if meant != "" {
+			faults.add("%s is not a setting: did you mean %s%s?", variable, EnvironmentPrefix, meant)
+		} else {
+			faults.add("%s is not a setting: unset it; `meddela config` lists all settings", variable)
+		}
+	}
+}
+
+var serviceVariable = regexp.MustCompile(
+	`(^|_)(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// isServiceLink reports whether a variable is one of those that Kubernetes sets in every
+// pod beside a service that is itself called meddela.
+func isServiceLink(name, value string) bool {
+	return serviceVariable.MatchString(name) || (strings.HasSuffix("_"+name, "_PORT") && strings.Contains(value, "://"))
+}
+
 // read takes the setting from its default, its variable, or its file.
-func (s *Setting) read() Faults {
+func (s *Setting) read(faults *Faults) {
 	if _, set := os.LookupEnv(s.Name); set {
 		s.Source = fromEnvironment
 	}
 	if path, set := os.LookupEnv(s.Name + FileSuffix); set && s.Secret() {
-		return s.readFile(path)
+		s.readFile(path, faults)
+		return
 	}
-	if err := s.process(); err != nil {
-		return Faults{s.impossible(mustBe(s.field.Type()))}
-	}
-	return s.check()
-}
-
-// process has envconfig read this one setting.
-func (s *Setting) process() error {
-	one := reflect.New(reflect.StructOf([]reflect.StructField{
-		{Name: "Value", Type: s.field.Type(), Tag: s.Tag},
-	}))
+	one := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "Value", Type: s.field.Type(), Tag: s.Tag}}))
 	err := envconfig.Process("", one.Interface())
 	s.field.Set(one.Elem().Field(0))
-	return err
-}
-
-// maxSecretBytes bounds what is read from a secret's file.
-const maxSecretBytes = 64 << 10
-
-// readFile takes a secret from a file. One line end at its end is not part of
-// the secret.
-func (s *Setting) readFile(path string) Faults {
-	variable := s.Name + FileSuffix
-	if s.Source == fromEnvironment {
-		return Faults{fmt.Sprintf("%s and %s are both set: set one of them", s.Name, variable)}
-	}
-	text, err := readAtMost(path, maxSecretBytes)
+	value := fmt.Sprintf("%q", wording.Abridged(os.Getenv(s.Name)))
 	if err != nil {
-		return Faults{fmt.Sprintf("%s cannot be read: %v", variable, err)}
+		faults.add("%s is %s: it must be %s", s.Name, value, s.kind())
+	} else if !s.fits() {
+		faults.add("%s is %s: it must be %s", s.Name, value, s.Bounds())
 	}
-	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
-	if len(text) == 0 {
-		return Faults{fmt.Sprintf("%s names an empty file: %s", variable, path)}
-	}
-	s.field.SetString(string(text))
-	s.Source = fromFile + " " + path
-	return nil
 }
 
-func readAtMost(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// readFile takes a secret from a file. One line end at its end is not part of the secret.
+func (s *Setting) readFile(path string, faults *Faults) {
+	text, err := strictyaml.SecretIn(path)
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	switch variable := s.Name + FileSuffix; {
+	case s.Source == fromEnvironment:
+		faults.add("%s and %s are both set: set one of them", s.Name, variable)
+	case err != nil:
+		faults.add("%s cannot be read: %v", variable, err)
+	case text == "":
+		faults.add("%s names an empty file: %s", variable, path)
+	default:
+		s.field.SetString(text)
+		s.Source = fromFile + " " + path
 	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return text, err
-}
-
-// impossible says that the setting's value cannot be.
-func (s *Setting) impossible(must string) string {
-	value := Mask
-	if !s.Secret() {
-		value = strconv.Quote(wording.Abridged(os.Getenv(s.Name)))
-	}
-	return fmt.Sprintf("%s is %s: it must be %s", s.Name, value, must)
-}
-
-func mustBe(t reflect.Type) string {
-	switch {
-	case t == reflect.TypeFor[time.Duration]():
-		return "a duration such as 90s, 15m or 720h"
-	case t.Kind() == reflect.Bool:
-		return "true or false"
-	case t.Kind() == reflect.Float64:
-		return "a number"
-	}
-	return "a whole number"
-}
-
-// check holds the value against its bounds.
-func (s *Setting) check() Faults {
-	if allowed := s.allowed(); len(allowed) > 0 {
-		if value := s.field.String(); value != "" && !slices.Contains(allowed, value) {
-			return Faults{s.impossible(s.Bounds())}
-		}
-	}
-	value, bounded := s.number()
-	if !bounded {
-		return nil
-	}
-	least, most := s.Tag.Get("min"), s.Tag.Get("max")
-	if (least != "" && value < s.bound(least)) || (most != "" && value > s.bound(most)) {
-		return Faults{s.impossible(s.Bounds())}
-	}
-	return nil
-}
-
-func (s *Setting) allowed() []string {
-	if tag := s.Tag.Get("allowed"); tag != "" {
-		return strings.Split(tag, ",")
-	}
-	return nil
-}
-
-// number is the value of a setting that has an order.
-func (s *Setting) number() (float64, bool) {
-	switch {
-	case s.field.CanInt():
-		return float64(s.field.Int()), true
-	case s.field.CanFloat():
-		return s.field.Float(), true
-	}
-	return 0, false
-}
-
-// bound reads a min or max tag.
-func (s *Setting) bound(text string) float64 {
-	if d, err := time.ParseDuration(text); err == nil && s.field.Type() == reflect.TypeFor[time.Duration]() {
-		return float64(d)
-	}
-	n, _ := strconv.ParseFloat(text, 64)
-	return n
-}
-
-// Bounds says in words what the setting may be.
-func (s *Setting) Bounds() string {
-	least, most := s.Tag.Get("min"), s.Tag.Get("max")
-	switch {
-	case s.Tag.Get("allowed") != "":
-		return wording.OrList(s.allowed())
-	case least != "" && most != "":
-		return "from " + least + " to " + most
-	case least != "":
-		return "at least " + least
-	}
-	return ""
 }

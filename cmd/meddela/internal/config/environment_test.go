@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
 	"github.com/meddela/meddela/cmd/meddela/internal/testenv"
 )
 
@@ -93,7 +97,7 @@ func TestFaultsOfTheEnvironment(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			testenv.OnlyThese(t, test.environment)
-			_, faults := readEnvironment(new(Config))
+			_, faults := ReadSettings(new(Config), new(pflag.FlagSet))
 			if !slices.Equal(faults, test.want) {
 				t.Errorf("faults:\n%s\nwant:\n%s", faults, test.want)
 			}
@@ -112,7 +116,7 @@ func TestValuesOfTheEnvironment(t *testing.T) {
 		"MEDDELA_REDIS_PASSWORD":    " p,\n",
 	})
 	var c Config
-	settings, faults := readEnvironment(&c)
+	settings, faults := ReadSettings(&c, new(pflag.FlagSet))
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -156,7 +160,7 @@ func TestSecretsInFiles(t *testing.T) {
 		{name: "but not two", text: "hunter2\n\n", want: "hunter2\n"},
 		{name: "nor blanks", text: " hunter2 ", want: " hunter2 "},
 		{name: "empty", text: "\n", fault: "MEDDELA_REDIS_PASSWORD_FILE names an empty file: PATH"},
-		{name: "large", text: strings.Repeat("x", maxSecretBytes+1),
+		{name: "large", text: strings.Repeat("x", strictyaml.MaxSecretBytes+1),
 			fault: "MEDDELA_REDIS_PASSWORD_FILE cannot be read: PATH has more than 65536 bytes"},
 		{name: "both", text: "a", also: "b",
 			fault: "MEDDELA_REDIS_PASSWORD and MEDDELA_REDIS_PASSWORD_FILE are both set: set one of them"},
@@ -166,7 +170,7 @@ func TestSecretsInFiles(t *testing.T) {
 			path := file(strings.ReplaceAll(test.name, " ", "-"), test.text)
 			testenv.OnlyThese(t, map[string]string{"MEDDELA_REDIS_PASSWORD_FILE": path, "MEDDELA_REDIS_PASSWORD": test.also})
 			var c Config
-			_, faults := readEnvironment(&c)
+			_, faults := ReadSettings(&c, new(pflag.FlagSet))
 			if got := strings.ReplaceAll(faults.Error(), path, "PATH"); got != test.fault {
 				t.Errorf("fault %q, want %q", got, test.fault)
 			}
@@ -181,12 +185,9 @@ func TestSecretsInFiles(t *testing.T) {
 func TestSettingsAreWellFormed(t *testing.T) {
 	testenv.OnlyThese(t, nil)
 	var c Config
-	settings, faults := readEnvironment(&c)
+	settings, faults := ReadSettings(&c, new(pflag.FlagSet))
 	if len(faults) > 0 {
 		t.Fatalf("the defaults are impossible: %v", faults)
-	}
-	if faults := c.check(); len(faults) > 0 {
-		t.Fatalf("the defaults do not go together: %v", faults)
 	}
 	seen := make(map[string]bool)
 	for _, s := range settings {
@@ -194,9 +195,9 @@ func TestSettingsAreWellFormed(t *testing.T) {
 			t.Errorf("setting %q: it needs a name of its own that starts with %s, and a description", s.Name, EnvironmentPrefix)
 		}
 		seen[s.Name] = true
-		for _, bound := range []string{s.Tag.Get("min"), s.Tag.Get("max")} {
-			if bound != "" && bound != "0" && bound != "0s" && s.bound(bound) == 0 {
-				t.Errorf("%s: the bound %q cannot be read", s.Name, bound)
+		for _, bound := range []string{"min", "max"} {
+			if s.Tag.Get(bound) != "" && math.IsNaN(s.bound(bound, math.NaN())) {
+				t.Errorf("%s: its %s cannot be read", s.Name, bound)
 			}
 		}
 	}

@@ -13,19 +13,58 @@ import (
 // file that the same variable with _FILE behind it names. allowed, min and max
 // bound the value; nothing below needs to check them again.
 type Config struct {
-	Kafka     KafkaSettings
-	Redis     RedisSettings
-	Topics    TopicSettings
-	Log       LogSettings
-	HTTP      HTTPSettings
-	Trace     TraceSettings
-	Loop      LoopSettings
-	Templates TemplateSettings
-	Status    StatusSettings
-	Deliver   DeliverSettings
-	Claim     ClaimSettings
-	Recipient RecipientSettings
-	Sandbox   SandboxSettings
+	Kafka  KafkaSettings
+	Redis  RedisSettings
+	Topics struct {
+		Prefix               string `envconfig:"MEDDELA_TOPIC_PREFIX" default:"meddela." desc:"starts every topic and consumer group, separator included; - is none"`
+		Partitions           int    `envconfig:"MEDDELA_TOPICS_PARTITIONS" default:"12" min:"1" max:"10000" desc:"partitions of each topic of a lane: the most consumers that can share a role"`
+		DeadLetterPartitions int    `envconfig:"MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS" default:"3" min:"1" max:"10000" desc:"partitions of each lane's dead letters"`
+		Replication          int    `envconfig:"MEDDELA_TOPICS_REPLICATION" default:"-1" min:"-1" max:"100" desc:"replicas of each partition; -1 is the cluster's own default"`
+		MinInSync            int    `envconfig:"MEDDELA_TOPICS_MIN_INSYNC" default:"0" min:"0" max:"100" desc:"replicas that must have a record before it counts as written; 0 is the cluster's own default"`
+	}
+	Log struct {
+		Level  string `envconfig:"MEDDELA_LOG_LEVEL" default:"info" allowed:"trace,debug,info,warn,error" desc:"the least of what is logged"`
+		Format string `envconfig:"MEDDELA_LOG_FORMAT" default:"auto" allowed:"auto,json,console" desc:"form of the log; auto is console on a terminal, json elsewhere"`
+	}
+	HTTP struct {
+		Addr      string `envconfig:"MEDDELA_HTTP_ADDR" default:"127.0.0.1:9090" desc:"where a role serves /livez, /readyz, /startupz, /version and /metrics; - is nowhere. The default is left out where another process has it"`
+		PprofAddr string `envconfig:"MEDDELA_PPROF_ADDR" desc:"where a role serves Go's profiles, such as 127.0.0.1:6060; default: nowhere"`
+	}
+	Trace struct {
+		Endpoint string  `envconfig:"MEDDELA_TRACE_ENDPOINT" desc:"OTLP/HTTP collector that traces are sent to, such as http://127.0.0.1:4318; default: nothing is traced"`
+		Sample   float64 `envconfig:"MEDDELA_TRACE_SAMPLE" default:"0.01" min:"0" max:"1" desc:"share of the events without a trace of their own that are traced; those with one are traced as it says"`
+	}
+	Loop struct {
+		FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once; up to five such batches a partition are in memory"`
+		CommitInterval time.Duration `envconfig:"MEDDELA_LOOP_COMMIT_INTERVAL" default:"100ms" min:"10ms" max:"1m" desc:"how often offsets are committed"`
+		SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" desc:"how long a process that died keeps its partitions"`
+		Grace          time.Duration `envconfig:"MEDDELA_LOOP_GRACE" default:"20s" min:"1s" max:"10m" desc:"how long a stopped process may take to finish what it has fetched"`
+	}
+	Templates struct {
+		StartTimeout time.Duration `envconfig:"MEDDELA_TEMPLATES_START_TIMEOUT" default:"1m" min:"1s" max:"1h" desc:"how long a starting role tries to read the templates before it stops with an error"`
+	}
+	Status struct {
+		TTL         time.Duration `envconfig:"MEDDELA_STATUS_TTL" default:"720h" min:"1m" desc:"how long Redis keeps an event's status after its last change"`
+		NoticesFile string        `envconfig:"MEDDELA_NOTICES_FILE" desc:"file that says which webhooks role notify tells what became of events"`
+		PubSub      bool          `envconfig:"MEDDELA_STATUS_PUBSUB" default:"false" desc:"announce every change of a status by Redis Pub/Sub"`
+	}
+	Deliver DeliverSettings
+	Claim   struct {
+		Lease time.Duration `envconfig:"MEDDELA_CLAIM_LEASE" default:"15s" min:"11s" max:"1h" desc:"how long a deliverer owns a job that it is sending; another takes over a dead one's jobs after it"`
+		TTL   time.Duration `envconfig:"MEDDELA_CLAIM_TTL" default:"192h" min:"1h" desc:"how long the outcome of a job is remembered, so that a repeated job sends nothing; longer than the jobs topics keep it"`
+	}
+	Recipient struct {
+		Pepper   Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret that addresses are hashed with in Redis; the same in every process and command"`
+		CapEmail string `envconfig:"MEDDELA_CAP_EMAIL" desc:"most e-mails that an address gets in a time, such as 5/24h; urgent templates pass; default: any number"`
+		CapSMS   string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
+		CapPush  string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`
+	}
+	Sandbox struct {
+		Latency  time.Duration `envconfig:"MEDDELA_SANDBOX_LATENCY" default:"0s" min:"0s" max:"1m" desc:"how long the sandbox takes to accept a message"`
+		Dir      string        `envconfig:"MEDDELA_SANDBOX_DIR" desc:"folder that the sandbox writes each message to; default: none, they are kept in memory"`
+		File     string        `envconfig:"MEDDELA_SANDBOX_FILE" desc:"file that the sandbox appends each message to, as a line of JSON; several processes may share one"`
+		FailRate float64       `envconfig:"MEDDELA_SANDBOX_FAIL_RATE" default:"0" min:"0" max:"1" desc:"share of messages that the sandbox refuses, 0 to 1"`
+	}
 }
 
 // KafkaSettings say how to reach Kafka.
@@ -61,53 +100,6 @@ type RedisSettings struct {
 	KeyPrefix        string `envconfig:"MEDDELA_KEY_PREFIX" default:"meddela:" desc:"starts every Redis key, separator included; - is none"`
 }
 
-// TopicSettings name and size the topics.
-type TopicSettings struct {
-	Prefix               string `envconfig:"MEDDELA_TOPIC_PREFIX" default:"meddela." desc:"starts every topic and consumer group, separator included; - is none"`
-	Partitions           int    `envconfig:"MEDDELA_TOPICS_PARTITIONS" default:"12" min:"1" max:"10000" desc:"partitions of each topic of a lane: the most consumers that can share a role"`
-	DeadLetterPartitions int    `envconfig:"MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS" default:"3" min:"1" max:"10000" desc:"partitions of each lane's dead letters"`
-	Replication          int    `envconfig:"MEDDELA_TOPICS_REPLICATION" default:"-1" min:"-1" max:"100" desc:"replicas of each partition; -1 is the cluster's own default"`
-	MinInSync            int    `envconfig:"MEDDELA_TOPICS_MIN_INSYNC" default:"0" min:"0" max:"100" desc:"replicas that must have a record before it counts as written; 0 is the cluster's own default"`
-}
-
-// LogSettings say what is logged, and how.
-type LogSettings struct {
-	Level  string `envconfig:"MEDDELA_LOG_LEVEL" default:"info" allowed:"trace,debug,info,warn,error" desc:"the least of what is logged"`
-	Format string `envconfig:"MEDDELA_LOG_FORMAT" default:"auto" allowed:"auto,json,console" desc:"form of the log; auto is console on a terminal, json elsewhere"`
-}
-
-// HTTPSettings say where a role can be asked how it is.
-type HTTPSettings struct {
-	Addr      string `envconfig:"MEDDELA_HTTP_ADDR" default:"127.0.0.1:9090" desc:"where a role serves /livez, /readyz, /startupz, /version and /metrics; - is nowhere. The default is left out where another process has it"`
-	PprofAddr string `envconfig:"MEDDELA_PPROF_ADDR" desc:"where a role serves Go's profiles, such as 127.0.0.1:6060; default: nowhere"`
-}
-
-// TraceSettings say what is traced, and where to.
-type TraceSettings struct {
-	Endpoint string  `envconfig:"MEDDELA_TRACE_ENDPOINT" desc:"OTLP/HTTP collector that traces are sent to, such as http://127.0.0.1:4318; default: nothing is traced"`
-	Sample   float64 `envconfig:"MEDDELA_TRACE_SAMPLE" default:"0.01" min:"0" max:"1" desc:"share of the events without a trace of their own that are traced; those with one are traced as it says"`
-}
-
-// LoopSettings tune the loop that every role runs.
-type LoopSettings struct {
-	FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once; up to five such batches a partition are in memory"`
-	CommitInterval time.Duration `envconfig:"MEDDELA_LOOP_COMMIT_INTERVAL" default:"100ms" min:"10ms" max:"1m" desc:"how often offsets are committed"`
-	SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" desc:"how long a process that died keeps its partitions"`
-	Grace          time.Duration `envconfig:"MEDDELA_LOOP_GRACE" default:"20s" min:"1s" max:"10m" desc:"how long a stopped process may take to finish what it has fetched"`
-}
-
-// TemplateSettings tune how roles follow the templates.
-type TemplateSettings struct {
-	StartTimeout time.Duration `envconfig:"MEDDELA_TEMPLATES_START_TIMEOUT" default:"1m" min:"1s" max:"1h" desc:"how long a starting role tries to read the templates before it stops with an error"`
-}
-
-// StatusSettings tune the status updater.
-type StatusSettings struct {
-	TTL         time.Duration `envconfig:"MEDDELA_STATUS_TTL" default:"720h" min:"1m" desc:"how long Redis keeps an event's status after its last change"`
-	NoticesFile string        `envconfig:"MEDDELA_NOTICES_FILE" desc:"file that says which webhooks role notify tells what became of events"`
-	PubSub      bool          `envconfig:"MEDDELA_STATUS_PUBSUB" default:"false" desc:"announce every change of a status by Redis Pub/Sub"`
-}
-
 // DeliverSettings choose the providers of each channel.
 type DeliverSettings struct {
 	File    string `envconfig:"MEDDELA_PROVIDERS_FILE" desc:"file that says which providers each channel has"`
@@ -115,46 +107,17 @@ type DeliverSettings struct {
 	Sandbox List   `envconfig:"MEDDELA_SANDBOX_CHANNELS" desc:"channels whose messages go to the sandbox, which sends nothing, such as sms,push; all is every channel"`
 }
 
-// ClaimSettings tune how a deliverer owns a job.
-type ClaimSettings struct {
-	Lease time.Duration `envconfig:"MEDDELA_CLAIM_LEASE" default:"15s" min:"11s" max:"1h" desc:"how long a deliverer owns a job that it is sending; another takes over a dead one's jobs after it"`
-	TTL   time.Duration `envconfig:"MEDDELA_CLAIM_TTL" default:"192h" min:"1h" desc:"how long the outcome of a job is remembered, so that a repeated job sends nothing; longer than the jobs topics keep it"`
-}
-
-// RecipientSettings say who must not be written to, or not so often.
-type RecipientSettings struct {
-	Pepper   Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret that addresses are hashed with in Redis; the same in every process and command"`
-	CapEmail string `envconfig:"MEDDELA_CAP_EMAIL" desc:"most e-mails that an address gets in a time, such as 5/24h; urgent templates pass; default: any number"`
-	CapSMS   string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
-	CapPush  string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`
-}
-
-// SandboxSettings shape the provider that sends nothing and keeps everything.
-type SandboxSettings struct {
-	Latency  time.Duration `envconfig:"MEDDELA_SANDBOX_LATENCY" default:"0s" min:"0s" max:"1m" desc:"how long the sandbox takes to accept a message"`
-	Dir      string        `envconfig:"MEDDELA_SANDBOX_DIR" desc:"folder that the sandbox writes each message to; default: none, they are kept in memory"`
-	File     string        `envconfig:"MEDDELA_SANDBOX_FILE" desc:"file that the sandbox appends each message to, as a line of JSON; several processes may share one"`
-	FailRate float64       `envconfig:"MEDDELA_SANDBOX_FAIL_RATE" default:"0" min:"0" max:"1" desc:"share of messages that the sandbox refuses, 0 to 1"`
-}
-
 // Names are the topics of this installation.
-func (c *Config) Names() topology.Topics {
-	return topology.Topics{Prefix: dashIsNone(c.Topics.Prefix)}
-}
+func (c *Config) Names() topology.Topics { return topology.Topics{Prefix: dashIsNone(c.Topics.Prefix)} }
 
 // Keys are the Redis keys of this installation.
-func (c *Config) Keys() topology.Keys {
-	return topology.Keys{Prefix: dashIsNone(c.Redis.KeyPrefix)}
-}
+func (c *Config) Keys() topology.Keys { return topology.Keys{Prefix: dashIsNone(c.Redis.KeyPrefix)} }
 
 // Sizing is how topics are to be created.
 func (c *Config) Sizing() topology.Sizing {
-	return topology.Sizing{
-		Partitions:           c.Topics.Partitions,
-		DeadLetterPartitions: c.Topics.DeadLetterPartitions,
-		Replication:          c.Topics.Replication,
-		MinInSync:            c.Topics.MinInSync,
-	}
+	t := &c.Topics
+	return topology.Sizing{Partitions: t.Partitions, DeadLetterPartitions: t.DeadLetterPartitions,
+		Replication: t.Replication, MinInSync: t.MinInSync}
 }
 
 func dashIsNone(prefix string) string {

@@ -194,12 +194,12 @@ func serve(log zerolog.Logger, setting, addr string, page http.Handler) (stop fu
 }
 
 // Serve answers probes, metrics and profiles, where they are configured.
-func (v *Checks) Serve(log zerolog.Logger, settings *config.HTTPSettings) (stop func(), err error) {
-	stopPage, err := serve(log, "MEDDELA_HTTP_ADDR", settings.Addr, v.page())
+func (v *Checks) Serve(log zerolog.Logger, c *config.Config) (stop func(), err error) {
+	stopPage, err := serve(log, "MEDDELA_HTTP_ADDR", c.HTTP.Addr, v.page())
 	if err != nil {
 		return nil, err
 	}
-	stopProfiles, err := serve(log, "MEDDELA_PPROF_ADDR", settings.PprofAddr, profiles())
+	stopProfiles, err := serve(log, "MEDDELA_PPROF_ADDR", c.HTTP.PprofAddr, profiles())
 	if err != nil {
 		stopPage()
 		return nil, err

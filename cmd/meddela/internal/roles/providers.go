@@ -13,6 +13,7 @@ import (
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -39,9 +40,9 @@ func (r *role) providers(client redis.UniversalClient,
 	return providers, close, nil
 }
 
-// NewSandbox makes the sandbox of the settings. Its error is Faults.
-func NewSandbox(settings *config.SandboxSettings) (*sandbox.Provider, error) {
-	var writer io.Writer
+// newSandbox makes the sandbox of the settings. Its error is Faults.
+func newSandbox(c *config.Config) (*sandbox.Provider, error) {
+	settings, writer := &c.Sandbox, io.Writer(nil)
 	if settings.File != "" {
 		// Other processes may append too, which works for whole lines.
 		file, err := os.OpenFile(settings.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -56,4 +57,11 @@ func NewSandbox(settings *config.SandboxSettings) (*sandbox.Provider, error) {
 		return nil, config.Faults{fmt.Sprintf("MEDDELA_SANDBOX_…: %v", err)}
 	}
 	return made, nil
+}
+
+// gate says who must not be written to.
+func (r *role) gate(client redis.UniversalClient) *suppress.Gate {
+	caps, _ := r.Config.Caps() // which were checked as they were read
+	list := &suppress.List{Client: client, Keys: r.Keys, Hasher: r.Config.Hasher()}
+	return &suppress.Gate{List: list, Caps: caps}
 }

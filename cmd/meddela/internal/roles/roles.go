@@ -66,7 +66,7 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 	if in.Providers, err = c.Deliver.Providers(); err != nil {
 		return nil, err
 	}
-	in.Sandbox, err = NewSandbox(&c.Sandbox)
+	in.Sandbox, err = newSandbox(c)
 	return in, err
 }
 
@@ -208,16 +208,12 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	gate, err := r.gate(client)
-	if err != nil {
-		return err
-	}
 	providers, closeProviders, err := r.providers(client, orders.Snapshot)
 	if err != nil {
 		return err
 	}
 	defer closeProviders()
-	meter := r.deliverMeter(catalogue)
+	gate, meter := r.gate(client), r.deliverMeter(catalogue)
 	var shown []metrics.Delivery
 	var configs []consumer.Config
 	for _, channel := range r.Channels {

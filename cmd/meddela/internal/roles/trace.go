@@ -26,12 +26,12 @@ const flushTime = 3 * time.Second
 
 // NewTracer is what a role traces with, and what to call at its end; nil where
 // nothing is traced.
-func NewTracer(ctx context.Context, settings *config.TraceSettings, log zerolog.Logger, version string,
+func NewTracer(ctx context.Context, c *config.Config, log zerolog.Logger, version string,
 	role topology.Role, lane topology.Lane) (t *tracing.Tracer, stop func(), err error) {
-	if settings.Endpoint == "" {
+	if c.Trace.Endpoint == "" {
 		return nil, func() {}, nil
 	}
-	endpoint, err := endpoint(settings)
+	endpoint, err := endpoint(c.Trace.Endpoint)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,8 +51,8 @@ func NewTracer(ctx context.Context, settings *config.TraceSettings, log zerolog.
 			attribute.String("service.instance.id", fmt.Sprintf("%s/%d", host, os.Getpid())),
 		)),
 	)
-	log.Info().Float64("sample", settings.Sample).Msg("tracing events")
-	return tracing.New(tracing.Config{Provider: provider, Role: role, Lane: lane, Sample: settings.Sample}), func() {
+	log.Info().Float64("sample", c.Trace.Sample).Msg("tracing events")
+	return tracing.New(tracing.Config{Provider: provider, Role: role, Lane: lane, Sample: c.Trace.Sample}), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
 		_ = provider.Shutdown(ctx) // what cannot be handed over is lost, and was complained about
@@ -60,11 +60,11 @@ func NewTracer(ctx context.Context, settings *config.TraceSettings, log zerolog.
 }
 
 // endpoint is the collector's URL, with the path of traces where it has none.
-func endpoint(s *config.TraceSettings) (string, error) {
-	u, err := url.Parse(s.Endpoint)
+func endpoint(text string) (string, error) {
+	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return "", config.Faults{fmt.Sprintf("MEDDELA_TRACE_ENDPOINT is %q: it must be a URL such as http://127.0.0.1:4318",
-			wording.Abridged(s.Endpoint))}
+			wording.Abridged(text))}
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/v1/traces"

@@ -1,10 +1,6 @@
 package roles
 
-import (
-	"testing"
-
-	"github.com/meddela/meddela/cmd/meddela/internal/config"
-)
+import "testing"
 
 func TestTraceEndpoint(t *testing.T) {
 	for text, want := range map[string]string{
@@ -12,8 +8,7 @@ func TestTraceEndpoint(t *testing.T) {
 		"http://c:4318/otlp": "http://c:4318/otlp",
 		"c:4318":             "", "ftp://c": "", "http://": "",
 	} {
-		settings := config.TraceSettings{Endpoint: text}
-		if got, err := endpoint(&settings); got != want || (err != nil) != (want == "") {
+		if got, err := endpoint(text); got != want || (err != nil) != (want == "") {
 			t.Errorf("%s: %q, %v", text, got, err)
 		}
 	}

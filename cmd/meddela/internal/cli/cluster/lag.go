@@ -105,7 +105,7 @@ func (f *lagFlags) gauge() (*lag.Gauge, error) {
 func monitor(ctx context.Context, env *command.Env, gauge *lag.Gauge, every time.Duration) error {
 	v := health.New("", "", env.Version, 0)
 	shown := v.Metrics.Lag()
-	stop, err := v.Serve(env.Log, &env.Config.HTTP)
+	stop, err := v.Serve(env.Log, &env.Config)
 	if err != nil {
 		return err
 	}

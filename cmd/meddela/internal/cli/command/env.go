@@ -32,7 +32,7 @@ type Env struct {
 	Version      string
 
 	Config   config.Config
-	Settings []config.Setting
+	Settings []*config.Setting
 	Log      zerolog.Logger
 }
 
@@ -44,15 +44,15 @@ func (env *Env) Load(cmd *cobra.Command) error {
 	if env.Settings, faults = config.ReadSettings(&env.Config, cmd.Flags()); len(faults) > 0 {
 		return faults
 	}
-	env.Log = newLogger(env.Config.Log, env.ErrOut)
+	env.Log = newLogger(&env.Config, env.ErrOut)
 	return nil
 }
 
 // Quieten leaves only warnings of the log, unless a level was asked for: what
 // the embedded system does is shown in other ways.
 func (env *Env) Quieten() {
-	for i := range env.Settings {
-		if env.Settings[i].Name == "MEDDELA_LOG_LEVEL" && env.Settings[i].Source != config.FromDefault {
+	for _, s := range env.Settings {
+		if s.Name == "MEDDELA_LOG_LEVEL" && s.Source != config.FromDefault {
 			return
 		}
 	}

@@ -105,12 +105,12 @@ func terminalWidth(w io.Writer) int {
 }
 
 // newLogger logs to w: for people on a terminal, in JSON elsewhere.
-func newLogger(settings config.LogSettings, w io.Writer) zerolog.Logger {
-	level, err := zerolog.ParseLevel(settings.Level)
+func newLogger(c *config.Config, w io.Writer) zerolog.Logger {
+	level, err := zerolog.ParseLevel(c.Log.Level)
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	if settings.Format == "console" || (settings.Format == "auto" && IsTerminal(w)) {
+	if c.Log.Format == "console" || (c.Log.Format == "auto" && IsTerminal(w)) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !wantsColour(w)}
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()

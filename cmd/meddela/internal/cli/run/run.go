@@ -103,11 +103,11 @@ func runRole(ctx context.Context, env *command.Env, name topology.Role, lane top
 	v := health.New(name, lane, env.Version, loops)
 	in.Started, in.Metrics = v.Add, v.Metrics
 	var flush func()
-	if in.Tracer, flush, err = roles.NewTracer(ctx, &env.Config.Trace, env.Log, env.Version, name, lane); err != nil {
+	if in.Tracer, flush, err = roles.NewTracer(ctx, &env.Config, env.Log, env.Version, name, lane); err != nil {
 		return err
 	}
 	defer flush()
-	stop, err := v.Serve(env.Log, &env.Config.HTTP)
+	stop, err := v.Serve(env.Log, &env.Config)
 	if err != nil {
 		return err
 	}

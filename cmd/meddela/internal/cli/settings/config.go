@@ -51,11 +51,8 @@ type settingView struct {
 
 func printSettings(env *command.Env) error {
 	views := make([]settingView, len(env.Settings))
-	for i := range env.Settings {
-		s := &env.Settings[i]
-		views[i] = settingView{
-			Name: s.Name, Value: s.Value(), Source: s.Source, Secret: s.Secret(), Description: s.Tag.Get("desc"),
-		}
+	for i, s := range env.Settings {
+		views[i] = settingView{s.Name, s.Value(), s.Source, s.Secret(), s.Tag.Get("desc")}
 	}
 	if env.Output == command.JSON {
 		return env.PrintJSON(views)
@@ -71,9 +68,7 @@ func printSettings(env *command.Env) error {
 func settingsReference() table.Writer {
 	t := table.NewWriter()
 	t.AppendHeader(table.Row{"Variable", "Default", "Allowed", "Meaning"})
-	settings := config.SettingsOf(new(config.Config))
-	for i := range settings {
-		s := &settings[i]
+	for _, s := range config.SettingsOf(new(config.Config)) {
 		name := "`" + s.Name + "`"
 		if s.Secret() {
 			name += ", `" + s.Name + config.FileSuffix + "`"
