@@ -5,39 +5,22 @@ import "sync"
 // Other is the label of what is beyond a limit.
 const Other = "other"
 
-// names bounds how many different labels there are.
-type names struct {
-	most int
-
-	mu   sync.RWMutex
-	seen map[string]bool
-}
-
-func newNames(most int) *names { return &names{most: most, seen: make(map[string]bool)} }
-
-// label is the name, or Other if there are too many.
-func (n *names) label(name string) string {
-	n.mu.RLock()
-	known := n.seen[name]
-	n.mu.RUnlock()
-	if known {
-		return name
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.seen[name] && len(n.seen) >= n.most {
-		return Other
-	}
-	n.seen[name] = true
-	return name
+// newNames bounds how many different labels there are: what is beyond is Other.
+func newNames(most int) *cache[string, string] {
+	names := newCache(func(name string) string { return name })
+	names.most, names.beyond = most, Other
+	return names
 }
 
 // cache keeps what has been looked up by labels, which is several times as fast
 // as to look it up again.
 type cache[K comparable, V any] struct {
-	mu   sync.RWMutex
-	of   map[K]V
-	make func(K) V
+	make   func(K) V
+	most   int // how many it keeps, if not 0
+	beyond V   // what there is for all others
+
+	mu sync.RWMutex
+	of map[K]V
 }
 
 func newCache[K comparable, V any](makes func(K) V) *cache[K, V] {
@@ -53,9 +36,13 @@ func (c *cache[K, V]) get(key K) V {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if v, ok = c.of[key]; !ok {
-		v = c.make(key)
-		c.of[key] = v
+	if v, ok = c.of[key]; ok {
+		return v
 	}
+	if c.most > 0 && len(c.of) >= c.most {
+		return c.beyond
+	}
+	v = c.make(key)
+	c.of[key] = v
 	return v
 }

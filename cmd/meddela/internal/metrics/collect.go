@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,43 +17,92 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// collector reads what somebody counts when Prometheus asks.
-type collector struct {
-	all  []*prometheus.Desc
-	read func(chan<- prometheus.Metric)
-}
+// The metrics that are read from what somebody else counts.
+var (
+	recordsRead    = read("records_read_total", "Records that the role has read.", "group")
+	recordsWritten = read("records_written_total",
+		"Records that the role has written, and Kafka acknowledged.", "group")
+	deadLetters = read("dead_letters_total",
+		"Records that could not be handled, and are kept on the dead letters topic.", "group")
+	retried     = read("retries_total", "How often handling waited for a server, and was tried again.", "group")
+	recordsLost = read("records_lost_total", "Records that retention deleted before they were read.", "group")
+	kafkaErrors = read("kafka_errors_total",
+		"Requests that Kafka did not answer as wanted, and that were tried again.", "group", "request")
+	groupJoined = read("group_joined", "1 while the process is a member of its consumer group.", "group")
+	processLag  = read("process_lag_records",
+		"Records of this process's partitions that are not done with.", "group", "topic")
+	processAge = read("process_lag_seconds",
+		"How long the oldest record of this process's partitions has been waiting.", "group", "topic")
 
-func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range c.all {
-		out <- d
-	}
-}
+	templatesInForce = read("templates", "Templates that are in force.")
+	templateVersions = read("template_versions",
+		"Versions of templates that are known, those that were replaced included.")
+	catalogueAge = read("catalogue_age_seconds",
+		"How long ago the templates topic last answered: templates are no older than that.")
+	catalogueChanged  = read("catalogue_changed_timestamp_seconds", "When the templates last changed.")
+	templatesRejected = read("template_records_rejected_total",
+		"Records of the templates topic that were not taken.")
 
-func (c *collector) Collect(out chan<- prometheus.Metric) { c.read(out) }
+	ambiguousSends = read("ambiguous_sends_total",
+		"Messages that may have been sent without our knowing, whether they were then sent again or held.", "channel")
+	duplicateJobs = read("duplicate_jobs_total",
+		"Jobs that had an outcome already, and were not sent again.", "channel")
+	providerSends = read("provider_sends_total", "What providers answered.", "channel", "provider", "verdict")
+	providerTime  = read("provider_seconds_total",
+		"How long providers took to answer, in all.", "channel", "provider")
+	circuitOpen = read("provider_circuit_open",
+		"1 while a provider is asked nothing because it was down: its circuit is open.", "channel", "provider")
+	circuitOpened = read("provider_circuit_opened_total",
+		"How often a provider's circuit opened, because it was down.", "channel", "provider")
+	limitWaits = read("provider_limit_waits_total",
+		"Messages that had to wait for a provider's limit.", "channel", "provider")
+	limitWaited = read("provider_limit_wait_seconds_total",
+		"How long messages waited for a provider's limit, in all.", "channel", "provider")
 
-// family is a metric of a collector.
+	noticesToWebhooks = read("notices_total", "Notices to webhooks, by what became of them.", "outcome")
+
+	redisUp = read("redis_up", "1 if Redis answered when the metrics were asked for.")
+
+	groupMembers = read("group_members",
+		"Processes that share a role's work; 0 where it does not run.", "lane", "role", "channel", "group")
+	lagRecords = read("lag_records",
+		"Records that a role has not done with.", "lane", "role", "channel", "group", "topic", "partition")
+	lagAge = read("lag_seconds",
+		"How long the oldest record that a role has not done with has waited, since it was written or due.",
+		"lane", "role", "channel", "group", "topic", "partition")
+	kafkaBrokers    = read("kafka_brokers", "Brokers that are there.")
+	underReplicated = read("kafka_partitions_under_replicated",
+		"Partitions with fewer replicas in sync than they should have.")
+	offline     = read("kafka_partitions_offline", "Partitions without a leader, which cannot be read or written.")
+	lagMeasured = read("lag_measured_timestamp_seconds", "When the lag was last measured.")
+	lagErrors   = read("lag_errors_total", "Measurements of the lag that failed.")
+)
+
+// family is one of them.
 type family struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
 }
 
-func (c *collector) counter(name, help string, labels ...string) family {
-	return c.family(prometheus.CounterValue, name, help, labels)
-}
-
-func (c *collector) gauge(name, help string, labels ...string) family {
-	return c.family(prometheus.GaugeValue, name, help, labels)
-}
-
-func (c *collector) family(kind prometheus.ValueType, name, help string, labels []string) family {
-	f := family{prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil), kind}
-	c.all = append(c.all, f.desc)
-	return f
+func read(name, help string, labels ...string) family {
+	kind := prometheus.GaugeValue
+	if strings.HasSuffix(name, "_total") {
+		kind = prometheus.CounterValue
+	}
+	return family{prometheus.NewDesc(namespace+"_"+name, help, labels, nil), kind}
 }
 
 func (f family) with(out chan<- prometheus.Metric, value float64, labels ...string) {
 	out <- prometheus.MustNewConstMetric(f.desc, f.kind, value, labels...)
 }
+
+// collector reads such metrics when Prometheus asks. Which there will be it does
+// not say before.
+type collector func(chan<- prometheus.Metric)
+
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+func (c collector) Collect(out chan<- prometheus.Metric) { c(out) }
 
 func truth(b bool) float64 {
 	if b {
@@ -63,39 +113,25 @@ func truth(b bool) float64 {
 
 // Loops shows what loops count. There may be more each time that it is asked.
 func (m *Metrics) Loops(loops func() []*consumer.Loop) {
-	c := new(collector)
-	records := c.counter("records_read_total", "Records that the role has read.", "group")
-	published := c.counter("records_written_total", "Records that the role has written, and Kafka acknowledged.", "group")
-	letters := c.counter("dead_letters_total",
-		"Records that could not be handled, and are kept on the dead letters topic.", "group")
-	retries := c.counter("retries_total", "How often handling waited for a server, and was tried again.", "group")
-	skipped := c.counter("records_lost_total", "Records that retention deleted before they were read.", "group")
-	faults := c.counter("kafka_errors_total", "Requests that Kafka did not answer as wanted, and that were tried again.",
-		"group", "request")
-	joined := c.gauge("group_joined", "1 while the process is a member of its consumer group.", "group")
-	lag := c.gauge("process_lag_records", "Records of this process's partitions that are not done with.", "group", "topic")
-	age := c.gauge("process_lag_seconds", "How long the oldest record of this process's partitions has been waiting.",
-		"group", "topic")
-	c.read = func(out chan<- prometheus.Metric) {
+	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) {
 		for _, loop := range loops() {
 			s, group := loop.Stats(), loop.Group()
-			records.with(out, float64(s.Fetched()), group)
-			published.with(out, float64(s.Published()), group)
-			letters.with(out, float64(s.DeadLetters()), group)
-			retries.with(out, float64(s.Retries()), group)
-			skipped.with(out, float64(s.Skipped()), group)
+			recordsRead.with(out, float64(s.Fetched()), group)
+			recordsWritten.with(out, float64(s.Published()), group)
+			deadLetters.with(out, float64(s.DeadLetters()), group)
+			retried.with(out, float64(s.Retries()), group)
+			recordsLost.with(out, float64(s.Skipped()), group)
 			fetches, joins, commits := s.Faults()
-			faults.with(out, float64(fetches), group, "fetch")
-			faults.with(out, float64(joins), group, "join")
-			faults.with(out, float64(commits), group, "commit")
-			joined.with(out, truth(s.Joined()), group)
+			kafkaErrors.with(out, float64(fetches), group, "fetch")
+			kafkaErrors.with(out, float64(joins), group, "join")
+			kafkaErrors.with(out, float64(commits), group, "commit")
+			groupJoined.with(out, truth(s.Joined()), group)
 			for topic, p := range byTopic(s.Lags()) {
-				lag.with(out, float64(p.Records), group, string(topic))
-				age.with(out, p.Age.Seconds(), group, string(topic))
+				processLag.with(out, float64(p.Records), group, string(topic))
+				processAge.with(out, p.Age.Seconds(), group, string(topic))
 			}
 		}
-	}
-	m.of.MustRegister(c)
+	}))
 }
 
 // byTopic sums up the lags of each topic: partitions come and go, topics stay.
@@ -112,26 +148,18 @@ func byTopic(lags []consumer.Lag) map[topology.Topic]consumer.Lag {
 
 // Templates shows how a role's templates are.
 func (m *Metrics) Templates(follower *catalogue.Follower) {
-	c := new(collector)
-	names := c.gauge("templates", "Templates that are in force.")
-	versions := c.gauge("template_versions", "Versions of templates that are known, those that were replaced included.")
-	age := c.gauge("catalogue_age_seconds",
-		"How long ago the templates topic last answered: templates are no older than that.")
-	changed := c.gauge("catalogue_changed_timestamp_seconds", "When the templates last changed.")
-	bad := c.counter("template_records_rejected_total", "Records of the templates topic that were not taken.")
-	c.read = func(out chan<- prometheus.Metric) {
+	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) {
 		s := follower.Stats()
-		names.with(out, float64(s.Names))
-		versions.with(out, float64(s.Versions))
-		bad.with(out, float64(s.Bad))
+		templatesInForce.with(out, float64(s.Names))
+		templateVersions.with(out, float64(s.Versions))
+		templatesRejected.with(out, float64(s.Bad))
 		if !s.ContactAt.IsZero() {
-			age.with(out, max(time.Since(s.ContactAt), 0).Seconds())
+			catalogueAge.with(out, max(time.Since(s.ContactAt), 0).Seconds())
 		}
 		if !s.ChangedAt.IsZero() {
-			changed.with(out, float64(s.ChangedAt.UnixMilli())/1000)
+			catalogueChanged.with(out, float64(s.ChangedAt.UnixMilli())/1000)
 		}
-	}
-	m.of.MustRegister(c)
+	}))
 }
 
 // Delivery is what is to be shown of a channel.
@@ -143,54 +171,36 @@ type Delivery struct {
 
 // Deliveries shows what channels' deliverers and providers count.
 func (m *Metrics) Deliveries(channels []Delivery) {
-	c := new(collector)
-	ambiguous := c.counter("ambiguous_sends_total",
-		"Messages that may have been sent without our knowing, whether they were then sent again or held.", "channel")
-	repeated := c.counter("duplicate_jobs_total", "Jobs that had an outcome already, and were not sent again.", "channel")
-	sends := c.counter("provider_sends_total", "What providers answered.", "channel", "provider", "verdict")
-	sending := c.counter("provider_seconds_total", "How long providers took to answer, in all.", "channel", "provider")
-	open := c.gauge("provider_circuit_open",
-		"1 while a provider is asked nothing because it was down: its circuit is open.", "channel", "provider")
-	opened := c.counter("provider_circuit_opened_total", "How often a provider's circuit opened, because it was down.",
-		"channel", "provider")
-	waits := c.counter("provider_limit_waits_total", "Messages that had to wait for a provider's limit.", "channel",
-		"provider")
-	waited := c.counter("provider_limit_wait_seconds_total", "How long messages waited for a provider's limit, in all.",
-		"channel", "provider")
-	c.read = func(out chan<- prometheus.Metric) {
+	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) {
 		for i := range channels {
 			d := &channels[i]
 			name := string(d.Channel)
-			ambiguous.with(out, float64(d.Counters.Ambiguous.Load()), name)
-			repeated.with(out, float64(d.Counters.Duplicates.Load()), name)
+			ambiguousSends.with(out, float64(d.Counters.Ambiguous.Load()), name)
+			duplicateJobs.with(out, float64(d.Counters.Duplicates.Load()), name)
 			if d.Route == nil {
 				continue
 			}
 			for _, s := range d.Route.Stats() {
 				for _, verdict := range provider.Verdicts() {
-					sends.with(out, float64(s.Sends[verdict]), name, s.Provider, verdict.String())
+					providerSends.with(out, float64(s.Sends[verdict]), name, s.Provider, verdict.String())
 				}
-				sending.with(out, s.Sending.Seconds(), name, s.Provider)
-				open.with(out, truth(s.Open), name, s.Provider)
-				opened.with(out, float64(s.Opened), name, s.Provider)
-				waits.with(out, float64(s.Waits), name, s.Provider)
-				waited.with(out, s.Waited.Seconds(), name, s.Provider)
+				providerTime.with(out, s.Sending.Seconds(), name, s.Provider)
+				circuitOpen.with(out, truth(s.Open), name, s.Provider)
+				circuitOpened.with(out, float64(s.Opened), name, s.Provider)
+				limitWaits.with(out, float64(s.Waits), name, s.Provider)
+				limitWaited.with(out, s.Waited.Seconds(), name, s.Provider)
 			}
 		}
-	}
-	m.of.MustRegister(c)
+	}))
 }
 
 // Notices shows what role notify counts.
 func (m *Metrics) Notices(h *notify.Handler) {
-	c := new(collector)
-	notices := c.counter("notices_total", "Notices to webhooks, by what became of them.", "outcome")
-	c.read = func(out chan<- prometheus.Metric) {
-		notices.with(out, float64(h.Sent.Load()), "sent")
-		notices.with(out, float64(h.Retried.Load()), "retried")
-		notices.with(out, float64(h.Failed.Load()), "failed")
-	}
-	m.of.MustRegister(c)
+	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) {
+		noticesToWebhooks.with(out, float64(h.Sent.Load()), "sent")
+		noticesToWebhooks.with(out, float64(h.Retried.Load()), "retried")
+		noticesToWebhooks.with(out, float64(h.Failed.Load()), "failed")
+	}))
 }
 
 // pingTime is how long Redis may take to answer when Prometheus asks for it.
@@ -198,12 +208,9 @@ const pingTime = time.Second
 
 // Redis shows whether the role reaches Redis, by asking it.
 func (m *Metrics) Redis(client redis.UniversalClient) {
-	c := new(collector)
-	up := c.gauge("redis_up", "1 if Redis answered when the metrics were asked for.")
-	c.read = func(out chan<- prometheus.Metric) {
+	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) {
 		ctx, cancel := context.WithTimeout(context.Background(), pingTime)
 		defer cancel()
-		up.with(out, truth(client.Ping(ctx).Err() == nil))
-	}
-	m.of.MustRegister(c)
+		redisUp.with(out, truth(client.Ping(ctx).Err() == nil))
+	}))
 }

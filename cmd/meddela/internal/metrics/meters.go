@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -25,18 +26,25 @@ type decision struct {
 	reason  topology.Reason
 }
 
-func (d decision) labels() []string {
-	return []string{channel(d.channel), string(d.status), string(d.reason)}
-}
-
-// channel is one that there is: an event may name any.
-func channel(c topology.Channel) string {
-	for _, known := range topology.Channels() {
-		if c == known {
-			return string(c)
+// decisions counts events by what they were decided to be. The counters of what
+// may come begin at 0, so that the first of each is seen as an increase.
+func (m *Metrics) decisions(name, help string,
+	may map[topology.Status][]topology.Reason) *cache[decision, prometheus.Counter] {
+	events := m.counter(name, help, "channel", "status", "reason")
+	counters := newCache(func(d decision) prometheus.Counter {
+		if !slices.Contains(topology.Channels(), d.channel) {
+			d.channel = Other // an event may name any
+		}
+		return events.WithLabelValues(string(d.channel), string(d.status), string(d.reason))
+	})
+	for _, c := range append(topology.Channels(), Other) {
+		for status, reasons := range may {
+			for _, reason := range reasons {
+				counters.get(decision{c, status, reason})
+			}
 		}
 	}
-	return Other
+	return counters
 }
 
 type matchMeter struct {
@@ -45,41 +53,12 @@ type matchMeter struct {
 
 // Match is what role match tells.
 func (m *Metrics) Match() match.Meter {
-	events := m.counter("events_total", "Events that were read and decided on: what came in.", "channel", "status",
-		"reason")
-	meter := &matchMeter{newCache(func(d decision) prometheus.Counter { return events.WithLabelValues(d.labels()...) })}
-	begin(meter.events, decided)
-	return meter
-}
-
-// What may become of an event when it is matched, and at its end.
-var (
-	decided = map[topology.Status][]topology.Reason{
-		topology.PendingDelivery: {topology.NoReason, topology.ReasonScheduled},
-		topology.Expired:         {topology.ReasonExpired},
-		topology.NotCovered:      topology.ReasonsOf(topology.NotCovered),
-	}
-	ended = func() map[topology.Status][]topology.Reason {
-		all := make(map[topology.Status][]topology.Reason)
-		for _, s := range topology.Statuses() {
-			if s.Final() {
-				all[s] = topology.ReasonsOf(s)
-			}
-		}
-		return all
-	}()
-)
-
-// begin has the counters of what may come begin at 0, so that the first of each
-// is seen as an increase.
-func begin(counters *cache[decision, prometheus.Counter], statuses map[topology.Status][]topology.Reason) {
-	for _, c := range append(topology.Channels(), Other) {
-		for status, reasons := range statuses {
-			for _, reason := range reasons {
-				counters.get(decision{c, status, reason})
-			}
-		}
-	}
+	return &matchMeter{m.decisions("events_total", "Events that were read and decided on: what came in.",
+		map[topology.Status][]topology.Reason{
+			topology.PendingDelivery: {topology.NoReason, topology.ReasonScheduled},
+			topology.Expired:         {topology.ReasonExpired},
+			topology.NotCovered:      topology.ReasonsOf(topology.NotCovered),
+		})}
 }
 
 func (m *matchMeter) Decided(c topology.Channel, s topology.Status, r topology.Reason) {
@@ -89,7 +68,7 @@ func (m *matchMeter) Decided(c topology.Channel, s topology.Status, r topology.R
 type deliverMeter struct {
 	attempts                  *cache[attempt, prometheus.Counter]
 	queued, sending, complete prometheus.Observer
-	providers                 *names
+	providers                 *cache[string, string]
 }
 
 type attempt struct {
@@ -111,23 +90,20 @@ func (m *Metrics) Deliver() func(topology.Channel) deliver.Meter {
 		waitBuckets, "channel")
 	providers := newNames(maxProviders)
 	return func(c topology.Channel) deliver.Meter {
+		channel := string(c)
 		return &deliverMeter{
 			attempts: newCache(func(a attempt) prometheus.Counter {
-				retry := "no"
-				if a.retry {
-					retry = "yes"
-				}
-				return attempts.WithLabelValues(string(c), providers.label(a.provider), string(a.status), string(a.reason), retry)
+				retry := map[bool]string{false: "no", true: "yes"}[a.retry]
+				return attempts.WithLabelValues(channel, a.provider, string(a.status), string(a.reason), retry)
 			}),
-			queued: queued.WithLabelValues(string(c)), sending: sending.WithLabelValues(string(c)),
-			complete:  complete.WithLabelValues(string(c)),
-			providers: providers,
+			queued: queued.WithLabelValues(channel), sending: sending.WithLabelValues(channel),
+			complete: complete.WithLabelValues(channel), providers: providers,
 		}
 	}
 }
 
 func (m *deliverMeter) Attempted(a *deliver.Attempt) {
-	m.attempts.get(attempt{m.providers.label(a.Provider), a.Status, a.Reason, a.WillRetry}).Inc()
+	m.attempts.get(attempt{m.providers.get(a.Provider), a.Status, a.Reason, a.WillRetry}).Inc()
 	if a.Number == 1 {
 		m.queued.Observe(a.Queued.Seconds())
 	}
@@ -142,7 +118,7 @@ func (m *deliverMeter) Attempted(a *deliver.Attempt) {
 type statusMeter struct {
 	statuses  *cache[decision, prometheus.Counter]
 	templates *cache[ofTemplate, prometheus.Counter]
-	names     *names
+	names     *cache[string, string]
 	writes    prometheus.Observer
 	faults    prometheus.Counter
 }
@@ -154,30 +130,32 @@ type ofTemplate struct {
 
 // Status is what role status tells: every change of an event's status, once.
 func (m *Metrics) Status() status.Meter {
-	statuses := m.counter("statuses_total", "Events by the status that they came to.", "channel", "status", "reason")
+	final := make(map[topology.Status][]topology.Reason)
+	for _, s := range topology.Statuses() {
+		if s.Final() {
+			final[s] = topology.ReasonsOf(s)
+		}
+	}
 	templates := m.counter("template_statuses_total",
 		"Events by the template that they were linked to and the final status that they came to.", "template", "status")
-	writes := m.histogram("status_write_seconds", "How long Redis took to merge up to 2,000 events' statuses.",
-		answerBuckets)
-	faults := m.counter("status_write_errors_total", "Writes of statuses that failed, and were tried again.")
-	meter := &statusMeter{
-		statuses: newCache(func(d decision) prometheus.Counter { return statuses.WithLabelValues(d.labels()...) }),
+	return &statusMeter{
+		statuses: m.decisions("statuses_total", "Events by the status that they came to.", final),
 		templates: newCache(func(t ofTemplate) prometheus.Counter {
-			return templates.WithLabelValues(t.name,
-				string(t.status))
+			return templates.WithLabelValues(t.name, string(t.status))
 		}),
-		names:  newNames(maxTemplates),
-		writes: writes.WithLabelValues(), faults: faults.WithLabelValues(),
+		names: newNames(maxTemplates),
+		writes: m.histogram("status_write_seconds", "How long Redis took to merge up to 2,000 events' statuses.",
+			answerBuckets).WithLabelValues(),
+		faults: m.counter("status_write_errors_total",
+			"Writes of statuses that failed, and were tried again.").WithLabelValues(),
 	}
-	begin(meter.statuses, ended)
-	return meter
 }
 
 func (m *statusMeter) Changed(s *topology.State) {
 	m.statuses.get(decision{s.Channel, s.Status, s.Reason}).Inc()
 	if s.Status.Final() && s.Template != "" {
 		name, _, _ := strings.Cut(string(s.Template), "@")
-		m.templates.get(ofTemplate{m.names.label(name), s.Status}).Inc()
+		m.templates.get(ofTemplate{m.names.get(name), s.Status}).Inc()
 	}
 }
 

@@ -127,7 +127,7 @@ func TestLag(t *testing.T) {
 func TestBounded(t *testing.T) {
 	n := newNames(2)
 	for _, c := range []struct{ name, want string }{{"a", "a"}, {"b", "b"}, {"c", Other}, {"a", "a"}, {"d", Other}} {
-		if got := n.label(c.name); got != c.want {
+		if got := n.get(c.name); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

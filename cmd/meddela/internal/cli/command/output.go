@@ -51,6 +51,14 @@ func (env *Env) Printf(format string, values ...any) error {
 	return err
 }
 
+// Print prints v in JSON where that is asked for, and else text about it.
+func (env *Env) Print(v any, format string, values ...any) error {
+	if env.Output == JSON {
+		return env.PrintJSON(v)
+	}
+	return env.Printf(format, values...)
+}
+
 // NewTable returns a table that is rendered by PrintTable.
 func NewTable(columns ...any) table.Writer {
 	t := table.NewWriter()

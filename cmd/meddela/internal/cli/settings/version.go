@@ -19,10 +19,7 @@ func NewVersion(env *command.Env) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			info, _ := debug.ReadBuildInfo()
 			b := build.Of(env.Version, info)
-			if env.Output == command.JSON {
-				return env.PrintJSON(b)
-			}
-			return env.Printf("%s\n", b)
+			return env.Print(b, "%s\n", b)
 		},
 	}
 }

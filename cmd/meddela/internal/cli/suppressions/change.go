@@ -22,13 +22,7 @@ What is suppressed for as long or longer already stays as it is: remove it
 first to have it for less.`,
 		Example: "  meddela suppressions add kim@example.com --reason unsubscribed\n  meddela suppressions add +46701234567 --channel sms --for 720h",
 		Args:    command.Arguments(1, -1, "one or more addresses"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			end, err := s.prepare(cmd)
-			if err != nil {
-				return err
-			}
-			return s.add(cmd.Context(), args, end)
-		},
+		RunE:    s.run(s.add),
 	}
 	s.addChannelFlag(cmd, string(topology.Email), "channel of the addresses: email, sms or push")
 	s.addCauseFlag(cmd, string(suppress.Manual), "unsubscribed, bounced, complaint or manual")
@@ -36,31 +30,20 @@ first to have it for less.`,
 	return cmd
 }
 
-func (s *suppressions) add(ctx context.Context, addresses []string, end time.Time) error {
-	list, done, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	added, err := list.Add(ctx, s.subjects(addresses), suppress.Cause(s.cause), end)
+func (s *suppressions) add(ctx context.Context, list *suppress.List, addresses []string) error {
+	added, err := list.Add(ctx, s.subjects(addresses), suppress.Cause(s.cause), s.end)
 	if err != nil {
 		return s.explain(err)
 	}
-	if s.Output == command.JSON {
-		return s.PrintJSON(struct {
-			Channel string    `json:"channel"`
-			Reason  string    `json:"reason"`
-			Until   time.Time `json:"until,omitzero"`
-			Added   int       `json:"added"`
-			Known   int       `json:"known"`
-		}{s.channel, s.cause, end, added, len(addresses) - added})
-	}
-	how := "for good"
-	if !end.IsZero() {
-		how = "until " + command.UntilText(end)
-	}
-	return s.Printf("%s suppressed %s, %d for as long already\n", wording.Count(added, "address", "addresses"), how,
-		len(addresses)-added)
+	view := struct {
+		Channel string    `json:"channel"`
+		Reason  string    `json:"reason"`
+		Until   time.Time `json:"until,omitzero"`
+		Added   int       `json:"added"`
+		Known   int       `json:"known"`
+	}{s.channel, s.cause, s.end, added, len(addresses) - added}
+	return s.Print(view, "%s suppressed %s, %d for as long already\n", wording.Count(added, "address", "addresses"),
+		until(s.end), view.Known)
 }
 
 func newRemove(s *suppressions) *cobra.Command {
@@ -70,30 +53,18 @@ func newRemove(s *suppressions) *cobra.Command {
 		Long:    "Send to addresses again. What has been ignored meanwhile is not sent afterwards.",
 		Example: "  meddela suppressions remove kim@example.com",
 		Args:    command.Arguments(1, -1, "one or more addresses"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := s.prepare(cmd); err != nil {
-				return err
-			}
-			return s.remove(cmd.Context(), args)
-		},
+		RunE:    s.run(s.remove),
 	}
 	s.addChannelFlag(cmd, string(topology.Email), "channel of the addresses: email, sms or push")
 	return cmd
 }
 
-func (s *suppressions) remove(ctx context.Context, addresses []string) error {
-	list, done, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
+func (s *suppressions) remove(ctx context.Context, list *suppress.List, addresses []string) error {
 	removed, err := list.Remove(ctx, s.subjects(addresses))
 	if err != nil {
 		return s.explain(err)
 	}
-	if s.Output == command.JSON {
-		return s.PrintJSON(map[string]int{"removed": removed, "unknown": len(addresses) - removed})
-	}
-	return s.Printf("%s removed, %d not suppressed\n", wording.Count(removed, "address", "addresses"),
-		len(addresses)-removed)
+	unknown := len(addresses) - removed
+	return s.Print(map[string]int{"removed": removed, "unknown": unknown}, "%s removed, %d not suppressed\n",
+		wording.Count(removed, "address", "addresses"), unknown)
 }

@@ -35,13 +35,7 @@ same. Repeating an import changes nothing.`,
 		Example: `  meddela suppressions import unsubscribed.csv --reason unsubscribed
   zcat bounces.csv.gz | meddela suppressions import - --reason bounced --for 2160h`,
 		Args: command.Arguments(1, 1, "one file, or -"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			end, err := s.prepare(cmd)
-			if err != nil {
-				return err
-			}
-			return s.importFile(cmd.Context(), args[0], end)
-		},
+		RunE: s.run(s.importFile),
 	}
 	s.addChannelFlag(cmd, "", "channel of lines that have none: email, sms or push")
 	s.addCauseFlag(cmd, "", "reason of lines that have none: unsubscribed, bounced, complaint or manual")
@@ -64,22 +58,17 @@ type badLineView struct {
 // mostBadLines bounds those in the JSON; standard error has all.
 const mostBadLines = 100
 
-func (s *suppressions) importFile(ctx context.Context, name string, end time.Time) error {
-	file, size, err := s.OpenInput(name)
+func (s *suppressions) importFile(ctx context.Context, list *suppress.List, args []string) error {
+	file, size, err := s.OpenInput(args[0])
 	if err != nil {
 		return fmt.Errorf("addresses cannot be read: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	list, done, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
 	view := importView{BadLines: []badLineView{}}
 	line := command.NewProgress(s.ErrOut)
 	read := &countingReader{from: file}
 	view.Imported, err = list.Import(ctx, read, suppress.Import{
-		Channel: topology.Channel(s.channel), Cause: suppress.Cause(s.cause), Until: end,
+		Channel: topology.Channel(s.channel), Cause: suppress.Cause(s.cause), Until: s.end,
 		OnBad: func(bad *suppress.BadLine) {
 			line.Clear()
 			_, _ = fmt.Fprintln(s.ErrOut, bad)
@@ -96,15 +85,10 @@ func (s *suppressions) importFile(ctx context.Context, name string, end time.Tim
 
 // imported prints what has come of it, also where it broke off.
 func (s *suppressions) imported(view *importView, err error) error {
-	var printed error
-	if s.Output == command.JSON {
-		printed = s.PrintJSON(view)
-	} else {
-		took := time.Duration(view.Millis) * time.Millisecond
-		printed = s.Printf("%s suppressed, %d for as long already, %s not imported; %s read in %s, %.0f a second\n",
-			wording.Count(view.Added, "address", "addresses"), view.Known, wording.Count(view.Bad, "line", "lines"),
-			wording.Count(view.Read, "line", "lines"), took, command.PerSecond(view.Read, took))
-	}
+	took := time.Duration(view.Millis) * time.Millisecond
+	printed := s.Print(view, "%s suppressed, %d for as long already, %s not imported; %s read in %s, %.0f a second\n",
+		wording.Count(view.Added, "address", "addresses"), view.Known, wording.Count(view.Bad, "line", "lines"),
+		wording.Count(view.Read, "line", "lines"), took, command.PerSecond(view.Read, took))
 	var header *suppress.HeaderError
 	switch {
 	case errors.As(err, &header):

@@ -20,46 +20,31 @@ func newCheck(s *suppressions) *cobra.Command {
 		Long:    "Say whether an address is suppressed, why, since when and until when.",
 		Example: "  meddela suppressions check kim@example.com\n  meddela suppressions check +46701234567 --channel sms -o json | jq .suppressed",
 		Args:    command.Arguments(1, 1, "one address"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := s.prepare(cmd); err != nil {
-				return err
-			}
-			return s.checkAddress(cmd.Context(), args[0])
-		},
+		RunE:    s.run(s.checkAddress),
 	}
 	s.addChannelFlag(cmd, string(topology.Email), "channel of the address: email, sms or push")
 	return cmd
 }
 
-func (s *suppressions) checkAddress(ctx context.Context, of string) error {
-	subjects := s.subjects([]string{of})
-	if _, ok := address.Normalize(subjects[0].Channel, of); !ok {
+func (s *suppressions) checkAddress(ctx context.Context, list *suppress.List, args []string) error {
+	subjects := s.subjects(args)
+	if _, ok := address.Normalize(subjects[0].Channel, args[0]); !ok {
 		return s.explain(suppress.ErrAddress)
 	}
-	list, done, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
 	found, err := list.Find(ctx, subjects)
 	if err != nil {
 		return s.explain(err)
 	}
 	e := found[0]
-	switch {
-	case s.Output == command.JSON:
-		return s.PrintJSON(struct {
-			Suppressed bool `json:"suppressed"`
-			*suppress.Entry
-		}{e != nil, e})
-	case e == nil:
-		return s.Printf("not suppressed on channel %s\n", s.channel)
+	view := struct {
+		Suppressed bool `json:"suppressed"`
+		*suppress.Entry
+	}{e != nil, e}
+	if e == nil {
+		return s.Print(view, "not suppressed on channel %s\n", s.channel)
 	}
-	until := "for good"
-	if !e.Until.IsZero() {
-		until = "until " + command.UntilText(e.Until)
-	}
-	return s.Printf("suppressed on channel %s: %s, since %s, %s\n", e.Channel, e.Cause, command.UntilText(e.Added), until)
+	return s.Print(view, "suppressed on channel %s: %s, since %s, %s\n", e.Channel, e.Cause,
+		command.UntilText(e.Added), until(e.Until))
 }
 
 func newList(s *suppressions) *cobra.Command {
@@ -73,15 +58,12 @@ The list is read while others use it: what changes meanwhile may be missed, or
 come twice.`,
 		Example: "  meddela suppressions list\n  meddela suppressions list --entries --reason bounced -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := s.prepare(cmd); err != nil {
-				return err
-			}
+		RunE: s.run(func(ctx context.Context, list *suppress.List, _ []string) error {
 			if entries {
-				return s.listEntries(cmd.Context())
+				return s.listEntries(ctx, list)
 			}
-			return s.listCounts(cmd.Context())
-		},
+			return s.listCounts(ctx, list)
+		}),
 	}
 	s.addChannelFlag(cmd, "", "only of this channel")
 	s.addCauseFlag(cmd, "", "only for this reason")
@@ -95,12 +77,7 @@ func (s *suppressions) wanted(channel topology.Channel, cause suppress.Cause) bo
 	return (s.channel == "" || s.channel == string(channel)) && (s.cause == "" || s.cause == string(cause))
 }
 
-func (s *suppressions) listCounts(ctx context.Context) error {
-	list, done, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
+func (s *suppressions) listCounts(ctx context.Context, list *suppress.List) error {
 	all, err := list.Counts(ctx)
 	if err != nil {
 		return err
@@ -128,34 +105,23 @@ func (s *suppressions) listCounts(ctx context.Context) error {
 	return s.Printf("\n%s suppressed\n", wording.Count(total, "address is", "addresses are"))
 }
 
-func (s *suppressions) listEntries(ctx context.Context) error {
-	list, done, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
+// listEntries prints a line at a time: there may be millions.
+func (s *suppressions) listEntries(ctx context.Context, list *suppress.List) error {
 	return list.Walk(ctx, func(entries []suppress.Entry) error {
 		for i := range entries {
 			e := &entries[i]
 			if !s.wanted(e.Channel, e.Cause) {
 				continue
 			}
-			if err := s.printEntry(e); err != nil {
+			until := "for good"
+			if !e.Until.IsZero() {
+				until = e.Until.Format(time.RFC3339)
+			}
+			if err := s.Print(e, "%s  %-7s %-12s  %s  %s\n", e.Hash, e.Channel, e.Cause, e.Added.Format(time.RFC3339),
+				until); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-// printEntry prints a line at a time: there may be millions.
-func (s *suppressions) printEntry(e *suppress.Entry) error {
-	if s.Output == command.JSON {
-		return s.PrintJSON(e)
-	}
-	until := "for good"
-	if !e.Until.IsZero() {
-		until = e.Until.Format(time.RFC3339)
-	}
-	return s.Printf("%s  %-7s %-12s  %s  %s\n", e.Hash, e.Channel, e.Cause, e.Added.Format(time.RFC3339), until)
 }

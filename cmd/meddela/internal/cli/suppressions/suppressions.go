@@ -36,37 +36,40 @@ one that the deliverers have.`,
 	return cmd
 }
 
-// suppressions is one run of a command about the suppression list: what all of
-// them have, and what each has flags for.
+// suppressions is one run of a command about the suppression list, with what its
+// flags say.
 type suppressions struct {
 	*command.Env
 
 	channel, cause string
 	until          string
 	length         time.Duration
+	// end is when what --until or --for says is; zero for never.
+	end time.Time
 }
 
-// open returns the list in a Redis that has just been seen to work, until done
-// is called.
-func (s *suppressions) open(ctx context.Context) (list *suppress.List, done func(), err error) {
-	client, err := s.Redis(ctx)
-	if err != nil {
-		return nil, nil, err
+// run makes a command of what it does with the list, in a Redis that has just
+// been seen to work. What the flags say is held against what they may before.
+func (s *suppressions) run(
+	do func(context.Context, *suppress.List, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) (err error) {
+		if err = s.check(); err != nil {
+			return err
+		}
+		if s.end, err = command.EndOf(s.until, s.length, time.Now()); err != nil {
+			return err
+		}
+		if err = s.Load(cmd); err != nil {
+			return err
+		}
+		client, err := s.Redis(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = client.Close() }()
+		list := &suppress.List{Client: client, Keys: s.Config.Keys(), Hasher: s.Config.Hasher()}
+		return do(cmd.Context(), list, args)
 	}
-	list = &suppress.List{Client: client, Keys: s.Config.Keys(), Hasher: s.Config.Hasher()}
-	return list, func() { _ = client.Close() }, nil
-}
-
-// prepare holds what the flags say against what they may, and reads the
-// configuration. end is when what --until or --for says is; zero for never.
-func (s *suppressions) prepare(cmd *cobra.Command) (end time.Time, err error) {
-	if err = s.check(); err != nil {
-		return end, err
-	}
-	if end, err = command.EndOf(s.until, s.length, time.Now()); err != nil {
-		return end, err
-	}
-	return end, s.Load(cmd)
 }
 
 func (s *suppressions) addChannelFlag(cmd *cobra.Command, value, usage string) {
@@ -85,7 +88,6 @@ func (s *suppressions) addUntilFlags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&s.length, "for", 0, "how long it lasts, such as 720h, instead of --until")
 }
 
-// check holds what the flags say against what they may.
 func (s *suppressions) check() error {
 	if s.channel != "" && !slices.Contains(address.Channels(), topology.Channel(s.channel)) {
 		return command.Misusef("--channel is %q: use %s", wording.Abridged(s.channel),
@@ -118,4 +120,12 @@ func (s *suppressions) explain(err error) error {
 		return command.Misusef("an argument is no address of channel %s: correct it, or --channel", s.channel)
 	}
 	return err
+}
+
+// until is how long an address is suppressed, for people.
+func until(end time.Time) string {
+	if end.IsZero() {
+		return "for good"
+	}
+	return "until " + command.UntilText(end)
 }
