@@ -110,14 +110,7 @@ func manifestOf(r *topology.TemplateRecord) string {
 
 // lengthOf writes a length of time as authors do: 72h, not 72h0m0s.
 func lengthOf(d topology.Duration) string {
-	text := time.Duration(d).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(time.Duration(d).String())
 }
 
 // Hunks compares two texts line by line. It is not ok when they are too large for that.

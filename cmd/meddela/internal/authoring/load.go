@@ -24,11 +24,9 @@ const (
 
 // Template is a template as its author keeps it.
 type Template struct {
-	// Record is ready to be published but for its time.
-	Record   topology.TemplateRecord
+	Record   topology.TemplateRecord // ready to be published but for its time
 	Compiled *template.Template
-	// Samples are those that the template is to cover.
-	Samples []Sample
+	Samples  []Sample // that the template is to cover
 
 	manifest *manifest // nil when it could not be read
 	usable   bool      // nothing is wrong but in its samples
@@ -53,8 +51,7 @@ func Load(folder fs.FS) ([]topology.TemplateRecord, error) {
 
 // Report is what a folder of templates has, and what is to be said about it.
 type Report struct {
-	// Templates are those without faults other than in their samples, sorted by name.
-	Templates []Template
+	Templates []Template // sorted by name, those without faults other than in their samples
 	Faults    faults.List
 	Warnings  faults.List // about what works, and is perhaps not what was meant
 	Folders   int         // that were read as templates

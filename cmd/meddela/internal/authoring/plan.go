@@ -28,11 +28,9 @@ const (
 
 // Change is what a command does to one template.
 type Change struct {
-	Kind Kind
-	// Record is what is to be the last of its name, but for its time.
-	Record topology.TemplateRecord
-	// Before is what was published last under the name, perhaps retired; nil for a New one.
-	Before *topology.TemplateRecord
+	Kind   Kind
+	Record topology.TemplateRecord  // to be the last of its name, but for its time
+	Before *topology.TemplateRecord // what was published last, perhaps retired; nil for a New one
 }
 
 // PlanPublication says what publishing the records changes; other templates stay as they are.

@@ -36,19 +36,13 @@ func (l *loader) warnings(templates []Template) faults.List {
 
 // warnOfLackingParts finds parts that some of a template's languages have and others do not.
 func warnOfLackingParts(w *faults.List, t *Template) {
-	with := make(map[string]string) // a part to the first language that has it
 	languages := slices.Sorted(maps.Keys(t.Record.Bodies))
-	for _, language := range languages {
-		for part := range t.Record.Bodies[language] {
-			if _, ok := with[part]; !ok && slices.Contains(template.Parts(t.Record.Channel), part) {
-				with[part] = language
-			}
-		}
-	}
-	for _, language := range languages {
-		for _, part := range slices.Sorted(maps.Keys(with)) {
-			if _, ok := t.Record.Bodies[language][part]; !ok {
-				w.Add(path.Join(t.Record.Name, language), 0, "there is no "+part+", which "+with[part]+
+	for _, part := range slices.Sorted(slices.Values(template.Parts(t.Record.Channel))) {
+		lacks := func(language string) bool { _, has := t.Record.Bodies[language][part]; return !has }
+		with := slices.DeleteFunc(slices.Clone(languages), lacks)
+		for _, language := range languages {
+			if len(with) > 0 && lacks(language) {
+				w.Add(path.Join(t.Record.Name, language), 0, "there is no "+part+", which "+with[0]+
 					" has: add it, or remove it there")
 			}
 		}

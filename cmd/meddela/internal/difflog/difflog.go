@@ -14,32 +14,26 @@ import (
 
 // Report is what a comparison found.
 type Report struct {
-	// Events were compared, and Unchanged of them come to the same.
-	Events    int64 `json:"events"`
-	Unchanged int64 `json:"unchanged"`
-	// Unreadable records are no events, whatever the templates are.
-	Unreadable int64 `json:"unreadable"`
-	// Changes are by Kind, in the order of Kinds, then the most events first.
-	Changes []Change `json:"changes"`
+	Events     int64    `json:"events"` // that were compared
+	Unchanged  int64    `json:"unchanged"`
+	Unreadable int64    `json:"unreadable"` // are no events, whatever the templates are
+	Changes    []Change `json:"changes"`    // in the order of Kinds, then the most events first
 }
 
 // Change is events whose outcome changes in the same way.
 type Change struct {
 	Group
-	Events int64 `json:"events"`
-	// Parts counts in how many of the messages each part differs.
-	Parts    map[string]int64 `json:"parts,omitempty"`
+	Events   int64            `json:"events"`
+	Parts    map[string]int64 `json:"parts,omitempty"` // in how many of the messages each part differs
 	Examples []Example        `json:"examples,omitempty"`
 }
 
 // Group is what events are counted by.
 type Group struct {
-	Kind Kind `json:"kind"`
-	// Live and Proposed are the template's name, or the reason for which there is none.
-	Live     string `json:"live"`
+	Kind     Kind   `json:"kind"`
+	Live     string `json:"live"` // the template's name, or the reason for which there is none
 	Proposed string `json:"proposed"`
-	// Detail is the cause of a failure, of a condition's too, or the languages.
-	Detail string `json:"detail,omitempty"`
+	Detail   string `json:"detail,omitempty"` // the cause of a failure, of a condition's too, or the languages
 }
 
 // Example is one event, without its content unless asked for, and never with its address.
@@ -67,20 +61,17 @@ type Side struct {
 
 // Part is a part of a message that differs.
 type Part struct {
-	Name  string `json:"name"`
-	Where string `json:"where"` // the lines of the live text
-	// Diff is in the unified form; nil unless content was asked for.
-	Diff []string `json:"diff,omitempty"`
+	Name  string   `json:"name"`
+	Where string   `json:"where"`          // the lines of the live text
+	Diff  []string `json:"diff,omitempty"` // in the unified form; nil unless asked for
 }
 
 // Comparison compares the outcomes of events under two catalogues. Several goroutines may
 // call Add. What it holds is bounded.
 type Comparison struct {
 	Live, Proposed *catalogue.Catalogue
-	// Examples is how many events are shown of each change. 0 is none.
-	Examples int
-	// ShowContent puts the differences of rendered texts, masked, into the examples.
-	ShowContent bool
+	Examples       int  // how many are shown of each change
+	ShowContent    bool // puts the differences of rendered texts, masked, into the examples
 
 	mu      sync.Mutex
 	total   Report // but for its changes

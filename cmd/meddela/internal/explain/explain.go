@@ -17,13 +17,11 @@ import (
 
 // Question is which decision to explain.
 type Question struct {
-	// Record is the event's. Its Topic is empty when the event is not on a topic.
-	Record    topology.Record
+	Record    topology.Record // its Topic is empty when the event is not on a topic
 	Lane      topology.Lane
 	Catalogue *catalogue.Catalogue
 	Now       time.Time // of the decision
-	// Show puts the recipient and the content of the message into the answer.
-	Show bool
+	Show      bool      // puts the recipient and the content of the message into the answer
 }
 
 // Explanation is a decision and how it came about.
@@ -97,7 +95,15 @@ func Explain(q Question) *Explanation {
 	e := &Explanation{Event: eventOf(&q, &event, &receipt), Candidates: []Candidate{}, Others: []Other{}}
 	e.Validity = Validity{Received: receipt.At.UTC(), Scheduled: event.Scheduled.UTC(), Expiration: event.Expiration.UTC()}
 	if err != nil {
-		e.breach(err, q.Now)
+		fault, ok := errors.AsType[*topology.Fault](err)
+		if !ok {
+			fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
+		}
+		e.Fault = (*Breach)(fault)
+		e.Decision = Decision{
+			Status: topology.NotCovered, Reason: topology.ReasonInvalid,
+			Detail: string(fault.Reason) + ": " + fault.Error(), At: q.Now,
+		}
 		e.Validity.judge(q.Now)
 		return e
 	}
@@ -119,19 +125,6 @@ func Explain(q Question) *Explanation {
 	}
 	e.Validity.judge(q.Now)
 	return e
-}
-
-// breach is what the matcher says of an event that breaks the contract.
-func (e *Explanation) breach(err error, now time.Time) {
-	fault, ok := errors.AsType[*topology.Fault](err)
-	if !ok {
-		fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
-	}
-	e.Fault = (*Breach)(fault)
-	e.Decision = Decision{
-		Status: topology.NotCovered, Reason: topology.ReasonInvalid,
-		Detail: string(fault.Reason) + ": " + fault.Error(), At: now,
-	}
 }
 
 // Validity is how long the message is worth sending.

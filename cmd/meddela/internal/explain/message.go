@@ -43,12 +43,11 @@ func languageOf(wanted string, languages template.Languages, used string) *Langu
 
 // Message is the message that is due, or why it cannot be rendered.
 type Message struct {
-	Masked  bool   `json:"masked"`
-	To      string `json:"to"`
-	Subject string `json:"subject,omitempty"`
-	Parts   []Part `json:"parts"`
-	// NoAddress says that delivery would ignore it.
-	NoAddress bool         `json:"no_address,omitempty"`
+	Masked    bool         `json:"masked"`
+	To        string       `json:"to"`
+	Subject   string       `json:"subject,omitempty"`
+	Parts     []Part       `json:"parts"`
+	NoAddress bool         `json:"no_address,omitempty"` // delivery would ignore it
 	Error     *RenderError `json:"error,omitempty"`
 }
 

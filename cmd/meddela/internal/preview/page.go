@@ -35,6 +35,8 @@ var pageJS string
 
 var pageTemplate = htmltemplate.Must(htmltemplate.New("page").Funcs(htmltemplate.FuncMap{
 	"bytes": func(s string) string { return strconv.Itoa(len(s)) },
+	"css":   func() htmltemplate.CSS { return htmltemplate.CSS(pageCSS) },
+	"js":    func() htmltemplate.JS { return htmltemplate.JS(pageJS) },
 	"json":  indented,
 	"runes": func(s string) string { return strconv.Itoa(utf8.RuneCountInString(s)) },
 }).Parse(pageHTML))
@@ -55,12 +57,6 @@ func (p *Page) Policy() string {
 	}
 	return text
 }
-
-// CSS is the page's own style.
-func (p *Page) CSS() htmltemplate.CSS { return htmltemplate.CSS(pageCSS) }
-
-// JS is the page's own script.
-func (p *Page) JS() htmltemplate.JS { return htmltemplate.JS(pageJS) }
 
 // Failed is how many messages cannot be rendered.
 func (p *Page) Failed() (n int) {

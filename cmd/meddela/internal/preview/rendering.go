@@ -16,11 +16,10 @@ import (
 
 // Selection is which messages to render. The zero value is all.
 type Selection struct {
-	Templates []string // names
-	Languages []string // tags, as events have them; default: those of each template
-	Sample    string   // the file of a sample, its name, or that without .json
-	// Event is rendered instead of the samples, by the templates that cover or Templates names.
-	Event *authoring.Sample
+	Templates []string          // names
+	Languages []string          // tags, as events have them; default: those of each template
+	Sample    string            // the file of a sample, its name, or that without .json
+	Event     *authoring.Sample // instead of the samples, by the templates that cover it or Templates names
 }
 
 // Rendering is one message, or why there is none.

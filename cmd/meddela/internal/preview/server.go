@@ -17,10 +17,9 @@ import (
 
 // Server serves the page of a folder, faults and all, and tells open pages of every change.
 type Server struct {
-	Folder fs.FS
-	Name   string // of the folder
-	// Selection is what to show of it.
-	Selection Selection
+	Folder    fs.FS
+	Name      string    // of the folder
+	Selection Selection // what to show of it
 }
 
 // RemoteError says that an address is not one that only this machine reaches.

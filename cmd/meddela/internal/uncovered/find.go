@@ -139,11 +139,10 @@ func (f *Finder) stillUncovered(ctx context.Context, found map[topology.EventID]
 // Group is the events that are not covered for the same reason.
 type Group struct {
 	Key
-	Events int       `json:"events"`
-	First  time.Time `json:"first"`
-	Last   time.Time `json:"last"`
-	// Sample is the event that came last, where it is, and what its entry says.
-	Sample topology.EventID `json:"sample"`
+	Events int              `json:"events"`
+	First  time.Time        `json:"first"`
+	Last   time.Time        `json:"last"`
+	Sample topology.EventID `json:"sample"` // the event that came last
 	Source topology.Source  `json:"source"`
 	Detail string           `json:"detail,omitempty"`
 }

@@ -18,12 +18,9 @@ type Healer struct {
 	Names     topology.Topics
 	Topics    scanner
 	Catalogue *catalogue.Catalogue
-	// To is where the events go.
-	To authoring.Writer
-	// Pace, if set, is called before so many events are published, and may wait.
-	Pace func(ctx context.Context, events int) error
-	// Now is the clock. Default time.Now.
-	Now func() time.Time
+	To        authoring.Writer                            // where the events go
+	Pace      func(ctx context.Context, events int) error // if set, is called before so many are published, and may wait
+	Now       func() time.Time                            // the clock; default time.Now
 
 	mu      sync.Mutex // one batch at a time is paced and published
 	wanted  map[topology.Source]*Event
@@ -32,13 +29,10 @@ type Healer struct {
 
 // Outcome is what became of the events that were not covered.
 type Outcome struct {
-	Healed int `json:"healed"` // published again
-	// ByTemplate counts the healed ones by the template that covers them now.
-	ByTemplate map[topology.TemplateRef]int `json:"by_template,omitempty"`
-	// Left counts, by reason, those still not covered, or not valid any more.
-	Left map[topology.Reason]int `json:"left,omitempty"`
-	// Gone are those whose records their topic does not have any more.
-	Gone int `json:"gone"`
+	Healed     int                          `json:"healed"`                // published again
+	ByTemplate map[topology.TemplateRef]int `json:"by_template,omitempty"` // the healed ones, by what covers them now
+	Left       map[topology.Reason]int      `json:"left,omitempty"`        // still not covered, or not valid any more
+	Gone       int                          `json:"gone"`                  // their topic does not have them any more
 }
 
 // publishAtOnce bounds what is published between two calls of Pace.

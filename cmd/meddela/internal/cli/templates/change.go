@@ -335,8 +335,7 @@ func (c *templatesChange) readBackText() string {
 	if c.DryRun || len(c.Published) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.ReadBackMillis,
-		c.WrittenMillis)
+	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.ReadBackMillis, c.WrittenMillis)
 }
 
 // done is what was done, or would be.

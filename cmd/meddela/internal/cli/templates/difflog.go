@@ -80,8 +80,7 @@ type diffLogResult struct {
 	Lanes    []topology.Lane        `json:"lanes"`
 	Versions []topology.TemplateRef `json:"versions"` // that would be published
 	difflog.Report
-	// Lost records were removed from the topics while they were read.
-	Lost int64 `json:"lost"`
+	Lost int64 `json:"lost"` // removed from the topics while they were read
 
 	took time.Duration
 }
@@ -208,13 +207,7 @@ func writeExample(env *command.Env, b *strings.Builder, e *difflog.Example) {
 }
 
 func sideText(s *difflog.Side) string {
-	words := []string{string(s.Template), s.Language}
-	if s.Template == "" {
-		words = []string{string(s.Status)}
-	}
-	if s.Reason != topology.NoReason {
-		words = append(words, string(s.Reason))
-	}
+	words := []string{string(cmp.Or(s.Template, topology.TemplateRef(s.Status))), s.Language, string(s.Reason)}
 	out := strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 	if s.Error != "" {
 		out += ": " + s.Error

@@ -49,15 +49,13 @@ func (f *healing) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar((*string)(&f.Channel), "channel", "", "only events for this channel")
 	cmd.Flags().StringVar((*string)(&f.Reason), "reason", "", "only events not covered for this reason")
 	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
-	command.Complete(cmd, "reason", wording.Texts(uncoveredReasons())...)
+	command.Complete(cmd, "reason", wording.Texts(uncoveredReasons)...)
 }
 
 // uncoveredReasons are those of events that are not covered.
-func uncoveredReasons() []topology.Reason {
-	return []topology.Reason{
-		topology.ReasonNoTemplateForType, topology.ReasonNoTemplateForChannel,
-		topology.ReasonConditionsFalse, topology.ReasonConditionFailed, topology.ReasonInvalid,
-	}
+var uncoveredReasons = []topology.Reason{
+	topology.ReasonNoTemplateForType, topology.ReasonNoTemplateForChannel,
+	topology.ReasonConditionsFalse, topology.ReasonConditionFailed, topology.ReasonInvalid,
 }
 
 func (f *healing) check() error {
@@ -66,9 +64,9 @@ func (f *healing) check() error {
 		return command.Misusef("--since is %s: it must be a length of time such as 24h", f.since)
 	case f.Channel != "" && !slices.Contains(topology.Channels(), f.Channel):
 		return command.Misusef("--channel is %q: use email, sms, push or webhook", f.Channel)
-	case f.Reason != "" && !slices.Contains(uncoveredReasons(), f.Reason):
+	case f.Reason != "" && !slices.Contains(uncoveredReasons, f.Reason):
 		return command.Misusef("--reason is %q: events are not covered because of %s", f.Reason,
-			wording.OrList(wording.Texts(uncoveredReasons())))
+			wording.OrList(wording.Texts(uncoveredReasons)))
 	case f.rate < 0:
 		return command.Misusef("--rate is %v: it must be a positive number of events a second", f.rate)
 	}
