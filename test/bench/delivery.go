@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -57,9 +58,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.first[key] = time.Now()
 	}
 	p.mu.Unlock()
-	if wait := p.answer[r.URL.Path]; wait > 0 {
-		time.Sleep(wait)
-	}
+	time.Sleep(p.answer[r.URL.Path])
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, `{"id":"bench-%s"}`, key)
 }
@@ -71,23 +70,18 @@ func (p *provider) counts() (accepted, again int) {
 	return len(p.first), p.again
 }
 
-// delivery is a message that should reach the provider, and when its event is due.
-type delivery struct {
-	job topology.JobID
-	due time.Time
-}
+// dueTimes say when messages that should reach the provider are due.
+type dueTimes map[topology.JobID]time.Time
 
-func deliveryOf(e topology.Event, due time.Time) delivery {
-	return delivery{topology.JobIDOf(e.ID, 0), due}
-}
+func (d dueTimes) add(e topology.Event, due time.Time) { d[topology.JobIDOf(e.ID, 0)] = due }
 
 // delays are how long after they were due the messages that have come have come, in ms.
-func (p *provider) delays(list []delivery) (ms []float64) {
+func (p *provider) delays(due dueTimes) (ms []float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, d := range list {
-		if at, ok := p.first[d.job]; ok {
-			ms = append(ms, milliseconds(at.Sub(d.due)))
+	for job, due := range due {
+		if at, ok := p.first[job]; ok {
+			ms = append(ms, milliseconds(at.Sub(due)))
 		}
 	}
 	return ms
@@ -102,10 +96,8 @@ func onceFigure(flags *flag.FlagSet) func(*bench) []Table {
 	return func(b *bench) []Table {
 		provider := startProvider(map[string]time.Duration{"/messages": 2 * time.Millisecond})
 		defer provider.Close()
-		s := b.newSystem("once")
-		s.providers(provider.entry("messages", topology.Email, ""))
+		s := b.newSystem("once", provider.entry("messages", topology.Email, ""))
 		s.environment = append(s.environment, "MEDDELA_LOOP_SESSION_TIMEOUT=6s", "MEDDELA_CLAIM_LEASE=11s")
-		s.publishSamples()
 		events := &watch{system: s}
 		s.fill(s.names.Events(lane), *jobs, func(partition, at int) topology.Record {
 			return events.newEvent(at*partitions+partition, time.Time{})
@@ -182,8 +174,6 @@ const (
 	mailRate   = 100 // real-time e-mails a second
 	codeRate   = 2   // real-time text messages a second, to the slow provider
 	slowAtOnce = 20  // messages that the slow provider takes at once, of all processes
-	// floodLead is how long a flood is under way before anything is measured.
-	floodLead = 5 * time.Second
 )
 
 // isolationFigure measures how long real-time messages take, first alone, then while a batch floods the slow provider
@@ -195,10 +185,8 @@ func isolationFigure(flags *flag.FlagSet) func(*bench) []Table {
 		*hold = max(*hold, 5*time.Second)
 		provider := startProvider(map[string]time.Duration{"/slow": slowAnswer})
 		defer provider.Close()
-		s := b.newSystem("isolation")
-		s.providers(provider.entry("quick", topology.Email, "") +
+		s := b.newSystem("isolation", provider.entry("quick", topology.Email, ""),
 			provider.entry("slow", topology.SMS, fmt.Sprintf("limit: {concurrency: %d, reserve: 0.5}", slowAtOnce)))
-		s.publishSamples()
 		for _, l := range topology.Lanes() {
 			for _, role := range []topology.Role{topology.RoleMatch, topology.RoleDeliver, topology.RoleDelay} {
 				s.start(role, l)
@@ -210,7 +198,7 @@ func isolationFigure(flags *flag.FlagSet) func(*bench) []Table {
 			return recordOf(textMessage("appointment_reminder",
 				`{"appointment":{"start":"2026-12-01T14:30:00+01:00","place":"Hamngatan 12"}}`))
 		})
-		s.pause("the flood", time.Now().Add(floodLead))
+		s.pause("the flood", time.Now().Add(5*time.Second))
 		floodMail, floodText := s.streams(provider, *hold, codeRate)
 		pileMail, _ := s.streams(provider, *hold, 4*slowAtOnce) // the texts wait for the provider, and for nobody else
 		s.stop()
@@ -252,24 +240,23 @@ func textMessage(kind, data string) topology.Event {
 // streams publishes real-time e-mails and text messages at steady rates for as long as said, and returns how long the
 // messages took. It waits for the e-mails, and for text messages where their provider can take as many.
 func (s *system) streams(p *provider, d time.Duration, codes float64) (mails, texts []float64) {
-	var mailsDue, textsDue []delivery
-	stream := func(rate float64, list *[]delivery, make func(number int) topology.Event) (wait func()) {
-		due := timetable{start: time.Now(), rate: rate, length: d}
-		return s.publish(due, 0, func(number int, due time.Time) topology.Record {
+	mailsDue, textsDue := make(dueTimes), make(dueTimes)
+	stream := func(rate float64, all dueTimes, make func(number int) topology.Event) (wait func()) {
+		return s.publish(timetable{time.Now(), rate, d}, 0, func(number int, due time.Time) topology.Record {
 			event := make(number)
-			*list = append(*list, deliveryOf(event, due))
+			all.add(event, due)
 			return recordOf(event)
 		})
 	}
-	waitMails := stream(mailRate, &mailsDue, mail)
-	waitTexts := stream(codes, &textsDue, func(int) topology.Event {
+	waitMails := stream(mailRate, mailsDue, mail)
+	waitTexts := stream(codes, textsDue, func(int) topology.Event {
 		return textMessage("one_time_code", `{"code":"004211"}`)
 	})
 	waitMails()
 	waitTexts()
-	awaited := mailsDue
+	awaited := maps.Clone(mailsDue)
 	if codes <= codeRate {
-		awaited = slices.Concat(mailsDue, textsDue)
+		maps.Copy(awaited, textsDue)
 	}
 	s.await("messages sent", 10*time.Millisecond, func() (done, want int) {
 		return len(p.delays(awaited)), len(awaited)
@@ -288,23 +275,20 @@ func schedulesFigure(flags *flag.FlagSet) func(*bench) []Table {
 		*over = max(*over, time.Second)
 		provider := startProvider(nil)
 		defer provider.Close()
-		s := b.newSystem("schedules")
-		s.providers(provider.entry("messages", topology.Email, ""))
-		s.publishSamples()
+		s := b.newSystem("schedules", provider.entry("messages", topology.Email, ""))
 		for _, role := range topology.Roles() {
 			s.start(role, lane)
 			s.start(role, lane)
 		}
-		const lead = 15 * time.Second
-		start := time.Now().Add(lead)
+		start := time.Now().Add(15 * time.Second)
 		var mu sync.Mutex
-		var deliveries []delivery
-		s.fill(s.names.Events(lane), *events, func(_, _ int) topology.Record {
+		due := make(dueTimes)
+		s.fill(s.names.Events(lane), *events, func(partition, at int) topology.Record {
+			event := mail(at*partitions + partition)
+			event.Scheduled = start.Add(rand.N(*over)).UTC().Truncate(time.Millisecond)
 			mu.Lock()
 			defer mu.Unlock()
-			event := mail(len(deliveries))
-			event.Scheduled = start.Add(rand.N(*over)).UTC().Truncate(time.Millisecond)
-			deliveries = append(deliveries, deliveryOf(event, event.Scheduled))
+			due.add(event, event.Scheduled)
 			return recordOf(event)
 		})
 		restarts := int(*restarts)
@@ -320,7 +304,7 @@ func schedulesFigure(flags *flag.FlagSet) func(*bench) []Table {
 			return accepted, *events
 		})
 		s.stop()
-		late, early, inGoal := provider.delays(deliveries), 0, 0
+		late, early, inGoal := provider.delays(due), 0, 0
 		for _, ms := range late {
 			if ms < 0 {
 				early++

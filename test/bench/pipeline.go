@@ -42,7 +42,6 @@ func latencyFigure(flags *flag.FlagSet) func(*bench) []Table {
 // startPipeline starts the roles that make events into statuses.
 func (b *bench) startPipeline(name string) *system {
 	s := b.newSystem(name)
-	s.publishSamples()
 	for _, role := range []topology.Role{topology.RoleMatch, topology.RoleDeliver, topology.RoleStatus} {
 		s.start(role, lane)
 	}
@@ -117,7 +116,6 @@ func latencyTables(rate float64, ours, floor *latencySide) []Table {
 // with the same loop. The hops run until the figure ends.
 func (b *bench) startFloor() *system {
 	s := b.newSystem("floor")
-	s.publishSamples()
 	outputs := s.bareOutputs(s.matcher())
 	s.run(topology.RoleMatch, outputs[:1], s.names.Events(lane))
 	s.run(topology.RoleDeliver, outputs[1:], s.names.Jobs(lane))
@@ -142,29 +140,7 @@ func (h *marker) Handle(ctx context.Context, b consumer.Batch) (consumer.Result,
 	return consumer.Result{Handled: len(b.Records)}, nil
 }
 
-const (
-	throughputGoal = 10_000 // events/s
-	trial          = 8 * time.Second
-	// firstRate is where the search begins, and closeEnough is when it ends: how far the rate that is too much may be
-	// from the one that is held.
-	firstRate   = 4000
-	closeEnough = 1.15
-	// mostHolds is how often the long trial is repeated, at a lower rate each time.
-	mostHolds = 4
-	stepDown  = 0.92
-
-	// settling is left out of the growth: the first second's events are all lag.
-	settling = 2
-	// mostGrowth is the part of the rate that the lag may grow by, which is within the noise: over a minute it is less
-	// than a third of a second's events.
-	mostGrowth = 0.005
-	// mostLag is how many seconds' events the lag may be in the end, and mostLagShort that of a short trial, whose
-	// growth says little: batches grow with the lag, and larger ones cost less, until that balances.
-	mostLag      = 2
-	mostLagShort = 0.6
-	// longTrial is what counts as held, rather than as an indication.
-	longTrial = 30 * time.Second
-)
+const throughputGoal = 10_000 // events/s
 
 // throughputFigure looks for the highest rate that the whole pipeline holds for as long as said, from an event's
 // publication to its being sent in Redis. With a rate it tries only that.
@@ -179,7 +155,7 @@ func throughputFigure(flags *flag.FlagSet) func(*bench) []Table {
 		next, holds := *rate, 1
 		if *rate == 0 {
 			next, probes = s.search()
-			holds = mostHolds
+			holds = 4
 		}
 		for range holds {
 			p := s.probe(math.Round(next), *hold)
@@ -187,7 +163,7 @@ func throughputFigure(flags *flag.FlagSet) func(*bench) []Table {
 			if p.held {
 				return s.throughputTables(probes, p)
 			}
-			next *= stepDown
+			next *= 0.92
 		}
 		return s.throughputTables(probes, nil)
 	}
@@ -195,9 +171,10 @@ func throughputFigure(flags *flag.FlagSet) func(*bench) []Table {
 
 // search finds, by short trials, about the highest rate that is held.
 func (s *system) search() (rate float64, probes []*probe) {
+	const closeEnough = 1.15 // how far the rate that is too much may be from the one that is held
 	held, tooMuch := 0.0, math.Inf(1)
-	for rate = firstRate; ; {
-		p := s.probe(math.Round(rate), trial)
+	for rate = 4000; ; {
+		p := s.probe(math.Round(rate), 8*time.Second)
 		probes = append(probes, p)
 		if p.held {
 			held = rate
@@ -250,14 +227,20 @@ func (s *system) probe(rate float64, d time.Duration) *probe {
 	return p
 }
 
+// judge says whether the rate is held. Of a short trial the growth says little: batches grow with the lag, and larger
+// ones cost less, until that balances.
 func (p *probe) judge() {
+	const (
+		settling = 2 // seconds, whose events are all lag
+		// Parts of the rate: the growth that is within the noise, and the lag in the end, of a long trial and of a short.
+		mostGrowth, mostLag, mostLagShort = 0.005, 2, 0.6
+	)
 	p.growth = slope(p.lag[min(settling, len(p.lag)-1):])
-	last := p.lag[len(p.lag)-1]
-	if p.seconds < longTrial.Seconds() {
-		p.held = last <= mostLagShort*p.rate
-		return
+	last := p.lag[len(p.lag)-1] / p.rate
+	p.held = p.growth <= mostGrowth*p.rate && last <= mostLag
+	if p.seconds < 30 {
+		p.held = last <= mostLagShort
 	}
-	p.held = p.growth <= mostGrowth*p.rate && last <= mostLag*p.rate
 }
 
 // throughputTables shows the trials, and the one that was held if there is one.
@@ -269,10 +252,7 @@ func (s *system) throughputTables(probes []*probe, held *probe) []Table {
 		},
 	}
 	for _, p := range probes {
-		result := "too much"
-		if p.held {
-			result = "held"
-		}
+		result := map[bool]string{true: "held", false: "too much"}[p.held]
 		trials.Rows = append(trials.Rows, []any{
 			p.rate, p.seconds, p.lag[len(p.lag)-1], slices.Max(p.lag), p.growth, p.catchUp.Seconds(), result,
 		})
@@ -297,19 +277,12 @@ func (s *system) throughputTables(probes []*probe, held *probe) []Table {
 	return []Table{trials, busy}
 }
 
-const (
-	memoryGoal = 100 // MB
-	// flat is how much more memory, in MB, the end of a backlog may take than its middle.
-	flat = 10
-)
-
 // memoryFigure lets events wait and has one role after the other work them off, while it looks at how much memory each
 // takes.
 func memoryFigure(flags *flag.FlagSet) func(*bench) []Table {
 	events := flags.Int("events", 1_000_000, "how many events wait")
 	return func(b *bench) []Table {
 		s := b.newSystem("memory")
-		s.publishSamples()
 		s.fill(s.names.Events(lane), *events, numbered)
 		t := Table{
 			Title:   fmt.Sprintf("memory, %d events of 1 KB waiting", *events),
@@ -345,6 +318,7 @@ func (s *system) remember(t *Table, role topology.Role) {
 	middle, last := median(samples[2*n/5:max(3*n/5, 2*n/5+1)]), median(samples[min(4*n/5, n-1):])
 	most = max(most, slices.Max(samples))
 	t.Rows = append(t.Rows, []any{string(role), records, rate, most, middle, last})
+	const memoryGoal, flat = 100, 10 // MB
 	t.Goals = append(t.Goals, Goal{
 		fmt.Sprintf("%s: %.0f MB at most, %+.0f MB from the middle to the end; the goal is below %d MB, and flat",
 			role, most, last-middle, memoryGoal),

@@ -79,11 +79,7 @@ func (t *Table) print() {
 	}
 	_ = w.Flush()
 	for _, g := range t.Goals {
-		result := "met"
-		if !g.Met {
-			result = "missed"
-		}
-		fmt.Printf("%s: %s\n", g.Text, result)
+		fmt.Printf("%s: %s\n", g.Text, map[bool]string{true: "met", false: "missed"}[g.Met])
 	}
 	fmt.Println()
 }

@@ -47,21 +47,19 @@ func (b *bench) compareStatus(
 			return run()
 		}
 	}
-	bare := func() work { return s.writeBare(entries, recorded.portions, store) }
+	// Written by as many side by side as a topic has partitions.
+	bare := func() work {
+		metered := s.meter()
+		writing, ctx := errgroup.WithContext(s.ctx)
+		writing.SetLimit(partitions)
+		for _, states := range recorded.portions {
+			writing.Go(func() error { return store.Write(ctx, states) })
+		}
+		script.Check(writing.Wait())
+		return work{entries, metered()}
+	}
 	return compare(title, "entries", rounds, 0.7, contestant{ours.name, emptied(ours.run)},
 		contestant{"bare pipelined writer of the same states", emptied(bare)})
-}
-
-// writeBare writes portions of states, as many side by side as a topic has partitions.
-func (s *system) writeBare(entries int, portions [][]topology.State, store *status.Store) work {
-	metered := s.meter()
-	writing, ctx := errgroup.WithContext(s.ctx)
-	writing.SetLimit(partitions)
-	for _, states := range portions {
-		writing.Go(func() error { return store.Write(ctx, states) })
-	}
-	script.Check(writing.Wait())
-	return work{entries, metered()}
 }
 
 // recorder keeps the states that a handler writes.

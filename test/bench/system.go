@@ -47,19 +47,28 @@ type system struct {
 	ambiguous atomic.Int64
 }
 
-// newSystem creates the topics.
-func (b *bench) newSystem(name string) *system {
+// newSystem creates the topics, and publishes the sample templates. A channel without a provider has a sandbox.
+func (b *bench) newSystem(name string, providers ...string) *system {
 	s := &system{
 		bench: b, names: topology.Topics{Prefix: "bench." + b.id + "." + name + "."},
 		keys: topology.Keys{Prefix: b.keyPrefix() + name + ":"},
 	}
 	b.systems = append(b.systems, s)
-	s.environment = slices.DeleteFunc(os.Environ(), func(setting string) bool { // but what says how to reach the servers
+	s.environment = slices.DeleteFunc(os.Environ(), func(setting string) bool {
+		// What says how to reach the servers stays.
 		return strings.HasPrefix(setting, "MEDDELA_") && !strings.HasPrefix(setting, "MEDDELA_KAFKA_") &&
 			!strings.HasPrefix(setting, "MEDDELA_REDIS_")
 	})
+	text := strings.Join(providers, "")
+	others := slices.DeleteFunc(texts(topology.Channels()), func(channel string) bool {
+		return strings.Contains(text, "["+channel+"]")
+	})
+	text += fmt.Sprintf("  - {name: sandbox, channels: [%s], kind: sandbox}\n", strings.Join(others, ", "))
+	path := filepath.Join(s.dir, "providers"+s.names.Prefix+"yaml")
+	script.Check(os.WriteFile(path, []byte("providers:\n"+text), 0o600))
 	s.environment = append(s.environment, "MEDDELA_TOPIC_PREFIX="+s.names.Prefix, "MEDDELA_KEY_PREFIX="+s.keys.Prefix,
-		"MEDDELA_LOG_LEVEL=warn", "MEDDELA_LOG_FORMAT=json", "MEDDELA_HTTP_ADDR=-", "MEDDELA_SANDBOX_CHANNELS=")
+		"MEDDELA_LOG_LEVEL=warn", "MEDDELA_LOG_FORMAT=json", "MEDDELA_HTTP_ADDR=-", "MEDDELA_SANDBOX_CHANNELS=",
+		"MEDDELA_PROVIDERS_FILE="+path)
 	for _, l := range topology.Lanes() {
 		for _, role := range topology.Roles() {
 			s.groups = append(s.groups, s.names.Groups(role, l)...)
@@ -73,28 +82,12 @@ func (b *bench) newSystem(name string) *system {
 	client := &kafka.Client{Addr: b.broker.Addr(), Transport: b.transport, Timeout: 30 * time.Second}
 	script.Check(provision.Create(b.ctx, client, specs))
 	script.Check(provision.AwaitLeaders(b.ctx, client, s.topics))
-	s.providers("")
-	return s
-}
-
-// providers writes the configuration of providers that the roles use. A channel that it does not name has a sandbox.
-func (s *system) providers(text string) {
-	others := texts(topology.Channels())
-	others = slices.DeleteFunc(others, func(c string) bool { return strings.Contains(text, "["+c+"]") })
-	text = "providers:\n" + text +
-		fmt.Sprintf("  - {name: sandbox, channels: [%s], kind: sandbox}\n", strings.Join(others, ", "))
-	path := filepath.Join(s.dir, "providers"+s.names.Prefix+"yaml")
-	script.Check(os.WriteFile(path, []byte(text), 0o600))
-	s.environment = append(s.environment, "MEDDELA_PROVIDERS_FILE="+path)
-}
-
-// publishSamples publishes the sample templates.
-func (s *system) publishSamples() {
-	command := exec.CommandContext(s.ctx, s.binary, "templates", "publish", samples, "--diff=false")
-	command.Env = s.environment
-	if out, err := command.CombinedOutput(); err != nil {
+	publish := exec.CommandContext(s.ctx, s.binary, "templates", "publish", samples, "--diff=false")
+	publish.Env = s.environment
+	if out, err := publish.CombinedOutput(); err != nil {
 		script.Check(fmt.Errorf("publishing the sample templates: %w\n%s", err, out))
 	}
+	return s
 }
 
 // follow starts a follower of the templates, and waits until it has them.
@@ -135,7 +128,6 @@ func (s *system) background(transport *kafka.Transport, run func(context.Context
 // process plays a role.
 type process struct {
 	role    topology.Role
-	lane    topology.Lane
 	cmd     *exec.Cmd
 	leaving atomic.Bool // it was told to end
 	ended   chan struct{}
@@ -146,7 +138,7 @@ type process struct {
 func (s *system) start(role topology.Role, lane topology.Lane, environment ...string) {
 	command := exec.Command(s.binary, "run", string(role), "--lane", string(lane))
 	command.Env = append(slices.Clone(s.environment), environment...)
-	p := &process{role: role, lane: lane, cmd: command, ended: make(chan struct{})}
+	p := &process{role: role, cmd: command, ended: make(chan struct{})}
 	log := script.Must(command.StderrPipe())
 	script.Check(command.Start())
 	s.processes = append(s.processes, p)
@@ -208,7 +200,7 @@ func (s *system) stop(roles ...topology.Role) {
 	script.Check(ending.Wait())
 }
 
-// replace ends a process of a role, by kill -9 or as a roll-out does, and starts another.
+// replace ends a process of the measured lane, by kill -9 or as a roll-out does, and starts another.
 func (s *system) replace(role topology.Role, kill bool) {
 	candidates := s.running(role)
 	p := candidates[0] // of a roll-out, the eldest
@@ -218,7 +210,7 @@ func (s *system) replace(role topology.Role, kill bool) {
 	} else {
 		script.Check(p.end(syscall.SIGTERM))
 	}
-	s.start(p.role, p.lane)
+	s.start(role, lane)
 }
 
 // pause waits until a time.
