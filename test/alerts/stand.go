@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,10 +32,8 @@ type stand struct {
 	prometheus string
 	dir        string
 	prefix     string
-	port       int // of Prometheus
-	names      []string
 	running    map[string]*exec.Cmd
-	http       map[string]int
+	http       map[string]int // ports
 	kafka      *kgo.Client
 
 	provider *httptest.Server
@@ -54,7 +51,7 @@ func newStand(ctx context.Context, binary, prometheus, dir string) *stand {
 	}
 	script.Check(os.MkdirAll(filepath.Join(dir, "logs"), 0o755))
 	return &stand{
-		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir, port: freePort(),
+		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir,
 		kafka:  script.Must(kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())),
 		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd), http: make(map[string]int),
 	}
@@ -72,15 +69,11 @@ func (s *stand) start() {
 	script.Check(os.WriteFile(s.path("providers.yaml"), []byte(text), 0o600))
 	s.call("topics", "apply")
 	s.call("templates", "publish", "cmd/meddela/samples/templates")
-	for _, lane := range []string{"realtime", "batch"} {
-		for _, role := range []string{"match", "deliver", "status", "delay"} {
-			s.names = append(s.names, lane+"-"+role)
-		}
+	for _, role := range []string{"match", "deliver", "status", "delay"} {
+		s.startRole("realtime-" + role)
+		s.startRole("batch-" + role)
 	}
-	s.names = append(s.names, "monitor")
-	for _, name := range s.names {
-		s.startRole(name)
-	}
+	s.startRole("monitor")
 	s.startPrometheus()
 	publishing, quiet := context.WithCancel(s.ctx)
 	s.quiet = quiet
@@ -172,9 +165,10 @@ func (s *stand) stop() {
 
 func (s *stand) startPrometheus() {
 	var targets []string
-	for _, name := range s.names {
-		targets = append(targets, fmt.Sprintf("127.0.0.1:%d", s.http[name]))
+	for _, port := range s.http {
+		targets = append(targets, fmt.Sprintf("127.0.0.1:%d", port))
 	}
+	s.http["prometheus"] = freePort()
 	rules := script.Must(filepath.Abs("charts/meddela/files/rules.yaml"))
 	config := fmt.Sprintf(`global: {scrape_interval: 5s, evaluation_interval: 5s}
 rule_files: [%s]
@@ -186,10 +180,12 @@ scrape_configs:
 `, rules, strings.Join(targets, ", "))
 	script.Check(os.WriteFile(s.path("prometheus.yaml"), []byte(config), 0o644))
 	s.spawn("prometheus", os.Environ(), s.prometheus, "--config.file="+s.path("prometheus.yaml"),
-		"--storage.tsdb.path="+s.path("data"), "--web.listen-address=127.0.0.1:"+strconv.Itoa(s.port))
+		"--storage.tsdb.path="+s.path("data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", s.http["prometheus"]))
 }
 
-func (s *stand) prometheusURL() string { return "http://127.0.0.1:" + strconv.Itoa(s.port) }
+func (s *stand) prometheusURL() string {
+	return fmt.Sprintf("http://127.0.0.1:%d", s.http["prometheus"])
+}
 
 // sample is one value of a query's answer.
 type sample struct {

@@ -16,10 +16,11 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// work is a finished piece of work: how much, and what it took.
+// work is a finished piece of work: how much, and what it took, in CPU time by process too.
 type work struct {
 	records int
-	cpuUsage
+	cpu     map[string]time.Duration
+	elapsed time.Duration
 }
 
 // contestant does the same work as its rivals.
@@ -102,7 +103,7 @@ func (s *system) drainer(name string, records int, begin func() (count func() in
 		})
 		metered := s.meter()
 		s.await(name, time.Millisecond, func() (done, want int) { return count(), records })
-		return work{records - before, metered()}
+		return metered(records - before)
 	}}
 }
 
@@ -114,29 +115,29 @@ func (s *system) loopDrainer(
 	return s.drainer(name, records, func() func() int {
 		role := topology.Role(fmt.Sprintf("%.5s-%d", name, len(s.groups)))
 		s.groups = append(s.groups, s.names.Group(role, lane))
-		counted := &counter{Handler: handler}
-		loop := s.run(role, counted, topics...)
+		var handled, out atomic.Int64
+		counting := func(ctx context.Context, batch consumer.Batch) (consumer.Result, error) {
+			result, err := handler.Handle(ctx, batch)
+			out.Add(int64(len(result.Out)))
+			handled.Add(int64(result.Handled))
+			return result, err
+		}
+		loop := s.run(role, handlerFunc(counting), topics...)
 		return func() int {
-			handled := int(counted.handled.Load())
-			if handled >= records && loop.Stats().Published() < counted.out.Load() {
+			done := int(handled.Load())
+			if done >= records && loop.Stats().Published() < out.Load() {
 				return records - 1
 			}
-			return handled
+			return done
 		}
 	})
 }
 
-// counter counts what a handler does.
-type counter struct {
-	consumer.Handler
-	handled, out atomic.Int64
-}
+// handlerFunc is a function that is a handler.
+type handlerFunc func(context.Context, consumer.Batch) (consumer.Result, error)
 
-func (c *counter) Handle(ctx context.Context, batch consumer.Batch) (consumer.Result, error) {
-	result, err := c.Handler.Handle(ctx, batch)
-	c.out.Add(int64(len(result.Out)))
-	c.handled.Add(int64(result.Handled))
-	return result, err
+func (h handlerFunc) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+	return h(ctx, b)
 }
 
 // cpuTime is how much CPU time a process has used; 0 where the system has no /proc.
@@ -153,14 +154,8 @@ func memory(pid int) (now, most float64) {
 	return float64(status.VmRSS) / (1 << 20), float64(status.VmHWM) / (1 << 20)
 }
 
-// cpuUsage is CPU time by process, and the time in which it was used.
-type cpuUsage struct {
-	cpu     map[string]time.Duration
-	elapsed time.Duration
-}
-
-// meter measures this process, the roles' and the servers, until the function that it returns is called.
-func (s *system) meter() (stop func() cpuUsage) {
+// meter measures this process, the roles' and the servers, until stop is called.
+func (s *system) meter() (stop func(records int) work) {
 	pids := map[string]int{"bench": os.Getpid()}
 	maps.Copy(pids, s.servers)
 	for _, p := range s.running() {
@@ -170,12 +165,12 @@ func (s *system) meter() (stop func() cpuUsage) {
 	for name, pid := range pids {
 		before[name] = cpuTime(pid)
 	}
-	return func() cpuUsage {
-		u := cpuUsage{make(map[string]time.Duration), time.Since(started)}
+	return func(records int) work {
+		w := work{records, make(map[string]time.Duration), time.Since(started)}
 		for name, pid := range pids {
-			u.cpu[name] = max(cpuTime(pid)-before[name], 0)
+			w.cpu[name] = max(cpuTime(pid)-before[name], 0)
 		}
-		return u
+		return w
 	}
 }
 

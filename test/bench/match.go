@@ -207,7 +207,7 @@ func (s *system) matchingCost(templates, rounds int) Table {
 			for range passes {
 				script.Must(matcher.Handle(s.ctx, batch))
 			}
-			return work{events * passes, metered()}
+			return metered(events * passes)
 		}}
 	}
 	// With many it may cost twice as much.

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 )
@@ -113,31 +111,24 @@ func latencyTables(rate float64, ours, floor *latencySide) []Table {
 }
 
 // startFloor starts one hop in this process for each role of the pipeline: the least that it can do on the same servers
-// with the same loop. The hops run until the figure ends.
+// with the same loop, which in the end is one write to Redis. The hops run until the figure ends.
 func (b *bench) startFloor() *system {
 	s := b.newSystem("floor")
 	outputs := s.bareOutputs(s.matcher())
 	s.run(topology.RoleMatch, outputs[:1], s.names.Events(lane))
 	s.run(topology.RoleDeliver, outputs[1:], s.names.Jobs(lane))
-	s.run(topology.RoleStatus, &marker{s.keys, b.redis}, s.names.DeliveryLog(lane))
+	mark := func(ctx context.Context, batch consumer.Batch) (consumer.Result, error) {
+		pipe := b.redis.Pipeline()
+		for _, r := range batch.Records {
+			pipe.HSet(ctx, s.keys.Event(topology.EventID(r.Key)), topology.FieldStatus, string(topology.Sent))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return consumer.Result{}, err
+		}
+		return consumer.Result{Handled: len(batch.Records)}, nil
+	}
+	s.run(topology.RoleStatus, handlerFunc(mark), s.names.DeliveryLog(lane))
 	return s
-}
-
-// marker makes one write for each record, and nothing else.
-type marker struct {
-	keys   topology.Keys
-	client redis.UniversalClient
-}
-
-func (h *marker) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
-	pipe := h.client.Pipeline()
-	for i := range b.Records {
-		pipe.HSet(ctx, h.keys.Event(topology.EventID(b.Records[i].Key)), topology.FieldStatus, string(topology.Sent))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return consumer.Result{}, err
-	}
-	return consumer.Result{Handled: len(b.Records)}, nil
 }
 
 const throughputGoal = 10_000 // events/s
@@ -201,7 +192,7 @@ type probe struct {
 	lag     []float64 // events due and not sent, each second
 	growth  float64   // of the lag, in events a second
 	catchUp time.Duration
-	used    cpuUsage
+	used    work
 	held    bool
 }
 
@@ -220,7 +211,7 @@ func (s *system) probe(rate float64, d time.Duration) *probe {
 		p.lag = append(p.lag, float64(behind))
 	}
 	wait()
-	p.used = metered()
+	p.used = metered(due.total())
 	w.awaitSent(due.total())
 	p.catchUp = time.Since(due.start.Add(d))
 	p.judge()

@@ -56,7 +56,7 @@ func (b *bench) compareStatus(
 			writing.Go(func() error { return store.Write(ctx, states) })
 		}
 		script.Check(writing.Wait())
-		return work{entries, metered()}
+		return metered(entries)
 	}
 	return compare(title, "entries", rounds, 0.7, contestant{ours.name, emptied(ours.run)},
 		contestant{"bare pipelined writer of the same states", emptied(bare)})

@@ -292,10 +292,7 @@ func (s *system) whenGone(refusal error, do func() error) error {
 
 // rewind lets a group whose members have all gone begin a topic anew.
 func (s *system) rewind(group string, topic topology.Topic) {
-	offsets := make(kadm.Offsets)
-	for p := range partitions {
-		offsets.AddOffset(string(topic), int32(p), 0, -1)
-	}
+	offsets := script.Must(s.kafka.ListStartOffsets(s.ctx, string(topic))).Offsets()
 	script.Check(s.whenGone(kerr.UnknownMemberID, func() error { return s.kafka.CommitAllOffsets(s.ctx, group, offsets) }))
 }
 
