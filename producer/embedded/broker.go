@@ -20,11 +20,9 @@ type BrokerConfig struct {
 	// Listen in place of net.Listen, for tests that come between the broker and its clients.
 	Listen Listen
 
-	// The memory of a partition is bounded by two sizes, in bytes of records as they were sent, looked at every quarter
-	// of a second. They do not hold for compacted topics, nor for those with a retention.bytes of their own. The memory
-	// taken is about twice as much, and more with large batches.
-
-	// RetainBytes is how much is kept to look back at. Default 16 MiB.
+	// RetainBytes is how much of a partition is kept to look back at, in bytes of records as they were sent, which take
+	// about twice as much memory. It does not hold for compacted topics, nor for those with a retention.bytes of their
+	// own. Default 16 MiB.
 	RetainBytes int64
 	// BacklogBytes is how much is kept for a group that has not committed it yet, before it is forgotten unread.
 	// Default 256 MiB.

@@ -64,7 +64,15 @@ func freePort() int {
 }
 
 func (s *stand) start() {
-	s.startProvider()
+	mux := http.NewServeMux()
+	for i, path := range []string{"/a", "/b"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			if s.failing[i].Load() {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})
+	}
+	s.provider = httptest.NewServer(mux)
 	text := strings.ReplaceAll(providers, "PROVIDER", s.provider.URL)
 	script.Check(os.WriteFile(s.path("providers.yaml"), []byte(text), 0o600))
 	s.call("topics", "apply")
@@ -91,18 +99,6 @@ const providers = `providers:
   - {name: sms-b, channels: [sms], kind: http, limit: {rate: 60, reserve: 0.3},
      http: {url: "PROVIDER/b", body: '{"to":{{ json .To }}}', allow_private: true}}
 `
-
-func (s *stand) startProvider() {
-	mux := http.NewServeMux()
-	for i, path := range []string{"/a", "/b"} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			if s.failing[i].Load() {
-				w.WriteHeader(http.StatusServiceUnavailable)
-			}
-		})
-	}
-	s.provider = httptest.NewServer(mux)
-}
 
 func (s *stand) environment() []string {
 	return append(os.Environ(),

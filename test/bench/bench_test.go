@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -200,10 +201,11 @@ func TestStatistics(t *testing.T) {
 }
 
 func TestTurnsDiffer(t *testing.T) {
-	first, second := turn(3, 1), turn(3, 2)
-	for i := range first {
-		if first[i] != second[len(second)-1-i] {
-			t.Fatalf("rounds in the orders %v and %v: want one the other's reverse", first, second)
-		}
+	var order []int
+	for _, rival := range turns(2, 3) {
+		order = append(order, rival)
+	}
+	if want := []int{0, 1, 2, 2, 1, 0}; !slices.Equal(order, want) {
+		t.Fatalf("two rounds in the order %v, want %v", order, want)
 	}
 }

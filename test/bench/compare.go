@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"os"
@@ -42,14 +43,12 @@ func compare(title, what string, rounds int, goal float64, rivals ...contestant)
 	for i := range costs {
 		costs[i] = make(map[string][]float64)
 	}
-	for round := 1; round <= rounds; round++ {
-		for _, i := range turn(len(rivals), round) {
-			progress("%s: round %d of %d, %s", title, round, rounds, rivals[i].name)
-			done := rivals[i].run()
-			rates[i] = append(rates[i], float64(done.records)/done.elapsed.Seconds())
-			for process, used := range done.cpu {
-				costs[i][process] = append(costs[i][process], float64(used.Nanoseconds())/1000/float64(done.records))
-			}
+	for round, i := range turns(rounds, len(rivals)) {
+		progress("%s: round %d of %d, %s", title, round, rounds, rivals[i].name)
+		done := rivals[i].run()
+		rates[i] = append(rates[i], float64(done.records)/done.elapsed.Seconds())
+		for process, used := range done.cpu {
+			costs[i][process] = append(costs[i][process], float64(used.Nanoseconds())/1000/float64(done.records))
 		}
 	}
 	processes := slices.Sorted(maps.Keys(costs[0]))
@@ -79,16 +78,21 @@ func compare(title, what string, rounds int, goal float64, rivals ...contestant)
 	return t
 }
 
-// turn is the order of a round: each rival is first as often as any other, and follows each other one as often.
-func turn(rivals, round int) []int {
-	order := make([]int, rivals)
-	for i := range order {
-		order[i] = i
+// turns are rounds in which each rival takes its turn. Each is first as often as any other, and follows each other one
+// as often.
+func turns(rounds, rivals int) iter.Seq2[int, int] {
+	return func(yield func(round, rival int) bool) {
+		for round := range rounds {
+			for i := range rivals {
+				if round%2 == 1 {
+					i = rivals - 1 - i
+				}
+				if !yield(round+1, i) {
+					return
+				}
+			}
+		}
 	}
-	if round%2 == 0 {
-		slices.Reverse(order)
-	}
-	return order
 }
 
 // drainer is a contestant that works off some records, each time anew: begin starts it, and returns what counts those

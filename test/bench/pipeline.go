@@ -27,11 +27,9 @@ func latencyFigure(flags *flag.FlagSet) func(*bench) []Table {
 			side.publish(*rate, warmUp)
 		}
 		each := *hold / time.Duration(*rounds)
-		for round := 1; round <= *rounds; round++ {
-			for _, i := range turn(len(sides), round) {
-				progress("latency: round %d of %d, %v", round, *rounds, each)
-				sides[i].add(sides[i].publish(*rate, each))
-			}
+		for round, i := range turns(*rounds, len(sides)) {
+			progress("latency: round %d of %d, %v", round, *rounds, each)
+			sides[i].add(sides[i].publish(*rate, each))
 		}
 		return latencyTables(*rate, sides[0], sides[1])
 	}

@@ -101,18 +101,16 @@ func tighten(name string, definition object) {
 	}
 }
 
+// tightenAny does so to a schema, to each of a list, and to nothing else.
 func tightenAny(value any) {
-	switch value := value.(type) {
-	case []any:
-		for _, each := range value {
-			tightenAny(each)
-		}
-	case object:
-		tightenObject(value)
+	list, _ := value.([]any)
+	for _, each := range list {
+		tightenAny(each)
 	}
-}
-
-func tightenObject(schema object) {
+	schema, ok := value.(object)
+	if !ok {
+		return
+	}
 	if reference, ok := schema["$ref"].(string); ok {
 		clear(schema) // what stands beside a reference does not count
 		schema["$ref"] = shared + reference
