@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 )
 
-// maxFileBytes is the greatest size of a file that is read.
 const maxFileBytes = 512 << 10
 
 // read returns a file's text, the same wherever git has checked it out: UTF-8, its lines ended by LF alone.
@@ -53,7 +52,6 @@ func (l *loader) texts(folder string) map[string]string {
 	return texts
 }
 
-// readPartials reads the shared pieces; there need not be any.
 func (l *loader) readPartials() {
 	if _, err := fs.Stat(l.folder, partialsFolder); errors.Is(err, fs.ErrNotExist) {
 		return

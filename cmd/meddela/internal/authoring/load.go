@@ -95,7 +95,6 @@ type loader struct {
 	partials map[string]string
 }
 
-// template reads and checks one template.
 func (l *loader) template(name string) Template {
 	before := len(l.faults)
 	t := Template{Record: topology.TemplateRecord{Name: name, Bodies: map[string]map[string]string{}}}

@@ -49,7 +49,7 @@ func publication(live *catalogue.Catalogue, r topology.TemplateRecord) Change {
 	if !known {
 		return change
 	}
-	change.Before = latest.Record()
+	change.Before, change.Kind = latest.Record(), Changed
 	_, before := live.ByRef(r.Ref())
 	switch {
 	case latest.Ref() == r.Ref() && latest.Record().Retired:
@@ -58,8 +58,6 @@ func publication(live *catalogue.Catalogue, r topology.TemplateRecord) Change {
 		change.Kind = Unchanged
 	case before:
 		change.Kind = Restored
-	default:
-		change.Kind = Changed
 	}
 	return change
 }

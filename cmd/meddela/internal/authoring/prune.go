@@ -130,7 +130,6 @@ type queue map[topology.Channel]map[int]int64
 
 const everyChannel topology.Channel = ""
 
-// queuesOf are the topics that jobs wait in.
 func queuesOf(ctx context.Context, topics *scan.Topics, names topology.Topics) (map[topology.Topic]queue, error) {
 	queues := make(map[topology.Topic]queue)
 	add := func(topic topology.Topic, channel topology.Channel, group string) (err error) {

@@ -99,7 +99,6 @@ func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
 	return "", ""
 }
 
-// renderSample renders a sample in each of the template's languages.
 func (l *loader) renderSample(compiled *template.Template, s *Sample) {
 	for _, language := range compiled.Languages().Names() {
 		_, err := compiled.Render(&s.Event, language)

@@ -71,7 +71,6 @@ func warnOfTie(w *faults.List, a, b *Template) {
 		" does, so the one published last is used: tell them apart by when, or remove the type from one")
 }
 
-// warnOfUnused finds partials that no template includes.
 func (l *loader) warnOfUnused(w *faults.List, templates []Template) {
 	used := make(map[string]string)
 	for i := range templates {

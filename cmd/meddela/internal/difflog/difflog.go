@@ -121,7 +121,6 @@ func byPosition(a, b *topology.Record) int {
 	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 }
 
-// maxGroups bounds the changes that are kept apart.
 const maxGroups = 500
 
 // change finds the change of a group, or adds it.

@@ -31,7 +31,6 @@ const (
 	OtherExpiry      Kind = "other_expiry"      // its message is worth sending for longer, or for less long
 )
 
-// unchanged is the Kind of no change.
 const unchanged Kind = ""
 
 // Kinds lists every kind, what needs looking at first.
@@ -42,7 +41,6 @@ func Kinds() []Kind {
 	}
 }
 
-// outcome is what becomes of one event under one catalogue.
 type outcome struct {
 	decision match.Decision
 	message  template.Message // when it was rendered, and that succeeded

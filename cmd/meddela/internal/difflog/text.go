@@ -18,7 +18,6 @@ import (
 // URLPart is the name under which a webhook's target is compared.
 const URLPart = "url"
 
-// differingPart is a part whose text is not the same.
 type differingPart struct{ name, live, proposed string }
 
 // differingParts compares what was rendered; nothing differs where one side was not.
@@ -49,7 +48,6 @@ func partsOf(m *template.Message) map[string]string {
 	return parts
 }
 
-// mask stands where the recipient's address was.
 const mask = "RECIPIENT"
 
 // masked are the parts that differ, without the recipient's address. It is replaced before
@@ -86,7 +84,6 @@ func addressPattern(to string) *regexp.Regexp {
 	return regexp.MustCompile("(?i)" + strings.Join(forms, "|"))
 }
 
-// maxPositions is how many positions in one part are named.
 const maxPositions = 8
 
 // where names the lines of the live text that differ.

@@ -92,7 +92,15 @@ type Breach struct {
 func Explain(q Question) *Explanation {
 	event, err := topology.DecodeEvent(q.Record, q.Lane)
 	receipt := topology.ReceiptOf(&q.Record)
-	e := &Explanation{Event: eventOf(&q, &event, &receipt), Candidates: []Candidate{}, Others: []Other{}}
+	e := &Explanation{Candidates: []Candidate{}, Others: []Other{}}
+	e.Event = Event{
+		Format: formatOf(&q.Record), Bytes: len(q.Record.Value), ID: event.ID, IDFrom: idFrom(&q.Record, event.ID),
+		Type: event.Type, Channel: event.Channel, To: maskedAddress(event.To, q.Show), Language: event.Language,
+		Lane: q.Lane, Redrives: receipt.Redrives,
+	}
+	if q.Record.Topic != "" {
+		e.Event.Source = receipt.Source
+	}
 	e.Validity = Validity{Received: receipt.At.UTC(), Scheduled: event.Scheduled.UTC(), Expiration: event.Expiration.UTC()}
 	if err != nil {
 		fault, ok := errors.AsType[*topology.Fault](err)
@@ -154,19 +162,6 @@ func (v *Validity) judge(now time.Time) {
 	case v.Scheduled.After(now):
 		v.State = Waiting
 	}
-}
-
-func eventOf(q *Question, event *topology.Event, receipt *topology.Receipt) Event {
-	e := Event{
-		Format: formatOf(&q.Record), Bytes: len(q.Record.Value),
-		ID: event.ID, IDFrom: idFrom(&q.Record, event.ID),
-		Type: event.Type, Channel: event.Channel, To: maskedAddress(event.To, q.Show), Language: event.Language,
-		Lane: q.Lane, Redrives: receipt.Redrives,
-	}
-	if q.Record.Topic != "" {
-		e.Source = receipt.Source
-	}
-	return e
 }
 
 func formatOf(r *topology.Record) Format {

@@ -37,7 +37,6 @@ func (f *Filter) takes(e *topology.Entry) bool {
 		(f.Reason == "" || e.Reason == f.Reason)
 }
 
-// scanner reads topics.
 type scanner interface {
 	Ranges(ctx context.Context, topic topology.Topic, since, until time.Time) ([]scan.Range, error)
 	Scan(ctx context.Context, ranges []scan.Range, progress *scan.Progress, handle func([]topology.Record) error) error

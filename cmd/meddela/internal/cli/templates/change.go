@@ -18,7 +18,6 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// templatesChange is one run of a command that changes which templates are live.
 type templatesChange struct {
 	changesView
 	env     *command.Env
@@ -79,7 +78,6 @@ func (c *templatesChange) publishFolder(ctx context.Context, args []string) erro
 	}, func() string { return c.publishedText(folder) })
 }
 
-// publishedText is what publishing has come to.
 func (c *templatesChange) publishedText(folder string) string {
 	var b strings.Builder
 	all, published := len(c.Templates), len(c.Published)
@@ -278,7 +276,6 @@ func (c *templatesChange) fill(changes []authoring.Change, gaps []authoring.Gap)
 	}
 }
 
-// printChanges says what changes, before it is done.
 func (c *templatesChange) printChanges() error {
 	if c.env.Output == command.JSON {
 		return nil
@@ -330,7 +327,6 @@ func (v *changeView) beforeText() string {
 	return ", after " + v.Before.Version
 }
 
-// readBackText says when what was published was seen to be live.
 func (c *templatesChange) readBackText() string {
 	if c.DryRun || len(c.Published) == 0 {
 		return ""
@@ -338,7 +334,6 @@ func (c *templatesChange) readBackText() string {
 	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.ReadBackMillis, c.WrittenMillis)
 }
 
-// done is what was done, or would be.
 func (c *templatesChange) done(what string) string {
 	if c.DryRun {
 		return "would be " + what

@@ -20,7 +20,6 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// diffLog is one run of the command.
 type diffLog struct {
 	lane        topology.Lane // empty is both
 	since       time.Duration
@@ -74,7 +73,6 @@ func (d *diffLog) check() error {
 // maxExamples bounds the memory that examples take.
 const maxExamples = 100
 
-// diffLogResult is what the command prints.
 type diffLogResult struct {
 	Since    time.Time              `json:"since"`
 	Lanes    []topology.Lane        `json:"lanes"`
@@ -160,7 +158,6 @@ func printDiffLog(env *command.Env, r *diffLogResult) error {
 	return env.Printf("%s", r.summary())
 }
 
-// changeName is the kind in words.
 func changeName(k difflog.Kind) string { return strings.ReplaceAll(string(k), "_", " ") }
 
 func changeDetail(c *difflog.Change) string {

@@ -126,7 +126,6 @@ func isPosition(source topology.Source) bool {
 	return ok
 }
 
-// readFile reads an event that is on no topic.
 func (x *explaining) readFile() error {
 	file, _, err := x.env.OpenInput(x.event)
 	if err != nil {
@@ -203,7 +202,6 @@ type explanation struct {
 	State      *show.State `json:"state,omitempty"`        // what Redis has
 }
 
-// explainer words an explanation for people.
 type explainer struct {
 	strings.Builder
 	*explanation

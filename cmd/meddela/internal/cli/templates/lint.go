@@ -41,7 +41,6 @@ to the folder.`,
 	return cmd
 }
 
-// lintView is what --output json shows.
 type lintView struct {
 	Templates int         `json:"templates"`
 	Samples   int         `json:"samples"`

@@ -43,7 +43,6 @@ const (
 
 var stateColours = map[string]text.Color{stateLive: text.FgGreen, stateRetired: text.FgYellow}
 
-// listedTemplate is a line of the list.
 type listedTemplate struct {
 	Name            string            `json:"name"`
 	Version         string            `json:"version"`

@@ -18,7 +18,6 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// pruning is one run of the command.
 type pruning struct {
 	env       *command.Env
 	olderThan time.Duration
@@ -48,7 +47,6 @@ after that; publishing its folder again brings it back.`,
 	return cmd
 }
 
-// pruneView is what is printed.
 type pruneView struct {
 	DryRun bool         `json:"dry_run"`
 	Pruned []idleView   `json:"pruned"`

@@ -22,7 +22,6 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// rendering is what `templates render` was asked for.
 type rendering struct {
 	folder    string
 	selection preview.Selection
@@ -139,7 +138,6 @@ func render(ctx context.Context, env *command.Env, r *rendering) error {
 	return renderingsFault(r.folder, &folder, renderings)
 }
 
-// readEvent reads the file of --event.
 func (r *rendering) readEvent() error {
 	if r.event == "" {
 		return nil
@@ -182,10 +180,10 @@ func showRenderings(env *command.Env, r *rendering, folder *authoring.Report, re
 func writePage(env *command.Env, r *rendering, folder *authoring.Report, renderings []preview.Rendering) error {
 	page := preview.Page{Name: folderName(r.folder), Renderings: renderings, Faults: folder.Faults}
 	file, err := os.Create(r.page)
-	if err != nil {
-		return fmt.Errorf("the page cannot be written: %w", err)
+	if err == nil {
+		err = errors.Join(page.Write(file), file.Close())
 	}
-	if err := errors.Join(page.Write(file), file.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("the page cannot be written: %w", err)
 	}
 	return env.Printf("%s on %s\n", wording.Count(len(renderings), "message", "messages"), r.page)
@@ -315,7 +313,6 @@ type renderingView struct {
 	Error        *renderErrorView  `json:"error,omitempty"`
 }
 
-// renderErrorView is why a message cannot be rendered.
 type renderErrorView struct {
 	Reason topology.Reason `json:"reason"`
 	File   string          `json:"file"` // with the line

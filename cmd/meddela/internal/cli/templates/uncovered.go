@@ -33,7 +33,7 @@ func NewUncovered(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// healing is one run of uncovered list, or of uncovered heal.
+// healing is one run of uncovered list or heal.
 type healing struct {
 	env              *command.Env
 	uncovered.Filter // without a Lane both are looked through
