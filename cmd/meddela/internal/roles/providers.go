@@ -10,7 +10,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
-	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
@@ -19,10 +18,10 @@ import (
 
 // providers are those of this role's channels: the sandbox where the settings say
 // so, or else the channel's route. close ends what they keep open.
-func (r *role) providers(client redis.UniversalClient,
-	orders func() *control.Orders) (providers map[topology.Channel]provider.Provider, close func(), err error) {
+func (r *role) providers(
+	client redis.UniversalClient) (providers map[topology.Channel]provider.Provider, close func(), err error) {
 	stopped := func(provider string) bool {
-		return orders().About(topology.SubjectProvider, provider, time.Now()).Order != nil
+		return r.orders.Snapshot().About(topology.SubjectProvider, provider, time.Now()).Order != nil
 	}
 	routes, close, err := r.Providers.Build(providerfile.Site{Lane: r.lane, Redis: client, Keys: r.Keys, Stopped: stopped})
 	if err != nil {

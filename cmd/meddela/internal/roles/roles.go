@@ -24,7 +24,6 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
-	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/consumer/template"
@@ -78,6 +77,8 @@ type role struct {
 	lane      topology.Lane
 	transport *kafka.Transport
 	log       zerolog.Logger
+	templates *catalogue.Follower // of roles match and deliver
+	orders    *control.Follower   // of roles deliver and delay
 }
 
 // Run runs one role on one lane until ctx ends. Servers being away is not an
@@ -89,23 +90,44 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 		log:       in.Log.With().Str("role", string(name)).Str("lane", string(lane)).Logger(),
 	}
 	defer r.transport.CloseIdleConnections()
+	within := in.Config.Templates.StartTimeout
+	if name == topology.RoleMatch || name == topology.RoleDeliver {
+		templates, stop, err := connect.Templates(ctx, in.Kafka, in.Names.Templates(), within, r.log)
+		if err != nil {
+			return unlessStopped(ctx, err)
+		}
+		defer stop()
+		r.templates = templates
+	}
+	if name == topology.RoleDeliver || name == topology.RoleDelay {
+		orders, stop, err := connect.Orders(ctx, in.Kafka, in.Names.Control(), within, r.log)
+		if err != nil {
+			return unlessStopped(ctx, err)
+		}
+		defer stop()
+		r.orders = orders
+	}
 	switch name {
 	case topology.RoleMatch:
-		return r.withTemplates(ctx, r.match)
+		return r.match(ctx)
 	case topology.RoleDeliver:
-		return r.withTemplates(ctx, func(ctx context.Context, templates *catalogue.Follower) error {
-			return r.withOrders(ctx, func(ctx context.Context, orders *control.Follower) error {
-				return r.deliver(ctx, templates, orders)
-			})
-		})
+		return r.deliver(ctx)
 	case topology.RoleStatus:
 		return r.status(ctx)
 	case topology.RoleDelay:
-		return r.withOrders(ctx, r.delay)
+		return r.delay(ctx)
 	case topology.RoleNotify:
 		return r.notify(ctx)
 	}
 	return fmt.Errorf("unknown role %q", name)
+}
+
+// unlessStopped is the error, unless the role was stopped before it had begun.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // loop runs the role's handler over its topics.
@@ -137,60 +159,15 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic) con
 	}
 }
 
-// follower keeps a snapshot of a compacted topic up to date.
-type follower interface {
-	Run(ctx context.Context)
-	AwaitReady(ctx context.Context) error
-}
-
-// withTemplates runs a role with the catalogue, of which it has all before it
-// reads the first record.
-func (r *role) withTemplates(ctx context.Context, run func(context.Context, *catalogue.Follower) error) error {
-	transport := r.Kafka.Transport()
-	defer transport.CloseIdleConnections()
-	templates := catalogue.NewFollower(catalogue.Config{
-		Source: catalogue.FromTopic(r.Kafka.Addr(), transport, r.Names.Templates()),
-		Log:    r.log,
-	})
-	return r.following(ctx, templates, func(ctx context.Context) error { return run(ctx, templates) })
-}
-
-// withOrders runs a role with the operators' orders, likewise.
-func (r *role) withOrders(ctx context.Context, run func(context.Context, *control.Follower) error) error {
-	transport := r.Kafka.Transport()
-	defer transport.CloseIdleConnections()
-	orders := control.NewFollower(follow.FromTopic(r.Kafka.Addr(), transport, r.Names.Control()), r.log)
-	return r.following(ctx, orders, func(ctx context.Context) error { return run(ctx, orders) })
-}
-
-// following runs a role while a follower is at work, from when it is ready.
-func (r *role) following(ctx context.Context, f follower, run func(context.Context) error) error {
-	// The role finishes what it has fetched after ctx has ended, and may need
-	// the snapshot for that.
-	following, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var group errgroup.Group
-	group.Go(func() error { f.Run(following); return nil })
-	defer func() { stop(); _ = group.Wait() }()
-	starting, cancel := context.WithTimeout(ctx, r.Config.Templates.StartTimeout)
-	defer cancel()
-	if err := f.AwaitReady(starting); err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped before it had begun
-		}
-		return err
-	}
-	return run(ctx)
-}
-
-func (r *role) match(ctx context.Context, follower *catalogue.Follower) error {
+func (r *role) match(ctx context.Context) error {
 	handler := &match.Handler[*catalogue.Entry]{
 		Lane: r.lane, Names: r.Names,
-		Catalogue: func() match.Catalogue[*catalogue.Entry] { return follower.Catalogue() },
+		Catalogue: func() match.Catalogue[*catalogue.Entry] { return r.templates.Catalogue() },
 		Tracer:    r.Tracer,
 	}
 	if r.Metrics != nil {
 		handler.Meter = r.Metrics.Match()
-		r.Metrics.Templates(follower)
+		r.Metrics.Templates(r.templates)
 	}
 	return r.loop(ctx, handler, r.Names.Events(r.lane))
 }
@@ -200,32 +177,42 @@ func (r *role) match(ctx context.Context, follower *catalogue.Follower) error {
 // answer to the one before.
 const deliverParallel = 64
 
+// retries are the waits before further attempts: a provider that is away for
+// hours costs nobody a message that is still valid then.
+var retries = []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour}
+
 // deliver runs a loop for each channel that the process delivers, so that no
 // channel waits for another's provider.
-func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, orders *control.Follower) error {
+func (r *role) deliver(ctx context.Context) error {
 	client, err := r.Redis()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	providers, closeProviders, err := r.providers(client, orders.Snapshot)
+	providers, closeProviders, err := r.providers(client)
 	if err != nil {
 		return err
 	}
 	defer closeProviders()
-	gate, meter := r.gate(client), r.deliverMeter(catalogue)
+	gate := r.gate(client)
+	meter := func(topology.Channel) deliver.Meter { return nil }
+	if r.Metrics != nil {
+		r.Metrics.Templates(r.templates)
+		r.Metrics.Redis(client)
+		meter = r.Metrics.Deliver()
+	}
 	var shown []metrics.Delivery
 	var configs []consumer.Config
 	for _, channel := range r.Channels {
 		handler, err := deliver.New(deliver.Config{
 			Lane: r.lane, Channel: channel, Names: r.Names, Keys: r.Keys, Redis: client,
-			Templates:  templates{catalogue},
+			Templates:  templates{r.templates},
 			Providers:  map[topology.Channel]provider.Provider{channel: providers[channel]},
-			Orders:     orders.Snapshot,
+			Orders:     r.orders.Snapshot,
 			Gate:       gate,
 			Lease:      r.Config.Claim.Lease,
 			KeepClaims: r.Config.Claim.TTL,
-			Retries:    retries(),
+			Retries:    retries,
 			Meter:      meter(channel),
 			Tracer:     r.Tracer,
 			Log:        r.log.With().Str("channel", string(channel)).Logger(),
@@ -243,7 +230,6 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 	}
 	if r.Metrics != nil {
 		r.Metrics.Deliveries(shown)
-		r.Metrics.Redis(client)
 	}
 	loops, ctx := errgroup.WithContext(ctx)
 	for _, config := range configs {
@@ -252,24 +238,9 @@ func (r *role) deliver(ctx context.Context, catalogue *catalogue.Follower, order
 	return loops.Wait()
 }
 
-// deliverMeter returns the Meter of each channel; nil where there are no metrics.
-func (r *role) deliverMeter(follower *catalogue.Follower) func(topology.Channel) deliver.Meter {
-	if r.Metrics == nil {
-		return func(topology.Channel) deliver.Meter { return nil }
-	}
-	r.Metrics.Templates(follower)
-	return r.Metrics.Deliver()
-}
-
-func (r *role) delay(ctx context.Context, orders *control.Follower) error {
-	handler := &delay.Handler{Lane: r.lane, Names: r.Names, Orders: orders.Snapshot}
+func (r *role) delay(ctx context.Context) error {
+	handler := &delay.Handler{Lane: r.lane, Names: r.Names, Orders: r.orders.Snapshot}
 	return r.loop(ctx, handler, handler.Topics()...)
-}
-
-// retries are the waits before further attempts: a provider that is away for
-// hours costs nobody a message that is still valid then.
-func retries() []time.Duration {
-	return []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour}
 }
 
 func (r *role) status(ctx context.Context) error {

@@ -81,7 +81,7 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 	if !note("topics", detail, err) {
 		return findings
 	}
-	detail, err = inspectTemplates(ctx, env, connection, transport)
+	detail, err = inspectTemplates(ctx, env, connection)
 	note("templates", detail, err)
 	gauge := lag.Gauge{
 		Addr: connection.Addr(), Transport: transport, Names: env.Config.Names(),
@@ -155,9 +155,8 @@ func inspectTopics(ctx context.Context, env *command.Env, client *kafka.Client) 
 	return fmt.Sprintf("all %d are there", len(plan.Ready)), nil
 }
 
-func inspectTemplates(ctx context.Context, env *command.Env, connection producer.Connection,
-	transport *kafka.Transport) (string, error) {
-	known, err := command.ReadCatalogue(ctx, env, connection, transport)
+func inspectTemplates(ctx context.Context, env *command.Env, connection producer.Connection) (string, error) {
+	known, err := env.ReadTemplates(ctx, connection)
 	if err != nil {
 		return "", err
 	}

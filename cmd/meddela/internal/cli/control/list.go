@@ -42,9 +42,7 @@ func listOrders(ctx context.Context, env *command.Env, all bool) error {
 	if err != nil {
 		return err
 	}
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	follower, stop, err := command.FollowOrders(ctx, env, connection, transport)
+	follower, stop, err := env.FollowOrders(ctx, connection)
 	if err != nil {
 		return err
 	}
@@ -55,10 +53,6 @@ func listOrders(ctx context.Context, env *command.Env, all bool) error {
 			list = append(list, listedOrder{order, inForce})
 		}
 	}
-	return printOrders(env, list)
-}
-
-func printOrders(env *command.Env, list []listedOrder) error {
 	if env.Output == command.JSON {
 		return env.PrintJSON(map[string]any{"orders": list})
 	}
@@ -68,10 +62,8 @@ func printOrders(env *command.Env, list []listedOrder) error {
 	t := command.NewTable("subject", "order", "by", "since", "until", "reason")
 	for i := range list {
 		order := &list[i]
-		t.AppendRow([]any{
-			order.Subject, paintOrder(env, order), cmp.Or(order.By, "-"),
-			command.UntilText(order.At), command.UntilText(order.Until), cmp.Or(order.Reason, "-"),
-		})
+		t.AppendRow([]any{order.Subject, paintOrder(env, order), cmp.Or(order.By, "-"), command.UntilText(order.At),
+			command.UntilText(order.Until), cmp.Or(order.Reason, "-")})
 	}
 	return env.PrintTable(t)
 }

@@ -36,11 +36,7 @@ func (o *ordering) run(ctx context.Context, orders []topology.ControlRecord) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	// The follower's fetches wait at the broker: writes have a transport of
-	// their own.
-	reading := connection.Transport()
-	defer reading.CloseIdleConnections()
-	follower, stop, err := command.FollowOrders(ctx, o.env, connection, reading)
+	follower, stop, err := o.env.FollowOrders(ctx, connection)
 	if err != nil {
 		return err
 	}
@@ -59,8 +55,7 @@ func (o *ordering) plan(now *control.Orders, orders []topology.ControlRecord) *o
 	view := &orderView{DryRun: o.dryRun, Orders: []orderedView{}, Idle: []topology.Subject{}}
 	for _, order := range orders {
 		last, ok := now.Last(order.Subject)
-		stopped := ok && last.InForce(order.At)
-		switch {
+		switch stopped := ok && last.InForce(order.At); {
 		case stopped:
 			view.Orders = append(view.Orders, orderedView{order, &last})
 		case order.Action == topology.Resume:
@@ -122,34 +117,26 @@ func (o *ordering) print(view *orderView) error {
 		view.WrittenMillis)
 }
 
+// doneWith is what actions do to their subject.
+var doneWith = map[topology.ControlAction]string{
+	topology.Pause: "paused", topology.Kill: "killed", topology.Resume: "resumed",
+}
+
 // line tells of one order.
 func (o *ordering) line(order *orderedView) string {
-	text := string(order.Subject) + " "
+	text := string(order.Subject) + " is "
 	if o.dryRun {
-		text += "would be "
-	} else {
-		text += "is "
+		text = string(order.Subject) + " would be "
 	}
-	text += doneWith(order.Action)
+	text += doneWith[order.Action]
 	if !order.Until.IsZero() {
 		text += " until " + command.UntilText(order.Until)
 	}
 	if b := order.Before; b != nil {
-		text += "; it was " + doneWith(b.Action) + " since " + command.UntilText(b.At)
+		text += "; it was " + doneWith[b.Action] + " since " + command.UntilText(b.At)
 		if b.By != "" {
 			text += " by " + b.By
 		}
 	}
 	return text
-}
-
-// doneWith is what an action does to its subject.
-func doneWith(action topology.ControlAction) string {
-	switch action {
-	case topology.Pause:
-		return "paused"
-	case topology.Kill:
-		return "killed"
-	}
-	return "resumed"
 }

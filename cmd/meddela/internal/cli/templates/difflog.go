@@ -110,7 +110,7 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	if d.limit > 0 {
 		ranges = scan.Latest(ranges, d.limit)
 	}
-	live, err := published(ctx, env, connection)
+	live, err := env.ReadTemplates(ctx, connection)
 	if err != nil {
 		return err
 	}

@@ -192,7 +192,7 @@ func (x *explaining) templates(ctx context.Context) (*catalogue.Catalogue, error
 	if err != nil {
 		return nil, err
 	}
-	return published(ctx, x.env, connection)
+	return x.env.ReadTemplates(ctx, connection)
 }
 
 // explanation is what --output json shows.

@@ -63,7 +63,7 @@ func listTemplates(ctx context.Context, env *command.Env, all, retired bool) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, command.ApplyTimeout)
 	defer cancel()
-	live, err := published(ctx, env, connection)
+	live, err := env.ReadTemplates(ctx, connection)
 	if err != nil {
 		return err
 	}

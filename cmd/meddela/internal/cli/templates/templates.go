@@ -82,22 +82,13 @@ func follow(ctx context.Context, env *command.Env) (follower *catalogue.Follower
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	reads, writes := connection.Transport(), connection.Transport()
-	closeAll := func() { reads.CloseIdleConnections(); writes.CloseIdleConnections() }
-	follower, unfollow, err := command.FollowCatalogue(ctx, env, connection, reads)
+	follower, unfollow, err := env.FollowTemplates(ctx, connection)
 	if err != nil {
-		closeAll()
 		return nil, nil, nil, err
 	}
-	writer = &producer.Publisher{Addr: connection.Addr(), Transport: writes, Log: env.Log}
-	return follower, writer, func() { unfollow(); closeAll() }, nil
-}
-
-// published are the templates as they are now.
-func published(ctx context.Context, env *command.Env, connection producer.Connection) (*catalogue.Catalogue, error) {
 	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	return command.ReadCatalogue(ctx, env, connection, transport)
+	writer = &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: env.Log}
+	return follower, writer, func() { unfollow(); transport.CloseIdleConnections() }, nil
 }
 
 // addLanesFlag adds --lane to a command that works on both lanes without it.

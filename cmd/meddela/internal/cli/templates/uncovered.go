@@ -180,7 +180,7 @@ one message.`,
 
 func (f *healing) heal(ctx context.Context, _ []string) error {
 	return f.find(ctx, func(connection producer.Connection, topics *scan.Topics, events []uncovered.Event) error {
-		live, err := published(ctx, f.env, connection)
+		live, err := f.env.ReadTemplates(ctx, connection)
 		if err != nil {
 			return err
 		}
