@@ -40,7 +40,7 @@ func newEntry(record topology.TemplateRecord) (*Entry, error) {
 	return &Entry{
 		record:    record,
 		ref:       record.Ref(),
-		languages: compiled.Languages(),
+		languages: compiled.Languages,
 		when:      when,
 		compile:   sync.OnceValues(func() (*template.Template, error) { return template.Compile(record) }),
 	}, nil

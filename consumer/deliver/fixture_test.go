@@ -76,13 +76,14 @@ type shelf struct {
 func newShelf() *shelf {
 	return &shelf{
 		all: map[topology.TemplateRef]*fakeTemplate{
-			"order@1":   {channel: topology.Email},
-			"hold@1":    {channel: topology.Email, hold: true},
-			"code@1":    {channel: topology.SMS},
-			"app@1":     {channel: topology.Push},
-			"hook@1":    {channel: topology.Webhook},
-			"missing@1": {err: &template.Error{Reason: topology.ReasonMissingData, Detail: "ctx.name is missing"}},
-			"broken@1":  {err: errors.New("kim@example.com cannot be rendered")},
+			"order@1": {channel: topology.Email},
+			"hold@1":  {channel: topology.Email, hold: true},
+			"code@1":  {channel: topology.SMS},
+			"app@1":   {channel: topology.Push},
+			"hook@1":  {channel: topology.Webhook},
+			"missing@1": {err: &template.Error{Reason: topology.ReasonMissingData,
+				Fault: template.Fault{Detail: "ctx.name is missing"}}},
+			"broken@1": {err: errors.New("kim@example.com cannot be rendered")},
 		},
 		late: map[topology.TemplateRef]*fakeTemplate{"late@1": {channel: topology.Email}},
 	}

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"text/template"
 	"text/template/parse"
+	"time"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -51,15 +53,10 @@ func cleanerOf(c topology.Channel) cleaner {
 	return sanitize
 }
 
-const errBadCtx = misuse("the event's ctx is not a JSON object")
-
 func newData(ev *topology.Event, clean cleaner) (*data, error) {
-	if !gjson.ValidBytes(ev.Ctx) {
-		return nil, errBadCtx
-	}
 	root := gjson.ParseBytes(ev.Ctx)
-	if !root.IsObject() {
-		return nil, errBadCtx
+	if !gjson.ValidBytes(ev.Ctx) || !root.IsObject() {
+		return nil, misuse("the event's ctx is not a JSON object")
 	}
 	ctx, err := clean.decode(root, 0)
 	return &data{ctx: ctx, event: ev, clean: clean}, err
@@ -123,35 +120,21 @@ func member(v any, key string) any {
 // eventField returns a field of an event by its wire name; empty when the
 // event does not have it.
 func eventField(e *topology.Event, key string) string {
+	var at time.Time
 	switch key {
-	case "id":
-		return string(e.ID)
-	case "type":
-		return e.Type
-	case "channel":
-		return string(e.Channel)
-	case "to":
-		return e.To
-	case "language":
-		return e.Language
-	case "country":
-		return e.Country
-	case "origin":
-		return e.Origin
-	case "externalId":
-		return e.ExternalID
-	case "correlationId":
-		return e.CorrelationID
 	case "scheduled":
-		if !e.Scheduled.IsZero() {
-			return e.Scheduled.UTC().Format(topology.TimeFormat)
-		}
+		at = e.Scheduled
 	case "expiration":
-		if !e.Expiration.IsZero() {
-			return e.Expiration.UTC().Format(topology.TimeFormat)
+		at = e.Expiration
+	default:
+		if text, ok := condition.Texts[key]; ok {
+			return text(e)
 		}
 	}
-	return ""
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(topology.TimeFormat)
 }
 
 // accesses are all reads of one part. The rewriter puts a call of one of the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	htmltemplate "html/template"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,39 +30,29 @@ const (
 	WebhookJSON      = "webhook.json"
 )
 
-// Parts lists the parts that a body on the channel may have; none for an
-// unknown channel.
-func Parts(c topology.Channel) []string {
-	switch c {
-	case topology.Email:
-		return []string{EmailSubject, EmailText, EmailHTML, EmailUnsubscribe, EmailAttachments}
-	case topology.SMS:
-		return []string{SMSText}
-	case topology.Push:
-		return []string{PushJSON}
-	case topology.Webhook:
-		return []string{WebhookJSON}
-	}
-	return nil
+var parts = map[topology.Channel][]string{
+	topology.Email:   {EmailSubject, EmailText, EmailHTML, EmailUnsubscribe, EmailAttachments},
+	topology.SMS:     {SMSText},
+	topology.Push:    {PushJSON},
+	topology.Webhook: {WebhookJSON},
 }
 
-// syntax is what a part's output is, and therefore how values are escaped.
-type syntax int
+// Parts lists the parts that a body on the channel may have; none for an
+// unknown channel. The list must not be changed.
+func Parts(c topology.Channel) []string { return parts[c] }
 
 const (
-	plain syntax = iota
-	html
-	jsonText
+	html     = ".html"
+	jsonText = ".json"
 )
 
-func syntaxOf(part string) syntax {
-	switch {
-	case strings.HasSuffix(part, ".html"):
-		return html
-	case strings.HasSuffix(part, ".json"):
-		return jsonText
+// syntaxOf is what a part's output is, and therefore how values are escaped:
+// html, jsonText, or nothing for plain text.
+func syntaxOf(part string) string {
+	if ending := path.Ext(part); ending == html || ending == jsonText {
+		return ending
 	}
-	return plain
+	return ""
 }
 
 // incomplete says what a body lacks; empty when it is whole.
@@ -87,14 +78,14 @@ func incomplete(c topology.Channel, body map[string]string) string {
 func Compile(record topology.TemplateRecord) (*Template, error) {
 	c := compiler{record: &record}
 	t := &Template{
-		ref:       record.Ref(),
-		channel:   record.Channel,
+		Ref:       record.Ref(),
+		Channel:   record.Channel,
 		url:       record.URL,
-		languages: NewLanguages(slices.Collect(maps.Keys(record.Bodies)), record.DefaultLanguage),
+		Languages: NewLanguages(slices.Collect(maps.Keys(record.Bodies)), record.DefaultLanguage),
 		bodies:    make(map[string][]*part, len(record.Bodies)),
 	}
 	c.checkRecord()
-	for _, language := range t.languages.Names() {
+	for _, language := range t.Languages.Names {
 		t.bodies[language] = c.body(language)
 	}
 	if len(c.faults) > 0 {
@@ -137,10 +128,8 @@ func (c *compiler) checkRecord() {
 	check(ok, "there is no body in the default language")
 }
 
-var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
-
 // ValidName reports whether a template may have that name.
-func ValidName(name string) bool { return validName.MatchString(name) }
+var ValidName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`).MatchString
 
 func (c *compiler) body(language string) []*part {
 	body := c.record.Bodies[language]

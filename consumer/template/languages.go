@@ -11,37 +11,30 @@ import (
 // Languages are the languages of a template's bodies, found by language tag.
 // Case does not matter, and an underscore is as good as a hyphen.
 type Languages struct {
-	names    []string          // as the template writes them, sorted
-	byTag    map[string]string // canonical tag to name
-	fallback string
+	Names   []string // as the template writes them, sorted; not to be changed
+	Default string   // for everyone else
+	byTag   map[string]string
 }
 
 // DefaultDistance is how far the default language is from every other: further
 // than any shorter form of a tag.
 const DefaultDistance = topology.MaxLanguageLength
 
-// NewLanguages makes Languages of names, of which fallback is the default.
+// NewLanguages makes Languages of names.
 func NewLanguages(names []string, fallback string) Languages {
-	l := Languages{names: slices.Sorted(slices.Values(names)), byTag: make(map[string]string, len(names)),
-		fallback: fallback}
-	for _, name := range l.names {
+	l := Languages{slices.Sorted(slices.Values(names)), fallback, make(map[string]string, len(names))}
+	for _, name := range l.Names {
 		l.byTag[string(canonical(nil, name))] = name
 	}
 	return l
 }
-
-// Names lists the languages, sorted. It must not be changed.
-func (l Languages) Names() []string { return l.names }
-
-// Default is the language for everyone else.
-func (l Languages) Default() string { return l.fallback }
 
 // Nearest returns the language to use for a wanted tag, and how far that is
 // from what was wanted: 0 for the same, one more for each part that the tag is
 // shortened by (sv-FI finds sv at 1), DefaultDistance for the default.
 func (l Languages) Nearest(tag string) (name string, distance int) {
 	if len(tag) > topology.MaxLanguageLength {
-		return l.fallback, DefaultDistance
+		return l.Default, DefaultDistance
 	}
 	var b [topology.MaxLanguageLength]byte
 	for t := canonical(b[:0], tag); len(t) > 0; distance++ {
@@ -50,7 +43,7 @@ func (l Languages) Nearest(tag string) (name string, distance int) {
 		}
 		t = t[:max(bytes.LastIndexByte(t, '-'), 0)]
 	}
-	return l.fallback, DefaultDistance
+	return l.Default, DefaultDistance
 }
 
 // canonical appends the tag in the form that tags are compared in.

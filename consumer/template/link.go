@@ -60,12 +60,9 @@ func parseAddress(s string) (*url.URL, error) {
 	if err := checkAddress(s); err != nil {
 		return nil, err
 	}
-	if strings.ContainsFunc(s, foreignToAddress) {
-		return nil, errBadAddress
-	}
 	u, err := url.Parse(s)
 	switch {
-	case err != nil:
+	case err != nil || strings.ContainsFunc(s, foreignToAddress):
 		return nil, errBadAddress
 	case u.User != nil:
 		return nil, errUserAddress

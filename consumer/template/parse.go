@@ -12,7 +12,7 @@ import (
 // treeSet is one part and everything that it includes, parsed and rewritten.
 type treeSet struct {
 	localized
-	syntax    syntax
+	syntax    string
 	functions map[string]function
 	partials  map[string]string
 	sources   map[string]*source // that were added, by name

@@ -28,14 +28,11 @@ type executor interface {
 }
 
 // render writes the part to b.
-func (p *part) render(b *bytes.Buffer, d *data, deadline time.Time) *Error {
+func (p *part) render(b *bytes.Buffer, d *data, deadline time.Time) error {
 	if err := p.execute(&limited{to: b, deadline: deadline}, d); err != nil {
-		return p.renderError(err)
+		return err
 	}
-	if fault := p.finish(b); fault != "" {
-		return &Error{Reason: topology.ReasonRenderFailed, Part: p.name, Detail: fault}
-	}
-	return nil
+	return p.finish(b)
 }
 
 // errIncluded is all that is known of a failure in a piece that html/template has
@@ -57,26 +54,27 @@ func (p *part) execute(w io.Writer, d *data) (err error) {
 // its place.
 var refused = []byte("ZgotmplZ")
 
-// finish checks what was rendered, and says what is wrong with it.
-func (p *part) finish(b *bytes.Buffer) string {
+// finish checks what was rendered, and makes a line of a subject.
+func (p *part) finish(b *bytes.Buffer) error {
 	switch {
 	case len(bytes.TrimSpace(b.Bytes())) == 0 && p.name != EmailUnsubscribe && p.name != EmailAttachments:
-		return "the rendered part is empty"
+		return misuse("the rendered part is empty")
 	case !utf8.Valid(b.Bytes()):
-		return "the rendered part is not UTF-8"
+		return misuse("the rendered part is not UTF-8")
 	case syntaxOf(p.name) == jsonText && !gjson.ValidBytes(b.Bytes()):
-		return "the rendered part is not JSON" + whereNotJSON(b.Bytes())
+		return misuse("the rendered part is not JSON" + whereNotJSON(b.Bytes()))
 	case syntaxOf(p.name) == html && bytes.Contains(b.Bytes(), refused):
-		return "a value stands in the HTML where it could do harm: in a style, in an attribute's name or in a list of images"
+		return misuse("a value stands in the HTML where it could do harm: in a style, in an attribute's name or in a list " +
+			"of images")
 	case p.name == EmailSubject:
 		line := oneLine(b.String())
 		b.Reset()
 		b.WriteString(line)
 		if len(line) > MaxSubjectBytes {
-			return "the rendered subject is longer than " + strconv.Itoa(MaxSubjectBytes) + " bytes"
+			return misuse("the rendered subject is longer than " + strconv.Itoa(MaxSubjectBytes) + " bytes")
 		}
 	}
-	return ""
+	return nil
 }
 
 // whereNotJSON says where a rendered part is not JSON, without its content.
@@ -95,8 +93,9 @@ func whereNotJSON(rendered []byte) string {
 // renderError keeps of an error what cannot hold the event's content: what our
 // own functions said, and the position. Reads know theirs; for other functions
 // Go's template packages have it.
-func (p *part) renderError(err error) *Error {
-	e := &Error{Reason: topology.ReasonRenderFailed, Part: p.name, Detail: "a function was given what it does not take"}
+func renderError(part string, err error) *Error {
+	e := &Error{Reason: topology.ReasonRenderFailed}
+	e.Part, e.Detail = part, "a function was given what it does not take"
 	if exec, ok := errors.AsType[template.ExecError](err); ok {
 		e.Part = sourceName(exec.Name)
 		e.Line, _ = cutPosition(exec)

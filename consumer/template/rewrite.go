@@ -86,10 +86,8 @@ func (r *rewriter) node(node parse.Node, dot string) {
 		r.loop(n, dot)
 	case *parse.TemplateNode:
 		r.inclusion(n, dot)
-	case *parse.BreakNode:
-		r.leaveLoop(n.Pos)
-	case *parse.ContinueNode:
-		r.leaveLoop(n.Pos)
+	case *parse.BreakNode, *parse.ContinueNode:
+		r.leaveLoop(n.Position())
 	}
 }
 
@@ -113,20 +111,19 @@ func (r *rewriter) action(n *parse.ActionNode, dot string) {
 	}
 	cmds := n.Pipe.Cmds
 	last := cmds[len(cmds)-1]
-	name, isCall := called(last)
+	name := called(last)
 	read := len(cmds) == 1 && len(last.Args) == 1 && isRead(last.Args[0])
 	r.pipe(n.Pipe, dot)
 	switch {
 	case len(n.Pipe.Decl) > 0:
 	case r.syntax == jsonText && r.json.inString:
 		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_quoted"))
+	case r.syntax == jsonText && name == "json":
 	case r.syntax == jsonText:
-		if name != "json" {
-			n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_json"))
-		}
+		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_json"))
 	case read:
 		r.accesses.list[len(r.accesses.list)-1].written = true
-	case !isCall || name == "default" || name == "index" || name == "and" || name == "or":
+	case slices.Contains([]string{"", "default", "index", "and", "or"}, name):
 		n.Pipe.Cmds = append(n.Pipe.Cmds, call(n.Pos, "_scalar"))
 	}
 }
@@ -184,17 +181,13 @@ func (r *rewriter) inclusion(n *parse.TemplateNode, dot string) {
 
 func (r *rewriter) pipe(p *parse.PipeNode, dot string) {
 	for i, cmd := range p.Cmds {
-		lenient := false
-		if i+1 < len(p.Cmds) {
-			next, _ := called(p.Cmds[i+1])
-			lenient = takesMissing(next)
-		}
+		lenient := i+1 < len(p.Cmds) && takesMissing(called(p.Cmds[i+1]))
 		r.command(cmd, dot, lenient, i == 0)
 	}
 }
 
 func (r *rewriter) command(c *parse.CommandNode, dot string, lenient, first bool) {
-	if name, ok := called(c); ok {
+	if name := called(c); name != "" {
 		r.call(c, name, dot, !first)
 		return
 	}
@@ -307,12 +300,12 @@ func isRead(n parse.Node) bool {
 	return false
 }
 
-// called returns the function that a command calls.
-func called(c *parse.CommandNode) (name string, ok bool) {
+// called returns the function that a command calls; empty for none.
+func called(c *parse.CommandNode) string {
 	if id, ok := c.Args[0].(*parse.IdentifierNode); ok {
-		return id.Ident, true
+		return id.Ident
 	}
-	return "", false
+	return ""
 }
 
 // takesMissing reports whether arguments of a function may be missing.

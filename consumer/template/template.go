@@ -13,7 +13,6 @@ package template
 
 import (
 	"bytes"
-	"errors"
 	"net/url"
 	"strings"
 	"sync"
@@ -27,97 +26,71 @@ type Message struct {
 	Channel topology.Channel
 	// To is the event's address on the channel, or the template's URL on
 	// channel webhook. Empty when the event has none.
-	To string
-	// Subject of an e-mail: one line, without control characters.
-	Subject string
-	// Text of an e-mail or an SMS. An e-mail without a text part has none.
-	Text string
-	// HTML of an e-mail; empty when the template has no such part.
-	HTML string
-	// Body of a push message or a webhook, valid JSON.
-	Body []byte
-	// Unsubscribe says how the recipient of an e-mail ends such messages; the
-	// zero value says nothing.
+	To          string
+	Subject     string // of an e-mail: one line, without control characters
+	Text        string // of an e-mail or an SMS; an e-mail may have none
+	HTML        string // of an e-mail, which may have none
+	Body        []byte // of a push message or a webhook, valid JSON
 	Unsubscribe Unsubscribe
-	// Attachments of an e-mail.
 	Attachments []Attachment
-	// Language of the body that was rendered.
-	Language string
+	Language    string // of the body that was rendered
 }
 
 // Unsubscribe is what an e-mail's List-Unsubscribe header offers (RFC 2369).
 type Unsubscribe struct {
-	// URL is https, and ends it by one POST (RFC 8058); empty for none.
-	URL string
-	// Mailto is a plain address that a message ends it at; empty for none.
-	Mailto string
+	URL    string // https, and ends it by one POST (RFC 8058); empty for none
+	Mailto string // a plain address that a message ends it at; empty for none
 }
 
 // Attachment is a file that is fetched when its message is sent.
 type Attachment struct {
-	// Name of the file that the recipient sees, without control characters or
-	// slashes.
-	Name string
+	Name string // that the recipient sees, without control characters or slashes
 	// URL to fetch it from. Its host is not to be trusted: event data may have
 	// a part in it.
 	URL string
 }
 
-// Template is one compiled version of a template. It is immutable and safe
-// for use by several goroutines.
+// Template is one compiled version of a template. It must not be changed, and is
+// safe for use by several goroutines.
 type Template struct {
-	ref       topology.TemplateRef
-	channel   topology.Channel
+	Ref       topology.TemplateRef
+	Channel   topology.Channel // the one that it is for
+	Languages Languages        // of its bodies
 	url       string
-	languages Languages
 	bodies    map[string][]*part
 }
-
-// Ref names the version.
-func (t *Template) Ref() topology.TemplateRef { return t.ref }
-
-// Channel is the one channel that the template is for.
-func (t *Template) Channel() topology.Channel { return t.channel }
-
-// Languages are those that the template has bodies in.
-func (t *Template) Languages() Languages { return t.languages }
 
 // Render makes the message for an event. The body is the one in that language
 // or, where the template has none, in a shorter form of its tag (sv for
 // sv-FI), or else in the template's default language. The error is an *Error.
 func (t *Template) Render(ev *topology.Event, language string) (Message, error) {
-	m := Message{Channel: t.channel, To: ev.To}
-	if t.channel == topology.Webhook {
+	m := Message{Channel: t.Channel, To: ev.To}
+	if t.Channel == topology.Webhook {
 		m.To = t.url
 	}
-	m.Language, _ = t.languages.Nearest(language)
-	data, err := newData(ev, cleanerOf(t.channel))
+	m.Language, _ = t.Languages.Nearest(language)
+	fail := func(part string, err error) (Message, error) {
+		e := renderError(part, err)
+		e.Template, e.Language = t.Ref, m.Language
+		return Message{}, e
+	}
+	data, err := newData(ev, cleanerOf(t.Channel))
 	if err != nil {
-		return Message{}, &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language,
-			Detail: err.Error()}
+		return fail("", err)
 	}
-	if err := t.renderParts(&m, data); err != nil {
-		return Message{}, err
-	}
-	return m, nil
-}
-
-func (t *Template) renderParts(m *Message, data *data) error {
 	buffer := buffers.Get().(*bytes.Buffer)
 	defer release(buffer)
 	deadline := time.Now().Add(maxTime)
 	for _, p := range t.bodies[m.Language] {
 		buffer.Reset()
 		if err := p.render(buffer, data, deadline); err != nil {
-			err.Template, err.Language = t.ref, m.Language
-			return err
+			return fail(p.name, err)
 		}
 		if err := m.set(p.name, buffer); err != nil {
-			return &Error{Reason: topology.ReasonRenderFailed, Template: t.ref, Language: m.Language, Part: p.name,
-				Detail: err.Error()}
+			return fail(p.name, err)
 		}
 	}
-	return nil
+	return m, nil
 }
 
 func (m *Message) set(part string, b *bytes.Buffer) error {
@@ -150,10 +123,10 @@ func release(b *bytes.Buffer) {
 	}
 }
 
-var (
-	errUnsubscribe = errors.New("each line must be an https URL or an address such as stop@example.com, one of each " +
+const (
+	errUnsubscribe = misuse("each line must be an https URL or an address such as stop@example.com, one of each " +
 		"at most")
-	errAttachment = errors.New("each line must be an https URL, a blank, and the file's name without slashes")
+	errAttachment = misuse("each line must be an https URL, a blank, and the file's name without slashes")
 )
 
 // setUnsubscribe reads the lines of the part. Its errors have nothing of them.

@@ -65,7 +65,7 @@ func forEachMessage(t *testing.T, check func(t *testing.T, language string, m te
 			if strings.HasPrefix(sample.File[strings.LastIndexByte(sample.File, '/')+1:], "not_") {
 				continue
 			}
-			for _, language := range compiled.Languages().Names() {
+			for _, language := range compiled.Languages.Names {
 				t.Run(strings.TrimSuffix(sample.File, ".json")+"/"+language, func(t *testing.T) {
 					m, err := compiled.Render(&sample.Event, language)
 					if err != nil {

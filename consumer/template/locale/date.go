@@ -33,35 +33,36 @@ func (l *Locale) appendField(b []byte, field byte, width int, t time.Time) []byt
 	if width < 4 {
 		short = ".short"
 	}
+	n := 0
 	switch field {
-	case 'y':
-		if width == 2 {
-			return l.appendInt(b, t.Year()%100, 2)
-		}
-		return l.appendInt(b, t.Year(), width)
 	case 'M':
-		if width <= 2 {
-			return l.appendInt(b, int(t.Month()), width)
+		if width > 2 {
+			return append(b, l.names["months"+short][t.Month()-1]...)
 		}
-		return append(b, l.names["months"+short][t.Month()-1]...)
-	case 'd':
-		return l.appendInt(b, t.Day(), width)
+		n = int(t.Month())
 	case 'E':
 		return append(b, l.names["days"+short][t.Weekday()]...)
 	case 'c':
 		return append(b, l.names["days"+short+".alone"][t.Weekday()]...)
-	case 'H':
-		return l.appendInt(b, t.Hour(), width)
-	case 'h':
-		return l.appendInt(b, (t.Hour()+11)%12+1, width)
-	case 'm':
-		return l.appendInt(b, t.Minute(), width)
-	case 's':
-		return l.appendInt(b, t.Second(), width)
 	case 'a':
 		return append(b, l.names["halves"][t.Hour()/12]...)
+	case 'y':
+		n = t.Year()
+		if width == 2 {
+			n %= 100
+		}
+	case 'd':
+		n = t.Day()
+	case 'H':
+		n = t.Hour()
+	case 'h':
+		n = (t.Hour()+11)%12 + 1
+	case 'm':
+		n = t.Minute()
+	case 's':
+		n = t.Second()
 	}
-	return b
+	return l.appendInt(b, n, width)
 }
 
 // appendInt appends a number that is not negative, with zeros before it up to

@@ -100,7 +100,7 @@ func (t *Template) uncovered(event *topology.Event) (uncovered, failed string) {
 }
 
 func (l *loader) renderSample(compiled *template.Template, s *Sample) {
-	for _, language := range compiled.Languages().Names() {
+	for _, language := range compiled.Languages.Names {
 		_, err := compiled.Render(&s.Event, language)
 		e, failed := errors.AsType[*template.Error](err)
 		if !failed {
@@ -110,6 +110,6 @@ func (l *loader) renderSample(compiled *template.Template, s *Sample) {
 		if e.Reason == topology.ReasonMissingData {
 			detail = " reads " + e.Path + ", which the sample does not have: add it, or read it with default"
 		}
-		l.faults.Add(s.File, 0, Where("", compiled.Channel(), e)+detail)
+		l.faults.Add(s.File, 0, Where("", compiled.Channel, e)+detail)
 	}
 }

@@ -72,7 +72,7 @@ func candidatesOf(event *topology.Event, c *catalogue.Catalogue, d *match.Decisi
 func candidateOf(entry *catalogue.Entry, event *topology.Event, facts *condition.Facts) Candidate {
 	record := entry.Record()
 	c := Candidate{
-		Template: entry.Ref(), Languages: entry.Languages().Names(), Default: entry.Languages().Default(),
+		Template: entry.Ref(), Languages: entry.Languages().Names, Default: entry.Languages().Default,
 		When: record.When, Conditions: entry.Conditions(), Types: record.Types, PublishedAt: record.PublishedAt.UTC(),
 	}
 	c.Language, c.Distance = entry.Body(event.Language)

@@ -37,7 +37,7 @@ func languageOf(wanted string, languages template.Languages, used string) *Langu
 		}
 		tag = tag[:max(strings.LastIndexAny(tag, "-_"), 0)]
 	}
-	l.Chain = append(l.Chain, Link{Language: languages.Default(), Default: true, Found: true})
+	l.Chain = append(l.Chain, Link{Language: languages.Default, Default: true, Found: true})
 	return l
 }
 

@@ -101,7 +101,7 @@ func checkTemplates(folder *authoring.Report, names []string) error {
 
 func renderSample(all []Rendering, t *authoring.Template, sample *authoring.Sample, languages []string) []Rendering {
 	if len(languages) == 0 {
-		languages = t.Compiled.Languages().Names()
+		languages = t.Compiled.Languages.Names
 	}
 	for _, language := range languages {
 		r := Rendering{Template: &t.Record, Sample: sample, Language: language}

@@ -79,7 +79,7 @@ func listTemplates(ctx context.Context, env *command.Env, all, retired bool) err
 		if all || state == stateLive || retired && state == stateRetired {
 			list = append(list, listedTemplate{
 				Name: r.Name, Version: r.Version, State: state, Channel: r.Channel,
-				Types: r.Types, Languages: entry.Languages().Names(), DefaultLanguage: r.DefaultLanguage,
+				Types: r.Types, Languages: entry.Languages().Names, DefaultLanguage: r.DefaultLanguage,
 				When: r.When, TTL: r.TTL, PublishedAt: r.PublishedAt,
 			})
 		}
