@@ -92,7 +92,12 @@ func (b *backend) send(
 	}
 	response = provider.Response{Verdict: provider.Unknown}
 	defer func() { // also when Send crashes
-		report(failureOf(response.Verdict))
+		switch response.Verdict {
+		case provider.Failed, provider.Down, provider.Unknown: // what may pass when it is not asked for a while
+			report(errFailed)
+		default:
+			report(nil)
+		}
 		b.sends[response.Verdict].Add(1)
 		b.sending.Add(int64(time.Since(began)))
 	}()
@@ -147,16 +152,6 @@ func (b *backend) acquire(ctx context.Context, job *topology.Job) (release func(
 func (b *backend) release() { <-b.slots }
 
 var errFailed = errors.New("the provider failed")
-
-// failureOf is the error that a verdict is to the breaker: only what may pass
-// when the provider is not asked for a while.
-func failureOf(v provider.Verdict) error {
-	switch v {
-	case provider.Failed, provider.Down, provider.Unknown:
-		return errFailed
-	}
-	return nil
-}
 
 func (b *backend) circuitOpen() provider.Response {
 	again := time.Until(time.Unix(0, b.openedAt.Load()).Add(b.Breaker.Open))

@@ -52,17 +52,21 @@ func newSlots(c *Config) *slots {
 }
 
 // exchange gives back what is to be given back, and asks for more.
-func (s *slots) exchange(ctx context.Context, want int) ([]*slot, time.Duration, error) {
+func (s *slots) exchange(ctx context.Context, asked int) ([]*slot, time.Duration, error) {
 	s.mu.Lock()
-	back, first := s.back, s.next
+	want, back, first := asked, s.back, s.next
 	if s.back = nil; len(back) > 0 {
 		// Others have a turn before it asks again.
 		want = 0
 	}
 	s.next += int64(want)
 	s.mu.Unlock()
-	now := time.Now()
-	n, err := s.run(ctx, want, first, back)
+	c, now := s.config, time.Now()
+	args := []any{c.atOnce(), c.lease().Milliseconds(), want, s.owner, first}
+	for _, id := range back {
+		args = append(args, id)
+	}
+	n, err := slotsScript.Run(ctx, c.Client, []string{c.Keys.ProviderSlots(c.Provider)}, args...).Int()
 	if err != nil {
 		s.mu.Lock()
 		s.back = append(s.back, back...)
@@ -70,7 +74,9 @@ func (s *slots) exchange(ctx context.Context, want int) ([]*slot, time.Duration,
 		for i := range want {
 			s.back = append(s.back, s.id(first+int64(i)))
 		}
-		s.arm()
+		if asked > 0 {
+			s.arm()
+		}
 		s.mu.Unlock()
 		return nil, slotPoll, err
 	}
@@ -86,15 +92,6 @@ func (s *slots) id(number int64) string { return s.owner + strconv.FormatInt(num
 // lease is how long a slot is kept for a process that does not give it back:
 // longer than one can be in use.
 func (c *Config) lease() time.Duration { return slotHold + tokenWait + c.SendTime + 5*time.Second }
-
-func (s *slots) run(ctx context.Context, want int, first int64, back []string) (int, error) {
-	args := []any{s.config.atOnce(), s.config.lease().Milliseconds(), want, s.owner, first}
-	for _, id := range back {
-		args = append(args, id)
-	}
-	key := s.config.Keys.ProviderSlots(s.config.Provider)
-	return slotsScript.Run(ctx, s.config.Client, []string{key}, args...).Int()
-}
 
 // release lets the next message have the slot, or gives it back soon.
 func (s *slots) release(one *slot) {
@@ -125,17 +122,11 @@ func (s *slots) giveBack(idle time.Duration) {
 	if s.armed = false; len(s.free) > 0 {
 		s.arm()
 	}
-	back := s.back
-	s.back = nil
+	due := len(s.back) > 0
 	s.mu.Unlock()
-	if len(back) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if _, err := s.run(ctx, 0, 0, back); err != nil {
-		s.mu.Lock()
-		s.back = append(s.back, back...)
-		s.mu.Unlock()
+	if due {
+		ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
+		defer cancel()
+		_, _, _ = s.exchange(ctx, 0) // what fails is given back with the next call
 	}
 }

@@ -150,13 +150,28 @@ func (c *session) quit() {
 	_ = c.raw.Close()
 }
 
-// mechanisms by preference. XOAUTH2 is used only when it is asked for.
-var mechanisms = []string{"SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5"}
-
 const mechanismOAuth = "XOAUTH2"
 
-func knownMechanism(name string) bool {
-	return name == "" || name == mechanismOAuth || slices.Contains(mechanisms, name)
+// mechanisms of authentication by preference. XOAUTH2 is used only when it is
+// asked for. That the line is safe is looked at before.
+var mechanisms = []struct {
+	name string
+	auth func(user, password, host string) smtp.Auth
+}{
+	{"SCRAM-SHA-256", func(user, password, _ string) smtp.Auth { return smtp.ScramSHA256Auth(user, password) }},
+	{"PLAIN", func(user, password, host string) smtp.Auth { return smtp.PlainAuth("", user, password, host, true) }},
+	{"LOGIN", func(user, password, host string) smtp.Auth { return smtp.LoginAuth(user, password, host, true) }},
+	{"CRAM-MD5", func(user, password, _ string) smtp.Auth { return smtp.CRAMMD5Auth(user, password) }},
+	{mechanismOAuth, func(user, password, _ string) smtp.Auth { return smtp.XOAuth2Auth(user, password) }},
+}
+
+func knownMechanism(wanted string) bool {
+	for _, m := range mechanisms {
+		if m.name == wanted {
+			return true
+		}
+	}
+	return wanted == ""
 }
 
 var (
@@ -171,50 +186,23 @@ func (s *Provider) authenticate(client *smtp.Client) *failure {
 	if s.config.Username == "" {
 		return nil
 	}
-	_, offer := client.Extension("AUTH")
-	mechanism := chooseMechanism(s.config.Mechanism, strings.Fields(offer))
 	_, encrypted := client.TLSConnectionState()
-	switch {
-	case mechanism == "":
-		return &failure{stage: stageAuth, err: errNoMechanism}
-	case !encrypted && !outbound.IsLoopback(s.config.Host):
-		return &failure{stage: stageAuth, err: errOpenConnection}
-	}
-	if err := client.Auth(s.mechanism(mechanism)); err != nil {
-		return &failure{stage: stageAuth, err: err}
-	}
-	return nil
-}
-
-// chooseMechanism is the wanted one if it is offered, or else the best that is.
-func chooseMechanism(wanted string, offered []string) string {
-	candidates := mechanisms
-	if wanted != "" {
-		candidates = []string{wanted}
-	}
-	for _, name := range candidates {
-		if slices.ContainsFunc(offered, func(o string) bool { return strings.EqualFold(o, name) }) {
-			return name
+	_, offer := client.Extension("AUTH")
+	offered := strings.Fields(strings.ToUpper(offer))
+	for _, m := range mechanisms {
+		if m.name != cmp.Or(s.config.Mechanism, m.name) || s.config.Mechanism == "" && m.name == mechanismOAuth ||
+			!slices.Contains(offered, m.name) {
+			continue
 		}
+		if !encrypted && !outbound.IsLoopback(s.config.Host) {
+			return &failure{stage: stageAuth, err: errOpenConnection}
+		}
+		if err := client.Auth(m.auth(s.config.Username, s.config.Password(), s.config.Host)); err != nil {
+			return &failure{stage: stageAuth, err: err}
+		}
+		return nil
 	}
-	return ""
-}
-
-// mechanism makes the client's side of an authentication. That the line is
-// safe has been looked at before.
-func (s *Provider) mechanism(name string) smtp.Auth {
-	user, password, host := s.config.Username, s.config.Password(), s.config.Host
-	switch name {
-	case "SCRAM-SHA-256":
-		return smtp.ScramSHA256Auth(user, password)
-	case "LOGIN":
-		return smtp.LoginAuth(user, password, host, true)
-	case "CRAM-MD5":
-		return smtp.CRAMMD5Auth(user, password)
-	case mechanismOAuth:
-		return smtp.XOAuth2Auth(user, password)
-	}
-	return smtp.PlainAuth("", user, password, host, true)
+	return &failure{stage: stageAuth, err: errNoMechanism}
 }
 
 // pool keeps connections that have no message to send. The last one that

@@ -10,7 +10,6 @@ import (
 	"errors"
 	netmail "net/mail"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -19,19 +18,10 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
-	"github.com/meddela/meddela/topology"
 )
 
-// messageID names a job's message: the same when it is sent again, so that
-// whoever receives it twice can tell.
-func (s *Provider) messageID(job *topology.Job) string {
-	return "<" + string(job.JobID) + "@" + s.domain + ">"
-}
-
-const headerAutoSubmitted mail.Header = "Auto-Submitted"
-
 // compose writes the message in the form of RFC 5322. m.To is a plain address.
-func (s *Provider) compose(text *messageBuffer, id string, m *template.Message, files []file) error {
+func (s *Provider) compose(text *bytes.Buffer, id string, m *template.Message, files []file) error {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	from := s.from
 	msg.FromMailAddress(&from)
@@ -42,7 +32,7 @@ func (s *Provider) compose(text *messageBuffer, id string, m *template.Message, 
 	msg.Subject(oneLine(m.Subject))
 	msg.SetGenHeader(mail.HeaderMessageID, id)
 	msg.SetDateWithValue(time.Now())
-	msg.SetGenHeader(headerAutoSubmitted, "auto-generated")
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	if m.Text != "" || m.HTML == "" {
 		msg.SetBodyString(mail.TypeTextPlain, m.Text)
 	}
@@ -65,13 +55,12 @@ func (s *Provider) compose(text *messageBuffer, id string, m *template.Message, 
 		_, err := msg.WriteTo(text)
 		return err
 	}
-	return s.sign(text, msg)
+	var plain bytes.Buffer
+	if _, err := msg.WriteTo(&plain); err != nil {
+		return err
+	}
+	return dkim.Sign(text, &plain, s.dkim)
 }
-
-const (
-	headerUnsubscribe     mail.Header = "List-Unsubscribe"
-	headerUnsubscribePost mail.Header = "List-Unsubscribe-Post"
-)
 
 var errUnsubscribe = errors.New("the way to unsubscribe is no https URL, or no address")
 
@@ -84,7 +73,7 @@ func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 			return errUnsubscribe
 		}
 		ways = append(ways, "<"+way.URL+">")
-		msg.SetGenHeaderPreformatted(headerUnsubscribePost, "List-Unsubscribe=One-Click")
+		msg.SetGenHeaderPreformatted("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 	}
 	if way.Mailto != "" {
 		if !address.ValidEmail(way.Mailto) {
@@ -93,7 +82,7 @@ func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 		ways = append(ways, "<mailto:"+way.Mailto+">")
 	}
 	if len(ways) > 0 {
-		msg.SetGenHeaderPreformatted(headerUnsubscribe, strings.Join(ways, ", "))
+		msg.SetGenHeaderPreformatted("List-Unsubscribe", strings.Join(ways, ", "))
 	}
 	return nil
 }
@@ -109,19 +98,6 @@ func oneLine(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// messageBuffer is used again for another message, unless a huge one has made
-// it huge.
-type messageBuffer struct{ bytes.Buffer }
-
-var messageBuffers = sync.Pool{New: func() any { return new(messageBuffer) }}
-
-func (b *messageBuffer) release() {
-	if b.Cap() <= 256<<10 {
-		b.Reset()
-		messageBuffers.Put(b)
-	}
 }
 
 func hasControl(text string) bool {
@@ -143,8 +119,6 @@ var signed = []string{
 	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 	"Auto-Submitted", "List-Unsubscribe", "List-Unsubscribe-Post",
 }
-
-const leastRSABits = 2048
 
 func (d *DKIM) options() (*dkim.SignOptions, error) {
 	if d.Domain == "" && d.Selector == "" && d.Key == nil {
@@ -176,7 +150,7 @@ func signerOf(text string) (crypto.Signer, error) {
 	}
 	switch key := key.(type) {
 	case *rsa.PrivateKey:
-		if key.N.BitLen() < leastRSABits {
+		if key.N.BitLen() < 2048 {
 			return nil, errors.New("an RSA key needs 2048 bits or more")
 		}
 		return key, nil
@@ -184,13 +158,4 @@ func signerOf(text string) (crypto.Signer, error) {
 		return key, nil
 	}
 	return nil, errors.New("the key must be of RSA or Ed25519")
-}
-
-// sign writes a message with its signature before it.
-func (s *Provider) sign(text *messageBuffer, msg *mail.Msg) error {
-	var plain bytes.Buffer
-	if _, err := msg.WriteTo(&plain); err != nil {
-		return err
-	}
-	return dkim.Sign(text, &plain, s.dkim)
 }

@@ -3,6 +3,7 @@ package smtp
 import (
 	"errors"
 	"net/textproto"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -40,26 +41,14 @@ func reply(err error) (code int, enhanced string, answered bool) {
 	if !errors.As(err, &answer) {
 		return 0, "", false
 	}
-	first, _, _ := strings.Cut(answer.Msg, " ")
-	if isEnhanced(first) {
+	if first, _, _ := strings.Cut(answer.Msg, " "); enhancedCode.MatchString(first) {
 		enhanced = first
 	}
 	return answer.Code, enhanced, true
 }
 
-// isEnhanced reports whether text is class.subject.detail.
-func isEnhanced(text string) bool {
-	parts := strings.Split(text, ".")
-	if len(parts) != 3 || (parts[0] != "2" && parts[0] != "4" && parts[0] != "5") {
-		return false
-	}
-	for _, part := range parts[1:] {
-		if n, err := strconv.ParseUint(part, 10, 16); err != nil || n > 999 {
-			return false
-		}
-	}
-	return true
-}
+// enhancedCode is class.subject.detail.
+var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}$`)
 
 // keepsConnection reports whether another message can be sent over the
 // connection: the server has answered, in its turn, and has not hung up.

@@ -2,6 +2,7 @@
 package smtp
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -11,6 +12,7 @@ import (
 	"net/mail"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -105,7 +107,8 @@ func New(c Config) (*Provider, error) {
 	c.MaxMessages = cmp.Or(c.MaxMessages, 100)
 	_, domain := address.Split(c.From)
 	if c.Hello == "" {
-		c.Hello = hostname(domain)
+		name, _ := os.Hostname()
+		c.Hello = cmp.Or(name, domain)
 	}
 	switch {
 	case c.Host == "":
@@ -145,14 +148,6 @@ func New(c Config) (*Provider, error) {
 	}, nil
 }
 
-// hostname is this machine's name, or else the sender's domain.
-func hostname(domain string) string {
-	if name, err := os.Hostname(); err == nil && name != "" {
-		return name
-	}
-	return domain
-}
-
 // Addr is the server's host and port.
 func (c *Config) Addr() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
@@ -171,6 +166,9 @@ func (s *Provider) Close() {
 	}
 }
 
+// buffers are those of messages, used again.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // Send implements Provider.
 func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
 	if !address.ValidEmail(m.To) {
@@ -179,9 +177,15 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 			Detail: "the address is not of the form local@domain",
 		}
 	}
-	id := s.messageID(job)
-	text := messageBuffers.Get().(*messageBuffer)
-	defer text.release()
+	// The same when the message is sent again, so that whoever receives it twice can tell.
+	id := "<" + string(job.JobID) + "@" + s.domain + ">"
+	text := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if text.Cap() <= 256<<10 { // a huge message has not made it huge
+			text.Reset()
+			buffers.Put(text)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	files, missing := s.files.fetch(ctx, m.Attachments)
@@ -207,43 +211,28 @@ var errExpired = new(failure)
 // closed meanwhile says so before the message is sent, and another is taken.
 func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text []byte) *failure {
 	for {
-		conn, failed := s.connection(ctx)
-		if failed != nil {
-			return failed
+		conn := s.idle.take()
+		if conn == nil {
+			var failed *failure
+			if conn, failed = s.connect(ctx); failed != nil {
+				return failed
+			}
 		}
 		if !job.Expires.IsZero() && !time.Now().Before(job.Expires) {
 			s.idle.put(conn)
 			return errExpired
 		}
-		if failed = conn.send(ctx, s.config.From, to, text); failed == nil {
-			s.handBack(conn)
-			return nil
-		}
-		if failed.stage != stageReset && failed.keepsConnection() && !conn.broken {
+		failed := conn.send(ctx, s.config.From, to, text)
+		switch {
+		case failed == nil && (conn.broken || conn.messages >= s.config.MaxMessages):
+			conn.quit()
+		case failed == nil, failed.stage != stageReset && failed.keepsConnection() && !conn.broken:
 			s.idle.put(conn)
-		} else {
+		default:
 			conn.drop()
 		}
-		if failed.stage != stageReset || ctx.Err() != nil {
+		if failed == nil || failed.stage != stageReset || ctx.Err() != nil {
 			return failed
 		}
 	}
-}
-
-// handBack keeps a connection that has sent a message, or ends it.
-func (s *Provider) handBack(conn *session) {
-	if !conn.broken && conn.messages < s.config.MaxMessages {
-		s.idle.put(conn)
-	} else {
-		conn.quit()
-	}
-}
-
-// connection returns one that has no transaction open, or that the next one
-// resets first.
-func (s *Provider) connection(ctx context.Context) (*session, *failure) {
-	if conn := s.idle.take(); conn != nil {
-		return conn, nil
-	}
-	return s.connect(ctx)
 }
