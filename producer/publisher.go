@@ -172,9 +172,6 @@ func isRefusal(err error) bool {
 		errors.Is(err, kafka.InvalidRecord)
 }
 
-// errNoTopic is what a topic that does not exist looks like in metadata.
-var errNoTopic = errors.New("the topic does not exist: create it with `meddela topics apply`")
-
 func (p *Publisher) countPartitions(ctx context.Context, topic topology.Topic) (int, error) {
 	client := kafka.Client{Addr: p.Addr, Transport: p.Transport}
 	response, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
@@ -185,12 +182,12 @@ func (p *Publisher) countPartitions(ctx context.Context, topic topology.Topic) (
 		switch {
 		case t.Name != string(topic):
 		case errors.Is(t.Error, kafka.UnknownTopicOrPartition):
-			return 0, fmt.Errorf("topic %s: %w", topic, errNoTopic)
+			return 0, &topology.NoTopicError{Topic: topic}
 		case t.Error != nil:
 			return 0, fmt.Errorf("topic %s: %w", topic, t.Error)
 		case len(t.Partitions) > 0:
 			return len(t.Partitions), nil
 		}
 	}
-	return 0, fmt.Errorf("topic %s: %w", topic, errNoTopic)
+	return 0, &topology.NoTopicError{Topic: topic}
 }

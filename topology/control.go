@@ -38,6 +38,8 @@ func SubjectKinds() []SubjectKind {
 // It is the key of the order's record, so that the last order counts.
 type Subject string
 
+const subjectForms = "template:NAME, type:NAME, channel:NAME, provider:NAME or lane:NAME"
+
 // SubjectOf makes a Subject.
 func SubjectOf(kind SubjectKind, name string) Subject { return Subject(string(kind) + ":" + name) }
 
@@ -49,7 +51,7 @@ func ParseSubject(text string) (Subject, error) {
 			return Subject(text), nil
 		}
 	}
-	return "", fmt.Errorf("%q is nothing that can be controlled: use template:NAME, type:NAME, channel:NAME, provider:NAME or lane:NAME", text)
+	return "", fmt.Errorf("%q is nothing that can be controlled: use "+subjectForms, text)
 }
 
 func validSubjectName(kind SubjectKind, name string) bool {
@@ -93,7 +95,7 @@ func DecodeControl(value []byte) (ControlRecord, error) {
 	}
 	var d objectReader
 	if _, err := ParseSubject(string(c.Subject)); err != nil {
-		d.fail(ReasonBadValue, "subject", "must be template:NAME, type:NAME, channel:NAME, provider:NAME or lane:NAME")
+		d.fail(ReasonBadValue, "subject", "must be "+subjectForms)
 	}
 	if c.Action != Pause && c.Action != Resume && c.Action != Kill {
 		d.fail(ReasonBadValue, "action", "must be pause, resume or kill")

@@ -9,6 +9,13 @@ import (
 // Topic is the full name of a Kafka topic, prefix included.
 type Topic string
 
+// NoTopicError says that a topic does not exist.
+type NoTopicError struct{ Topic Topic }
+
+func (e *NoTopicError) Error() string {
+	return "the topic " + string(e.Topic) + " does not exist: create it with `meddela topics apply`"
+}
+
 // DefaultPrefix starts the name of every topic unless configured otherwise.
 const DefaultPrefix = "meddela."
 

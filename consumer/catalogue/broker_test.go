@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer/catalogue"
+	topicfollow "github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
@@ -44,7 +45,7 @@ func (w *world) follow() *catalogue.Follower {
 	w.t.Helper()
 	transport := w.Link.Transport()
 	w.t.Cleanup(transport.CloseIdleConnections) // once the follower has stopped
-	return followWith(w.t, catalogue.Config{Source: catalogue.FromTopic(w.Link.Addr(), transport, topic),
+	return followWith(w.t, catalogue.Config{Source: topicfollow.FromTopic(w.Link.Addr(), transport, topic),
 		Log: zerolog.Nop()})
 }
 
@@ -99,7 +100,7 @@ func TestAMissingTopic(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	err := f.AwaitReady(ctx)
-	var missing *catalogue.NoTopicError
+	var missing *topology.NoTopicError
 	if !errors.As(err, &missing) || missing.Topic != topic {
 		t.Fatalf("not ready because of %v; want the missing topic", err)
 	}

@@ -3,32 +3,18 @@ package catalogue
 import (
 	"errors"
 	"fmt"
-	"net"
 	"runtime"
 	"sync"
 
 	"github.com/rs/zerolog"
-	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/topology"
 )
 
-// Source is the one partition of the templates topic.
-type Source = follow.Source
-
-// NoTopicError is the error of a Source whose topic does not exist.
-type NoTopicError = follow.NoTopicError
-
-// FromTopic is the Source that is a Kafka topic. Its fetches wait at the broker,
-// so the transport should not be shared with who must not wait.
-func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic) Source {
-	return follow.FromTopic(addr, transport, topic)
-}
-
 // Config says what a Follower reads.
 type Config struct {
-	Source Source
+	Source follow.Source // the one partition of the templates topic
 	Log    zerolog.Logger
 	// OnBad hears of each record that is not taken; nil is nobody. It is
 	// called by one goroutine.

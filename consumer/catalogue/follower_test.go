@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer/catalogue"
+	topicfollow "github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
@@ -82,7 +83,7 @@ func (s *tape) Fetch(ctx context.Context, from int64) ([]topology.Record, int64,
 }
 
 // follow runs a follower for as long as the test.
-func follow(t *testing.T, source catalogue.Source) *catalogue.Follower {
+func follow(t *testing.T, source topicfollow.Source) *catalogue.Follower {
 	t.Helper()
 	return followWith(t, catalogue.Config{Source: source, Log: zerolog.Nop()})
 }
@@ -259,7 +260,7 @@ func TestATopicThatWasDeletedAndMadeAnew(t *testing.T) {
 	source.put(sms("a", "1", 1, "x"))
 	f := follow(t, source)
 	caughtUp(t, f)
-	source.change(func(s *tape) { s.records, s.outage = nil, &catalogue.NoTopicError{Topic: topic} })
+	source.change(func(s *tape) { s.records, s.outage = nil, &topology.NoTopicError{Topic: topic} })
 	fixtures.Eventually(t, "the follower notices that the topic is gone", func() bool { return f.Stats().Failing })
 	source.put(sms("c", "1", 1, "z"), sms("c", "2", 2, "z"), sms("c", "3", 3, "z"))
 	source.change(func(s *tape) { s.outage = nil })

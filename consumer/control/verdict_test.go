@@ -125,8 +125,10 @@ var (
 		"lane:realtime",
 	})
 	genOrder = rapid.Custom(func(t *rapid.T) topology.ControlRecord {
-		action := rapid.SampledFrom([]topology.ControlAction{topology.Pause, topology.Resume, topology.Kill}).Draw(t, "action")
-		return order(action, genSubject.Draw(t, "subject"), time.Duration(rapid.IntRange(-2, 2).Draw(t, "until"))*time.Minute)
+		actions := []topology.ControlAction{topology.Pause, topology.Resume, topology.Kill}
+		action := rapid.SampledFrom(actions).Draw(t, "action")
+		until := time.Duration(rapid.IntRange(-2, 2).Draw(t, "until")) * time.Minute
+		return order(action, genSubject.Draw(t, "subject"), until)
 	})
 )
 

@@ -89,7 +89,7 @@ func (f *Follower[S]) Stats() (Stats, *S) {
 }
 
 // AwaitReady returns when the Follower is ready. When ctx ends first, its error
-// is what stood in the way: a *NoTopicError where the topic is missing.
+// is what stood in the way: a *topology.NoTopicError where the topic is missing.
 func (f *Follower[S]) AwaitReady(ctx context.Context) error {
 	select {
 	case <-f.ready:
@@ -164,8 +164,7 @@ func (f *Follower[S]) step(ctx context.Context) error {
 		return f.begin(ctx)
 	}
 	records, next, err := f.config.Source.Fetch(ctx, f.next)
-	var gone *NoTopicError
-	if errors.Is(err, kafka.OffsetOutOfRange) || errors.As(err, &gone) {
+	if _, gone := errors.AsType[*topology.NoTopicError](err); gone || errors.Is(err, kafka.OffsetOutOfRange) {
 		// The topic was cut, or is being made anew: what it will have then is
 		// what counts. Until that is read, the last snapshot stays.
 		f.next = -1

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/test/fixtures"
+	"github.com/meddela/meddela/topology"
 )
 
 func TestAFollowerIsReadyWithAllOrNothing(t *testing.T) {
@@ -90,12 +90,12 @@ func TestATopicThatWasMadeAnew(t *testing.T) {
 	source := newTape("a", "1", "b", "1", "c", "1")
 	f := start(t, source, nil)
 	caughtUp(t, f)
-	source.change(func() { source.records, source.outage = nil, &follow.NoTopicError{Topic: "pairs"} })
+	source.change(func() { source.records, source.outage = nil, &topology.NoTopicError{Topic: "pairs"} })
 	fixtures.Eventually(t, "the topic is followed", func() bool { stats, _ := f.Stats(); return stats.Failing })
 	if got := len(f.Snapshot().of); got != 3 {
 		t.Errorf("%d pairs while the topic is gone; want those that were", got)
 	}
-	var missing *follow.NoTopicError
+	var missing *topology.NoTopicError
 	if err := f.CatchUp(fixtures.Soon(t)); !errors.As(err, &missing) || missing.Topic != "pairs" {
 		t.Errorf("CatchUp said %v; want the missing topic", err)
 	}

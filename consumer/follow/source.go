@@ -23,13 +23,6 @@ type Source interface {
 	Fetch(ctx context.Context, from int64) (records []topology.Record, next int64, err error)
 }
 
-// NoTopicError is the error of a Source whose topic does not exist.
-type NoTopicError struct{ Topic topology.Topic }
-
-func (e *NoTopicError) Error() string {
-	return fmt.Sprintf("the topic %s does not exist: create it with `meddela topics apply`", e.Topic)
-}
-
 const (
 	// fetchWait is how long a fetch waits for news. They are answered when
 	// they come; the wait bounds how old the last sign of life may be.
@@ -93,7 +86,7 @@ func (s *topicSource) Fetch(ctx context.Context, from int64) ([]topology.Record,
 
 func (s *topicSource) explain(err error) error {
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
-		return &NoTopicError{Topic: s.topic}
+		return &topology.NoTopicError{Topic: s.topic}
 	}
 	return fmt.Errorf("topic %s: %w", s.topic, err)
 }

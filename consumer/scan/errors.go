@@ -9,13 +9,6 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// NoTopicError says that a topic does not exist.
-type NoTopicError struct{ Topic topology.Topic }
-
-func (e *NoTopicError) Error() string {
-	return fmt.Sprintf("the topic %s does not exist: create it with `meddela topics apply`", e.Topic)
-}
-
 // NoPartitionError says that a topic has no such partition.
 type NoPartitionError struct {
 	Topic      topology.Topic
@@ -65,7 +58,7 @@ var (
 
 // lasting reports whether an error will be the same however often one tries.
 func lasting(err error) bool {
-	var noTopic *NoTopicError
+	var noTopic *topology.NoTopicError
 	var noPartition *NoPartitionError
 	if errors.As(err, &noTopic) || errors.As(err, &noPartition) {
 		return true

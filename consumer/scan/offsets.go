@@ -28,7 +28,7 @@ func (t *Topics) partitions(ctx context.Context, topic topology.Topic) ([]int, e
 		switch {
 		case found.Name != string(topic):
 		case errors.Is(found.Error, kafka.UnknownTopicOrPartition):
-			return nil, &NoTopicError{Topic: topic}
+			return nil, &topology.NoTopicError{Topic: topic}
 		case found.Error != nil:
 			return nil, fmt.Errorf("partitions of topic %s: %w", topic, found.Error)
 		case len(found.Partitions) > 0:
@@ -122,7 +122,7 @@ func (t *Topics) client() *kafka.Client {
 // whole.
 const oneFetchBytes = 64 << 10
 
-// At returns the record at an offset. The error is a *NoTopicError, a
+// At returns the record at an offset. The error is a *topology.NoTopicError, a
 // *NoPartitionError, a *NotKeptError, a *NoRecordError, or of the kafka package
 // or the network.
 func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, offset int64) (topology.Record, error) {

@@ -27,7 +27,7 @@ import (
 // range was made, which counts as Progress.Lost.
 //
 // The first error of handle ends the scan and is returned, and so is the
-// context's. Any other error is a *NoTopicError, or of the kafka package or the
+// context's. Any other error is a *topology.NoTopicError, or of the kafka package or the
 // network.
 func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 	handle func([]topology.Record) error) error {

@@ -328,7 +328,7 @@ func TestOneRecord(t *testing.T) {
 
 func TestAMissingTopic(t *testing.T) {
 	w := newWorld(t, 1)
-	var missing *scan.NoTopicError
+	var missing *topology.NoTopicError
 	if _, err := w.topics.Ranges(t.Context(), "test.none", time.Time{}, time.Time{}); !errors.As(err, &missing) ||
 		missing.Topic != "test.none" {
 		t.Errorf("error %v", err)

@@ -54,7 +54,7 @@ func (r Range) Size() int64 { return max(r.To-r.From, 0) }
 // before the first that is too young. An open transaction hides what follows
 // its first record, as it does from every consumer.
 //
-// The error is a *NoTopicError, or of the kafka package or the network.
+// The error is a *topology.NoTopicError, or of the kafka package or the network.
 func (t *Topics) Ranges(ctx context.Context, topic topology.Topic, since, until time.Time) ([]Range, error) {
 	var ranges []Range
 	err := t.retry(ctx, func(ctx context.Context) (err error) {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/provision"
 	"github.com/meddela/meddela/test/script"
@@ -94,7 +95,7 @@ func (b *bench) newSystem(name string, providers ...string) *system {
 func (s *system) follow() *catalogue.Follower {
 	transport := s.broker.Transport()
 	follower := catalogue.NewFollower(catalogue.Config{
-		Source: catalogue.FromTopic(s.broker.Addr(), transport, s.names.Templates()), Log: zerolog.Nop(),
+		Source: follow.FromTopic(s.broker.Addr(), transport, s.names.Templates()), Log: zerolog.Nop(),
 	})
 	s.background(transport, func(ctx context.Context) error { follower.Run(ctx); return nil })
 	script.Check(follower.AwaitReady(s.ctx))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/test/fixtures"
@@ -46,7 +47,7 @@ const liveTopic topology.Topic = "test.templates"
 func liveOn(t *testing.T, broker *fixtures.Kafka) *catalogue.Catalogue {
 	t.Helper()
 	follower := catalogue.NewFollower(catalogue.Config{
-		Source: catalogue.FromTopic(broker.Link.Addr(), broker.Transport, liveTopic),
+		Source: follow.FromTopic(broker.Link.Addr(), broker.Transport, liveTopic),
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	ended := make(chan struct{})

@@ -87,7 +87,7 @@ func Prune(ctx context.Context, to Writer, topic topology.Topic, unneeded []Idle
 //
 // The offsets are taken before the topics' ends are, so that a job that moves from
 // one topic to another meanwhile is found in one of them at least. The error is of
-// the kafka package, of the network or a *scan.NoTopicError.
+// the kafka package, of the network or a *topology.NoTopicError.
 func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
 	progress *scan.Progress) (map[topology.TemplateRef]int64, error) {
 	queues, err := queuesOf(ctx, topics, names)
