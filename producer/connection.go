@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"cmp"
 	"crypto/tls"
 	"net"
 	"time"
@@ -61,9 +62,4 @@ func (c Connection) Dialer() *kafka.Dialer {
 	}
 }
 
-func (c Connection) clientID() string {
-	if c.ClientID == "" {
-		return "meddela"
-	}
-	return c.ClientID
-}
+func (c Connection) clientID() string { return cmp.Or(c.ClientID, "meddela") }

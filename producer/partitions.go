@@ -2,20 +2,17 @@ package producer
 
 import (
 	"context"
-	"sync"
+	"errors"
+	"fmt"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"github.com/meddela/meddela/topology"
-	"github.com/meddela/meddela/topology/retry"
 )
 
-// partitionCounts remembers how many partitions topics have. Topics only ever
-// grow, and growth is noticed by looking again now and then.
-type partitionCounts struct {
-	mu    sync.RWMutex
-	known map[topology.Topic]partitionCount
-}
-
+// partitionCount is remembered for a while: topics only ever grow, and that is
+// noticed by looking again now and then.
 type partitionCount struct {
 	n    int
 	seen time.Time
@@ -23,48 +20,65 @@ type partitionCount struct {
 
 const partitionCountTTL = 30 * time.Second
 
-// wait returns the topic's number of partitions, trying for as long as ctx
+// awaitCount returns the topic's number of partitions, trying for as long as ctx
 // lasts to learn it. Its only error is ctx's.
-func (c *partitionCounts) wait(ctx context.Context, p *Publisher, topic topology.Topic) (int, error) {
-	var wait retry.Backoff
-	for try := 0; ; try++ {
-		n, err := c.get(ctx, p, topic)
-		if err == nil {
-			return n, nil
-		}
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
-		if try%10 == 1 {
-			p.Log.Warn().Err(err).Int("tries", try+1).Msg("cannot publish yet; trying on")
-		}
-		if !wait.Wait(ctx) {
-			return 0, ctx.Err()
-		}
+func (p *Publisher) awaitCount(ctx context.Context, topic topology.Topic) (n int, err error) {
+	try := func() (err error) {
+		n, err = p.count(ctx, topic)
+		return err
 	}
+	err = p.tryOn(ctx, try, func(err error, tries int) {
+		p.Log.Warn().Err(err).Int("tries", tries).Msg("cannot publish yet; trying on")
+	})
+	return n, err
 }
 
-// get returns the topic's number of partitions: what is remembered while that
+// count returns the topic's number of partitions: what is remembered while that
 // is fresh, or while the cluster does not answer.
-func (c *partitionCounts) get(ctx context.Context, p *Publisher, topic topology.Topic) (int, error) {
-	c.mu.RLock()
-	known, ok := c.known[topic]
-	c.mu.RUnlock()
-	if ok && time.Since(known.seen) < partitionCountTTL {
+func (p *Publisher) count(ctx context.Context, topic topology.Topic) (int, error) {
+	p.mu.RLock()
+	known := p.counts[topic]
+	p.mu.RUnlock()
+	if time.Since(known.seen) < partitionCountTTL {
 		return known.n, nil
 	}
-	n, err := p.countPartitions(ctx, topic)
-	if err != nil {
-		if ok {
-			return known.n, nil
-		}
+	ids, err := Partitions(ctx, &kafka.Client{Addr: p.Addr, Transport: p.Transport}, topic)
+	switch {
+	case err != nil && known.n > 0:
+		return known.n, nil
+	case err != nil:
 		return 0, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.known == nil {
-		c.known = make(map[topology.Topic]partitionCount)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.counts == nil {
+		p.counts = make(map[topology.Topic]partitionCount)
 	}
-	c.known[topic] = partitionCount{n: n, seen: time.Now()}
-	return n, nil
+	p.counts[topic] = partitionCount{n: len(ids), seen: time.Now()}
+	return len(ids), nil
+}
+
+// Partitions lists the partitions of a topic. The error is a
+// *topology.NoTopicError, or of the kafka package or the network.
+func Partitions(ctx context.Context, client *kafka.Client, topic topology.Topic) ([]int, error) {
+	response, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
+	if err != nil {
+		return nil, fmt.Errorf("partitions of topic %s: %w", topic, err)
+	}
+	for _, found := range response.Topics {
+		switch {
+		case found.Name != string(topic):
+		case errors.Is(found.Error, kafka.UnknownTopicOrPartition):
+			return nil, &topology.NoTopicError{Topic: topic}
+		case found.Error != nil:
+			return nil, fmt.Errorf("partitions of topic %s: %w", topic, found.Error)
+		case len(found.Partitions) > 0:
+			ids := make([]int, len(found.Partitions))
+			for i, p := range found.Partitions {
+				ids[i] = p.ID
+			}
+			return ids, nil
+		}
+	}
+	return nil, fmt.Errorf("partitions of topic %s: the broker's answer has none", topic)
 }

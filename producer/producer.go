@@ -1,16 +1,17 @@
 package producer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/topology"
 )
@@ -44,27 +45,18 @@ func New(config Config) (*Producer, error) {
 	if config.Log != nil {
 		log = *config.Log
 	}
+	prefix := cmp.Or(config.Prefix, topology.DefaultPrefix)
+	if prefix == "-" {
+		prefix = ""
+	}
 	transport := config.Connection.Transport()
 	return &Producer{
-		names:     topology.Topics{Prefix: prefix(config.Prefix)},
+		names:     topology.Topics{Prefix: prefix},
 		transport: transport,
 		publisher: &Publisher{
-			Addr:        config.Connection.Addr(),
-			Transport:   transport,
-			Compression: config.Compression,
-			Log:         log,
+			Addr: config.Connection.Addr(), Transport: transport, Compression: config.Compression, Log: log,
 		},
 	}, nil
-}
-
-func prefix(configured string) string {
-	switch configured {
-	case "":
-		return topology.DefaultPrefix
-	case "-":
-		return ""
-	}
-	return configured
 }
 
 // Close closes idle connections.
@@ -85,8 +77,8 @@ type Receipt struct {
 
 // Publish publishes events to a lane and returns one receipt for each, in
 // their order. An event without an id is given one, so that writing it again
-// after a lost acknowledgement does not make it two. Publish returns when every event is acknowledged or has failed; it
-// tries again for as long as ctx lasts, so give ctx a deadline. Events that
+// after a lost acknowledgement does not make it two. Publish returns when every
+// event is acknowledged or has failed; it tries again for as long as ctx lasts, so give ctx a deadline. Events that
 // break the contract fail at once and harm no other. The error says how many
 // failed, and wraps the first one's.
 func (p *Producer) Publish(ctx context.Context, lane topology.Lane, events []topology.Event) ([]Receipt, error) {
@@ -111,21 +103,20 @@ func (p *Producer) PublishRecords(ctx context.Context, lane topology.Lane, recor
 	error) {
 	receipts := make([]Receipt, len(records))
 	topic := p.names.Events(lane)
-	count, err := p.publisher.sizes.wait(ctx, p.publisher, topic)
+	count, err := p.publisher.awaitCount(ctx, topic)
 	if err != nil {
-		return failAll(receipts, fmt.Errorf("topic %s cannot be reached: %w", topic, err))
+		for i := range receipts {
+			receipts[i].Err = fmt.Errorf("topic %s cannot be reached: %w", topic, err)
+		}
+		return receipts, firstFault(receipts)
 	}
-	partitions := p.assign(lane, records, receipts, count)
-	var all errgroup.Group
-	for number, members := range partitions {
+	var all sync.WaitGroup
+	for number, members := range p.assign(lane, records, receipts, count) {
 		if len(members) > 0 {
-			all.Go(func() error {
-				p.publishPartition(ctx, target{topic, number}, lane, records, members, receipts)
-				return nil
-			})
+			all.Go(func() { p.publishPartition(ctx, target{topic, number}, lane, records, members, receipts) })
 		}
 	}
-	_ = all.Wait()
+	all.Wait()
 	return receipts, firstFault(receipts)
 }
 
@@ -170,29 +161,15 @@ func (p *Producer) publishPartition(ctx context.Context, t target, lane topology
 	for i, m := range members {
 		batch[i] = records[m]
 	}
-	for from := 0; from < len(batch); {
-		to := p.publisher.batchEnd(batch, from)
-		p.publishBatch(ctx, t, lane, batch[from:to], members[from:to], receipts)
-		from = to
-	}
-}
-
-func (p *Producer) publishBatch(ctx context.Context, t target, lane topology.Lane, batch []topology.Record,
-	members []int, receipts []Receipt) {
-	base, err := p.publisher.writeUntilAcknowledged(ctx, t, batch)
-	if isRefusal(err) && len(batch) > 1 {
-		half := len(batch) / 2
-		p.publishBatch(ctx, t, lane, batch[:half], members[:half], receipts)
-		p.publishBatch(ctx, t, lane, batch[half:], members[half:], receipts)
-		return
-	}
-	for i, m := range members {
-		r := &receipts[m]
-		r.Partition, r.Offset, r.Err = t.partition, base+int64(i), explain(t.topic, err)
-		if r.ID == "" && err == nil {
-			r.ID = topology.PositionID(lane, r.Partition, r.Offset)
+	p.publisher.write(ctx, t, batch, func(from, to int, base int64, err error) {
+		for i := from; i < to; i++ {
+			r := &receipts[members[i]]
+			r.Partition, r.Offset, r.Err = t.partition, base+int64(i-from), explain(t.topic, err)
+			if r.ID == "" && err == nil {
+				r.ID = topology.PositionID(lane, r.Partition, r.Offset)
+			}
 		}
-	}
+	})
 }
 
 func explain(topic topology.Topic, err error) error {
@@ -208,26 +185,16 @@ func explain(topic topology.Topic, err error) error {
 	return fmt.Errorf("not known to be written to topic %s: %w", topic, err)
 }
 
-func failAll(receipts []Receipt, err error) ([]Receipt, error) {
-	for i := range receipts {
-		receipts[i].Err = err
-	}
-	return receipts, firstFault(receipts)
-}
-
-func firstFault(receipts []Receipt) error {
-	var first error
+func firstFault(receipts []Receipt) (fault error) {
 	failed := 0
-	for i := range receipts {
-		if receipts[i].Err != nil {
+	for i := len(receipts) - 1; i >= 0; i-- {
+		if err := receipts[i].Err; err != nil {
 			failed++
-			if first == nil {
-				first = fmt.Errorf("event %d of the call: %w", i, receipts[i].Err)
-			}
+			fault = fmt.Errorf("event %d of the call: %w", i, err)
 		}
 	}
-	if failed == 0 {
-		return nil
+	if failed > 0 {
+		fault = fmt.Errorf("%d of %d events were not published; the first, %w", failed, len(receipts), fault)
 	}
-	return fmt.Errorf("%d of %d events were not published; the first, %w", failed, len(receipts), first)
+	return fault
 }

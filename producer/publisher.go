@@ -1,10 +1,11 @@
 package producer
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -27,7 +28,8 @@ type Publisher struct {
 	// Log hears of failed tries. Default: nothing is logged.
 	Log zerolog.Logger
 
-	sizes partitionCounts
+	mu     sync.RWMutex
+	counts map[topology.Topic]partitionCount
 }
 
 const (
@@ -56,21 +58,19 @@ func (p *Publisher) Publish(ctx context.Context, topic topology.Topic, partition
 	if len(records) == 0 {
 		return nil, nil
 	}
-	count, err := p.sizes.wait(ctx, p, topic)
+	count, err := p.awaitCount(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
-	target := target{topic: topic, partition: partition % count}
-	for from := 0; from < len(records); {
-		to := p.batchEnd(records, from)
-		no, err := p.write(ctx, target, records, from, to)
-		if err != nil {
-			return nil, err
+	p.write(ctx, target{topic, partition % count}, records, func(from, _ int, _ int64, failure error) {
+		switch {
+		case isRefusal(failure):
+			refused = append(refused, from)
+		case failure != nil:
+			err = failure
 		}
-		refused = append(refused, no...)
-		from = to
-	}
-	return refused, nil
+	})
+	return refused, err
 }
 
 type target struct {
@@ -80,11 +80,7 @@ type target struct {
 
 // batchEnd returns the end of the batch that starts at from.
 func (p *Publisher) batchEnd(records []topology.Record, from int) int {
-	limit := p.BatchBytes
-	if limit <= 0 {
-		limit = defaultBatchBytes
-	}
-	size := 0
+	limit, size := cmp.Or(p.BatchBytes, defaultBatchBytes), 0
 	for i := from; i < len(records); i++ {
 		size += recordBytes(&records[i])
 		if size > limit && i > from {
@@ -102,47 +98,55 @@ func recordBytes(r *topology.Record) int {
 	return n
 }
 
-// write writes records[from:to]. A batch that the topic refuses is halved
-// until the records at fault stand alone.
-func (p *Publisher) write(ctx context.Context, t target, records []topology.Record, from, to int) (refused []int,
-	err error) {
-	_, err = p.writeUntilAcknowledged(ctx, t, records[from:to])
-	switch {
-	case err == nil:
-		return nil, nil
-	case !isRefusal(err):
-		return nil, err
-	case to-from == 1:
-		return []int{from}, nil
+// write writes the records in batches, and tells of each, from one index to
+// another, what became of it: the offset of its first record, or the error. A
+// batch that the topic refuses is halved until the records at fault stand alone.
+func (p *Publisher) write(ctx context.Context, t target, records []topology.Record,
+	tell func(from, to int, base int64, err error)) {
+	for from := 0; from < len(records); {
+		to := p.batchEnd(records, from)
+		base, err := p.writeUntilAcknowledged(ctx, t, records[from:to])
+		for isRefusal(err) && to-from > 1 {
+			to = (from + to) / 2
+			base, err = p.writeUntilAcknowledged(ctx, t, records[from:to])
+		}
+		tell(from, to, base, err)
+		from = to
 	}
-	middle := (from + to) / 2
-	left, err := p.write(ctx, t, records, from, middle)
-	if err != nil {
-		return nil, err
-	}
-	right, err := p.write(ctx, t, records, middle, to)
-	return append(left, right...), err
 }
 
 // writeUntilAcknowledged tries until the records are written, the topic
 // refuses them, or ctx ends.
 func (p *Publisher) writeUntilAcknowledged(ctx context.Context, t target, records []topology.Record) (base int64,
 	err error) {
-	var wait retry.Backoff
-	for try := 0; ; try++ {
+	try := func() (err error) {
 		base, err = p.writeOnce(ctx, t, records)
+		return err
+	}
+	err = p.tryOn(ctx, try, func(err error, tries int) {
+		p.Log.Warn().Err(err).Str("topic", string(t.topic)).Int("partition", t.partition).
+			Int("records", len(records)).Int("tries", tries).Msg("publishing failed; trying on")
+	})
+	return base, err
+}
+
+// tryOn tries until that succeeds or is refused, or ctx ends, and warns now and
+// then.
+func (*Publisher) tryOn(ctx context.Context, try func() error, warn func(err error, tries int)) error {
+	var wait retry.Backoff
+	for tries := 1; ; tries++ {
+		err := try()
 		if err == nil || isRefusal(err) {
-			return base, err
+			return err
 		}
 		if ctx.Err() != nil {
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
-		if try%10 == 1 {
-			p.Log.Warn().Err(err).Str("topic", string(t.topic)).Int("partition", t.partition).
-				Int("records", len(records)).Int("tries", try+1).Msg("publishing failed; trying on")
+		if tries%10 == 2 {
+			warn(err, tries)
 		}
 		if !wait.Wait(ctx) {
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
@@ -170,24 +174,4 @@ func isRefusal(err error) bool {
 	return errors.Is(err, kafka.MessageSizeTooLarge) ||
 		errors.Is(err, kafka.RecordListTooLarge) ||
 		errors.Is(err, kafka.InvalidRecord)
-}
-
-func (p *Publisher) countPartitions(ctx context.Context, topic topology.Topic) (int, error) {
-	client := kafka.Client{Addr: p.Addr, Transport: p.Transport}
-	response, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
-	if err != nil {
-		return 0, fmt.Errorf("metadata of topic %s: %w", topic, err)
-	}
-	for _, t := range response.Topics {
-		switch {
-		case t.Name != string(topic):
-		case errors.Is(t.Error, kafka.UnknownTopicOrPartition):
-			return 0, &topology.NoTopicError{Topic: topic}
-		case t.Error != nil:
-			return 0, fmt.Errorf("topic %s: %w", topic, t.Error)
-		case len(t.Partitions) > 0:
-			return len(t.Partitions), nil
-		}
-	}
-	return 0, &topology.NoTopicError{Topic: topic}
 }

@@ -11,7 +11,6 @@ package catalogue
 import (
 	"iter"
 	"slices"
-	"time"
 
 	"github.com/meddela/meddela/topology"
 )
@@ -97,12 +96,7 @@ func (c *Catalogue) Versions() int { return c.byRef.size }
 // first.
 func (c *Catalogue) All() iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		names := make([]string, 0, c.Names())
-		for name := range c.versions.all() {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range slices.Sorted(c.versions.keys()) {
 			entries, _ := c.versions.get(name)
 			for _, e := range entries {
 				if !yield(e) {
@@ -111,16 +105,4 @@ func (c *Catalogue) All() iter.Seq[*Entry] {
 			}
 		}
 	}
-}
-
-// PublishedAt is when the most recent version was published; zero for an empty
-// catalogue.
-func (c *Catalogue) PublishedAt() time.Time {
-	var last time.Time
-	for _, entries := range c.versions.all() {
-		if at := entries[0].record.PublishedAt; at.After(last) {
-			last = at
-		}
-	}
-	return last
 }

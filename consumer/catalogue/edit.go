@@ -16,7 +16,7 @@ type edit struct {
 }
 
 func (c *Catalogue) edit() *edit {
-	return &edit{change(c.byRef), change(c.versions), change(c.live), change(c.types)}
+	return &edit{change(&c.byRef), change(&c.versions), change(&c.live), change(&c.types)}
 }
 
 // done returns the catalogue; the edit must not be used after.
@@ -54,8 +54,8 @@ func (e *edit) exchange(name string, old, entry *Entry) {
 		e.versions.set(name, versions)
 	}
 	if after := first(versions); after != before {
-		e.unroute(before)
-		e.route(after)
+		e.reroute(before, before, nil, -1)
+		e.reroute(after, nil, after, 1)
 	}
 }
 
@@ -81,25 +81,18 @@ func replaced(entries []*Entry, order func(a, b *Entry) int, without, with *Entr
 	return next
 }
 
-func (e *edit) route(entry *Entry) {
+// reroute takes a version from what it matches, or puts it there, and counts it
+// with its event types.
+func (e *edit) reroute(entry, without, with *Entry, count int) {
 	for _, r := range routes(entry) {
 		entries, _ := e.live.get(r)
-		e.live.set(r, replaced(entries, byPreference, nil, entry))
-		n, _ := e.types.get(r.eventType)
-		e.types.set(r.eventType, n+1)
-	}
-}
-
-func (e *edit) unroute(entry *Entry) {
-	for _, r := range routes(entry) {
-		entries, _ := e.live.get(r)
-		if entries = replaced(entries, byPreference, entry, nil); len(entries) > 0 {
+		if entries = replaced(entries, byPreference, without, with); len(entries) > 0 {
 			e.live.set(r, entries)
 		} else {
 			e.live.remove(r)
 		}
-		if n, _ := e.types.get(r.eventType); n > 1 {
-			e.types.set(r.eventType, n-1)
+		if n, _ := e.types.get(r.eventType); n+count > 0 {
+			e.types.set(r.eventType, n+count)
 		} else {
 			e.types.remove(r.eventType)
 		}

@@ -3,7 +3,6 @@ package catalogue
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -87,20 +86,12 @@ func (e *Entry) Template() (*template.Template, error) { return e.compile() }
 
 // byTime orders entries: the most recently published first, then by ref.
 func byTime(a, b *Entry) int {
-	if order := b.record.PublishedAt.Compare(a.record.PublishedAt); order != 0 {
-		return order
-	}
-	return strings.Compare(string(a.ref), string(b.ref))
+	return cmp.Or(b.record.PublishedAt.Compare(a.record.PublishedAt), cmp.Compare(a.ref, b.ref))
 }
 
 // byPreference orders entries that cover the same events: the most specific
 // first, then byTime.
 func byPreference(a, b *Entry) int {
-	if order := cmp.Compare(b.Conditions(), a.Conditions()); order != 0 {
-		return order
-	}
-	if order := cmp.Compare(len(a.record.Types), len(b.record.Types)); order != 0 {
-		return order
-	}
-	return byTime(a, b)
+	return cmp.Or(cmp.Compare(b.Conditions(), a.Conditions()),
+		cmp.Compare(len(a.record.Types), len(b.record.Types)), byTime(a, b))
 }

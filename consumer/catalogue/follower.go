@@ -12,19 +12,10 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Config says what a Follower reads.
-type Config struct {
-	Source follow.Source // the one partition of the templates topic
-	Log    zerolog.Logger
-	// OnBad hears of each record that is not taken; nil is nobody. It is
-	// called by one goroutine.
-	OnBad func(r topology.Record, err error)
-}
-
 // Follower keeps a catalogue up to date with a templates topic.
 type Follower struct {
 	*follow.Follower[Catalogue]
-	config Config
+	log zerolog.Logger
 }
 
 // Stats say how a follower is, and how many templates it has.
@@ -34,11 +25,15 @@ type Stats struct {
 	Versions int // of all templates
 }
 
-// NewFollower makes a Follower. It connects to nothing yet.
-func NewFollower(config Config) *Follower {
-	f := &Follower{config: config}
+// NewFollower makes a Follower of the templates topic's one partition. It
+// connects to nothing yet. Records that are not taken are logged.
+func NewFollower(source follow.Source, log zerolog.Logger) *Follower {
+	f := &Follower{log: log}
 	f.Follower = follow.New(follow.Config[Catalogue]{
-		Source: config.Source, What: "templates", Apply: f.apply, Loaded: f.loaded, Log: config.Log,
+		Source: source, What: "templates", Apply: f.apply, Log: log,
+		Loaded: func(c *Catalogue) {
+			log.Info().Int("templates", c.Names()).Int("versions", c.Versions()).Msg("the templates are loaded")
+		},
 	})
 	return f
 }
@@ -58,7 +53,8 @@ func (f *Follower) apply(c *Catalogue, records []topology.Record) (next *Catalog
 	for i, n := range decodeAll(records) {
 		switch {
 		case n.err != nil:
-			f.refuse(&records[i], n.err)
+			f.log.Error().Err(n.err).Int64("offset", records[i].Offset).Bytes("key", records[i].Key).
+				Msg("a template record is not taken; what was there before it stays")
 			continue
 		case n.entry == nil:
 			e.remove(n.ref)
@@ -68,18 +64,6 @@ func (f *Follower) apply(c *Catalogue, records []topology.Record) (next *Catalog
 		taken++
 	}
 	return e.done(), taken
-}
-
-func (f *Follower) loaded(c *Catalogue) {
-	f.config.Log.Info().Int("templates", c.Names()).Int("versions", c.Versions()).Msg("the templates are loaded")
-}
-
-func (f *Follower) refuse(r *topology.Record, err error) {
-	f.config.Log.Error().Err(err).Int64("offset", r.Offset).Bytes("key", r.Key).
-		Msg("a template record is not taken; what was there before it stays")
-	if f.config.OnBad != nil {
-		f.config.OnBad(*r, err)
-	}
 }
 
 // news is what one record says.
@@ -111,27 +95,26 @@ var (
 	errOtherKey = errors.New("the record's key is not its own name@version")
 )
 
-func decode(r *topology.Record) news {
-	n := news{ref: topology.TemplateRef(r.Key)}
-	switch {
-	case len(r.Key) == 0:
+func decode(r *topology.Record) (n news) {
+	n.ref = topology.TemplateRef(r.Key)
+	if len(r.Key) == 0 {
 		n.err = errNoKey
-	case r.Value != nil:
-		n.entry, n.err = decodeEntry(r)
+		return n
+	}
+	if r.Value == nil {
+		return n
+	}
+	record, err := topology.DecodeTemplate(r.Value)
+	switch {
+	case err != nil:
+		n.err = fmt.Errorf("template %s: %w", r.Key, err)
+	case record.Ref() != n.ref:
+		n.err = errOtherKey
+	default:
+		if record.PublishedAt.IsZero() {
+			record.PublishedAt = r.Time
+		}
+		n.entry, n.err = newEntry(record)
 	}
 	return n
-}
-
-func decodeEntry(r *topology.Record) (*Entry, error) {
-	record, err := topology.DecodeTemplate(r.Value)
-	if err != nil {
-		return nil, fmt.Errorf("template %s: %w", r.Key, err)
-	}
-	if string(record.Ref()) != string(r.Key) {
-		return nil, errOtherKey
-	}
-	if record.PublishedAt.IsZero() {
-		record.PublishedAt = r.Time
-	}
-	return newEntry(record)
 }

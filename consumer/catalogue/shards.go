@@ -13,29 +13,22 @@ var seed = maphash.MakeSeed()
 // shards is a map that is cheap to change by copying: it is cut into many small
 // maps, and a change copies those it touches. The zero value is empty.
 type shards[K comparable, V any] struct {
-	maps *[shardCount]map[K]V
+	maps [shardCount]map[K]V
 	size int
 }
 
 func shardOf[K comparable](key K) int { return int(maphash.Comparable(seed, key) % shardCount) }
 
-func (s shards[K, V]) get(key K) (V, bool) {
-	if s.maps == nil {
-		var zero V
-		return zero, false
-	}
+func (s *shards[K, V]) get(key K) (V, bool) {
 	v, ok := s.maps[shardOf(key)][key]
 	return v, ok
 }
 
-func (s shards[K, V]) all() iter.Seq2[K, V] {
-	return func(yield func(K, V) bool) {
-		if s.maps == nil {
-			return
-		}
+func (s *shards[K, V]) keys() iter.Seq[K] {
+	return func(yield func(K) bool) {
 		for _, m := range s.maps {
-			for k, v := range m {
-				if !yield(k, v) {
+			for k := range m {
+				if !yield(k) {
 					return
 				}
 			}
@@ -50,13 +43,7 @@ type changed[K comparable, V any] struct {
 	copied [shardCount]bool
 }
 
-func change[K comparable, V any](s shards[K, V]) *changed[K, V] {
-	c := &changed[K, V]{shards: shards[K, V]{maps: new([shardCount]map[K]V), size: s.size}}
-	if s.maps != nil {
-		*c.maps = *s.maps
-	}
-	return c
-}
+func change[K comparable, V any](s *shards[K, V]) *changed[K, V] { return &changed[K, V]{shards: *s} }
 
 func (c *changed[K, V]) set(key K, v V) {
 	m := c.own(shardOf(key))

@@ -10,6 +10,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -28,12 +29,11 @@ const (
 	// they come; the wait bounds how old the last sign of life may be.
 	fetchWait  = 2 * time.Second
 	fetchBytes = 4 << 20
-	listTime   = 10 * time.Second
 )
 
 // topicSource reads partition 0 of a topic.
 type topicSource struct {
-	client  kafka.Client
+	topics  scan.Topics
 	topic   topology.Topic
 	fetcher consumer.Fetcher
 }
@@ -42,7 +42,7 @@ type topicSource struct {
 // so the transport should not be shared with who must not wait.
 func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic) Source {
 	return &topicSource{
-		client: kafka.Client{Addr: addr, Transport: transport},
+		topics: scan.Topics{Addr: addr, Transport: transport},
 		topic:  topic,
 		fetcher: consumer.Fetcher{
 			Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait,
@@ -51,35 +51,18 @@ func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic
 }
 
 func (s *topicSource) Bounds(ctx context.Context) (first, end int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, listTime)
-	defer cancel()
-	response, err := s.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Topics: map[string][]kafka.OffsetRequest{
-			string(s.topic): {kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)},
-		},
-		IsolationLevel: kafka.ReadCommitted,
-	})
+	kept, err := s.topics.Kept(ctx, s.topic, 0)
 	if err != nil {
 		return 0, 0, s.explain(err)
 	}
-	for _, p := range response.Topics[string(s.topic)] {
-		if p.Error != nil {
-			return 0, 0, s.explain(p.Error)
-		}
-		if p.Partition == 0 && p.FirstOffset >= 0 && p.LastOffset >= p.FirstOffset {
-			return p.FirstOffset, p.LastOffset, nil
-		}
-	}
-	return 0, 0, fmt.Errorf("offsets of topic %s: %w", s.topic, errNoOffsets)
+	return kept[0].From, kept[0].To, nil
 }
-
-var errNoOffsets = errors.New("the broker's answer has none")
 
 func (s *topicSource) Fetch(ctx context.Context, from int64) ([]topology.Record, int64, error) {
 	s.fetcher.SeekTo(from)
 	fetched, err := s.fetcher.Fetch(ctx)
 	if err != nil {
-		return nil, from, s.explain(err)
+		return nil, from, s.explain(fmt.Errorf("topic %s: %w", s.topic, err))
 	}
 	return fetched.Records, fetched.Next, nil
 }
@@ -88,5 +71,5 @@ func (s *topicSource) explain(err error) error {
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
 		return &topology.NoTopicError{Topic: s.topic}
 	}
-	return fmt.Errorf("topic %s: %w", s.topic, err)
+	return err
 }

@@ -215,17 +215,32 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
 		}
 		group.Members += len(d.Members)
 	}
-	committed, err := g.committed(ctx, group, all)
+	topics, asked := g.Names.Reads(group.Role, group.Lane), make(map[string][]int)
+	for _, topic := range topics {
+		for _, b := range all[topic] {
+			asked[string(topic)] = append(asked[string(topic)], b.Partition)
+		}
+	}
+	commits, err := g.client().OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group.Name, Topics: asked})
+	if err == nil && !errors.Is(commits.Error, kafka.GroupIdNotFound) { // which has committed nothing
+		err = commits.Error
+	}
 	if err != nil {
 		return fmt.Errorf("commits of group %s: %w", group.Name, err)
 	}
-	for _, topic := range g.Names.Reads(group.Role, group.Lane) {
+	for _, topic := range topics {
+		committed := make(map[int]int64)
+		for _, c := range commits.Topics[string(topic)] {
+			if c.Error == nil && c.CommittedOffset >= 0 {
+				committed[c.Partition] = c.CommittedOffset
+			}
+		}
 		for _, b := range all[topic] {
 			if b.Error != nil {
 				continue // a new leader is being chosen
 			}
 			p := Partition{Topic: topic, ID: b.Partition, Committed: -1, End: b.LastOffset}
-			if offset, ok := committed[topic][b.Partition]; ok {
+			if offset, ok := committed[b.Partition]; ok {
 				p.Committed = offset
 			}
 			p.Lag = max(p.End-max(p.Committed, b.FirstOffset), 0)
@@ -233,33 +248,6 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
 		}
 	}
 	return nil
-}
-
-func (g *Gauge) committed(ctx context.Context, group *Group, all bounds) (map[topology.Topic]map[int]int64, error) {
-	asked := make(map[string][]int)
-	for _, topic := range g.Names.Reads(group.Role, group.Lane) {
-		for _, b := range all[topic] {
-			asked[string(topic)] = append(asked[string(topic)], b.Partition)
-		}
-	}
-	answer, err := g.client().OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group.Name, Topics: asked})
-	if err == nil && !errors.Is(answer.Error, kafka.GroupIdNotFound) { // which has committed nothing
-		err = answer.Error
-	}
-	if err != nil {
-		return nil, err
-	}
-	committed := make(map[topology.Topic]map[int]int64)
-	for name, partitions := range answer.Topics {
-		of := make(map[int]int64)
-		for _, p := range partitions {
-			if p.Error == nil && p.CommittedOffset >= 0 {
-				of[p.Partition] = p.CommittedOffset
-			}
-		}
-		committed[topology.Topic(name)] = of
-	}
-	return committed, nil
 }
 
 func (g *Gauge) client() *kafka.Client { return &kafka.Client{Addr: g.Addr, Transport: g.Transport} }
@@ -299,21 +287,12 @@ func (g *Gauge) oldest(ctx context.Context, p *Partition, now time.Time) time.Ti
 		return time.Time{}
 	}
 	since := got.Records[0].Time
-	if due, ok := dueOf(&got.Records[0]); ok {
+	text, _ := got.Records[0].Header(topology.HeaderDue)
+	if due, err := time.Parse(time.RFC3339Nano, string(text)); err == nil {
 		since = due
 	}
 	if since.After(now) {
 		return time.Time{}
 	}
 	return since
-}
-
-// dueOf is when a record of a delay topic is due.
-func dueOf(r *topology.Record) (time.Time, bool) {
-	text, ok := r.Header(topology.HeaderDue)
-	if !ok {
-		return time.Time{}, false
-	}
-	due, err := time.Parse(time.RFC3339Nano, string(text))
-	return due, err == nil
 }

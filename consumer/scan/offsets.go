@@ -10,55 +10,35 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
 // requestTime bounds a request for metadata or offsets.
 const requestTime = 10 * time.Second
 
+var errNoAnswer = errors.New("the broker's answer has none")
+
 // partitions lists the partitions of a topic.
 func (t *Topics) partitions(ctx context.Context, topic topology.Topic) ([]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	response, err := t.client().Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
-	if err != nil {
-		return nil, fmt.Errorf("partitions of topic %s: %w", topic, err)
-	}
-	for _, found := range response.Topics {
-		switch {
-		case found.Name != string(topic):
-		case errors.Is(found.Error, kafka.UnknownTopicOrPartition):
-			return nil, &topology.NoTopicError{Topic: topic}
-		case found.Error != nil:
-			return nil, fmt.Errorf("partitions of topic %s: %w", topic, found.Error)
-		case len(found.Partitions) > 0:
-			ids := make([]int, len(found.Partitions))
-			for i, p := range found.Partitions {
-				ids[i] = p.ID
-			}
-			return ids, nil
-		}
-	}
-	return nil, fmt.Errorf("partitions of topic %s: %w", topic, errNoAnswer)
+	return producer.Partitions(ctx, t.client(), topic)
 }
 
-// kept returns what each partition holds, empty ones included.
-func (t *Topics) kept(ctx context.Context, topic topology.Topic, partitions []int) ([]Range, error) {
-	var requests []kafka.OffsetRequest
-	for _, p := range partitions {
-		requests = append(requests, kafka.FirstOffsetOf(p), kafka.LastOffsetOf(p))
-	}
-	answers, err := t.listOffsets(ctx, topic, requests)
+// Kept returns what each partition holds, empty ones included.
+func (t *Topics) Kept(ctx context.Context, topic topology.Topic, partitions ...int) ([]Range, error) {
+	answers, err := t.offsets(ctx, topic, partitions, kafka.FirstOffsetOf, kafka.LastOffsetOf)
 	if err != nil {
 		return nil, err
 	}
-	var kept []Range
-	for _, p := range partitions {
+	kept := make([]Range, len(partitions))
+	for i, p := range partitions {
 		a, ok := answers[p]
 		if !ok || a.FirstOffset < 0 || a.LastOffset < a.FirstOffset {
 			return nil, fmt.Errorf("offsets of %s/%d: %w", topic, p, errNoAnswer)
 		}
-		kept = append(kept, Range{topic, p, a.FirstOffset, a.LastOffset})
+		kept[i] = Range{topic, p, a.FirstOffset, a.LastOffset}
 	}
 	return kept, nil
 }
@@ -71,12 +51,9 @@ func (t *Topics) written(ctx context.Context, topic topology.Topic, partitions [
 	if at.IsZero() {
 		return nil, nil
 	}
-	var requests []kafka.OffsetRequest
-	for _, p := range partitions {
-		// Times before 1970 would ask for something else.
-		requests = append(requests, kafka.OffsetRequest{Partition: p, Timestamp: max(at.UnixMilli(), 0)})
-	}
-	answers, err := t.listOffsets(ctx, topic, requests)
+	answers, err := t.offsets(ctx, topic, partitions, func(p int) kafka.OffsetRequest {
+		return kafka.OffsetRequest{Partition: p, Timestamp: max(at.UnixMilli(), 0)} // less would ask for something else
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +69,17 @@ func (t *Topics) written(ctx context.Context, topic topology.Topic, partitions [
 	return offsets, nil
 }
 
-// listOffsets asks for offsets of a topic, and answers by partition.
-func (t *Topics) listOffsets(ctx context.Context, topic topology.Topic,
-	requests []kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
+// offsets asks the same of some partitions of a topic, and answers by partition.
+func (t *Topics) offsets(ctx context.Context, topic topology.Topic, partitions []int,
+	asks ...func(partition int) kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
+	var requests []kafka.OffsetRequest
+	for _, p := range partitions {
+		for _, ask := range asks {
+			requests = append(requests, ask(p))
+		}
+	}
 	response, err := t.client().ListOffsets(ctx, &kafka.ListOffsetsRequest{
 		Topics:         map[string][]kafka.OffsetRequest{string(topic): requests},
 		IsolationLevel: kafka.ReadCommitted,
@@ -122,49 +105,44 @@ func (t *Topics) client() *kafka.Client {
 // whole.
 const oneFetchBytes = 64 << 10
 
-// At returns the record at an offset. The error is a *topology.NoTopicError, a
-// *NoPartitionError, a *NotKeptError, a *NoRecordError, or of the kafka package
-// or the network.
-func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, offset int64) (topology.Record, error) {
-	var kept Range
-	err := t.retry(ctx, func(ctx context.Context) (err error) {
-		kept, err = t.keptIn(ctx, topic, partition)
+// At returns the record at an offset. Its error says why there is none, or is a
+// *topology.NoTopicError, or of the kafka package or the network.
+func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, offset int64) (r topology.Record,
+	err error) {
+	var partitions []int
+	var kept []Range
+	err = t.retry(ctx, func(ctx context.Context) (err error) {
+		if partitions, err = t.partitions(ctx, topic); err == nil && slices.Contains(partitions, partition) {
+			kept, err = t.Kept(ctx, topic, partition)
+		}
 		return err
-	})
-	if err != nil {
-		return topology.Record{}, err
-	}
-	if offset < kept.From || offset >= kept.To {
-		return topology.Record{}, &NotKeptError{Kept: kept, Offset: offset}
-	}
-	one := *t
-	one.FetchBytes = oneFetchBytes
-	var found []topology.Record
-	err = one.Scan(ctx, []Range{{topic, partition, offset, offset + 1}}, nil, func(records []topology.Record) error {
-		found = records
-		return nil
 	})
 	switch {
 	case err != nil:
-		return topology.Record{}, err
-	case len(found) == 0:
-		return topology.Record{}, &NoRecordError{topic, partition, offset}
+		return r, err
+	case len(kept) == 0:
+		return r, fmt.Errorf("%s has no partition %d: it has 0 to %d", topic, partition, len(partitions)-1)
 	}
-	return found[0], nil
-}
-
-// keptIn returns what one partition holds.
-func (t *Topics) keptIn(ctx context.Context, topic topology.Topic, partition int) (Range, error) {
-	partitions, err := t.partitions(ctx, topic)
-	if err != nil {
-		return Range{}, err
+	where := fmt.Sprintf("offset %d of %s/%d", offset, topic, partition)
+	switch k := kept[0]; {
+	case k.Size() == 0:
+		return r, fmt.Errorf("%s is not there: the partition holds no records, the next one written gets offset %d",
+			where, k.To)
+	case offset >= k.To:
+		return r, fmt.Errorf("%s is not there yet: the partition holds %d to %d", where, k.From, k.To-1)
+	case offset < k.From:
+		return r, fmt.Errorf("%s is not kept any more: the partition holds %d to %d", where, k.From, k.To-1)
 	}
-	if !slices.Contains(partitions, partition) {
-		return Range{}, &NoPartitionError{topic, partition, len(partitions)}
+	one := *t
+	one.FetchBytes = oneFetchBytes
+	found := false
+	err = one.Scan(ctx, []Range{{topic, partition, offset, offset + 1}}, nil, func(records []topology.Record) error {
+		r, found = records[0], true
+		return nil
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("there is no record at %s: it was compacted away, or belongs to an aborted transaction, "+
+			"or is a transaction's marker", where)
 	}
-	kept, err := t.kept(ctx, topic, []int{partition})
-	if err != nil {
-		return Range{}, err
-	}
-	return kept[0], nil
+	return r, err
 }

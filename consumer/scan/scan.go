@@ -38,8 +38,10 @@ func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 		progress.total.Add(r.Size())
 	}
 	group, scanning := errgroup.WithContext(ctx)
-	group.SetLimit(cmp.Or(t.Fetchers, defaultFetchers))
-	for _, r := range largestFirst(ranges) {
+	group.SetLimit(fetchers)
+	// So that no long range is read alone at the end.
+	largestFirst := func(a, b Range) int { return cmp.Compare(b.Size(), a.Size()) }
+	for _, r := range slices.SortedStableFunc(slices.Values(ranges), largestFirst) {
 		if scanning.Err() != nil {
 			break
 		}
@@ -54,14 +56,8 @@ func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 	return context.Cause(ctx)
 }
 
-const defaultFetchers = 4
-
-// largestFirst keeps one long range from being read alone at the end.
-func largestFirst(ranges []Range) []Range {
-	sorted := slices.Clone(ranges)
-	slices.SortStableFunc(sorted, func(a, b Range) int { return cmp.Compare(b.Size(), a.Size()) })
-	return sorted
-}
+// fetchers is how many partitions are read at a time.
+const fetchers = 4
 
 // scanner reads one range.
 type scanner struct {
@@ -77,17 +73,19 @@ type scanner struct {
 func (s *scanner) run(ctx context.Context) error {
 	for s.next < s.To {
 		fetched, err := s.fetcher.Fetch(ctx)
-		switch {
-		case err == nil && fetched.Moved:
-			err = s.take(fetched)
-		case err == nil, errors.Is(err, kafka.OffsetOutOfRange):
-			if err = s.reorient(ctx); err != nil {
-				err = s.topics.outlast(ctx, &s.failures, err)
+		if err == nil && fetched.Moved {
+			if err := s.take(fetched); err != nil {
+				return err
 			}
-		default:
-			err = s.topics.outlast(ctx, &s.failures, err)
+			continue
 		}
-		if err != nil {
+		if err == nil || errors.Is(err, kafka.OffsetOutOfRange) {
+			err = s.reorient(ctx)
+		}
+		if err == nil {
+			continue
+		}
+		if err := s.topics.outlast(ctx, &s.failures, err); err != nil {
 			return err
 		}
 	}
@@ -123,7 +121,7 @@ func (s *scanner) passTo(offset int64) int64 {
 // offsets are gone: the oldest, by retention, or all up to the range's end, by
 // the loss of a leader. The error is that neither is so, or not known.
 func (s *scanner) reorient(ctx context.Context) error {
-	kept, err := s.topics.kept(ctx, s.Topic, []int{s.Partition})
+	kept, err := s.topics.Kept(ctx, s.Topic, s.Partition)
 	if err != nil {
 		return err
 	}
@@ -139,6 +137,8 @@ func (s *scanner) reorient(ctx context.Context) error {
 	}
 	return nil
 }
+
+var errNothing = errors.New("the broker brings nothing, though there are records")
 
 // Progress is how far a scan is, in offsets. It is safe for use while the
 // scan goes on. Its zero value is ready, for one scan.
@@ -196,4 +196,19 @@ func (t *Topics) outlast(ctx context.Context, row *failures, err error) error {
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// lasting reports whether an error will be the same however often one tries.
+func lasting(err error) bool {
+	if _, noTopic := errors.AsType[*topology.NoTopicError](err); noTopic {
+		return true
+	}
+	code, _ := errors.AsType[kafka.Error](err)
+	switch code {
+	case kafka.InvalidTopic, kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed,
+		kafka.UnsupportedVersion, kafka.UnsupportedSASLMechanism, kafka.SASLAuthenticationFailed,
+		kafka.SecurityDisabled, kafka.PolicyViolation:
+		return true
+	}
+	return false
 }

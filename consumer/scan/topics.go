@@ -24,8 +24,6 @@ type Topics struct {
 	// Transport should not be shared with who must not wait: an outage drops
 	// its connections.
 	Transport kafka.RoundTripper
-	// Fetchers is how many partitions are read at a time. Default 4.
-	Fetchers int
 	// FetchBytes bounds a fetch, as consumer.Fetcher.MaxBytes does. Default
 	// 1 MiB. About twice as much is held for each fetcher.
 	FetchBytes int
@@ -69,7 +67,7 @@ func (t *Topics) ranges(ctx context.Context, topic topology.Topic, since, until 
 	if err != nil {
 		return nil, err
 	}
-	kept, err := t.kept(ctx, topic, partitions)
+	kept, err := t.Kept(ctx, topic, partitions...)
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,13 @@ func AwaitLeaders(ctx context.Context, client *kafka.Client, topics []topology.T
 		return nil
 	}
 	for {
-		missing, err := withoutLeader(ctx, client, topics)
+		metadata, err := describe(ctx, client, topics)
+		missing := len(topics)
+		for _, t := range metadata {
+			if t.Error == nil && len(t.Partitions) > 0 && !slices.ContainsFunc(t.Partitions, leaderless) {
+				missing--
+			}
+		}
 		if err == nil && missing == 0 {
 			return nil
 		}
@@ -174,21 +180,6 @@ func AwaitLeaders(ctx context.Context, client *kafka.Client, topics []topology.T
 			return fmt.Errorf("%d of %d topics have partitions without a leader: %w", missing, len(topics), ctx.Err())
 		}
 	}
-}
-
-// withoutLeader counts the topics that cannot be written to yet.
-func withoutLeader(ctx context.Context, client *kafka.Client, topics []topology.Topic) (int, error) {
-	metadata, err := describe(ctx, client, topics)
-	if err != nil {
-		return 0, err
-	}
-	missing := len(topics)
-	for _, t := range metadata {
-		if t.Error == nil && len(t.Partitions) > 0 && !slices.ContainsFunc(t.Partitions, leaderless) {
-			missing--
-		}
-	}
-	return missing, nil
 }
 
 func leaderless(p kafka.Partition) bool { return p.Error != nil || p.Leader.Host == "" }

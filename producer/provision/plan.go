@@ -77,13 +77,13 @@ type Drift struct {
 func Compare(names topology.Topics, sizing topology.Sizing, existing map[topology.Topic]Existing) Plan {
 	var plan Plan
 	for _, spec := range names.Specs(sizing) {
-		c := comparisonOf(names, spec, existing)
+		wanted, tooFew, tooMany := wantedOf(names, spec, existing)
 		have, ok := existing[spec.Name]
 		if !ok {
-			plan.Create = append(plan.Create, c.spec)
+			plan.Create = append(plan.Create, wanted)
 			continue
 		}
-		drift := c.drift(have)
+		drift := driftOf(&wanted, have, tooFew, tooMany)
 		plan.Drift = append(plan.Drift, drift...)
 		if len(drift) == 0 {
 			plan.Ready = append(plan.Ready, spec.Name)
@@ -92,53 +92,43 @@ func Compare(names topology.Topics, sizing topology.Sizing, existing map[topolog
 	return plan
 }
 
-// comparison is of one topic.
-type comparison struct {
-	spec            topology.TopicSpec
-	tooFew, tooMany Kind
-}
-
-// comparisonOf says what a topic has to be, given the others.
-func comparisonOf(names topology.Topics, spec topology.TopicSpec, existing map[topology.Topic]Existing) comparison {
+// wantedOf says what a topic has to be, given the others, and what it is called
+// when it has too few or too many partitions.
+func wantedOf(names topology.Topics, spec topology.TopicSpec, existing map[topology.Topic]Existing) (
+	wanted topology.TopicSpec, tooFew, tooMany Kind) {
 	lane, ok := names.LaneOf(spec.Name)
 	if !ok || spec.Name == names.DeadLetters(lane) {
-		return comparison{spec, TooFewPartitions, TooManyPartitions}
+		return spec, TooFewPartitions, TooManyPartitions
 	}
 	events, ok := existing[names.Events(lane)]
 	if !ok || spec.Name == names.Events(lane) {
-		return comparison{spec, NarrowLane, WideLane}
+		return spec, NarrowLane, WideLane
 	}
 	spec.Partitions = events.Partitions
-	return comparison{spec, FewerThanEvents, MoreThanEvents}
+	return spec, FewerThanEvents, MoreThanEvents
 }
 
-func (c *comparison) drift(have Existing) []Drift {
-	var drift []Drift
-	switch {
-	case have.Partitions < c.spec.Partitions:
-		drift = append(drift, c.number(c.tooFew, "partitions", have.Partitions, c.spec.Partitions))
-	case have.Partitions > c.spec.Partitions:
-		drift = append(drift, c.number(c.tooMany, "partitions", have.Partitions, c.spec.Partitions))
+func driftOf(wanted *topology.TopicSpec, have Existing, tooFew, tooMany Kind) (drift []Drift) {
+	differs := func(kind Kind, setting, has, want string) {
+		drift = append(drift, Drift{Topic: wanted.Name, Kind: kind, Setting: setting, Have: has, Want: want})
 	}
-	if c.spec.Replication > 0 && have.Replication != c.spec.Replication {
-		drift = append(drift, c.number(OtherReplication, "replication", have.Replication, c.spec.Replication))
+	switch {
+	case have.Partitions < wanted.Partitions:
+		differs(tooFew, "partitions", strconv.Itoa(have.Partitions), strconv.Itoa(wanted.Partitions))
+	case have.Partitions > wanted.Partitions:
+		differs(tooMany, "partitions", strconv.Itoa(have.Partitions), strconv.Itoa(wanted.Partitions))
+	}
+	if wanted.Replication > 0 && have.Replication != wanted.Replication {
+		differs(OtherReplication, "replication", strconv.Itoa(have.Replication), strconv.Itoa(wanted.Replication))
 	}
 	if have.Config == nil {
-		return append(drift, Drift{Topic: c.spec.Name, Kind: UnknownConfig, Setting: "settings"})
+		differs(UnknownConfig, "settings", "", "")
+		return drift
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.spec.Config)) {
-		if want := c.spec.Config[key]; have.Config[key] != want {
-			drift = append(drift, Drift{
-				Topic: c.spec.Name, Kind: OtherConfig, Setting: key, Have: have.Config[key], Want: want,
-			})
+	for _, key := range slices.Sorted(maps.Keys(wanted.Config)) {
+		if want := wanted.Config[key]; have.Config[key] != want {
+			differs(OtherConfig, key, have.Config[key], want)
 		}
 	}
 	return drift
-}
-
-func (c *comparison) number(kind Kind, setting string, have, want int) Drift {
-	return Drift{
-		Topic: c.spec.Name, Kind: kind, Setting: setting,
-		Have: strconv.Itoa(have), Want: strconv.Itoa(want),
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/produce"
@@ -46,9 +47,8 @@ const liveTopic topology.Topic = "test.templates"
 // liveOn reads what is live on a broker.
 func liveOn(t *testing.T, broker *fixtures.Kafka) *catalogue.Catalogue {
 	t.Helper()
-	follower := catalogue.NewFollower(catalogue.Config{
-		Source: follow.FromTopic(broker.Link.Addr(), broker.Transport, liveTopic),
-	})
+	source := follow.FromTopic(broker.Link.Addr(), broker.Transport, liveTopic)
+	follower := catalogue.NewFollower(source, zerolog.Nop())
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	ended := make(chan struct{})
 	go func() {

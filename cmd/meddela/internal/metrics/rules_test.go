@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
@@ -31,7 +32,7 @@ func shown(t *testing.T) map[string]bool {
 	status := m.Status()
 	status.Changed(&topology.State{Status: topology.Sent, Template: "t@1"})
 	m.Notices(new(notify.Handler))
-	m.Templates(catalogue.NewFollower(catalogue.Config{}))
+	m.Templates(catalogue.NewFollower(nil, zerolog.Nop()))
 	sandbox, err := sandbox.New(sandbox.Config{})
 	if err != nil {
 		t.Fatal(err)
