@@ -65,18 +65,15 @@ bill them; addresses of the samples bounce there. Hence --yes.`,
 		Example: `  meddela bench --lane realtime --yes
   meddela bench --lane batch --events 20000 --rate 2000 --event event.json --yes -o json`,
 		Args: command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			if err := b.check(); err != nil {
 				return err
 			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return b.run(cmd.Context())
-		},
+			return b.run(ctx)
+		}),
 	}
 	flags := cmd.Flags()
-	command.AddLaneFlag(cmd, &b.lane)
+	command.RequireLane(cmd, &b.lane)
 	flags.IntVar(&b.events, "events", 1000, "how many events are published")
 	flags.Float64Var(&b.rate, "rate", 100, "events a second; 0 is as fast as Kafka takes them")
 	flags.StringVar(&b.eventType, "type", "order_confirmation", "type of a sample event, for the sample templates")
@@ -88,9 +85,6 @@ bill them; addresses of the samples bounce there. Hence --yes.`,
 
 // check reads the event and checks the flags.
 func (b *bench) check() error {
-	if err := command.RequireLane(b.lane); err != nil {
-		return err
-	}
 	if b.events < 1 || b.rate < 0 || b.timeout <= 0 {
 		return command.Misusef("--events must be at least 1, --rate not negative, and --timeout longer than 0s")
 	}
@@ -285,9 +279,6 @@ func (b *bench) result(start time.Time, publishing time.Duration) *benchResult {
 }
 
 func (b *bench) print(r *benchResult) error {
-	if b.env.Output == command.JSON {
-		return b.env.PrintJSON(r)
-	}
 	t := command.NewTable()
 	t.AppendRow([]any{"published", fmt.Sprintf("%d, %.0f a second, to %s", r.Published, r.Rate, r.Lane)})
 	t.AppendRow([]any{"throughput", fmt.Sprintf("%.0f a second from the first event to the last final status", r.Final)})
@@ -302,5 +293,5 @@ func (b *bench) print(r *benchResult) error {
 	}
 	t.AppendRow([]any{"not final", r.Waiting})
 	t.AppendRow([]any{"event ids", r.Run + "-…"})
-	return b.env.PrintTable(t)
+	return b.env.PrintEither(r, t)
 }

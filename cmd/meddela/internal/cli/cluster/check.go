@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/producer"
-	"github.com/meddela/meddela/producer/provision"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -35,12 +33,9 @@ exit code is 0 only if all is well; that there are no templates yet, or that a r
 does not run, is told, and is no fault.`,
 		Example: "  meddela check\n  meddela check -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return printInspection(env, inspect(cmd.Context(), env))
-		},
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
+			return printFindings(env, inspect(ctx, env))
+		}),
 	}
 }
 
@@ -75,23 +70,14 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 	if !note("Kafka", strings.Join(env.Config.Kafka.Brokers, ","), err) {
 		return findings
 	}
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	detail, err := inspectTopics(ctx, env, &kafka.Client{Addr: connection.Addr(), Transport: transport})
+	detail, err := inspectTopics(ctx, env, connection)
 	if !note("topics", detail, err) {
 		return findings
 	}
 	detail, err = inspectTemplates(ctx, env, connection)
 	note("templates", detail, err)
-	gauge := lag.Gauge{
-		Addr: connection.Addr(), Transport: transport, Names: env.Config.Names(),
-		Lanes: topology.Lanes(), Roles: topology.Roles(), Channels: topology.Channels(),
-	}
-	report, err := gauge.Measure(ctx)
-	if err == nil {
-		err = firstFault(report)
-	}
-	note("roles", rolesOf(report), err)
+	detail, err = inspectRoles(ctx, env, connection)
+	note("roles", detail, err)
 	return findings
 }
 
@@ -121,34 +107,16 @@ func inspectProviders(settings *config.DeliverSettings) (string, error) {
 	return strings.Join(ways, "; "), nil
 }
 
-// firstFault stands for all groups that cannot be measured: mostly they have the
-// same cause.
-func firstFault(report *lag.Report) error {
-	var first error
-	count := 0
-	for i := range report.Groups {
-		if err := report.Groups[i].Err; err != nil {
-			count++
-			first = cmp.Or(first, err)
-		}
-	}
-	if count > 1 {
-		return fmt.Errorf("of %d groups it cannot be said: %w", count, first)
-	}
-	return first
-}
-
-func inspectTopics(ctx context.Context, env *command.Env, client *kafka.Client) (string, error) {
-	names, sizing := env.Config.Names(), env.Config.Sizing()
-	existing, err := provision.Survey(ctx, client, topicsOf(names.Specs(sizing)))
-	if err != nil {
+func inspectTopics(ctx context.Context, env *command.Env, connection producer.Connection) (string, error) {
+	transport := connection.Transport()
+	defer transport.CloseIdleConnections()
+	plan, err := planTopics(ctx, env, &kafka.Client{Addr: connection.Addr(), Transport: transport})
+	switch {
+	case err != nil:
 		return "", err
-	}
-	plan := provision.Compare(names, sizing, existing)
-	if len(plan.Create) > 0 {
+	case len(plan.Create) > 0:
 		return "", fmt.Errorf("%d are missing, such as %s: run `meddela topics apply`", len(plan.Create), plan.Create[0].Name)
-	}
-	if len(plan.Drift) > 0 {
+	case len(plan.Drift) > 0:
 		return fmt.Sprintf("all %d are there; %d differ from what was configured: see `meddela topics apply --dry-run`",
 			len(plan.Ready)+len(plan.Drift), len(plan.Drift)), nil
 	}
@@ -172,47 +140,44 @@ func inspectTemplates(ctx context.Context, env *command.Env, connection producer
 	return fmt.Sprintf("%d are in force", live), nil
 }
 
-// rolesOf says which roles have no process.
-func rolesOf(report *lag.Report) string {
-	if report == nil {
-		return ""
+// inspectRoles says which roles have no process. One error stands for all groups
+// that cannot be measured: mostly they have the same cause.
+func inspectRoles(ctx context.Context, env *command.Env, connection producer.Connection) (string, error) {
+	gauge := lag.Gauge{Lanes: topology.Lanes(), Roles: topology.Roles(), Channels: topology.Channels()}
+	defer connect(env, connection, &gauge)()
+	report, err := gauge.Measure(ctx)
+	if err != nil {
+		return "", err
 	}
 	var idle []string
+	var faults []error
 	for i := range report.Groups {
-		if g := &report.Groups[i]; g.Members == 0 {
+		g := &report.Groups[i]
+		if g.Err != nil {
+			faults = append(faults, g.Err)
+		} else if g.Members == 0 {
 			idle = append(idle, strings.TrimSpace(string(g.Lane)+" "+string(g.Role)+" "+string(g.Channel)))
 		}
 	}
-	if len(idle) == 0 {
-		return "every role runs"
+	switch {
+	case len(faults) > 1:
+		return "", fmt.Errorf("of %d groups it cannot be said: %w", len(faults), faults[0])
+	case len(faults) == 1:
+		return "", faults[0]
+	case len(idle) == 0:
+		return "every role runs", nil
 	}
-	return "no process of " + strings.Join(idle, ", ")
+	return "no process of " + strings.Join(idle, ", "), nil
 }
 
-func printInspection(env *command.Env, findings []finding) error {
-	well := true
+func printFindings(env *command.Env, findings []finding) (wrong error) {
+	t := command.NewTable()
 	for _, f := range findings {
-		well = well && f.Well
-	}
-	if env.Output == command.JSON {
-		if err := env.PrintJSON(findings); err != nil {
-			return err
+		mark := env.Paint(text.FgGreen, "well")
+		if !f.Well {
+			mark, wrong = env.Paint(text.FgRed, "WRONG"), errNotWell
 		}
-	} else {
-		t := command.NewTable()
-		for _, f := range findings {
-			mark := env.Paint(text.FgGreen, "well")
-			if !f.Well {
-				mark = env.Paint(text.FgRed, "WRONG")
-			}
-			t.AppendRow(table.Row{f.What, mark, f.Detail})
-		}
-		if err := env.PrintTable(t); err != nil {
-			return err
-		}
+		t.AppendRow(table.Row{f.What, mark, f.Detail})
 	}
-	if !well {
-		return errNotWell
-	}
-	return nil
+	return errors.Join(env.PrintEither(findings, t), wrong)
 }

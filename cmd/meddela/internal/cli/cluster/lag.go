@@ -14,6 +14,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/health"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -43,30 +44,25 @@ func NewLag(env *command.Env) *cobra.Command {
 		Long:    lagHelp,
 		Example: "  meddela lag\n  meddela lag --lane realtime --partitions -o json\n  meddela lag --listen --every 5s",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			gauge, err := f.gauge()
 			if err != nil {
 				return err
 			}
-			connection, err := env.Kafka(cmd.Context())
+			connection, err := env.Kafka(ctx)
 			if err != nil {
 				return err
 			}
-			transport := connection.Transport()
-			defer transport.CloseIdleConnections()
-			gauge.Addr, gauge.Transport, gauge.Names = connection.Addr(), transport, env.Config.Names()
+			defer connect(env, connection, gauge)()
 			if f.listen {
-				return monitor(cmd.Context(), env, gauge, f.every)
+				return monitor(ctx, env, gauge, f.every)
 			}
-			report, err := gauge.Measure(cmd.Context())
+			report, err := gauge.Measure(ctx)
 			if err != nil {
 				return err
 			}
 			return printLag(env, report, f.partitions)
-		},
+		}),
 	}
 	cmd.Flags().StringSliceVar(&f.lanes, "lane", wording.Texts(topology.Lanes()), "lanes to look at")
 	cmd.Flags().StringSliceVar(&f.roles, "role", wording.Texts(topology.Roles()),
@@ -83,9 +79,8 @@ func NewLag(env *command.Env) *cobra.Command {
 }
 
 // gauge is what the flags ask to measure.
-func (f *lagFlags) gauge() (*lag.Gauge, error) {
-	g := new(lag.Gauge)
-	var err error
+func (f *lagFlags) gauge() (g *lag.Gauge, err error) {
+	g = new(lag.Gauge)
 	if g.Lanes, err = command.Chosen("lane", f.lanes, topology.Lanes()); err != nil {
 		return nil, err
 	}
@@ -96,9 +91,16 @@ func (f *lagFlags) gauge() (*lag.Gauge, error) {
 		return nil, err
 	}
 	if f.every < time.Second {
-		return nil, command.Misusef("--every is %s: it must be a second or more", f.every)
+		err = command.Misusef("--every is %s: it must be a second or more", f.every)
 	}
-	return g, nil
+	return g, err
+}
+
+// connect has a gauge measure a cluster, until done is called.
+func connect(env *command.Env, to producer.Connection, gauge *lag.Gauge) (done func()) {
+	transport := to.Transport()
+	gauge.Addr, gauge.Transport, gauge.Names = to.Addr(), transport, env.Config.Names()
+	return transport.CloseIdleConnections
 }
 
 // monitor measures until ctx ends, and serves what it has measured.
@@ -110,9 +112,7 @@ func monitor(ctx context.Context, env *command.Env, gauge *lag.Gauge, every time
 		return err
 	}
 	defer stop()
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for ctx.Err() == nil {
+	for tick := time.Tick(every); ctx.Err() == nil; {
 		report, err := gauge.Measure(ctx)
 		if err == nil {
 			err = faultsOf(report)
@@ -122,7 +122,7 @@ func monitor(ctx context.Context, env *command.Env, gauge *lag.Gauge, every time
 			env.Log.Warn().Err(err).Msg("the lag cannot be measured; trying on")
 		}
 		select {
-		case <-ticker.C:
+		case <-tick:
 		case <-ctx.Done():
 		}
 	}
@@ -165,65 +165,44 @@ func secondsSince(since, now time.Time) float64 {
 	return now.Sub(since).Seconds()
 }
 
-func lagViewOf(g *lag.Group, now time.Time) lagView {
-	v := lagView{
-		Lane: g.Lane, Role: g.Role, Channel: g.Channel, Group: g.Name, Members: g.Members,
-		Records: g.Lag(), Waits: secondsSince(g.Oldest(), now), Partitions: []lagPartitionView{},
-	}
-	if g.Err != nil {
-		v.Error = g.Err.Error()
-	}
-	for i := range g.Partitions {
-		p := &g.Partitions[i]
-		v.Partitions = append(v.Partitions, lagPartitionView{p.Topic, p.ID, p.Committed, p.End, p.Lag,
-			secondsSince(p.Oldest, now)})
-	}
-	return v
-}
-
 // printLag shows a measurement. What could not be measured is an error too.
 func printLag(env *command.Env, report *lag.Report, partitions bool) error {
-	if env.Output == command.JSON {
-		views := make([]lagView, len(report.Groups))
-		for i := range report.Groups {
-			views[i] = lagViewOf(&report.Groups[i], report.At)
-		}
-		if err := env.PrintJSON(views); err != nil {
-			return err
-		}
-		return faultsOf(report)
-	}
 	t := command.NewTable("lane", "role", "channel", "processes", "records", "waits")
 	if partitions {
 		t = command.NewTable("lane", "role", "channel", "topic", "partition", "committed", "end", "records", "waits")
 	}
+	views := make([]lagView, len(report.Groups))
 	for i := range report.Groups {
 		g := &report.Groups[i]
-		if partitions {
-			addPartitions(env, t, g, report.At)
-		} else {
-			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, processes(env, g), g.Lag(), waits(env, g.Oldest(), report.At)})
+		v := &views[i]
+		*v = lagView{g.Lane, g.Role, g.Channel, g.Name, g.Members, g.Lag(), secondsSince(g.Oldest(), report.At), "",
+			[]lagPartitionView{}}
+		if g.Err != nil {
+			v.Error = g.Err.Error()
+		}
+		if !partitions {
+			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, processes(env, g), v.Records, waits(env, g.Oldest(), report.At)})
+		}
+		for j := range g.Partitions {
+			p := &g.Partitions[j]
+			v.Partitions = append(v.Partitions,
+				lagPartitionView{p.Topic, p.ID, p.Committed, p.End, p.Lag, secondsSince(p.Oldest, report.At)})
+			if partitions && p.Lag > 0 {
+				t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, p.Topic, p.ID, p.Committed, p.End, p.Lag,
+					waits(env, p.Oldest, report.At)})
+			}
 		}
 	}
-	if err := env.PrintTable(t); err != nil {
+	if err := env.PrintEither(views, t); err != nil {
 		return err
 	}
-	if report.UnderReplicated+report.Offline > 0 {
+	if env.Output != command.JSON && report.UnderReplicated+report.Offline > 0 {
 		if err := env.Printf("\n%d brokers; %d partitions have fewer replicas in sync than they should, %d no leader\n",
 			report.Brokers, report.UnderReplicated, report.Offline); err != nil {
 			return err
 		}
 	}
 	return faultsOf(report)
-}
-
-func addPartitions(env *command.Env, t table.Writer, g *lag.Group, now time.Time) {
-	for i := range g.Partitions {
-		if p := &g.Partitions[i]; p.Lag > 0 {
-			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, p.Topic, p.ID, p.Committed, p.End, p.Lag,
-				waits(env, p.Oldest, now)})
-		}
-	}
 }
 
 func processes(env *command.Env, g *lag.Group) string {

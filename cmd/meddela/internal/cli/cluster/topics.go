@@ -19,6 +19,7 @@ import (
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/provision"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // NewTopics makes the command topics.
@@ -28,13 +29,9 @@ func NewTopics(env *command.Env) *cobra.Command {
 		GroupID: command.GroupRun,
 		Short:   "Create topics, and see what differs from what they must be",
 	})
-	cmd.AddCommand(newTopicsApplyCommand(env))
-	return cmd
-}
-
-func newTopicsApplyCommand(env *command.Env) *cobra.Command {
-	var apply applyTopics
-	cmd := &cobra.Command{
+	var dryRun bool
+	var wait time.Duration
+	applying := &cobra.Command{
 		Use:   "apply",
 		Short: "Create the topics that are missing, and report what differs in the others",
 		Long: `Create the topics that are missing, and report what differs in the others.
@@ -47,74 +44,65 @@ topic has. Run it as often as you like.`,
   meddela topics apply --wait 2m
   MEDDELA_TOPICS_PARTITIONS=24 MEDDELA_TOPICS_REPLICATION=3 meddela topics apply -o json`,
 		Args: command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.Load(cmd); err != nil {
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
+			connection, err := reach(ctx, env, wait)
+			if err != nil {
 				return err
 			}
-			apply.env = env
-			return apply.run(cmd.Context())
-		},
+			return apply(ctx, env, connection, dryRun)
+		}),
 	}
-	cmd.Flags().BoolVar(&apply.dryRun, "dry-run", false, "only say what would be done")
-	cmd.Flags().DurationVar(&apply.wait, "wait", 0, "keep trying for so long until Kafka answers, such as 2m")
+	applying.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
+	applying.Flags().DurationVar(&wait, "wait", 0, "keep trying for so long until Kafka answers, such as 2m")
+	cmd.AddCommand(applying)
 	return cmd
 }
 
-// applyTopics is one run of the command.
-type applyTopics struct {
-	env    *command.Env
-	dryRun bool
-	wait   time.Duration
+// reach connects to Kafka, and tries again for as long as --wait says.
+func reach(ctx context.Context, env *command.Env, wait time.Duration) (producer.Connection, error) {
+	const pause = time.Second
+	for end := time.Now().Add(wait); ; {
+		connection, err := env.Kafka(ctx)
+		var faults config.Faults
+		if err == nil || errors.As(err, &faults) || time.Now().Add(pause).After(end) {
+			return connection, err
+		}
+		env.Log.Warn().Err(err).Msg("Kafka does not answer yet; trying on")
+		if !retry.Sleep(ctx, pause) {
+			return connection, err
+		}
+	}
 }
 
-func (t *applyTopics) run(ctx context.Context) error {
-	connection, err := t.reach(ctx)
-	if err != nil {
-		return err
-	}
+func apply(ctx context.Context, env *command.Env, connection producer.Connection, dryRun bool) error {
 	ctx, cancel := context.WithTimeout(ctx, command.ApplyTimeout)
 	defer cancel()
 	transport := connection.Transport()
 	defer transport.CloseIdleConnections()
 	client := &kafka.Client{Addr: connection.Addr(), Transport: transport}
-
-	names, sizing := t.env.Config.Names(), t.env.Config.Sizing()
-	existing, err := provision.Survey(ctx, client, topicsOf(names.Specs(sizing)))
+	plan, err := planTopics(ctx, env, client)
 	if err != nil {
 		return err
 	}
-	plan := provision.Compare(names, sizing, existing)
-	if !t.dryRun {
-		if err := create(ctx, client, plan.Create); err != nil {
+	if !dryRun {
+		if err := provision.Create(ctx, client, plan.Create); err != nil {
+			return err
+		}
+		if err := provision.AwaitLeaders(ctx, client, topicsOf(plan.Create)); err != nil {
 			return err
 		}
 	}
-	return printPlan(t.env, plan, t.dryRun)
+	return printPlan(env, plan, dryRun)
 }
 
-// reach connects to Kafka, and tries again for as long as --wait says.
-func (t *applyTopics) reach(ctx context.Context) (producer.Connection, error) {
-	const pause = time.Second
-	for end := time.Now().Add(t.wait); ; {
-		connection, err := t.env.Kafka(ctx)
-		var faults config.Faults
-		if err == nil || errors.As(err, &faults) || time.Now().Add(pause).After(end) {
-			return connection, err
-		}
-		t.env.Log.Warn().Err(err).Msg("Kafka does not answer yet; trying on")
-		select {
-		case <-ctx.Done():
-			return connection, err
-		case <-time.After(pause):
-		}
+// planTopics says what the cluster's topics lack.
+func planTopics(ctx context.Context, env *command.Env, client *kafka.Client) (plan provision.Plan, err error) {
+	names, sizing := env.Config.Names(), env.Config.Sizing()
+	existing, err := provision.Survey(ctx, client, topicsOf(names.Specs(sizing)))
+	if err == nil {
+		plan = provision.Compare(names, sizing, existing)
 	}
-}
-
-func create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) error {
-	if err := provision.Create(ctx, client, specs); err != nil {
-		return err
-	}
-	return provision.AwaitLeaders(ctx, client, topicsOf(specs))
+	return plan, err
 }
 
 func topicsOf(specs []topology.TopicSpec) []topology.Topic {
@@ -145,52 +133,42 @@ type driftView struct {
 
 func printPlan(env *command.Env, plan provision.Plan, dryRun bool) error {
 	view := planView{DryRun: dryRun, Created: []topicView{}, Ready: len(plan.Ready), Differs: []driftView{}}
+	verb, mark := "created", env.Paint(text.FgGreen, "created")
+	if dryRun {
+		verb, mark = "to be created", env.Paint(text.FgYellow, "missing")
+	}
+	created := command.NewTable("topic", "", "partitions")
 	for _, spec := range plan.Create {
 		view.Created = append(view.Created, topicView{spec.Name, spec.Partitions})
+		created.AppendRow(table.Row{spec.Name, mark, spec.Partitions})
 	}
+	differs := command.NewTable("topic", "differs in", "has", "wanted")
 	for _, d := range plan.Drift {
 		view.Differs = append(view.Differs, driftView{d, driftAdvice(d)})
+		differs.AppendRow(table.Row{d.Topic, env.Paint(text.FgYellow, d.Setting), d.Have, d.Want})
 	}
 	if env.Output == command.JSON {
 		return env.PrintJSON(view)
 	}
-	return printPlanTable(env, view)
-}
-
-func printPlanTable(env *command.Env, view planView) error {
-	done := env.Paint(text.FgGreen, "created")
-	if view.DryRun {
-		done = env.Paint(text.FgYellow, "missing")
-	}
 	if len(view.Created) > 0 {
-		t := command.NewTable("topic", "", "partitions")
-		for _, topic := range view.Created {
-			t.AppendRow(table.Row{topic.Topic, done, topic.Partitions})
-		}
-		if err := env.PrintTable(t); err != nil {
+		if err := env.PrintTable(created); err != nil {
 			return err
 		}
 	}
 	if len(view.Differs) > 0 {
-		if err := printDrift(env, view.Differs); err != nil {
+		if err := errors.Join(env.PrintTable(differs), env.Printf("what to do:\n%s", whatToDo(view.Differs))); err != nil {
 			return err
 		}
-	}
-	verb := "created"
-	if view.DryRun {
-		verb = "to be created"
 	}
 	return env.Printf("%d topics are as they must be, %d %s, %d findings\n", view.Ready, len(view.Created), verb,
 		len(view.Differs))
 }
 
-// printDrift prints the findings, and each advice once for all its topics.
-func printDrift(env *command.Env, differs []driftView) error {
-	t := command.NewTable("topic", "differs in", "has", "wanted")
+// whatToDo has each advice once for all its topics.
+func whatToDo(differs []driftView) string {
 	var order []string
 	advice := make(map[string][]driftView)
 	for _, d := range differs {
-		t.AppendRow(table.Row{d.Topic, env.Paint(text.FgYellow, d.Setting), d.Have, d.Want})
 		general := d.Drift
 		general.Topic = "TOPIC"
 		do := driftAdvice(general)
@@ -199,43 +177,37 @@ func printDrift(env *command.Env, differs []driftView) error {
 		}
 		advice[do] = append(advice[do], d)
 	}
-	var lines []string
+	var b strings.Builder
 	for _, do := range order {
-		who := fmt.Sprintf("%d topics", len(advice[do]))
 		if only := advice[do][0]; len(advice[do]) == 1 {
-			who, do = string(only.Topic), only.Do
+			fmt.Fprintf(&b, "  %s: %s\n", only.Topic, only.Do)
+		} else {
+			fmt.Fprintf(&b, "  %d topics: %s\n", len(advice[do]), do)
 		}
-		lines = append(lines, "  "+who+": "+do)
 	}
-	if err := env.PrintTable(t); err != nil {
-		return err
-	}
-	return env.Printf("what to do:\n%s\n", strings.Join(lines, "\n"))
+	return b.String()
+}
+
+var advices = map[provision.Kind]string{
+	provision.NarrowLane: "kafka-topics.sh --alter --topic {topic} --partitions {want}, and so for every topic of " +
+		"the lane; or set MEDDELA_TOPICS_PARTITIONS={have}",
+	provision.WideLane: "set MEDDELA_TOPICS_PARTITIONS={have}: Kafka cannot take partitions away",
+	provision.TooFewPartitions: "kafka-topics.sh --alter --topic {topic} --partitions {want}; " +
+		"or set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS={have}",
+	provision.TooManyPartitions: "Kafka cannot take partitions away: set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS={have} " +
+		"for dead letters; delete any other topic and create it again",
+	provision.FewerThanEvents: "kafka-topics.sh --alter --topic {topic} --partitions {want}; until then, several " +
+		"partitions of the lane share one here",
+	provision.MoreThanEvents: "nothing: the partitions from {want} on stay empty, until the lane's other topics " +
+		"have {have}",
+	provision.OtherReplication: "kafka-reassign-partitions.sh; or set MEDDELA_TOPICS_REPLICATION={have}",
+	provision.UnknownConfig:    "allow our Kafka user to describe the configuration of its topics",
+	provision.OtherConfig: "kafka-configs.sh --alter --entity-type topics --entity-name {topic} " +
+		"--add-config {setting}={want}",
 }
 
 // driftAdvice says what an operator can do about a finding.
 func driftAdvice(d provision.Drift) string {
-	switch d.Kind {
-	case provision.NarrowLane:
-		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s, and so for every topic of the lane; or set MEDDELA_TOPICS_PARTITIONS=%s", d.Topic, d.Want, d.Have)
-	case provision.WideLane:
-		return "set MEDDELA_TOPICS_PARTITIONS=" + d.Have + ": Kafka cannot take partitions away"
-	case provision.TooFewPartitions:
-		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s; or set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS=%s", d.Topic, d.Want, d.Have)
-	case provision.TooManyPartitions:
-		return "Kafka cannot take partitions away: set MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS=" + d.Have +
-			" for dead letters; delete any other topic and create it again"
-	case provision.FewerThanEvents:
-		return fmt.Sprintf("kafka-topics.sh --alter --topic %s --partitions %s; until then, several partitions of the lane share one here", d.Topic, d.Want)
-	case provision.MoreThanEvents:
-		return fmt.Sprintf("nothing: the partitions from %s on stay empty, until the lane's other topics have %s", d.Want,
-			d.Have)
-	case provision.OtherReplication:
-		return "kafka-reassign-partitions.sh; or set MEDDELA_TOPICS_REPLICATION=" + d.Have
-	case provision.UnknownConfig:
-		return "allow our Kafka user to describe the configuration of its topics"
-	default:
-		return fmt.Sprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config %s=%s", d.Topic,
-			d.Setting, d.Want)
-	}
+	return strings.NewReplacer("{topic}", string(d.Topic), "{setting}", d.Setting, "{have}", d.Have, "{want}", d.Want).
+		Replace(advices[d.Kind])
 }

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"context"
 	"io"
 	"os"
 	"time"
@@ -34,6 +35,16 @@ type Env struct {
 	Config   config.Config
 	Settings []*config.Setting
 	Log      zerolog.Logger
+}
+
+// Loaded is the RunE of a command that reads the configuration first.
+func (env *Env) Loaded(run func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := env.Load(cmd); err != nil {
+			return err
+		}
+		return run(cmd.Context(), args)
+	}
 }
 
 // Load reads the configuration, flags over environment over defaults, and

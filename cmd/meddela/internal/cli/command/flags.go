@@ -31,33 +31,37 @@ func Chosen[T ~string](flag string, words []string, all []T) (some []T, err erro
 	return some, nil
 }
 
-// LaneFlag is a lane on the command line.
-type LaneFlag topology.Lane
+// word is a flag whose value is a word of a closed list.
+type word[T ~string] struct {
+	value *T
+	kind  string // as help names the value
+	parse func(string) (T, error)
+}
 
-func (f *LaneFlag) String() string { return string(*f) }
+func (w *word[T]) String() string { return string(*w.value) }
 
-// Type names the flag's values in help.
-func (f *LaneFlag) Type() string { return "lane" }
+func (w *word[T]) Type() string { return w.kind }
 
-// Set reads the flag.
-func (f *LaneFlag) Set(s string) error {
-	lane, err := topology.ParseLane(s)
-	*f = LaneFlag(lane)
+func (w *word[T]) Set(s string) (err error) {
+	*w.value, err = w.parse(s)
 	return err
 }
 
 // AddLaneFlag adds --lane to a command that works on one lane.
 func AddLaneFlag(cmd *cobra.Command, lane *topology.Lane) {
-	cmd.Flags().Var((*LaneFlag)(lane), "lane", "realtime or batch")
-	Complete(cmd, "lane", string(topology.Realtime), string(topology.Batch))
+	cmd.Flags().Var(&word[topology.Lane]{lane, "lane", topology.ParseLane}, "lane", "realtime or batch")
+	Complete(cmd, "lane", wording.Texts(topology.Lanes())...)
 }
 
-// RequireLane is misuse when --lane was not given.
-func RequireLane(lane topology.Lane) error {
-	if lane == "" {
-		return Misusef("--lane is missing: use --lane %s or --lane %s", topology.Realtime, topology.Batch)
+// RequireLane adds --lane to a command that cannot do without.
+func RequireLane(cmd *cobra.Command, lane *topology.Lane) {
+	AddLaneFlag(cmd, lane)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if *lane == "" {
+			return Misusef("--lane is missing: use --lane %s or --lane %s", topology.Realtime, topology.Batch)
+		}
+		return nil
 	}
-	return nil
 }
 
 // Misuse is an error in the command line itself.

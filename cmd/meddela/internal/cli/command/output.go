@@ -23,19 +23,19 @@ const (
 	JSON  Format = "json"
 )
 
-func (f *Format) String() string { return string(*f) }
-
-// Type names the flag's values in help.
-func (f *Format) Type() string { return "format" }
-
-// Set reads the flag.
-func (f *Format) Set(s string) error {
-	switch Format(s) {
-	case Table, JSON:
-		*f = Format(s)
-		return nil
+func parseFormat(s string) (Format, error) {
+	if f := Format(s); f == Table || f == JSON {
+		return f, nil
 	}
-	return fmt.Errorf("use %s or %s", Table, JSON)
+	return "", fmt.Errorf("use %s or %s", Table, JSON)
+}
+
+// PrintEither prints v in JSON or t, as was asked for.
+func (env *Env) PrintEither(v any, t table.Writer) error {
+	if env.Output == JSON {
+		return env.PrintJSON(v)
+	}
+	return env.PrintTable(t)
 }
 
 // PrintJSON prints v as one line of JSON.

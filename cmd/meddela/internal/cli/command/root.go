@@ -84,7 +84,7 @@ func newRootCommand(env *Env, commands []func(*Env) *cobra.Command) *cobra.Comma
 		&cobra.Group{ID: GroupRun, Title: "Run it:"},
 		&cobra.Group{ID: GroupOperate, Title: "Work with it:"},
 	)
-	root.PersistentFlags().VarP(&env.Output, "output", "o", "table or json")
+	root.PersistentFlags().VarP(&word[Format]{&env.Output, "format", parseFormat}, "output", "o", "table or json")
 	Complete(root, "output", string(Table), string(JSON))
 	config.AddSettingFlags(root.PersistentFlags())
 

@@ -35,20 +35,14 @@ the same id is one message.`,
   echo '{"type":"password_reset","email":"kim@example.com","ctx":{}}' |
     meddela publish --lane realtime --add-ids -o json`,
 		Args: command.Arguments(0, 1, "one file"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := command.RequireLane(p.lane); err != nil {
-				return err
-			}
+		RunE: env.Loaded(func(ctx context.Context, args []string) error {
 			if p.pacer.Rate < 0 {
 				return command.Misusef("--rate is %v: it must be a positive number of events a second", p.pacer.Rate)
 			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return publish(cmd.Context(), env, &p, args)
-		},
+			return publish(ctx, env, &p, args)
+		}),
 	}
-	command.AddLaneFlag(cmd, &p.lane)
+	command.RequireLane(cmd, &p.lane)
 	cmd.Flags().Float64Var(&p.pacer.Rate, "rate", 0, "most events a second; 0 is no limit")
 	cmd.Flags().BoolVar(&p.addIDs, "add-ids", false, "give each event without an id a new one, a ULID")
 	cmd.Flags().DurationVar(&p.timeout, "timeout", 30*time.Second, "how long Kafka may take to acknowledge a batch")

@@ -42,25 +42,19 @@ func New(env *command.Env) *cobra.Command {
 		GroupID:   command.GroupRun,
 		ValidArgs: wording.Texts(all),
 		Args:      command.Arguments(1, 1, "one role"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := command.RequireLane(lane); err != nil {
-				return err
-			}
+		RunE: env.Loaded(func(ctx context.Context, args []string) error {
 			name := topology.Role(args[0])
 			if !slices.Contains(all, name) {
 				return command.Misusef("unknown role %q: use match, deliver, status, delay or notify", name)
-			}
-			if err := env.Load(cmd); err != nil {
-				return err
 			}
 			some, err := parseChannels(name, channels)
 			if err != nil {
 				return err
 			}
-			return runRole(cmd.Context(), env, name, lane, some)
-		},
+			return runRole(ctx, env, name, lane, some)
+		}),
 	}
-	command.AddLaneFlag(cmd, &lane)
+	command.RequireLane(cmd, &lane)
 	cmd.Flags().StringSliceVar(&channels, "channel", nil,
 		"channels that role deliver delivers; default: all. Each is a consumer group of its own")
 	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)

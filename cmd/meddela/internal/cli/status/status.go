@@ -33,16 +33,13 @@ that was published without one is <lane>-<partition>-<offset>.`,
   meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --watch
   meddela status realtime-3-1042 -o json | jq .status`,
 		Args: command.Arguments(1, -1, "one or more event ids"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: env.Loaded(func(ctx context.Context, args []string) error {
 			ids, err := eventIDs(args)
 			if err != nil {
 				return err
 			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return showStatus(cmd.Context(), env, ids, watch)
-		},
+			return showStatus(ctx, env, ids, watch)
+		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow the events until each has come to rest")
 	return cmd

@@ -43,16 +43,13 @@ if every event has ended as it should.`,
 		Example: "  meddela demo\n  meddela demo --for 30s --rate 2000",
 		GroupID: command.GroupTry,
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			if d.duration <= 0 || d.rate <= 0 {
 				return command.Misusef("--for and --rate must be greater than 0")
 			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
 			env.Quieten()
-			return d.run(cmd.Context())
-		},
+			return d.run(ctx)
+		}),
 	}
 	cmd.Flags().DurationVar(&d.duration, "for", 8*time.Second, "how long to publish events")
 	cmd.Flags().IntVar(&d.rate, "rate", 500, "events a second, on both lanes together")

@@ -39,13 +39,10 @@ MEDDELA_SMTP_URL or MEDDELA_PROVIDERS_FILE, send real messages.`,
   MEDDELA_SANDBOX_FILE=/tmp/sent.jsonl meddela up`,
 		GroupID: command.GroupTry,
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			env.Quieten()
-			return up(cmd.Context(), env, kafkaPort, redisPort)
-		},
+			return up(ctx, env, kafkaPort, redisPort)
+		}),
 	}
 	cmd.Flags().IntVar(&kafkaPort, "kafka-port", upKafkaPort, "port of the Kafka protocol; 0 is any that is free")
 	cmd.Flags().IntVar(&redisPort, "redis-port", upRedisPort, "port of the Redis protocol; 0 is any that is free")
