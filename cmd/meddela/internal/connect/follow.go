@@ -18,8 +18,7 @@ import (
 func Templates(ctx context.Context, kafka producer.Connection, topic topology.Topic, within time.Duration,
 	log zerolog.Logger) (templates *catalogue.Follower, stop func(), err error) {
 	transport := kafka.Transport()
-	source := catalogue.FromTopic(kafka.Addr(), transport, topic)
-	templates = catalogue.NewFollower(catalogue.Config{Source: source, Log: log})
+	templates = catalogue.NewFollower(follow.FromTopic(kafka.Addr(), transport, topic), log)
 	stop, err = start(ctx, templates, within, transport.CloseIdleConnections)
 	return templates, stop, err
 }
