@@ -42,7 +42,7 @@ func (p *Publisher) count(ctx context.Context, topic topology.Topic) (int, error
 	if time.Since(known.seen) < partitionCountTTL {
 		return known.n, nil
 	}
-	ids, err := Partitions(ctx, &kafka.Client{Addr: p.Addr, Transport: p.Transport}, topic)
+	n, err := p.countNow(ctx, topic)
 	switch {
 	case err != nil && known.n > 0:
 		return known.n, nil
@@ -54,31 +54,26 @@ func (p *Publisher) count(ctx context.Context, topic topology.Topic) (int, error
 	if p.counts == nil {
 		p.counts = make(map[topology.Topic]partitionCount)
 	}
-	p.counts[topic] = partitionCount{n: len(ids), seen: time.Now()}
-	return len(ids), nil
+	p.counts[topic] = partitionCount{n: n, seen: time.Now()}
+	return n, nil
 }
 
-// Partitions lists the partitions of a topic. The error is a
-// *topology.NoTopicError, or of the kafka package or the network.
-func Partitions(ctx context.Context, client *kafka.Client, topic topology.Topic) ([]int, error) {
+func (p *Publisher) countNow(ctx context.Context, topic topology.Topic) (int, error) {
+	client := kafka.Client{Addr: p.Addr, Transport: p.Transport}
 	response, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
 	if err != nil {
-		return nil, fmt.Errorf("partitions of topic %s: %w", topic, err)
+		return 0, fmt.Errorf("partitions of topic %s: %w", topic, err)
 	}
 	for _, found := range response.Topics {
 		switch {
 		case found.Name != string(topic):
 		case errors.Is(found.Error, kafka.UnknownTopicOrPartition):
-			return nil, &topology.NoTopicError{Topic: topic}
+			return 0, &topology.NoTopicError{Topic: topic}
 		case found.Error != nil:
-			return nil, fmt.Errorf("partitions of topic %s: %w", topic, found.Error)
+			return 0, fmt.Errorf("partitions of topic %s: %w", topic, found.Error)
 		case len(found.Partitions) > 0:
-			ids := make([]int, len(found.Partitions))
-			for i, p := range found.Partitions {
-				ids[i] = p.ID
-			}
-			return ids, nil
+			return len(found.Partitions), nil
 		}
 	}
-	return nil, fmt.Errorf("partitions of topic %s: the broker's answer has none", topic)
+	return 0, fmt.Errorf("partitions of topic %s: the broker's answer has none", topic)
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -19,11 +18,31 @@ const requestTime = 10 * time.Second
 
 var errNoAnswer = errors.New("the broker's answer has none")
 
-// partitions lists the partitions of a topic.
+// partitions lists the partitions of a topic. Where there is none the error is a
+// *topology.NoTopicError.
 func (t *Topics) partitions(ctx context.Context, topic topology.Topic) ([]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	return producer.Partitions(ctx, t.client(), topic)
+	response, err := t.client().Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
+	if err != nil {
+		return nil, fmt.Errorf("partitions of topic %s: %w", topic, err)
+	}
+	for _, found := range response.Topics {
+		switch {
+		case found.Name != string(topic):
+		case errors.Is(found.Error, kafka.UnknownTopicOrPartition):
+			return nil, &topology.NoTopicError{Topic: topic}
+		case found.Error != nil:
+			return nil, fmt.Errorf("partitions of topic %s: %w", topic, found.Error)
+		case len(found.Partitions) > 0:
+			ids := make([]int, len(found.Partitions))
+			for i, p := range found.Partitions {
+				ids[i] = p.ID
+			}
+			return ids, nil
+		}
+	}
+	return nil, fmt.Errorf("partitions of topic %s: %w", topic, errNoAnswer)
 }
 
 // Kept returns what each partition holds, empty ones included.
