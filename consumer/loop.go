@@ -223,8 +223,6 @@ func (l *Loop) awaitTopics(ctx context.Context) bool {
 	}
 }
 
-var errMissingTopic = errors.New("the topic does not exist: create it with `meddela topics apply`")
-
 func (l *Loop) topicsExist(ctx context.Context) error {
 	client := kafka.Client{Addr: kafka.TCP(l.config.Brokers...), Transport: l.config.Transport}
 	names := make([]string, len(l.config.Topics))
@@ -244,7 +242,7 @@ func (l *Loop) topicsExist(ctx context.Context) error {
 	}
 	for _, t := range l.config.Topics {
 		if !there[t] {
-			return fmt.Errorf("topic %s: %w", t, errMissingTopic)
+			return &topology.NoTopicError{Topic: t}
 		}
 	}
 	return nil

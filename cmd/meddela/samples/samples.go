@@ -60,11 +60,11 @@ var outcomes = []outcome{
 	{topology.Sent, 37, func(*topology.Event, time.Time) {}},
 	{topology.PendingDelivery, 2, func(e *topology.Event, at time.Time) { e.Scheduled = at.Add(time.Hour).UTC() }},
 	{topology.Ignored, 2, func(e *topology.Event, _ time.Time) { e.To = "" }},
-	{topology.Ignored, 2, func(e *topology.Event, _ time.Time) { e.To = skipped(e) }},
+	{topology.Ignored, 2, func(e *topology.Event, _ time.Time) { e.To = ending(e, "skip") }},
 	{topology.Expired, 2, func(e *topology.Event, at time.Time) { e.Expiration = at.Add(-time.Minute).UTC() }},
 	{topology.NotCovered, 1, func(e *topology.Event, _ time.Time) { e.Type = "loyalty_tier_changed" }},
 	{topology.NotCovered, 1, func(e *topology.Event, _ time.Time) { e.Channel, e.To = topology.Webhook, "" }},
-	{topology.DeliveryError, 2, func(e *topology.Event, _ time.Time) { e.To = rejected(e) }},
+	{topology.DeliveryError, 2, func(e *topology.Event, _ time.Time) { e.To = ending(e, "fail") }},
 	{topology.DeliveryError, 1, func(e *topology.Event, _ time.Time) { e.Ctx = []byte("{}") }},
 }
 
@@ -169,25 +169,16 @@ func (g *generator) address(c topology.Channel) string {
 	return ""
 }
 
-// rejected is an address that the sandbox provider rejects for good.
-func rejected(e *topology.Event) string {
-	switch e.Channel {
-	case topology.SMS:
+// ending is an address by which an event asks the sandbox provider for an outcome,
+// fail or skip; none where the channel has no such addresses.
+func ending(e *topology.Event, word string) string {
+	switch {
+	case e.Channel == topology.Push:
+		return word + "-" + e.To
+	case e.Channel != topology.SMS:
+		return "kim@" + word + ".example.test"
+	case word == "fail":
 		return "+46700000000"
-	case topology.Push:
-		return "fail-" + e.To
 	}
-	return "kim@fail.example.test"
-}
-
-// skipped is an address that the sandbox provider skips, where the channel has
-// such addresses, or else none.
-func skipped(e *topology.Event) string {
-	switch e.Channel {
-	case topology.SMS:
-		return ""
-	case topology.Push:
-		return "skip-" + e.To
-	}
-	return "kim@skip.example.test"
+	return ""
 }

@@ -91,7 +91,7 @@ type call struct {
 // calls is how some of a batch's items become calls.
 type calls struct {
 	Args
-	list  []call
+	calls []call
 	items []int // in the order of calls
 	ends  []int // of each item's key, in text
 	text  []byte
@@ -103,7 +103,7 @@ var pool = sync.Pool{New: func() any { return new(calls) }}
 
 // release gives c back without what its arguments point to.
 func (c *calls) release() {
-	clear(c.list)
+	clear(c.calls)
 	clear(c.List[:cap(c.List)])
 	clear(c.keys)
 	pool.Put(c)
@@ -111,7 +111,7 @@ func (c *calls) release() {
 
 // fill makes the calls for the items from one index up to another.
 func (c *calls) fill(s *Script, b *Batch, from, to int, cluster bool) {
-	c.list, c.List, c.numbers = c.list[:0], c.List[:0], c.numbers[:0]
+	c.calls, c.List, c.numbers = c.calls[:0], c.List[:0], c.numbers[:0]
 	c.text, c.ends, c.keys, c.items = c.text[:0], c.ends[:0], c.keys[:0], c.items[:0]
 	for i := from; i < to; i++ {
 		c.text = b.Key(c.text, i)
@@ -156,19 +156,19 @@ func (c *calls) add(s *Script, b *Batch, items []int, from int) {
 			b.Args(&c.Args, i)
 		}
 	}
-	c.list = append(c.list, call{args: c.List[start:len(c.List):len(c.List)], items: items})
+	c.calls = append(c.calls, call{args: c.List[start:len(c.List):len(c.List)], items: items})
 }
 
 // run sends the calls in one pipeline, and those that met a server which does
 // not know the script once more, with its text.
 func (c *calls) run(ctx context.Context, client redis.UniversalClient, s *Script, b *Batch) (failed error) {
 	pipe, again := client.Pipeline(), client.Pipeline()
-	for i := range c.list {
-		c.list[i].queue(ctx, pipe)
+	for i := range c.calls {
+		c.calls[i].queue(ctx, pipe)
 	}
 	_, _ = pipe.Exec(ctx) // each call keeps its own error
-	for i := range c.list {
-		call := &c.list[i]
+	for i := range c.calls {
+		call := &c.calls[i]
 		if err := call.reply.Err(); errors.Is(err, redis.ErrNoScript) || redis.HasErrorPrefix(err, "NOSCRIPT") {
 			call.args = append([]any{"eval", s.source}, call.args[2:]...)
 			call.queue(ctx, again)
@@ -177,7 +177,7 @@ func (c *calls) run(ctx context.Context, client redis.UniversalClient, s *Script
 	if again.Len() > 0 {
 		_, _ = again.Exec(ctx)
 	}
-	for _, call := range c.list {
+	for _, call := range c.calls {
 		answers, err := call.reply.Slice()
 		if err == nil && len(answers) != len(call.items) {
 			err = errAnswer
