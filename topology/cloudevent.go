@@ -1,6 +1,9 @@
 package topology
 
-import "bytes"
+import (
+	"bytes"
+	"cmp"
+)
 
 // cloudEventType is the media type of a CloudEvent in structured mode.
 const cloudEventType = "application/cloudevents+json"
@@ -70,14 +73,6 @@ func (d *eventReader) unwrap(m *eventMembers) {
 	m.prefer(&envelope.id, &envelope.kind, &envelope.source)
 }
 
-// takeAttributes lets a CloudEvent's headers win over what the value says.
-func (d *eventReader) takeAttributes(m *eventMembers, a *attributes) {
-	if a.specVersion.bare {
-		d.checkSpecVersion(&a.specVersion)
-	}
-	m.prefer(&a.id, &a.kind, &a.source)
-}
-
 func (m *eventMembers) prefer(id, kind, source *member) {
 	if id.given() {
 		m.id = *id
@@ -94,10 +89,7 @@ func (m *member) given() bool { return m.bare || !m.v.isNull() }
 
 func (d *eventReader) checkSpecVersion(m *member) {
 	if raw, _ := d.raw(m); string(raw) != "1.0" {
-		path := m.path()
-		if path == "" {
-			path = "specversion"
-		}
-		d.fail(ReasonBadValue, path, "must be 1.0: that is the CloudEvents version that is read")
+		d.fail(ReasonBadValue, cmp.Or(m.path(), "specversion"),
+			"must be 1.0: that is the CloudEvents version that is read")
 	}
 }

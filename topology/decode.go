@@ -2,6 +2,7 @@ package topology
 
 import (
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -31,7 +32,10 @@ func DecodeEvent(r Record, lane Lane) (Event, error) {
 		if ce.structured || members.isEnvelope() {
 			d.unwrap(&members)
 		}
-		d.takeAttributes(&members, &ce)
+		if ce.specVersion.bare {
+			d.checkSpecVersion(&ce.specVersion)
+		}
+		members.prefer(&ce.id, &ce.kind, &ce.source) // headers win over what the value says
 		d.event(&e, &members)
 		err = d.fault()
 	} else if id := EventID(ce.id.v); id.Valid() {
@@ -152,13 +156,13 @@ func (d *eventReader) channel(m *eventMembers) Channel {
 
 func (d *eventReader) wishedChannel(m *member) Channel {
 	number := m.v
-	if m.v.isText() {
-		number = m.v.bytes()
-	} else if !m.v.isNull() && !m.v.isNumber() {
-		d.fail(ReasonWrongType, m.path(), "must be a number")
+	switch {
+	case m.v.isNull():
 		return Email
-	}
-	if m.v.isNull() {
+	case m.v.isText():
+		number = m.v.bytes()
+	case !m.v.isNumber():
+		d.fail(ReasonWrongType, m.path(), "must be a number")
 		return Email
 	}
 	switch string(number) {
@@ -176,18 +180,7 @@ func (d *eventReader) wishedChannel(m *member) Channel {
 // equalFoldASCII compares text with a name in small letters. Letters outside
 // ASCII are never equal to any in it, unlike in bytes.EqualFold.
 func equalFoldASCII(text []byte, lower string) bool {
-	if len(text) != len(lower) {
-		return false
-	}
-	for i, c := range text {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
+	return len(text) == len(lower) && strings.EqualFold(string(text), lower) // others have more bytes
 }
 
 // address reads the address on the channel that was chosen. The others are

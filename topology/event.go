@@ -1,6 +1,9 @@
 package topology
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // EventID identifies an event, and is its idempotency key: the same id
 // published twice is one message.
@@ -40,13 +43,7 @@ const (
 // Channels lists every channel.
 func Channels() []Channel { return []Channel{Email, SMS, Push, Webhook} }
 
-func (c Channel) known() bool {
-	switch c {
-	case Email, SMS, Push, Webhook:
-		return true
-	}
-	return false
-}
+func (c Channel) known() bool { return slices.Contains(Channels(), c) }
 
 // addressField is the event's field that holds an address on the channel;
 // empty for a channel whose target is the template's own.

@@ -97,47 +97,37 @@ func (d *objectReader) clipped(key []byte, v wireValue, limit int) string {
 // number reads a whole number from 0 to limit, in any way in which JSON can
 // write it; JSON null counts as absent.
 func (d *objectReader) number(key []byte, v wireValue, limit int) int {
-	if v.isNull() {
-		return 0
-	}
 	if !v.isNumber() {
-		d.fail(ReasonWrongType, string(key), "must be a number")
+		if !v.isNull() {
+			d.fail(ReasonWrongType, string(key), "must be a number")
+		}
 		return 0
 	}
-	n, whole := wholeNumber(v)
+	n, _ := strconv.ParseFloat(string(v), 64) // what is too great is infinite, and whole
 	switch {
-	case !whole:
+	case n != math.Trunc(n):
 		d.fail(ReasonBadValue, string(key), "must be a whole number")
-		return 0
 	case n < 0 || n > float64(limit):
 		d.fail(ReasonBadValue, string(key), "must be from 0 to "+strconv.Itoa(limit))
-		return 0
+	default:
+		return int(n)
 	}
-	return int(n)
-}
-
-// wholeNumber reads a JSON number and reports whether it is whole. What is too
-// great for a float64 is infinite, and whole.
-func wholeNumber(v wireValue) (n float64, whole bool) {
-	n, _ = strconv.ParseFloat(string(v), 64)
-	return n, n == math.Trunc(n)
+	return 0
 }
 
 // time reads a time to the millisecond.
 func (d *objectReader) time(key []byte, v wireValue) time.Time {
 	switch {
 	case v.isNull():
-		return time.Time{}
 	case !v.isText():
 		d.fail(ReasonWrongType, string(key), textWanted)
-		return time.Time{}
-	}
-	t, ok := parseTime(v.bytes())
-	if !ok {
+	default:
+		if t, ok := parseTime(v.bytes()); ok {
+			return t.Truncate(time.Millisecond)
+		}
 		d.fail(ReasonBadValue, string(key), timeWanted)
-		return time.Time{}
 	}
-	return t.Truncate(time.Millisecond)
+	return time.Time{}
 }
 
 const timeWanted = "must be an RFC 3339 time such as 2026-12-01T08:00:00.000Z, with its offset"

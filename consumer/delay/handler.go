@@ -6,6 +6,7 @@ package delay
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/meddela/meddela/consumer"
@@ -21,15 +22,6 @@ type Handler struct {
 	Orders func() *control.Orders
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
-}
-
-var noOrders = new(control.Orders)
-
-func (h *Handler) orders() *control.Orders {
-	if h.Orders == nil {
-		return noOrders
-	}
-	return h.Orders()
 }
 
 func (h *Handler) now() time.Time {
@@ -79,12 +71,9 @@ func (h *Handler) Handle(_ context.Context, b consumer.Batch) (consumer.Result, 
 }
 
 func (h *Handler) tierOf(topic topology.Topic) topology.Tier {
-	for _, tier := range topology.Tiers() {
-		if h.Names.Delay(h.Lane, tier) == topic {
-			return tier
-		}
-	}
-	return topology.Tiers()[0]
+	tiers := topology.Tiers()
+	at := slices.IndexFunc(tiers, func(t topology.Tier) bool { return h.Names.Delay(h.Lane, t) == topic })
+	return tiers[max(at, 0)]
 }
 
 // dueOf reads when a record is due, and where it goes then: to the jobs or the
@@ -124,7 +113,10 @@ const (
 // also the mark of those in force now, so that nothing can have changed for it,
 // the head holds all the others.
 func (h *Handler) handlePaused(b consumer.Batch) (consumer.Result, error) {
-	orders, now := h.orders(), h.now()
+	orders, now := new(control.Orders), h.now()
+	if h.Orders != nil {
+		orders = h.Orders()
+	}
 	mark := orders.Mark(now)
 	var result consumer.Result
 	for i := range b.Records {

@@ -66,20 +66,15 @@ func (o *outcome) append(b []byte) []byte {
 	case o.retry:
 		state = stateRetry
 	}
-	b = append(b, state...)
-	b = append(b, '\t')
-	b = strconv.AppendInt(b, int64(o.attempt), 10)
-	b = append(b, '\t')
-	b = append(b, o.status...)
-	b = append(b, '\t')
-	b = strconv.AppendInt(b, o.at.UnixMilli(), 10)
-	b = append(b, '\t')
+	b = append(append(b, state...), '\t')
+	b = append(strconv.AppendInt(b, int64(o.attempt), 10), '\t')
+	b = append(append(b, o.status...), '\t')
+	b = append(strconv.AppendInt(b, o.at.UnixMilli(), 10), '\t')
 	if o.retry {
 		b = strconv.AppendInt(b, o.due.UnixMilli(), 10)
 	}
 	for _, text := range [...]string{string(o.reason), string(o.template), o.provider, o.messageID, o.detail} {
-		b = append(b, '\t')
-		b = append(b, text...)
+		b = append(append(b, '\t'), text...)
 	}
 	return b
 }

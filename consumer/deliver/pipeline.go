@@ -266,8 +266,7 @@ func (p *pipeline) finish(d *delivery) {
 	p.finished = append(p.finished, d)
 }
 
-// collect waits for a send to end, and settles it with those that have ended
-// too.
+// collect waits for a send to end, and settles it with those that have ended.
 func (p *pipeline) collect(ctx context.Context) {
 	p.finish(<-p.done)
 	p.settleFinished(ctx)

@@ -35,18 +35,17 @@ type Meter interface {
 
 // Handle decides on every event of the batch.
 func (h *Handler[T]) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
-	now := time.Now
-	if h.Now != nil {
-		now = h.Now
-	}
 	m := matching[T]{
 		handler:   h,
 		catalogue: h.Catalogue(),
-		now:       now(),
+		now:       time.Now(),
 		jobs:      h.Names.Jobs(h.Lane),
 		log:       h.Names.DeliveryLog(h.Lane),
 		out:       make([]topology.Record, 0, 2*len(b.Records)),
 		batch:     h.Tracer.Batch(b.Topic, b.Partition, len(b.Records)),
+	}
+	if h.Now != nil {
+		m.now = h.Now()
 	}
 	defer m.batch.End()
 	for i := range b.Records {

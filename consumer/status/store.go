@@ -56,10 +56,7 @@ type Meter interface {
 // backwards, and writing a state again changes nothing. After an error some
 // of the states may be written.
 func (s *Store) Write(ctx context.Context, states []topology.State) error {
-	ttl := s.TTL
-	if ttl <= 0 {
-		ttl = DefaultTTL
-	}
+	ttl := cmp.Or(max(s.TTL, 0), DefaultTTL)
 	prefix := s.Keys.Event("")
 	var changed []*topology.State
 	began := time.Now()

@@ -78,35 +78,26 @@ func (b *Batch) End() {
 
 // Root begins the span of an event's first record; nil if it is not traced.
 func (b *Batch) Root(r *topology.Record) *Span {
-	if b == nil {
+	if b == nil || header(r.Headers, "traceparent") == "" && rand.Float64() >= b.config.Sample {
 		return nil
 	}
-	if parent := header(r.Headers, "traceparent"); parent != "" {
-		return b.begin(r, parent)
-	}
-	if b.config.Sample <= 0 || rand.Float64() >= b.config.Sample {
-		return nil
-	}
-	return b.begin(r, "")
+	return b.begin(r)
 }
 
 // Child begins the span of a record that another role has written; nil if it is
 // not traced.
 func (b *Batch) Child(r *topology.Record) *Span {
-	if b == nil {
+	if b == nil || header(r.Headers, "traceparent") == "" {
 		return nil
 	}
-	if parent := header(r.Headers, "traceparent"); parent != "" {
-		return b.begin(r, parent)
-	}
-	return nil
+	return b.begin(r)
 }
 
 var propagator propagation.TraceContext
 
-func (b *Batch) begin(r *topology.Record, parent string) *Span {
+func (b *Batch) begin(r *topology.Record) *Span {
 	ctx := context.Background()
-	if parent != "" {
+	if parent := header(r.Headers, "traceparent"); parent != "" {
 		ctx = propagator.Extract(ctx, propagation.MapCarrier{
 			"traceparent": parent, "tracestate": header(r.Headers, "tracestate"),
 		})
