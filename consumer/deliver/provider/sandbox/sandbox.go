@@ -255,10 +255,7 @@ func writeFile(dir, name string, text []byte) error {
 		return err
 	}
 	_, err = file.Write(text)
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
+	if err = errors.Join(err, file.Close()); err == nil {
 		err = os.Rename(file.Name(), filepath.Join(dir, name))
 	}
 	if err != nil {

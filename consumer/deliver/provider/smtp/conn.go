@@ -61,13 +61,6 @@ func (s *Provider) greet(ctx context.Context, conn *session) *failure {
 	if err := client.Hello(s.config.Hello); err != nil {
 		return &failure{stage: stageGreeting, err: err}
 	}
-	if failed := s.encrypt(client); failed != nil {
-		return failed
-	}
-	return s.authenticate(client)
-}
-
-func (s *Provider) encrypt(client *smtp.Client) *failure {
 	offered, _ := client.Extension("STARTTLS")
 	switch {
 	case s.config.Security == StartTLS && !offered:
@@ -77,7 +70,7 @@ func (s *Provider) encrypt(client *smtp.Client) *failure {
 			return &failure{stage: stageTLS, err: err}
 		}
 	}
-	return nil
+	return s.authenticate(client)
 }
 
 func (s *Provider) tls() *tls.Config {
@@ -251,12 +244,6 @@ func (p *pool) closeIdle(conn *session) {
 	}
 	p.mu.Unlock()
 	if at >= 0 {
-		conn.quit()
-	}
-}
-
-func (p *pool) closeAll() {
-	for conn := p.take(); conn != nil; conn = p.take() {
 		conn.quit()
 	}
 }

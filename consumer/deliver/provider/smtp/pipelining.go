@@ -69,9 +69,7 @@ func (c *session) steps(e envelope) []step {
 func (c *session) sayAtOnce(steps []step) *failure {
 	text := c.client.Text
 	for _, s := range steps {
-		if _, err := text.W.WriteString(s.command); err != nil {
-			return &failure{stage: steps[0].stage, err: err}
-		}
+		_, _ = text.W.WriteString(s.command) // Flush has its error too
 	}
 	if err := text.W.Flush(); err != nil {
 		return &failure{stage: steps[0].stage, err: err}
@@ -113,10 +111,8 @@ func (c *session) answers(steps []step) (failed *failure, waits bool) {
 // the recipient. It goes to nobody.
 func (c *session) sendNothing() {
 	text := c.client.Text
-	_, err := text.W.WriteString(".\r\n")
-	if err == nil {
-		err = text.W.Flush()
-	}
+	_, _ = text.W.WriteString(".\r\n") // Flush has its error too
+	err := text.W.Flush()
 	if err == nil {
 		_, _, err = text.ReadResponse(0)
 	}

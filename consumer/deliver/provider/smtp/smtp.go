@@ -160,7 +160,9 @@ func (s *Provider) Concurrency() int { return s.config.Concurrency }
 // Close closes the connections that wait for messages. Sending goes on to
 // work.
 func (s *Provider) Close() {
-	s.idle.closeAll()
+	for conn := s.idle.take(); conn != nil; conn = s.idle.take() {
+		conn.quit()
+	}
 	if s.files != nil {
 		s.files.client.Close()
 	}

@@ -22,13 +22,7 @@ type Entry struct {
 // value is the entry's STRING in Redis: the Unix milliseconds at which it
 // ends, or 0, the cause, and those at which it was added, with tabs between.
 func (e *Entry) value() string {
-	b := make([]byte, 0, 48)
-	b = strconv.AppendInt(b, untilMillis(e.Until), 10)
-	b = append(b, '\t')
-	b = append(b, e.Cause...)
-	b = append(b, '\t')
-	b = strconv.AppendInt(b, e.Added.UnixMilli(), 10)
-	return string(b)
+	return fmt.Sprintf("%d\t%s\t%d", untilMillis(e.Until), e.Cause, e.Added.UnixMilli())
 }
 
 func untilMillis(until time.Time) int64 {

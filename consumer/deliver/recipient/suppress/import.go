@@ -187,9 +187,9 @@ func (f *file) next() (call, error) {
 	row, err := f.row(fields)
 	if err != nil {
 		line, _ := f.rows.FieldPos(0)
-		return call{}, &BadLine{line, err}
+		err = &BadLine{line, err}
 	}
-	return row, nil
+	return row, err
 }
 
 func (f *file) row(fields []string) (row call, err error) {

@@ -39,9 +39,6 @@ type call struct {
 	args []any
 }
 
-// errAnswer is an answer that no script of ours makes.
-var errAnswer = errors.New("a script in Redis answered something unknown")
-
 // run runs a script, whose answer for each key is 1 or 0, for any number of keys.
 func (l *List) run(ctx context.Context, s *script.Script, calls []call, answer func(i int, yes bool)) error {
 	unknown := false
@@ -57,7 +54,7 @@ func (l *List) run(ctx context.Context, s *script.Script, calls []call, answer f
 		},
 	})
 	if err == nil && unknown {
-		err = errAnswer
+		err = errors.New("a script in Redis answered something unknown")
 	}
 	return err
 }

@@ -42,13 +42,11 @@ func (l *List) walk(ctx context.Context, node redis.Cmdable, f func([]Entry) err
 			return err
 		}
 		entries, err := l.entriesAt(ctx, node, keys)
+		if err == nil && len(entries) > 0 {
+			err = f(entries)
+		}
 		if err != nil {
 			return err
-		}
-		if len(entries) > 0 {
-			if err := f(entries); err != nil {
-				return err
-			}
 		}
 		if cursor = next; cursor == 0 {
 			return nil
@@ -57,9 +55,6 @@ func (l *List) walk(ctx context.Context, node redis.Cmdable, f func([]Entry) err
 }
 
 func (l *List) entriesAt(ctx context.Context, node redis.Cmdable, keys []string) ([]Entry, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
 	values, err := appendValues(ctx, node, 1, nil, keys)
 	if err != nil {
 		return nil, err
