@@ -58,7 +58,7 @@ func TestFollowingATopic(t *testing.T) {
 	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
-	if n := f.Catalogue().Names(); n != 300 {
+	if n := f.Snapshot().Names(); n != 300 {
 		t.Fatalf("ready with %d templates of 300", n)
 	}
 	w.publish(sms("new", "1", 999, "x"))
@@ -82,7 +82,7 @@ func TestNewsComeAtOnce(t *testing.T) {
 	for i := range 9 {
 		w.publish(sms("a", fmt.Sprint(i), i, "x"))
 		from := time.Now()
-		fixtures.Eventually(t, "a new version comes", func() bool { return f.Catalogue().Versions() == i+1 })
+		fixtures.Eventually(t, "a new version comes", func() bool { return f.Snapshot().Versions() == i+1 })
 		waits = append(waits, time.Since(from))
 	}
 	slices.Sort(waits)
@@ -128,7 +128,7 @@ func TestABrokerThatGoesAndComes(t *testing.T) {
 	if err := f.CatchUp(ctx); err == nil {
 		t.Error("CatchUp succeeded without a broker")
 	}
-	if !f.Catalogue().HasType("x") {
+	if !f.Snapshot().HasType("x") {
 		t.Error("the templates went with the broker")
 	}
 	w.Wake()
@@ -142,7 +142,7 @@ func TestABrokerThatGoesAndComes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c := f.Catalogue(); c.Versions() != 2 {
+	if c := f.Snapshot(); c.Versions() != 2 {
 		t.Errorf("%d versions after the outage", c.Versions())
 	}
 }

@@ -10,6 +10,7 @@ package catalogue
 
 import (
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/meddela/meddela/topology"
@@ -24,7 +25,6 @@ type Catalogue struct {
 	byRef    shards[topology.TemplateRef, *Entry]
 	versions shards[string, []*Entry] // by name, the most recently published first
 	live     shards[route, []*Entry]  // by what they match, in the order of preference
-	types    shards[string, int]      // live versions by event type, on all channels
 }
 
 // route is what a template is found by.
@@ -42,7 +42,7 @@ func New(records ...topology.TemplateRecord) (*Catalogue, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.put(entry)
+		e.put(entry.ref, entry)
 	}
 	return e.done(), nil
 }
@@ -60,8 +60,9 @@ func (c *Catalogue) Candidates(eventType string, channel topology.Channel) []*En
 // HasType reports whether the live version of any template, on whatever
 // channel, covers the event type.
 func (c *Catalogue) HasType(eventType string) bool {
-	_, ok := c.types.get(eventType)
-	return ok
+	return slices.ContainsFunc(topology.Channels(), func(on topology.Channel) bool {
+		return len(c.Candidates(eventType, on)) > 0
+	})
 }
 
 // ByRef returns a version, whether or not it is its template's latest.
@@ -80,25 +81,25 @@ func (c *Catalogue) Live(name string) (*Entry, bool) {
 // be retired.
 func (c *Catalogue) Latest(name string) (*Entry, bool) {
 	entries, ok := c.versions.get(name)
-	if !ok {
-		return nil, false
-	}
-	return entries[0], true
+	return first(entries), ok
 }
 
 // Names is the number of templates, retired ones included.
-func (c *Catalogue) Names() int { return c.versions.size }
+func (c *Catalogue) Names() int { return c.versions.size() }
 
 // Versions is the number of versions of all templates.
-func (c *Catalogue) Versions() int { return c.byRef.size }
+func (c *Catalogue) Versions() int { return c.byRef.size() }
 
 // All goes through every version, by name and then the most recently published
 // first.
 func (c *Catalogue) All() iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		for _, name := range slices.Sorted(c.versions.keys()) {
-			entries, _ := c.versions.get(name)
-			for _, e := range entries {
+		all := make(map[string][]*Entry)
+		for _, m := range c.versions {
+			maps.Copy(all, m)
+		}
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			for _, e := range all[name] {
 				if !yield(e) {
 					return
 				}

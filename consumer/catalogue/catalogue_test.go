@@ -10,14 +10,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/meddela/meddela/consumer/catalogue"
-	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
-
-// Entries are what matching chooses from.
-var _ match.Catalogue[*catalogue.Entry] = (*catalogue.Catalogue)(nil)
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -26,14 +27,14 @@ func TestAnEditIsSmall(t *testing.T) {
 	cost := func(n int) float64 {
 		e := new(Catalogue).edit()
 		for i := range n {
-			e.put(&Entry{ref: topology.TemplateRef(fmt.Sprint(i, "@1")),
-				record: topology.TemplateRecord{Name: fmt.Sprint(i), Types: []string{fmt.Sprint(i)}}})
+			ref := topology.TemplateRef(fmt.Sprint(i, "@1"))
+			e.put(ref, &Entry{ref: ref, record: topology.TemplateRecord{Name: fmt.Sprint(i), Types: []string{fmt.Sprint(i)}}})
 		}
 		c := e.done()
 		one := &Entry{ref: "new@1", record: topology.TemplateRecord{Name: "new", Types: []string{"new"}}}
 		return testing.AllocsPerRun(10, func() {
 			e := c.edit()
-			e.put(one)
+			e.put(one.ref, one)
 			e.done()
 		})
 	}
@@ -42,42 +43,38 @@ func TestAnEditIsSmall(t *testing.T) {
 	}
 }
 
+func loaded(b *testing.B, n int) *Catalogue {
+	e := new(Catalogue).edit()
+	for i := range n {
+		ref, entry, err := decode(new(record(i)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		e.put(topology.TemplateRef(ref), entry)
+	}
+	return e.done()
+}
+
 func BenchmarkApplyOne(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("templates=%d", n), func(b *testing.B) {
-			c := new(Catalogue)
-			e := c.edit()
-			for i := range n {
-				decoded := decode(new(record(i)))
-				if decoded.err != nil {
-					b.Fatal(decoded.err)
-				}
-				e.put(decoded.entry)
+			c := loaded(b, n)
+			_, entry, err := decode(new(record(n)))
+			if err != nil {
+				b.Fatal(err)
 			}
-			c = e.done()
-			next := []topology.Record{record(n)}
+			change := []follow.Change[Entry]{{Key: string(entry.ref), Value: entry}}
 			b.ReportAllocs()
 			for b.Loop() {
-				e := c.edit()
-				e.put(decodeAll(next)[0].entry)
-				e.done()
+				c.apply(change)
 			}
 		})
 	}
 }
 
 func BenchmarkLoad(b *testing.B) {
-	const n = 10_000
-	records := make([]topology.Record, n)
-	for i := range records {
-		records[i] = record(i)
-	}
 	b.ReportAllocs()
 	for b.Loop() {
-		e := new(Catalogue).edit()
-		for _, decoded := range decodeAll(records) {
-			e.put(decoded.entry)
-		}
-		e.done()
+		loaded(b, 10_000)
 	}
 }

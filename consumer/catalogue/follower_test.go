@@ -106,7 +106,7 @@ func caughtUp(t *testing.T, f *catalogue.Follower) *catalogue.Catalogue {
 	if err := f.CatchUp(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
-	return f.Catalogue()
+	return f.Snapshot()
 }
 
 func TestFollowerReadsAllBeforeItIsReady(t *testing.T) {
@@ -117,11 +117,11 @@ func TestFollowerReadsAllBeforeItIsReady(t *testing.T) {
 	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
-	if c := f.Catalogue(); c.Names() != 4 || c.Versions() != 5 {
+	if c := f.Snapshot(); c.Names() != 4 || c.Versions() != 5 {
 		t.Errorf("ready with %d names, %d versions", c.Names(), c.Versions())
 	}
-	s := f.Stats()
-	if !s.Ready || s.Names != 4 || s.Versions != 5 || s.Applied != 5 || s.ChangedAt.IsZero() || s.ContactAt.IsZero() {
+	s, c := f.Stats()
+	if !s.Ready || c.Names() != 4 || c.Versions() != 5 || s.Applied != 5 || s.ChangedAt.IsZero() || s.ContactAt.IsZero() {
 		t.Errorf("stats %+v", s)
 	}
 }
@@ -203,8 +203,8 @@ func TestBadRecordsAreReportedAndPassed(t *testing.T) {
 			t.Errorf("line %d of the log does not tell of record %d: %s", i, i+1, line)
 		}
 	}
-	if bad := f.Stats().Bad; bad != 4 {
-		t.Errorf("%d bad records are counted; want 4", bad)
+	if s, _ := f.Stats(); s.Bad != 4 {
+		t.Errorf("%d bad records are counted; want 4", s.Bad)
 	}
 }
 
@@ -237,7 +237,7 @@ func TestOutages(t *testing.T) {
 	caughtUp(t, f)
 	source.change(func(s *tape) { s.outage = gone })
 	source.put(sms("a", "2", 2, "x"))
-	if c := f.Catalogue(); c.Versions() != 1 {
+	if c := f.Snapshot(); c.Versions() != 1 {
 		t.Errorf("%d versions in an outage; want the last known", c.Versions())
 	}
 	source.change(func(s *tape) { s.outage = nil })
@@ -253,9 +253,9 @@ func TestATopicThatWasMadeAnew(t *testing.T) {
 	caughtUp(t, f)
 	source.change(func(s *tape) { s.records = nil })
 	source.put(sms("c", "1", 1, "z"))
-	fixtures.Eventually(t, "the new topic is read", func() bool { return f.Catalogue().HasType("z") })
-	if c := f.Catalogue(); c.Versions() != 1 || f.Stats().Applied != 1 {
-		t.Errorf("%d versions, applied to %d; want what the new topic has", c.Versions(), f.Stats().Applied)
+	fixtures.Eventually(t, "the new topic is read", func() bool { return f.Snapshot().HasType("z") })
+	if s, c := f.Stats(); c.Versions() != 1 || s.Applied != 1 {
+		t.Errorf("%d versions, applied to %d; want what the new topic has", c.Versions(), s.Applied)
 	}
 }
 
@@ -265,12 +265,15 @@ func TestATopicThatWasDeletedAndMadeAnew(t *testing.T) {
 	f := follow(t, source)
 	caughtUp(t, f)
 	source.change(func(s *tape) { s.records, s.outage = nil, &topology.NoTopicError{Topic: topic} })
-	fixtures.Eventually(t, "the follower notices that the topic is gone", func() bool { return f.Stats().Failing })
+	fixtures.Eventually(t, "the follower notices that the topic is gone", func() bool {
+		s, _ := f.Stats()
+		return s.Failing
+	})
 	source.put(sms("c", "1", 1, "z"), sms("c", "2", 2, "z"), sms("c", "3", 3, "z"))
 	source.change(func(s *tape) { s.outage = nil })
 	fixtures.Eventually(t, "the new topic is read", func() bool {
-		return !f.Stats().Failing &&
-			f.Catalogue().HasType("z")
+		s, c := f.Stats()
+		return !s.Failing && c.HasType("z")
 	})
 	if c := caughtUp(t, f); c.Versions() != 3 || c.HasType("x") {
 		t.Errorf("%d versions; want what the new topic has", c.Versions())
@@ -286,7 +289,7 @@ func TestReadersSeeWholeSnapshots(t *testing.T) {
 	for range 4 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				c := f.Catalogue()
+				c := f.Snapshot()
 				if n := len(c.Candidates("x", topology.SMS)); n != c.Names() {
 					t.Errorf("%d candidates of %d templates", n, c.Names())
 					return

@@ -2,7 +2,6 @@ package catalogue
 
 import (
 	"hash/maphash"
-	"iter"
 	"maps"
 )
 
@@ -12,28 +11,20 @@ var seed = maphash.MakeSeed()
 
 // shards is a map that is cheap to change by copying: it is cut into many small
 // maps, and a change copies those it touches. The zero value is empty.
-type shards[K comparable, V any] struct {
-	maps [shardCount]map[K]V
-	size int
-}
+type shards[K comparable, V any] [shardCount]map[K]V
 
 func shardOf[K comparable](key K) int { return int(maphash.Comparable(seed, key) % shardCount) }
 
 func (s *shards[K, V]) get(key K) (V, bool) {
-	v, ok := s.maps[shardOf(key)][key]
+	v, ok := s[shardOf(key)][key]
 	return v, ok
 }
 
-func (s *shards[K, V]) keys() iter.Seq[K] {
-	return func(yield func(K) bool) {
-		for _, m := range s.maps {
-			for k := range m {
-				if !yield(k) {
-					return
-				}
-			}
-		}
+func (s *shards[K, V]) size() (n int) {
+	for _, m := range s {
+		n += len(m)
 	}
+	return n
 }
 
 // changed is shards while they are being changed, without effect on those that
@@ -45,27 +36,18 @@ type changed[K comparable, V any] struct {
 
 func change[K comparable, V any](s *shards[K, V]) *changed[K, V] { return &changed[K, V]{shards: *s} }
 
-func (c *changed[K, V]) set(key K, v V) {
-	m := c.own(shardOf(key))
-	before := len(m)
-	m[key] = v
-	c.size += len(m) - before
-}
-
-func (c *changed[K, V]) remove(key K) {
-	m := c.own(shardOf(key))
-	before := len(m)
-	delete(m, key)
-	c.size += len(m) - before
-}
-
-func (c *changed[K, V]) own(i int) map[K]V {
+// put sets a key, or removes it.
+func (c *changed[K, V]) put(key K, v V, kept bool) {
+	i := shardOf(key)
 	if !c.copied[i] {
-		c.copied[i] = true
-		c.maps[i] = maps.Clone(c.maps[i])
-		if c.maps[i] == nil {
-			c.maps[i] = make(map[K]V)
-		}
+		c.copied[i], c.shards[i] = true, maps.Clone(c.shards[i])
 	}
-	return c.maps[i]
+	switch {
+	case !kept:
+		delete(c.shards[i], key)
+	case c.shards[i] == nil:
+		c.shards[i] = map[K]V{key: v}
+	default:
+		c.shards[i][key] = v
+	}
 }

@@ -2,7 +2,9 @@ package follow_test
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 
@@ -82,30 +84,38 @@ func (s *tape) Fetch(ctx context.Context, from int64) ([]topology.Record, int64,
 // pairs is a snapshot: the last value of each key.
 type pairs struct{ of map[string]string }
 
-// apply takes every record but those with the value "bad".
-func apply(p *pairs, records []topology.Record) (next *pairs, taken int) {
-	next = &pairs{maps.Clone(p.of)}
-	if next.of == nil {
-		next.of = make(map[string]string)
+// decode takes every record but those with the value "bad".
+func decode(r *topology.Record) (key string, value *string, err error) {
+	if string(r.Value) == "bad" {
+		return "", nil, errors.New("it is bad")
 	}
-	for _, r := range records {
-		switch {
-		case string(r.Value) == "bad":
-			continue
-		case r.Value == nil:
-			delete(next.of, string(r.Key))
-		default:
-			next.of[string(r.Key)] = string(r.Value)
+	return strings.TrimPrefix(string(r.Key), "not "), new(string(r.Value)), nil
+}
+
+func apply(p *pairs, changes []follow.Change[string]) *pairs {
+	next := &pairs{make(map[string]string)}
+	maps.Copy(next.of, p.of)
+	for _, c := range changes {
+		if c.Value == nil {
+			delete(next.of, c.Key)
+		} else {
+			next.of[c.Key] = *c.Value
 		}
-		taken++
 	}
-	return next, taken
+	return next
 }
 
 // start runs a follower for as long as the test.
 func start(t *testing.T, source follow.Source, loaded func(*pairs)) *follow.Follower[pairs] {
 	t.Helper()
-	f := follow.New(follow.Config[pairs]{Source: source, What: "pairs", Apply: apply, Loaded: loaded, Log: zerolog.Nop()})
+	return startWith(t, source, loaded, zerolog.Nop())
+}
+
+func startWith(t *testing.T, source follow.Source, loaded func(*pairs), log zerolog.Logger) *follow.Follower[pairs] {
+	t.Helper()
+	f := follow.New(follow.Config[pairs, string]{
+		Source: source, What: "pairs", Key: "first half", Decode: decode, Apply: apply, Loaded: loaded, Log: log,
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f.Run(ctx) }()

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,27 +22,44 @@ import (
 )
 
 // Config says what a Follower reads, and how that becomes snapshots.
-type Config[S any] struct {
+type Config[S, V any] struct {
 	Source Source
-	// What the topic's records are, in the plural, for logs and errors.
-	What string
-	// Apply returns the snapshot that follows one when records are read, at
-	// least one, and how many of them it took: the others are bad. It leaves
-	// the snapshot that it is given as it is. It is called by one goroutine.
-	Apply func(snapshot *S, records []topology.Record) (next *S, taken int)
+	// What the topic's records are, in the plural, and Key is what each has for
+	// its key: for logs and errors.
+	What, Key string
+	// Decode reads what a record says, and the key that it must have. Several
+	// goroutines call it. A record that it does not take is logged, and changes
+	// nothing.
+	Decode func(*topology.Record) (key string, value *V, err error)
+	// Apply returns the snapshot that follows one by some changes, at least one.
+	// It leaves the snapshot that it is given as it is. It is called by one
+	// goroutine.
+	Apply func(snapshot *S, changes []Change[V]) *S
 	// Loaded, unless it is nil, hears of the snapshot that makes the Follower
 	// ready, before anybody else has it.
 	Loaded func(snapshot *S)
 	Log    zerolog.Logger
 }
 
+// Change is the last word on a key; nil takes away what there was.
+type Change[V any] struct {
+	Key   string
+	Value *V
+}
+
 // Follower has snapshots of a topic, each of type S, whose zero value is that
 // of an empty topic. Its Snapshot may be called by any goroutine, also on hot
 // paths.
 type Follower[S any] struct {
-	config Config[S]
-	now    atomic.Pointer[S]
-	ready  chan struct{}
+	source Source
+	what   string
+	// apply returns the next draft, and how many of the records it took.
+	apply  func(draft *S, records []topology.Record) (next *S, taken int)
+	loaded func(*S)
+	log    zerolog.Logger
+
+	now   atomic.Pointer[S]
+	ready chan struct{}
 
 	// Of the goroutine in Run.
 	next  int64 // the offset to go on from; unknown when negative
@@ -65,10 +83,57 @@ type Stats struct {
 }
 
 // New makes a Follower. It connects to nothing yet.
-func New[S any](config Config[S]) *Follower[S] {
-	f := &Follower[S]{config: config, ready: make(chan struct{}), moved: make(chan struct{}), next: -1}
+func New[S, V any](c Config[S, V]) *Follower[S] {
+	f := &Follower[S]{
+		source: c.Source, what: c.What, apply: c.apply, loaded: c.Loaded, log: c.Log,
+		ready: make(chan struct{}), moved: make(chan struct{}), next: -1,
+	}
 	f.now.Store(new(S))
 	return f
+}
+
+// apply decodes records side by side, for at start there are many, and applies
+// those that are good.
+func (c *Config[S, V]) apply(snapshot *S, records []topology.Record) (next *S, taken int) {
+	decoded, errs := make([]Change[V], len(records)), make([]error, len(records))
+	workers := min(runtime.GOMAXPROCS(0), len(records))
+	var done sync.WaitGroup
+	for w := range workers {
+		done.Go(func() {
+			for i := w; i < len(records); i += workers {
+				decoded[i], errs[i] = c.change(&records[i])
+			}
+		})
+	}
+	done.Wait()
+	good := decoded[:0]
+	for i, err := range errs {
+		if err == nil {
+			good = append(good, decoded[i])
+			continue
+		}
+		c.Log.Error().Err(err).Int64("offset", records[i].Offset).Bytes("key", records[i].Key).
+			Msg("one of the " + c.What + " is not taken; what was there before it stays")
+	}
+	if len(good) == 0 {
+		return snapshot, 0
+	}
+	return c.Apply(snapshot, good), len(good)
+}
+
+// change reads what a record says about its key.
+func (c *Config[S, V]) change(r *topology.Record) (Change[V], error) {
+	if len(r.Key) == 0 {
+		return Change[V]{}, errors.New("the record has no key: it must be its " + c.Key)
+	}
+	if r.Value == nil {
+		return Change[V]{Key: string(r.Key)}, nil
+	}
+	key, value, err := c.Decode(r)
+	if err == nil && key != string(r.Key) {
+		err = errors.New("the record's key is another than its own " + c.Key)
+	}
+	return Change[V]{key, value}, err
 }
 
 // Snapshot is the latest snapshot; that of an empty topic before the Follower
@@ -95,7 +160,7 @@ func (f *Follower[S]) AwaitReady(ctx context.Context) error {
 	case <-f.ready:
 		return nil
 	case <-ctx.Done():
-		return f.because("the "+f.config.What+" are not loaded", ctx.Err())
+		return f.because("the "+f.what+" are not loaded", ctx.Err())
 	}
 }
 
@@ -103,8 +168,8 @@ func (f *Follower[S]) AwaitReady(ctx context.Context) error {
 // everything up to there. When ctx ends first, its error is what stood in the
 // way.
 func (f *Follower[S]) CatchUp(ctx context.Context) error {
-	what := "catching up with the " + f.config.What
-	_, end, err := f.config.Source.Bounds(ctx)
+	what := "catching up with the " + f.what
+	_, end, err := f.source.Bounds(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -149,8 +214,8 @@ func (f *Follower[S]) Run(ctx context.Context) {
 		}
 		f.failed(err)
 		failures.Warn(func(times int) {
-			f.config.Log.Warn().Err(err).Int("times", times).
-				Msg("cannot read the " + f.config.What + "; trying on, with those that are known")
+			f.log.Warn().Err(err).Int("times", times).
+				Msg("cannot read the " + f.what + "; trying on, with those that are known")
 		})
 		if !wait.Wait(ctx) {
 			return
@@ -163,7 +228,7 @@ func (f *Follower[S]) step(ctx context.Context) error {
 	if f.next < 0 {
 		return f.begin(ctx)
 	}
-	records, next, err := f.config.Source.Fetch(ctx, f.next)
+	records, next, err := f.source.Fetch(ctx, f.next)
 	if _, gone := errors.AsType[*topology.NoTopicError](err); gone || errors.Is(err, kafka.OffsetOutOfRange) {
 		// The topic was cut, or is being made anew: what it will have then is
 		// what counts. Until that is read, the last snapshot stays.
@@ -172,28 +237,26 @@ func (f *Follower[S]) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.apply(records, next)
+	f.take(records, next)
 	return nil
 }
 
 // begin starts a draft that is published once it has all that the topic has now.
 func (f *Follower[S]) begin(ctx context.Context) error {
-	first, end, err := f.config.Source.Bounds(ctx)
+	first, end, err := f.source.Bounds(ctx)
 	if err != nil {
 		return err
 	}
 	f.draft, f.goal = new(S), end
-	f.apply(nil, first)
+	f.take(nil, first)
 	return nil
 }
 
-// apply brings fetched records into the draft and, unless it is still behind
-// its goal, publishes it.
-func (f *Follower[S]) apply(records []topology.Record, next int64) {
-	taken := 0
-	if len(records) > 0 {
-		f.draft, taken = f.config.Apply(f.draft, records)
-	}
+// take brings fetched records into the draft and, unless it is still behind its
+// goal, publishes it.
+func (f *Follower[S]) take(records []topology.Record, next int64) {
+	var taken int
+	f.draft, taken = f.apply(f.draft, records)
 	f.next = next
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -208,8 +271,8 @@ func (f *Follower[S]) apply(records []topology.Record, next int64) {
 // publish makes the draft the snapshot. f.mu is held.
 func (f *Follower[S]) publish(news bool) {
 	first := !f.stats.Ready
-	if first && f.config.Loaded != nil {
-		f.config.Loaded(f.draft)
+	if first && f.loaded != nil {
+		f.loaded(f.draft)
 	}
 	f.now.Store(f.draft)
 	if news || first {

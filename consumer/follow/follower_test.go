@@ -1,12 +1,15 @@
 package follow_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
@@ -53,6 +56,28 @@ func TestAFollowerLives(t *testing.T) {
 	if !stats.Ready || stats.Failing || stats.Applied != 4 || stats.Bad != 1 || stats.ChangedAt.IsZero() ||
 		stats.ContactAt.IsZero() || snapshot.of["c"] != "3" {
 		t.Errorf("stats %+v of %v", stats, snapshot.of)
+	}
+}
+
+// TestBadRecords: each is logged with its place and its key, and changes nothing.
+func TestBadRecords(t *testing.T) {
+	source := newTape("a", "1", "b", "1", "a", "bad", "not b", "2", "", "3", "b", "")
+	var log bytes.Buffer
+	f := startWith(t, source, nil, zerolog.New(&log))
+	if got := caughtUp(t, f); !maps.Equal(got, map[string]string{"a": "1"}) {
+		t.Errorf("the pairs are %v", got)
+	}
+	for _, want := range []string{
+		`"error":"it is bad","offset":2,"key":"a","message":"one of the pairs is not taken; what was there before it stays"`,
+		`"error":"the record's key is another than its own first half","offset":3,"key":"not b"`,
+		`"error":"the record has no key: it must be its first half","offset":4,"key":""`,
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not have %s:\n%s", want, &log)
+		}
+	}
+	if stats, _ := f.Stats(); stats.Bad != 3 {
+		t.Errorf("%d bad records", stats.Bad)
 	}
 }
 

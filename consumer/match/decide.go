@@ -4,36 +4,10 @@ import (
 	"math"
 	"time"
 
+	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
-
-// Template is what deciding needs to know about the latest version of one
-// template.
-type Template interface {
-	Ref() topology.TemplateRef
-	// Body returns the language that the template has for the wanted one:
-	// the same, else its base language, else the template's default; and how
-	// far that is from what was wanted, 0 being the same.
-	Body(language string) (body string, distance int)
-	// Holds reports whether the template's condition holds for an event; it
-	// does where there is none. The error says why that cannot be told, and
-	// has nothing of the event's content.
-	Holds(facts *condition.Facts) (bool, error)
-	// TTL is how long after its receipt an event's message is worth sending;
-	// 0 is for ever.
-	TTL() time.Duration
-}
-
-// Catalogue is the templates that matching chooses from.
-type Catalogue[T Template] interface {
-	// Candidates returns the templates for a type and channel in the order of
-	// preference: the most specific first, then the most recently published.
-	Candidates(eventType string, channel topology.Channel) []T
-	// HasType reports whether any template, on whatever channel, covers the
-	// type.
-	HasType(eventType string) bool
-}
 
 // Decision is what is to become of an event, and why.
 type Decision struct {
@@ -55,12 +29,12 @@ type Decision struct {
 // would come after it might be the wrong message.
 //
 // The trace, unless it is nil, gets the steps of the choice.
-func Decide[T Template](event *topology.Event, received time.Time, catalogue Catalogue[T], now time.Time,
+func Decide(event *topology.Event, received time.Time, templates *catalogue.Catalogue, now time.Time,
 	trace *Trace) Decision {
-	candidates := catalogue.Candidates(event.Type, event.Channel)
+	candidates := templates.Candidates(event.Type, event.Channel)
 	switch {
 	case len(candidates) > 0:
-	case catalogue.HasType(event.Type):
+	case templates.HasType(event.Type):
 		return Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForChannel}
 	default:
 		return Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForType}
@@ -86,8 +60,8 @@ func Decide[T Template](event *topology.Event, received time.Time, catalogue Cat
 
 // choose tries the candidates whose language is nearest, then those whose is
 // next, and so on. The fault says why none is chosen.
-func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (chosen T, language string,
-	fault *topology.Fault) {
+func choose(event *topology.Event, candidates []*catalogue.Entry, trace *Trace) (chosen *catalogue.Entry,
+	language string, fault *topology.Fault) {
 	facts := condition.NewFacts(event)
 	const none = math.MaxInt
 	for distance, next := 0, none; distance != none; distance, next = next, none {
@@ -106,7 +80,7 @@ func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (ch
 			}
 			switch {
 			case err != nil:
-				return c, "", &topology.Fault{
+				return nil, "", &topology.Fault{
 					Reason: topology.ReasonConditionFailed,
 					Detail: "the condition of " + string(c.Ref()) + ": " + err.Error(),
 				}
@@ -115,7 +89,7 @@ func choose[T Template](event *topology.Event, candidates []T, trace *Trace) (ch
 			}
 		}
 	}
-	return chosen, "", &topology.Fault{Reason: topology.ReasonConditionsFalse}
+	return nil, "", &topology.Fault{Reason: topology.ReasonConditionsFalse}
 }
 
 // expiry is the earlier of the event's own end and the template's time to live,

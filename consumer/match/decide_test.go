@@ -2,83 +2,55 @@ package match_test
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/match"
-	"github.com/meddela/meddela/consumer/template/condition"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
-// template is a Template by its ref and languages, of which the first is the
-// default. Its condition holds unless it says otherwise.
-type template struct {
-	ref       topology.TemplateRef
-	languages []string
-	ttl       time.Duration
-	when      string
-}
-
-// Holds compiles the condition each time: these are few.
-func (t template) Holds(facts *condition.Facts) (bool, error) {
-	if t.when == "" {
-		return true, nil
-	}
-	c, err := condition.Compile(t.when)
-	if err != nil {
-		return false, err
-	}
-	return c.Holds(facts)
-}
-
-func (t template) Ref() topology.TemplateRef { return t.ref }
-func (t template) TTL() time.Duration        { return t.ttl }
-
-func (t template) Body(language string) (string, int) {
-	if slices.Contains(t.languages, language) {
-		return language, 0
-	}
-	if base, _, _ := strings.Cut(language, "-"); slices.Contains(t.languages, base) {
-		return base, 1
-	}
-	return t.languages[0], 2
-}
-
-// shelf is a Catalogue by "type/channel".
-type shelf map[string][]template
-
-func (s shelf) Candidates(eventType string, channel topology.Channel) []template {
-	return s[eventType+"/"+string(channel)]
-}
-
-func (s shelf) HasType(eventType string) bool {
-	for key := range s {
-		if strings.HasPrefix(key, eventType+"/") {
-			return true
-		}
-	}
-	return false
-}
-
 var now = time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 
-var templates = shelf{
-	"order/email": {
-		{ref: "order-new@2", languages: []string{"en", "sv"}},
-		{ref: "order-old@1", languages: []string{"sv", "sv-FI", "de"}},
-	},
-	"choice/email": { // in the order of preference
-		{ref: "both@1", languages: []string{"en", "sv"}, when: `ctx.vip && ctx.total > 100`},
-		{ref: "vip@1", languages: []string{"en"}, when: `ctx.vip`},
-		{ref: "nordic@1", languages: []string{"sv", "fi"}, when: `ctx.total > 0`},
-		{ref: "plain@1", languages: []string{"en", "fi"}},
-	},
-	"never/email": {{ref: "never@1", languages: []string{"en"}, when: `event.country == "XX"`}},
-	"code/sms":    {{ref: "code@1", languages: []string{"en"}, ttl: time.Minute}},
+// version is one of a template, for the events of a type and channel, in those
+// languages, of which the first is its default.
+func version(ref topology.TemplateRef, age time.Duration, eventType, channel, when string,
+	languages ...string) topology.TemplateRecord {
+	name, number := ref.Split()
+	r := topology.TemplateRecord{
+		Name: name, Version: number, Types: []string{eventType}, Channel: topology.Channel(channel), When: when,
+		DefaultLanguage: languages[0], Bodies: make(map[string]map[string]string), PublishedAt: now.Add(-age),
+	}
+	for _, language := range languages {
+		r.Bodies[language] = map[string]string{template.EmailSubject: "Hi", template.EmailText: "Hello"}
+		if r.Channel == topology.SMS {
+			r.Bodies[language] = map[string]string{template.SMSText: "Hi"}
+			r.TTL = topology.Duration(time.Minute)
+		}
+	}
+	return r
 }
+
+var templates = func() *catalogue.Catalogue {
+	c, err := catalogue.New(
+		version("order-new@2", time.Hour, "order", "email", "", "en", "sv"),
+		version("order-old@1", 2*time.Hour, "order", "email", "", "sv", "sv-FI", "de"),
+		// In the order of preference.
+		version("both@1", time.Hour, "choice", "email", `ctx.vip && ctx.total > 100`, "en", "sv"),
+		version("vip@1", time.Hour, "choice", "email", `ctx.vip`, "en"),
+		version("nordic@1", 2*time.Hour, "choice", "email", `ctx.total > 0`, "sv", "fi"),
+		version("plain@1", time.Hour, "choice", "email", "", "en", "fi"),
+		version("never@1", time.Hour, "never", "email", `event.country == "XX"`, "en"),
+		version("code@1", time.Hour, "code", "sms", "", "en"),
+	)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}()
 
 func TestDecide(t *testing.T) {
 	order := topology.Event{Type: "order", Channel: topology.Email}
@@ -214,9 +186,9 @@ func handle(t testing.TB, values ...string) []topology.Record {
 		}
 		records = append(records, r)
 	}
-	h := match.Handler[template]{
+	h := match.Handler{
 		Lane: topology.Realtime, Names: names,
-		Catalogue: func() match.Catalogue[template] { return templates },
+		Catalogue: func() *catalogue.Catalogue { return templates },
 		Now:       func() time.Time { return now },
 	}
 	result, err := h.Handle(context.Background(), consumer.Batch{
@@ -271,9 +243,9 @@ func TestAnEventPublishedAgain(t *testing.T) {
 	first := topology.Receipt{Redrives: 1, Source: "meddela.realtime.events/0/7", At: now.Add(-time.Second)}
 	record := topology.Record{Partition: 3, Offset: 40, Time: now,
 		Value: []byte(`{"type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`)}.Again("event-7", first)
-	h := match.Handler[template]{
+	h := match.Handler{
 		Lane: topology.Realtime, Names: names,
-		Catalogue: func() match.Catalogue[template] { return templates },
+		Catalogue: func() *catalogue.Catalogue { return templates },
 		Now:       func() time.Time { return now },
 	}
 	result, err := h.Handle(context.Background(), consumer.Batch{Records: []topology.Record{record}})

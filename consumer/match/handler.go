@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/internal/slab"
 	"github.com/meddela/meddela/consumer/tracing"
 	"github.com/meddela/meddela/topology"
@@ -15,11 +16,11 @@ import (
 
 // Handler is the match role of one lane. It keeps no state: what it decides
 // follows from the event, the catalogue and the time.
-type Handler[T Template] struct {
+type Handler struct {
 	Lane  topology.Lane
 	Names topology.Topics
 	// Catalogue returns the catalogue as it is now.
-	Catalogue func() Catalogue[T]
+	Catalogue func() *catalogue.Catalogue
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Meter, if set, hears of every decision.
@@ -34,10 +35,10 @@ type Meter interface {
 }
 
 // Handle decides on every event of the batch.
-func (h *Handler[T]) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
-	m := matching[T]{
+func (h *Handler) Handle(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+	m := matching{
 		handler:   h,
-		catalogue: h.Catalogue(),
+		templates: h.Catalogue(),
 		now:       time.Now(),
 		jobs:      h.Names.Jobs(h.Lane),
 		log:       h.Names.DeliveryLog(h.Lane),
@@ -55,9 +56,9 @@ func (h *Handler[T]) Handle(_ context.Context, b consumer.Batch) (consumer.Resul
 }
 
 // matching is the work on one batch. Its outputs share one buffer.
-type matching[T Template] struct {
-	handler   *Handler[T]
-	catalogue Catalogue[T]
+type matching struct {
+	handler   *Handler
+	templates *catalogue.Catalogue
 	now       time.Time
 	jobs, log topology.Topic
 	out       []topology.Record
@@ -66,7 +67,7 @@ type matching[T Template] struct {
 	span      *tracing.Span // of the record that is at hand
 }
 
-func (m *matching[T]) match(r *topology.Record) {
+func (m *matching) match(r *topology.Record) {
 	m.span = m.batch.Root(r)
 	defer m.span.End()
 	event, err := topology.DecodeEvent(*r, m.handler.Lane)
@@ -75,7 +76,7 @@ func (m *matching[T]) match(r *topology.Record) {
 		return
 	}
 	entry := m.entry(r, &event)
-	decision := Decide(&event, entry.ReceivedAt, m.catalogue, m.now, nil)
+	decision := Decide(&event, entry.ReceivedAt, m.templates, m.now, nil)
 	entry.Status, entry.Reason, entry.Detail, entry.Template = decision.Status, decision.Reason, decision.Detail,
 		decision.Template
 	switch decision.Status {
@@ -90,7 +91,7 @@ func (m *matching[T]) match(r *topology.Record) {
 	m.count(&entry)
 }
 
-func (m *matching[T]) count(entry *topology.Entry) {
+func (m *matching) count(entry *topology.Entry) {
 	m.span.Entry(entry)
 	if m.handler.Meter != nil {
 		m.handler.Meter.Decided(entry.Channel, entry.Status, entry.Reason)
@@ -99,7 +100,7 @@ func (m *matching[T]) count(entry *topology.Entry) {
 
 // refuse keeps a record that breaks the contract as a dead letter and, where
 // it has an id, says so in the event's status.
-func (m *matching[T]) refuse(r *topology.Record, event *topology.Event, fault *topology.Fault) {
+func (m *matching) refuse(r *topology.Record, event *topology.Event, fault *topology.Fault) {
 	m.out = append(m.out, m.handler.Names.DeadLetter(m.handler.Lane, r, fault, topology.RoleMatch, m.now))
 	entry := m.entry(r, event)
 	entry.Status, entry.Reason = topology.NotCovered, topology.ReasonInvalid
@@ -111,7 +112,7 @@ func (m *matching[T]) refuse(r *topology.Record, event *topology.Event, fault *t
 }
 
 // entry starts the entry about an event that has no job yet.
-func (m *matching[T]) entry(r *topology.Record, event *topology.Event) topology.Entry {
+func (m *matching) entry(r *topology.Record, event *topology.Event) topology.Entry {
 	receipt := topology.ReceiptOf(r)
 	return topology.Entry{
 		EventID:    event.ID,
@@ -125,7 +126,7 @@ func (m *matching[T]) entry(r *topology.Record, event *topology.Event) topology.
 	}
 }
 
-func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Decision, entry *topology.Entry) {
+func (m *matching) emitJob(r *topology.Record, event *topology.Event, d *Decision, entry *topology.Entry) {
 	job := topology.Job{
 		JobID:      entry.JobID,
 		EventID:    event.ID,
@@ -155,7 +156,7 @@ func (m *matching[T]) emitJob(r *topology.Record, event *topology.Event, d *Deci
 	m.out = append(m.out, record)
 }
 
-func (m *matching[T]) emitEntry(r *topology.Record, entry *topology.Entry) {
+func (m *matching) emitEntry(r *topology.Record, entry *topology.Entry) {
 	m.out = append(m.out, topology.Record{
 		Topic:   m.log,
 		Key:     m.slab.Keep(append(m.slab.Room(len(entry.EventID)), entry.EventID...)),

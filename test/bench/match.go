@@ -39,15 +39,15 @@ func matchFigure(flags *flag.FlagSet) func(*bench) []Table {
 
 // matcher matches with the templates that are published.
 func (s *system) matcher() consumer.Handler {
-	templates := s.follow().Catalogue()
+	templates := s.follow().Snapshot()
 	s.stop()
 	return newMatcher(s.names, templates)
 }
 
 func newMatcher(names topology.Topics, templates *catalogue.Catalogue) consumer.Handler {
-	return &match.Handler[*catalogue.Entry]{
+	return &match.Handler{
 		Lane: lane, Names: names,
-		Catalogue: func() match.Catalogue[*catalogue.Entry] { return templates },
+		Catalogue: func() *catalogue.Catalogue { return templates },
 	}
 }
 
@@ -242,7 +242,7 @@ func (s *system) publishing(templates, followers, publications int) Table {
 		publish(next)
 		s.await("templates: followers", time.Millisecond, func() (done, want int) {
 			for _, f := range all {
-				if _, ok := f.Catalogue().ByRef(next.Ref()); ok {
+				if _, ok := f.Snapshot().ByRef(next.Ref()); ok {
 					done++
 				}
 			}

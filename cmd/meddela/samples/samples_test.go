@@ -102,7 +102,7 @@ func TestEventsEndAsTheySay(t *testing.T) {
 // ending is what becomes of an event on the sandbox provider.
 func ending(t *testing.T, c *catalogue.Catalogue, ev *topology.Event) topology.Status {
 	t.Helper()
-	d := match.Decide[*catalogue.Entry](ev, now, c, now, nil)
+	d := match.Decide(ev, now, c, now, nil)
 	if d.Status != topology.PendingDelivery || d.Reason == topology.ReasonScheduled {
 		return d.Status
 	}

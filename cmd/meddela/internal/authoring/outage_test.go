@@ -59,7 +59,7 @@ func liveOn(t *testing.T, broker *fixtures.Kafka) *catalogue.Catalogue {
 	if err := follower.AwaitReady(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return follower.Catalogue()
+	return follower.Snapshot()
 }
 
 func TestPublicationThatIsCutShortCanBeRepeated(t *testing.T) {

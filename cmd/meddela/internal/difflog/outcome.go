@@ -54,8 +54,8 @@ func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, 
 		return live, proposed
 	}
 	received := topology.ReceiptOf(r).At
-	live.decision = match.Decide[*catalogue.Entry](event, received, c.Live, r.Time, nil)
-	proposed.decision = match.Decide[*catalogue.Entry](event, received, c.Proposed, r.Time, nil)
+	live.decision = match.Decide(event, received, c.Live, r.Time, nil)
+	proposed.decision = match.Decide(event, received, c.Proposed, r.Time, nil)
 	if l, p := &live.decision, &proposed.decision; l.Status != p.Status || l.Template != p.Template ||
 		l.Language != p.Language {
 		live.render(event, c.Live)

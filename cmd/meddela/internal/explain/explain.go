@@ -116,7 +116,7 @@ func Explain(q Question) *Explanation {
 		return e
 	}
 	var trace match.Trace
-	d := match.Decide[*catalogue.Entry](&event, receipt.At, q.Catalogue, q.Now, &trace)
+	d := match.Decide(&event, receipt.At, q.Catalogue, q.Now, &trace)
 	e.Decision = Decision{
 		Status: d.Status, Reason: d.Reason, Detail: d.Detail,
 		Template: d.Template, Language: d.Language, Expires: d.Expires.UTC(), At: q.Now,

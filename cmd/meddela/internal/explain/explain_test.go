@@ -61,9 +61,9 @@ func question(c *catalogue.Catalogue, value string) explain.Question {
 
 // agrees fails unless the explanation is of what the matcher does.
 func agrees(t rapid.TB, q explain.Question, e *explain.Explanation) {
-	h := match.Handler[*catalogue.Entry]{
+	h := match.Handler{
 		Lane: q.Lane, Names: names, Now: func() time.Time { return q.Now },
-		Catalogue: func() match.Catalogue[*catalogue.Entry] { return q.Catalogue },
+		Catalogue: func() *catalogue.Catalogue { return q.Catalogue },
 	}
 	result, err := h.Handle(context.Background(), consumer.Batch{Records: []topology.Record{q.Record}})
 	if err != nil {

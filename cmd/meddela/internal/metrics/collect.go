@@ -149,9 +149,9 @@ func byTopic(lags []consumer.Lag) map[topology.Topic]consumer.Lag {
 // Templates shows how a role's templates are.
 func (m *Metrics) Templates(follower *catalogue.Follower) {
 	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) {
-		s := follower.Stats()
-		templatesInForce.with(out, float64(s.Names))
-		templateVersions.with(out, float64(s.Versions))
+		s, all := follower.Stats()
+		templatesInForce.with(out, float64(all.Names()))
+		templateVersions.with(out, float64(all.Versions()))
 		templatesRejected.with(out, float64(s.Bad))
 		if !s.ContactAt.IsZero() {
 			catalogueAge.with(out, max(time.Since(s.ContactAt), 0).Seconds())

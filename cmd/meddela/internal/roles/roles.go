@@ -160,9 +160,9 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic) con
 }
 
 func (r *role) match(ctx context.Context) error {
-	handler := &match.Handler[*catalogue.Entry]{
+	handler := &match.Handler{
 		Lane: r.lane, Names: r.Names,
-		Catalogue: func() match.Catalogue[*catalogue.Entry] { return r.templates.Catalogue() },
+		Catalogue: r.templates.Snapshot,
 		Tracer:    r.Tracer,
 	}
 	if r.Metrics != nil {
@@ -264,7 +264,7 @@ type templates struct{ follower *catalogue.Follower }
 func (t templates) CatchUp(ctx context.Context) error { return t.follower.CatchUp(ctx) }
 
 func (t templates) Template(ref topology.TemplateRef) deliver.Template {
-	entry, ok := t.follower.Catalogue().ByRef(ref)
+	entry, ok := t.follower.Snapshot().ByRef(ref)
 	if !ok {
 		return nil
 	}

@@ -132,7 +132,7 @@ func (h *Healer) decide(r *topology.Record) match.Decision {
 	if err != nil {
 		return match.Decision{Status: topology.NotCovered, Reason: topology.ReasonInvalid}
 	}
-	return match.Decide[*catalogue.Entry](&event, topology.ReceiptOf(r).At, h.Catalogue, h.Now(), nil)
+	return match.Decide(&event, topology.ReceiptOf(r).At, h.Catalogue, h.Now(), nil)
 }
 
 func (h *Healer) publish(ctx context.Context, records []topology.Record, refs []topology.TemplateRef) error {

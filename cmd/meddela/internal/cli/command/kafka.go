@@ -47,7 +47,7 @@ func (env *Env) ReadTemplates(ctx context.Context, connection producer.Connectio
 		return nil, err
 	}
 	defer stop()
-	return templates.Catalogue(), nil
+	return templates.Snapshot(), nil
 }
 
 // ApplyTimeout is how long the cluster may take over all requests.

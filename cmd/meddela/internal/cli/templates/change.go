@@ -182,7 +182,7 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 		return err
 	}
 	defer stop()
-	live := follower.Catalogue()
+	live := follower.Snapshot()
 	changes, err := plan(live)
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func (c *templatesChange) write(ctx context.Context, writer authoring.Writer, fo
 	}
 	c.WrittenMillis = acknowledged.Sub(started).Milliseconds()
 	c.ReadBackMillis = time.Since(acknowledged).Milliseconds()
-	if overtaken := authoring.Overtaken(follower.Catalogue(), changes); len(overtaken) > 0 {
+	if overtaken := authoring.Overtaken(follower.Snapshot(), changes); len(overtaken) > 0 {
 		return fmt.Errorf("written, but not live: %v: somebody else has published since: "+
 			"see meddela templates list --retired", overtaken)
 	}

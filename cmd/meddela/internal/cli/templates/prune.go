@@ -77,7 +77,7 @@ func (p *pruning) run(ctx context.Context, _ []string) error {
 	defer stop()
 	started := time.Now()
 	var references map[topology.TemplateRef]int64
-	if len(authoring.PlanPrune(follower.Catalogue(), p.olderThan, started)) > 0 {
+	if len(authoring.PlanPrune(follower.Snapshot(), p.olderThan, started)) > 0 {
 		topics := &scan.Topics{Addr: writer.Addr, Transport: writer.Transport}
 		err := p.env.ShowScan("jobs", func(progress *scan.Progress) (err error) {
 			references, err = authoring.References(ctx, topics, p.env.Config.Names(), progress)
@@ -91,7 +91,7 @@ func (p *pruning) run(ctx context.Context, _ []string) error {
 	if err := follower.CatchUp(ctx); err != nil {
 		return err
 	}
-	live := follower.Catalogue()
+	live := follower.Snapshot()
 	idle := authoring.PlanPrune(live, p.olderThan, started)
 	unneeded := authoring.Unneeded(live, idle, references)
 	if !p.dryRun && len(unneeded) > 0 {
@@ -105,7 +105,7 @@ func (p *pruning) run(ctx context.Context, _ []string) error {
 // write takes versions away, and sees that nobody has made one live at the same moment.
 func (p *pruning) write(ctx context.Context, writer authoring.Writer, follower *catalogue.Follower,
 	unneeded []authoring.Idle) error {
-	before := follower.Catalogue()
+	before := follower.Snapshot()
 	if err := authoring.Prune(ctx, writer, p.env.Config.Names().Templates(), unneeded); err != nil {
 		return fmt.Errorf("some versions are perhaps taken away: do the same again, which is safe: %w", err)
 	}
@@ -115,7 +115,7 @@ func (p *pruning) write(ctx context.Context, writer authoring.Writer, follower *
 	for _, u := range unneeded {
 		name, _ := u.Ref.Split()
 		was, _ := before.Latest(name)
-		is, known := follower.Catalogue().Latest(name)
+		is, known := follower.Snapshot().Latest(name)
 		if known && is.Ref() != was.Ref() {
 			return fmt.Errorf("%s was published while its old versions were taken away, "+
 				"and %s is what is left: publish it again", name, is.Ref())
