@@ -187,14 +187,9 @@ const (
 // retry measures a group, again while the cluster is settling.
 func (g *Gauge) retry(ctx context.Context, group *Group, all bounds) error {
 	for end := time.Now().Add(settleTime); ; {
-		of := *group
-		err := g.measure(ctx, &of, all)
-		var answer kafka.Error
-		if err == nil || !errors.As(err, &answer) || !answer.Temporary() || time.Now().After(end) {
-			*group = of
-			return err
-		}
-		if !retry.Sleep(ctx, settleWait) {
+		err := g.measure(ctx, group, all)
+		answer, _ := errors.AsType[kafka.Error](err) // else one that is not temporary
+		if !answer.Temporary() || time.Now().After(end) || !retry.Sleep(ctx, settleWait) {
 			return err
 		}
 	}
@@ -208,6 +203,7 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
 	if err != nil {
 		return fmt.Errorf("members of group %s: %w", group.Name, err)
 	}
+	group.Members, group.Partitions = 0, nil
 	for _, d := range described.Groups {
 		// One that does not exist has no members, whatever the broker calls that.
 		if d.Error != nil && !errors.Is(d.Error, kafka.GroupIdNotFound) {

@@ -15,12 +15,12 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/outbound"
@@ -139,16 +139,12 @@ func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result
 	for i := range b.Records {
 		notices = append(notices, h.noticesOf(&b.Records[i])...)
 	}
-	var all sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
+	var all errgroup.Group
+	all.SetLimit(atOnce)
 	for _, n := range notices {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			h.hand(ctx, n)
-		})
+		all.Go(func() error { h.hand(ctx, n); return nil })
 	}
-	all.Wait()
+	_ = all.Wait()
 	if ctx.Err() != nil {
 		return consumer.Result{}, ctx.Err() // read again
 	}

@@ -67,45 +67,43 @@ type scanner struct {
 	next     int64
 	progress *Progress
 	handle   func([]topology.Record) error
-	failures failures
+	refused  error // handle's
 }
 
 func (s *scanner) run(ctx context.Context) error {
-	for s.next < s.To {
-		fetched, err := s.fetcher.Fetch(ctx)
-		if err == nil && fetched.Moved {
-			if err := s.take(fetched); err != nil {
-				return err
-			}
-			continue
-		}
-		if err == nil || errors.Is(err, kafka.OffsetOutOfRange) {
-			err = s.reorient(ctx)
-		}
-		if err == nil {
-			continue
-		}
-		if err := s.topics.outlast(ctx, &s.failures, err); err != nil {
+	for s.next < s.To && s.refused == nil {
+		if err := s.topics.retry(ctx, s.step); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.refused
 }
 
-// take hands over what a fetch brought. Its error is handle's.
-func (s *scanner) take(fetched consumer.Fetched) error {
-	s.failures = failures{}
+// step moves on by a fetch, or finds out why it brings nothing.
+func (s *scanner) step(ctx context.Context) error {
+	fetched, err := s.fetcher.Fetch(ctx)
+	switch {
+	case err == nil && fetched.Moved:
+		s.take(fetched)
+		return nil
+	case err == nil, errors.Is(err, kafka.OffsetOutOfRange):
+		return s.reorient(ctx)
+	}
+	return err
+}
+
+// take hands over what a fetch brought.
+func (s *scanner) take(fetched consumer.Fetched) {
 	records := fetched.Records
 	for len(records) > 0 && records[len(records)-1].Offset >= s.To {
 		records = records[:len(records)-1]
 	}
 	if len(records) > 0 {
-		if err := s.handle(records); err != nil {
-			return err
-		}
+		s.refused = s.handle(records)
 	}
-	s.passTo(fetched.Next)
-	return nil
+	if s.refused == nil {
+		s.passTo(fetched.Next)
+	}
 }
 
 // passTo moves on to an offset, and returns how many of the range's were passed.
@@ -156,46 +154,30 @@ func (p *Progress) Lost() int64 { return p.lost.Load() }
 
 const defaultPatience = 30 * time.Second
 
-// failures are those in a row. The zero value is none.
-type failures struct {
-	began time.Time
-	wait  retry.Backoff
-}
-
-// retry calls try until it succeeds, or outlast gives up.
+// retry calls try until it succeeds, longer apart each time. Its error is one for
+// which there should be no other try: ctx's, a lasting one, or that of an outage
+// that has tried the patience.
 func (t *Topics) retry(ctx context.Context, try func(ctx context.Context) error) error {
-	for row := (failures{}); ; {
+	var wait retry.Backoff
+	for began := (time.Time{}); ; {
 		err := try(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
-		}
-		if err := t.outlast(ctx, &row, err); err != nil {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case lasting(err):
 			return err
+		case began.IsZero():
+			began = time.Now()
+		case time.Since(began) >= cmp.Or(t.Patience, defaultPatience):
+			return fmt.Errorf("gave up after %s: %w", time.Since(began).Round(100*time.Millisecond), err)
+		}
+		retry.Reconnect(t.Transport)
+		if !wait.Wait(ctx) {
+			return context.Cause(ctx)
 		}
 	}
-}
-
-// outlast waits before another try, longer each time. It returns the error for
-// which there should be none: ctx's, a lasting one, or that of an outage that
-// has tried the patience.
-func (t *Topics) outlast(ctx context.Context, row *failures, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if lasting(err) {
-		return err
-	}
-	if row.began.IsZero() {
-		row.began = time.Now()
-	}
-	if took := time.Since(row.began); took >= cmp.Or(t.Patience, defaultPatience) {
-		return fmt.Errorf("gave up after %s: %w", took.Round(100*time.Millisecond), err)
-	}
-	retry.Reconnect(t.Transport)
-	if !row.wait.Wait(ctx) {
-		return context.Cause(ctx)
-	}
-	return nil
 }
 
 // lasting reports whether an error will be the same however often one tries.

@@ -78,7 +78,7 @@ func (b *Batch) End() {
 
 // Root begins the span of an event's first record; nil if it is not traced.
 func (b *Batch) Root(r *topology.Record) *Span {
-	if b == nil || header(r.Headers, "traceparent") == "" && rand.Float64() >= b.config.Sample {
+	if b == nil || header(r, "traceparent") == "" && rand.Float64() >= b.config.Sample {
 		return nil
 	}
 	return b.begin(r)
@@ -87,7 +87,7 @@ func (b *Batch) Root(r *topology.Record) *Span {
 // Child begins the span of a record that another role has written; nil if it is
 // not traced.
 func (b *Batch) Child(r *topology.Record) *Span {
-	if b == nil || header(r.Headers, "traceparent") == "" {
+	if b == nil || header(r, "traceparent") == "" {
 		return nil
 	}
 	return b.begin(r)
@@ -97,9 +97,9 @@ var propagator propagation.TraceContext
 
 func (b *Batch) begin(r *topology.Record) *Span {
 	ctx := context.Background()
-	if parent := header(r.Headers, "traceparent"); parent != "" {
+	if parent := header(r, "traceparent"); parent != "" {
 		ctx = propagator.Extract(ctx, propagation.MapCarrier{
-			"traceparent": parent, "tracestate": header(r.Headers, "tracestate"),
+			"traceparent": parent, "tracestate": header(r, "tracestate"),
 		})
 		if !trace.SpanContextFromContext(ctx).IsSampled() {
 			return nil
@@ -214,11 +214,7 @@ func Inject(ctx context.Context, set func(key, value string)) {
 	}
 }
 
-func header(headers []topology.Header, key string) string {
-	for i := range headers {
-		if headers[i].Key == key {
-			return string(headers[i].Value)
-		}
-	}
-	return ""
+func header(r *topology.Record, key string) string {
+	value, _ := r.Header(key)
+	return string(value)
 }

@@ -94,37 +94,34 @@ const (
 // Create creates the topics. One that exists by now is as good as created.
 // Its error names every topic that could not be created, and why.
 func Create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) error {
-	for len(specs) > 0 {
+	for {
 		failed, err := createOnce(ctx, client, specs)
 		if err != nil {
 			return err
 		}
-		var refused []error
-		var again []topology.TopicSpec
+		var refused, late []error
 		for _, spec := range specs {
-			switch err := failed[spec.Name]; {
-			case err == nil:
+			switch err := failed[string(spec.Name)]; {
+			case err == nil, errors.Is(err, kafka.TopicAlreadyExists):
 			case passing(err):
-				again = append(again, spec)
+				late = append(late, fmt.Errorf("topic %s is not created yet: %w", spec.Name, err))
 			default:
 				refused = append(refused, fmt.Errorf("topic %s cannot be created: %w", spec.Name, err))
 			}
 		}
-		if len(refused) > 0 {
+		switch {
+		case len(refused) > 0:
 			return errors.Join(refused...)
-		}
-		if specs = again; len(specs) > 0 {
-			if !retry.Sleep(ctx, retryInterval) {
-				return fmt.Errorf("topic %s is not created yet: %w", specs[0].Name, failed[specs[0].Name])
-			}
+		case len(late) == 0:
+			return nil
+		case !retry.Sleep(ctx, retryInterval):
+			return late[0]
 		}
 	}
-	return nil
 }
 
-// createOnce returns the errors of those topics that do not exist afterwards.
-func createOnce(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) (map[topology.Topic]error,
-	error) {
+// createOnce asks once, and returns the error of each topic that was not created.
+func createOnce(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) (map[string]error, error) {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	request := &kafka.CreateTopicsRequest{}
@@ -141,13 +138,7 @@ func createOnce(ctx context.Context, client *kafka.Client, specs []topology.Topi
 	if err != nil {
 		return nil, fmt.Errorf("topics cannot be created: %w", err)
 	}
-	failed := make(map[topology.Topic]error)
-	for name, err := range response.Errors {
-		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
-			failed[topology.Topic(name)] = err
-		}
-	}
-	return failed, nil
+	return response.Errors, nil
 }
 
 // passing reports whether the cluster means by err that it is not ready yet.

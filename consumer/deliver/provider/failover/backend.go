@@ -114,23 +114,13 @@ const waitShare = 4
 // time that there is, and at most until the job expires. release must be called
 // when the message is not with the provider any more.
 func (b *backend) acquire(ctx context.Context, job *topology.Job) (release func(), err error) {
-	if b.Limiter == nil {
-		select {
-		case b.slots <- struct{}{}:
-			return b.release, nil
-		default:
-		}
+	cancel := func() {}
+	if end, bounded := ctx.Deadline(); bounded {
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/waitShare)
 	}
-	end, bounded := ctx.Deadline()
-	if bounded {
-		end = time.Now().Add(time.Until(end) / waitShare)
-	}
-	if !job.Expires.IsZero() && (!bounded || job.Expires.Before(end)) {
-		end, bounded = job.Expires, true
-	}
-	if bounded {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, end)
+	defer cancel()
+	if !job.Expires.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, job.Expires)
 		defer cancel()
 	}
 	select {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
@@ -103,12 +104,7 @@ func (r *Route) Concurrency() int { return r.concurrency }
 // Instant implements provider.Instant: no provider that may be asked makes this
 // job's message wait for anything.
 func (r *Route) Instant(job *topology.Job) bool {
-	for _, b := range r.backends {
-		if !b.isInstant(job) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.backends, func(b *backend) bool { return !b.isInstant(job) })
 }
 
 // Send implements provider.Provider. Providers are tried in turn for as long as

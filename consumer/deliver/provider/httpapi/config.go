@@ -101,7 +101,7 @@ func (c *Config) check() (err error) {
 	if err := c.Auth.check(); err != nil {
 		return fmt.Errorf("auth: %w", err)
 	}
-	if c.URL == "" && c.Auth.header() != "" && len(c.Hosts) == 0 {
+	if c.URL == "" && c.Auth.name != "" && len(c.Hosts) == 0 {
 		return errors.New("hosts: name those that credentials may be sent to")
 	}
 	if c.Hosts, err = checkHosts(c.Hosts); err != nil {
@@ -122,7 +122,7 @@ func (c *Config) checkHeaders() error {
 	if !httpguts.ValidHeaderFieldName(c.IdempotencyHeader) || slices.Contains(ownHeaders, c.IdempotencyHeader) {
 		return fmt.Errorf("idempotency header: %q cannot be it", c.IdempotencyHeader)
 	}
-	seen := map[string]bool{c.IdempotencyHeader: true, c.Auth.header(): true}
+	seen := map[string]bool{c.IdempotencyHeader: true, c.Auth.name: true}
 	for name := range c.Headers {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
@@ -150,6 +150,8 @@ type Auth struct {
 	// Header is the name of a header that has Key.
 	Header string
 	Key    outbound.Secret
+
+	name string // of the header that is set; empty if none is
 }
 
 // errCredentials has nothing of them.
@@ -157,7 +159,10 @@ var errCredentials = errors.New("the provider's credentials are empty, or cannot
 
 func (a *Auth) check() error {
 	basic, key := a.Username != "" || a.Password != nil, a.Header != "" || a.Key != nil
-	name := textproto.CanonicalMIMEHeaderKey(a.Header)
+	a.name = textproto.CanonicalMIMEHeaderKey(a.Header)
+	if a.Bearer != nil || basic {
+		a.name = "Authorization"
+	}
 	switch {
 	case a.Bearer != nil && (basic || key), basic && key:
 		return errors.New("use one of bearer, basic and header")
@@ -165,21 +170,11 @@ func (a *Auth) check() error {
 		return errors.New("basic needs a username and a password")
 	case key && (a.Header == "" || a.Key == nil):
 		return errors.New("a header needs a name and a key")
-	case key && (!httpguts.ValidHeaderFieldName(name) || name != "Authorization" && slices.Contains(ownHeaders, name)):
+	case key && (!httpguts.ValidHeaderFieldName(a.name) ||
+		a.name != "Authorization" && slices.Contains(ownHeaders, a.name)):
 		return errors.New("that header cannot have the key")
 	}
 	return nil
-}
-
-// header is the name of the one that is set; empty if none is.
-func (a *Auth) header() string {
-	switch {
-	case a.Header != "":
-		return textproto.CanonicalMIMEHeaderKey(a.Header)
-	case a.Bearer != nil || a.Username != "":
-		return "Authorization"
-	}
-	return ""
 }
 
 // apply sets the header, with the secret as it is at this moment.
@@ -192,7 +187,7 @@ func (a *Auth) apply(h http.Header) error {
 	case a.Username != "":
 		secret = a.Password()
 		value = "Basic " + base64.StdEncoding.EncodeToString([]byte(a.Username+":"+secret))
-	case a.Header != "":
+	case a.Key != nil:
 		secret = a.Key()
 		value = secret
 	default:
@@ -201,6 +196,6 @@ func (a *Auth) apply(h http.Header) error {
 	if secret == "" || !httpguts.ValidHeaderFieldValue(value) {
 		return errCredentials
 	}
-	h[a.header()] = []string{value}
+	h[a.name] = []string{value}
 	return nil
 }

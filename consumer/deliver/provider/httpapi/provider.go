@@ -39,7 +39,7 @@ func New(c Config) (_ *Provider, err error) {
 		if p.target, err = newTarget(c.URL); err != nil {
 			return nil, fmt.Errorf("url: %w", err)
 		}
-		if c.Auth.header() != "" && !c.mayHaveSecrets(p.target.base) {
+		if c.Auth.name != "" && !c.mayHaveSecrets(p.target.base) {
 			return nil, errors.New(
 				"url: credentials are sent over https only, except to private targets that are allowed")
 		}
@@ -165,7 +165,7 @@ func (p *Provider) url(data *Data) (*url.URL, error) {
 		return nil, errors.New("the template's target is no http or https URL")
 	case len(c.Hosts) > 0 && !slices.ContainsFunc(c.Hosts, func(pattern string) bool { return hostFits(u, pattern) }):
 		return nil, errors.New("the template's target is on a host that the provider's hosts do not name")
-	case c.Auth.header() != "" && !c.mayHaveSecrets(u):
+	case c.Auth.name != "" && !c.mayHaveSecrets(u):
 		return nil, errors.New("the template's target is http, and the provider's credentials need https")
 	}
 	return u, nil

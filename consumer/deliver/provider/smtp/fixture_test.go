@@ -45,6 +45,7 @@ type dialogue struct {
 	heard       []string
 	texts       []string
 	release     chan struct{}
+	silent      func() // is called where it says nothing
 }
 
 var usualReplies = map[string]string{
@@ -59,7 +60,8 @@ func newDialogue(t *testing.T, script map[string]string) *dialogue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &dialogue{script: script, port: listener.Addr().(*net.TCPAddr).Port, release: make(chan struct{})}
+	d := &dialogue{script: script, port: listener.Addr().(*net.TCPAddr).Port, release: make(chan struct{}),
+		silent: func() {}}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -160,6 +162,10 @@ func (d *dialogue) reply(conn net.Conn, verb string) (word string, ok bool) {
 	case hangUp:
 		return word, false
 	case saysNone:
+		d.mu.Lock()
+		silent := d.silent
+		d.mu.Unlock()
+		silent()
 		<-d.release
 		return word, false
 	default:

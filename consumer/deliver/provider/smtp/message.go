@@ -36,10 +36,7 @@ func (s *Provider) compose(text *bytes.Buffer, id string, m *template.Message, f
 	if m.Text != "" || m.HTML == "" {
 		msg.SetBodyString(mail.TypeTextPlain, m.Text)
 	}
-	switch {
-	case m.HTML != "" && m.Text == "":
-		msg.SetBodyString(mail.TypeTextHTML, m.HTML)
-	case m.HTML != "":
+	if m.HTML != "" {
 		msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
 	}
 	if err := unsubscribe(msg, m.Unsubscribe); err != nil {
@@ -89,20 +86,17 @@ func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 
 // oneLine is text that cannot end a header.
 func oneLine(text string) string {
-	if !hasControl(text) {
-		return text
-	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if isControl(r) {
 			return ' '
 		}
 		return r
 	}, text)
 }
 
-func hasControl(text string) bool {
-	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
-}
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+func hasControl(text string) bool { return strings.ContainsFunc(text, isControl) }
 
 // DKIM is how messages are signed, so that receivers know whose they are (RFC
 // 6376, RFC 8463).

@@ -1,6 +1,8 @@
 package smtp
 
 import (
+	"slices"
+
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 )
 
@@ -33,19 +35,6 @@ type step struct {
 
 // open opens a transaction, up to where the server waits for the message.
 func (c *session) open(e envelope) *failure {
-	steps := c.steps(e)
-	if offered, _ := c.client.Extension("PIPELINING"); offered {
-		return c.sayAtOnce(steps)
-	}
-	for _, s := range steps {
-		if failed := c.sayAtOnce([]step{s}); failed != nil {
-			return failed
-		}
-	}
-	return nil
-}
-
-func (c *session) steps(e envelope) []step {
 	steps := make([]step, 0, 4)
 	if c.used {
 		steps = append(steps, step{stageReset, "RSET\r\n", 250})
@@ -57,16 +46,26 @@ func (c *session) steps(e envelope) []step {
 	if e.utf8 {
 		mail += " SMTPUTF8"
 	}
-	return append(steps,
+	steps = append(steps,
 		step{stageMail, mail + "\r\n", 250},
 		step{stageRcpt, "RCPT TO:<" + e.to + ">\r\n", 25},
 		step{stageData, "DATA\r\n", 354},
 	)
+	atOnce := 1
+	if offered, _ := c.client.Extension("PIPELINING"); offered {
+		atOnce = len(steps)
+	}
+	for some := range slices.Chunk(steps, atOnce) {
+		if failed := c.say(some); failed != nil {
+			return failed
+		}
+	}
+	return nil
 }
 
-// sayAtOnce says all in one go (RFC 2920), and reads every answer. The failure is
-// the first.
-func (c *session) sayAtOnce(steps []step) *failure {
+// say says all in one go (RFC 2920), and reads every answer. The failure is the
+// first.
+func (c *session) say(steps []step) (failed *failure) {
 	text := c.client.Text
 	for _, s := range steps {
 		_, _ = text.W.WriteString(s.command) // Flush has its error too
@@ -74,7 +73,21 @@ func (c *session) sayAtOnce(steps []step) *failure {
 	if err := text.W.Flush(); err != nil {
 		return &failure{stage: steps[0].stage, err: err}
 	}
-	failed, waits := c.answers(steps)
+	waits := false // for the message, whatever was refused before
+	for _, s := range steps {
+		_, _, err := text.ReadResponse(s.expected)
+		if err == nil {
+			waits = s.stage == stageData
+			continue
+		}
+		if failed == nil {
+			failed = &failure{stage: s.stage, err: err}
+		}
+		if code, _, answered := reply(err); !answered || code == 421 {
+			c.broken = true
+			return failed
+		}
+	}
 	switch {
 	case failed == nil || !waits:
 	case failed.stage == stageRcpt:
@@ -85,26 +98,6 @@ func (c *session) sayAtOnce(steps []step) *failure {
 		c.broken = true
 	}
 	return failed
-}
-
-// answers reads the answer to every step. The failure is the first; waits is that
-// the server waits for the message nevertheless.
-func (c *session) answers(steps []step) (failed *failure, waits bool) {
-	for _, s := range steps {
-		_, _, err := c.client.Text.ReadResponse(s.expected)
-		waits = err == nil && s.stage == stageData
-		if err == nil {
-			continue
-		}
-		if failed == nil {
-			failed = &failure{stage: s.stage, err: err}
-		}
-		if code, _, answered := reply(err); !answered || code == 421 {
-			c.broken = true
-			return failed, false
-		}
-	}
-	return failed, waits
 }
 
 // sendNothing ends a message that the server waits for although it has refused

@@ -141,13 +141,15 @@ func TestCancel(t *testing.T) {
 		d := newDialogue(t, map[string]string{stage: saysNone})
 		s := newSMTP(t, d.port, func(c *Config) { c.Timeout = time.Minute })
 		ctx, stop := context.WithCancel(t.Context())
-		time.AfterFunc(20*time.Millisecond, stop)
+		d.mu.Lock()
+		d.silent = stop
+		d.mu.Unlock()
 		job, m := aMail("event")
 		began := time.Now()
 		if r := s.Send(ctx, job, m); r.Verdict != want {
 			t.Errorf("%s: %v %s", stage, r.Verdict, r.Detail)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 30*time.Second { // of the minute that it has
 			t.Errorf("%s: took %v", stage, took)
 		}
 	}

@@ -25,26 +25,14 @@ func Channels() []topology.Channel {
 // has no control characters and no spaces around it, so that it can stand in a
 // header or a command.
 func Check(channel topology.Channel, to string) topology.Reason {
-	if channel == topology.Webhook {
+	_, ok := Normalize(channel, to)
+	switch {
+	case ok, channel == topology.Webhook:
 		return topology.NoReason
-	}
-	if to == "" {
+	case to == "":
 		return topology.ReasonMissingAddress
 	}
-	ok := false
-	switch channel {
-	case topology.Email:
-		ok = ValidEmail(to)
-	case topology.SMS:
-		var digits [topology.MaxPhoneLength]byte
-		_, _, ok = readPhone(to, digits[:0])
-	case topology.Push:
-		ok = validToken(to)
-	}
-	if !ok {
-		return topology.ReasonInvalidAddress
-	}
-	return topology.NoReason
+	return topology.ReasonInvalidAddress
 }
 
 // Normalize returns the form of an address that all ways to write it share,

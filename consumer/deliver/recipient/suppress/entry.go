@@ -25,6 +25,9 @@ func (e *Entry) value() string {
 	return fmt.Sprintf("%d\t%s\t%d", untilMillis(e.Until), e.Cause, e.Added.UnixMilli())
 }
 
+// addition is what add.lua is given to make an entry.
+func (e *Entry) addition() []any { return []any{untilMillis(e.Until), e.value()} }
+
 func untilMillis(until time.Time) int64 {
 	if until.IsZero() {
 		return 0

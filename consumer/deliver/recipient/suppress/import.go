@@ -219,11 +219,11 @@ func (f *file) row(fields []string) (row call, err error) {
 	case s.Address == "":
 		return row, errors.New("address: there is none")
 	}
-	row, ok := f.list.addition(s, e)
-	if !ok {
+	calls, err := f.list.calls(e.addition(), s)
+	if err != nil {
 		return row, fmt.Errorf("address: it is none of channel %s", s.Channel)
 	}
-	return row, nil
+	return calls[0], nil
 }
 
 // field is a column's text in a row; empty where the row is too short.

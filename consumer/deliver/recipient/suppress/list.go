@@ -100,25 +100,25 @@ func (l *List) Find(ctx context.Context, subjects []Subject) ([]*Entry, error) {
 // already stays as it is. The error is ErrAddress, with nothing added, if one is
 // no address of its channel.
 func (l *List) Add(ctx context.Context, subjects []Subject, cause Cause, until time.Time) (added int, err error) {
-	now := l.now()
-	list := make([]call, len(subjects))
-	for i, s := range subjects {
-		var ok bool
-		if list[i], ok = l.addition(s, Entry{Cause: cause, Added: now, Until: until}); !ok {
-			return 0, ErrAddress
-		}
+	e := Entry{Cause: cause, Added: l.now(), Until: until}
+	list, err := l.calls(e.addition(), subjects...)
+	if err != nil {
+		return 0, err
 	}
 	return l.add(ctx, list)
 }
 
-// addition is what add.lua is given to suppress a subject; ok is false for what
-// is no address.
-func (l *List) addition(s Subject, e Entry) (add call, ok bool) {
-	hash, ok := l.hash(s)
-	if !ok {
-		return call{}, false
+// calls are the keys of subjects, with the same arguments each.
+func (l *List) calls(args []any, subjects ...Subject) ([]call, error) {
+	list := make([]call, len(subjects))
+	for i, s := range subjects {
+		hash, ok := l.hash(s)
+		if !ok {
+			return nil, ErrAddress
+		}
+		list[i] = call{l.Keys.Suppression(s.Channel, hash), args}
 	}
-	return call{l.Keys.Suppression(s.Channel, hash), []any{untilMillis(e.Until), e.value()}}, true
+	return list, nil
 }
 
 func (l *List) add(ctx context.Context, list []call) (added int, err error) {
@@ -152,15 +152,11 @@ func (l *List) seal(ctx context.Context) error {
 
 // Remove ends suppressions, and returns how many there were.
 func (l *List) Remove(ctx context.Context, subjects []Subject) (removed int, err error) {
-	list := make([]call, len(subjects))
-	for i, s := range subjects {
-		hash, ok := l.hash(s)
-		if !ok {
-			return 0, ErrAddress
-		}
-		list[i].key = l.Keys.Suppression(s.Channel, hash)
+	list, err := l.calls(nil, subjects...)
+	if err == nil {
+		_, err = l.read(ctx, nil) // whose pepper it is
 	}
-	if _, err := l.read(ctx, nil); err != nil { // whose pepper it is
+	if err != nil {
 		return 0, err
 	}
 	return l.count(ctx, removeScript, list)
