@@ -3,10 +3,8 @@ package template
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
-	"text/template/parse"
 
 	"github.com/meddela/meddela/consumer/template/locale"
 )
@@ -43,62 +41,35 @@ func similar(a, b string) bool {
 	return a[i+1:] == b[i+1:] || i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }
 
-// constants are the arguments of a call: the texts and numbers that are written
-// in the template itself, and nil for what only an event tells.
-func constants(nodes []parse.Node, piped bool) []any {
-	var args []any
-	for _, node := range nodes {
-		var arg any
-		switch n := node.(type) {
-		case *parse.StringNode:
-			arg = n.Text
-		case *parse.NumberNode:
-			arg = n.Float64
-			if n.IsInt {
-				arg = int(n.Int64)
-			}
-		}
-		args = append(args, arg)
-	}
-	if piped {
-		args = append(args, nil)
-	}
-	return args
-}
-
 // trials are calls that succeed: what fits in place of what only an event tells,
 // the last as often as it takes. In place of the value, if there is one, it
 // stands always.
 var trials = map[string]struct {
-	fits  []any
+	fits  []value
 	value int
 }{
-	"date":     {[]any{"short", "2026-12-01T08:00:00Z", "UTC"}, 1},
-	"time":     {[]any{"short", "2026-12-01T08:00:00Z", "UTC"}, 1},
-	"datetime": {[]any{"short", "2026-12-01T08:00:00Z", "UTC"}, 1},
-	"number":   {[]any{"1", 1}, 0},
-	"percent":  {[]any{"1", 1}, 0},
-	"truncate": {[]any{1, "x"}, 1},
-	"link":     {[]any{"https://x.example", "x"}, -1},
+	"date":     {[]value{ofString("short"), ofString("2026-12-01T08:00:00Z"), ofString("UTC")}, 1},
+	"time":     {[]value{ofString("short"), ofString("2026-12-01T08:00:00Z"), ofString("UTC")}, 1},
+	"datetime": {[]value{ofString("short"), ofString("2026-12-01T08:00:00Z"), ofString("UTC")}, 1},
+	"number":   {[]value{ofInt(1)}, 0},
+	"percent":  {[]value{ofInt(1)}, 0},
+	"truncate": {[]value{ofInt(1)}, 1},
+	"link":     {[]value{ofString("https://x.example"), ofString("x")}, -1},
 }
 
-// checkCall finds what is wrong with a call for every event, and says it.
-func (s *treeSet) checkCall(name string, args []any) string {
+// checkCall finds what is wrong with a call for every event, and says it. Of its
+// arguments those are missing that only an event tells.
+func (s *treeSet) checkCall(name string, args []value) string {
 	function := s.functions[name]
-	if function.do == nil {
-		return ""
-	}
 	usage := "the call must be: " + name + " " + function.usage
-	do := reflect.ValueOf(function.do)
-	t := do.Type()
-	if len(args) != t.NumIn() && (!t.IsVariadic() || len(args) < t.NumIn()-1) {
+	if len(args) < function.least || len(args) > function.most {
 		return usage
 	}
 	switch name {
 	case "plural":
 		return checkPlural(args, s.locale, function.usage)
 	case "currency":
-		if code, ok := args[0].(string); ok && !locale.IsCurrency(strings.ToUpper(code)) {
+		if code := args[0]; code.kind != missing && !locale.IsCurrency(strings.ToUpper(code.text)) {
 			return errNoCurrency.Error()
 		}
 	}
@@ -106,42 +77,37 @@ func (s *treeSet) checkCall(name string, args []any) string {
 	if !ok {
 		return ""
 	}
-	in := make([]reflect.Value, len(args))
-	for i, arg := range args {
-		if arg == nil || i == trial.value {
-			arg = trial.fits[min(i, len(trial.fits)-1)]
-		}
-		in[i] = reflect.ValueOf(arg)
-		takes := t.In(min(i, t.NumIn()-1))
-		if t.IsVariadic() && i >= t.NumIn()-1 {
-			takes = takes.Elem()
-		}
-		if !in[i].Type().AssignableTo(takes) {
-			return usage
+	in := slices.Clone(args)
+	for i, arg := range in {
+		if arg.kind == missing || i == trial.value {
+			in[i] = trial.fits[min(i, len(trial.fits)-1)]
 		}
 	}
-	if err, ok := do.Call(in)[1].Interface().(error); ok {
+	switch _, err := function.do(in); err {
+	case nil:
+		return ""
+	case errMisfit:
+		return usage
+	default:
 		return err.Error()
 	}
-	return ""
 }
 
 // checkPlural makes sure that each form that the language needs has its text.
-func checkPlural(args []any, l *locale.Locale, usage string) string {
-	first, isText := args[0].(string)
+func checkPlural(args []value, l *locale.Locale, usage string) string {
 	switch {
-	case isText && isForm(first):
+	case args[0].kind == textual && isForm(args[0].text):
 		return "the count comes first: plural " + usage
 	case len(args)%2 == 0:
 		return errPluralForms.Error()
 	}
 	seen := make(map[string]bool)
 	for i := 1; i < len(args); i += 2 {
-		form, ok := args[i].(string)
+		form := args[i].text
 		switch {
-		case !ok:
+		case args[i].kind == missing:
 			return ""
-		case !isForm(form):
+		case args[i].kind != textual || !isForm(form):
 			return errNoForm.Error()
 		case seen[form]:
 			return fmt.Sprintf("the form %q is there twice", form)

@@ -1,16 +1,11 @@
 package template
 
 import (
-	"bytes"
-	"cmp"
-	"errors"
-	htmltemplate "html/template"
 	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
-	"text/template"
 
 	"github.com/meddela/meddela/topology"
 )
@@ -160,12 +155,13 @@ func (c *compiler) part(language, name, source string) *part {
 	if len(set.faults) == 0 {
 		set.checkCycles(name, nil, make(map[string]bool))
 	}
-	if len(set.faults) == 0 {
-		p, fault := newPart(name, set)
-		if fault == nil {
-			return p
+	if len(set.faults) == 0 && set.syntax == html {
+		if fault := set.escapeHTML(name); fault != nil {
+			set.faults = append(set.faults, *fault)
 		}
-		set.faults = append(set.faults, *fault)
+	}
+	if len(set.faults) == 0 {
+		return &part{name: name, block: set.block(name), slots: set.slots}
 	}
 	for _, f := range set.faults {
 		if f.Part == name {
@@ -174,85 +170,4 @@ func (c *compiler) part(language, name, source string) *part {
 		c.fail(f)
 	}
 	return nil
-}
-
-// newPart makes a part of its trees.
-func newPart(name string, set *treeSet) (*part, *Fault) {
-	if set.syntax != html {
-		t := template.New(name).Funcs(set.calls())
-		for treeName, tree := range set.trees {
-			template.Must(t.AddParseTree(treeName, tree))
-		}
-		return &part{name: name, template: t}, nil
-	}
-	t := htmltemplate.New(name).Funcs(set.calls())
-	for treeName, tree := range set.trees {
-		htmltemplate.Must(t.AddParseTree(treeName, tree))
-	}
-	t = t.Lookup(name)
-	// The package escapes a template when it is first executed. Doing that
-	// here, with a writer that takes nothing, brings its faults to light.
-	err := t.Execute(&limited{to: new(bytes.Buffer), steps: maxSteps}, nil)
-	if fault, ok := errors.AsType[*htmltemplate.Error](err); ok {
-		return nil, set.escapingFault(fault, name)
-	}
-	t.Funcs(htmltemplate.FuncMap{filterName: filterAddress})
-	return &part{name: name, template: t}, nil
-}
-
-// calls are the functions that the trees call, our own among them.
-func (s *treeSet) calls() map[string]any {
-	all := map[string]any{
-		"_read":     s.accesses.read,
-		"_index":    s.accesses.index,
-		"_iterable": s.accesses.iterable,
-		"_scalar":   scalar,
-		"_falsy":    falsy,
-		"_json":     toJSON,
-		"_quoted":   quoted,
-	}
-	for name := range s.called {
-		if do := s.functions[name].do; do != nil {
-			all[name] = do
-		}
-	}
-	return all
-}
-
-// escapingFault says where HTML and values do not fit together.
-func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) *Fault {
-	f := &Fault{Part: cmp.Or(sourceName(err.Name), part), Line: err.Line, Detail: escapingDetail(err)}
-	if tree := s.trees[f.Part]; tree != nil {
-		f.Part = tree.ParseName
-	}
-	if from := s.sources[f.Part]; from != nil && f.Line == 0 && err.Node != nil {
-		f.Line = from.line(err.Node.Position())
-	}
-	return f
-}
-
-// escapingDetail says what is wrong in the words of authors: the library's own
-// are about its states, and may show the rewritten template.
-func escapingDetail(err *htmltemplate.Error) string {
-	switch err.ErrorCode {
-	case htmltemplate.ErrEndContext:
-		return "ends within a tag, an attribute, a comment, a script or a style: close it"
-	case htmltemplate.ErrBranchEnd:
-		return "the branches of this if, with or range end in different places of the HTML: close in each what it opens, " +
-			"tags, attributes and quotes alike"
-	case htmltemplate.ErrRangeLoopReentry:
-		return "each turn of this range must end where it began in the HTML: close in it what it opens, tags, attributes " +
-			"and quotes alike"
-	case htmltemplate.ErrAmbigContext:
-		return "it is not clear in which part of the URL a value stands: put the URL together without if, or write the " +
-			"whole attribute in each branch"
-	case htmltemplate.ErrOutputContext, htmltemplate.ErrNoSuchTemplate:
-		return "includes a template that is empty, or does not end where it began in the HTML: close in it what it opens"
-	case htmltemplate.ErrPartialCharset, htmltemplate.ErrPartialEscape, htmltemplate.ErrSlashAmbig:
-		return "a value stands in a script where it cannot be made safe: put it into a variable of the script first"
-	case htmltemplate.ErrBadHTML:
-		return "the HTML is broken: " + err.Description +
-			": put attributes' values into quotes, and a blank between attributes"
-	}
-	return err.Description
 }

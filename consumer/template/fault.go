@@ -3,6 +3,7 @@ package template
 import (
 	"fmt"
 	"strings"
+	"text/template/parse"
 
 	"github.com/meddela/meddela/topology"
 )
@@ -61,3 +62,28 @@ func (f Faults) Error() string {
 type misuse string
 
 func (m misuse) Error() string { return string(m) }
+
+// place is where in a template something stands.
+type place struct {
+	source *source
+	at     parse.Pos
+}
+
+// failure is what went wrong at a place.
+type failure struct {
+	place
+	path   string // of what is missing
+	detail string
+}
+
+func (f *failure) Error() string { return f.detail }
+
+func (p place) missing(path string) error { return &failure{p, path, path + " is missing"} }
+
+// failure is err as what went wrong here; nil for none.
+func (p place) failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{p, "", err.Error()}
+}

@@ -118,3 +118,24 @@ func FuzzValue(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCtx renders events whose data nobody has checked: the message is a message,
+// or there is an error that says why.
+func FuzzCtx(f *testing.F) {
+	for _, ctx := range []string{`{"a":{"b":"x"},"l":[1,2]}`, `{"a`, `{"a":{"b":`, `{"l":[1,{"x":[`, `{]`, "", "[]", `{"a":1,"a":2}`,
+		strings.Repeat(`{"a":`, 200) + `1` + strings.Repeat(`}`, 200)} {
+		f.Add(ctx)
+	}
+	tmpl, err := template.Compile(record(map[string]string{template.WebhookJSON: `{"a":"{{default 1 .ctx.a.b}}","l":` +
+		`[{{if has .ctx.l}}{{range $i, $x := .ctx.l}}{{if $i}},{{end}}{{$x}}{{end}}{{end}}],"all":{{json .ctx}}}`}, nil))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, ctx string) {
+		m, err := tmpl.Render(event(ctx), "en")
+		var e *template.Error
+		if err == nil && !json.Valid(m.Body) || err != nil && (!errors.As(err, &e) || e.Detail == "") {
+			t.Errorf("%q: rendered %s, %v", ctx, m.Body, err)
+		}
+	})
+}

@@ -20,33 +20,34 @@ const maxAddress = 8 << 10
 
 // link makes an address out of one and what is added to its query, escaped. The
 // value of every key must be a text or a number.
-func link(base any, pairs ...any) (string, error) {
-	s, err := text(base)
+func link(args []value) (value, error) {
+	s, err := text(args[0])
 	if err != nil {
-		return "", errNoAddress
+		return value{}, errNoAddress
 	}
 	u, err := parseAddress(s)
 	if err != nil {
-		return "", err
+		return value{}, err
 	}
+	pairs := args[1:]
 	if len(pairs)%2 != 0 || len(pairs) > 0 && u.Scheme == "tel" {
-		return "", errLinkPairs
+		return value{}, errLinkPairs
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		key, keyErr := text(pairs[i])
-		value, valueErr := text(pairs[i+1])
+		with, valueErr := text(pairs[i+1])
 		if keyErr != nil || valueErr != nil || key == "" {
-			return "", errLinkPairs
+			return value{}, errLinkPairs
 		}
 		if u.RawQuery != "" {
 			u.RawQuery += "&"
 		}
-		if u.RawQuery += escapeQuery(key) + "=" + escapeQuery(value); len(u.RawQuery) > maxAddress {
-			return "", errTooLarge
+		if u.RawQuery += escapeQuery(key) + "=" + escapeQuery(with); len(u.RawQuery) > maxAddress {
+			return value{}, errTooLarge
 		}
 	}
 	u.ForceQuery = false
-	return u.String(), nil
+	return ofString(u.String()), nil
 }
 
 // escapeQuery escapes for a query of every scheme: a plus sign is a space in
@@ -121,18 +122,4 @@ func checkAddress(s string) error {
 		return errBadAddress
 	}
 	return nil
-}
-
-// filterName is what html/template calls the function that it puts where a
-// value begins an address.
-const filterName = "_html_template_urlfilter"
-
-// filterAddress stands in for it: what it would write "#ZgotmplZ" for is an
-// error here, with its line. And telephone numbers are addresses too.
-func filterAddress(v any) (string, error) {
-	s, err := text(v)
-	if err != nil {
-		return "", errNoAddress
-	}
-	return s, checkAddress(s)
 }

@@ -34,7 +34,7 @@ func newLocalized(language, part string) localized {
 var plainSigns = strings.NewReplacer("\u00a0", " ", "\u202f", " ", "\u2009", " ", "\u2212", "-")
 
 // written is how the part has what the locale writes.
-func (l localized) written(s string) (string, error) {
+func (l localized) written(s string) (value, error) {
 	if l.sms {
 		s = plainSigns.Replace(s)
 	}
@@ -58,20 +58,24 @@ const maxLayout = 1000
 // moment is a function that writes a "date", a "time" or a "datetime" in a style
 // of the language, or else in a layout of Go's time package. Where it writes the
 // time of day, a day alone will not do.
-func (l localized) moment(kind string, wrong misuse) func(string, any, ...string) (string, error) {
-	return func(style string, v any, zone ...string) (string, error) {
-		t, isDay, err := parseTime(v, zone)
+func (l localized) moment(kind string, wrong misuse) func(args []value) (value, error) {
+	return func(args []value) (value, error) {
+		style := args[0].text
+		if args[0].kind != textual {
+			return value{}, errMisfit
+		}
+		t, isDay, err := parseTime(args[1], args[2:])
 		if err != nil {
-			return "", err
+			return value{}, err
 		}
 		s, isStyle := l.locale.Moment(kind, style, t)
 		switch {
 		case isDay && (kind != "date" || !isStyle && hasHour(style)):
-			return "", errNoHour
+			return value{}, errNoHour
 		case isStyle:
 			return l.written(s)
 		case len(style) > maxLayout || !locale.IsLayout(style):
-			return "", wrong
+			return value{}, wrong
 		}
 		return l.written(l.locale.Layout(t, style))
 	}
@@ -85,11 +89,11 @@ func hasHour(layout string) bool {
 
 // parseTime reads a time and puts it in a zone: that of the argument, or else
 // the offset that the time was sent with. A day is the same in every zone.
-func parseTime(v any, zone []string) (t time.Time, day bool, err error) {
-	s, ok := v.(string)
-	if !ok {
+func parseTime(v value, zone []value) (t time.Time, day bool, err error) {
+	if v.kind != textual {
 		return t, false, errNoTime
 	}
+	s := v.text
 	in, err := zoneOf(zone)
 	if err != nil {
 		return t, false, err
@@ -116,12 +120,12 @@ var (
 )
 
 // zoneOf returns the zone that a function was given; nil for none.
-func zoneOf(names []string) (*time.Location, error) {
+func zoneOf(names []value) (*time.Location, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	name := names[0]
-	if len(names) > 1 {
+	name := names[0].text
+	if len(names) > 1 || names[0].kind != textual {
 		return nil, errNoZone
 	}
 	if known, ok := zones.Load(name); ok {
@@ -146,7 +150,7 @@ const (
 
 // toDecimal reads a number, or a text that is one, without going through a
 // float: 129.90 is exactly that.
-func toDecimal(v any) (locale.Decimal, error) {
+func toDecimal(v value) (locale.Decimal, error) {
 	s, err := text(v)
 	if d, ok := locale.ParseDecimal(s); err == nil && ok {
 		return d, nil
@@ -156,16 +160,16 @@ func toDecimal(v any) (locale.Decimal, error) {
 
 // rounded is a function that writes a number with its own decimals, or with as
 // many as are asked for, of which a share has more.
-func (l localized) rounded(more int, write func(locale.Decimal) string) func(any, ...any) (string, error) {
-	return func(v any, decimals ...any) (string, error) {
-		d, err := toDecimal(v)
+func (l localized) rounded(more int, write func(locale.Decimal) string) func(args []value) (value, error) {
+	return func(args []value) (value, error) {
+		d, err := toDecimal(args[0])
 		if err != nil {
-			return "", err
+			return value{}, err
 		}
-		if len(decimals) > 0 {
-			n, ok := toInt(decimals[0], 0, 20)
-			if !ok || len(decimals) > 1 {
-				return "", errNoDecimals
+		if len(args) > 1 {
+			n, ok := toInt(args[1], 0, 20)
+			if !ok || len(args) > 2 {
+				return value{}, errNoDecimals
 			}
 			d = d.Round(n + more)
 		}
@@ -176,17 +180,20 @@ func (l localized) rounded(more int, write func(locale.Decimal) string) func(any
 // currency writes an amount of money. What upstream has not sent as a plain
 // number and an ISO code is written as it was sent: an amount such as
 // "1 249,00" with "kr" needs no help to be understood.
-func (l localized) currency(code string, v any) (string, error) {
-	sent, err := text(v)
+func (l localized) currency(args []value) (value, error) {
+	code := args[0].text
+	sent, err := text(args[1])
 	switch {
+	case args[0].kind != textual:
+		return value{}, errMisfit
 	case err != nil:
-		return "", err
+		return value{}, err
 	case code == "":
-		return "", errNoCurrency
+		return value{}, errNoCurrency
 	case sent == "":
-		return "", errNoNumber
+		return value{}, errNoNumber
 	}
-	if d, err := toDecimal(v); err == nil && len(code) == 3 {
+	if d, err := toDecimal(args[1]); err == nil && len(code) == 3 {
 		if s, ok := l.locale.Currency(d, strings.ToUpper(code)); ok {
 			return l.written(s)
 		}
@@ -202,20 +209,20 @@ const (
 // plural picks the text for a count: that of the exact number, such as =0, or
 // else of the language's form for it, or else other. In the text # is the
 // count; ## is a #.
-func (l localized) plural(count any, forms ...any) (string, error) {
-	d, err := toDecimal(count)
+func (l localized) plural(args []value) (value, error) {
+	d, err := toDecimal(args[0])
 	switch {
 	case err != nil:
-		return "", err
-	case len(forms)%2 != 0:
-		return "", errPluralForms
+		return value{}, err
+	case len(args)%2 == 0:
+		return value{}, errPluralForms
 	}
-	var picked any
+	var picked value
 	best, wanted := 0, l.locale.Plural(d)
-	for i := 0; i < len(forms); i += 2 {
-		form, ok := forms[i].(string)
-		if !ok || !isForm(form) {
-			return "", errNoForm
+	for i := 1; i < len(args); i += 2 {
+		form := args[i].text
+		if args[i].kind != textual || !isForm(form) {
+			return value{}, errNoForm
 		}
 		exact, isExact := strings.CutPrefix(form, "=")
 		n, _ := locale.ParseDecimal(exact)
@@ -230,19 +237,19 @@ func (l localized) plural(count any, forms ...any) (string, error) {
 			rank = 1
 		}
 		if rank > best {
-			picked, best = forms[i+1], rank
+			picked, best = args[i+1], rank
 		}
 	}
 	if best == 0 {
-		return "", errPluralForms
+		return value{}, errPluralForms
 	}
 	s, err := text(picked)
 	if err != nil {
-		return "", err
+		return value{}, err
 	}
 	n := l.locale.Number(d)
 	if len(s)+strings.Count(s, "#")*len(n) > MaxPartBytes {
-		return "", errTooLarge
+		return value{}, errTooLarge
 	}
 	return l.written(strings.NewReplacer("##", "#", "#", n).Replace(s))
 }
@@ -266,21 +273,21 @@ const (
 
 // truncate shortens a text to so many characters as people see them, a mark of
 // omission among them. It does not cut within a character.
-func (l localized) truncate(n, v any) (string, error) {
-	limit, ok := toInt(n, 1, maxTruncated)
+func (l localized) truncate(args []value) (value, error) {
+	limit, ok := toInt(args[0], 1, maxTruncated)
 	if !ok {
-		return "", errNoLength
+		return value{}, errNoLength
 	}
-	s, err := text(v)
+	s, err := text(args[1])
 	if err != nil {
-		return "", err
+		return value{}, err
 	}
 	mark, width := "…", 1
 	if l.sms {
 		mark, width = "...", 3
 	}
 	if len(s) <= limit {
-		return s, nil
+		return ofString(s), nil
 	}
 	if limit <= width {
 		mark, width = "", 0
@@ -292,9 +299,9 @@ func (l localized) truncate(n, v any) (string, error) {
 			cut = len(s) - len(rest)
 		}
 		if count == limit || len(first) > maxCluster {
-			return strings.TrimSpace(s[:cut]) + mark, nil
+			return ofString(strings.TrimSpace(s[:cut]) + mark), nil
 		}
 		rest = rest[len(first):]
 	}
-	return s, nil
+	return ofString(s), nil
 }

@@ -15,11 +15,11 @@ type treeSet struct {
 	syntax    string
 	functions map[string]function
 	partials  map[string]string
-	sources   map[string]*source // that were added, by name
 	trees     map[string]*parse.Tree
+	sources   map[string]*source               // of trees
 	includes  map[string][]*parse.TemplateNode // of a tree, each template where it is first
-	accesses  *accesses
-	called    map[string]bool // functions
+	blocks    map[string]*block                // of trees
+	slots     int                              // that the blocks need
 	faults    []Fault
 }
 
@@ -30,11 +30,10 @@ func newTreeSet(language, part string, partials map[string]string) *treeSet {
 		syntax:    syntaxOf(part),
 		functions: l.functions(),
 		partials:  partials,
-		sources:   make(map[string]*source),
 		trees:     make(map[string]*parse.Tree),
+		sources:   make(map[string]*source),
 		includes:  make(map[string][]*parse.TemplateNode),
-		accesses:  &accesses{},
-		called:    make(map[string]bool),
+		blocks:    make(map[string]*block),
 	}
 }
 
@@ -59,17 +58,16 @@ func (s *treeSet) add(name, text string) {
 	}
 }
 
-// parse rewrites what a source defines, the source itself among it, and names it.
+// parse builds what a source defines, the source itself among it, and names it.
 func (s *treeSet) parse(from *source) []string {
 	parsed := make(map[string]*parse.Tree)
 	main := parse.New(from.name)
-	main.Mode = parse.SkipFuncCheck // the rewriter looks at them
+	main.Mode = parse.SkipFuncCheck // the builder looks at them
 	if _, err := main.Parse(from.text, "", "", parsed); err != nil {
 		line, detail := cutPosition(err)
 		s.faults = append(s.faults, Fault{Part: from.name, Line: line, Detail: "is not a template: " + detail})
 		return nil
 	}
-	s.sources[from.name] = from
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(parsed)) {
 		tree := parsed[name]
@@ -78,8 +76,8 @@ func (s *treeSet) parse(from *source) []string {
 			continue
 		}
 		names = append(names, name)
-		s.trees[name] = tree
-		s.rewriteTree(tree, from)
+		s.trees[name], s.sources[name] = tree, from
+		s.build(name, tree.Root, from)
 	}
 	return names
 }
@@ -123,7 +121,7 @@ func (s *treeSet) checkCycles(name string, path []string, cleared map[string]boo
 		cycle := append(path[start:], name)
 		from := s.includes[name]
 		at := slices.IndexFunc(from, func(n *parse.TemplateNode) bool { return n.Name == cycle[1] })
-		s.fail(s.sources[s.trees[name].ParseName], from[at].Pos,
+		s.fail(s.sources[name], from[at].Pos,
 			"includes itself: "+strings.Join(cycle, " includes ")+": leave out one of these")
 		return
 	}

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
+	"slices"
 	"strconv"
-	"strings"
-	"text/template"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -18,36 +17,75 @@ import (
 
 // part is one compiled part of a body.
 type part struct {
-	name     string
-	template executor
+	name  string
+	block *block
+	slots int
 }
 
-// executor is what text/template and html/template have in common.
-type executor interface {
-	Execute(w io.Writer, data any) error
+// rendering is the making of one message.
+type rendering struct {
+	root     value
+	out      []byte
+	steps    int
+	deadline time.Time
+	slots    []value // what the blocks at work have in hand
+	args     []value // of the calls that are being made
 }
 
-// render writes the part to b.
-func (p *part) render(b *bytes.Buffer, d *data, deadline time.Time) error {
-	if err := p.execute(&limited{to: b, deadline: deadline}, d); err != nil {
+// render writes the part to r.out.
+func (p *part) render(r *rendering) error {
+	r.out, r.steps, r.args = r.out[:0], 0, r.args[:0]
+	r.slots = slices.Grow(r.slots[:0], p.slots)[:p.slots]
+	r.slots[p.block.dot] = r.root
+	if err := r.do(p.block.steps); err != nil {
 		return err
 	}
-	return p.finish(b)
+	return p.finish(r)
 }
 
-// errIncluded is all that is known of a failure in a piece that html/template has
-// copied for a place that is no text: where text/template then looks for the
-// line, there is no source, and it panics.
-const errIncluded = misuse("an included piece failed that stands in an attribute, a title or the like: it reads a " +
-	"value that is missing or does not fit; write it there in place of the inclusion to see which")
-
-func (p *part) execute(w io.Writer, d *data) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = errIncluded
+func (r *rendering) do(steps []step) error {
+	for _, s := range steps {
+		if err := s(r); err != nil {
+			return err
 		}
-	}()
-	return p.template.Execute(w, d)
+	}
+	return nil
+}
+
+func (r *rendering) write(s string) error {
+	err := r.tick(len(s))
+	if err == nil {
+		r.out = append(r.out, s...)
+	}
+	return err
+}
+
+// tick refuses to go on when a rendering is too large or too long.
+func (r *rendering) tick(bytes int) error {
+	r.steps++
+	switch {
+	case len(r.out)+bytes > MaxPartBytes:
+		return errTooLarge
+	case r.steps > maxSteps:
+		return errTooLong
+	case r.steps%stepsPerLook == 0 && time.Now().After(r.deadline):
+		return errTooSlow
+	}
+	return nil
+}
+
+var renderings = sync.Pool{New: func() any { return new(rendering) }}
+
+// release keeps the memory of a rendering for the next one, unless one huge
+// message has made it huge.
+func (r *rendering) release() {
+	if cap(r.out) > 64<<10 || cap(r.slots) > 1<<10 || cap(r.args) > 1<<10 {
+		return
+	}
+	clear(r.slots[:cap(r.slots)])
+	clear(r.args[:cap(r.args)])
+	r.root = value{}
+	renderings.Put(r)
 }
 
 // refused is what html/template writes instead of a value that is not safe in
@@ -55,22 +93,20 @@ func (p *part) execute(w io.Writer, d *data) (err error) {
 var refused = []byte("ZgotmplZ")
 
 // finish checks what was rendered, and makes a line of a subject.
-func (p *part) finish(b *bytes.Buffer) error {
+func (p *part) finish(r *rendering) error {
 	switch {
-	case len(bytes.TrimSpace(b.Bytes())) == 0 && p.name != EmailUnsubscribe && p.name != EmailAttachments:
+	case len(bytes.TrimSpace(r.out)) == 0 && p.name != EmailUnsubscribe && p.name != EmailAttachments:
 		return misuse("the rendered part is empty")
-	case !utf8.Valid(b.Bytes()):
+	case !utf8.Valid(r.out):
 		return misuse("the rendered part is not UTF-8")
-	case syntaxOf(p.name) == jsonText && !gjson.ValidBytes(b.Bytes()):
-		return misuse("the rendered part is not JSON" + whereNotJSON(b.Bytes()))
-	case syntaxOf(p.name) == html && bytes.Contains(b.Bytes(), refused):
+	case syntaxOf(p.name) == jsonText && !gjson.ValidBytes(r.out):
+		return misuse("the rendered part is not JSON" + whereNotJSON(r.out))
+	case syntaxOf(p.name) == html && bytes.Contains(r.out, refused):
 		return misuse("a value stands in the HTML where it could do harm: in a style, in an attribute's name or in a list " +
 			"of images")
 	case p.name == EmailSubject:
-		line := oneLine(b.String())
-		b.Reset()
-		b.WriteString(line)
-		if len(line) > MaxSubjectBytes {
+		r.out = append(r.out[:0], oneLine(string(r.out))...)
+		if len(r.out) > MaxSubjectBytes {
 			return misuse("the rendered subject is longer than " + strconv.Itoa(MaxSubjectBytes) + " bytes")
 		}
 	}
@@ -90,33 +126,17 @@ func whereNotJSON(rendered []byte) string {
 		" on: look for a comma, a quote or a bracket that is missing there, or too many"
 }
 
-// renderError keeps of an error what cannot hold the event's content: what our
-// own functions said, and the position. Reads know theirs; for other functions
-// Go's template packages have it.
+// renderError is an error with its place, as far as that is known.
 func renderError(part string, err error) *Error {
 	e := &Error{Reason: topology.ReasonRenderFailed}
-	e.Part, e.Detail = part, "a function was given what it does not take"
-	if exec, ok := errors.AsType[template.ExecError](err); ok {
-		e.Part = sourceName(exec.Name)
-		e.Line, _ = cutPosition(exec)
-	}
-	if wrong, ok := errors.AsType[misuse](err); ok {
-		e.Detail = wrong.Error()
-	}
-	if read, ok := errors.AsType[*readError](err); ok {
-		e.Part, e.Line, e.Detail = read.source.name, read.source.line(read.at), read.detail
-		if read.missing {
-			e.Reason, e.Path = topology.ReasonMissingData, read.shown
+	e.Part, e.Detail = part, err.Error()
+	if failed, ok := errors.AsType[*failure](err); ok {
+		e.Part, e.Line, e.Path = failed.source.name, failed.source.line(failed.at), failed.path
+		if e.Path != "" {
+			e.Reason = topology.ReasonMissingData
 		}
 	}
 	return e
-}
-
-// sourceName is a template's own name: html/template adds to it where the
-// template is included in an unusual place.
-func sourceName(name string) string {
-	own, _, _ := strings.Cut(name, "$htmltemplate")
-	return own
 }
 
 const (
@@ -145,24 +165,3 @@ const (
 	errTooLong  = misuse("the template takes too many steps: it loops over too much")
 	errTooSlow  = misuse("the template takes too long: it does too much")
 )
-
-// limited is the writer that templates write to. It refuses to go on when a
-// rendering is too large or too long.
-type limited struct {
-	to       *bytes.Buffer
-	steps    int
-	deadline time.Time
-}
-
-func (w *limited) Write(p []byte) (int, error) {
-	w.steps++
-	switch {
-	case w.to.Len()+len(p) > MaxPartBytes:
-		return 0, errTooLarge
-	case w.steps > maxSteps:
-		return 0, errTooLong
-	case w.steps%stepsPerLook == 0 && time.Now().After(w.deadline):
-		return 0, errTooSlow
-	}
-	return w.to.Write(p)
-}

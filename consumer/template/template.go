@@ -7,15 +7,13 @@
 // holds, a rendering ends soon and is of bounded size.
 //
 // A source goes one way: parse.go reads it and what it includes, check.go looks
-// at what it calls, rewrite.go puts our own functions where it reads and writes
-// values, compile.go makes Go templates of it, and render.go executes them.
+// at what it calls, build.go makes steps of it, in HTML of what html/template has
+// escaped (escape.go), and render.go executes them on the event (value.go).
 package template
 
 import (
-	"bytes"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/meddela/meddela/topology"
@@ -74,53 +72,42 @@ func (t *Template) Render(ev *topology.Event, language string) (Message, error) 
 		e.Template, e.Language = t.Ref, m.Language
 		return Message{}, e
 	}
-	data, err := newData(ev, cleanerOf(t.Channel))
+	root, err := newRoot(ev, cleanerOf(t.Channel))
 	if err != nil {
 		return fail("", err)
 	}
-	buffer := buffers.Get().(*bytes.Buffer)
-	defer release(buffer)
-	deadline := time.Now().Add(maxTime)
+	r := renderings.Get().(*rendering)
+	defer r.release()
+	r.root, r.deadline = root, time.Now().Add(maxTime)
 	for _, p := range t.bodies[m.Language] {
-		buffer.Reset()
-		if err := p.render(buffer, data, deadline); err != nil {
+		if err := p.render(r); err != nil {
 			return fail(p.name, err)
 		}
-		if err := m.set(p.name, buffer); err != nil {
+		if err := m.set(p.name, string(r.out)); err != nil {
 			return fail(p.name, err)
 		}
 	}
 	return m, nil
 }
 
-func (m *Message) set(part string, b *bytes.Buffer) error {
+func (m *Message) set(part, text string) error {
 	switch part {
 	case EmailSubject:
-		m.Subject = b.String()
+		m.Subject = text
 	case EmailText:
-		m.Text = b.String()
+		m.Text = text
 	case SMSText:
-		m.Text = strings.TrimSpace(b.String())
+		m.Text = strings.TrimSpace(text)
 	case EmailHTML:
-		m.HTML = b.String()
+		m.HTML = text
 	case PushJSON, WebhookJSON:
-		m.Body = bytes.Clone(bytes.TrimSpace(b.Bytes()))
+		m.Body = []byte(strings.TrimSpace(text))
 	case EmailUnsubscribe:
-		return m.setUnsubscribe(b.String())
+		return m.setUnsubscribe(text)
 	case EmailAttachments:
-		return m.setAttachments(b.String())
+		return m.setAttachments(text)
 	}
 	return nil
-}
-
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// release keeps a buffer for the next rendering, unless one huge message has
-// made it huge.
-func release(b *bytes.Buffer) {
-	if b.Cap() <= 64<<10 {
-		buffers.Put(b)
-	}
 }
 
 const (

@@ -1,0 +1,559 @@
+package template
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template/parse"
+)
+
+// A parsed tree is built into steps, which do what Go's templates would, but
+// decide what those leave to luck:
+//
+//   - What is missing or null is an error that names the path, except where a
+//     function asks for it.
+//   - What is written out must be a text, a number or a bool.
+//   - The number 0 counts as false, though it is kept as text.
+//   - In JSON each value is quoted by where it stands.
+//
+// Steps have no effects but on the rendering that they are of.
+type step func(r *rendering) error
+
+// expression is what has a value.
+type expression func(r *rendering) (value, error)
+
+// block is what a template includes by name.
+type block struct {
+	dot   int // the slot of its dot
+	steps []step
+}
+
+// builder builds one tree. Its variables and dots are in slots of the part: no
+// tree leads back to itself, so none is at work twice at a time.
+type builder struct {
+	*treeSet
+	source    *source
+	name      string // of the tree
+	json      jsonState
+	loops     []jsonState // the states in which the loops around began
+	dot       scope
+	variables []variable
+}
+
+// scope is where dot is, and how errors name it: by the path from the event on,
+// "?" when that is not known.
+type scope struct {
+	slot int
+	path string
+}
+
+type variable struct {
+	name string
+	slot int
+}
+
+func (s *treeSet) newSlot() int {
+	s.slots++
+	return s.slots - 1
+}
+
+// block returns the block of a name, which may still be empty.
+func (s *treeSet) block(name string) *block {
+	if s.blocks[name] == nil {
+		s.blocks[name] = &block{dot: s.newSlot()}
+	}
+	return s.blocks[name]
+}
+
+// build makes the block of a tree, which was parsed from a source.
+func (s *treeSet) build(name string, root *parse.ListNode, from *source) {
+	made := s.block(name)
+	b := &builder{treeSet: s, source: from, name: name, dot: scope{slot: made.dot}, variables: []variable{{"$", made.dot}}}
+	made.steps = b.list(root)
+	if b.json.inString {
+		b.fail(parse.Pos(len(from.text)), "ends within a JSON string: close it")
+	}
+}
+
+func (b *builder) fail(at parse.Pos, detail string) { b.treeSet.fail(b.source, at, detail) }
+
+func (b *builder) list(l *parse.ListNode) (steps []step) {
+	if l == nil {
+		return nil
+	}
+	for _, node := range l.Nodes {
+		if s := b.node(node); s != nil {
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
+
+var errBreak, errContinue = errors.New("break"), errors.New("continue")
+
+func (b *builder) node(node parse.Node) step {
+	switch n := node.(type) {
+	case *parse.TextNode:
+		return b.text(n)
+	case *parse.ActionNode:
+		return b.action(n)
+	case *parse.IfNode:
+		return b.branch(&n.BranchNode, b.dot)
+	case *parse.WithNode:
+		return b.branch(&n.BranchNode, scope{b.newSlot(), b.pathOf(n.Pipe)})
+	case *parse.RangeNode:
+		return b.loop(n)
+	case *parse.TemplateNode:
+		return b.inclusion(n)
+	case *parse.BreakNode:
+		return b.leaveLoop(n.Pos, errBreak)
+	case *parse.ContinueNode:
+		return b.leaveLoop(n.Pos, errContinue)
+	}
+	return nil
+}
+
+// text follows a text of a JSON part. A string that goes on in the next line is
+// where its quote was forgotten.
+func (b *builder) text(n *parse.TextNode) step {
+	for i, c := range n.Text {
+		if b.syntax != jsonText {
+			break
+		}
+		if c == '\n' && b.json.inString {
+			b.fail(n.Pos+parse.Pos(i),
+				"a JSON string goes on at the end of the line: close it with \", and write line ends within as \\n")
+			b.json = jsonState{}
+		}
+		b.json = b.json.after(c)
+	}
+	text := string(n.Text)
+	return func(r *rendering) error { return r.write(text) }
+}
+
+// action builds {{…}} that writes something or declares a variable.
+func (b *builder) action(n *parse.ActionNode) step {
+	if b.json.escaping {
+		b.fail(n.Pos, "a value stands right after a backslash: remove the backslash")
+	}
+	escape := b.escaper(n.Pipe)
+	eval := b.pipe(n.Pipe)
+	if len(n.Pipe.Decl) > 0 {
+		return func(r *rendering) error {
+			_, err := eval(r)
+			return err
+		}
+	}
+	at := place{b.source, n.Pos}
+	return func(r *rendering) error {
+		v, err := eval(r)
+		if err != nil {
+			return err
+		}
+		if v, err = escape(v); err != nil {
+			return at.failure(err)
+		}
+		return r.write(v.text)
+	}
+}
+
+// escaper is how the value of a pipeline is written where it stands. Of HTML that
+// is what html/template has added to the pipeline.
+func (b *builder) escaper(p *parse.PipeNode) func(v value) (value, error) {
+	added := slices.IndexFunc(p.Cmds, func(c *parse.CommandNode) bool { return strings.HasPrefix(called(c), added) })
+	var names []string
+	for added >= 0 && added < len(p.Cmds) {
+		names = append(names, called(p.Cmds[added]))
+		p.Cmds = slices.Delete(p.Cmds, added, added+1)
+	}
+	switch {
+	case b.json.inString:
+		return quoted
+	case b.syntax == jsonText && called(p.Cmds[len(p.Cmds)-1]) != "json":
+		return toJSON
+	}
+	wrong := misuse("the value is not a text or a number")
+	if path := b.pathOf(p); path != "?" {
+		wrong = misuse(path + " is not a text or a number: name one of its fields")
+	}
+	escape := htmlEscaper(names)
+	return func(v value) (value, error) {
+		switch {
+		case v.kind == missing:
+			return v, misuse("there is no value to write")
+		case !v.isScalar():
+			return v, wrong
+		case len(names) == 0:
+			return v, nil
+		}
+		return escape(v)
+	}
+}
+
+// branch builds if and with, of which the latter has another dot.
+func (b *builder) branch(n *parse.BranchNode, inner scope) step {
+	defer b.forget(len(b.variables))
+	eval := b.pipe(n.Pipe)
+	then, otherwise := b.branches(n, inner)
+	isWith := inner.slot != b.dot.slot
+	return func(r *rendering) error {
+		v, err := eval(r)
+		if err != nil {
+			return err
+		}
+		if !v.truth() {
+			return r.do(otherwise)
+		}
+		if isWith {
+			r.slots[inner.slot] = v
+		}
+		return r.do(then)
+	}
+}
+
+// forget forgets the variables that were declared since there were only n.
+func (b *builder) forget(n int) { b.variables = b.variables[:n] }
+
+// branches builds both lists and checks that they agree on being in a string.
+func (b *builder) branches(n *parse.BranchNode, inner scope) (then, otherwise []step) {
+	start, outer, declared := b.json, b.dot, len(b.variables)
+	b.dot = inner
+	then = b.list(n.List)
+	b.dot = outer
+	b.forget(declared)
+	end := b.json
+	b.json = start
+	otherwise = b.list(n.ElseList)
+	if b.json != end {
+		b.fail(n.Pos, "one branch ends within a JSON string and the other does not: close it in both, or in neither")
+		b.json = end
+	}
+	return then, otherwise
+}
+
+func (b *builder) loop(n *parse.RangeNode) step {
+	defer b.forget(len(b.variables))
+	inner, shown := scope{b.newSlot(), b.pathOf(n.Pipe)}, n.Pipe.String()
+	if inner.path != "?" {
+		inner.path, shown = inner.path+"[]", inner.path
+	}
+	eval := b.pipe(n.Pipe)
+	key, element := inner.slot, inner.slot
+	if declared := n.Pipe.Decl; len(declared) > 0 {
+		element = b.slotOf(declared[len(declared)-1])
+		key = b.slotOf(declared[0])
+	}
+	start := b.json
+	b.loops = append(b.loops, start)
+	body, otherwise := b.branches(&n.BranchNode, inner)
+	b.loops = b.loops[:len(b.loops)-1]
+	if b.json != start {
+		b.fail(n.Pos, "the loop's body opens a JSON string without closing it, or the other way round")
+		b.json = start
+	}
+	at := place{b.source, n.Pos}
+	return func(r *rendering) error {
+		v, err := eval(r)
+		if err != nil {
+			return err
+		}
+		var of []member
+		turns, counts := toInt(v, 0, 1<<62)
+		switch {
+		case v.kind == list || v.kind == object:
+			of = v.node.all()
+			turns = len(of)
+		case v.kind != whole:
+			return at.failure(misuse(shown + " is not a list"))
+		case len(n.Pipe.Decl) > 1:
+			return at.failure(errMisfit)
+		case !counts:
+			turns = 0
+		}
+		if turns == 0 {
+			return r.do(otherwise)
+		}
+		for i := range turns {
+			if err := r.tick(0); err != nil {
+				return err
+			}
+			if v.kind == object {
+				r.slots[key] = ofString(of[i].key)
+			} else {
+				r.slots[key] = ofInt(i)
+			}
+			r.slots[inner.slot] = r.slots[key]
+			if of != nil {
+				r.slots[inner.slot] = of[i].value
+			}
+			r.slots[element] = r.slots[inner.slot]
+			switch err := r.do(body); err {
+			case nil, errContinue:
+			case errBreak:
+				return nil
+			default:
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (b *builder) leaveLoop(at parse.Pos, how error) step {
+	if n := len(b.loops); n > 0 && b.json != b.loops[n-1] {
+		b.fail(at, "leaves the loop's body within a JSON string")
+	}
+	return func(*rendering) error { return how }
+}
+
+func (b *builder) inclusion(n *parse.TemplateNode) step {
+	if b.json.inString {
+		b.fail(n.Pos, "includes "+strconv.Quote(n.Name)+" within a JSON string: include it outside of strings")
+	}
+	isIt := func(other *parse.TemplateNode) bool { return other.Name == n.Name }
+	if !slices.ContainsFunc(b.includes[b.name], isIt) {
+		b.includes[b.name] = append(b.includes[b.name], n)
+	}
+	dot := func(*rendering) (value, error) { return value{}, nil }
+	if n.Pipe != nil {
+		dot = b.pipe(n.Pipe)
+	}
+	included := b.block(n.Name)
+	return func(r *rendering) error {
+		v, err := dot(r)
+		if err != nil {
+			return err
+		}
+		r.slots[included.dot] = v
+		if err := r.tick(0); err != nil {
+			return err
+		}
+		return r.do(included.steps)
+	}
+}
+
+func (b *builder) pipe(p *parse.PipeNode) (eval expression) {
+	for i, cmd := range p.Cmds {
+		lenient := i+1 < len(p.Cmds) && takesMissing(called(p.Cmds[i+1]))
+		eval = b.command(cmd, eval, lenient)
+	}
+	for _, declared := range p.Decl {
+		if !p.IsAssign {
+			b.variables = append(b.variables, variable{declared.Ident[0], b.newSlot()})
+		}
+		slot, from := b.slotOf(declared), eval
+		eval = func(r *rendering) (value, error) {
+			v, err := from(r)
+			r.slots[slot] = v
+			return v, err
+		}
+	}
+	return eval
+}
+
+// slotOf is where the last variable of a name is.
+func (b *builder) slotOf(n *parse.VariableNode) int {
+	for _, v := range slices.Backward(b.variables) {
+		if v.name == n.Ident[0] {
+			return v.slot
+		}
+	}
+	b.fail(n.Pos, fmt.Sprintf("undefined variable %q", n.Ident[0])) // its declaration was in the other branch
+	return 0
+}
+
+func (b *builder) command(c *parse.CommandNode, piped expression, lenient bool) expression {
+	if name := called(c); name != "" {
+		return b.call(c, name, piped)
+	}
+	if len(c.Args) > 1 || piped != nil {
+		b.fail(c.Pos, fmt.Sprintf("%s is no function, so it takes no arguments", c.Args[0]))
+	}
+	return b.operand(c.Args[0], lenient)
+}
+
+// call builds the call of a function. What is piped comes after the arguments
+// that are written.
+func (b *builder) call(c *parse.CommandNode, name string, piped expression) expression {
+	var args []expression
+	var constants []value
+	for _, arg := range c.Args[1:] {
+		known, _ := constant(arg)
+		constants = append(constants, known)
+		args = append(args, b.operand(arg, takesMissing(name)))
+	}
+	if piped != nil {
+		constants = append(constants, value{})
+		args = append(args, piped)
+	}
+	function, known := b.functions[name]
+	if !known {
+		b.fail(c.Pos, b.unknownFunction(name))
+	} else if wrong := b.checkCall(name, constants); wrong != "" {
+		b.fail(c.Pos, wrong)
+	}
+	if function.do == nil {
+		return decide(args, name == "or")
+	}
+	at, shown := place{b.source, c.Pos}, c.String()
+	return func(r *rendering) (value, error) {
+		start := len(r.args)
+		for _, arg := range args {
+			v, err := arg(r)
+			if err != nil {
+				return v, err
+			}
+			r.args = append(r.args, v)
+		}
+		v, err := function.do(r.args[start:])
+		r.args = r.args[:start]
+		if err == errMissing {
+			return v, at.missing(shown)
+		}
+		return v, at.failure(err)
+	}
+}
+
+// decide builds and and or: the first value that decides it, or else the last.
+func decide(args []expression, is bool) expression {
+	return func(r *rendering) (v value, err error) {
+		for _, arg := range args {
+			if v, err = arg(r); err != nil || v.truth() == is {
+				break
+			}
+		}
+		return v, err
+	}
+}
+
+func (b *builder) operand(node parse.Node, lenient bool) expression {
+	switch n := node.(type) {
+	case *parse.PipeNode:
+		return b.pipe(n)
+	case *parse.IdentifierNode:
+		return b.call(&parse.CommandNode{Pos: n.Pos, Args: []parse.Node{n}}, n.Ident, nil)
+	case *parse.NilNode:
+		b.fail(n.Pos, "nil is of no use here: ask with has")
+	case *parse.DotNode:
+		return b.read(n, b.dot.slot, nil, lenient)
+	case *parse.FieldNode:
+		return b.read(n, b.dot.slot, n.Ident, lenient)
+	case *parse.VariableNode:
+		return b.read(n, b.slotOf(n), n.Ident[1:], lenient)
+	case *parse.ChainNode:
+		slot, from := b.newSlot(), b.operand(n.Node, false)
+		read := b.read(n, slot, n.Field, lenient)
+		return func(r *rendering) (v value, err error) {
+			if r.slots[slot], err = from(r); err != nil {
+				return v, err
+			}
+			return read(r)
+		}
+	}
+	v, ok := constant(node)
+	if !ok {
+		b.fail(node.Position(), fmt.Sprintf("%s is no value that a template can work with", node))
+	}
+	return func(*rendering) (value, error) { return v, nil }
+}
+
+// constant is a value that is written in the template itself.
+func constant(node parse.Node) (v value, ok bool) {
+	switch n := node.(type) {
+	case *parse.StringNode:
+		return ofString(n.Text), true
+	case *parse.BoolNode:
+		return ofBool(n.True), true
+	case *parse.NumberNode:
+		isRune := strings.HasPrefix(n.Text, "'")
+		_, err := strconv.ParseInt(n.Text, 0, 64)
+		switch {
+		case n.IsComplex:
+		case n.IsInt && (isRune || err == nil):
+			return ofInt(int(n.Int64)), true
+		case n.IsFloat && strings.ContainsAny(n.Text, ".eEpP"):
+			return value{kind: fraction, text: strconv.FormatFloat(n.Float64, 'g', -1, 64)}, true
+		}
+	}
+	return v, false
+}
+
+// read builds the read of a path from a slot on.
+func (b *builder) read(node parse.Node, slot int, path []string, lenient bool) expression {
+	at, shown := place{b.source, node.Position()}, b.shown(node)
+	return func(r *rendering) (value, error) {
+		v := r.slots[slot]
+		for _, key := range path {
+			v = v.member(key)
+		}
+		if v.kind == missing && !lenient {
+			return v, at.missing(shown)
+		}
+		return v, nil
+	}
+}
+
+// shown is how errors name what the node reads: the path from the event on,
+// as far as that is known.
+func (b *builder) shown(node parse.Node) string {
+	source := node.String()
+	switch n := node.(type) {
+	case *parse.VariableNode:
+		if n.Ident[0] == "$" && len(n.Ident) > 1 {
+			return strings.TrimPrefix(source, "$.")
+		}
+	case *parse.FieldNode:
+		switch b.dot.path {
+		case "?":
+		case "":
+			return source[1:]
+		default:
+			return b.dot.path + source
+		}
+	case *parse.DotNode:
+		if b.dot.path != "?" && b.dot.path != "" {
+			return b.dot.path
+		}
+	}
+	return source
+}
+
+// pathOf is the path of what a pipeline reads, "?" when it does more.
+func (b *builder) pathOf(p *parse.PipeNode) string {
+	if len(p.Cmds) == 1 && len(p.Cmds[0].Args) == 1 {
+		switch n := p.Cmds[0].Args[0]; n.Type() {
+		case parse.NodeField, parse.NodeVariable, parse.NodeChain, parse.NodeDot:
+			return b.shown(n)
+		}
+	}
+	return "?"
+}
+
+// called returns the function that a command calls; empty for none.
+func called(c *parse.CommandNode) string {
+	if id, ok := c.Args[0].(*parse.IdentifierNode); ok {
+		return id.Ident
+	}
+	return ""
+}
+
+// jsonState follows through the text of a JSON part whether a value stands
+// within a string or outside of one, which decides how it is escaped.
+type jsonState struct {
+	inString bool
+	escaping bool // the last character was a backslash within a string
+}
+
+func (s jsonState) after(c byte) jsonState {
+	switch {
+	case s.escaping:
+		s.escaping = false
+	case s.inString && c == '\\':
+		s.escaping = true
+	case c == '"':
+		s.inString = !s.inString
+	}
+	return s
+}

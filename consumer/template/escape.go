@@ -1,0 +1,166 @@
+package template
+
+import (
+	"cmp"
+	"errors"
+	htmltemplate "html/template"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"text/template"
+	"text/template/parse"
+)
+
+// added is what the names of the functions begin with that html/template puts
+// behind the values in a tree, to escape each by where it stands.
+const added = "_html_template_"
+
+// escapeHTML lets html/template escape the trees of a part, and builds what comes
+// of that.
+func (s *treeSet) escapeHTML(part string) *Fault {
+	t := htmltemplate.New(part)
+	for name, tree := range s.trees {
+		// A text, if only an empty one, stands before what could be executed here.
+		tree.Root.Nodes = slices.Insert(tree.Root.Nodes, 0, parse.Node(&parse.TextNode{NodeType: parse.NodeText}))
+		htmltemplate.Must(t.AddParseTree(name, tree))
+	}
+	t = t.Lookup(part)
+	// The package escapes a template when it is first executed.
+	_, refusing := io.Pipe()
+	_ = refusing.Close()
+	if fault, ok := errors.AsType[*htmltemplate.Error](t.Execute(refusing, nil)); ok {
+		return s.escapingFault(fault, part)
+	}
+	s.functions["_eval_args_"] = function{"VALUE", 1, 1, ofText(strings.Clone)} // put before an escaper of the author's
+	s.blocks, s.slots = make(map[string]*block), 0
+	// It keeps to itself what it makes of a template that is included in an attribute or the like.
+	all := (*template.Template)(reflect.ValueOf(t).Elem().FieldByName("text").UnsafePointer())
+	for _, one := range all.Templates() {
+		s.build(one.Name(), one.Root, s.sources[sourceName(one.Name())])
+	}
+	return nil
+}
+
+// sourceName is a template's own name: html/template adds to it where the
+// template is included in an unusual place.
+func sourceName(name string) string {
+	own, _, _ := strings.Cut(name, "$htmltemplate")
+	return own
+}
+
+// plainly are the escapers that are most often there, done by hand: for a text
+// that is as simple as most are. The others are called in the library.
+var plainly = map[string]func(s string) (escaped string, ok bool){
+	added + "htmlescaper":   escapeText,
+	added + "attrescaper":   escapeText,
+	added + "rcdataescaper": escapeText,
+	added + "urlnormalizer": func(s string) (string, bool) { return s, isPlainURL(s, unreserved+"!#$&*+,/:;=?@[]") },
+	added + "urlescaper":    func(s string) (string, bool) { return s, isPlainURL(s, unreserved) },
+}
+
+var htmlEscapes = strings.NewReplacer("\x00", "\uFFFD", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;",
+	"<", "&lt;", ">", "&gt;")
+
+func escapeText(s string) (string, bool) { return htmlEscapes.Replace(s), true }
+
+const unreserved = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+
+func isPlainURL(s, plain string) bool { return strings.Trim(s, plain) == "" }
+
+// htmlEscaper does what functions of html/template do, one after another, to a
+// scalar. For the one before addresses it has another: what that would write
+// "#ZgotmplZ" for is an error here, and telephone numbers are addresses too.
+func htmlEscaper(names []string) func(v value) (value, error) {
+	isAddress := len(names) > 0 && names[0] == added+"urlfilter"
+	if isAddress {
+		names = names[1:]
+	}
+	others := libraryEscaper(names)
+	return func(v value) (value, error) {
+		if isAddress {
+			if err := checkAddress(v.text); err != nil {
+				return v, err
+			}
+			v = ofString(v.text)
+		}
+		s, ok := v.text, true
+		for _, name := range names {
+			if ok = ok && plainly[name] != nil; ok {
+				s, ok = plainly[name](s)
+			}
+		}
+		if !ok {
+			return others(v)
+		}
+		return ofString(s), nil
+	}
+}
+
+// libraryEscapers are those that were asked for, by their functions.
+var libraryEscapers sync.Map
+
+// libraryEscaper calls functions of html/template as it does itself: from a
+// template, whose tree is changed once it is escaped and thereby knows them.
+func libraryEscaper(names []string) func(v value) (value, error) {
+	key := strings.Join(names, " ")
+	if known, ok := libraryEscapers.Load(key); ok {
+		return known.(func(v value) (value, error))
+	}
+	t := htmltemplate.Must(htmltemplate.New("").Parse("{{.}}"))
+	_ = t.Execute(io.Discard, nil)
+	pipe := t.Tree.Root.Nodes[0].(*parse.ActionNode).Pipe
+	pipe.Cmds = pipe.Cmds[:1]
+	for _, name := range names {
+		pipe.Cmds = append(pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand,
+			Args: []parse.Node{parse.NewIdentifier(name)}})
+	}
+	escaper := func(v value) (value, error) {
+		var b strings.Builder
+		if err := t.Execute(&b, v.bare()); err != nil {
+			return v, errMisfit
+		}
+		return bounded(b.String())
+	}
+	libraryEscapers.Store(key, escaper)
+	return escaper
+}
+
+// escapingFault says where HTML and values do not fit together.
+func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) *Fault {
+	f := &Fault{Part: part, Line: err.Line, Detail: escapingDetail(err)}
+	if from := s.sources[cmp.Or(sourceName(err.Name), part)]; from != nil {
+		f.Part = from.name
+		if f.Line == 0 && err.Node != nil {
+			f.Line = from.line(err.Node.Position())
+		}
+	}
+	return f
+}
+
+// escapingDetail says what is wrong in the words of authors: the library's own
+// are about its states, and may show the rewritten template.
+func escapingDetail(err *htmltemplate.Error) string {
+	switch err.ErrorCode {
+	case htmltemplate.ErrEndContext:
+		return "ends within a tag, an attribute, a comment, a script or a style: close it"
+	case htmltemplate.ErrBranchEnd:
+		return "the branches of this if, with or range end in different places of the HTML: close in each what it opens, " +
+			"tags, attributes and quotes alike"
+	case htmltemplate.ErrRangeLoopReentry:
+		return "each turn of this range must end where it began in the HTML: close in it what it opens, tags, attributes " +
+			"and quotes alike"
+	case htmltemplate.ErrAmbigContext:
+		return "it is not clear in which part of the URL a value stands: put the URL together without if, or write the " +
+			"whole attribute in each branch"
+	case htmltemplate.ErrOutputContext, htmltemplate.ErrNoSuchTemplate:
+		return "includes a template that is empty, or does not end where it began in the HTML: close in it what it opens"
+	case htmltemplate.ErrPartialCharset, htmltemplate.ErrPartialEscape, htmltemplate.ErrSlashAmbig:
+		return "a value stands in a script where it cannot be made safe: put it into a variable of the script first"
+	case htmltemplate.ErrBadHTML:
+		return "the HTML is broken: " + err.Description +
+			": put attributes' values into quotes, and a blank between attributes"
+	}
+	return err.Description
+}
