@@ -16,33 +16,31 @@ type flight struct {
 	notAfter time.Time
 	cancel   context.CancelFunc
 
-	mu          sync.Mutex // net/http reports from several goroutines
-	encrypting  bool       // a handshake has begun for it
-	connected   bool
-	reused      bool
-	shared      bool // other requests use the connection at the same time
-	wire        *wire
-	before      int64 // that had been written to the wire
-	interrupted bool  // writing failed before the end
-	expired     bool
+	// net/http reports from several goroutines.
+	encrypting  atomic.Bool // a handshake has begun for it
+	interrupted atomic.Bool // writing failed before the end
+
+	mu        sync.Mutex
+	connected bool
+	reused    bool
+	shared    bool // other requests use the connection at the same time
+	wire      *wire
+	before    int64 // that had been written to the wire
+	expired   bool
 }
 
 var errMayBeHandled = errors.New("outbound: the target may have the request")
 
 func (f *flight) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GotConn: f.gotConn,
-		TLSHandshakeStart: func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.encrypting = true
-		},
+		GotConn:           f.gotConn,
+		TLSHandshakeStart: func() { f.encrypting.Store(true) },
 		// It is called when a request has been handed to the connection, which may be
 		// before its last bytes are written. An error means that they never are.
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.interrupted = f.interrupted || info.Err != nil
+			if info.Err != nil {
+				f.interrupted.Store(true)
+			}
 		},
 	}
 }
@@ -54,7 +52,8 @@ func (f *flight) gotConn(info httptrace.GotConnInfo) {
 	w, shared := wireOf(info.Conn)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.connected, f.reused, f.shared, f.wire, f.interrupted = true, info.Reused, shared, w, false
+	f.interrupted.Store(false)
+	f.connected, f.reused, f.shared, f.wire = true, info.Reused, shared, w
 	if w != nil {
 		f.before = w.written.Load()
 	}
@@ -87,7 +86,7 @@ func (f *flight) mayBeHandled() bool {
 		return false
 	case f.shared, f.wire == nil:
 		return true
-	case f.interrupted:
+	case f.interrupted.Load():
 		return false
 	}
 	return f.wire.written.Load() != f.before
@@ -111,7 +110,7 @@ func (f *flight) kind(err error) Kind {
 		return Unresolved
 	case !f.connected && errors.As(err, &op) && op.Op == "dial":
 		return Unreachable
-	case !f.connected && (f.encrypting || isTLS(err)):
+	case !f.connected && (f.encrypting.Load() || isTLS(err)):
 		return Insecure
 	case !f.connected:
 		return Unreachable

@@ -46,12 +46,10 @@ func (b *Backoff) Reset() { b.tries = 0 }
 // keeps some that nobody uses: the Kafka client finds out that such a one is
 // broken only by a request that fails on it.
 func Reconnect(transport any) {
-	if t, ok := transport.(idleCloser); ok {
+	if t, ok := transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 }
-
-type idleCloser interface{ CloseIdleConnections() }
 
 // Warner warns of a failure that repeats: of the first, and then every ten
 // seconds. The zero value has met none. Several goroutines may use it.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -14,6 +15,9 @@ import (
 
 var errPathSyntax = errors.New("use a path such as $.messages[0].id")
 
+// pathStep is .name, [0] or ['name'].
+var pathStep = regexp.MustCompile(`(?s)^(?:\.([^].['"]+)|\[(\d+)]|\['(.+?)']|\["(.+?)"])`)
+
 // gjsonPath translates the paths of configuration, $.a[0]['b c'], whose $ may be
 // missing, to those of gjson.
 func gjsonPath(text string) (string, error) {
@@ -23,38 +27,17 @@ func gjsonPath(text string) (string, error) {
 	}
 	var steps []string
 	for rest != "" {
-		var step string
-		if step, rest, ok = cutStep(rest); !ok {
+		step := pathStep.FindStringSubmatch(rest)
+		if step == nil {
 			return "", errPathSyntax
 		}
-		steps = append(steps, gjson.Escape(step))
+		rest = rest[len(step[0]):]
+		steps = append(steps, gjson.Escape(strings.Join(step[1:], "")))
 	}
 	if len(steps) == 0 || !utf8.ValidString(text) {
 		return "", errPathSyntax
 	}
 	return strings.Join(steps, "."), nil
-}
-
-// cutStep takes .name, [0] or ['name'] from the front of a path.
-func cutStep(path string) (step, rest string, ok bool) {
-	if name, dotted := strings.CutPrefix(path, "."); dotted {
-		end := strings.IndexAny(name, ".[")
-		if end < 0 {
-			end = len(name)
-		}
-		return name[:end], name[end:], end > 0 && !strings.ContainsAny(name[:end], `]'"`)
-	}
-	for _, quote := range []string{"'", `"`} {
-		if name, quoted := strings.CutPrefix(path, "["+quote); quoted {
-			step, rest, ok = strings.Cut(name, quote+"]")
-			return step, rest, ok && step != ""
-		}
-	}
-	if number, bracket := strings.CutPrefix(path, "["); bracket {
-		step, rest, ok = strings.Cut(number, "]")
-		return step, rest, ok && step != "" && strings.Trim(step, "0123456789") == ""
-	}
-	return "", "", false
 }
 
 // location is where an answer has a value; the zero value is nowhere.

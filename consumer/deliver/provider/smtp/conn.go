@@ -145,12 +145,14 @@ func (c *session) quit() {
 
 const mechanismOAuth = "XOAUTH2"
 
-// mechanisms of authentication by preference. XOAUTH2 is used only when it is
-// asked for. That the line is safe is looked at before.
-var mechanisms = []struct {
+type mechanism struct {
 	name string
 	auth func(user, password, host string) smtp.Auth
-}{
+}
+
+// mechanisms of authentication by preference. XOAUTH2 is used only when it is
+// asked for. That the line is safe is looked at before.
+var mechanisms = []mechanism{
 	{"SCRAM-SHA-256", func(user, password, _ string) smtp.Auth { return smtp.ScramSHA256Auth(user, password) }},
 	{"PLAIN", func(user, password, host string) smtp.Auth { return smtp.PlainAuth("", user, password, host, true) }},
 	{"LOGIN", func(user, password, host string) smtp.Auth { return smtp.LoginAuth(user, password, host, true) }},
@@ -159,12 +161,7 @@ var mechanisms = []struct {
 }
 
 func knownMechanism(wanted string) bool {
-	for _, m := range mechanisms {
-		if m.name == wanted {
-			return true
-		}
-	}
-	return wanted == ""
+	return wanted == "" || slices.ContainsFunc(mechanisms, func(m mechanism) bool { return m.name == wanted })
 }
 
 var (

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,16 +73,11 @@ func (f *failure) response() provider.Response {
 // transaction, whatever is wrong is the server's or the configuration's, and
 // not the message's. At its end, only an answer tells what became of it.
 func (f *failure) verdict(code int, answered bool) provider.Verdict {
-	switch f.stage {
-	case stageConnect, stageTLS, stageGreeting, stageAuth, stageReset:
-		return provider.Down
-	case stageEnd:
-		if !answered {
-			return provider.Unknown
-		}
-	}
+	before := []stage{stageConnect, stageTLS, stageGreeting, stageAuth, stageReset}
 	switch {
-	case !answered:
+	case !answered && f.stage == stageEnd:
+		return provider.Unknown
+	case !answered, slices.Contains(before, f.stage):
 		return provider.Down
 	case code/100 == 5:
 		return provider.Rejected

@@ -57,24 +57,18 @@ const rowsAtOnce = 1000
 // reader's own, or Redis's: what was read before is added all the same.
 func (l *List) Import(ctx context.Context, r io.Reader, how Import) (done Imported, err error) {
 	f, err := l.open(r, how)
-	if err != nil {
-		return done, err
-	}
-	batch := make([]call, 0, rowsAtOnce)
-	for {
-		row, err := f.next()
-		bad, isBad := errors.AsType[*BadLine](err)
-		switch {
-		case isBad:
-			done.Read, done.Bad = done.Read+1, done.Bad+1
-			if how.OnBad != nil {
-				how.OnBad(bad)
-			}
-			continue
-		case err == nil:
-			done.Read++
-			if batch = append(batch, row); len(batch) < rowsAtOnce {
-				continue
+	for batch := make([]call, 0, rowsAtOnce); err == nil; batch = batch[:0] {
+		for err == nil && len(batch) < rowsAtOnce {
+			var row call
+			row, err = f.next()
+			if bad, isBad := errors.AsType[*BadLine](err); isBad {
+				done.Read, done.Bad, err = done.Read+1, done.Bad+1, nil
+				if how.OnBad != nil {
+					how.OnBad(bad)
+				}
+			} else if err == nil {
+				done.Read++
+				batch = append(batch, row)
 			}
 		}
 		added, failed := l.add(ctx, batch)
@@ -85,14 +79,11 @@ func (l *List) Import(ctx context.Context, r io.Reader, how Import) (done Import
 		if how.OnProgress != nil {
 			how.OnProgress(done)
 		}
-		if errors.Is(err, io.EOF) {
-			return done, nil
-		}
-		if err != nil {
-			return done, err
-		}
-		batch = batch[:0]
 	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return done, err
 }
 
 // HeaderError says what a file's first line lacks.

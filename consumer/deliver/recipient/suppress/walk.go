@@ -3,6 +3,7 @@ package suppress
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -91,27 +92,20 @@ type Count struct {
 
 // Counts walks the list and counts its entries, by channel and cause.
 func (l *List) Counts(ctx context.Context) ([]Count, error) {
-	counts := make(map[Count]*Count) // by those that count none
+	counts := make(map[Count]Count) // by those that count none
 	err := l.Walk(ctx, func(entries []Entry) error {
 		for i := range entries {
-			e := &entries[i]
-			kind := Count{Channel: e.Channel, Cause: e.Cause}
-			if counts[kind] == nil {
-				counts[kind] = &Count{Channel: e.Channel, Cause: e.Cause}
+			kind := Count{Channel: entries[i].Channel, Cause: entries[i].Cause}
+			count := cmp.Or(counts[kind], kind)
+			count.Addresses++
+			if !entries[i].Until.IsZero() {
+				count.Ending++
 			}
-			counts[kind].Addresses++
-			if !e.Until.IsZero() {
-				counts[kind].Ending++
-			}
+			counts[kind] = count
 		}
 		return nil
 	})
-	list := make([]Count, 0, len(counts))
-	for _, c := range counts {
-		list = append(list, *c)
-	}
-	slices.SortFunc(list, func(a, b Count) int {
+	return slices.SortedFunc(maps.Values(counts), func(a, b Count) int {
 		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Cause, b.Cause))
-	})
-	return list, err
+	}), err
 }
