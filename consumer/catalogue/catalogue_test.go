@@ -157,11 +157,10 @@ func TestEmptyCatalogue(t *testing.T) {
 
 func TestEntry(t *testing.T) {
 	r := sms("a", "1", 1, "order")
-	r.TTL = topology.Duration(time.Hour)
 	r.Bodies["sv"] = map[string]string{template.SMSText: "Hej {{.ctx.name}}"}
 	e, _ := catalogueOf(t, r).ByRef("a@1")
-	if body, distance := e.Body("sv-FI"); body != "sv" || distance != 1 || e.TTL() != time.Hour {
-		t.Errorf("body %q at %d, ttl %v", body, distance, e.TTL())
+	if body, distance := e.Languages().Nearest("sv-FI"); body != "sv" || distance != 1 {
+		t.Errorf("body %q at %d", body, distance)
 	}
 	tmpl, err := e.Template()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/consumer/template/condition"
@@ -51,18 +50,8 @@ func (e *Entry) Record() *topology.TemplateRecord { return &e.record }
 // Ref names the version.
 func (e *Entry) Ref() topology.TemplateRef { return e.ref }
 
-// TTL is how long after its receipt an event's message is worth sending; 0 is
-// for ever.
-func (e *Entry) TTL() time.Duration { return time.Duration(e.record.TTL) }
-
 // Languages are those that the version has bodies in.
 func (e *Entry) Languages() template.Languages { return e.languages }
-
-// Body returns the language of the body to use for the wanted language, and how
-// far that is from it, as template.Languages.Nearest says.
-func (e *Entry) Body(language string) (body string, distance int) {
-	return e.languages.Nearest(language)
-}
 
 // Conditions is how many conditions the version's when joins; 0 without one.
 func (e *Entry) Conditions() int {

@@ -47,7 +47,7 @@ func Decide(event *topology.Event, received time.Time, templates *catalogue.Cata
 		Status:   topology.PendingDelivery,
 		Template: chosen.Ref(),
 		Language: language,
-		Expires:  expiry(event, received, chosen.TTL()),
+		Expires:  expiry(event, received, time.Duration(chosen.Record().TTL)),
 	}
 	switch {
 	case !decision.Expires.IsZero() && !now.Before(decision.Expires):
@@ -66,7 +66,7 @@ func choose(event *topology.Event, candidates []*catalogue.Entry, trace *Trace) 
 	const none = math.MaxInt
 	for distance, next := 0, none; distance != none; distance, next = next, none {
 		for _, c := range candidates {
-			language, away := c.Body(event.Language)
+			language, away := c.Languages().Nearest(event.Language)
 			if away > distance {
 				next = min(next, away)
 			}

@@ -13,10 +13,20 @@
 package outbound
 
 import (
+	"bytes"
 	"cmp"
+	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/meddela/meddela/consumer/tracing"
 )
 
 // Config is how a Client connects. Its zero value is a safe default.
@@ -69,3 +79,136 @@ func New(c Config) *Client {
 // Close closes the connections that wait for requests. The Client goes on to
 // work.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Request is one to be made.
+type Request struct {
+	// Method. Default POST.
+	Method string
+	// URL, as ParseURL returns it.
+	URL *url.URL
+	// Header names are in canonical form. Do keeps it until the answer is
+	// read, and may do so longer when it fails.
+	Header http.Header
+	// Body; nil for none, which fits GET and DELETE. It is not to be changed
+	// afterwards.
+	Body []byte
+	// NotAfter is when the request is not begun any more; the zero time for
+	// never. It is looked at when there is a connection to write to.
+	NotAfter time.Time
+}
+
+// Response is what a target has answered.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// Partial says that Body is not all of it: the rest is over the bound, or
+	// did not come.
+	Partial bool
+}
+
+// ParseURL reads a target's address: http or https, with a host, without
+// credentials or a fragment. Its error does not repeat the address.
+func ParseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("is no URL")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("must begin with https:// or http://")
+	case u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("has no host")
+	case u.User != nil:
+		return nil, errors.New("must not have credentials")
+	case u.Fragment != "" || u.RawFragment != "":
+		return nil, errors.New("must not have a fragment (#)")
+	}
+	return u, nil
+}
+
+// Do makes a request and reads the answer, whatever its status is. It waits
+// until ctx ends at most. The error is a *Error.
+func (c *Client) Do(ctx context.Context, r *Request) (Response, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f := &flight{notAfter: r.NotAfter, cancel: cancel}
+	got, err := c.transport.RoundTrip(f.request(ctx, r))
+	if err != nil {
+		return Response{}, &Error{Kind: f.kind(err), Host: r.URL.Host, Err: err}
+	}
+	defer got.Body.Close()
+	response := Response{Status: got.StatusCode, Header: got.Header}
+	if got.StatusCode != http.StatusSwitchingProtocols {
+		response.Body, response.Partial = readBody(got, c.maxBody)
+	}
+	return response, nil
+}
+
+// request makes net/http's form of a request. Its body is a reader that net/http
+// knows to be in memory, so that header and body are written at once. Every
+// request has one, also a GET: net/http asks GetBody before it repeats a request
+// with a body, and nobody otherwise.
+func (f *flight) request(ctx context.Context, r *Request) *http.Request {
+	header := r.Header
+	if header == nil {
+		header = http.Header{}
+	}
+	tracing.Inject(ctx, func(key, value string) {
+		header = header.Clone() // which is the caller's
+		header.Set(key, value)
+	})
+	return (&http.Request{
+		Method:        cmp.Or(r.Method, http.MethodPost),
+		URL:           r.URL,
+		Host:          r.URL.Host,
+		Header:        header,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		ContentLength: int64(len(r.Body)),
+		Body:          io.NopCloser(bytes.NewReader(r.Body)),
+		GetBody: func() (io.ReadCloser, error) {
+			if err := f.again(); err != nil {
+				return nil, err
+			}
+			return io.NopCloser(bytes.NewReader(r.Body)), nil
+		},
+	}).WithContext(httptrace.WithClientTrace(ctx, f.trace()))
+}
+
+// maxDrain is how much of an answer is read, beyond what is kept, so that the
+// connection can be used again.
+const maxDrain = 256 << 10
+
+// readBody keeps what limit lets it. What comes after that, or does not come in
+// time, costs the connection.
+func readBody(r *http.Response, limit int) (body []byte, partial bool) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)))
+	if err != nil || len(body) < limit {
+		return body, err != nil
+	}
+	n, err := io.CopyN(io.Discard, r.Body, maxDrain)
+	return body, n > 0 || err != io.EOF
+}
+
+// maxRetryAfter is the longest wait that a target is granted.
+const maxRetryAfter = time.Hour
+
+// RetryAfter is how long a response's header Retry-After asks to wait:
+// seconds, or a date. It is 0 if the header is not there, is neither, or is
+// over, and maxRetryAfter at most.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	seconds, err := strconv.ParseUint(text, 10, 32)
+	switch {
+	case err == nil:
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	case errors.Is(err, strconv.ErrRange):
+		return maxRetryAfter
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return max(0, min(at.Sub(now), maxRetryAfter))
+}

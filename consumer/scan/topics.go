@@ -8,7 +8,11 @@ package scan
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"math"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -123,4 +127,157 @@ func Latest(ranges []Range, n int64) []Range {
 		latest = append(latest, r)
 	}
 	return latest
+}
+
+// requestTime bounds a request for metadata or offsets.
+const requestTime = 10 * time.Second
+
+var errNoAnswer = errors.New("the broker's answer has none")
+
+// partitions lists the partitions of a topic. Where there is none the error is a
+// *topology.NoTopicError.
+func (t *Topics) partitions(ctx context.Context, topic topology.Topic) ([]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	response, err := t.client().Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
+	if err != nil {
+		return nil, fmt.Errorf("partitions of topic %s: %w", topic, err)
+	}
+	for _, found := range response.Topics {
+		switch {
+		case found.Name != string(topic):
+		case errors.Is(found.Error, kafka.UnknownTopicOrPartition):
+			return nil, &topology.NoTopicError{Topic: topic}
+		case found.Error != nil:
+			return nil, fmt.Errorf("partitions of topic %s: %w", topic, found.Error)
+		case len(found.Partitions) > 0:
+			ids := make([]int, len(found.Partitions))
+			for i, p := range found.Partitions {
+				ids[i] = p.ID
+			}
+			return ids, nil
+		}
+	}
+	return nil, fmt.Errorf("partitions of topic %s: %w", topic, errNoAnswer)
+}
+
+// Kept returns what each partition holds, empty ones included.
+func (t *Topics) Kept(ctx context.Context, topic topology.Topic, partitions ...int) ([]Range, error) {
+	answers, err := t.offsets(ctx, topic, partitions, kafka.FirstOffsetOf, kafka.LastOffsetOf)
+	if err != nil {
+		return nil, err
+	}
+	kept := make([]Range, len(partitions))
+	for i, p := range partitions {
+		a, ok := answers[p]
+		if !ok || a.FirstOffset < 0 || a.LastOffset < a.FirstOffset {
+			return nil, fmt.Errorf("offsets of %s/%d: %w", topic, p, errNoAnswer)
+		}
+		kept[i] = Range{topic, p, a.FirstOffset, a.LastOffset}
+	}
+	return kept, nil
+}
+
+// written returns the offset of the first record of each partition that was
+// written at a time or later, which is beyond every offset where there is none.
+// It returns nothing for the zero time.
+func (t *Topics) written(ctx context.Context, topic topology.Topic, partitions []int, at time.Time) (map[int]int64,
+	error) {
+	if at.IsZero() {
+		return nil, nil
+	}
+	answers, err := t.offsets(ctx, topic, partitions, func(p int) kafka.OffsetRequest {
+		return kafka.OffsetRequest{Partition: p, Timestamp: max(at.UnixMilli(), 0)} // less would ask for something else
+	})
+	if err != nil {
+		return nil, err
+	}
+	offsets := make(map[int]int64)
+	for _, p := range partitions {
+		offsets[p] = math.MaxInt64
+		for offset := range answers[p].Offsets {
+			if offset >= 0 {
+				offsets[p] = offset
+			}
+		}
+	}
+	return offsets, nil
+}
+
+// offsets asks the same of some partitions of a topic, and answers by partition.
+func (t *Topics) offsets(ctx context.Context, topic topology.Topic, partitions []int,
+	asks ...func(partition int) kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	var requests []kafka.OffsetRequest
+	for _, p := range partitions {
+		for _, ask := range asks {
+			requests = append(requests, ask(p))
+		}
+	}
+	response, err := t.client().ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Topics:         map[string][]kafka.OffsetRequest{string(topic): requests},
+		IsolationLevel: kafka.ReadCommitted,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("offsets of topic %s: %w", topic, err)
+	}
+	answers := make(map[int]kafka.PartitionOffsets)
+	for _, p := range response.Topics[string(topic)] {
+		if p.Error != nil {
+			return nil, fmt.Errorf("offsets of %s/%d: %w", topic, p.Partition, p.Error)
+		}
+		answers[p.Partition] = p
+	}
+	return answers, nil
+}
+
+func (t *Topics) client() *kafka.Client {
+	return &kafka.Client{Addr: t.Addr, Transport: t.Transport}
+}
+
+// oneFetchBytes is enough for the batch that has one record: a larger one comes
+// whole.
+const oneFetchBytes = 64 << 10
+
+// At returns the record at an offset. Its error says why there is none, or is a
+// *topology.NoTopicError, or of the kafka package or the network.
+func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, offset int64) (r topology.Record,
+	err error) {
+	var partitions []int
+	var kept []Range
+	err = t.retry(ctx, func(ctx context.Context) (err error) {
+		if partitions, err = t.partitions(ctx, topic); err == nil && slices.Contains(partitions, partition) {
+			kept, err = t.Kept(ctx, topic, partition)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return r, err
+	case len(kept) == 0:
+		return r, fmt.Errorf("%s has no partition %d: it has 0 to %d", topic, partition, len(partitions)-1)
+	}
+	where := fmt.Sprintf("offset %d of %s/%d", offset, topic, partition)
+	switch k := kept[0]; {
+	case k.Size() == 0:
+		return r, fmt.Errorf("%s is not there: the partition holds no records, the next one written gets offset %d",
+			where, k.To)
+	case offset >= k.To:
+		return r, fmt.Errorf("%s is not there yet: the partition holds %d to %d", where, k.From, k.To-1)
+	case offset < k.From:
+		return r, fmt.Errorf("%s is not kept any more: the partition holds %d to %d", where, k.From, k.To-1)
+	}
+	one := *t
+	one.FetchBytes = oneFetchBytes
+	found := false
+	err = one.Scan(ctx, []Range{{topic, partition, offset, offset + 1}}, nil, func(records []topology.Record) error {
+		r, found = records[0], true
+		return nil
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("there is no record at %s: it was compacted away, or belongs to an aborted transaction, "+
+			"or is a transaction's marker", where)
+	}
+	return r, err
 }

@@ -75,7 +75,7 @@ func candidateOf(entry *catalogue.Entry, event *topology.Event, facts *condition
 		Template: entry.Ref(), Languages: entry.Languages().Names, Default: entry.Languages().Default,
 		When: record.When, Conditions: entry.Conditions(), Types: record.Types, PublishedAt: record.PublishedAt.UTC(),
 	}
-	c.Language, c.Distance = entry.Body(event.Language)
+	c.Language, c.Distance = entry.Languages().Nearest(event.Language)
 	holds, err := entry.Holds(facts)
 	switch failed, ok := errors.AsType[condition.Fault](err); {
 	case ok && failed.Line == 1: // most conditions are a single line
@@ -107,7 +107,7 @@ func (c *Candidate) outcome(entry, chosen *catalogue.Entry, wanted string) (Outc
 	case chosen == nil:
 		return NotReached, "the choice had ended before it"
 	}
-	language, distance := chosen.Body(wanted)
+	language, distance := chosen.Languages().Nearest(wanted)
 	mine, theirs := entry.Record(), chosen.Record()
 	switch {
 	case c.Distance > distance:

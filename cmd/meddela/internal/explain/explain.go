@@ -126,7 +126,7 @@ func Explain(q Question) *Explanation {
 	e.Validity.Expires = event.Expiration.UTC()
 	if chosen, ok := q.Catalogue.ByRef(d.Template); ok {
 		e.Language = languageOf(event.Language, chosen.Languages(), d.Language)
-		e.Validity.TTL, e.Validity.Expires = topology.Duration(chosen.TTL()), d.Expires.UTC()
+		e.Validity.TTL, e.Validity.Expires = chosen.Record().TTL, d.Expires.UTC()
 		if d.Status == topology.PendingDelivery {
 			e.Message = messageOf(chosen, &event, d.Language, q.Show)
 		}

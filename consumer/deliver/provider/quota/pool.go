@@ -21,13 +21,12 @@ type pool[T any] struct {
 	free     []T
 	queue    []*waiter[T]
 	fetching bool
-	shorts   int64 // fetches that brought less than was waited for
 }
 
 // waiter waits for one of a pool.
 type waiter[T any] struct {
 	handed chan T // of one
-	shorts int64  // when it began to wait
+	late   bool   // a fetch brought less than was waited for
 }
 
 const (
@@ -45,7 +44,7 @@ func (p *pool[T]) acquire(ctx context.Context, most time.Duration) (one T, waite
 		p.mu.Unlock()
 		return one, false, nil
 	}
-	w := &waiter[T]{handed: make(chan T, 1), shorts: p.shorts}
+	w := &waiter[T]{handed: make(chan T, 1)}
 	p.queue = append(p.queue, w)
 	if !p.fetching {
 		p.fetching = true
@@ -59,13 +58,11 @@ func (p *pool[T]) acquire(ctx context.Context, most time.Duration) (one T, waite
 	}
 	select {
 	case one = <-w.handed:
+		return one, w.late, nil
 	case <-ctx.Done():
 		p.leave(w)
 		return one, true, ctx.Err()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return one, p.shorts > w.shorts, nil
 }
 
 // leave takes a waiter out of the queue. What it was handed meanwhile is the
@@ -97,8 +94,8 @@ func (p *pool[T]) supply() {
 		p.mu.Lock()
 		p.add(got...)
 		short := len(p.queue) > 0
-		if short {
-			p.shorts++
+		for _, w := range p.queue {
+			w.late = true
 		}
 		p.mu.Unlock()
 		switch {

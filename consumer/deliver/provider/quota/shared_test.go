@@ -58,14 +58,10 @@ func TestWaits(t *testing.T) {
 		waiting := func(ctx context.Context) (passed chan error) {
 			passed = make(chan error, 1)
 			go func() { _, err := l.Pass(ctx); passed <- err }()
-			shorts := int64(-1)
 			fixtures.Eventually(t, "it waits", func() bool {
 				l.slots.mu.Lock()
 				defer l.slots.mu.Unlock()
-				if shorts < 0 && len(l.slots.queue) > 0 {
-					shorts = l.slots.shorts
-				}
-				return shorts >= 0 && l.slots.shorts > shorts
+				return len(l.slots.queue) > 0 && l.slots.queue[0].late
 			})
 			return passed
 		}
