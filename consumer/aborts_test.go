@@ -3,26 +3,26 @@ package consumer
 import (
 	"testing"
 
-	"github.com/segmentio/kafka-go/protocol"
 	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
+
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // TestAnswerThatBeginsAtAMarker: the broker lists a transaction as aborted also
 // when only its marker is in the answer; that must not swallow what the same
 // producer commits next.
 func TestAnswerThatBeginsAtAMarker(t *testing.T) {
-	const transactional = 1 << 4
-	data := func(offset, producer int64) protocol.RecordReader {
-		return &protocol.RecordBatch{Attributes: transactional, BaseOffset: offset, ProducerID: producer}
+	data := func(offset, producer int64) *wire.Batch {
+		return &wire.Batch{FirstOffset: offset, Producer: producer, Transactional: true}
 	}
-	marker := func(offset, producer int64) protocol.RecordReader {
-		return &protocol.ControlBatch{BaseOffset: offset, ProducerID: producer}
+	marker := func(offset, producer int64) *wire.Batch {
+		return &wire.Batch{FirstOffset: offset, Producer: producer, Transactional: true, Marker: true}
 	}
-	aborts := abortedTransactions([]fetchapi.ResponseTransaction{
+	aborts := openAborts{listed: []fetchapi.ResponseTransaction{
 		{ProducerID: 7, FirstOffset: 3}, {ProducerID: 8, FirstOffset: 9},
-	})
+	}}
 	for i, step := range []struct {
-		batch protocol.RecordReader
+		batch *wire.Batch
 		keep  bool
 	}{
 		{marker(6, 7), false}, // of the transaction whose records were read before

@@ -6,24 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 
-	"github.com/meddela/meddela/consumer/internal/slab"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // Fetcher reads one partition in order from an offset on. It reads what is
 // committed only: records of aborted transactions are skipped.
-//
-// It speaks the fetch request itself rather than through kafka.Client.Fetch,
-// which neither says which transactions were aborted nor moves past batches
-// that hold no data.
 type Fetcher struct {
 	Addr      net.Addr
 	Transport kafka.RoundTripper
@@ -39,25 +33,11 @@ type Fetcher struct {
 	Only topology.Header
 
 	offset int64
-	// busy is set while fetches bring much: then the next one may wait a
-	// little for more, as a request costs about as much as a dozen records.
-	busy bool
 	// lazy is set while fetches bring only what is passed over: then the next
 	// one waits for more of it, or for a while, so that a reader of few records
 	// among many costs few requests.
 	lazy bool
 }
-
-const (
-	// lazyTime is how long a record may wait that comes after many that are
-	// passed over.
-	lazyTime = 100 * time.Millisecond
-	// busyBytes is how much a fetch must bring for the next one to wait.
-	busyBytes = 8 << 10
-	// gatherBytes and gatherTime end that wait, whichever comes first.
-	gatherBytes = 128 << 10
-	gatherTime  = 25 * time.Millisecond
-)
 
 // Fetched is the answer to one fetch.
 type Fetched struct {
@@ -69,10 +49,12 @@ type Fetched struct {
 	Moved bool
 	// HighWatermark is the offset after the last record of the partition.
 	HighWatermark int64
+
+	bytes int // that the records keep in memory
 }
 
-// answerTime is how much longer than MaxWait a broker may take to answer.
-const answerTime = 10 * time.Second
+// mostUnpacked bounds what one record batch may unpack to.
+const mostUnpacked = 64 << 20
 
 // SeekTo sets the offset of the next fetch.
 func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
@@ -80,116 +62,83 @@ func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
 // Fetch waits for records and returns them. Its error is of the kafka package
 // or of the network; after one, Fetch may be called again.
 func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.MaxWait+answerTime)
-	defer cancel()
-	m, err := f.Transport.RoundTrip(ctx, f.Addr, f.request())
-	if err != nil {
-		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, err)
-	}
-	partition, err := onlyPartition(m)
-	if err != nil {
-		return Fetched{}, fmt.Errorf("fetch %s/%d at offset %d: %w", f.Topic, f.Partition, f.offset, err)
-	}
-	return f.read(partition)
-}
-
-func (f *Fetcher) request() *fetchapi.Request {
-	least, wait := 1, f.MaxWait
+	request := wire.NewFetch(f.MaxWait, 1, f.MaxBytes)
+	request.Add(f.Topic, f.Partition, f.offset, f.MaxBytes)
+	topics, err := request.Send(ctx, f.Transport, f.Addr)
 	switch {
-	case f.lazy:
-		least, wait = min(gatherBytes, f.MaxBytes), min(lazyTime, f.MaxWait)
-	case f.busy:
-		least, wait = min(gatherBytes, f.MaxBytes), min(gatherTime, f.MaxWait)
+	case err != nil:
+		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, err)
+	case len(topics) == 0 || len(topics[0].Partitions) == 0:
+		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, errNoPartition)
 	}
-	return &fetchapi.Request{
-		ReplicaID:      -1,
-		MaxWaitTime:    int32(wait.Milliseconds()),
-		MinBytes:       int32(least),
-		MaxBytes:       math.MaxInt32, // so that the partition's limit is the one that counts
-		IsolationLevel: int8(kafka.ReadCommitted),
-		SessionID:      -1,
-		SessionEpoch:   -1,
-		Topics: []fetchapi.RequestTopic{{
-			Topic: string(f.Topic),
-			Partitions: []fetchapi.RequestPartition{{
-				Partition:          int32(f.Partition),
-				CurrentLeaderEpoch: -1,
-				FetchOffset:        f.offset,
-				LogStartOffset:     -1,
-				PartitionMaxBytes:  int32(f.MaxBytes),
-			}},
-		}},
-	}
+	return f.read(&topics[0].Partitions[0])
 }
 
 var errNoPartition = errors.New("the broker's answer has no partition")
 
-func onlyPartition(m protocol.Message) (*fetchapi.ResponsePartition, error) {
-	response := m.(*fetchapi.Response)
-	if response.ErrorCode != 0 {
-		return nil, kafka.Error(response.ErrorCode)
+// read takes the wanted records from an answer, without copying them, and moves
+// the offset.
+func (f *Fetcher) read(answer *wire.FetchedPartition) (Fetched, error) {
+	if answer.ErrorCode != 0 {
+		return Fetched{}, fmt.Errorf("fetch %s/%d at offset %d: %w", f.Topic, f.Partition, f.offset,
+			kafka.Error(answer.ErrorCode))
 	}
-	if len(response.Topics) == 0 || len(response.Topics[0].Partitions) == 0 {
-		return nil, errNoPartition
-	}
-	partition := &response.Topics[0].Partitions[0]
-	if partition.ErrorCode != 0 {
-		return nil, kafka.Error(partition.ErrorCode)
-	}
-	return partition, nil
-}
-
-// read copies the wanted records out of an answer and moves the offset.
-func (f *Fetcher) read(partition *fetchapi.ResponsePartition) (Fetched, error) {
-	before := f.offset
-	batches := batchesOf(partition.RecordSet.Records)
-	aborted := abortedTransactions(partition.AbortedTransactions)
-	var copied recordCopier
-	for _, batch := range batches {
-		keep := aborted.keeps(batch)
-		if err := f.readBatch(batch, keep, &copied); err != nil {
-			f.offset = before
-			return Fetched{}, fmt.Errorf("read %s/%d after offset %d: %w", f.Topic, f.Partition, f.offset, err)
-		}
-	}
-	if len(batches) > 0 && f.offset == before {
-		// All of the batch at this offset lies below it or was compacted
-		// away; the client hides where it ends, so step over it.
-		f.offset++
-	}
-	f.busy = copied.bytesCopied >= busyBytes
-	f.lazy = f.Only.Key != "" && len(copied.records) == 0 && f.offset > before
-	return Fetched{
-		Records:       copied.records,
-		Next:          f.offset,
-		Moved:         f.offset > before,
-		HighWatermark: partition.HighWatermark,
-	}, nil
-}
-
-func (f *Fetcher) readBatch(batch protocol.RecordReader, keep bool, copied *recordCopier) error {
-	for {
-		r, err := batch.ReadRecord()
+	got := Fetched{Next: f.offset, HighWatermark: answer.HighWatermark}
+	aborted := openAborts{listed: answer.AbortedTransactions}
+	for set := answer.RecordSet.Bytes; ; {
+		batch, rest, err := wire.NextBatch(set)
 		if errors.Is(err, io.EOF) {
-			return nil
+			break
+		}
+		if err == nil && aborted.keeps(&batch) && batch.LastOffset >= f.offset {
+			likely := len(set) / (len(set) - len(rest)) // batches, all as large as this one
+			err = f.readBatch(&batch, likely, &got)
 		}
 		if err != nil {
-			return err
-		}
-		if wanted := r.Offset >= f.offset; wanted {
-			if keep && !f.passesOver(r.Headers) {
-				err = copied.add(f, r)
+			if len(got.Records) > 0 {
+				break // first what is before it
 			}
-			f.offset = r.Offset + 1
+			return Fetched{}, fmt.Errorf("read %s/%d at offset %d: %w", f.Topic, f.Partition, batch.FirstOffset, err)
 		}
-		release(r)
-		if err != nil {
+		got.Next = max(got.Next, batch.LastOffset+1)
+		set = rest
+	}
+	got.Moved = got.Next > f.offset
+	if len(got.Records) > 0 {
+		got.bytes += len(answer.RecordSet.Bytes) + len(got.Records)*recordOverhead
+	}
+	f.lazy = f.Only.Key != "" && len(got.Records) == 0 && got.Moved
+	f.offset = got.Next
+	return got, nil
+}
+
+// readBatch adds a batch's wanted records to what was fetched.
+func (f *Fetcher) readBatch(batch *wire.Batch, likely int, got *Fetched) error {
+	records, err := batch.Records(mostUnpacked)
+	if err != nil {
+		return err
+	}
+	before := len(got.Records)
+	if got.Records == nil && f.Only.Key == "" {
+		got.Records = make([]topology.Record, 0, records.Len()*likely)
+	}
+	for {
+		r := topology.Record{Topic: f.Topic, Partition: f.Partition}
+		err := records.Next(&r)
+		switch {
+		case errors.Is(err, io.EOF):
+			got.bytes += records.Unpacked()
+			return nil
+		case err != nil:
+			got.Records = got.Records[:before]
 			return err
+		case r.Offset >= f.offset && !f.passesOver(r.Headers):
+			got.Records = append(got.Records, r)
 		}
 	}
 }
 
-func (f *Fetcher) passesOver(headers []protocol.Header) bool {
+func (f *Fetcher) passesOver(headers []topology.Header) bool {
 	if f.Only.Key == "" {
 		return false
 	}
@@ -201,78 +150,6 @@ func (f *Fetcher) passesOver(headers []protocol.Header) bool {
 	return false
 }
 
-// release gives the pages that hold a record back to the client's pool.
-func release(r *protocol.Record) {
-	if r.Key != nil {
-		r.Key.Close()
-	}
-	if r.Value != nil {
-		r.Value.Close()
-	}
-}
-
-func batchesOf(r protocol.RecordReader) []protocol.RecordReader {
-	switch r := r.(type) {
-	case nil:
-		return nil
-	case *protocol.RecordStream:
-		return r.Records
-	default:
-		return []protocol.RecordReader{r}
-	}
-}
-
-// recordCopier copies records out of the client's pages. Keys and values of a
-// fetch share large slabs, so that a record costs no allocation of its own.
-type recordCopier struct {
-	records     []topology.Record
-	slab        slab.Slab
-	bytesCopied int
-}
-
-func (c *recordCopier) add(f *Fetcher, r *protocol.Record) error {
-	key, err := c.bytes(r.Key)
-	if err != nil {
-		return err
-	}
-	value, err := c.bytes(r.Value)
-	if err != nil {
-		return err
-	}
-	c.records = append(c.records, topology.Record{
-		Topic:     f.Topic,
-		Partition: f.Partition,
-		Offset:    r.Offset,
-		Time:      r.Time,
-		Key:       key,
-		Value:     value,
-		Headers:   copyHeaders(r.Headers),
-	})
-	return nil
-}
-
-func (c *recordCopier) bytes(b protocol.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
-	}
-	n := b.Len()
-	c.bytesCopied += n
-	out := c.slab.Keep(c.slab.Room(n)[:n])
-	_, err := io.ReadFull(b, out)
-	return out, err
-}
-
-func copyHeaders(headers []protocol.Header) []topology.Header {
-	if len(headers) == 0 {
-		return nil
-	}
-	out := make([]topology.Header, len(headers))
-	for i, h := range headers {
-		out[i] = topology.Header{Key: h.Key, Value: h.Value}
-	}
-	return out
-}
-
 // openAborts follows, through the batches of one answer, whose transactions
 // were aborted: those listed open at their first offset and close at the
 // producer's marker.
@@ -281,28 +158,21 @@ type openAborts struct {
 	open   map[int64]bool // by producer id
 }
 
-func abortedTransactions(listed []fetchapi.ResponseTransaction) *openAborts {
-	return &openAborts{listed: listed}
-}
-
 // keeps reports whether the batch's records are to be read, and must be asked
 // once for each batch, in order.
-func (a *openAborts) keeps(batch protocol.RecordReader) bool {
-	switch b := batch.(type) {
-	case *protocol.ControlBatch:
+func (a *openAborts) keeps(batch *wire.Batch) bool {
+	if batch.Marker {
 		// An answer may begin at the marker of a transaction whose records
 		// came in the answer before.
-		a.openUpTo(b.BaseOffset)
-		delete(a.open, b.ProducerID)
+		a.openUpTo(batch.FirstOffset)
+		delete(a.open, batch.Producer)
 		return false
-	case *protocol.RecordBatch:
-		if len(a.listed) == 0 {
-			return true
-		}
-		a.openUpTo(b.BaseOffset)
-		return !b.Attributes.Transactional() || !a.open[b.ProducerID]
 	}
-	return true
+	if len(a.listed) == 0 {
+		return true
+	}
+	a.openUpTo(batch.FirstOffset)
+	return !batch.Transactional || !a.open[batch.Producer]
 }
 
 func (a *openAborts) openUpTo(offset int64) {

@@ -18,11 +18,12 @@ import (
 
 // Publisher writes a loop's outputs.
 type Publisher interface {
-	// Publish writes the records to one partition of a topic, in order, and
-	// returns when all replicas in sync have them. It tries again for as
-	// long as ctx lasts, so that its only error is ctx's; records that the
-	// topic will never take are left out, and their indexes returned.
-	Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) (refused []int, err error)
+	// Publish writes each record to its Topic at the partition number, those of
+	// one topic in order, and returns when all replicas in sync have them. It
+	// tries again for as long as ctx lasts, so that its only error is ctx's;
+	// records that a topic will never take are left out, and their indexes
+	// returned.
+	Publish(ctx context.Context, partition int, records []topology.Record) (refused []int, err error)
 }
 
 // Config says what a Loop reads, and what it does with it. The zero value of
@@ -51,8 +52,11 @@ type Config struct {
 	// larger than twice FetchBytes. Default 1.
 	Parallel int
 
-	// FetchBytes bounds a fetched batch. Up to five batches of a partition
-	// are in memory at once. Default 256 KiB.
+	// Budget bounds what is fetched and not yet acknowledged, for all loops that
+	// share it. Default one of its own, of DefaultBudget.
+	Budget *Budget
+	// FetchBytes bounds a fetched batch; it is smaller when the budget is used up.
+	// Default 256 KiB.
 	FetchBytes int
 	// FetchWait is how long a fetch waits on an idle partition. Default 1 s.
 	FetchWait time.Duration
@@ -87,6 +91,9 @@ const (
 func (c Config) withDefaults() Config {
 	c.Group = cmp.Or(c.Group, c.Names.Group(c.Role, c.Lane))
 	c.FetchBytes = cmp.Or(c.FetchBytes, 256<<10)
+	if c.Budget == nil {
+		c.Budget = NewBudget(DefaultBudget)
+	}
 	c.FetchWait = cmp.Or(c.FetchWait, time.Second)
 	c.CommitInterval = cmp.Or(c.CommitInterval, 100*time.Millisecond)
 	c.SessionTimeout = cmp.Or(c.SessionTimeout, 10*time.Second)

@@ -367,23 +367,20 @@ func TestATopicThatRefuses(t *testing.T) {
 // does, which the embedded one may not.
 type refusingPublisher struct{ consumer.Publisher }
 
-func (p refusingPublisher) Publish(ctx context.Context, topic topology.Topic, partition int,
-	records []topology.Record) ([]int, error) {
-	if topic != names.Jobs(topology.Realtime) {
-		for i := range records {
-			records[i].Value = records[i].Value[:min(len(records[i].Value), 100)]
-		}
-		return p.Publisher.Publish(ctx, topic, partition, records)
-	}
+func (p refusingPublisher) Publish(ctx context.Context, partition int, records []topology.Record) ([]int, error) {
 	var refused []int
 	var rest []topology.Record
 	for i, r := range records {
-		if len(r.Value) > 4<<20 {
+		switch {
+		case r.Topic != names.Jobs(topology.Realtime):
+			r.Value = r.Value[:min(len(r.Value), 100)]
+			rest = append(rest, r)
+		case len(r.Value) > 4<<20:
 			refused = append(refused, i)
-		} else {
+		default:
 			rest = append(rest, r)
 		}
 	}
-	_, err := p.Publisher.Publish(ctx, topic, partition, rest)
+	_, err := p.Publisher.Publish(ctx, partition, rest)
 	return refused, err
 }

@@ -3,7 +3,6 @@ package consumer
 import (
 	"sync"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -11,9 +10,7 @@ import (
 // that waits does not hold up those behind it. Each is published as it comes;
 // what is acknowledged is what all batches before have reached.
 func (p *pipeline) runParallel() {
-	batches := make(chan fetched, 1)
-	var stages errgroup.Group
-	stages.Go(func() error { defer close(batches); p.fetchAll(batches); return nil })
+	var handling sync.WaitGroup
 	free := make(chan *worker, p.loop.config.Parallel)
 	for i := range cap(free) {
 		free <- &worker{pipeline: p, number: i}
@@ -21,23 +18,25 @@ func (p *pipeline) runParallel() {
 	most := 2 * int64(p.loop.config.FetchBytes)
 	room := semaphore.NewWeighted(most)
 	var order window
-	for b := range batches {
+	for {
+		b, ok := p.next()
+		if !ok {
+			break
+		}
 		size := min(sizeOf(b.Batch), most/2) // so that one never needs all the room
 		if room.Acquire(p.working, size) != nil {
 			break
 		}
 		s := <-free // each comes back when working ends
 		place := order.open()
-		stages.Go(func() error {
+		handling.Go(func() {
 			s.handle(b, func(h handled) bool { return p.deliverInOrder(&order, place, h, h.next == b.next) })
 			room.Release(size)
+			p.release(b.bytes)
 			free <- s
-			return nil
 		})
 	}
-	for range batches { // lost: what is left is the next owner's to do again
-	}
-	_ = stages.Wait()
+	handling.Wait()
 }
 
 // deliverInOrder publishes a batch's outputs, waits for the acknowledgement, and

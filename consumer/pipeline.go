@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,20 +25,37 @@ type pipeline struct {
 	tracker   *tracker
 	waiting   retry.Warner // that the handler waits for a server
 	log       zerolog.Logger
+
+	batches chan fetched // what was fetched and no handler has taken yet
+	mu      sync.Mutex
+	full    bool // nothing is asked for, because batches is full
+	held    int  // bytes of what was fetched and is not acknowledged
+	ended   bool // nothing is held any more
+
+	// Of the fetch that is under way, of which there is one at a time.
+	back     func() // says that the wait for Kafka is over
+	pause    retry.Backoff
+	failures retry.Warner
 }
+
+// ahead is how many batches of a partition are fetched ahead of the handler: one
+// to go on with, and one so that a handler that is quick misses no request.
+const ahead = 2
 
 // fetched is a batch on its way to the handler.
 type fetched struct {
 	Batch
-	next int64
+	next  int64
+	bytes int
 }
 
 // handled is a handler's output on its way to Kafka, and the offset to commit
 // once it is there.
 type handled struct {
-	out  []topology.Record
-	next int64
-	work bool // there were records
+	out   []topology.Record
+	next  int64
+	work  bool // there were records
+	bytes int  // that are acknowledged with it
 }
 
 func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionAssignment) *pipeline {
@@ -46,14 +64,11 @@ func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionA
 		topic:      topic,
 		partition:  assigned.ID,
 		fetcher: Fetcher{
-			Addr:      kafka.TCP(g.loop.config.Brokers...),
-			Transport: g.loop.config.Transport,
 			Topic:     topic,
 			Partition: assigned.ID,
-			MaxBytes:  g.loop.config.FetchBytes,
-			MaxWait:   g.loop.config.FetchWait,
 			Only:      g.loop.config.Only,
 		},
+		batches: make(chan fetched, ahead),
 		tracker: newTracker(topic, assigned.ID, time.Now()),
 		log:     g.loop.log.With().Str("topic", string(topic)).Int("partition", assigned.ID).Logger(),
 	}
@@ -63,15 +78,19 @@ func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionA
 
 func (p *pipeline) run() {
 	defer p.loop.stats.track(p.tracker)()
+	defer p.end()
+	// "The first there is" is no offset yet.
+	if p.fetcher.offset < 0 && !p.seekFirst() {
+		return
+	}
+	p.fetches.want(p)
 	if p.loop.config.Parallel > 1 {
 		p.runParallel()
 		return
 	}
-	batches := make(chan fetched, 1)
 	outputs := make(chan handled, 1)
-	var stages errgroup.Group
-	stages.Go(func() error { defer close(batches); p.fetchAll(batches); return nil })
-	stages.Go(func() error { defer close(outputs); p.handleAll(batches, outputs); return nil })
+	var handling errgroup.Group
+	handling.Go(func() error { defer close(outputs); p.handleAll(outputs); return nil })
 	for h := range outputs {
 		if !p.deliver(h) {
 			break
@@ -79,7 +98,67 @@ func (p *pipeline) run() {
 	}
 	for range outputs { // lost: what is left is the next owner's to do again
 	}
-	_ = stages.Wait()
+	_ = handling.Wait()
+}
+
+// next returns the next batch, as soon as there is one. It reports false when
+// fetching has ended and what was fetched is taken.
+func (p *pipeline) next() (b fetched, ok bool) {
+	select {
+	case b = <-p.batches:
+	default:
+		select {
+		case b = <-p.batches:
+		case <-p.fetching.Done():
+			return b, false
+		}
+	}
+	p.mu.Lock()
+	wasFull := p.full
+	p.full = false
+	p.mu.Unlock()
+	if wasFull {
+		p.fetches.want(p)
+	}
+	return b, true
+}
+
+// take passes on what was fetched, for which there is room. It reports whether
+// there is room for more.
+func (p *pipeline) take(got *Fetched) bool {
+	p.loop.stats.in.Add(int64(len(got.Records)))
+	p.tracker.fetched(got, time.Now())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended || !got.Moved {
+		return !p.ended
+	}
+	p.held += got.bytes
+	p.loop.config.Budget.take(got.bytes)
+	// A batch without records, of which only the offset counts, goes the same
+	// way, so that offsets stay in order.
+	p.batches <- fetched{
+		Batch: Batch{Topic: p.topic, Partition: p.partition, Records: got.Records},
+		next:  got.Next, bytes: got.bytes,
+	}
+	p.full = len(p.batches) == cap(p.batches)
+	return !p.full
+}
+
+// release gives back to the process's budget what a batch took of it.
+func (p *pipeline) release(bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held -= bytes
+	p.loop.config.Budget.give(bytes)
+}
+
+// end gives back what is still held.
+func (p *pipeline) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	p.loop.config.Budget.give(p.held)
 }
 
 // deliver publishes every output, waits for the acknowledgement, and only then
@@ -92,6 +171,7 @@ func (p *pipeline) deliver(h handled) bool {
 		return false
 	}
 	p.acknowledge(h.next, h.work)
+	p.release(h.bytes)
 	p.loop.stats.out.Add(int64(len(h.out)))
 	return true
 }
@@ -102,66 +182,56 @@ func (p *pipeline) acknowledge(next int64, work bool) {
 	p.tracker.reached(next, time.Now())
 }
 
-// publish writes the outputs, those of different topics side by side.
+// publish writes the outputs. Those that their topic will never take become dead
+// letters.
 func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
-	groups := byTopic(out)
-	if len(groups) == 0 {
+	if len(out) == 0 {
 		return nil
 	}
 	defer p.tracker.awaitKafka()()
-	var others errgroup.Group
-	for _, group := range groups[1:] {
-		others.Go(func() error { return p.publishTopic(ctx, group) })
-	}
-	err := p.publishTopic(ctx, groups[0])
-	if otherErr := others.Wait(); err == nil {
-		err = otherErr
-	}
-	return err
-}
-
-func (p *pipeline) publishTopic(ctx context.Context, records []topology.Record) error {
-	refused, err := p.loop.config.Publisher.Publish(ctx, records[0].Topic, p.partition, records)
-	if err == nil && records[0].Topic == p.deadLetters() {
-		p.loop.stats.deadLetters.Add(int64(len(records)))
-	}
-	if err != nil || len(refused) == 0 {
+	refused, err := p.loop.config.Publisher.Publish(ctx, p.partition, out)
+	if err != nil {
 		return err
 	}
-	letters := make([]topology.Record, 0, len(refused))
-	for _, i := range refused {
-		letters = append(letters, p.deadLetter(&records[i], &topology.Fault{
-			Reason: topology.ReasonTopicRejected,
-			Detail: "the topic does not take this record: see its max.message.bytes, or run `meddela topics apply`",
-		}))
+	letters := p.countLetters(out)
+	if len(refused) > 0 {
+		if letters, err = p.publishRefused(ctx, out, refused, letters); err != nil {
+			return err
+		}
 	}
-	lost, err := p.loop.config.Publisher.Publish(ctx, letters[0].Topic, p.partition, letters)
-	if err == nil {
-		p.loop.stats.deadLetters.Add(int64(len(letters)))
-	}
-	if len(lost) > 0 {
-		p.log.Error().Str("target", string(records[0].Topic)).Int("records", len(lost)).
-			Msg("neither the topic nor the dead letters take these records; they are only on the topic that they were read from")
-	}
-	return err
+	p.loop.stats.deadLetters.Add(letters)
+	return nil
 }
 
-// byTopic splits records by topic, keeping their order. A batch has few
-// topics, so a scan beats a map.
-func byTopic(out []topology.Record) [][]topology.Record {
-	var groups [][]topology.Record
-next:
+func (p *pipeline) countLetters(out []topology.Record) (n int64) {
 	for i := range out {
-		for g := range groups {
-			if groups[g][0].Topic == out[i].Topic {
-				groups[g] = append(groups[g], out[i])
-				continue next
-			}
+		if out[i].Topic == p.deadLetters() {
+			n++
 		}
-		group := make([]topology.Record, 0, len(out)-i)
-		groups = append(groups, append(group, out[i]))
 	}
-	return groups
+	return n
+}
+
+// publishRefused writes dead letters in place of what was refused, and returns how
+// many dead letters there are now.
+func (p *pipeline) publishRefused(ctx context.Context, out []topology.Record, refused []int, before int64) (int64,
+	error) {
+	letters := make([]topology.Record, len(refused))
+	for i, at := range refused {
+		letters[i] = p.deadLetter(&out[at], &topology.Fault{
+			Reason: topology.ReasonTopicRejected,
+			Detail: "the topic does not take this record: see its max.message.bytes, or run `meddela topics apply`",
+		})
+	}
+	lost, err := p.loop.config.Publisher.Publish(ctx, p.partition, letters)
+	if err != nil {
+		return 0, err
+	}
+	if len(lost) > 0 {
+		p.log.Error().Str("target", string(out[refused[lost[0]]].Topic)).Int("records", len(lost)).
+			Msg("neither the topic nor the dead letters take these records; they are only on the topic that they were read from")
+	}
+	return before + int64(len(letters)), nil
 }
 
 func (p *pipeline) deadLetters() topology.Topic {
@@ -172,64 +242,14 @@ func (p *pipeline) deadLetter(r *topology.Record, fault *topology.Fault) topolog
 	return p.loop.config.Names.DeadLetter(p.loop.config.Lane, r, fault, p.loop.config.Role, time.Now())
 }
 
-// fetchAll fetches until fetching ends.
-func (p *pipeline) fetchAll(batches chan<- fetched) {
-	// "The first there is" is no offset yet.
-	if p.fetcher.offset < 0 && !p.seekFirst() {
-		return
-	}
-	var wait retry.Backoff
-	var failures retry.Warner
-	for p.fetching.Err() == nil {
-		back := p.tracker.awaitKafka()
-		got, err := p.fetcher.Fetch(p.fetching)
-		back()
-		if err != nil {
-			if p.fetching.Err() != nil {
-				return
-			}
-			p.loop.stats.fetchFaults.Add(1)
-			failures.Warn(func(n int) {
-				p.log.Warn().Err(err).Int("times", n).Msg("fetch failed; trying on")
-			})
-			if !wait.Wait(p.fetching) || !p.recoverFetch(err) {
-				return
-			}
-			continue
-		}
-		wait.Reset()
-		p.loop.stats.in.Add(int64(len(got.Records)))
-		p.tracker.fetched(&got, time.Now())
-		if !p.pass(batches, got) {
-			return
-		}
-	}
-}
-
-// pass hands a batch on. One without records, of which only the offset counts,
-// goes the same way, so that offsets stay in order.
-func (p *pipeline) pass(batches chan<- fetched, got Fetched) bool {
-	if !got.Moved {
-		return true
-	}
-	batch := Batch{Topic: p.topic, Partition: p.partition, Records: got.Records}
-	select {
-	case batches <- fetched{Batch: batch, next: got.Next}:
-		return true
-	case <-p.fetching.Done():
-		return false
-	}
-}
-
 // handleAll runs the handler over every batch, in order.
-func (p *pipeline) handleAll(batches <-chan fetched, outputs chan<- handled) {
+func (p *pipeline) handleAll(outputs chan<- handled) {
 	only := &worker{pipeline: p}
-	for b := range batches {
-		if !only.handle(b, func(h handled) bool { return p.forward(outputs, h) }) {
-			break
+	for {
+		b, ok := p.next()
+		if !ok || !only.handle(b, func(h handled) bool { return p.forward(outputs, h) }) {
+			return // what is left is not committed, so read again
 		}
-	}
-	for range batches { // lost or stopped: not committed, so read again
 	}
 }
 
@@ -244,7 +264,7 @@ type worker struct {
 // it tries again; a stopped loop does not wait for servers.
 func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 	if len(b.Records) == 0 {
-		return forward(handled{next: b.next})
+		return forward(handled{next: b.next, bytes: b.bytes})
 	}
 	b.Worker = s.number
 	var wait retry.Backoff
@@ -256,7 +276,11 @@ func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 				next = b.Records[n-1].Offset + 1
 			}
 			b.Records = b.Records[n:]
-			if !forward(handled{out: result.Out, next: next, work: true}) {
+			done := handled{out: result.Out, next: next, work: true}
+			if len(b.Records) == 0 {
+				done.bytes = b.bytes
+			}
+			if !forward(done) {
 				return false
 			}
 			wait.Reset()
@@ -315,7 +339,7 @@ func (p *pipeline) recoverFetch(err error) bool {
 // seekFirst moves to the partition's first offset, trying for as long as the
 // partition is ours.
 func (p *pipeline) seekFirst() bool {
-	client := kafka.Client{Addr: p.fetcher.Addr, Transport: p.loop.config.Transport}
+	client := kafka.Client{Addr: p.fetches.leaders.Addr, Transport: p.loop.config.Transport}
 	var wait retry.Backoff
 	var failures retry.Warner
 	for {

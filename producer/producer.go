@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/oklog/ulid/v2"
@@ -110,13 +109,18 @@ func (p *Producer) PublishRecords(ctx context.Context, lane topology.Lane, recor
 		}
 		return receipts, firstFault(receipts)
 	}
-	var all sync.WaitGroup
+	var outputs []*output
 	for number, members := range p.assign(lane, records, receipts, count) {
 		if len(members) > 0 {
-			all.Go(func() { p.publishPartition(ctx, target{topic, number}, lane, records, members, receipts) })
+			outputs = append(outputs, p.output(topic, number, lane, records, members, receipts))
 		}
 	}
-	all.Wait()
+	err = p.publisher.write(ctx, outputs)
+	for _, o := range outputs {
+		if o.done < len(o.records) {
+			o.tell(o.done, len(o.records), 0, err)
+		}
+	}
 	return receipts, firstFault(receipts)
 }
 
@@ -153,23 +157,23 @@ func (p *Producer) assign(lane topology.Lane, records []topology.Record, receipt
 	return members
 }
 
-// publishPartition publishes the records of one partition and fills in their
-// receipts.
-func (p *Producer) publishPartition(ctx context.Context, t target, lane topology.Lane, records []topology.Record,
-	members []int, receipts []Receipt) {
-	batch := make([]topology.Record, len(members))
-	for i, m := range members {
-		batch[i] = records[m]
+// output is what the call writes to one partition; it fills in the receipts.
+func (p *Producer) output(topic topology.Topic, partition int, lane topology.Lane, records []topology.Record,
+	members []int, receipts []Receipt) *output {
+	o := &output{topic: topic, partition: partition}
+	for _, m := range members {
+		o.records = append(o.records, &records[m])
 	}
-	p.publisher.write(ctx, t, batch, func(from, to int, base int64, err error) {
+	o.tell = func(from, to int, base int64, err error) {
 		for i := from; i < to; i++ {
 			r := &receipts[members[i]]
-			r.Partition, r.Offset, r.Err = t.partition, base+int64(i-from), explain(t.topic, err)
+			r.Partition, r.Offset, r.Err = partition, base+int64(i-from), explain(topic, err)
 			if r.ID == "" && err == nil {
 				r.ID = topology.PositionID(lane, r.Partition, r.Offset)
 			}
 		}
-	})
+	}
+	return o
 }
 
 func explain(topic topology.Topic, err error) error {

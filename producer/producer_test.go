@@ -191,10 +191,12 @@ func TestRefusedRecords(t *testing.T) {
 	p := producer.Publisher{Addr: link.Addr(), Transport: transport(t, link)}
 	var records []topology.Record
 	for i := range 9 {
-		records = append(records, topology.Record{Value: fmt.Appendf(nil, "%d", i)})
+		records = append(records, topology.Record{
+			Topic: names.DeadLetters(topology.Realtime), Value: fmt.Appendf(nil, "%d", i),
+		})
 	}
 	records[4].Value = make([]byte, 5000)
-	refused, err := p.Publish(t.Context(), names.DeadLetters(topology.Realtime), 11, records)
+	refused, err := p.Publish(t.Context(), 11, records)
 	if err != nil || len(refused) != 1 || refused[0] != 4 {
 		t.Fatalf("refused %v, %v; want the fifth record", refused, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,82 +13,222 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/gather"
 	"github.com/meddela/meddela/topology/retry"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // Publisher writes records to partitions with acks=all. It is safe for use by
-// several goroutines, and keeps nothing between calls but the topics' sizes.
+// several goroutines. What they publish at the same time to partitions that one
+// broker leads goes in one request: while one is under way, what comes gathers
+// for the next.
 type Publisher struct {
 	Addr      net.Addr
 	Transport kafka.RoundTripper
 	// Compression of what is written. Default none.
 	Compression kafka.Compression
-	// BatchBytes bounds one request. Default 512 KiB; a larger record goes
-	// alone.
+	// BatchBytes bounds what one request writes to one partition. Default
+	// 512 KiB; a larger record goes alone.
 	BatchBytes int
 	// Log hears of failed tries. Default: nothing is logged.
 	Log zerolog.Logger
 
-	mu     sync.RWMutex
-	counts map[topology.Topic]partitionCount
+	once    sync.Once // fills in leaders
+	leaders wire.Leaders
+	mu      sync.Mutex
+	brokers map[int]*gather.Gather[*write] // by their ids
 }
 
 const (
 	defaultBatchBytes = 512 << 10
+	// requestBytes bounds what one request writes to all partitions.
+	requestBytes = 4 << 20
+	// mostRequests is how many requests to a broker may be under way, and pace the
+	// least time between them.
+	mostRequests = 5
+	pace         = 4 * time.Millisecond
 	// ackTimeout is how long a broker may wait for its replicas. It is longer
 	// than a cluster takes to notice that a broker has died, because a try that
 	// is given up before may be written twice.
 	ackTimeout = 15 * time.Second
-	// clientTimeout makes the client ask the broker for ackTimeout: it asks
-	// for half of its own.
-	clientTimeout = 2 * ackTimeout
 	// tryTimeout bounds a try on a broker that does not answer at all.
 	tryTimeout = 20 * time.Second
 	// recordOverhead is what a record adds to a batch beside its bytes.
 	recordOverhead = 24
 )
 
-// Publish writes the records to one partition of a topic, in order. Where the
-// topic has fewer partitions the number wraps around. It returns when all
-// replicas in sync have the records, and tries again for as long as ctx lasts:
-// its only error is ctx's. Records that the topic will never take are left out
-// and their indexes returned. A try that failed half-way may have written
+// Publish writes each record to its Topic at the partition number, those of one
+// topic in order. Where a topic has fewer partitions the number wraps around. It
+// returns when all replicas in sync have the records, and tries again for as long
+// as ctx lasts: its only error is ctx's. Records that a topic will never take are
+// left out and their indexes returned. A try that failed half-way may have written
 // records that the next try writes again.
-func (p *Publisher) Publish(ctx context.Context, topic topology.Topic, partition int,
-	records []topology.Record) (refused []int, err error) {
-	if len(records) == 0 {
-		return nil, nil
-	}
-	count, err := p.awaitCount(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
-	p.write(ctx, target{topic, partition % count}, records, func(from, _ int, _ int64, failure error) {
-		switch {
-		case isRefusal(failure):
-			refused = append(refused, from)
-		case failure != nil:
-			err = failure
+func (p *Publisher) Publish(ctx context.Context, partition int, records []topology.Record) (refused []int, err error) {
+	var outputs []*output
+	at := make([]int, len(records)) // the members of the outputs, one after the other
+	for len(at) > 0 {
+		o := &output{members: at[:0]}
+		for i := range records {
+			r := &records[i]
+			isNew := len(o.members) == 0 && !slices.ContainsFunc(outputs, func(o *output) bool { return o.topic == r.Topic })
+			if isNew || len(o.members) > 0 && o.topic == r.Topic {
+				o.topic = r.Topic
+				o.members = append(o.members, i)
+				o.records = append(o.records, r)
+			}
 		}
-	})
+		at = at[len(o.members):]
+		count, err := p.awaitCount(ctx, o.topic)
+		if err != nil {
+			return nil, err
+		}
+		o.partition = partition % count
+		o.tell = func(from, _ int, _ int64, err error) {
+			if err != nil {
+				refused = append(refused, o.members[from])
+			}
+		}
+		outputs = append(outputs, o)
+	}
+	err = p.write(ctx, outputs)
+	slices.Sort(refused)
 	return refused, err
 }
 
-type target struct {
-	topic     topology.Topic
-	partition int
-}
-
-// batchEnd returns the end of the batch that starts at from.
-func (p *Publisher) batchEnd(records []topology.Record, from int) int {
-	limit, size := cmp.Or(p.BatchBytes, defaultBatchBytes), 0
-	for i := from; i < len(records); i++ {
-		size += recordBytes(&records[i])
-		if size > limit && i > from {
-			return i
+// awaitCount returns the topic's number of partitions, trying for as long as ctx
+// lasts to learn it. Its only error is ctx's.
+func (p *Publisher) awaitCount(ctx context.Context, topic topology.Topic) (int, error) {
+	var wait retry.Backoff
+	for tries := 1; ; tries++ {
+		n, err := p.known().Partitions(ctx, topic)
+		switch {
+		case err == nil:
+			return n, nil
+		case ctx.Err() != nil:
+			return 0, ctx.Err()
+		case tries%10 == 2:
+			p.Log.Warn().Err(err).Int("tries", tries).Msg("cannot publish yet; trying on")
+		}
+		if !wait.Wait(ctx) {
+			return 0, ctx.Err()
 		}
 	}
-	return len(records)
+}
+
+// output is what a call writes to one partition, in order.
+type output struct {
+	topic     topology.Topic
+	partition int
+	records   []*topology.Record
+	members   []int // the records' indexes in the call
+	// tell hears of records, from one index to another, that they were written, with
+	// the offset of the first, or that the topic refuses them.
+	tell func(from, to int, base int64, err error)
+
+	done  int // everything below was written or refused
+	limit int // how many may go together after a refusal; 0 for as many as fit
+}
+
+// write is a batch on its way to a partition.
+type write struct {
+	ctx       context.Context
+	output    *output
+	records   []*topology.Record
+	bytes     int
+	result    chan<- *write
+	base      int64
+	err       error
+	separated bool // from other writes to the partition, so that these are not refused with it
+}
+
+// write writes the outputs side by side, and each one's records in order, until
+// they are acknowledged or refused, or ctx ends. A batch that the topic refuses is
+// halved until the records at fault stand alone.
+func (p *Publisher) write(ctx context.Context, outputs []*output) error {
+	var wait retry.Backoff
+	result := make(chan *write, len(outputs))
+	for tries := 1; ; tries++ {
+		var failed *output
+		var failure error
+		sent := 0
+		for _, o := range outputs {
+			if o.done == len(o.records) {
+				continue
+			}
+			if err := p.send(ctx, o, result); err != nil {
+				failed, failure = o, err
+				continue
+			}
+			sent++
+		}
+		if sent == 0 && failed == nil {
+			return nil
+		}
+		for ; sent > 0; sent-- {
+			select {
+			case w := <-result:
+				if err := w.output.settle(w); err != nil {
+					p.leaders.Expire()
+					failed, failure = w.output, err
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if failed == nil {
+			tries = 0
+			wait.Reset()
+			continue
+		}
+		if tries%10 == 2 && ctx.Err() == nil {
+			p.Log.Warn().Err(failure).Str("topic", string(failed.topic)).Int("partition", failed.partition).
+				Int("records", len(failed.records)-failed.done).Int("tries", tries).
+				Msg("publishing failed; trying on")
+		}
+		if !wait.Wait(ctx) {
+			return ctx.Err()
+		}
+	}
+}
+
+// settle takes up what became of a write. Its error is one after which to try again.
+func (o *output) settle(w *write) error {
+	n := len(w.records)
+	switch {
+	case isRefusal(w.err) && n > 1:
+		o.limit = n / 2
+	case isRefusal(w.err), w.err == nil:
+		o.tell(o.done, o.done+n, w.base, w.err)
+		o.done += n
+		o.limit = 0
+	case errors.Is(w.err, errSeparate):
+		o.limit = n
+	default:
+		return w.err
+	}
+	return nil
+}
+
+// send hands the next batch of an output to its broker.
+func (p *Publisher) send(ctx context.Context, o *output, result chan<- *write) error {
+	leader, err := p.known().Leader(ctx, o.topic, o.partition)
+	if err != nil {
+		return err
+	}
+	w := &write{ctx: ctx, output: o, records: o.records[o.done:], result: result, separated: o.limit > 0}
+	if w.separated {
+		w.records = w.records[:min(o.limit, len(w.records))]
+	}
+	for i, r := range w.records {
+		size := recordBytes(r)
+		if i > 0 && w.bytes+size > cmp.Or(p.BatchBytes, defaultBatchBytes) {
+			w.records = w.records[:i]
+			break
+		}
+		w.bytes += size
+	}
+	p.broker(leader).Add(w)
+	return nil
 }
 
 func recordBytes(r *topology.Record) int {
@@ -98,74 +239,136 @@ func recordBytes(r *topology.Record) int {
 	return n
 }
 
-// write writes the records in batches, and tells of each, from one index to
-// another, what became of it: the offset of its first record, or the error. A
-// batch that the topic refuses is halved until the records at fault stand alone.
-func (p *Publisher) write(ctx context.Context, t target, records []topology.Record,
-	tell func(from, to int, base int64, err error)) {
-	for from := 0; from < len(records); {
-		to := p.batchEnd(records, from)
-		base, err := p.writeUntilAcknowledged(ctx, t, records[from:to])
-		for isRefusal(err) && to-from > 1 {
-			to = (from + to) / 2
-			base, err = p.writeUntilAcknowledged(ctx, t, records[from:to])
-		}
-		tell(from, to, base, err)
-		from = to
-	}
+func (p *Publisher) known() *wire.Leaders {
+	p.once.Do(func() { p.leaders.Addr, p.leaders.Transport = p.Addr, p.Transport })
+	return &p.leaders
 }
 
-// writeUntilAcknowledged tries until the records are written, the topic
-// refuses them, or ctx ends.
-func (p *Publisher) writeUntilAcknowledged(ctx context.Context, t target, records []topology.Record) (base int64,
-	err error) {
-	try := func() (err error) {
-		base, err = p.writeOnce(ctx, t, records)
-		return err
+func (p *Publisher) broker(id int) *gather.Gather[*write] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.brokers[id]
+	if b == nil {
+		b = &gather.Gather[*write]{Most: mostRequests, Pace: pace}
+		b.Do = func(writes []*write) {
+			batches, left := p.batches(writes)
+			b.Add(left...)
+			p.request(batches)
+		}
+		if p.brokers == nil {
+			p.brokers = make(map[int]*gather.Gather[*write])
+		}
+		p.brokers[id] = b
 	}
-	err = p.tryOn(ctx, try, func(err error, tries int) {
-		p.Log.Warn().Err(err).Str("topic", string(t.topic)).Int("partition", t.partition).
-			Int("records", len(records)).Int("tries", tries).Msg("publishing failed; trying on")
+	return b
+}
+
+var (
+	errNoAnswer = errors.New("the broker's answer does not have the partition")
+	errSeparate = errors.New("refused together with others: to be written alone")
+)
+
+// batch is what a request writes to one partition: as one, as the protocol wants it.
+type batch struct {
+	topic     topology.Topic
+	partition int
+	writes    []*write
+	bytes     int
+	answered  bool
+}
+
+// batches puts writes together, and returns those that are left for the next request.
+func (p *Publisher) batches(writes []*write) (batches []*batch, left []*write) {
+	total := 0
+	for _, w := range writes {
+		at := slices.IndexFunc(batches, func(b *batch) bool {
+			return b.topic == w.output.topic && b.partition == w.output.partition
+		})
+		switch {
+		case total > 0 && total+w.bytes > requestBytes:
+			left = append(left, w)
+			continue
+		case at < 0:
+			batches = append(batches, &batch{w.output.topic, w.output.partition, []*write{w}, w.bytes, false})
+		case w.separated || batches[at].writes[0].separated ||
+			batches[at].bytes+w.bytes > cmp.Or(p.BatchBytes, defaultBatchBytes):
+			left = append(left, w)
+			continue
+		default:
+			batches[at].writes = append(batches[at].writes, w)
+			batches[at].bytes += w.bytes
+		}
+		total += w.bytes
+	}
+	return batches, left
+}
+
+// request sends batches, and tells each write what became of it.
+func (p *Publisher) request(batches []*batch) {
+	failure := p.sendOnce(batches, func(b *batch, base int64, err error) {
+		b.answered = true
+		if len(b.writes) > 1 && isRefusal(err) {
+			err = errSeparate
+		}
+		for _, w := range b.writes {
+			w.base, w.err = base, err
+			base += int64(len(w.records))
+		}
 	})
-	return base, err
-}
-
-// tryOn tries until that succeeds or is refused, or ctx ends, and warns now and
-// then.
-func (*Publisher) tryOn(ctx context.Context, try func() error, warn func(err error, tries int)) error {
-	var wait retry.Backoff
-	for tries := 1; ; tries++ {
-		err := try()
-		if err == nil || isRefusal(err) {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if tries%10 == 2 {
-			warn(err, tries)
-		}
-		if !wait.Wait(ctx) {
-			return ctx.Err()
+	for _, b := range batches {
+		for _, w := range b.writes {
+			if !b.answered {
+				w.err = cmp.Or(failure, errNoAnswer)
+			}
+			w.result <- w
 		}
 	}
 }
 
-func (p *Publisher) writeOnce(ctx context.Context, t target, records []topology.Record) (base int64, err error) {
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// sendOnce sends one request, and tells what the broker says of each batch. Its error
+// is of the request as a whole.
+func (p *Publisher) sendOnce(batches []*batch, tell func(b *batch, base int64, err error)) error {
+	var waiting []context.Context
+	total := 0
+	for _, b := range batches {
+		total += b.bytes
+		for _, w := range b.writes {
+			waiting = append(waiting, w.ctx)
+		}
+	}
+	ctx, stop := gather.Together(waiting)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	client := kafka.Client{Addr: p.Addr, Transport: p.Transport, Timeout: clientTimeout}
-	response, err := client.Produce(ctx, &kafka.ProduceRequest{
-		Topic:        string(t.topic),
-		Partition:    t.partition,
-		RequiredAcks: kafka.RequireAll,
-		Records:      &recordReader{records: records},
-		Compression:  p.Compression,
-	})
-	if err != nil {
-		return 0, err
+	request, now := wire.NewProduce(ackTimeout), time.Now()
+	buffer := buffers.Get().(*[]byte)
+	room := slices.Grow((*buffer)[:0], total+total/16)
+	for _, b := range batches {
+		records := b.writes[0].records
+		for _, w := range b.writes[1:] {
+			records = append(records[:len(records):len(records)], w.records...)
+		}
+		start := len(room)
+		var err error
+		if room, err = wire.AppendSet(room, records, p.Compression, now); err != nil {
+			return err
+		}
+		request.Add(b.topic, b.partition, room[start:len(room):len(room)])
 	}
-	return response.BaseOffset, response.Error
+	err := request.Send(ctx, p.Transport, p.Addr, func(topic topology.Topic, partition int, base int64, err error) {
+		for _, b := range batches {
+			if b.topic == topic && b.partition == partition {
+				tell(b, base, err)
+			}
+		}
+	})
+	if err == nil { // otherwise the client may still be reading it
+		*buffer = room
+		buffers.Put(buffer)
+	}
+	return err
 }
 
 // isRefusal reports whether a topic will never take what it was given, however

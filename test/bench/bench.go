@@ -133,11 +133,13 @@ func (b *bench) fill(topic topology.Topic, n int, make func(partition, at int) t
 		all.Go(func() error {
 			var batch []topology.Record
 			for i := range share {
-				batch = append(batch, make(p, i))
+				r := make(p, i)
+				r.Topic = topic
+				batch = append(batch, r)
 				if len(batch) < atOnce && i < share-1 {
 					continue
 				}
-				if _, err := to.Publish(ctx, topic, p, batch); err != nil {
+				if _, err := to.Publish(ctx, p, batch); err != nil {
 					return err
 				}
 				batch = batch[:0]

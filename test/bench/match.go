@@ -222,7 +222,7 @@ func (s *system) publishing(templates, followers, publications int) Table {
 		for i, r := range records {
 			out[i] = topology.Record{Topic: s.names.Templates(), Key: []byte(r.Ref()), Value: r.Append(nil)}
 		}
-		script.Must(writer.Publish(s.ctx, s.names.Templates(), 0, out))
+		script.Must(writer.Publish(s.ctx, 0, out))
 	}
 	progress("templates: publishing %d", templates)
 	publish(many(templates)...)

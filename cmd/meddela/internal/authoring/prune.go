@@ -73,7 +73,7 @@ func Prune(ctx context.Context, to Writer, topic topology.Topic, unneeded []Idle
 	for i := range unneeded {
 		records[i] = topology.Record{Topic: topic, Key: []byte(unneeded[i].Ref)}
 	}
-	refused, err := to.Publish(ctx, topic, 0, records)
+	refused, err := to.Publish(ctx, 0, records)
 	if err == nil && len(refused) > 0 {
 		err = fmt.Errorf("the topic does not take %d of %d tombstones", len(refused), len(records))
 	}

@@ -21,10 +21,10 @@ func Version(r topology.TemplateRecord) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// Writer writes records to one partition, and returns when they are safe there, with the
+// Writer writes records to a partition of their topics, and returns when they are safe there, with the
 // indexes of those that the topic will never take.
 type Writer interface {
-	Publish(ctx context.Context, topic topology.Topic, partition int, records []topology.Record) (refused []int, err error)
+	Publish(ctx context.Context, partition int, records []topology.Record) (refused []int, err error)
 }
 
 // writtenAtOnce is small enough that an error says well what an outage has left undone.
@@ -43,7 +43,7 @@ func Write(ctx context.Context, to Writer, topic topology.Topic, changes []Chang
 	var refused []topology.TemplateRef
 	for from := 0; from < len(records); from += writtenAtOnce {
 		end := min(from+writtenAtOnce, len(records))
-		no, err := to.Publish(ctx, topic, 0, records[from:end])
+		no, err := to.Publish(ctx, 0, records[from:end])
 		if err != nil {
 			return written, fmt.Errorf("%d of %d templates are published, %d perhaps, %d not: "+
 				"do the same again, which is safe: %w", len(written), len(refs), end-from, len(refs)-end, err)

@@ -22,13 +22,12 @@ type shelf struct {
 	err     error
 }
 
-func (s *shelf) Publish(_ context.Context, topic topology.Topic, partition int, records []topology.Record) ([]int,
-	error) {
+func (s *shelf) Publish(_ context.Context, partition int, records []topology.Record) ([]int, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
 	for i, r := range records {
-		if topic != "test.templates" || partition != 0 {
+		if r.Topic != "test.templates" || partition != 0 {
 			return nil, errors.New("the wrong place")
 		}
 		if !slices.Contains(s.refused, i) {

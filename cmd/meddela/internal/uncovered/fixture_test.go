@@ -53,9 +53,9 @@ func (c cluster) Scan(_ context.Context, ranges []scan.Range, _ *scan.Progress,
 }
 
 // Publish appends the records to the topic.
-func (c cluster) Publish(_ context.Context, topic topology.Topic, _ int, records []topology.Record) ([]int, error) {
+func (c cluster) Publish(_ context.Context, _ int, records []topology.Record) ([]int, error) {
 	for _, r := range records {
-		c.add(topic, r.Value, r.Headers...)
+		c.add(r.Topic, r.Value, r.Headers...)
 	}
 	return nil, nil
 }

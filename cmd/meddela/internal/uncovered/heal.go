@@ -143,7 +143,7 @@ func (h *Healer) publish(ctx context.Context, records []topology.Record, refs []
 				return err
 			}
 		}
-		refused, err := h.To.Publish(ctx, records[0].Topic, records[0].Partition, records[:n])
+		refused, err := h.To.Publish(ctx, records[0].Partition, records[:n])
 		if err != nil {
 			return fmt.Errorf("publishing events again: %w", err)
 		}

@@ -36,7 +36,7 @@ func (env *Env) FollowTemplates(ctx context.Context,
 type WriteNothing struct{}
 
 // Publish does nothing.
-func (WriteNothing) Publish(context.Context, topology.Topic, int, []topology.Record) ([]int, error) {
+func (WriteNothing) Publish(context.Context, int, []topology.Record) ([]int, error) {
 	return nil, nil
 }
 

@@ -76,10 +76,12 @@ func (o *ordering) give(ctx context.Context, connection producer.Connection, fol
 	records := make([]topology.Record, len(view.Orders))
 	for i := range view.Orders {
 		order := &view.Orders[i].ControlRecord
-		records[i] = topology.Record{Key: []byte(order.Subject), Value: order.Append(nil)}
+		records[i] = topology.Record{
+			Topic: o.env.Config.Names().Control(), Key: []byte(order.Subject), Value: order.Append(nil),
+		}
 	}
 	started := time.Now()
-	refused, err := writer.Publish(ctx, o.env.Config.Names().Control(), 0, records)
+	refused, err := writer.Publish(ctx, 0, records)
 	if err == nil && len(refused) > 0 {
 		err = fmt.Errorf("the topic does not take %s", wording.Count(len(refused), "order", "orders"))
 	}

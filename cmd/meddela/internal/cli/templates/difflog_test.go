@@ -258,8 +258,10 @@ func preload(b *testing.B, broker string, n int) {
 	var batch []topology.Record
 	partition := 0
 	flush := func() {
-		if _, err := to.Publish(context.Background(),
-			topology.Topics{Prefix: topology.DefaultPrefix}.Events(topology.Realtime), partition, batch); err != nil {
+		for i := range batch {
+			batch[i].Topic = topology.Topics{Prefix: topology.DefaultPrefix}.Events(topology.Realtime)
+		}
+		if _, err := to.Publish(context.Background(), partition, batch); err != nil {
 			b.Fatal(err)
 		}
 		partition, batch = (partition+1)%12, nil

@@ -57,7 +57,7 @@ func (s *pruneSite) published(name, text string, ago time.Duration, retired bool
 
 func (s *pruneSite) write(topic topology.Topic, key string, value []byte) {
 	s.t.Helper()
-	if _, err := s.writer.Publish(s.t.Context(), topic, 0,
+	if _, err := s.writer.Publish(s.t.Context(), 0,
 		[]topology.Record{{Topic: topic, Key: []byte(key), Value: value}}); err != nil {
 		s.t.Fatal(err)
 	}

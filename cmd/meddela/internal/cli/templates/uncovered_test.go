@@ -68,8 +68,8 @@ func logUncovered(t *testing.T, broker string) {
 			Reason: topology.ReasonNoTemplateForType,
 			Type:   eventType, Channel: topology.SMS, Language: "sv-FI", Source: r.Source(), ReceivedAt: r.Time, At: r.Time,
 		}
-		_, err := writer.Publish(t.Context(), names.DeliveryLog(topology.Realtime), r.Partition,
-			[]topology.Record{{Value: entry.Append(nil)}})
+		_, err := writer.Publish(t.Context(), r.Partition,
+			[]topology.Record{{Topic: names.DeliveryLog(topology.Realtime), Value: entry.Append(nil)}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,264 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"time"
+
+	"github.com/segmentio/kafka-go/compress"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Batch is one record batch, the form that Kafka keeps records in and sends them
+// in: format 2, the only one that Kafka 4 takes. Its records alias the bytes that
+// it was read from, so that a record costs no more than its headers.
+//
+// https://kafka.apache.org/documentation/#recordbatch
+type Batch struct {
+	// FirstOffset and LastOffset are those that the batch was written with: all
+	// of its records may have been compacted away.
+	FirstOffset, LastOffset int64
+	// Producer is who wrote it, where it is Transactional or a Marker.
+	Producer int64
+	// Transactional reports whether it counts only if its transaction was
+	// committed.
+	Transactional bool
+	// Marker reports whether it ends a transaction, rather than hold records.
+	Marker bool
+
+	compression compress.Compression
+	appended    int64 // when the broker wrote it, in ms, where its records do not say; else 0
+	created     int64 // what the records' times count from, in ms
+	count       int
+	records     []byte
+}
+
+const (
+	// The parts of a batch before its records, in bytes from its beginning.
+	atLength        = 8
+	atEpoch         = 12
+	atFormat        = 16
+	atChecksum      = 17
+	atAttributes    = 21
+	atLastOffset    = 23
+	atBaseTime      = 27
+	atMaxTime       = 35
+	atProducer      = 43
+	atProducerEpoch = 51
+	atSequence      = 53
+	atCount         = 57
+	headerBytes     = 61
+
+	compressionBits   = 0x07
+	appendTimeBit     = 0x08
+	transactionalBit  = 0x10
+	markerBit         = 0x20
+	currentFormat     = 2
+	leastRecordBytes  = 7
+	bytesBeforeFormat = atFormat + 1
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var (
+	errFormat    = errors.New("the record batch is not of format 2")
+	errChecksum  = errors.New("the record batch does not match its checksum")
+	errMalformed = errors.New("the record batch is malformed")
+	errTooLarge  = errors.New("the record batch unpacks to more than is read at once")
+)
+
+// NextBatch takes the first batch off a record set, as a broker sends it. What comes
+// last may be cut off: with no whole batch left NextBatch returns io.EOF.
+func NextBatch(set []byte) (b Batch, rest []byte, err error) {
+	if len(set) < bytesBeforeFormat {
+		return b, nil, io.EOF
+	}
+	b.FirstOffset = int64(binary.BigEndian.Uint64(set))
+	b.LastOffset = b.FirstOffset
+	end := int64(atEpoch) + int64(binary.BigEndian.Uint32(set[atLength:]))
+	switch {
+	case set[atFormat] != currentFormat:
+		return b, nil, errFormat
+	case end > int64(len(set)):
+		return b, nil, io.EOF
+	case end < headerBytes:
+		return b, nil, errMalformed
+	}
+	set, rest = set[:end], set[end:]
+	b.LastOffset += int64(binary.BigEndian.Uint32(set[atLastOffset:]))
+	if crc32.Checksum(set[atAttributes:], castagnoli) != binary.BigEndian.Uint32(set[atChecksum:]) {
+		return b, rest, errChecksum
+	}
+	attributes := binary.BigEndian.Uint16(set[atAttributes:])
+	b.Transactional, b.Marker = attributes&transactionalBit != 0, attributes&markerBit != 0
+	b.compression = compress.Compression(attributes & compressionBits)
+	b.created = int64(binary.BigEndian.Uint64(set[atBaseTime:]))
+	if attributes&appendTimeBit != 0 {
+		b.appended = int64(binary.BigEndian.Uint64(set[atMaxTime:]))
+	}
+	b.Producer = int64(binary.BigEndian.Uint64(set[atProducer:]))
+	b.count = int(int32(binary.BigEndian.Uint32(set[atCount:])))
+	b.records = set[headerBytes:]
+	if b.count < 0 {
+		return b, rest, errMalformed
+	}
+	return b, rest, nil
+}
+
+// Records are the records of a batch, one after the other.
+type Records struct {
+	batch    *Batch
+	bytes    []byte
+	left     int
+	unpacked int
+	headers  []topology.Header // of several records, so that they share allocations
+}
+
+// Records unpacks the batch, to at most limit bytes.
+func (b *Batch) Records(limit int) (Records, error) {
+	r := Records{batch: b, bytes: b.records, left: b.count}
+	if b.compression != compress.None {
+		var err error
+		if r.bytes, err = unpack(b.compression, b.records, limit); err != nil {
+			return Records{}, err
+		}
+		r.unpacked = len(r.bytes)
+	}
+	if r.left > len(r.bytes)/leastRecordBytes {
+		return Records{}, errMalformed
+	}
+	return r, nil
+}
+
+// Len is how many records are still to come.
+func (r *Records) Len() int { return r.left }
+
+// Unpacked is how many bytes the records keep in memory beside the batch itself:
+// none where it is not compressed.
+func (r *Records) Unpacked() int { return r.unpacked }
+
+func unpack(compression compress.Compression, packed []byte, limit int) ([]byte, error) {
+	codec := compression.Codec()
+	if codec == nil {
+		return nil, fmt.Errorf("unknown compression %d: %w", compression, errMalformed)
+	}
+	reader := codec.NewReader(bytes.NewReader(packed))
+	defer func() { _ = reader.Close() }()
+	var out bytes.Buffer
+	out.Grow(min(4*len(packed), limit) + bytes.MinRead)
+	_, err := out.ReadFrom(io.LimitReader(reader, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("unpack %s: %w", compression, err)
+	case out.Len() > limit:
+		return nil, errTooLarge
+	}
+	return out.Bytes(), nil
+}
+
+// Next reads a record into r: offset, time, key, value and headers. It returns
+// io.EOF after the last one.
+func (r *Records) Next(into *topology.Record) error {
+	if r.left == 0 {
+		return io.EOF
+	}
+	r.left--
+	in := cursor{left: r.bytes}
+	body := cursor{left: in.take(in.varint())}
+	r.bytes = in.left
+	body.take(1) // attributes: none are defined
+	sinceBase := body.varint()
+	into.Offset = r.batch.FirstOffset + body.varint()
+	into.Time = time.UnixMilli(r.batch.created + sinceBase)
+	if r.batch.appended != 0 {
+		into.Time = time.UnixMilli(r.batch.appended)
+	}
+	into.Key, into.Value = body.nullable(), body.nullable()
+	count := body.varint()
+	if count < 0 || count > int64(len(body.left)/2) {
+		return errMalformed
+	}
+	into.Headers = nil
+	if count > 0 {
+		into.Headers = r.room(int(count))
+		for i := range into.Headers {
+			into.Headers[i] = topology.Header{Key: headerKey(body.nullable()), Value: body.nullable()}
+		}
+	}
+	if in.bad || body.bad {
+		return errMalformed
+	}
+	return nil
+}
+
+// room returns n headers that nobody else has.
+func (r *Records) room(n int) []topology.Header {
+	if n > len(r.headers) {
+		r.headers = make([]topology.Header, n*min(r.left+1, 64))
+	}
+	taken := r.headers[:n:n]
+	r.headers = r.headers[n:]
+	return taken
+}
+
+// cursor reads bytes from the front; once something is missing it is bad.
+type cursor struct {
+	left []byte
+	bad  bool
+}
+
+func (c *cursor) varint() int64 {
+	v, n := binary.Varint(c.left)
+	if n <= 0 {
+		c.bad, c.left = true, nil
+		return 0
+	}
+	c.left = c.left[n:]
+	return v
+}
+
+func (c *cursor) take(n int64) []byte {
+	if n < 0 || n > int64(len(c.left)) {
+		c.bad, c.left = true, nil
+		return nil
+	}
+	taken := c.left[:n:n]
+	c.left = c.left[n:]
+	return taken
+}
+
+// nullable reads bytes after their length, which is -1 for none.
+func (c *cursor) nullable() []byte {
+	n := c.varint()
+	if n == -1 {
+		return nil
+	}
+	return c.take(n)
+}
+
+// headerKey is the key as text; those that the topology defines cost no allocation.
+func headerKey(key []byte) string {
+	if known, ok := headerKeys[string(key)]; ok {
+		return known
+	}
+	return string(key)
+}
+
+var headerKeys = func() map[string]string {
+	keys := make(map[string]string)
+	for _, k := range []string{
+		topology.HeaderOriginalTopic, topology.HeaderOriginalPartition, topology.HeaderOriginalOffset,
+		topology.HeaderReason, topology.HeaderError, topology.HeaderRole, topology.HeaderAttempts,
+		topology.HeaderFailedAt, topology.HeaderChannel, topology.HeaderDue, topology.HeaderTarget,
+		topology.HeaderHeldUntil, topology.HeaderOrders, topology.HeaderPausedProviders, topology.HeaderEventID,
+		topology.HeaderRedrives, topology.HeaderSource, topology.HeaderReceivedAt, "traceparent", "tracestate",
+	} {
+		keys[k] = k
+	}
+	return keys
+}()

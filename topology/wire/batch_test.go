@@ -1,0 +1,235 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go/compress"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"github.com/meddela/meddela/topology"
+)
+
+var now = time.UnixMilli(1_796_112_000_123)
+
+// samples are records of every shape: null, empty and long, with and without headers, older than the first.
+func samples() []*topology.Record {
+	return []*topology.Record{
+		{Key: []byte("a"), Value: []byte("one"), Time: now},
+		{Value: []byte{}, Time: now.Add(-time.Hour)},
+		{Key: []byte{}, Time: now.Add(time.Minute), Headers: []topology.Header{
+			{Key: topology.HeaderReason, Value: []byte("because")}, {Key: "null"},
+			{Key: "", Value: []byte{}}, {Key: "ü", Value: []byte("x")},
+		}},
+		{Key: []byte("long"), Value: []byte(strings.Repeat("0123456789", 20_000)), Time: now},
+	}
+}
+
+var codecs = []compress.Compression{compress.None, compress.Gzip, compress.Snappy, compress.Lz4, compress.Zstd}
+
+// read reads a record set to its end.
+func read(set []byte, limit int) (records []topology.Record, err error) {
+	for {
+		batch, rest, err := NextBatch(set)
+		if errors.Is(err, io.EOF) {
+			return records, nil
+		}
+		if err != nil {
+			return records, err
+		}
+		in, err := batch.Records(limit)
+		if err != nil {
+			return records, err
+		}
+		for {
+			var r topology.Record
+			err := in.Next(&r)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return records, err
+			}
+			records = append(records, r)
+		}
+		set = rest
+	}
+}
+
+// TestWhatIsWrittenIsRead, also by the client library, which has another encoder and decoder.
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	for _, codec := range codecs {
+		t.Run(codec.String(), func(t *testing.T) {
+			set, err := AppendSet([]byte("before"), samples(), codec, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			set = set[len("before"):]
+			got, err := read(set[4:], 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range samples() {
+				want.Offset = int64(i)
+				if !reflect.DeepEqual(got[i], *want) {
+					t.Errorf("record %d is %.100v, want %.100v", i, got[i], *want)
+				}
+			}
+			if theirs := readByLibrary(t, set); !reflect.DeepEqual(theirs, got) {
+				t.Errorf("the library reads %.200v, want %.200v", theirs, got)
+			}
+			if back, err := read(writtenByLibrary(t, got, codec), 1<<20); err != nil || !reflect.DeepEqual(back, got) {
+				t.Errorf("what the library wrote is read as %.200v, %v", back, err)
+			}
+		})
+	}
+}
+
+func readByLibrary(t *testing.T, set []byte) (records []topology.Record) {
+	t.Helper()
+	var in protocol.RecordSet
+	if _, err := in.ReadFrom(bytes.NewReader(set)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		r, err := in.Records.ReadRecord()
+		if errors.Is(err, io.EOF) {
+			return records
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, _ := protocol.ReadAll(r.Key)
+		value, _ := protocol.ReadAll(r.Value)
+		record := topology.Record{Offset: r.Offset, Time: r.Time, Key: key, Value: value}
+		for _, h := range r.Headers {
+			record.Headers = append(record.Headers, topology.Header(h))
+		}
+		records = append(records, record)
+	}
+}
+
+func writtenByLibrary(t *testing.T, records []topology.Record, codec compress.Compression) []byte {
+	t.Helper()
+	var out []protocol.Record
+	for _, r := range records {
+		record := protocol.Record{Time: r.Time}
+		if r.Key != nil {
+			record.Key = protocol.NewBytes(r.Key)
+		}
+		if r.Value != nil {
+			record.Value = protocol.NewBytes(r.Value)
+		}
+		for _, h := range r.Headers {
+			record.Headers = append(record.Headers, protocol.Header(h))
+		}
+		out = append(out, record)
+	}
+	set := protocol.RecordSet{
+		Version: 2, Attributes: protocol.Attributes(codec), Records: protocol.NewRecordReader(out...),
+	}
+	var b bytes.Buffer
+	if _, err := set.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()[4:]
+}
+
+// TestABatchThatUnpacksToTooMuch is refused before it is unpacked as a whole.
+func TestABatchThatUnpacksToTooMuch(t *testing.T) {
+	for _, codec := range codecs[1:] {
+		set, err := AppendSet(nil, []*topology.Record{{Value: make([]byte, 1<<20)}}, codec, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(set[4:], 1<<16); !errors.Is(err, errTooLarge) {
+			t.Errorf("%s: %v", codec, err)
+		}
+	}
+}
+
+// TestDamage: no byte of a batch can change, and none be missing, without its being noticed. Where the
+// broker put the batch is not part of its checksum.
+func TestDamage(t *testing.T) {
+	set, err := AppendSet(nil, samples()[:3], compress.None, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set = set[4:]
+	for i := atLength; i < len(set); i++ {
+		if i >= atEpoch && i < atFormat {
+			continue // the leader's epoch, which brokers write
+		}
+		damaged := bytes.Clone(set)
+		damaged[i] ^= 1
+		if got, err := read(damaged, 1<<20); err == nil && len(got) > 0 {
+			t.Fatalf("with byte %d changed it is read as %v", i, got)
+		}
+	}
+	for n := range len(set) {
+		if got, err := read(set[:n], 1<<20); err != nil || got != nil {
+			t.Fatalf("the first %d bytes are read as %v, %v: want nothing, as a cut batch comes again", n, got, err)
+		}
+	}
+}
+
+// FuzzBatch: whatever a broker sends, reading it ends, without a crash, within its bounds.
+func FuzzBatch(f *testing.F) {
+	for _, codec := range codecs {
+		set, _ := AppendSet(nil, samples()[:3], codec, now)
+		f.Add(set[4:])
+	}
+	f.Fuzz(func(t *testing.T, set []byte) {
+		fixChecksum(set)
+		records, err := read(set, 1<<16)
+		if n := len(records); n > 1<<16 {
+			t.Errorf("%d records from %d bytes (%v)", n, len(set), err)
+		}
+	})
+}
+
+// fixChecksum makes the first batch pass its checksum, so that a fuzzer gets behind it.
+func fixChecksum(set []byte) {
+	if len(set) < headerBytes {
+		return
+	}
+	end := int64(atEpoch) + int64(binary.BigEndian.Uint32(set[atLength:]))
+	if end >= headerBytes && end <= int64(len(set)) {
+		binary.BigEndian.PutUint32(set[atChecksum:], crc32.Checksum(set[atAttributes:end], castagnoli))
+	}
+}
+
+func BenchmarkBatch(b *testing.B) {
+	var records []*topology.Record
+	for i := range 200 {
+		records = append(records, &topology.Record{
+			Key: fmt.Appendf(nil, "order-%d", i), Value: make([]byte, 1000), Time: now,
+			Headers: []topology.Header{{Key: topology.HeaderChannel, Value: []byte("email")}},
+		})
+	}
+	var set []byte
+	b.Run("write", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			set, _ = AppendSet(set[:0], records, compress.None, now)
+		}
+	})
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			batch, _, _ := NextBatch(set[4:])
+			in, _ := batch.Records(1 << 20)
+			var r topology.Record
+			for in.Next(&r) == nil {
+			}
+		}
+	})
+}

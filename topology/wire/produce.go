@@ -1,0 +1,62 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	produceapi "github.com/segmentio/kafka-go/protocol/produce"
+	"github.com/segmentio/kafka-go/protocol/rawproduce"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// Produce is one request to write batches to partitions that one broker leads. It
+// is answered when all replicas in sync have them.
+type Produce struct{ request rawproduce.Request }
+
+// NewProduce makes a request in which the broker waits so long for its replicas.
+func NewProduce(ackTimeout time.Duration) *Produce {
+	return &Produce{rawproduce.Request{Acks: int16(kafka.RequireAll), Timeout: int32(ackTimeout.Milliseconds())}}
+}
+
+// Add adds a partition's record set, as AppendSet makes it.
+func (p *Produce) Add(topic topology.Topic, partition int, set []byte) {
+	at := -1
+	for i := range p.request.Topics {
+		if p.request.Topics[i].Topic == string(topic) {
+			at = i
+		}
+	}
+	if at < 0 {
+		at = len(p.request.Topics)
+		p.request.Topics = append(p.request.Topics, rawproduce.RequestTopic{Topic: string(topic)})
+	}
+	to := &p.request.Topics[at]
+	to.Partitions = append(to.Partitions, rawproduce.RequestPartition{
+		Partition: int32(partition), RecordSet: protocol.RawRecordSet{Reader: bytes.NewReader(set)},
+	})
+}
+
+// Send tells of each partition that the broker answers for the offset of its
+// batch's first record, or the error.
+func (p *Produce) Send(ctx context.Context, transport kafka.RoundTripper, addr net.Addr,
+	tell func(topic topology.Topic, partition int, base int64, err error)) error {
+	m, err := transport.RoundTrip(ctx, addr, &p.request)
+	if err != nil {
+		return err
+	}
+	for _, t := range m.(*produceapi.Response).Topics {
+		for _, partition := range t.Partitions {
+			var err error
+			if partition.ErrorCode != 0 {
+				err = kafka.Error(partition.ErrorCode)
+			}
+			tell(topology.Topic(t.Topic), int(partition.Partition), partition.BaseOffset, err)
+		}
+	}
+	return nil
+}
