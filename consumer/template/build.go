@@ -1,8 +1,9 @@
 package template
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +20,19 @@ import (
 //   - In JSON each value is quoted by where it stands.
 //
 // Steps have no effects but on the rendering that they are of.
-type step func(r *rendering) error
+type step func(r *rendering) jump
+
+// jump is where a step leads to.
+type jump int
+
+const (
+	next jump = iota
+	breaks
+	continues
+)
 
 // expression is what has a value.
-type expression func(r *rendering) (value, error)
+type expression func(r *rendering) value
 
 // block is what a template includes by name.
 type block struct {
@@ -43,7 +53,7 @@ type builder struct {
 }
 
 // scope is where dot is, and how errors name it: by the path from the event on,
-// "?" when that is not known.
+// which is "." itself; empty when that is not known.
 type scope struct {
 	slot int
 	path string
@@ -70,7 +80,7 @@ func (s *treeSet) block(name string) *block {
 // build makes the block of a tree, which was parsed from a source.
 func (s *treeSet) build(name string, root *parse.ListNode, from *source) {
 	made := s.block(name)
-	b := &builder{treeSet: s, source: from, name: name, dot: scope{slot: made.dot}, variables: []variable{{"$", made.dot}}}
+	b := &builder{treeSet: s, source: from, name: name, dot: scope{made.dot, "."}, variables: []variable{{"$", made.dot}}}
 	made.steps = b.list(root)
 	if b.json.inString {
 		b.fail(parse.Pos(len(from.text)), "ends within a JSON string: close it")
@@ -78,6 +88,8 @@ func (s *treeSet) build(name string, root *parse.ListNode, from *source) {
 }
 
 func (b *builder) fail(at parse.Pos, detail string) { b.treeSet.fail(b.source, at, detail) }
+
+func (b *builder) place(at parse.Pos, shown string) *place { return &place{b.source, at, shown} }
 
 func (b *builder) list(l *parse.ListNode) (steps []step) {
 	if l == nil {
@@ -90,8 +102,6 @@ func (b *builder) list(l *parse.ListNode) (steps []step) {
 	}
 	return steps
 }
-
-var errBreak, errContinue = errors.New("break"), errors.New("continue")
 
 func (b *builder) node(node parse.Node) step {
 	switch n := node.(type) {
@@ -108,9 +118,9 @@ func (b *builder) node(node parse.Node) step {
 	case *parse.TemplateNode:
 		return b.inclusion(n)
 	case *parse.BreakNode:
-		return b.leaveLoop(n.Pos, errBreak)
+		return b.leaveLoop(n.Pos, breaks)
 	case *parse.ContinueNode:
-		return b.leaveLoop(n.Pos, errContinue)
+		return b.leaveLoop(n.Pos, continues)
 	}
 	return nil
 }
@@ -130,7 +140,7 @@ func (b *builder) text(n *parse.TextNode) step {
 		b.json = b.json.after(c)
 	}
 	text := string(n.Text)
-	return func(r *rendering) error { return r.write(text) }
+	return func(r *rendering) jump { return r.write(text) }
 }
 
 // action builds {{…}} that writes something or declares a variable.
@@ -139,35 +149,27 @@ func (b *builder) action(n *parse.ActionNode) step {
 		b.fail(n.Pos, "a value stands right after a backslash: remove the backslash")
 	}
 	escape := b.escaper(n.Pipe)
-	eval := b.pipe(n.Pipe)
-	if len(n.Pipe.Decl) > 0 {
-		return func(r *rendering) error {
-			_, err := eval(r)
-			return err
+	eval, declares, at := b.pipe(n.Pipe), len(n.Pipe.Decl) > 0, b.place(n.Pos, "")
+	return func(r *rendering) jump {
+		v := eval(r)
+		if declares {
+			return next
 		}
-	}
-	at := place{b.source, n.Pos}
-	return func(r *rendering) error {
-		v, err := eval(r)
-		if err != nil {
-			return err
-		}
-		if v, err = escape(v); err != nil {
-			return at.failure(err)
-		}
-		return r.write(v.text)
+		r.at = at
+		return r.write(escape(v))
 	}
 }
 
 // escaper is how the value of a pipeline is written where it stands. Of HTML that
 // is what html/template has added to the pipeline.
-func (b *builder) escaper(p *parse.PipeNode) func(v value) (value, error) {
-	added := slices.IndexFunc(p.Cmds, func(c *parse.CommandNode) bool { return strings.HasPrefix(called(c), added) })
+func (b *builder) escaper(p *parse.PipeNode) func(v value) string {
 	var names []string
-	for added >= 0 && added < len(p.Cmds) {
-		names = append(names, called(p.Cmds[added]))
-		p.Cmds = slices.Delete(p.Cmds, added, added+1)
+	for _, c := range p.Cmds {
+		if len(names) > 0 || strings.HasPrefix(called(c), added) {
+			names = append(names, called(c))
+		}
 	}
+	p.Cmds = p.Cmds[:len(p.Cmds)-len(names)]
 	switch {
 	case b.json.inString:
 		return quoted
@@ -175,19 +177,13 @@ func (b *builder) escaper(p *parse.PipeNode) func(v value) (value, error) {
 		return toJSON
 	}
 	wrong := misuse("the value is not a text or a number")
-	if path := b.pathOf(p); path != "?" {
+	if path := b.pathOf(p); path != "" {
 		wrong = misuse(path + " is not a text or a number: name one of its fields")
 	}
 	escape := htmlEscaper(names)
-	return func(v value) (value, error) {
-		switch {
-		case v.kind == missing:
-			return v, misuse("there is no value to write")
-		case !v.isScalar():
-			return v, wrong
-		case len(names) == 0:
-			return v, nil
-		}
+	return func(v value) string {
+		refuse(v.kind == missing, "there is no value to write")
+		refuse(!v.isScalar(), wrong)
 		return escape(v)
 	}
 }
@@ -198,11 +194,8 @@ func (b *builder) branch(n *parse.BranchNode, inner scope) step {
 	eval := b.pipe(n.Pipe)
 	then, otherwise := b.branches(n, inner)
 	isWith := inner.slot != b.dot.slot
-	return func(r *rendering) error {
-		v, err := eval(r)
-		if err != nil {
-			return err
-		}
+	return func(r *rendering) jump {
+		v := eval(r)
 		if !v.truth() {
 			return r.do(otherwise)
 		}
@@ -235,9 +228,10 @@ func (b *builder) branches(n *parse.BranchNode, inner scope) (then, otherwise []
 
 func (b *builder) loop(n *parse.RangeNode) step {
 	defer b.forget(len(b.variables))
-	inner, shown := scope{b.newSlot(), b.pathOf(n.Pipe)}, n.Pipe.String()
-	if inner.path != "?" {
-		inner.path, shown = inner.path+"[]", inner.path
+	inner := scope{b.newSlot(), b.pathOf(n.Pipe)}
+	noList := misuse(cmp.Or(inner.path, n.Pipe.String()) + " is not a list")
+	if inner.path != "" {
+		inner.path += "[]"
 	}
 	eval := b.pipe(n.Pipe)
 	key, element := inner.slot, inner.slot
@@ -253,59 +247,46 @@ func (b *builder) loop(n *parse.RangeNode) step {
 		b.fail(n.Pos, "the loop's body opens a JSON string without closing it, or the other way round")
 		b.json = start
 	}
-	at := place{b.source, n.Pos}
-	return func(r *rendering) error {
-		v, err := eval(r)
-		if err != nil {
-			return err
-		}
+	at := b.place(n.Pos, "")
+	return func(r *rendering) jump {
+		v := eval(r)
+		r.at = at
 		var of []member
-		turns, counts := toInt(v, 0, 1<<62)
-		switch {
-		case v.kind == list || v.kind == object:
+		turns, _ := toInt(v, 0, math.MaxInt)
+		if v.kind == list || v.kind == object {
 			of = v.node.all()
 			turns = len(of)
-		case v.kind != whole:
-			return at.failure(misuse(shown + " is not a list"))
-		case len(n.Pipe.Decl) > 1:
-			return at.failure(errMisfit)
-		case !counts:
-			turns = 0
+		} else {
+			refuse(v.kind != whole, noList)
+			refuse(len(n.Pipe.Decl) > 1, errMisfit)
 		}
-		if turns == 0 {
+		if turns <= 0 {
 			return r.do(otherwise)
 		}
 		for i := range turns {
-			if err := r.tick(0); err != nil {
-				return err
-			}
+			r.tick(0)
+			now := ofInt(i)
 			if v.kind == object {
-				r.slots[key] = ofString(of[i].key)
-			} else {
-				r.slots[key] = ofInt(i)
+				now = ofString(of[i].key)
 			}
-			r.slots[inner.slot] = r.slots[key]
+			r.slots[key] = now
 			if of != nil {
-				r.slots[inner.slot] = of[i].value
+				now = of[i].value
 			}
-			r.slots[element] = r.slots[inner.slot]
-			switch err := r.do(body); err {
-			case nil, errContinue:
-			case errBreak:
-				return nil
-			default:
-				return err
+			r.slots[inner.slot], r.slots[element] = now, now
+			if r.do(body) == breaks {
+				break
 			}
 		}
-		return nil
+		return next
 	}
 }
 
-func (b *builder) leaveLoop(at parse.Pos, how error) step {
+func (b *builder) leaveLoop(at parse.Pos, to jump) step {
 	if n := len(b.loops); n > 0 && b.json != b.loops[n-1] {
 		b.fail(at, "leaves the loop's body within a JSON string")
 	}
-	return func(*rendering) error { return how }
+	return func(*rendering) jump { return to }
 }
 
 func (b *builder) inclusion(n *parse.TemplateNode) step {
@@ -316,20 +297,14 @@ func (b *builder) inclusion(n *parse.TemplateNode) step {
 	if !slices.ContainsFunc(b.includes[b.name], isIt) {
 		b.includes[b.name] = append(b.includes[b.name], n)
 	}
-	dot := func(*rendering) (value, error) { return value{}, nil }
+	dot := func(*rendering) value { return value{} }
 	if n.Pipe != nil {
 		dot = b.pipe(n.Pipe)
 	}
 	included := b.block(n.Name)
-	return func(r *rendering) error {
-		v, err := dot(r)
-		if err != nil {
-			return err
-		}
-		r.slots[included.dot] = v
-		if err := r.tick(0); err != nil {
-			return err
-		}
+	return func(r *rendering) jump {
+		r.slots[included.dot] = dot(r)
+		r.tick(0)
 		return r.do(included.steps)
 	}
 }
@@ -344,10 +319,9 @@ func (b *builder) pipe(p *parse.PipeNode) (eval expression) {
 			b.variables = append(b.variables, variable{declared.Ident[0], b.newSlot()})
 		}
 		slot, from := b.slotOf(declared), eval
-		eval = func(r *rendering) (value, error) {
-			v, err := from(r)
-			r.slots[slot] = v
-			return v, err
+		eval = func(r *rendering) value {
+			r.slots[slot] = from(r)
+			return r.slots[slot]
 		}
 	}
 	return eval
@@ -380,8 +354,7 @@ func (b *builder) call(c *parse.CommandNode, name string, piped expression) expr
 	var args []expression
 	var constants []value
 	for _, arg := range c.Args[1:] {
-		known, _ := constant(arg)
-		constants = append(constants, known)
+		constants = append(constants, constant(arg))
 		args = append(args, b.operand(arg, takesMissing(name)))
 	}
 	if piped != nil {
@@ -397,34 +370,29 @@ func (b *builder) call(c *parse.CommandNode, name string, piped expression) expr
 	if function.do == nil {
 		return decide(args, name == "or")
 	}
-	at, shown := place{b.source, c.Pos}, c.String()
-	return func(r *rendering) (value, error) {
+	at := b.place(c.Pos, c.String())
+	return func(r *rendering) value {
 		start := len(r.args)
 		for _, arg := range args {
-			v, err := arg(r)
-			if err != nil {
-				return v, err
-			}
+			v := arg(r) // which may need r.args itself
 			r.args = append(r.args, v)
 		}
-		v, err := function.do(r.args[start:])
+		r.at = at
+		v := function.do(r.args[start:])
 		r.args = r.args[:start]
-		if err == errMissing {
-			return v, at.missing(shown)
-		}
-		return v, at.failure(err)
+		return v
 	}
 }
 
 // decide builds and and or: the first value that decides it, or else the last.
 func decide(args []expression, is bool) expression {
-	return func(r *rendering) (v value, err error) {
+	return func(r *rendering) (v value) {
 		for _, arg := range args {
-			if v, err = arg(r); err != nil || v.truth() == is {
+			if v = arg(r); v.truth() == is {
 				break
 			}
 		}
-		return v, err
+		return v
 	}
 }
 
@@ -434,8 +402,6 @@ func (b *builder) operand(node parse.Node, lenient bool) expression {
 		return b.pipe(n)
 	case *parse.IdentifierNode:
 		return b.call(&parse.CommandNode{Pos: n.Pos, Args: []parse.Node{n}}, n.Ident, nil)
-	case *parse.NilNode:
-		b.fail(n.Pos, "nil is of no use here: ask with has")
 	case *parse.DotNode:
 		return b.read(n, b.dot.slot, nil, lenient)
 	case *parse.FieldNode:
@@ -445,90 +411,80 @@ func (b *builder) operand(node parse.Node, lenient bool) expression {
 	case *parse.ChainNode:
 		slot, from := b.newSlot(), b.operand(n.Node, false)
 		read := b.read(n, slot, n.Field, lenient)
-		return func(r *rendering) (v value, err error) {
-			if r.slots[slot], err = from(r); err != nil {
-				return v, err
-			}
+		return func(r *rendering) value {
+			r.slots[slot] = from(r)
 			return read(r)
 		}
 	}
-	v, ok := constant(node)
-	if !ok {
-		b.fail(node.Position(), fmt.Sprintf("%s is no value that a template can work with", node))
+	v := constant(node)
+	if v.kind == missing {
+		b.fail(node.Position(), node.String()+" is of no use here: ask with has")
 	}
-	return func(*rendering) (value, error) { return v, nil }
+	return func(*rendering) value { return v }
 }
 
 // constant is a value that is written in the template itself.
-func constant(node parse.Node) (v value, ok bool) {
+func constant(node parse.Node) value {
 	switch n := node.(type) {
 	case *parse.StringNode:
-		return ofString(n.Text), true
+		return ofString(n.Text)
 	case *parse.BoolNode:
-		return ofBool(n.True), true
+		return ofBool(n.True)
 	case *parse.NumberNode:
-		isRune := strings.HasPrefix(n.Text, "'")
 		_, err := strconv.ParseInt(n.Text, 0, 64)
 		switch {
 		case n.IsComplex:
-		case n.IsInt && (isRune || err == nil):
-			return ofInt(int(n.Int64)), true
-		case n.IsFloat && strings.ContainsAny(n.Text, ".eEpP"):
-			return value{kind: fraction, text: strconv.FormatFloat(n.Float64, 'g', -1, 64)}, true
+		case err == nil || n.Text[0] == '\'':
+			return ofInt(int(n.Int64))
+		case strings.ContainsAny(n.Text, ".eEpP"):
+			return value{kind: fraction, text: strconv.FormatFloat(n.Float64, 'g', -1, 64)}
 		}
 	}
-	return v, false
+	return value{}
 }
 
 // read builds the read of a path from a slot on.
 func (b *builder) read(node parse.Node, slot int, path []string, lenient bool) expression {
-	at, shown := place{b.source, node.Position()}, b.shown(node)
-	return func(r *rendering) (value, error) {
+	at := b.place(node.Position(), b.shown(node))
+	return func(r *rendering) value {
 		v := r.slots[slot]
 		for _, key := range path {
 			v = v.member(key)
 		}
 		if v.kind == missing && !lenient {
-			return v, at.missing(shown)
+			r.at = at
+			panic(errMissing)
 		}
-		return v, nil
+		return v
 	}
 }
 
 // shown is how errors name what the node reads: the path from the event on,
-// as far as that is known.
+// as far as that is known. It is empty for what reads nothing.
 func (b *builder) shown(node parse.Node) string {
 	source := node.String()
 	switch n := node.(type) {
 	case *parse.VariableNode:
-		if n.Ident[0] == "$" && len(n.Ident) > 1 {
+		if n.Ident[0] == "$" {
 			return strings.TrimPrefix(source, "$.")
 		}
+		return source
 	case *parse.FieldNode:
-		switch b.dot.path {
-		case "?":
-		case "":
-			return source[1:]
-		default:
-			return b.dot.path + source
-		}
+		return strings.TrimPrefix(b.dot.path+source, "..")
 	case *parse.DotNode:
-		if b.dot.path != "?" && b.dot.path != "" {
-			return b.dot.path
-		}
+		return cmp.Or(b.dot.path, source)
+	case *parse.ChainNode:
+		return source
 	}
-	return source
+	return ""
 }
 
-// pathOf is the path of what a pipeline reads, "?" when it does more.
+// pathOf is the path of what a pipeline reads; empty when it does more.
 func (b *builder) pathOf(p *parse.PipeNode) string {
-	if len(p.Cmds) == 1 && len(p.Cmds[0].Args) == 1 {
-		switch n := p.Cmds[0].Args[0]; n.Type() {
-		case parse.NodeField, parse.NodeVariable, parse.NodeChain, parse.NodeDot:
-			return b.shown(n)
-		}
+	if len(p.Cmds) > 1 || len(p.Cmds[0].Args) > 1 {
+		return ""
 	}
-	return "?"
+	return b.shown(p.Cmds[0].Args[0])
 }
 
 // called returns the function that a command calls; empty for none.

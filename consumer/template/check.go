@@ -19,26 +19,21 @@ func (s *treeSet) unknownFunction(name string) string {
 }
 
 // similar reports whether two words are the same but for case, or for one letter
-// that is added, missing, changed or swapped with its neighbour.
+// that is added, missing or in another place, or is another.
 func similar(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
-	if a == b {
-		return true
+	if max(len(a), len(b)) < 3 || len(a) > len(b)+1 || len(b) > len(a)+1 {
+		return a == b
 	}
-	if len(a) > len(b) {
-		a, b = b, a
+	without := func(s string, i int) string { return s[:i] + s[min(i+1, len(s)):] }
+	for i := range len(a) + 1 {
+		for j := range len(b) + 1 {
+			if without(a, i) == without(b, j) {
+				return true
+			}
+		}
 	}
-	if len(b) < 3 || len(b)-len(a) > 1 {
-		return false
-	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
-	}
-	if len(a) < len(b) {
-		return a[i:] == b[i+1:]
-	}
-	return a[i+1:] == b[i+1:] || i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+	return false
 }
 
 // trials are calls that succeed: what fits in place of what only an event tells,
@@ -55,6 +50,7 @@ var trials = map[string]struct {
 	"percent":  {[]value{ofInt(1)}, 0},
 	"truncate": {[]value{ofInt(1)}, 1},
 	"link":     {[]value{ofString("https://x.example"), ofString("x")}, -1},
+	"plural":   {[]value{ofInt(1), ofString("other")}, -1},
 }
 
 // checkCall finds what is wrong with a call for every event, and says it. Of its
@@ -65,13 +61,11 @@ func (s *treeSet) checkCall(name string, args []value) string {
 	if len(args) < function.least || len(args) > function.most {
 		return usage
 	}
-	switch name {
-	case "plural":
-		return checkPlural(args, s.locale, function.usage)
-	case "currency":
-		if code := args[0]; code.kind != missing && !locale.IsCurrency(strings.ToUpper(code.text)) {
-			return errNoCurrency.Error()
-		}
+	if name == "plural" && isForm(args[0].text) {
+		return "the count comes first: plural " + function.usage
+	}
+	if code := args[0]; name == "currency" && code.kind != missing && !locale.IsCurrency(strings.ToUpper(code.text)) {
+		return string(errNoCurrency)
 	}
 	trial, ok := trials[name]
 	if !ok {
@@ -83,32 +77,31 @@ func (s *treeSet) checkCall(name string, args []value) string {
 			in[i] = trial.fits[min(i, len(trial.fits)-1)]
 		}
 	}
-	switch _, err := function.do(in); err {
-	case nil:
-		return ""
-	case errMisfit:
+	switch why := refusal(function.do, in); {
+	case why == errMisfit:
 		return usage
+	case why == "" && name == "plural":
+		return checkPlural(args, s.locale)
 	default:
-		return err.Error()
+		return string(why)
 	}
 }
 
+// refusal is why a function does not take arguments; empty when it does.
+func refusal(do func(args []value) value, args []value) (why misuse) {
+	defer func() { why, _ = recover().(misuse) }()
+	do(args)
+	return ""
+}
+
 // checkPlural makes sure that each form that the language needs has its text.
-func checkPlural(args []value, l *locale.Locale, usage string) string {
-	switch {
-	case args[0].kind == textual && isForm(args[0].text):
-		return "the count comes first: plural " + usage
-	case len(args)%2 == 0:
-		return errPluralForms.Error()
-	}
+func checkPlural(args []value, l *locale.Locale) string {
 	seen := make(map[string]bool)
 	for i := 1; i < len(args); i += 2 {
 		form := args[i].text
 		switch {
 		case args[i].kind == missing:
 			return ""
-		case args[i].kind != textual || !isForm(form):
-			return errNoForm.Error()
 		case seen[form]:
 			return fmt.Sprintf("the form %q is there twice", form)
 		}

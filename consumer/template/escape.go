@@ -1,7 +1,6 @@
 package template
 
 import (
-	"cmp"
 	"errors"
 	htmltemplate "html/template"
 	"io"
@@ -38,16 +37,10 @@ func (s *treeSet) escapeHTML(part string) *Fault {
 	// It keeps to itself what it makes of a template that is included in an attribute or the like.
 	all := (*template.Template)(reflect.ValueOf(t).Elem().FieldByName("text").UnsafePointer())
 	for _, one := range all.Templates() {
-		s.build(one.Name(), one.Root, s.sources[sourceName(one.Name())])
+		name, _, _ := strings.Cut(one.Name(), "$htmltemplate") // which it adds to the name there
+		s.build(one.Name(), one.Root, s.sources[name])
 	}
 	return nil
-}
-
-// sourceName is a template's own name: html/template adds to it where the
-// template is included in an unusual place.
-func sourceName(name string) string {
-	own, _, _ := strings.Cut(name, "$htmltemplate")
-	return own
 }
 
 // plainly are the escapers that are most often there, done by hand: for a text
@@ -72,42 +65,34 @@ func isPlainURL(s, plain string) bool { return strings.Trim(s, plain) == "" }
 // htmlEscaper does what functions of html/template do, one after another, to a
 // scalar. For the one before addresses it has another: what that would write
 // "#ZgotmplZ" for is an error here, and telephone numbers are addresses too.
-func htmlEscaper(names []string) func(v value) (value, error) {
+func htmlEscaper(names []string) func(v value) string {
 	isAddress := len(names) > 0 && names[0] == added+"urlfilter"
 	if isAddress {
 		names = names[1:]
 	}
-	others := libraryEscaper(names)
-	return func(v value) (value, error) {
+	library := sync.OnceValue(func() func(v value) string { return libraryEscaper(names) })
+	return func(v value) string {
 		if isAddress {
-			if err := checkAddress(v.text); err != nil {
-				return v, err
-			}
+			checkAddress(v.text)
 			v = ofString(v.text)
 		}
 		s, ok := v.text, true
 		for _, name := range names {
-			if ok = ok && plainly[name] != nil; ok {
-				s, ok = plainly[name](s)
+			escape, known := plainly[name]
+			if known {
+				s, ok = escape(s)
+			}
+			if !known || !ok {
+				return library()(v)
 			}
 		}
-		if !ok {
-			return others(v)
-		}
-		return ofString(s), nil
+		return s
 	}
 }
 
-// libraryEscapers are those that were asked for, by their functions.
-var libraryEscapers sync.Map
-
 // libraryEscaper calls functions of html/template as it does itself: from a
 // template, whose tree is changed once it is escaped and thereby knows them.
-func libraryEscaper(names []string) func(v value) (value, error) {
-	key := strings.Join(names, " ")
-	if known, ok := libraryEscapers.Load(key); ok {
-		return known.(func(v value) (value, error))
-	}
+func libraryEscaper(names []string) func(v value) string {
 	t := htmltemplate.Must(htmltemplate.New("").Parse("{{.}}"))
 	_ = t.Execute(io.Discard, nil)
 	pipe := t.Tree.Root.Nodes[0].(*parse.ActionNode).Pipe
@@ -116,25 +101,18 @@ func libraryEscaper(names []string) func(v value) (value, error) {
 		pipe.Cmds = append(pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand,
 			Args: []parse.Node{parse.NewIdentifier(name)}})
 	}
-	escaper := func(v value) (value, error) {
+	return func(v value) string {
 		var b strings.Builder
-		if err := t.Execute(&b, v.bare()); err != nil {
-			return v, errMisfit
-		}
-		return bounded(b.String())
+		refuse(t.Execute(&b, v.bare()) != nil, errMisfit)
+		return b.String()
 	}
-	libraryEscapers.Store(key, escaper)
-	return escaper
 }
 
 // escapingFault says where HTML and values do not fit together.
 func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) *Fault {
 	f := &Fault{Part: part, Line: err.Line, Detail: escapingDetail(err)}
-	if from := s.sources[cmp.Or(sourceName(err.Name), part)]; from != nil {
-		f.Part = from.name
-		if f.Line == 0 && err.Node != nil {
-			f.Line = from.line(err.Node.Position())
-		}
+	if f.Line == 0 && err.Node != nil {
+		f.Line = s.sources[part].line(err.Node.Position())
 	}
 	return f
 }

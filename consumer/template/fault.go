@@ -5,6 +5,7 @@ import (
 	"strings"
 	"text/template/parse"
 
+	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -18,13 +19,11 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := e.Fault.Error()
-	if e.Language == "" && e.Part == "" {
-		text = ": " + text
-	} else {
-		text = " " + text
+	separator := " "
+	if e.Language+e.Part == "" {
+		separator = ": "
 	}
-	return string(e.Template) + text
+	return string(e.Template) + separator + e.Fault.Error()
 }
 
 // Fault is one thing that is wrong with a template record.
@@ -49,41 +48,42 @@ func (f Fault) Error() string {
 // Faults is everything that is wrong with a template record.
 type Faults []Fault
 
-func (f Faults) Error() string {
-	lines := make([]string, len(f))
-	for i, fault := range f {
-		lines[i] = fault.Error()
-	}
-	return strings.Join(lines, "; ")
-}
+func (f Faults) Error() string { return condition.Joined(f) }
 
-// misuse is the error of a value that is there but does not fit. Its text
-// has nothing of the value.
+// misuse is why a value that is there does not fit. Its text has nothing of the
+// value.
 type misuse string
 
-func (m misuse) Error() string { return string(m) }
+// refuse ends a rendering, or the trial of a call, unless all is well.
+func refuse(bad bool, why misuse) {
+	if bad {
+		panic(why)
+	}
+}
 
-// place is where in a template something stands.
+// place is where in a template something stands, and how errors show it.
 type place struct {
 	source *source
 	at     parse.Pos
+	shown  string
 }
 
-// failure is what went wrong at a place.
-type failure struct {
-	place
-	path   string // of what is missing
-	detail string
-}
+// errMissing is of what is not there: a path, or what a function looks for.
+const errMissing = misuse("is missing")
 
-func (f *failure) Error() string { return f.detail }
-
-func (p place) missing(path string) error { return &failure{p, path, path + " is missing"} }
-
-// failure is err as what went wrong here; nil for none.
-func (p place) failure(err error) error {
-	if err == nil {
-		return nil
+// failure is the error of a part at a place, nil where that is not known. It has
+// what was recovered.
+func failure(part string, at *place, recovered any) *Error {
+	why, ok := recovered.(misuse)
+	if !ok {
+		panic(recovered)
 	}
-	return &failure{p, "", err.Error()}
+	e := &Error{Reason: topology.ReasonRenderFailed, Fault: Fault{Part: part, Detail: string(why)}}
+	if at != nil {
+		e.Part, e.Line = at.source.name, at.source.line(at.at)
+	}
+	if why == errMissing {
+		e.Reason, e.Path, e.Detail = topology.ReasonMissingData, at.shown, at.shown+" is missing"
+	}
+	return e
 }

@@ -3,7 +3,6 @@ package template
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -17,7 +16,7 @@ import (
 type function struct {
 	usage       string
 	least, most int // arguments
-	do          func(args []value) (value, error)
+	do          func(args []value) value
 }
 
 // many is the most arguments of a function that takes any number.
@@ -32,18 +31,18 @@ func (l localized) functions() map[string]function {
 		"or":       {"VALUE...", 1, many, nil},
 		"len":      {"VALUE", 1, 1, length},
 		"index":    {"VALUE KEY...", 1, many, index},
-		"json":     {"VALUE", 1, 1, func(args []value) (value, error) { return toJSON(args[0]) }},
+		"json":     {"VALUE", 1, 1, func(args []value) value { return bounded(toJSON(args[0])) }},
 		"default":  {"FALLBACK VALUE", 2, 2, orDefault},
-		"has":      {"VALUE", 1, 1, func(args []value) (value, error) { return ofBool(args[0].kind != missing), nil }},
+		"has":      {"VALUE", 1, 1, func(args []value) value { return ofBool(args[0].kind != missing) }},
 		"trim":     {"VALUE", 1, 1, ofText(strings.TrimSpace)},
 		"join":     {"SEPARATOR LIST", 2, 2, join},
 		"link":     {"ADDRESS [KEY VALUE]...", 1, many, link},
 		"print":    {"VALUE...", 0, many, printAll},
 		"printf":   {"FORMAT VALUE...", 1, many, printFormat},
 		"urlquery": {"VALUE", 1, 1, ofText(url.QueryEscape)},
-		"not":      {"VALUE", 1, 1, func(args []value) (value, error) { return ofBool(!args[0].truth()), nil }},
+		"not":      {"VALUE", 1, 1, func(args []value) value { return ofBool(!args[0].truth()) }},
 		"eq":       {"VALUE VALUE...", 2, many, eq},
-		"ne":       {"VALUE VALUE", 2, 2, ne},
+		"ne":       {"VALUE VALUE", 2, 2, func(args []value) value { return ofBool(!eq(args).truth()) }},
 		"lt":       {"VALUE VALUE", 2, 2, ordered(func(order int) bool { return order < 0 })},
 		"le":       {"VALUE VALUE", 2, 2, ordered(func(order int) bool { return order <= 0 })},
 		"gt":       {"VALUE VALUE", 2, 2, ordered(func(order int) bool { return order > 0 })},
@@ -65,53 +64,46 @@ func (l localized) functions() map[string]function {
 func takesMissing(function string) bool { return function == "default" || function == "has" }
 
 // ofText is a function that makes a text of another.
-func ofText(change func(string) string) func(args []value) (value, error) {
-	return func(args []value) (value, error) {
-		s, err := text(args[0])
-		if err != nil {
-			return value{}, err
-		}
-		return bounded(change(s))
-	}
+func ofText(change func(string) string) func(args []value) value {
+	return func(args []value) value { return bounded(change(text(args[0]))) }
 }
 
 // errMisfit is of an argument that is of another kind than the function's.
 const errMisfit = misuse("a function was given what it does not take")
 
 // text is the one obvious text of a value.
-func text(v value) (string, error) {
-	if !v.isScalar() {
-		return "", misuse("a function was given a list or an object where it takes a text or a number")
-	}
-	return v.text, nil
+func text(v value) string {
+	refuse(!v.isScalar(), "a function was given a list or an object where it takes a text or a number")
+	return v.text
 }
 
-func bounded(s string) (value, error) {
-	if len(s) > MaxPartBytes {
-		return value{}, errTooLarge
-	}
-	return ofString(s), nil
+// onlyText is an argument that must be a text.
+func onlyText(v value) string {
+	refuse(v.kind != textual, errMisfit)
+	return v.text
+}
+
+func bounded(s string) value {
+	refuse(len(s) > MaxPartBytes, errTooLarge)
+	return ofString(s)
 }
 
 // toJSON writes a value as JSON: texts quoted, objects and lists whole.
-func toJSON(v value) (value, error) {
+func toJSON(v value) string {
+	refuse(v.kind == event, "json takes a value of ctx, not the whole event: name it")
 	switch v.kind {
-	case event:
-		return value{}, misuse("json takes a value of ctx, not the whole event: name it")
 	case numeric, whole, boolean:
-		return ofString(v.text), nil
+		return v.text
 	case textual:
 		if !strings.ContainsFunc(v.text, isEscaped) {
-			return bounded(`"` + v.text + `"`)
+			return `"` + v.text + `"`
 		}
 	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	if encoder.Encode(v.bare()) != nil {
-		return value{}, misuse("json was given what is not JSON")
-	}
-	return bounded(strings.TrimSuffix(b.String(), "\n"))
+	refuse(encoder.Encode(v.bare()) != nil, "json was given what is not JSON")
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // isEscaped reports whether a character may be another in a string of JSON.
@@ -121,46 +113,30 @@ func isEscaped(r rune) bool {
 
 // orDefault returns the value, or the fallback when it is missing, null or an
 // empty text.
-func orDefault(args []value) (value, error) {
+func orDefault(args []value) value {
 	if v := args[1]; v.kind != missing && v != ofString("") {
-		return v, nil
+		return v
 	}
-	return args[0], nil
+	return args[0]
 }
 
 // texts are those of several values, together no larger than a part may be.
-func texts(values []value) ([]string, error) {
+func texts(values []value) []string {
 	all, size := make([]string, len(values)), 0
 	for i, v := range values {
-		s, err := text(v)
-		if err != nil {
-			return nil, err
-		}
-		if size += len(s); size > MaxPartBytes {
-			return nil, errTooLarge
-		}
-		all[i] = s
+		all[i] = text(v)
+		size += len(all[i])
+		refuse(size > MaxPartBytes, errTooLarge)
 	}
-	return all, nil
+	return all
 }
 
 // printAll writes its arguments side by side, with nothing between.
-func printAll(args []value) (value, error) {
-	all, err := texts(args)
-	return ofString(strings.Join(all, "")), err
-}
+func printAll(args []value) value { return ofString(strings.Join(texts(args), "")) }
 
 // printFormat is fmt.Sprintf, but an error where a verb does not fit.
-func printFormat(args []value) (value, error) {
-	format := args[0]
-	all, err := texts(args[1:])
-	switch {
-	case format.kind != textual:
-		return value{}, errMisfit
-	case err != nil:
-		return value{}, err
-	}
-	inArgs := 0
+func printFormat(args []value) value {
+	format, all, inArgs := onlyText(args[0]), texts(args[1:]), 0
 	bare := make([]any, len(all))
 	for i, arg := range args[1:] {
 		inArgs += strings.Count(all[i], "%!")
@@ -169,13 +145,10 @@ func printFormat(args []value) (value, error) {
 			bare[i] = formatted(arg)
 		}
 	}
-	if strings.Count(format.text, "%") > maxVerbs || wide.MatchString(format.text) {
-		return value{}, misuse("printf has too many verbs, or a width of over 999 or from an argument")
-	}
-	s := fmt.Sprintf(format.text, bare...)
-	if strings.Count(s, "%!") > inArgs {
-		return value{}, misuse("printf has a verb that does not fit its value")
-	}
+	refuse(strings.Count(format, "%") > maxVerbs || wide.MatchString(format),
+		"printf has too many verbs, or a width of over 999 or from an argument")
+	s := fmt.Sprintf(format, bare...)
+	refuse(strings.Count(s, "%!") > inArgs, "printf has a verb that does not fit its value")
 	return bounded(s)
 }
 
@@ -189,50 +162,33 @@ type formatted value
 
 func (n formatted) Format(f fmt.State, verb rune) {
 	var v any = n.text
-	switch verb {
-	case 's', 'v', 'q':
+	switch parsed, ok := toNumber(value(n)); {
+	case !ok || strings.ContainsRune("svq", verb):
+	case parsed.whole && !strings.ContainsRune("fge", verb):
+		v = parsed.int
 	default:
-		if parsed, ok := toNumber(value(n)); ok {
-			v = parsed.float
-			if parsed.whole && verb != 'f' && verb != 'g' && verb != 'e' {
-				v = parsed.int
-			}
-		}
+		v = parsed.float
 	}
 	fmt.Fprintf(f, fmt.FormatString(f, verb), v)
 }
 
 // quoted escapes a value for a place within a string of JSON.
-func quoted(v value) (value, error) {
-	s, err := text(v)
-	if err != nil || !strings.ContainsFunc(s, isEscaped) {
-		return ofString(s), err
+func quoted(v value) string {
+	s := toJSON(ofString(text(v)))
+	return s[1 : len(s)-1]
+}
+
+// join writes the elements of a list with a text between them.
+func join(args []value) value {
+	separator, from := onlyText(args[0]), args[1]
+	refuse(from.kind != list, errNoList)
+	var elements []value
+	for _, m := range from.node.all() {
+		refuse(!m.value.isScalar(), errNoList)
+		elements = append(elements, m.value)
 	}
-	v, err = toJSON(ofString(s))
-	return ofString(strings.TrimSuffix(strings.TrimPrefix(v.text, `"`), `"`)), err
+	refuse(len(separator)*len(elements) > MaxPartBytes, errTooLarge)
+	return bounded(strings.Join(texts(elements), separator))
 }
 
 const errNoList = misuse("join was given what is not a list of texts and numbers")
-
-// join writes the elements of a list with a text between them.
-func join(args []value) (value, error) {
-	separator, from := args[0], args[1]
-	switch {
-	case separator.kind != textual:
-		return value{}, errMisfit
-	case from.kind != list:
-		return value{}, errNoList
-	}
-	var elements []value
-	for _, m := range from.node.all() {
-		elements = append(elements, m.value)
-	}
-	all, err := texts(elements)
-	switch {
-	case errors.Is(err, errTooLarge) || len(separator.text)*len(all) > MaxPartBytes:
-		return value{}, errTooLarge
-	case err != nil:
-		return value{}, errNoList
-	}
-	return bounded(strings.Join(all, separator.text))
-}

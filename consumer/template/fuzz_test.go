@@ -122,7 +122,8 @@ func FuzzValue(f *testing.F) {
 // FuzzCtx renders events whose data nobody has checked: the message is a message,
 // or there is an error that says why.
 func FuzzCtx(f *testing.F) {
-	for _, ctx := range []string{`{"a":{"b":"x"},"l":[1,2]}`, `{"a`, `{"a":{"b":`, `{"l":[1,{"x":[`, `{]`, "", "[]", `{"a":1,"a":2}`,
+	for _, ctx := range []string{`{"a":{"b":"x"},"l":[1,2]}`, `{"a`, `{"a":{"b":`, `{"l":[1,{"x":[`, `{]`, "", "[]",
+		`{"a":1,"a":2}`,
 		strings.Repeat(`{"a":`, 200) + `1` + strings.Repeat(`}`, 200)} {
 		f.Add(ctx)
 	}

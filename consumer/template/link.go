@@ -2,9 +2,9 @@ package template
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 const (
@@ -20,34 +20,21 @@ const maxAddress = 8 << 10
 
 // link makes an address out of one and what is added to its query, escaped. The
 // value of every key must be a text or a number.
-func link(args []value) (value, error) {
-	s, err := text(args[0])
-	if err != nil {
-		return value{}, errNoAddress
-	}
-	u, err := parseAddress(s)
-	if err != nil {
-		return value{}, err
-	}
-	pairs := args[1:]
-	if len(pairs)%2 != 0 || len(pairs) > 0 && u.Scheme == "tel" {
-		return value{}, errLinkPairs
-	}
+func link(args []value) value {
+	refuse(!args[0].isScalar(), errNoAddress)
+	u, pairs := parseAddress(args[0].text), args[1:]
+	refuse(len(pairs)%2 != 0 || len(pairs) > 0 && u.Scheme == "tel", errLinkPairs)
 	for i := 0; i < len(pairs); i += 2 {
-		key, keyErr := text(pairs[i])
-		with, valueErr := text(pairs[i+1])
-		if keyErr != nil || valueErr != nil || key == "" {
-			return value{}, errLinkPairs
-		}
+		key, with := pairs[i], pairs[i+1]
+		refuse(!key.isScalar() || !with.isScalar() || key.text == "", errLinkPairs)
 		if u.RawQuery != "" {
 			u.RawQuery += "&"
 		}
-		if u.RawQuery += escapeQuery(key) + "=" + escapeQuery(with); len(u.RawQuery) > maxAddress {
-			return value{}, errTooLarge
-		}
+		u.RawQuery += escapeQuery(key.text) + "=" + escapeQuery(with.text)
+		refuse(len(u.RawQuery) > maxAddress, errTooLarge)
 	}
 	u.ForceQuery = false
-	return ofString(u.String()), nil
+	return ofString(u.String())
 }
 
 // escapeQuery escapes for a query of every scheme: a plus sign is a space in
@@ -57,20 +44,14 @@ func escapeQuery(s string) string {
 }
 
 // parseAddress reads an address that may stand in a message.
-func parseAddress(s string) (*url.URL, error) {
-	if err := checkAddress(s); err != nil {
-		return nil, err
-	}
+func parseAddress(s string) *url.URL {
+	checkAddress(s)
 	u, err := url.Parse(s)
-	switch {
-	case err != nil || strings.ContainsFunc(s, foreignToAddress):
-		return nil, errBadAddress
-	case u.User != nil:
-		return nil, errUserAddress
-	}
+	refuse(err != nil || strings.ContainsFunc(s, foreignToAddress), errBadAddress)
+	refuse(u.User != nil, errUserAddress)
 	u.RawQuery = escapeForeign(u.RawQuery)
 	u.Opaque = escapeForeign(u.Opaque)
-	return u, nil
+	return u
 }
 
 func foreignToAddress(r rune) bool {
@@ -79,47 +60,26 @@ func foreignToAddress(r rune) bool {
 }
 
 // escapeForeign escapes what is not ASCII.
-func escapeForeign(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if s[i] < utf8.RuneSelf {
-			b.WriteByte(s[i])
-		} else {
-			b.WriteString(url.QueryEscape(s[i : i+1]))
-		}
-	}
-	return b.String()
-}
+func escapeForeign(s string) string { return foreign.ReplaceAllStringFunc(s, url.QueryEscape) }
+
+var foreign = regexp.MustCompile(`[^\x00-\x7f]+`)
 
 // checkAddress makes sure that following an address runs nothing and shows
 // where it leads: that it has a known scheme and, on the web, a host without a
 // user before it.
-func checkAddress(s string) error {
-	if len(s) > maxAddress {
-		return errTooLarge
-	}
+func checkAddress(s string) {
+	refuse(len(s) > maxAddress, errTooLarge)
 	scheme, rest, _ := strings.Cut(s, ":")
-	switch strings.ToLower(scheme) {
-	case "mailto", "tel":
-		if rest == "" {
-			return errNoAddress
-		}
-		return nil
-	case "http", "https":
-	default:
-		return errNoAddress
+	scheme = strings.ToLower(scheme)
+	if scheme == "mailto" || scheme == "tel" {
+		refuse(rest == "", errNoAddress)
+		return
 	}
 	authority, ok := strings.CutPrefix(rest, "//")
 	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
 		authority = authority[:end]
 	}
-	switch {
-	case !ok || authority == "" || authority[0] == ':':
-		return errNoAddress
-	case strings.Contains(authority, "@"):
-		return errUserAddress
-	case strings.ContainsFunc(authority, foreignToAddress):
-		return errBadAddress
-	}
-	return nil
+	refuse(scheme != "http" && scheme != "https" || !ok || authority == "" || authority[0] == ':', errNoAddress)
+	refuse(strings.Contains(authority, "@"), errUserAddress)
+	refuse(strings.ContainsFunc(authority, foreignToAddress), errBadAddress)
 }

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ func newLocalized(language, part string) localized {
 var plainSigns = strings.NewReplacer("\u00a0", " ", "\u202f", " ", "\u2009", " ", "\u2212", "-")
 
 // written is how the part has what the locale writes.
-func (l localized) written(s string) (value, error) {
+func (l localized) written(s string) value {
 	if l.sms {
 		s = plainSigns.Replace(s)
 	}
@@ -58,26 +59,17 @@ const maxLayout = 1000
 // moment is a function that writes a "date", a "time" or a "datetime" in a style
 // of the language, or else in a layout of Go's time package. Where it writes the
 // time of day, a day alone will not do.
-func (l localized) moment(kind string, wrong misuse) func(args []value) (value, error) {
-	return func(args []value) (value, error) {
-		style := args[0].text
-		if args[0].kind != textual {
-			return value{}, errMisfit
-		}
-		t, isDay, err := parseTime(args[1], args[2:])
-		if err != nil {
-			return value{}, err
-		}
+func (l localized) moment(kind string, wrong misuse) func(args []value) value {
+	return func(args []value) value {
+		style := onlyText(args[0])
+		t, isDay := parseTime(args[1], zoneOf(args[2:]))
 		s, isStyle := l.locale.Moment(kind, style, t)
-		switch {
-		case isDay && (kind != "date" || !isStyle && hasHour(style)):
-			return value{}, errNoHour
-		case isStyle:
-			return l.written(s)
-		case len(style) > maxLayout || !locale.IsLayout(style):
-			return value{}, wrong
+		refuse(isDay && (kind != "date" || !isStyle && hasHour(style)), errNoHour)
+		if !isStyle {
+			refuse(len(style) > maxLayout || !locale.IsLayout(style), wrong)
+			s = l.locale.Layout(t, style)
 		}
-		return l.written(l.locale.Layout(t, style))
+		return l.written(s)
 	}
 }
 
@@ -87,29 +79,19 @@ func hasHour(layout string) bool {
 	return locale.Differ(layout, midnight, midnight.Add(13*time.Hour+7*time.Minute+9*time.Second))
 }
 
-// parseTime reads a time and puts it in a zone: that of the argument, or else
-// the offset that the time was sent with. A day is the same in every zone.
-func parseTime(v value, zone []value) (t time.Time, day bool, err error) {
-	if v.kind != textual {
-		return t, false, errNoTime
+// parseTime reads a time and puts it in a zone, or else leaves it in the offset
+// that it was sent with. A day is the same in every zone.
+func parseTime(v value, in *time.Location) (t time.Time, day bool) {
+	layout := time.RFC3339Nano
+	if day = len(v.text) == len(time.DateOnly); day {
+		layout = time.DateOnly
 	}
-	s := v.text
-	in, err := zoneOf(zone)
-	if err != nil {
-		return t, false, err
-	}
-	if len(s) == len(time.DateOnly) {
-		if t, err = time.Parse(time.DateOnly, s); err == nil {
-			return t, true, nil
-		}
-	}
-	if t, err = time.Parse(time.RFC3339Nano, s); err != nil || t.Year() < 1 {
-		return t, false, errNoTime
-	}
-	if in != nil {
+	t, err := time.Parse(layout, v.text)
+	refuse(err != nil || t.Year() < 1 || v.kind != textual, errNoTime)
+	if in != nil && !day {
 		t = t.In(in)
 	}
-	return t, false, nil
+	return t, day
 }
 
 var (
@@ -120,26 +102,19 @@ var (
 )
 
 // zoneOf returns the zone that a function was given; nil for none.
-func zoneOf(names []value) (*time.Location, error) {
+func zoneOf(names []value) *time.Location {
 	if len(names) == 0 {
-		return nil, nil
+		return nil
 	}
 	name := names[0].text
-	if len(names) > 1 || names[0].kind != textual {
-		return nil, errNoZone
+	if known, ok := zones.Load(name); ok && len(names) == 1 {
+		return known.(*time.Location)
 	}
-	if known, ok := zones.Load(name); ok {
-		return known.(*time.Location), nil
-	}
-	if name == "Local" || !zoneName.MatchString(name) {
-		return nil, errNoZone
-	}
+	refuse(len(names) > 1 || name == "Local" || !zoneName.MatchString(name), errNoZone)
 	zone, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, errNoZone
-	}
+	refuse(err != nil, errNoZone)
 	zones.Store(name, zone)
-	return zone, nil
+	return zone
 }
 
 const (
@@ -150,27 +125,20 @@ const (
 
 // toDecimal reads a number, or a text that is one, without going through a
 // float: 129.90 is exactly that.
-func toDecimal(v value) (locale.Decimal, error) {
-	s, err := text(v)
-	if d, ok := locale.ParseDecimal(s); err == nil && ok {
-		return d, nil
-	}
-	return locale.Decimal{}, errNoNumber
+func toDecimal(v value) locale.Decimal {
+	d, ok := locale.ParseDecimal(v.text)
+	refuse(!ok, errNoNumber)
+	return d
 }
 
 // rounded is a function that writes a number with its own decimals, or with as
 // many as are asked for, of which a share has more.
-func (l localized) rounded(more int, write func(locale.Decimal) string) func(args []value) (value, error) {
-	return func(args []value) (value, error) {
-		d, err := toDecimal(args[0])
-		if err != nil {
-			return value{}, err
-		}
+func (l localized) rounded(more int, write func(locale.Decimal) string) func(args []value) value {
+	return func(args []value) value {
+		d := toDecimal(args[0])
 		if len(args) > 1 {
 			n, ok := toInt(args[1], 0, 20)
-			if !ok || len(args) > 2 {
-				return value{}, errNoDecimals
-			}
+			refuse(!ok || len(args) > 2, errNoDecimals)
 			d = d.Round(n + more)
 		}
 		return l.written(write(d))
@@ -180,20 +148,11 @@ func (l localized) rounded(more int, write func(locale.Decimal) string) func(arg
 // currency writes an amount of money. What upstream has not sent as a plain
 // number and an ISO code is written as it was sent: an amount such as
 // "1 249,00" with "kr" needs no help to be understood.
-func (l localized) currency(args []value) (value, error) {
-	code := args[0].text
-	sent, err := text(args[1])
-	switch {
-	case args[0].kind != textual:
-		return value{}, errMisfit
-	case err != nil:
-		return value{}, err
-	case code == "":
-		return value{}, errNoCurrency
-	case sent == "":
-		return value{}, errNoNumber
-	}
-	if d, err := toDecimal(args[1]); err == nil && len(code) == 3 {
+func (l localized) currency(args []value) value {
+	code, sent := onlyText(args[0]), text(args[1])
+	refuse(code == "", errNoCurrency)
+	refuse(sent == "", errNoNumber)
+	if d, ok := locale.ParseDecimal(sent); ok && len(code) == 3 {
 		if s, ok := l.locale.Currency(d, strings.ToUpper(code)); ok {
 			return l.written(s)
 		}
@@ -209,48 +168,29 @@ const (
 // plural picks the text for a count: that of the exact number, such as =0, or
 // else of the language's form for it, or else other. In the text # is the
 // count; ## is a #.
-func (l localized) plural(args []value) (value, error) {
-	d, err := toDecimal(args[0])
-	switch {
-	case err != nil:
-		return value{}, err
-	case len(args)%2 == 0:
-		return value{}, errPluralForms
-	}
-	var picked value
-	best, wanted := 0, l.locale.Plural(d)
+func (l localized) plural(args []value) value {
+	d := toDecimal(args[0])
+	refuse(len(args)%2 == 0, errPluralForms)
+	var same, usual, other int // where the text for each is
+	wanted := l.locale.Plural(d)
 	for i := 1; i < len(args); i += 2 {
 		form := args[i].text
-		if args[i].kind != textual || !isForm(form) {
-			return value{}, errNoForm
-		}
+		refuse(!isForm(form), errNoForm)
 		exact, isExact := strings.CutPrefix(form, "=")
 		n, _ := locale.ParseDecimal(exact)
-		rank := 0
 		switch {
 		case isExact && n.Equal(d):
-			rank = 3
-		case isExact:
+			same = cmp.Or(same, i+1)
 		case form == wanted:
-			rank = 2
+			usual = cmp.Or(usual, i+1)
 		case form == "other":
-			rank = 1
-		}
-		if rank > best {
-			picked, best = args[i+1], rank
+			other = cmp.Or(other, i+1)
 		}
 	}
-	if best == 0 {
-		return value{}, errPluralForms
-	}
-	s, err := text(picked)
-	if err != nil {
-		return value{}, err
-	}
-	n := l.locale.Number(d)
-	if len(s)+strings.Count(s, "#")*len(n) > MaxPartBytes {
-		return value{}, errTooLarge
-	}
+	picked := cmp.Or(same, usual, other)
+	refuse(picked == 0, errPluralForms)
+	s, n := text(args[picked]), l.locale.Number(d)
+	refuse(len(s)+strings.Count(s, "#")*len(n) > MaxPartBytes, errTooLarge)
 	return l.written(strings.NewReplacer("##", "#", "#", n).Replace(s))
 }
 
@@ -273,21 +213,16 @@ const (
 
 // truncate shortens a text to so many characters as people see them, a mark of
 // omission among them. It does not cut within a character.
-func (l localized) truncate(args []value) (value, error) {
+func (l localized) truncate(args []value) value {
 	limit, ok := toInt(args[0], 1, maxTruncated)
-	if !ok {
-		return value{}, errNoLength
-	}
-	s, err := text(args[1])
-	if err != nil {
-		return value{}, err
-	}
+	refuse(!ok, errNoLength)
+	s := text(args[1])
 	mark, width := "…", 1
 	if l.sms {
 		mark, width = "...", 3
 	}
 	if len(s) <= limit {
-		return ofString(s), nil
+		return ofString(s)
 	}
 	if limit <= width {
 		mark, width = "", 0
@@ -299,9 +234,9 @@ func (l localized) truncate(args []value) (value, error) {
 			cut = len(s) - len(rest)
 		}
 		if count == limit || len(first) > maxCluster {
-			return ofString(strings.TrimSpace(s[:cut]) + mark), nil
+			return ofString(strings.TrimSpace(s[:cut]) + mark)
 		}
 		rest = rest[len(first):]
 	}
-	return ofString(s), nil
+	return ofString(s)
 }

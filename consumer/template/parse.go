@@ -64,8 +64,12 @@ func (s *treeSet) parse(from *source) []string {
 	main := parse.New(from.name)
 	main.Mode = parse.SkipFuncCheck // the builder looks at them
 	if _, err := main.Parse(from.text, "", "", parsed); err != nil {
-		line, detail := cutPosition(err)
-		s.faults = append(s.faults, Fault{Part: from.name, Line: line, Detail: "is not a template: " + detail})
+		f := Fault{Part: from.name, Detail: "is not a template: " + err.Error()}
+		if m := said.FindStringSubmatch(err.Error()); m != nil {
+			f.Line, _ = strconv.Atoi(m[1])
+			f.Detail = "is not a template: " + m[2]
+		}
+		s.faults = append(s.faults, f)
 		return nil
 	}
 	var names []string
@@ -82,18 +86,9 @@ func (s *treeSet) parse(from *source) []string {
 	return names
 }
 
+// said takes the line off what the parser says, which tells it only there:
+// "template: name:line: …" and "template: name:line:column: …".
 var said = regexp.MustCompile(`(?s)^template: .*?:(\d+)(?::\d+)?: (.*)$`)
-
-// cutPosition takes the line off what Go's template packages say, which they
-// tell only there: "template: name:line: …" and "template: name:line:column: …".
-func cutPosition(err error) (line int, rest string) {
-	m := said.FindStringSubmatch(err.Error())
-	if m == nil {
-		return 0, err.Error()
-	}
-	line, _ = strconv.Atoi(m[1])
-	return line, m[2]
-}
 
 // include adds the partial that is included, unless it is there.
 func (s *treeSet) include(from *source, inclusion *parse.TemplateNode) {

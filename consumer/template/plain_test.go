@@ -29,8 +29,12 @@ func executePlainly(part, source string) (string, error) {
 				for _, arg := range args {
 					in = append(in, valueOf(arg))
 				}
-				v, err := f.do(in)
-				return v.bare(), err
+				var v value
+				why := refusal(func(args []value) value { v = f.do(args); return v }, in)
+				if why != "" {
+					return nil, errors.New(string(why))
+				}
+				return v.bare(), nil
 			}
 		}
 	}
@@ -56,8 +60,11 @@ func executePlainly(part, source string) (string, error) {
 	}
 	_ = t.Execute(io.Discard, nil)
 	t.Funcs(map[string]any{added + "urlfilter": func(v any) (string, error) {
-		s, err := text(valueOf(v))
-		return s, errors.Join(err, checkAddress(s))
+		s := valueOf(v).text
+		if why := refusal(func([]value) value { checkAddress(s); return value{} }, nil); why != "" {
+			return "", errors.New(string(why))
+		}
+		return s, nil
 	}})
 	err = t.Execute(&out, data)
 	return out.String(), err

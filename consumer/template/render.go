@@ -11,8 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
-
-	"github.com/meddela/meddela/topology"
 )
 
 // part is one compiled part of a body.
@@ -26,6 +24,7 @@ type part struct {
 type rendering struct {
 	root     value
 	out      []byte
+	at       *place // of what is being done; nil where it has none
 	steps    int
 	deadline time.Time
 	slots    []value // what the blocks at work have in hand
@@ -33,45 +32,38 @@ type rendering struct {
 }
 
 // render writes the part to r.out.
-func (p *part) render(r *rendering) error {
-	r.out, r.steps, r.args = r.out[:0], 0, r.args[:0]
+func (p *part) render(r *rendering) {
+	r.out, r.at, r.steps, r.args = r.out[:0], nil, 0, r.args[:0]
 	r.slots = slices.Grow(r.slots[:0], p.slots)[:p.slots]
+	clear(r.slots)
 	r.slots[p.block.dot] = r.root
-	if err := r.do(p.block.steps); err != nil {
-		return err
-	}
-	return p.finish(r)
+	r.do(p.block.steps)
+	r.at = nil
+	p.finish(r)
 }
 
-func (r *rendering) do(steps []step) error {
+func (r *rendering) do(steps []step) jump {
 	for _, s := range steps {
-		if err := s(r); err != nil {
-			return err
+		if j := s(r); j != next {
+			return j
 		}
 	}
-	return nil
+	return next
 }
 
-func (r *rendering) write(s string) error {
-	err := r.tick(len(s))
-	if err == nil {
-		r.out = append(r.out, s...)
-	}
-	return err
+func (r *rendering) write(s string) jump {
+	r.tick(len(s))
+	r.out = append(r.out, s...)
+	return next
 }
 
 // tick refuses to go on when a rendering is too large or too long.
-func (r *rendering) tick(bytes int) error {
+func (r *rendering) tick(bytes int) {
+	r.at = nil
 	r.steps++
-	switch {
-	case len(r.out)+bytes > MaxPartBytes:
-		return errTooLarge
-	case r.steps > maxSteps:
-		return errTooLong
-	case r.steps%stepsPerLook == 0 && time.Now().After(r.deadline):
-		return errTooSlow
-	}
-	return nil
+	refuse(len(r.out)+bytes > MaxPartBytes, errTooLarge)
+	refuse(r.steps > maxSteps, errTooLong)
+	refuse(r.steps%stepsPerLook == 0 && time.Now().After(r.deadline), errTooSlow)
 }
 
 var renderings = sync.Pool{New: func() any { return new(rendering) }}
@@ -79,13 +71,9 @@ var renderings = sync.Pool{New: func() any { return new(rendering) }}
 // release keeps the memory of a rendering for the next one, unless one huge
 // message has made it huge.
 func (r *rendering) release() {
-	if cap(r.out) > 64<<10 || cap(r.slots) > 1<<10 || cap(r.args) > 1<<10 {
-		return
+	if cap(r.out) <= 64<<10 {
+		renderings.Put(r)
 	}
-	clear(r.slots[:cap(r.slots)])
-	clear(r.args[:cap(r.args)])
-	r.root = value{}
-	renderings.Put(r)
 }
 
 // refused is what html/template writes instead of a value that is not safe in
@@ -93,25 +81,22 @@ func (r *rendering) release() {
 var refused = []byte("ZgotmplZ")
 
 // finish checks what was rendered, and makes a line of a subject.
-func (p *part) finish(r *rendering) error {
-	switch {
-	case len(bytes.TrimSpace(r.out)) == 0 && p.name != EmailUnsubscribe && p.name != EmailAttachments:
-		return misuse("the rendered part is empty")
-	case !utf8.Valid(r.out):
-		return misuse("the rendered part is not UTF-8")
-	case syntaxOf(p.name) == jsonText && !gjson.ValidBytes(r.out):
-		return misuse("the rendered part is not JSON" + whereNotJSON(r.out))
-	case syntaxOf(p.name) == html && bytes.Contains(r.out, refused):
-		return misuse("a value stands in the HTML where it could do harm: in a style, in an attribute's name or in a list " +
-			"of images")
-	case p.name == EmailSubject:
-		r.out = append(r.out[:0], oneLine(string(r.out))...)
-		if len(r.out) > MaxSubjectBytes {
-			return misuse("the rendered subject is longer than " + strconv.Itoa(MaxSubjectBytes) + " bytes")
-		}
+func (p *part) finish(r *rendering) {
+	refuse(len(bytes.TrimSpace(r.out)) == 0 && p.name != EmailUnsubscribe && p.name != EmailAttachments,
+		"the rendered part is empty")
+	refuse(!utf8.Valid(r.out), "the rendered part is not UTF-8")
+	if syntaxOf(p.name) == jsonText && !gjson.ValidBytes(r.out) {
+		panic(misuse("the rendered part is not JSON" + whereNotJSON(r.out)))
 	}
-	return nil
+	refuse(syntaxOf(p.name) == html && bytes.Contains(r.out, refused), "a value stands in the HTML where it could do "+
+		"harm: in a style, in an attribute's name or in a list of images")
+	if p.name == EmailSubject {
+		r.out = append(r.out[:0], oneLine(string(r.out))...)
+		refuse(len(r.out) > MaxSubjectBytes, errLongSubject)
+	}
 }
+
+var errLongSubject = misuse("the rendered subject is longer than " + strconv.Itoa(MaxSubjectBytes) + " bytes")
 
 // whereNotJSON says where a rendered part is not JSON, without its content.
 func whereNotJSON(rendered []byte) string {
@@ -124,19 +109,6 @@ func whereNotJSON(rendered []byte) string {
 	line := 1 + bytes.Count(before, []byte("\n"))
 	return " from its line " + strconv.Itoa(line) +
 		" on: look for a comma, a quote or a bracket that is missing there, or too many"
-}
-
-// renderError is an error with its place, as far as that is known.
-func renderError(part string, err error) *Error {
-	e := &Error{Reason: topology.ReasonRenderFailed}
-	e.Part, e.Detail = part, err.Error()
-	if failed, ok := errors.AsType[*failure](err); ok {
-		e.Part, e.Line, e.Path = failed.source.name, failed.source.line(failed.at), failed.path
-		if e.Path != "" {
-			e.Reason = topology.ReasonMissingData
-		}
-	}
-	return e
 }
 
 const (

@@ -61,36 +61,31 @@ type Template struct {
 // Render makes the message for an event. The body is the one in that language
 // or, where the template has none, in a shorter form of its tag (sv for
 // sv-FI), or else in the template's default language. The error is an *Error.
-func (t *Template) Render(ev *topology.Event, language string) (Message, error) {
-	m := Message{Channel: t.Channel, To: ev.To}
+func (t *Template) Render(ev *topology.Event, language string) (m Message, err error) {
+	m = Message{Channel: t.Channel, To: ev.To}
 	if t.Channel == topology.Webhook {
 		m.To = t.url
 	}
 	m.Language, _ = t.Languages.Nearest(language)
-	fail := func(part string, err error) (Message, error) {
-		e := renderError(part, err)
-		e.Template, e.Language = t.Ref, m.Language
-		return Message{}, e
-	}
-	root, err := newRoot(ev, cleanerOf(t.Channel))
-	if err != nil {
-		return fail("", err)
-	}
-	r := renderings.Get().(*rendering)
+	r, name := renderings.Get().(*rendering), ""
 	defer r.release()
-	r.root, r.deadline = root, time.Now().Add(maxTime)
+	defer func() {
+		if refused := recover(); refused != nil {
+			e := failure(name, r.at, refused)
+			e.Template, e.Language = t.Ref, m.Language
+			m, err = Message{}, e
+		}
+	}()
+	r.root, r.deadline = newRoot(ev, cleanerOf(t.Channel)), time.Now().Add(maxTime)
 	for _, p := range t.bodies[m.Language] {
-		if err := p.render(r); err != nil {
-			return fail(p.name, err)
-		}
-		if err := m.set(p.name, string(r.out)); err != nil {
-			return fail(p.name, err)
-		}
+		name = p.name
+		p.render(r)
+		m.set(name, string(r.out))
 	}
 	return m, nil
 }
 
-func (m *Message) set(part, text string) error {
+func (m *Message) set(part, text string) {
 	switch part {
 	case EmailSubject:
 		m.Subject = text
@@ -103,11 +98,10 @@ func (m *Message) set(part, text string) error {
 	case PushJSON, WebhookJSON:
 		m.Body = []byte(strings.TrimSpace(text))
 	case EmailUnsubscribe:
-		return m.setUnsubscribe(text)
+		m.setUnsubscribe(text)
 	case EmailAttachments:
-		return m.setAttachments(text)
+		m.setAttachments(text)
 	}
-	return nil
 }
 
 const (
@@ -116,8 +110,8 @@ const (
 	errAttachment = misuse("each line must be an https URL, a blank, and the file's name without slashes")
 )
 
-// setUnsubscribe reads the lines of the part. Its errors have nothing of them.
-func (m *Message) setUnsubscribe(text string) error {
+// setUnsubscribe reads the lines of the part.
+func (m *Message) setUnsubscribe(text string) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
@@ -128,10 +122,9 @@ func (m *Message) setUnsubscribe(text string) error {
 			m.Unsubscribe.Mailto == "":
 			m.Unsubscribe.Mailto = line
 		default:
-			return errUnsubscribe
+			panic(errUnsubscribe)
 		}
 	}
-	return nil
 }
 
 // Lines are the ways as the part has them.
@@ -147,7 +140,7 @@ func AttachmentLines(files []Attachment) string {
 }
 
 // setAttachments likewise.
-func (m *Message) setAttachments(text string) error {
+func (m *Message) setAttachments(text string) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line == "" {
@@ -155,13 +148,10 @@ func (m *Message) setAttachments(text string) error {
 		}
 		link, name, _ := strings.Cut(line, " ")
 		name = strings.TrimSpace(name)
-		if !isHTTPS(link) || name == "" || len(name) > 200 || strings.ContainsAny(name, "/\\") ||
-			strings.HasPrefix(name, ".") {
-			return errAttachment
-		}
+		refuse(!isHTTPS(link) || name == "" || len(name) > 200 || strings.ContainsAny(name, "/\\") ||
+			strings.HasPrefix(name, "."), errAttachment)
 		m.Attachments = append(m.Attachments, Attachment{Name: name, URL: link})
 	}
-	return nil
 }
 
 func isHTTPS(text string) bool {

@@ -3,6 +3,7 @@ package template
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,15 +71,13 @@ func cleanerOf(c topology.Channel) cleaner {
 }
 
 // newRoot is what a template sees of an event: "ctx" and "event".
-func newRoot(ev *topology.Event, clean cleaner) (value, error) {
+func newRoot(ev *topology.Event, clean cleaner) value {
 	ctx := gjson.ParseBytes(ev.Ctx)
-	if !ctx.IsObject() {
-		return value{}, misuse("the event's ctx is not a JSON object")
-	}
+	refuse(!ctx.IsObject(), "the event's ctx is not a JSON object")
 	return value{kind: event, node: &node{decoded: true, members: []member{
 		{"ctx", clean.valueOf(ctx)},
 		{"event", value{kind: event, node: &node{fields: ev, clean: clean}}},
-	}}}, nil
+	}}}
 }
 
 func (c cleaner) valueOf(v gjson.Result) value {
@@ -112,14 +111,9 @@ func (n *node) all() []member {
 		return true
 	})
 	if strings.HasPrefix(n.raw, "{") {
+		slices.Reverse(n.members)
 		slices.SortStableFunc(n.members, func(a, b member) int { return strings.Compare(a.key, b.key) })
-		kept := n.members[:0]
-		for i, m := range n.members {
-			if i+1 == len(n.members) || n.members[i+1].key != m.key {
-				kept = append(kept, m)
-			}
-		}
-		n.members = kept
+		n.members = slices.CompactFunc(n.members, func(a, b member) bool { return a.key == b.key })
 	}
 	return n.members
 }
@@ -130,10 +124,7 @@ func (v value) member(key string) value {
 	case v.node == nil || v.kind == list:
 		return value{}
 	case v.node.fields != nil:
-		if text := eventField(v.node.fields, key); text != "" {
-			return ofString(v.node.clean(text))
-		}
-		return value{}
+		return v.node.field(key)
 	}
 	all := v.node.all()
 	i, found := slices.BinarySearchFunc(all, key, func(m member, key string) int { return strings.Compare(m.key, key) })
@@ -143,57 +134,42 @@ func (v value) member(key string) value {
 	return all[i].value
 }
 
-// eventField returns a field of an event by its wire name; empty when the
-// event does not have it.
-func eventField(e *topology.Event, key string) string {
-	var at time.Time
-	switch key {
-	case "scheduled":
-		at = e.Scheduled
-	case "expiration":
-		at = e.Expiration
-	default:
-		if text, ok := condition.Texts[key]; ok {
-			return text(e)
-		}
+// field returns a field of an event by its wire name.
+func (n *node) field(key string) value {
+	times := map[string]time.Time{"scheduled": n.fields.Scheduled, "expiration": n.fields.Expiration}
+	if at := times[key]; !at.IsZero() {
+		return ofString(at.UTC().Format(topology.TimeFormat))
 	}
-	if at.IsZero() {
-		return ""
+	if text, ok := condition.Texts[key]; ok && text(n.fields) != "" {
+		return ofString(n.clean(text(n.fields)))
 	}
-	return at.UTC().Format(topology.TimeFormat)
+	return value{}
 }
-
-// errMissing is what a function returns that found nothing where it looked.
-const errMissing = misuse("there is no such element")
 
 // index reads an element of a list, or the value under a key that is no
 // identifier.
-func index(args []value) (value, error) {
+func index(args []value) value {
 	v := args[0]
 	for _, key := range args[1:] {
-		if i, ok := toInt(key, 0, 1<<30); ok && v.kind == list && i < len(v.node.all()) {
+		if i, ok := toInt(key, 0, math.MaxInt); ok && v.kind == list && i < len(v.node.all()) {
 			v = v.node.all()[i].value
-		} else if key.kind == textual {
-			v = v.member(key.text)
 		} else {
-			v = value{}
+			refuse(key.kind != textual, errMissing)
+			v = v.member(key.text)
 		}
-		if v.kind == missing {
-			return v, errMissing
-		}
+		refuse(v.kind == missing, errMissing)
 	}
-	return v, nil
+	return v
 }
 
 // length counts the elements or members, or the bytes of a text.
-func length(args []value) (value, error) {
-	switch v := args[0]; v.kind {
-	case textual, numeric:
-		return ofInt(len(v.text)), nil
-	case list, object:
-		return ofInt(len(v.node.all())), nil
+func length(args []value) value {
+	v := args[0]
+	if v.kind == list || v.kind == object {
+		return ofInt(len(v.node.all()))
 	}
-	return value{}, errMisfit
+	refuse(v.kind != textual && v.kind != numeric, errMisfit)
+	return ofInt(len(v.text))
 }
 
 // truth reports whether a value counts as true: not false, not zero, not empty.
@@ -272,47 +248,31 @@ func toInt(v value, least, most int) (n int, ok bool) {
 const errUnlike = misuse("compares values of different kinds, such as a text with a number")
 
 // compare orders two numbers or two texts.
-func compare(a, b value) (int, error) {
-	x, ok := toNumber(a)
-	y, okToo := toNumber(b)
+func compare(a, b value) int {
+	x, isNumber := toNumber(a)
+	y, bothAre := toNumber(b)
 	switch {
-	case ok && okToo && x.whole && y.whole:
-		return cmp.Compare(x.int, y.int), nil
-	case ok && okToo:
-		return cmp.Compare(x.float, y.float), nil
-	case a.kind == textual && b.kind == textual:
-		return cmp.Compare(a.text, b.text), nil
+	case isNumber && bothAre && x.whole && y.whole:
+		return cmp.Compare(x.int, y.int)
+	case isNumber && bothAre:
+		return cmp.Compare(x.float, y.float)
 	}
-	return 0, errUnlike
+	refuse(a.kind != textual || b.kind != textual, errUnlike)
+	return cmp.Compare(a.text, b.text)
 }
 
 // eq reports whether the first value equals any of the others.
-func eq(args []value) (value, error) {
-	for _, other := range args[1:] {
-		order := 0
-		var err error
+func eq(args []value) value {
+	return ofBool(slices.ContainsFunc(args[1:], func(other value) bool {
 		if args[0].kind == boolean && other.kind == boolean {
-			order = cmp.Compare(args[0].text, other.text)
-		} else {
-			order, err = compare(args[0], other)
+			return args[0] == other
 		}
-		if err != nil || order == 0 {
-			return ofBool(err == nil), err
-		}
-	}
-	return ofBool(false), nil
-}
-
-func ne(args []value) (value, error) {
-	same, err := eq(args)
-	return ofBool(!same.truth()), err
+		return compare(args[0], other) == 0
+	}))
 }
 
 // ordered is a function that reports whether the order of two values is as it
 // should be.
-func ordered(is func(order int) bool) func(args []value) (value, error) {
-	return func(args []value) (value, error) {
-		order, err := compare(args[0], args[1])
-		return ofBool(err == nil && is(order)), err
-	}
+func ordered(is func(order int) bool) func(args []value) value {
+	return func(args []value) value { return ofBool(is(compare(args[0], args[1]))) }
 }

@@ -103,9 +103,12 @@ func (f Fault) Error() string {
 // Faults is everything that is wrong with a condition.
 type Faults []Fault
 
-func (f Faults) Error() string {
-	lines := make([]string, len(f))
-	for i, fault := range f {
+func (f Faults) Error() string { return Joined(f) }
+
+// Joined is what several faults say.
+func Joined[F error](faults []F) string {
+	lines := make([]string, len(faults))
+	for i, fault := range faults {
 		lines[i] = fault.Error()
 	}
 	return strings.Join(lines, "; ")
