@@ -2,6 +2,8 @@ package topology
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -58,3 +60,160 @@ func without(headers []Header, names ...string) []Header {
 	}
 	return kept
 }
+
+// Source says where a record came from: "topic/partition/offset".
+type Source string
+
+// SourceOf makes a Source.
+func SourceOf(t Topic, partition int, offset int64) Source {
+	return Source(string(t) + "/" + strconv.Itoa(partition) + "/" + strconv.FormatInt(offset, 10))
+}
+
+// Split takes a Source apart; ok reports whether it has the form of one.
+func (s Source) Split() (t Topic, partition int, offset int64, ok bool) {
+	name, place, _ := strings.Cut(string(s), "/")
+	middle, last, _ := strings.Cut(place, "/")
+	number, err := strconv.ParseUint(middle, 10, 31)
+	position, err2 := strconv.ParseUint(last, 10, 63)
+	if name == "" || err != nil || err2 != nil {
+		return "", 0, 0, false
+	}
+	return Topic(name), int(number), int64(position), true
+}
+
+// PositionID is the id of an event that came without a valid one of its own:
+// "<lane>-<partition>-<offset>", which its producer can work out from the
+// broker's acknowledgement.
+func PositionID(lane Lane, partition int, offset int64) EventID {
+	return EventID(string(lane) + "-" + strconv.Itoa(partition) + "-" + strconv.FormatInt(offset, 10))
+}
+
+// Headers of an event's record that an operator has published again. They
+// make it the same event: upstream systems do not write them.
+const (
+	// HeaderEventID is the event's id, where the value has none of its own.
+	HeaderEventID = "x-event-id"
+	// HeaderRedrives counts the redrives: how often operators have published the
+	// event again. Each asks for a message of its own.
+	HeaderRedrives = "x-redrives"
+	// HeaderSource is the place of the event's first record.
+	HeaderSource = "x-source"
+	// HeaderReceivedAt is the time of the event's first record, RFC 3339 with
+	// milliseconds.
+	HeaderReceivedAt = "x-received-at"
+)
+
+// Receipt is where and when an event was received first, and how often an
+// operator has published it again since.
+type Receipt struct {
+	Redrives int
+	Source   Source
+	At       time.Time
+}
+
+// ReceiptOf is the receipt of the event in a record: the record's own place and
+// time, unless its headers have those of an earlier one. A header that is not
+// of its form counts as absent.
+func ReceiptOf(r *Record) Receipt {
+	receipt := Receipt{At: r.Time}
+	for i := range r.Headers {
+		switch h := &r.Headers[i]; h.Key {
+		case HeaderRedrives:
+			if n, err := strconv.Atoi(string(h.Value)); err == nil && 0 <= n && n <= MaxRedrives {
+				receipt.Redrives = n
+			}
+		case HeaderSource:
+			if len(h.Value) <= maxEntryTextBytes {
+				receipt.Source = Source(h.Value)
+			}
+		case HeaderReceivedAt:
+			if t, ok := parseTime(h.Value); ok && !t.IsZero() {
+				receipt.At = t
+			}
+		}
+	}
+	if receipt.Source == "" {
+		receipt.Source = r.Source()
+	}
+	return receipt
+}
+
+// Again is the event's record to be published again, as one redrive
+// more: the same bytes and headers, and its receipt.
+func (r Record) Again(id EventID, receipt Receipt) Record {
+	r.Headers = append(without(r.Headers, HeaderEventID, HeaderRedrives, HeaderSource, HeaderReceivedAt),
+		Header{HeaderEventID, []byte(id)},
+		Header{HeaderRedrives, strconv.AppendInt(nil, int64(receipt.Redrives)+1, 10)},
+		Header{HeaderSource, []byte(receipt.Source)},
+		Header{HeaderReceivedAt, receipt.At.UTC().AppendFormat(nil, TimeFormat)},
+	)
+	return r
+}
+
+// idOf is the id of an event whose value has none: the one that an operator
+// gave with it, else its record's position.
+func idOf(r *Record, lane Lane) EventID {
+	if value, ok := r.Header(HeaderEventID); ok {
+		if id := EventID(value); id.Valid() {
+			return id
+		}
+	}
+	return PositionID(lane, r.Partition, r.Offset)
+}
+
+// Headers that a dead letter carries beside the record's own.
+const (
+	HeaderOriginalTopic     = "x-original-topic"
+	HeaderOriginalPartition = "x-original-partition"
+	HeaderOriginalOffset    = "x-original-offset"
+	HeaderReason            = "x-reason"
+	HeaderError             = "x-error"
+	HeaderRole              = "x-role"
+	HeaderAttempts          = "x-attempts"
+	HeaderFailedAt          = "x-failed-at"
+)
+
+// DeadLetter makes the record that keeps r, bytes and headers, with the cause
+// and the place where it was found.
+func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.Time) Record {
+	redrives, _ := r.Header(HeaderRedrives)
+	headers := append(without(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
+		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderRedrives),
+		Header{HeaderOriginalTopic, []byte(r.Topic)},
+		Header{HeaderOriginalPartition, []byte(strconv.Itoa(r.Partition))},
+		Header{HeaderOriginalOffset, []byte(strconv.FormatInt(r.Offset, 10))},
+		Header{HeaderReason, []byte(fault.Reason)},
+		Header{HeaderError, []byte(clip(fault.Error(), MaxDetailBytes))},
+		Header{HeaderRole, []byte(role)},
+		Header{HeaderAttempts, []byte("1")},
+		Header{HeaderFailedAt, []byte(at.UTC().Format(TimeFormat))},
+		Header{HeaderRedrives, redrivesOf(redrives)},
+	)
+	return Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
+}
+
+// redrivesOf is a count of redrives as a header has it; what is no count, which
+// is not from here, is none.
+func redrivesOf(value []byte) []byte {
+	if n, err := strconv.ParseUint(string(value), 10, 31); err == nil {
+		return strconv.AppendUint(nil, n, 10)
+	}
+	return []byte("0")
+}
+
+// HeaderChannel is a job record's channel, so that who delivers another channel
+// need not read the job.
+const HeaderChannel = "x-channel"
+
+// JobHeaders are the headers of a job's record, made of those of the record
+// that it comes from: the trace context, what makes its event a CloudEvent, with
+// which a job's event reads the same, and the channel.
+func JobHeaders(from []Header, c Channel) []Header {
+	carried := only(from, "traceparent", "tracestate", "content-type", "ce_id", "ce_type",
+		"ce_source", "ce_specversion")
+	return append(carried, Header{HeaderChannel, []byte(c)})
+}
+
+// CarriedByEntries returns the headers of an event that its entries carry too:
+// the trace context. Others may hold what no log should.
+func CarriedByEntries(headers []Header) []Header { return only(headers, "traceparent", "tracestate") }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -157,7 +158,7 @@ func FuzzURL(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		u, err := target.make(&Data{To: s, Text: s})
+		u, err := target.make(&Data{Message: template.Message{To: s, Text: s}})
 		if err != nil {
 			if s != "." && s != ".." {
 				t.Fatalf("%q: %v", s, err)
@@ -180,7 +181,7 @@ func FuzzBody(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, to, text string) {
-		body, err := b.make(&Data{To: to, Text: text})
+		body, err := b.make(&Data{Message: template.Message{To: to, Text: text}})
 		if err != nil {
 			t.Fatal(err)
 		}

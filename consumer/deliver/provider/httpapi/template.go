@@ -18,15 +18,10 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Data is what templates are over.
+// Data is what templates are over: a message, and where it comes from.
 type Data struct {
-	To, Subject, Text, HTML string
-	// Body of a push message or a webhook.
-	Body        JSON
-	Unsubscribe template.Unsubscribe
-	Attachments []template.Attachment
-	Channel     topology.Channel
-	Language    string
+	template.Message
+	Body JSON // instead of the message's bytes
 
 	JobID    topology.JobID
 	EventID  topology.EventID
@@ -49,21 +44,20 @@ func (j JSON) MarshalJSON() ([]byte, error) {
 
 func dataOf(job *topology.Job, m *template.Message) Data {
 	return Data{
-		To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Body: JSON(m.Body),
-		Unsubscribe: m.Unsubscribe, Attachments: m.Attachments, Channel: m.Channel, Language: m.Language,
-		JobID: job.JobID, EventID: job.EventID, Type: job.Type, Template: job.Template,
-		Lane: job.Lane, Attempt: job.Attempt,
+		Message: *m, Body: JSON(m.Body), JobID: job.JobID, EventID: job.EventID, Type: job.Type,
+		Template: job.Template, Lane: job.Lane, Attempt: job.Attempt,
 	}
 }
 
 // sample is data whose every text is s.
 func sample(s string) *Data {
-	return &Data{
-		To: s, Subject: s, Text: s, HTML: s, Body: `{"a":1}`,
-		Unsubscribe: template.Unsubscribe{URL: s, Mailto: s},
+	message := template.Message{
+		To: s, Subject: s, Text: s, HTML: s, Unsubscribe: template.Unsubscribe{URL: s, Mailto: s},
 		Attachments: []template.Attachment{{Name: s, URL: s}, {Name: s, URL: s}},
 		Channel:     topology.Channel(s), Language: s,
-		JobID: topology.JobID(s), EventID: topology.EventID(s), Type: s,
+	}
+	return &Data{
+		Message: message, Body: `{"a":1}`, JobID: topology.JobID(s), EventID: topology.EventID(s), Type: s,
 		Template: topology.TemplateRef(s), Lane: topology.Lane(s), Attempt: 1,
 	}
 }
