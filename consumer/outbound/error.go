@@ -9,25 +9,25 @@ import (
 	"syscall"
 )
 
-// Kind is how far a request came that has no answer.
-type Kind int
+// Kind is how far a request came that has no answer, in words.
+type Kind string
 
 const (
 	// Blocked means that the target's address may not be dialled.
-	Blocked Kind = iota + 1
+	Blocked Kind = "the target's address is not allowed"
 	// Unresolved means that the target's name has no address that is known.
-	Unresolved
+	Unresolved Kind = "the name was not resolved"
 	// Unreachable means that there is no connection to the target.
-	Unreachable
+	Unreachable Kind = "no connection"
 	// Insecure means that TLS failed: either side does not trust the other.
-	Insecure
+	Insecure Kind = "no secure connection"
 	// Expired means that the request's time was over before it was begun.
-	Expired
+	Expired Kind = "the time to begin it was over"
 	// Broken means that the connection failed before the request was written.
-	Broken
+	Broken Kind = "the connection broke before the request was written"
 	// Unanswered means that the request may have been handled: it was written,
 	// and there is no answer.
-	Unanswered
+	Unanswered Kind = "the request was written, and not answered"
 )
 
 // Error is why there is no answer. Only with Unanswered can the target have had
@@ -52,29 +52,19 @@ func (f *Error) Error() string {
 func (f *Error) Unwrap() error { return f.Err }
 
 func (f *Error) what() string {
-	switch f.Kind {
-	case Blocked:
-		var address blocked
-		errors.As(f.Err, &address)
+	address, _ := errors.AsType[blocked](f.Err)
+	switch {
+	case f.Kind == Blocked:
 		return "the target's address is " + string(address) + ", which is not allowed"
-	case Unresolved:
-		return "the name was not resolved"
-	case Unreachable:
-		switch {
-		case errors.Is(f.Err, syscall.ECONNREFUSED):
-			return "the connection was refused"
-		case errors.Is(f.Err, syscall.EHOSTUNREACH), errors.Is(f.Err, syscall.ENETUNREACH):
-			return "there is no way to the host"
-		}
-		return "no connection"
-	case Insecure:
-		return "no secure connection" + certificate(f.Err)
-	case Expired:
-		return "the time to begin it was over"
-	case Broken:
-		return "the connection broke before the request was written"
+	case f.Kind == Insecure:
+		return string(f.Kind) + certificate(f.Err)
+	case f.Kind != Unreachable:
+	case errors.Is(f.Err, syscall.ECONNREFUSED):
+		return "the connection was refused"
+	case errors.Is(f.Err, syscall.EHOSTUNREACH), errors.Is(f.Err, syscall.ENETUNREACH):
+		return "there is no way to the host"
 	}
-	return "the request was written, and not answered"
+	return string(f.Kind)
 }
 
 // certificate says what is wrong with the target's certificate.

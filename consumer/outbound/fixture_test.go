@@ -131,6 +131,6 @@ func wantFault(t *testing.T, err error, kind Kind, text string) {
 	t.Helper()
 	var fault *Error
 	if !errors.As(err, &fault) || fault.Kind != kind || !strings.Contains(fault.Error(), text) {
-		t.Errorf("error %v (%+v), want kind %d and %q", err, fault, kind, text)
+		t.Errorf("error %v (%+v), want kind %s and %q", err, fault, kind, text)
 	}
 }

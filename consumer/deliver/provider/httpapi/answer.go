@@ -81,13 +81,11 @@ func hasAddress(id, to string) bool {
 
 // unanswered is what it means that there is no answer.
 func (p *Provider) unanswered(kind outbound.Kind) provider.Verdict {
+	if kind == outbound.Blocked && p.target == nil {
+		return provider.Rejected // the template's fault, and not the provider's
+	}
 	switch kind {
-	case outbound.Blocked:
-		if p.target == nil {
-			return provider.Rejected // the template's fault, and not the provider's
-		}
-		return provider.Down
-	case outbound.Unresolved, outbound.Unreachable, outbound.Insecure:
+	case outbound.Blocked, outbound.Unresolved, outbound.Unreachable, outbound.Insecure:
 		return provider.Down
 	case outbound.Expired:
 		return provider.Expired
