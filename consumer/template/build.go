@@ -82,7 +82,7 @@ func (s *treeSet) build(name string, root *parse.ListNode, from *source) {
 	made := s.block(name)
 	b := &builder{treeSet: s, source: from, name: name, dot: scope{made.dot, "."}, variables: []variable{{"$", made.dot}}}
 	made.steps = b.list(root)
-	if b.json.inString {
+	if b.json != outside {
 		b.fail(parse.Pos(len(from.text)), "ends within a JSON string: close it")
 	}
 }
@@ -132,10 +132,10 @@ func (b *builder) text(n *parse.TextNode) step {
 		if b.syntax != jsonText {
 			break
 		}
-		if c == '\n' && b.json.inString {
+		if c == '\n' && b.json != outside {
 			b.fail(n.Pos+parse.Pos(i),
 				"a JSON string goes on at the end of the line: close it with \", and write line ends within as \\n")
-			b.json = jsonState{}
+			b.json = outside
 		}
 		b.json = b.json.after(c)
 	}
@@ -145,7 +145,7 @@ func (b *builder) text(n *parse.TextNode) step {
 
 // action builds {{…}} that writes something or declares a variable.
 func (b *builder) action(n *parse.ActionNode) step {
-	if b.json.escaping {
+	if b.json == escaping {
 		b.fail(n.Pos, "a value stands right after a backslash: remove the backslash")
 	}
 	escape := b.escaper(n.Pipe)
@@ -171,7 +171,7 @@ func (b *builder) escaper(p *parse.PipeNode) func(v value) string {
 	}
 	p.Cmds = p.Cmds[:len(p.Cmds)-len(names)]
 	switch {
-	case b.json.inString:
+	case b.json != outside:
 		return quoted
 	case b.syntax == jsonText && called(p.Cmds[len(p.Cmds)-1]) != "json":
 		return toJSON
@@ -290,7 +290,7 @@ func (b *builder) leaveLoop(at parse.Pos, to jump) step {
 }
 
 func (b *builder) inclusion(n *parse.TemplateNode) step {
-	if b.json.inString {
+	if b.json != outside {
 		b.fail(n.Pos, "includes "+strconv.Quote(n.Name)+" within a JSON string: include it outside of strings")
 	}
 	isIt := func(other *parse.TemplateNode) bool { return other.Name == n.Name }
@@ -497,19 +497,22 @@ func called(c *parse.CommandNode) string {
 
 // jsonState follows through the text of a JSON part whether a value stands
 // within a string or outside of one, which decides how it is escaped.
-type jsonState struct {
-	inString bool
-	escaping bool // the last character was a backslash within a string
-}
+type jsonState int
+
+const (
+	outside jsonState = iota
+	inside
+	escaping // right after a backslash within a string
+)
 
 func (s jsonState) after(c byte) jsonState {
 	switch {
-	case s.escaping:
-		s.escaping = false
-	case s.inString && c == '\\':
-		s.escaping = true
+	case s == escaping:
+		return inside
+	case s == inside && c == '\\':
+		return escaping
 	case c == '"':
-		s.inString = !s.inString
+		return inside - s
 	}
 	return s
 }

@@ -64,7 +64,7 @@ func (s *treeSet) checkCall(name string, args []value) string {
 	if name == "plural" && isForm(args[0].text) {
 		return "the count comes first: plural " + function.usage
 	}
-	if code := args[0]; name == "currency" && code.kind != missing && !locale.IsCurrency(strings.ToUpper(code.text)) {
+	if name == "currency" && args[0].kind != missing && !locale.IsCurrency(strings.ToUpper(args[0].text)) {
 		return string(errNoCurrency)
 	}
 	trial, ok := trials[name]

@@ -156,9 +156,7 @@ func (c *compiler) part(language, name, source string) *part {
 		set.checkCycles(name, nil, make(map[string]bool))
 	}
 	if len(set.faults) == 0 && set.syntax == html {
-		if fault := set.escapeHTML(name); fault != nil {
-			set.faults = append(set.faults, *fault)
-		}
+		set.escapeHTML(name)
 	}
 	if len(set.faults) == 0 {
 		return &part{name: name, block: set.block(name), slots: set.slots}

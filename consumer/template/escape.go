@@ -6,6 +6,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"text/template"
@@ -18,7 +19,7 @@ const added = "_html_template_"
 
 // escapeHTML lets html/template escape the trees of a part, and builds what comes
 // of that.
-func (s *treeSet) escapeHTML(part string) *Fault {
+func (s *treeSet) escapeHTML(part string) {
 	t := htmltemplate.New(part)
 	for name, tree := range s.trees {
 		// A text, if only an empty one, stands before what could be executed here.
@@ -30,7 +31,8 @@ func (s *treeSet) escapeHTML(part string) *Fault {
 	_, refusing := io.Pipe()
 	_ = refusing.Close()
 	if fault, ok := errors.AsType[*htmltemplate.Error](t.Execute(refusing, nil)); ok {
-		return s.escapingFault(fault, part)
+		s.faults = append(s.faults, s.escapingFault(fault, part))
+		return
 	}
 	s.functions["_eval_args_"] = function{"VALUE", 1, 1, ofText(strings.Clone)} // put before an escaper of the author's
 	s.blocks, s.slots = make(map[string]*block), 0
@@ -40,7 +42,6 @@ func (s *treeSet) escapeHTML(part string) *Fault {
 		name, _, _ := strings.Cut(one.Name(), "$htmltemplate") // which it adds to the name there
 		s.build(one.Name(), one.Root, s.sources[name])
 	}
-	return nil
 }
 
 // plainly are the escapers that are most often there, done by hand: for a text
@@ -109,10 +110,13 @@ func libraryEscaper(names []string) func(v value) string {
 }
 
 // escapingFault says where HTML and values do not fit together.
-func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) *Fault {
-	f := &Fault{Part: part, Line: err.Line, Detail: escapingDetail(err)}
-	if f.Line == 0 && err.Node != nil {
-		f.Line = s.sources[part].line(err.Node.Position())
+func (s *treeSet) escapingFault(err *htmltemplate.Error, part string) Fault {
+	f := Fault{Part: part, Line: err.Line, Detail: escapingDetail(err)}
+	if err.Node != nil {
+		where, _ := s.trees[part].ErrorContext(err.Node) // name:line:column
+		at := strings.Split(where, ":")
+		f.Part = at[0]
+		f.Line, _ = strconv.Atoi(at[1])
 	}
 	return f
 }

@@ -21,7 +21,7 @@ func FuzzTemplate(f *testing.F) {
 		`{{date "Jan 2" "2026-12-01"}}{{datetime "full" .ctx.t "Asia/Tokyo"}}{{time "short" .ctx.t}}`,
 		`{{number .ctx.n 3}}{{percent .ctx.n}}{{currency "SEK" .ctx.n}}`,
 		`{{plural .ctx.n "=0" "no" "one" "#" "other" "##"}}{{truncate 3 .ctx.a}}{{join "," .ctx.l}}`,
-		`<a href="{{link .ctx.u "a" .ctx.a}}">{{trim .ctx.u}}</a>`,
+		`<a href="{{link .ctx.u "a" .ctx.a}}">{{trim .ctx.u}}</a>`, `{{print}}{{printf}}{{and}}{{len}}`,
 	} {
 		f.Add(source)
 	}

@@ -9,7 +9,7 @@ import (
 	"text/template/parse"
 )
 
-// treeSet is one part and everything that it includes, parsed and rewritten.
+// treeSet is one part and everything that it includes, parsed and built.
 type treeSet struct {
 	localized
 	syntax    string

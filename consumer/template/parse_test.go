@@ -81,6 +81,18 @@ func TestEscapingFaultsAreInWordsOfAuthors(t *testing.T) {
 	}
 }
 
+func TestEscapingFaultsOfPartialsSayWhere(t *testing.T) {
+	record := smsOf("x")
+	record.Channel = topology.Email
+	record.Bodies = map[string]map[string]string{"en": {template.EmailSubject: "x",
+		template.EmailHTML: "\n\n<p {{template \"p.html\" .}}></p>"}}
+	record.Partials = map[string]string{"p.html": "\n{{if .ctx.a}}title='{{end}}x"}
+	_, err := template.Compile(record)
+	if err == nil || !strings.HasPrefix(err.Error(), "p.html:2: the branches of this if") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Whatever the parser says, the line is in the source.
 func FuzzSyntaxFaults(f *testing.F) {
 	f.Add("a\n{{.ctx\nb\n{{.x}}")

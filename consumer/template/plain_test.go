@@ -95,7 +95,7 @@ func FuzzPlain(f *testing.F) {
 		`{{with .ctx.no}}a{{else with .ctx.yes}}b{{.}}{{end}}{{if .ctx.no}}{{else if .ctx.i}}c{{end}}`,
 		`{{$x := .ctx.i}}{{range $x = .ctx.l}}{{$x}}{{end}}{{range $i, $x = .ctx.l}}{{end}}{{$x}}`,
 		`{{and .ctx.no 1}} {{and .ctx.yes 2}} {{or .ctx.no 3}} {{or 0 ""}} {{.ctx.i | or .ctx.no}} {{not .ctx.yes}}`,
-		`{{len .ctx.l}} {{len .ctx.a}} {{len .ctx.n}} {{index .ctx.l 1}} {{index .ctx "key-x" "y"}} {{(index .ctx.o.c 0).e}}`,
+		`{{len .ctx.l}} {{len .ctx.a}} {{len .ctx.n}} {{print}} {{index .ctx.l 1}} {{index .ctx "key-x" "y"}} {{(index .ctx.o.c 0).e}}`,
 		`{{default "x" .ctx.z}} {{has .ctx.z}} {{.ctx.z | default "y" | upper}} {{print (len .ctx.l) .ctx.n 1.5}}`,
 		`{{printf "%s %d %05.1f %v %q %t" .ctx.a .ctx.i .ctx.n .ctx.n .ctx.a .ctx.yes}} {{printf "%d %v %g" 5 'x' 2.0}}`,
 		`{{define "x"}}<{{.}}>{{template "y" $}}{{end}}{{define "y"}}[{{.}}]{{end}}{{template "x" .ctx.i}}{{template "y" 5}}`,
