@@ -165,7 +165,7 @@ func (b *builder) action(n *parse.ActionNode) step {
 func (b *builder) escaper(p *parse.PipeNode) func(v value) string {
 	var names []string
 	for _, c := range p.Cmds {
-		if len(names) > 0 || strings.HasPrefix(called(c), added) {
+		if len(names) > 0 || b.escaped && strings.HasPrefix(called(c), added) {
 			names = append(names, called(c))
 		}
 	}

@@ -35,7 +35,7 @@ func (s *treeSet) escapeHTML(part string) {
 		return
 	}
 	s.functions["_eval_args_"] = function{"VALUE", 1, 1, ofText(strings.Clone)} // put before an escaper of the author's
-	s.blocks, s.slots = make(map[string]*block), 0
+	s.blocks, s.slots, s.escaped = make(map[string]*block), 0, true
 	// It keeps to itself what it makes of a template that is included in an attribute or the like.
 	all := (*template.Template)(reflect.ValueOf(t).Elem().FieldByName("text").UnsafePointer())
 	for _, one := range all.Templates() {

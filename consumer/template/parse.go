@@ -20,6 +20,7 @@ type treeSet struct {
 	includes  map[string][]*parse.TemplateNode // of a tree, each template where it is first
 	blocks    map[string]*block                // of trees
 	slots     int                              // that the blocks need
+	escaped   bool                             // the trees are, by html/template
 	faults    []Fault
 }
 
