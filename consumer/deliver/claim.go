@@ -79,12 +79,13 @@ func (d *delivery) claimed(answer any) {
 	}
 }
 
-// record records the outcomes of jobs that were claimed. Where another deliverer
-// has recorded one before, that is the job's outcome now. Those that are recorded
-// are settled afterwards; with an error, some are not.
-func (h *Handler) record(ctx context.Context, deliveries []*delivery) error {
+// record begins to record the outcomes of jobs that were claimed, and returns what
+// waits for that. Where another deliverer has recorded one before, that is the job's
+// outcome then. Those that are recorded are settled afterwards; with an error, some
+// are not.
+func (h *Handler) record(ctx context.Context, deliveries []*delivery) (wait func() error) {
 	values := make([]byte, 0, len(deliveries)*outcomeBytes)
-	return settleScript.Run(ctx, h.config.Redis, &script.Batch{
+	return settleScript.Start(ctx, h.config.Redis, &script.Batch{
 		N:    len(deliveries),
 		Head: []any{h.config.KeepClaims.Milliseconds()},
 		Key:  h.keysOf(deliveries),

@@ -38,7 +38,7 @@ func (h *Handler) note(t *testing.T, job topology.Job, status topology.Status, r
 	t.Helper()
 	d := &delivery{job: job, outcome: newOutcome(&job, ending{status: status}, always)}
 	d.outcome.retry = retry
-	if err := h.record(t.Context(), []*delivery{d}); err != nil || !d.settled {
+	if err := h.record(t.Context(), []*delivery{d})(); err != nil || !d.settled {
 		t.Fatalf("settled %v, %v", d.settled, err)
 	}
 	return d

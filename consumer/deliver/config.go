@@ -98,10 +98,14 @@ type Policy struct {
 	Quiet quiet.Hours
 }
 
-// Gate says who must not be written to, about all jobs of a claim at once. An
-// error means that it cannot say now: then nothing is sent.
+// Gate says who must not be written to, about many jobs at once. An error means
+// that it cannot say now: then nothing is sent.
 type Gate interface {
-	Check(ctx context.Context, queries []suppress.Query) ([]suppress.Answer, error)
+	// Find begins to look up whom nobody must write to, along with what else Redis
+	// is asked in that moment, and returns what waits for the answers.
+	Find(ctx context.Context, queries []suppress.Query) (wait func() ([]suppress.Answer, error))
+	// Admit counts jobs that are about to be sent, and says which are too many.
+	Admit(ctx context.Context, queries []suppress.Query) ([]suppress.Answer, error)
 }
 
 // Counters are what a Handler counts.

@@ -20,50 +20,73 @@ import (
 type fakeGate struct {
 	mu     sync.Mutex
 	barred map[string]suppress.Answer
+	capped map[string]suppress.Answer
 	err    error
-	asked  []suppress.Query
+	full   error            // of Admit
+	counts []suppress.Query // those that were admitted
 }
 
-func (g *fakeGate) Check(_ context.Context, queries []suppress.Query) ([]suppress.Answer, error) {
+func (g *fakeGate) Find(_ context.Context, queries []suppress.Query) func() ([]suppress.Answer, error) {
+	return func() ([]suppress.Answer, error) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.err != nil {
+			return nil, g.err
+		}
+		answers := make([]suppress.Answer, len(queries))
+		for i, q := range queries {
+			answers[i] = g.barred[q.Address]
+		}
+		return answers, nil
+	}
+}
+
+func (g *fakeGate) Admit(_ context.Context, queries []suppress.Query) ([]suppress.Answer, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.err != nil {
-		return nil, g.err
+	if g.full != nil {
+		return nil, g.full
 	}
-	g.asked = append(g.asked, queries...)
+	g.counts = append(g.counts, queries...)
 	answers := make([]suppress.Answer, len(queries))
 	for i, q := range queries {
-		answers[i] = g.barred[q.Address]
+		answers[i] = g.capped[q.Address]
 	}
 	return answers, nil
 }
 
 // TestTheGate: who must not be written to is ignored with the gate's reason,
-// and is never asked about twice for one job.
+// and nobody else counts, nor twice for one job.
 func TestTheGate(t *testing.T) {
 	for _, instant := range []bool{false, true} {
 		w := newWorld(t)
 		w.provider.instant = instant
 		w.shelf.all["urgent@1"] = &fakeTemplate{channel: topology.Email, urgent: true}
 		complaint := suppress.Answer{Reason: topology.ReasonSuppressed, Detail: "complaint"}
-		gate := &fakeGate{barred: map[string]suppress.Answer{"lee@example.com": complaint}}
+		full := suppress.Answer{Reason: topology.ReasonCapped, Detail: "at most 1"}
+		gate := &fakeGate{
+			barred: map[string]suppress.Answer{"lee@example.com": complaint},
+			capped: map[string]suppress.Answer{"lee@example.com": full, "max@example.com": full},
+		}
 		h := w.handler(t, func(c *Config) { c.Gate = gate })
 		b := batchOf(
 			aJob("event-1"), aJob("event-2", to(topology.Email, "lee@example.com")), aJob("event-3", withTemplate("urgent@1")),
+			aJob("event-4", to(topology.Email, "max@example.com")),
 		)
 		for range 2 {
 			entries := entriesOf(t, handleAll(t.Context(), t, h, b))
-			if len(entries) != 3 || entries[0].Status != topology.Sent || entries[2].Status != topology.Sent {
+			if len(entries) != 4 || entries[0].Status != topology.Sent || entries[2].Status != topology.Sent {
 				t.Fatalf("instant=%v: entries %+v", instant, entries)
 			}
-			e := entries[1]
-			if e.Status != topology.Ignored || e.Reason != topology.ReasonSuppressed || e.Detail != "complaint" {
-				t.Errorf("instant=%v: the barred one is %s %s %q", instant, e.Status, e.Reason, e.Detail)
+			for at, want := range map[int]suppress.Answer{1: complaint, 3: full} {
+				if e := entries[at]; e.Status != topology.Ignored || e.Reason != want.Reason || e.Detail != want.Detail {
+					t.Errorf("instant=%v: a barred one is %s %s %q", instant, e.Status, e.Reason, e.Detail)
+				}
 			}
 		}
-		if len(gate.asked) != 3 || gate.asked[0].Urgent || !gate.asked[2].Urgent ||
-			gate.asked[1].Job != topology.JobIDOf("event-2", 0) {
-			t.Errorf("instant=%v: asked %+v", instant, gate.asked)
+		if len(gate.counts) != 3 || gate.counts[0].Urgent || !gate.counts[1].Urgent ||
+			gate.counts[2].Job != topology.JobIDOf("event-4", 0) {
+			t.Errorf("instant=%v: counted %+v", instant, gate.counts)
 		}
 		w.provider.once(t, 2)
 	}
@@ -72,8 +95,13 @@ func TestTheGate(t *testing.T) {
 // TestTheGateIsAway: nothing is sent, nothing counts as begun, and it goes on
 // by itself.
 func TestTheGateIsAway(t *testing.T) {
+	for name, gate := range map[string]*fakeGate{"Find": {err: errors.New("away")}, "Admit": {full: errors.New("away")}} {
+		t.Run(name, func(t *testing.T) { theGateIsAway(t, gate) })
+	}
+}
+
+func theGateIsAway(t *testing.T, gate *fakeGate) {
 	w := newWorld(t)
-	gate := &fakeGate{err: errors.New("away")}
 	h := w.handler(t, func(c *Config) { c.Gate = gate })
 	b := batchOf(manyJobs(9)...)
 	if result, err := h.Handle(t.Context(), b); err == nil || result.Handled != 0 || w.provider.sent() != 0 {
@@ -83,7 +111,7 @@ func TestTheGateIsAway(t *testing.T) {
 		t.Errorf("claims are left: %v", keys)
 	}
 	gate.mu.Lock()
-	gate.err = nil
+	gate.err, gate.full = nil, nil
 	gate.mu.Unlock()
 	other := w.handler(t, func(c *Config) { c.Gate = gate })
 	handleAll(t.Context(), t, other, b)

@@ -378,11 +378,17 @@ func TestCrash(t *testing.T) {
 // crashing is a Gate with a defect.
 type crashing struct{ on bool }
 
-func (c *crashing) Check(_ context.Context, queries []suppress.Query) ([]suppress.Answer, error) {
-	if c.on {
-		panic("the gate's own words")
+func (c *crashing) Find(context.Context, []suppress.Query) func() ([]suppress.Answer, error) {
+	return func() ([]suppress.Answer, error) {
+		if c.on {
+			panic("the gate's own words")
+		}
+		return nil, nil
 	}
-	return make([]suppress.Answer, len(queries)), nil
+}
+
+func (c *crashing) Admit(context.Context, []suppress.Query) ([]suppress.Answer, error) {
+	return nil, nil
 }
 
 // TestStageCrash: a crash of a stage reaches whoever called Handle, which makes

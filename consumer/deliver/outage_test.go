@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,7 +96,7 @@ func TestAHolderThatEnds(t *testing.T) {
 	go func() { done <- entriesOf(t, handleAll(t.Context(), t, h, batchOf(job)))[0] }()
 	own := &delivery{job: job}
 	own.outcome = newOutcome(&job, ending{status: topology.Ignored, reason: topology.ReasonSuppressed}, always)
-	if err := h.record(t.Context(), []*delivery{own}); err != nil {
+	if err := h.record(t.Context(), []*delivery{own})(); err != nil {
 		t.Fatal(err)
 	}
 	if entry := <-done; entry.Status != topology.Ignored || !entry.At.Equal(always) {
@@ -355,4 +356,56 @@ func TestALostAnswer(t *testing.T) {
 	if n := h.Counters.Ambiguous.Load(); n != 0 {
 		t.Errorf("%d ambiguous messages", n)
 	}
+}
+
+// noSettling is a client's hook that fails to record the outcome of one job, unless
+// with others, until a time, while all else works.
+type noSettling struct {
+	of    string // the claim's key
+	until time.Time
+}
+
+func (n *noSettling) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (n *noSettling) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (n *noSettling) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		others := slices.DeleteFunc(slices.Clone(commands), func(c redis.Cmder) bool {
+			args := c.Args()
+			if !strings.HasPrefix(c.Name(), "eval") || time.Now().After(n.until) {
+				return false
+			}
+			_, settles := args[3+args[2].(int)].(int64) // where claims have their owner
+			fails := settles && args[2] == 1 && *args[3].(*string) == n.of
+			if fails {
+				c.SetErr(errors.New("not now"))
+			}
+			return fails
+		})
+		if len(others) == 0 {
+			return commands[0].Err()
+		}
+		return next(ctx, others)
+	}
+}
+
+// TestClaimedWhileSettling: what was claimed along with an outcome that could not be
+// recorded for long is not sent before it is claimed again: its lease may end.
+func TestClaimedWhileSettling(t *testing.T) {
+	w := newWorld(t)
+	w.provider.concurrency = 1
+	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
+		retry.Sleep(ctx, 100*time.Millisecond)
+		return accepted
+	}
+	short := func(c *Config) { c.SendTimeout, c.Lease = 150*time.Millisecond, 400*time.Millisecond }
+	h, other := w.handler(t, short), w.handler(t, short)
+	jobs := manyJobs(4)
+	h.config.Redis.AddHook(&noSettling{keys.Claim(jobs[0].JobID), time.Now().Add(450 * time.Millisecond)})
+	var all sync.WaitGroup
+	all.Go(func() { handleAll(t.Context(), t, h, batchOf(jobs...)) })
+	eventually(t, "the second is claimed", func() bool { return w.store.Exists(keys.Claim(jobs[1].JobID)) })
+	handleAll(t.Context(), t, other, batchOf(jobs[1:]...))
+	all.Wait()
+	w.provider.once(t, 4)
 }

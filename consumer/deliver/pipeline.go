@@ -107,7 +107,6 @@ func (p *pipeline) run(ctx context.Context) {
 		switch {
 		case !overdue && len(p.todo) > 0:
 			p.start(ctx)
-			p.settleFinished(ctx)
 		case p.busy > 0:
 			p.collect(ctx)
 		case !overdue && len(p.leased) > 0:
@@ -133,9 +132,9 @@ func (p *pipeline) overdue() bool {
 	return len(p.todo)+len(p.leased) > 0 && time.Since(p.began) >= handleTime && p.deliveries[0].settled
 }
 
-// start prepares and sends as many deliveries as can be sent at once. Those that
-// are sent one after the other, and would perhaps not end within their lease,
-// stay claimed and come next.
+// start prepares and sends as many deliveries as can be sent at once, and settles
+// what was sent before along with their claims. Those that would perhaps not end
+// within their lease stay claimed and come next.
 func (p *pipeline) start(ctx context.Context) {
 	slots, began := p.takeSlots(ctx), time.Now()
 	defer func() { // also when a stage crashes
@@ -145,9 +144,15 @@ func (p *pipeline) start(ctx context.Context) {
 	}()
 	next := p.todo[:slots]
 	p.todo = p.todo[slots:]
-	ready := p.prepare(ctx, next)
+	ready := func() []*delivery {
+		defer p.settleFinished(ctx)() // before anything else is sent, and if a stage crashes too
+		return p.prepare(ctx, next)
+	}()
+	if p.slots == nil {
+		defer func() { p.settleFinished(ctx)() }()
+	}
 	for i, d := range ready {
-		late := p.slots == nil && time.Since(began) >= p.config.Lease-p.config.SendTimeout
+		late := time.Since(began) >= p.config.Lease-p.config.SendTimeout
 		if late || ctx.Err() != nil {
 			p.todo = slices.Concat(ready[i:], p.todo)
 			return
@@ -168,22 +173,22 @@ func (p *pipeline) start(ctx context.Context) {
 	}
 }
 
-// takeSlots waits for a slot and takes those that are free. It takes none when
-// a send ends first, or ctx.
-func (p *pipeline) takeSlots(ctx context.Context) int {
+// takeSlots waits for a slot, or for a send or ctx to end, and takes those that
+// are free.
+func (p *pipeline) takeSlots(ctx context.Context) (n int) {
 	most := min(len(p.todo), maxClaims)
 	if p.slots == nil {
 		return most
 	}
 	select {
 	case p.slots <- struct{}{}:
-	case d := <-p.done:
+		n = 1
+	case d := <-p.done: // which has given back its own
 		p.finish(d)
-		return 0
 	case <-ctx.Done():
 		return 0
 	}
-	for n := 1; n < most; n++ {
+	for ; n < most; n++ {
 		select {
 		case p.slots <- struct{}{}:
 		default:
@@ -200,9 +205,14 @@ func (p *pipeline) prepare(ctx context.Context, deliveries []*delivery) []*deliv
 	if len(ready) == 0 {
 		return nil
 	}
+	suppressed := p.find(ctx, ready)
 	p.err = p.claim(ctx, p.owner, ready)
+	err := bar(ready, suppressed)
 	ready = slices.DeleteFunc(ready, func(d *delivery) bool { return !p.take(d) })
-	if err := p.ask(ctx, ready); err != nil {
+	if err == nil {
+		err = p.admit(ctx, ready)
+	}
+	if err != nil && len(ready) > 0 {
 		p.err, p.refused = err, true
 		return nil
 	}
@@ -229,20 +239,39 @@ func (p *pipeline) take(d *delivery) bool {
 	return false
 }
 
-// ask is the third stage: it asks the gate about jobs that are about to be sent.
-// A job that has been killed stays so, whatever the gate says.
-func (h *Handler) ask(ctx context.Context, deliveries []*delivery) error {
-	if h.config.Gate == nil || len(deliveries) == 0 {
+// find begins the third stage, the gate, along with the claims: it looks up which
+// recipients are suppressed.
+func (h *Handler) find(ctx context.Context, deliveries []*delivery) (wait func() ([]suppress.Answer, error)) {
+	if h.config.Gate == nil {
+		return func() ([]suppress.Answer, error) { return nil, nil }
+	}
+	return h.config.Gate.Find(ctx, queriesOf(deliveries))
+}
+
+// admit ends it: it counts the jobs that are about to be sent.
+func (h *Handler) admit(ctx context.Context, deliveries []*delivery) error {
+	open := slices.DeleteFunc(slices.Clone(deliveries), func(d *delivery) bool { return d.barred != ending{} })
+	if h.config.Gate == nil || len(open) == 0 {
 		return nil
 	}
+	return bar(open, func() ([]suppress.Answer, error) { return h.config.Gate.Admit(ctx, queriesOf(open)) })
+}
+
+func queriesOf(deliveries []*delivery) []suppress.Query {
 	queries := make([]suppress.Query, len(deliveries))
 	for i, d := range deliveries {
 		queries[i] = suppress.Query{
 			Channel: d.job.Channel, Address: d.job.To, Job: d.job.JobID, Urgent: d.policy.Urgent,
 		}
 	}
-	answers, err := h.config.Gate.Check(ctx, queries)
-	for i, answer := range answers {
+	return queries
+}
+
+// bar keeps jobs from being sent. One that has been killed stays so, whatever the
+// gate answers.
+func bar(deliveries []*delivery, answers func() ([]suppress.Answer, error)) error {
+	all, err := answers()
+	for i, answer := range all {
 		if d := deliveries[i]; d.barred == (ending{}) && answer.Reason != topology.NoReason {
 			d.barred = ending{topology.Ignored, answer.Reason, answer.Detail}
 		}
@@ -269,10 +298,12 @@ func (p *pipeline) finish(d *delivery) {
 // collect waits for a send to end, and settles it with those that have ended.
 func (p *pipeline) collect(ctx context.Context) {
 	p.finish(<-p.done)
-	p.settleFinished(ctx)
+	p.settleFinished(ctx)()
 }
 
-func (p *pipeline) settleFinished(ctx context.Context) {
+// settleFinished begins to settle what has been sent, and returns what waits for
+// that.
+func (p *pipeline) settleFinished(ctx context.Context) (wait func()) {
 	for len(p.done) > 0 { // and nobody else takes from it
 		p.finish(<-p.done)
 	}
@@ -288,8 +319,9 @@ func (p *pipeline) settleFinished(ctx context.Context) {
 		p.giveUp(ctx, throttled)
 		p.todo = append(throttled, p.todo...)
 	}
-	p.settle(ctx, p.finished)
-	p.finished = p.finished[:0]
+	finished := p.finished
+	p.finished = nil
+	return p.settle(ctx, finished)
 }
 
 // waitForLeases waits a little for the deliverers that have leased jobs to

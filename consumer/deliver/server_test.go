@@ -119,7 +119,7 @@ func TestScripts(t *testing.T) {
 			for _, d := range results {
 				d.outcome = newOutcome(&d.job, ending{status: status}, time.Now())
 			}
-			if err := a.record(t.Context(), results); err != nil || len(unsettled(results)) > 0 {
+			if err := a.record(t.Context(), results)(); err != nil || len(unsettled(results)) > 0 {
 				t.Fatal(i, err)
 			}
 		}

@@ -14,20 +14,27 @@ import (
 // what it has sent, or to give up what it has not.
 const gracePeriod = 2 * time.Second
 
-// settle is the sixth stage: it records the outcomes of what was sent. While
-// Redis is away it tries on: nothing new is begun, and what this process knows is
-// not lost. When ctx has ended it goes on for the grace period, and leaves the
-// rest to the next Handle.
-func (h *Handler) settle(ctx context.Context, deliveries []*delivery) {
+// settle is the sixth stage: it begins to record the outcomes of what was sent, and
+// returns what waits for that. While Redis is away, that tries on: nothing new is
+// sent, and what this process knows is not lost. When ctx has ended it goes on for
+// the grace period, and leaves the rest to the next Handle.
+func (h *Handler) settle(ctx context.Context, deliveries []*delivery) (wait func()) {
 	if len(deliveries) == 0 {
-		return
+		return func() {}
 	}
 	last, cancel := h.withGrace(ctx)
-	defer cancel()
+	recorded := h.record(last, deliveries)
+	return func() {
+		defer cancel()
+		h.settleOn(ctx, last, deliveries, recorded)
+	}
+}
+
+func (h *Handler) settleOn(ctx, last context.Context, deliveries []*delivery, recorded func() error) {
 	var backoff retry.Backoff
 	var warner retry.Warner
 	for {
-		err := h.record(last, deliveries)
+		err := recorded()
 		if err == nil {
 			return
 		}
@@ -43,6 +50,7 @@ func (h *Handler) settle(ctx context.Context, deliveries []*delivery) {
 		if !backoff.Wait(last) {
 			break
 		}
+		recorded = h.record(last, deliveries)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -58,7 +66,7 @@ func (h *Handler) settleLeftovers(ctx context.Context) error {
 	if len(h.unsettled) == 0 {
 		return nil
 	}
-	err := h.record(ctx, h.unsettled)
+	err := h.record(ctx, h.unsettled)()
 	h.unsettled = unsettled(h.unsettled)
 	return err
 }

@@ -1,6 +1,8 @@
-// Package script runs a Lua script in Redis for many keys at once: in one
-// pipeline of calls of bounded size, each of which is for the keys of one hash
-// slot where Redis is a cluster.
+// Package script runs Lua scripts in Redis, each for many keys at once, in calls
+// of bounded size, each of which is for the keys of one hash slot where Redis is a
+// cluster. All who use one client share its pipelines: what they ask for while two
+// are under way goes in the next one, so that round trips grow with load much less
+// than what is asked for.
 package script
 
 import (
@@ -13,10 +15,18 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/gather"
 )
 
-// perTrip is for how many keys scripts are called before answers are waited for.
-const perTrip = 2000
+const (
+	// perCall is the most items in one call unless a Batch says otherwise. Redis
+	// serves nobody else meanwhile, which is for less than half a millisecond.
+	perCall = 100
+	// perTrip is for how many items a pipeline has calls, or a few more.
+	perTrip = 2000
+	// trips is how many pipelines of a client may be under way.
+	trips = 2
+)
 
 // Script is a Lua script that answers with a list: one element for each of its
 // KEYS, in their order.
@@ -27,13 +37,12 @@ func New(source string) *Script { return &Script{source, redis.NewScript(source)
 
 // Batch is what a script is run for: N items, of which each has a key, its own
 // arguments, and its own answer. Texts that arguments point to must stay as they
-// are until Run returns.
+// are until the run has ended.
 type Batch struct {
 	N int
 	// Head are the arguments that come before those of items, in every call.
 	Head []any
-	// PerCall is the most items in one call, during which Redis serves nobody
-	// else. Zero is no bound.
+	// PerCall is the most items in one call. Default 100.
 	PerCall int
 	// Key appends the key of an item.
 	Key func(b []byte, item int) []byte
@@ -48,17 +57,25 @@ var errAnswer = errors.New("a script in Redis answered something unknown")
 
 // Run runs the script for all items, and returns the first error: then items
 // whose calls failed have no answer, though the script may have run for them.
+// While others' calls are in the same pipeline, it may go on for as long as they
+// want it to, when ctx has ended.
 func (s *Script) Run(ctx context.Context, client redis.UniversalClient, b *Batch) error {
-	c := pool.Get().(*calls)
-	defer c.release()
-	_, cluster := client.(*redis.ClusterClient)
-	for from := 0; from < b.N; from += perTrip {
-		c.fill(s, b, from, min(from+perTrip, b.N), cluster)
-		if err := c.run(ctx, client, s, b); err != nil {
-			return err
-		}
+	return s.Start(ctx, client, b)()
+}
+
+// Start begins a run, and returns what waits for its end, which must be called.
+// What a goroutine starts before it waits goes in one pipeline.
+func (s *Script) Start(ctx context.Context, client redis.UniversalClient, b *Batch) (wait func() error) {
+	r := pool.Get().(*run)
+	r.ctx, r.script = ctx, s
+	r.fill(b, client)
+	r.underWay.Add(len(r.calls))
+	lineTo(client).Add(r.calls...)
+	return func() error {
+		defer r.release()
+		r.underWay.Wait()
+		return r.answer(b)
 	}
-	return nil
 }
 
 // Args are the arguments of one call. A text is added as a pointer to it, and a
@@ -83,101 +100,88 @@ func (a *Args) Int(n int64) *int64 {
 
 // call is one call of a script, for the items whose indexes it has.
 type call struct {
+	of    *run
 	args  []any
 	items []int
 	reply *redis.Cmd
 }
 
-// calls is how some of a batch's items become calls.
-type calls struct {
+// run is how a batch's items become calls.
+type run struct {
 	Args
-	calls []call
-	items []int // in the order of calls
-	ends  []int // of each item's key, in text
-	text  []byte
-	keys  []string
-	slots []uint16
+	ctx      context.Context
+	script   *Script
+	calls    []*call
+	underWay sync.WaitGroup
+	items    []int // in the order of calls
+	ends     []int // of each item's key, in text
+	text     []byte
+	keys     []string
+	slots    []uint16
 }
 
-var pool = sync.Pool{New: func() any { return new(calls) }}
+var pool = sync.Pool{New: func() any { return new(run) }}
 
-// release gives c back without what its arguments point to.
-func (c *calls) release() {
-	clear(c.calls)
-	clear(c.List[:cap(c.List)])
-	clear(c.keys)
-	pool.Put(c)
+// release gives r back without what its arguments point to.
+func (r *run) release() {
+	clear(r.calls)
+	clear(r.List)
+	clear(r.keys)
+	r.ctx, r.script = nil, nil
+	pool.Put(r)
 }
 
-// fill makes the calls for the items from one index up to another.
-func (c *calls) fill(s *Script, b *Batch, from, to int, cluster bool) {
-	c.calls, c.List, c.numbers = c.calls[:0], c.List[:0], c.numbers[:0]
-	c.text, c.ends, c.keys, c.items = c.text[:0], c.ends[:0], c.keys[:0], c.items[:0]
-	for i := from; i < to; i++ {
-		c.text = b.Key(c.text, i)
-		c.ends, c.items = append(c.ends, len(c.text)), append(c.items, i)
+// fill makes the calls for all items.
+func (r *run) fill(b *Batch, client redis.UniversalClient) {
+	r.calls, r.List, r.numbers = r.calls[:0], r.List[:0], r.numbers[:0]
+	r.text, r.ends, r.keys, r.items = r.text[:0], r.ends[:0], r.keys[:0], r.items[:0]
+	for i := range b.N {
+		r.text = b.Key(r.text, i)
+		r.ends, r.items = append(r.ends, len(r.text)), append(r.items, i)
 	}
-	all, start := string(c.text), 0 // of which every key is a part
-	for _, end := range c.ends {
-		c.keys = append(c.keys, all[start:end])
+	all, start := string(r.text), 0 // of which every key is a part
+	for _, end := range r.ends {
+		r.keys = append(r.keys, all[start:end])
 		start = end
 	}
+	_, cluster := client.(*redis.ClusterClient)
 	if cluster {
-		c.slots = c.slots[:0]
-		for _, key := range c.keys {
-			c.slots = append(c.slots, topology.SlotOf(key))
+		r.slots = r.slots[:0]
+		for _, key := range r.keys {
+			r.slots = append(r.slots, topology.SlotOf(key))
 		}
-		slices.SortStableFunc(c.items, func(x, y int) int { return cmp.Compare(c.slots[x-from], c.slots[y-from]) })
+		slices.SortStableFunc(r.items, func(x, y int) int { return cmp.Compare(r.slots[x], r.slots[y]) })
 	}
-	for at := 0; at < len(c.items); {
-		end := len(c.items)
-		if b.PerCall > 0 {
-			end = min(at+b.PerCall, end)
-		}
+	for at := 0; at < len(r.items); {
+		end := min(at+cmp.Or(b.PerCall, perCall), len(r.items))
 		for i := at + 1; cluster && i < end; i++ {
-			if c.slots[c.items[i]-from] != c.slots[c.items[at]-from] {
+			if r.slots[r.items[i]] != r.slots[r.items[at]] {
 				end = i
 			}
 		}
-		c.add(s, b, c.items[at:end], from)
+		r.add(b, r.items[at:end])
 		at = end
 	}
 }
 
-func (c *calls) add(s *Script, b *Batch, items []int, from int) {
-	start := len(c.List)
-	c.Add("evalsha", &s.hash, len(items))
+func (r *run) add(b *Batch, items []int) {
+	start := len(r.List)
+	r.Add("evalsha", &r.script.hash, len(items))
 	for _, i := range items {
-		c.Add(&c.keys[i-from])
+		r.Add(&r.keys[i])
 	}
-	c.Add(b.Head...)
+	r.Add(b.Head...)
 	if b.Args != nil {
 		for _, i := range items {
-			b.Args(&c.Args, i)
+			b.Args(&r.Args, i)
 		}
 	}
-	c.calls = append(c.calls, call{args: c.List[start:len(c.List):len(c.List)], items: items})
+	r.calls = append(r.calls, &call{of: r, args: r.List[start:len(r.List):len(r.List)], items: items})
 }
 
-// run sends the calls in one pipeline, and those that met a server which does
-// not know the script once more, with its text.
-func (c *calls) run(ctx context.Context, client redis.UniversalClient, s *Script, b *Batch) (failed error) {
-	pipe, again := client.Pipeline(), client.Pipeline()
-	for i := range c.calls {
-		c.calls[i].queue(ctx, pipe)
-	}
-	_, _ = pipe.Exec(ctx) // each call keeps its own error
-	for i := range c.calls {
-		call := &c.calls[i]
-		if err := call.reply.Err(); errors.Is(err, redis.ErrNoScript) || redis.HasErrorPrefix(err, "NOSCRIPT") {
-			call.args = append([]any{"eval", s.source}, call.args[2:]...)
-			call.queue(ctx, again)
-		}
-	}
-	if again.Len() > 0 {
-		_, _ = again.Exec(ctx)
-	}
-	for _, call := range c.calls {
+// answer gives the items their answers.
+func (r *run) answer(b *Batch) (failed error) {
+	for _, call := range r.calls {
 		answers, err := call.reply.Slice()
 		if err == nil && len(answers) != len(call.items) {
 			err = errAnswer
@@ -191,6 +195,61 @@ func (c *calls) run(ctx context.Context, client redis.UniversalClient, s *Script
 		}
 	}
 	return failed
+}
+
+// lines are the ways to the servers of clients.
+var lines sync.Map
+
+func lineTo(client redis.UniversalClient) *gather.Gather[*call] {
+	line, known := lines.Load(client)
+	if !known {
+		line, _ = lines.LoadOrStore(client, &gather.Gather[*call]{
+			Most: trips, Do: func(group []*call) { send(client, group) },
+		})
+	}
+	return line.(*gather.Gather[*call])
+}
+
+// send sends calls in pipelines of bounded size, one after the other.
+func send(client redis.UniversalClient, group []*call) {
+	for len(group) > 0 {
+		n := 0
+		for items := 0; n < len(group) && items < perTrip; n++ {
+			items += len(group[n].items)
+		}
+		sendTogether(client, group[:n])
+		group = group[n:]
+	}
+}
+
+// sendTogether sends calls in one pipeline, and those that met a server which
+// does not know the script once more, with its text.
+func sendTogether(client redis.UniversalClient, group []*call) {
+	var wanted []context.Context
+	for i, call := range group {
+		if i == 0 || call.of != group[i-1].of {
+			wanted = append(wanted, call.of.ctx)
+		}
+	}
+	ctx, end := gather.Together(wanted)
+	defer end()
+	pipe, again := client.Pipeline(), client.Pipeline()
+	for _, call := range group {
+		call.queue(ctx, pipe)
+	}
+	_, _ = pipe.Exec(ctx) // each call keeps its own error
+	for _, call := range group {
+		if err := call.reply.Err(); errors.Is(err, redis.ErrNoScript) || redis.HasErrorPrefix(err, "NOSCRIPT") {
+			call.args = append([]any{"eval", call.of.script.source}, call.args[2:]...)
+			call.queue(ctx, again)
+		}
+	}
+	if again.Len() > 0 {
+		_, _ = again.Exec(ctx)
+	}
+	for _, call := range group {
+		call.of.underWay.Done()
+	}
 }
 
 func (c *call) queue(ctx context.Context, pipe redis.Pipeliner) {

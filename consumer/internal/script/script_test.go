@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -140,4 +143,82 @@ func TestRun(t *testing.T) {
 	if err := echo.Run(t.Context(), client, batch); err == nil {
 		t.Error("no error of a server that is away")
 	}
+}
+
+// slow is a Redis that echoes keys after 10 ms, and notes its pipelines.
+type slow struct {
+	mu    sync.Mutex
+	trips [][]string // the first keys of calls
+}
+
+func (s *slow) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (s *slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (s *slow) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		var trip []string
+		for _, c := range commands {
+			trip = append(trip, *c.Args()[3].(*string))
+		}
+		s.mu.Lock()
+		s.trips = append(s.trips, trip)
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+		for i, c := range commands {
+			c.(*redis.Cmd).SetVal([]any{trip[i]})
+			c.SetErr(ctx.Err())
+		}
+		return ctx.Err()
+	}
+}
+
+// TestShared: what is asked for while two pipelines are under way goes together in
+// the next, whatever the script; who does not want it any more stops no other.
+func TestShared(t *testing.T) {
+	client := redis.NewClient(&redis.Options{})
+	defer func() { _ = client.Close() }()
+	s := new(slow)
+	client.AddHook(s)
+	scripts := []*Script{New("return {KEYS[1]}"), New("return KEYS")}
+	synctest.Test(t, func(t *testing.T) {
+		start := func(ctx context.Context, i int) func() error {
+			key := strconv.Itoa(i)
+			return scripts[i%2].Start(ctx, client, &Batch{
+				N: 1, Key: func(b []byte, _ int) []byte { return append(b, key...) },
+				Answer: func(_ int, answer any) {
+					if answer != key {
+						t.Errorf("%s is answered %v", key, answer)
+					}
+				},
+			})
+		}
+		var all sync.WaitGroup
+		for i := range 6 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				if i == 3 {
+					ctx, cancel = context.WithTimeout(ctx, 12*time.Millisecond)
+				}
+				defer cancel()
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				if err := start(ctx, i)(); err != nil {
+					t.Error(i, err)
+				}
+			})
+		}
+		all.Wait()
+		if want := [][]string{{"0"}, {"1"}, {"2", "3", "4", "5"}}; fmt.Sprint(s.trips) != fmt.Sprint(want) {
+			t.Errorf("trips %v, want %v", s.trips, want)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		defer cancel()
+		a, b := start(ctx, 6), start(ctx, 7)
+		began := time.Now()
+		if err := errors.Join(a(), b()); err == nil || time.Since(began) != 5*time.Millisecond {
+			t.Errorf("when nobody wants it any more: %v after %v", err, time.Since(began))
+		}
+	})
 }

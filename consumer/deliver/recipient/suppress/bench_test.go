@@ -45,7 +45,7 @@ func BenchmarkCheck(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := gate.Check(b.Context(), queries); err != nil {
+					if _, err := check(b.Context(), gate, queries...); err != nil {
 						b.Fatal(err)
 					}
 				}

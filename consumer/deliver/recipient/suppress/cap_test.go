@@ -26,7 +26,7 @@ func sms(job, number string) suppress.Query {
 // admit tells of each job whether it may pass.
 func admit(t testing.TB, c *suppress.Gate, queries ...suppress.Query) (passed []bool) {
 	t.Helper()
-	answers, err := c.Check(t.Context(), queries)
+	answers, err := check(t.Context(), c, queries...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestCapping(t *testing.T) {
 				t.Errorf("step %d: %v, want %v", i, got, step.want)
 			}
 		}
-		answers, err := caps.Check(t.Context(), []suppress.Query{sms("z", "112")})
+		answers, err := check(t.Context(), caps, sms("z", "112"))
 		if want := (suppress.Answer{Reason: topology.ReasonCapped, Detail: "at most 2 in 1h0m0s"}); err != nil ||
 			answers[0] != want {
 			t.Errorf("%+v, %v; want %+v", answers, err, want)
@@ -109,7 +109,7 @@ func TestCapsHoldForAll(t *testing.T) {
 		var deliverers sync.WaitGroup
 		for d := range passed {
 			deliverers.Go(func() {
-				answers, err := s.caps(smsCap(most, time.Hour)).Check(t.Context(), all)
+				answers, err := check(t.Context(), s.caps(smsCap(most, time.Hour)), all...)
 				if err != nil {
 					t.Error(err)
 				}

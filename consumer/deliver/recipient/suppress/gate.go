@@ -23,8 +23,8 @@ type Answer struct {
 	Detail string          // for people; the cause of a suppression is a Cause
 }
 
-// Gate asks the list, and then the caps about what is left. Several goroutines
-// may use it. Its user in Redis needs those commands of a List, and TIME,
+// Gate asks the list, and the caps about what is left. Several goroutines may use
+// it. Its user in Redis needs those commands of a List, and TIME,
 // ZREMRANGEBYSCORE, ZSCORE, ZCARD, ZADD and PEXPIRE.
 type Gate struct {
 	List *List
@@ -50,40 +50,41 @@ func (c Cap) Check() error {
 	return nil
 }
 
-// Check answers each query. It asks Redis once about all of them together, and
-// where there are caps, once more; with nothing to ask about, not at all. An
+// Find begins to ask about all queries together who is suppressed, along with what
+// else Redis is asked in that moment, and returns what waits for the answers. An
 // address that is none of its channel may pass: that it is none is another's to
 // say. With an error there are no answers, and nothing must be sent.
-func (g *Gate) Check(ctx context.Context, queries []Query) ([]Answer, error) {
+func (g *Gate) Find(ctx context.Context, queries []Query) (wait func() ([]Answer, error)) {
 	subjects := make([]Subject, len(queries))
 	for i := range queries {
 		subjects[i] = Subject{queries[i].Channel, queries[i].Address}
 	}
-	found, err := g.List.Find(ctx, subjects)
-	if err != nil {
-		return nil, err
-	}
-	answers := make([]Answer, len(queries))
-	for i, e := range found {
-		if e != nil {
-			answers[i] = Answer{topology.ReasonSuppressed, string(e.Cause)}
+	found := g.List.find(ctx, subjects)
+	return func() ([]Answer, error) {
+		entries, err := found()
+		if err != nil {
+			return nil, err
 		}
+		answers := make([]Answer, len(queries))
+		for i, e := range entries {
+			if e != nil {
+				answers[i] = Answer{topology.ReasonSuppressed, string(e.Cause)}
+			}
+		}
+		return answers, nil
 	}
-	if err := g.admit(ctx, queries, answers); err != nil {
-		return nil, err
-	}
-	return answers, nil
 }
 
-// admit counts jobs that have no answer yet, or answers of each why it may not
-// pass.
-func (g *Gate) admit(ctx context.Context, queries []Query, answers []Answer) error {
+// Admit counts jobs, or answers of each why it may not pass. Without caps it asks
+// nobody. It is for jobs that Find lets pass, and with an error as Find is.
+func (g *Gate) Admit(ctx context.Context, queries []Query) ([]Answer, error) {
+	answers := make([]Answer, len(queries))
 	var list []call
 	var which []int
 	for i := range queries {
 		q := &queries[i]
 		limit, capped := g.Caps[q.Channel]
-		if !capped || q.Urgent || answers[i].Reason != topology.NoReason {
+		if !capped || q.Urgent {
 			continue
 		}
 		if normal, ok := address.Normalize(q.Channel, q.Address); ok {
@@ -92,10 +93,14 @@ func (g *Gate) admit(ctx context.Context, queries []Query, answers []Answer) err
 			which = append(which, i)
 		}
 	}
-	return g.List.run(ctx, capScript, list, func(i int, passes bool) {
+	err := g.List.run(ctx, capScript, list, func(i int, passes bool) {
 		if !passes {
 			limit := g.Caps[queries[which[i]].Channel]
 			answers[which[i]] = Answer{topology.ReasonCapped, "at most " + limit.String()}
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
+	return answers, nil
 }

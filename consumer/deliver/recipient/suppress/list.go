@@ -64,6 +64,11 @@ func (l *List) now() time.Time {
 // Find returns what is suppressed at the moment, for each subject; nil where
 // nothing is, as with what is no address.
 func (l *List) Find(ctx context.Context, subjects []Subject) ([]*Entry, error) {
+	return l.find(ctx, subjects)()
+}
+
+// find begins Find, and returns what waits for it.
+func (l *List) find(ctx context.Context, subjects []Subject) (wait func() ([]*Entry, error)) {
 	found := make([]*Entry, len(subjects))
 	keys := make([]string, 0, len(subjects))
 	hashes := make([]topology.AddressHash, len(subjects))
@@ -74,25 +79,28 @@ func (l *List) Find(ctx context.Context, subjects []Subject) ([]*Entry, error) {
 		}
 	}
 	if len(keys) == 0 {
+		return func() ([]*Entry, error) { return found, nil }
+	}
+	read := l.read(ctx, keys...)
+	return func() ([]*Entry, error) {
+		values, err := read()
+		if err != nil {
+			return nil, err
+		}
+		now := l.now()
+		for i, value := range values {
+			text, _ := value.(string)
+			if text == "" {
+				continue
+			}
+			if e := parseEntry(text); !e.over(now) {
+				at := which[i]
+				e.Channel, e.Hash = subjects[at].Channel, hashes[at]
+				found[at] = &e
+			}
+		}
 		return found, nil
 	}
-	values, err := l.read(ctx, keys)
-	if err != nil {
-		return nil, err
-	}
-	now := l.now()
-	for i, value := range values {
-		text, _ := value.(string)
-		if text == "" {
-			continue
-		}
-		if e := parseEntry(text); !e.over(now) {
-			at := which[i]
-			e.Channel, e.Hash = subjects[at].Channel, hashes[at]
-			found[at] = &e
-		}
-	}
-	return found, nil
 }
 
 // Add suppresses addresses from now until a time; zero is for good. It returns
@@ -154,7 +162,7 @@ func (l *List) seal(ctx context.Context) error {
 func (l *List) Remove(ctx context.Context, subjects []Subject) (removed int, err error) {
 	list, err := l.calls(nil, subjects...)
 	if err == nil {
-		_, err = l.read(ctx, nil) // whose pepper it is
+		_, err = l.read(ctx)() // whose pepper it is
 	}
 	if err != nil {
 		return 0, err

@@ -31,7 +31,7 @@ func mustAdd(t testing.TB, l *suppress.List, cause suppress.Cause, until time.Ti
 // answered are the list's answers about queries, as text.
 func answered(t testing.TB, g *suppress.Gate, queries ...suppress.Query) (all []string) {
 	t.Helper()
-	answers, err := g.Check(t.Context(), queries)
+	answers, err := check(t.Context(), g, queries...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,8 +172,8 @@ func TestAnotherPepper(t *testing.T) {
 		_, find := other.Find(t.Context(), subjects)
 		_, add := other.Add(t.Context(), subjects, suppress.Manual, time.Time{})
 		_, remove := other.Remove(t.Context(), subjects)
-		_, check := gateOf(other).Check(t.Context(), []suppress.Query{{Channel: topology.Email, Address: "lee@example.com"}})
-		for i, err := range []error{find, add, remove, check} {
+		_, ask := gateOf(other).Find(t.Context(), []suppress.Query{{Channel: topology.Email, Address: "lee@example.com"}})()
+		for i, err := range []error{find, add, remove, ask} {
 			if !errors.As(err, new(suppress.PepperError)) {
 				t.Errorf("%d: %v", i, err)
 			}

@@ -31,7 +31,7 @@ func TestOutage(t *testing.T) {
 	for name, fault := range map[string]string{"loading": "LOADING it reads its data",
 		"read only": "READONLY it is a replica", "no memory": "OOM it is full"} {
 		server.SetError(fault)
-		answers, err := gate.Check(t.Context(), ask)
+		answers, err := check(t.Context(), gate, ask...)
 		if answers != nil || err == nil {
 			t.Errorf("%s: answers %v, %v", name, answers, err)
 		}
@@ -49,7 +49,7 @@ func TestOutage(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if answers, err := gate.Check(ctx, ask); answers != nil || err == nil {
+	if answers, err := check(ctx, gate, ask...); answers != nil || err == nil {
 		t.Errorf("when the time is over: %v, %v", answers, err)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/meddela/meddela/consumer/internal/script"
 )
 
@@ -24,13 +22,8 @@ var (
 local answers = {}
 for i, key in ipairs(KEYS) do answers[i] = redis.call('DEL', key) end
 return answers`)
-)
-
-const (
-	// keysPerCall bounds how long Redis serves nobody else.
-	keysPerCall = 100
-	// keysPerTrip bounds what is under way before answers are waited for.
-	keysPerTrip = 2000
+	// For each of KEYS its value, nil where there is none or another type than ours.
+	readScript = script.New("return redis.call('MGET', unpack(KEYS))")
 )
 
 // call is a key and the arguments that a script has for it.
@@ -43,10 +36,9 @@ type call struct {
 func (l *List) run(ctx context.Context, s *script.Script, calls []call, answer func(i int, yes bool)) error {
 	unknown := false
 	err := s.Run(ctx, l.Client, &script.Batch{
-		N:       len(calls),
-		PerCall: keysPerCall,
-		Key:     func(b []byte, i int) []byte { return append(b, calls[i].key...) },
-		Args:    func(a *script.Args, i int) { a.Add(calls[i].args...) },
+		N:    len(calls),
+		Key:  func(b []byte, i int) []byte { return append(b, calls[i].key...) },
+		Args: func(a *script.Args, i int) { a.Add(calls[i].args...) },
 		Answer: func(i int, is any) {
 			n, ok := is.(int64)
 			unknown = unknown || !ok
@@ -59,38 +51,24 @@ func (l *List) run(ctx context.Context, s *script.Script, calls []call, answer f
 	return err
 }
 
-// read returns the values of keys, nil where there is none or another type than
-// ours. The pepper's fingerprint is read along: whoever has another one must not
-// take what he does not find for not suppressed.
-func (l *List) read(ctx context.Context, keys []string) (values []any, err error) {
-	perCall := keysPerCall
-	if _, cluster := l.Client.(*redis.ClusterClient); cluster {
-		perCall = 1 // they are in different slots
-	}
-	for some := range slices.Chunk(slices.Concat([]string{l.Keys.SuppressionPepper()}, keys), keysPerTrip) {
-		if values, err = appendValues(ctx, l.Client, perCall, values, some); err != nil {
+// read begins to read the values of keys, and returns what waits for them. The
+// pepper's fingerprint is read along: whoever has another one must not take what he
+// does not find for not suppressed.
+func (l *List) read(ctx context.Context, keys ...string) (wait func() ([]any, error)) {
+	keys = slices.Concat([]string{l.Keys.SuppressionPepper()}, keys)
+	values := make([]any, len(keys))
+	done := readScript.Start(ctx, l.Client, &script.Batch{
+		N:      len(keys),
+		Key:    func(b []byte, i int) []byte { return append(b, keys[i]...) },
+		Answer: func(i int, value any) { values[i] = value },
+	})
+	return func() ([]any, error) {
+		if err := done(); err != nil {
 			return nil, err
 		}
+		if pepper, _ := values[0].(string); pepper != "" && pepper != l.Hasher.fingerprint {
+			return nil, PepperError{}
+		}
+		return values[1:], nil
 	}
-	if pepper, _ := values[0].(string); pepper != "" && pepper != l.Hasher.fingerprint {
-		return nil, PepperError{}
-	}
-	return values[1:], nil
-}
-
-// appendValues appends the values of keys, which it reads in one round trip.
-func appendValues(ctx context.Context, c redis.Cmdable, perCall int, values []any, keys []string) ([]any, error) {
-	pipe := c.Pipeline()
-	replies := make([]*redis.SliceCmd, 0, len(keys)/perCall+1)
-	for some := range slices.Chunk(keys, perCall) {
-		replies = append(replies, pipe.MGet(ctx, some...))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
-	values = slices.Grow(values, len(keys))
-	for _, reply := range replies {
-		values = append(values, reply.Val()...)
-	}
-	return values, nil
 }

@@ -90,3 +90,26 @@ func (s store) caps(of map[topology.Channel]suppress.Cap) *suppress.Gate {
 }
 
 func gateOf(l *suppress.List) *suppress.Gate { return &suppress.Gate{List: l} }
+
+// check asks the list, and then the caps about what is left.
+func check(ctx context.Context, g *suppress.Gate, queries ...suppress.Query) ([]suppress.Answer, error) {
+	answers, err := g.Find(ctx, queries)()
+	if err != nil {
+		return nil, err
+	}
+	var open []suppress.Query
+	var which []int
+	for i, a := range answers {
+		if a == (suppress.Answer{}) {
+			open, which = append(open, queries[i]), append(which, i)
+		}
+	}
+	admitted, err := g.Admit(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range admitted {
+		answers[which[i]] = a
+	}
+	return answers, nil
+}

@@ -56,14 +56,18 @@ func (l *List) walk(ctx context.Context, node redis.Cmdable, f func([]Entry) err
 }
 
 func (l *List) entriesAt(ctx context.Context, node redis.Cmdable, keys []string) ([]Entry, error) {
-	values, err := appendValues(ctx, node, 1, nil, keys)
-	if err != nil {
+	pipe := node.Pipeline()
+	values := make([]*redis.SliceCmd, len(keys)) // of one key each: they are in different slots
+	for i, key := range keys {
+		values[i] = pipe.MGet(ctx, key)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
 	now := l.now()
 	entries := make([]Entry, 0, len(keys))
 	for i, value := range values {
-		text, _ := value.(string)
+		text, _ := value.Val()[0].(string)
 		channel, hash, ok := strings.Cut(strings.TrimPrefix(keys[i], l.Keys.Suppressions()), ":")
 		if text == "" || !ok {
 			continue // none of ours
