@@ -1,6 +1,9 @@
 // Package status is the role that keeps the latest word on every event in
 // Redis: it folds the events topic and the delivery log of a lane, and merges
 // the result into what Redis holds. It is the only writer of statuses.
+//
+// Under load what is not final is held for a moment, so that most events are
+// written once, with all that they went through; at rest all is written at once.
 package status
 
 import (
@@ -16,7 +19,8 @@ import (
 )
 
 // Writer merges states into what is stored. It writes all of them, or returns
-// an error and may be called again with the same: writing twice is harmless.
+// an error and may be called again with the same: writing twice is harmless. When
+// it returns, it does not use them any more.
 type Writer interface {
 	Write(ctx context.Context, states []topology.State) error
 }
@@ -35,21 +39,20 @@ type Handler struct {
 // Topics lists the topics that the role reads.
 func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.RoleStatus, h.Lane) }
 
-// Handle folds the batch per event, writes each event once, and makes dead
-// letters of what is no entry. While the store is away nothing of the batch
-// is handled.
+// Handle writes what each record says of its event, and makes dead letters of
+// what is no entry. While the store is away nothing of the batch is handled.
 func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
-	f := folds.Get().(*fold)
-	defer f.release()
+	said := lists.Get().(*list)
+	defer said.release()
 	defer h.trace(&b)()
 	var letters []topology.Record
 	if b.Topic == h.Names.Events(h.Lane) {
-		h.foldEvents(f, b.Records)
+		h.readEvents(said, b.Records)
 	} else {
-		letters = h.foldEntries(f, b.Records)
+		letters = h.readEntries(said, b.Records)
 	}
-	if err := h.Store.Write(ctx, f.states); err != nil {
-		return consumer.Result{}, fmt.Errorf("%d statuses are not written: %w", len(f.states), err)
+	if err := h.Store.Write(ctx, said.states); err != nil {
+		return consumer.Result{}, fmt.Errorf("%d statuses are not written: %w", len(said.states), err)
 	}
 	return consumer.Result{Out: letters, Handled: len(b.Records)}, nil
 }
@@ -72,9 +75,9 @@ func (h *Handler) trace(b *consumer.Batch) (end func()) {
 	}
 }
 
-// foldEvents takes each event as pending. What is wrong with an event is the
+// readEvents takes each event as pending. What is wrong with an event is the
 // matcher's to say.
-func (h *Handler) foldEvents(f *fold, records []topology.Record) {
+func (h *Handler) readEvents(l *list, records []topology.Record) {
 	for i := range records {
 		r := &records[i]
 		event, _ := topology.DecodeEvent(*r, h.Lane)
@@ -94,7 +97,7 @@ func (h *Handler) foldEvents(f *fold, records []topology.Record) {
 			At:         r.Time,
 		})
 		state.Scheduled = storable(event.Scheduled)
-		f.add(&state)
+		l.states = append(l.states, state)
 	}
 }
 
@@ -113,7 +116,7 @@ func storable(t time.Time) time.Time {
 	return time.UnixMilli(t.UnixMilli()).UTC()
 }
 
-func (h *Handler) foldEntries(f *fold, records []topology.Record) (letters []topology.Record) {
+func (h *Handler) readEntries(l *list, records []topology.Record) (letters []topology.Record) {
 	now := time.Now
 	if h.Now != nil {
 		now = h.Now
@@ -125,37 +128,21 @@ func (h *Handler) foldEntries(f *fold, records []topology.Record) (letters []top
 			letters = append(letters, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleStatus, now()))
 			continue
 		}
-		state := topology.StateOf(&entry)
-		f.add(&state)
+		l.states = append(l.states, topology.StateOf(&entry))
 	}
 	return letters
 }
 
-// fold is the state of each event of one batch.
-type fold struct {
-	states []topology.State
-	index  map[topology.EventID]int
-}
-
-// folds are kept for the next batch, so that their map and slice need not grow
+// list is what a batch says of events, kept for the next so that it need not grow
 // again.
-var folds = sync.Pool{New: func() any { return &fold{index: make(map[topology.EventID]int)} }}
+type list struct{ states []topology.State }
 
-// release empties the fold, so that it does not keep the batch's texts alive,
-// and gives it back.
-func (f *fold) release() {
-	clear(f.states)
-	f.states = f.states[:0]
-	clear(f.index)
-	folds.Put(f)
-}
+var lists = sync.Pool{New: func() any { return new(list) }}
 
-// add merges a state into that of its event.
-func (f *fold) add(s *topology.State) {
-	if at, ok := f.index[s.EventID]; ok {
-		f.states[at].Merge(s)
-		return
-	}
-	f.index[s.EventID] = len(f.states)
-	f.states = append(f.states, *s)
+// release empties the list, so that it does not keep the batch's texts alive, and
+// gives it back.
+func (l *list) release() {
+	clear(l.states)
+	l.states = l.states[:0]
+	lists.Put(l)
 }

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -11,7 +12,7 @@ import (
 )
 
 // TestStories are courses of events: what records bring, in the order in which
-// they are read, and what Redis then holds.
+// they are read, and what Redis then holds, whether they are folded before or not.
 func TestStories(t *testing.T) {
 	const order = `{"id":"e","type":"order_confirmation","channel":"email","email":"kim@example.com","ctx":{}%s}`
 	event := published(fmt.Sprintf(order, ""))
@@ -128,11 +129,20 @@ func TestStories(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
-				h := newHandler(client, keys)
+				read, h := &remembering{}, newHandler(client, keys)
+				reader := &Handler{Lane: topology.Realtime, Names: names, Store: read}
 				for _, record := range story.records {
 					handle(t, h, record)
+					handle(t, reader, record)
 				}
 				got := client.HGetAll(context.Background(), keys.Event("e")).Val()
+				mustHold(t, client, keys, new(foldAll(read.states...)), DefaultTTL)
+				together := topology.Keys{Prefix: keys.Prefix + "together:"}
+				mustWrite(t, &Store{Client: client, Keys: together}, read.states...)
+				if folded := client.HGetAll(context.Background(), together.Event("e")).Val(); !maps.Equal(folded, got) {
+					t.Errorf("all at once it is\n%v, one by one\n%v", folded, got)
+				}
+				mustHold(t, client, together, &read.states[0], DefaultTTL)
 				for field, value := range story.want {
 					if got[field] != value {
 						t.Errorf("%s is %q, want %q", field, got[field], value)

@@ -120,6 +120,7 @@ type statusMeter struct {
 	templates *cache[ofTemplate, prometheus.Counter]
 	names     *cache[string, string]
 	writes    prometheus.Observer
+	folded    prometheus.Counter
 	faults    prometheus.Counter
 }
 
@@ -146,6 +147,8 @@ func (m *Metrics) Status() status.Meter {
 		names: newNames(maxTemplates),
 		writes: m.histogram("status_write_seconds", "How long Redis took to merge up to 2,000 events' statuses.",
 			answerBuckets).WithLabelValues(),
+		folded: m.counter("statuses_folded_total",
+			"Statuses that were written as part of a later one of their event.").WithLabelValues(),
 		faults: m.counter("status_write_errors_total",
 			"Writes of statuses that failed, and were tried again.").WithLabelValues(),
 	}
@@ -159,10 +162,11 @@ func (m *statusMeter) Changed(s *topology.State) {
 	}
 }
 
-func (m *statusMeter) Written(_ int, took time.Duration, err error) {
+func (m *statusMeter) Written(_, folded int, took time.Duration, err error) {
 	if err != nil {
 		m.faults.Inc()
 		return
 	}
+	m.folded.Add(float64(folded))
 	m.writes.Observe(took.Seconds())
 }

@@ -56,8 +56,8 @@ func TestMeters(t *testing.T) {
 		Queued: time.Second})
 	status.Changed(&topology.State{Channel: topology.SMS, Status: topology.Sent, Template: "code@3"})
 	status.Changed(&topology.State{Channel: topology.SMS, Status: topology.PendingDelivery, Template: "code@3"})
-	status.Written(10, time.Millisecond, nil)
-	status.Written(10, time.Hour, fmt.Errorf("away"))
+	status.Written(10, 2, time.Millisecond, nil)
+	status.Written(10, 2, time.Hour, fmt.Errorf("away"))
 	m.Loops(func() []*consumer.Loop { return []*consumer.Loop{consumer.New(consumer.Config{Group: "g"})} })
 	m.Deliveries([]Delivery{{Channel: topology.SMS, Counters: new(deliver.Counters)}})
 

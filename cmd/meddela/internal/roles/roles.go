@@ -243,6 +243,10 @@ func (r *role) delay(ctx context.Context) error {
 	return r.loop(ctx, handler, handler.Topics()...)
 }
 
+// statusParallel is how many batches of a partition are written side by side, so
+// that what is held to be written with what comes next holds up nothing.
+const statusParallel = 64
+
 func (r *role) status(ctx context.Context) error {
 	client, err := r.Redis()
 	if err != nil {
@@ -255,7 +259,9 @@ func (r *role) status(ctx context.Context) error {
 		r.Metrics.Redis(client)
 	}
 	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.Tracer}
-	return r.loop(ctx, handler, handler.Topics()...)
+	config := r.loopConfig(handler, handler.Topics())
+	config.Parallel = statusParallel
+	return r.runLoop(ctx, config)
 }
 
 // templates is the catalogue as the deliverer sees it.
