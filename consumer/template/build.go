@@ -181,7 +181,9 @@ func (b *builder) escaper(p *parse.PipeNode) func(v value) string {
 		wrong = misuse(path + " is not a text or a number: name one of its fields")
 	}
 	escape := htmlEscaper(names)
+	unescaped := b.escaped && len(names) == 0 // what html/template knows to be out of reach
 	return func(v value) string {
+		refuse(unescaped, "the value is not escaped")
 		refuse(v.kind == missing, "there is no value to write")
 		refuse(!v.isScalar(), wrong)
 		return escape(v)

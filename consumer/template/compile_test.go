@@ -36,7 +36,7 @@ func TestCompileFaults(t *testing.T) {
 		"an unknown function":      {sms("\n\n{{call .x}}"), `en/sms.txt:3: there is no function "call": there are and, `},
 		"our own functions":        {sms("{{_value . 0}}"), "en/sms.txt:1: "},
 		"the library's functions":  {sms("{{_html_template_htmlescaper .ctx.a}}"), "en/sms.txt:1: there is no function"},
-		"its functions in HTML":    {html("{{.ctx.a | _html_template_htmlescaper}}"), "en/email.html:1: there is no function"},
+		"its functions in HTML":    {html("{{1 | _html_template_htmlescaper}}"), "en/email.html:1: there is no function"},
 		"its other function":       {html("{{_eval_args_ .ctx.a | urlquery}}"), "en/email.html:1: there is no function"},
 		"an open action":           {sms("a\n{{.x"), "en/sms.txt:2: is not a template: unclosed action"},
 		"a field with arguments":   {sms("{{.ctx.a 1}}"), "en/sms.txt:1: .ctx.a is no function"},

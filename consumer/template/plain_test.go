@@ -92,6 +92,7 @@ func FuzzPlain(f *testing.F) {
 		`{{range .ctx.o.c}}{{.d}}{{.e}}{{if eq .d 1}}{{continue}}{{end}}!{{break}}{{end}}{{range $k, $v := .ctx.o.c}}{{$k}}{{end}}`,
 		`{{range $k, $v := .ctx}}{{$k}};{{end}}{{range 3}}{{.}}{{end}}{{range $i := 2}}{{$i}}{{end}}{{range 0}}{{else}}0{{end}}`,
 		`{{$x := 1}}{{range .ctx.l}}{{$x = .}}{{end}}{{$x}}{{with $y := .ctx.o}}{{.b}}{{$y.b}}{{$.ctx.n}}{{else}}x{{end}}`,
+		`{{range .ctx.l}}{{.}}{{break}}{{.}}{{else}}{{end}}{{define "x"}}{{.}}{{end}}`,
 		`{{with .ctx.no}}a{{else with .ctx.yes}}b{{.}}{{end}}{{if .ctx.no}}{{else if .ctx.i}}c{{end}}`,
 		`{{$x := .ctx.i}}{{range $x = .ctx.l}}{{$x}}{{end}}{{range $i, $x = .ctx.l}}{{end}}{{$x}}`,
 		`{{and .ctx.no 1}} {{and .ctx.yes 2}} {{or .ctx.no 3}} {{or 0 ""}} {{.ctx.i | or .ctx.no}} {{not .ctx.yes}}`,
