@@ -2,17 +2,16 @@ package authoring
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/tidwall/gjson"
 
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
 )
@@ -22,8 +21,8 @@ const MinPruneAge = time.Hour
 
 // Idle is a version that matches no events any more.
 type Idle struct {
-	Ref   topology.TemplateRef
-	Since time.Time // when another was published, or its template was retired
+	Ref   topology.TemplateRef `json:"version"`
+	Since time.Time            `json:"not_live_since"` // when another was published, or its template was retired
 }
 
 // PlanPrune lists the versions that have matched no events for so long. The one that keeps
@@ -124,32 +123,36 @@ func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
 	return references, err
 }
 
-// queue is how far the jobs of a topic are done, by channel, or for everyChannel, and
+// queue is how far the jobs of a topic are done, by channel, which is empty for all, and
 // partition. Without any, all that the topic has waits.
 type queue map[topology.Channel]map[int]int64
 
-const everyChannel topology.Channel = ""
-
 func queuesOf(ctx context.Context, topics *scan.Topics, names topology.Topics) (map[topology.Topic]queue, error) {
-	queues := make(map[topology.Topic]queue)
-	add := func(topic topology.Topic, channel topology.Channel, group string) (err error) {
-		if queues[topic] == nil {
-			queues[topic] = make(queue)
-		}
-		queues[topic][channel], err = committed(ctx, topics, topic, group)
-		return err
+	gauge := lag.Gauge{
+		Addr: topics.Addr, Transport: topics.Transport, Names: names, Lanes: topology.Lanes(),
+		Roles: []topology.Role{topology.RoleDeliver, topology.RoleDelay}, Channels: topology.Channels(),
 	}
-	for _, lane := range topology.Lanes() {
+	report, err := gauge.Measure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	queues := make(map[topology.Topic]queue)
+	for _, lane := range gauge.Lanes {
 		queues[names.DeadLetters(lane)] = nil
-		for _, channel := range topology.Channels() {
-			if err := add(names.Jobs(lane), channel, names.DeliverGroup(lane, channel)); err != nil {
-				return nil, err
-			}
+	}
+	for i := range report.Groups {
+		g := &report.Groups[i]
+		if g.Err != nil {
+			return nil, g.Err
 		}
-		for _, topic := range names.Reads(topology.RoleDelay, lane) {
-			if err := add(topic, everyChannel, names.Group(topology.RoleDelay, lane)); err != nil {
-				return nil, err
+		for _, topic := range names.Reads(g.Role, g.Lane) {
+			if queues[topic] == nil {
+				queues[topic] = make(queue)
 			}
+			queues[topic][g.Channel] = make(map[int]int64)
+		}
+		for _, p := range g.Partitions {
+			queues[p.Topic][g.Channel][p.ID] = p.Committed
 		}
 	}
 	return queues, nil
@@ -171,38 +174,4 @@ func (q queue) start(partition int) int64 {
 func (q queue) waits(job *topology.Record) bool {
 	done, byChannel := q[topology.Channel(gjson.GetBytes(job.Value, "channel").Str)]
 	return !byChannel || job.Offset >= done[job.Partition]
-}
-
-// committed is the offset of each partition up to which a group has worked a topic off, if it has.
-func committed(ctx context.Context, topics *scan.Topics, topic topology.Topic, group string) (map[int]int64, error) {
-	offsets := make(map[int]int64)
-	kept, err := topics.Ranges(ctx, topic, time.Time{}, time.Time{})
-	if err != nil || len(kept) == 0 {
-		return offsets, err
-	}
-	var partitions []int
-	for _, r := range kept {
-		partitions = append(partitions, r.Partition)
-	}
-	client := &kafka.Client{Addr: topics.Addr, Transport: topics.Transport}
-	response, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group,
-		Topics: map[string][]int{string(topic): partitions}})
-	if err == nil {
-		err = response.Error
-	}
-	if errors.Is(err, kafka.GroupIdNotFound) {
-		return offsets, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
-	}
-	for _, p := range response.Topics[string(topic)] {
-		if p.Error != nil {
-			return nil, fmt.Errorf("offsets of group %s on %s/%d: %w", group, topic, p.Partition, p.Error)
-		}
-		if p.CommittedOffset > 0 {
-			offsets[p.Partition] = p.CommittedOffset
-		}
-	}
-	return offsets, nil
 }
