@@ -11,6 +11,7 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -90,7 +91,7 @@ func manifestOf(r *topology.TemplateRecord) string {
 	line("default_language", r.DefaultLanguage)
 	line("when", strings.ReplaceAll(r.When, "\n", "\n  "))
 	if r.TTL != 0 {
-		line("ttl", lengthOf(r.TTL))
+		line("ttl", wording.Length(time.Duration(r.TTL)))
 	}
 	if r.Urgent {
 		line("urgent", "true")
@@ -99,18 +100,13 @@ func manifestOf(r *topology.TemplateRecord) string {
 	if r.Retry != nil {
 		waits := []string{}
 		for _, wait := range r.Retry {
-			waits = append(waits, lengthOf(wait))
+			waits = append(waits, wording.Length(time.Duration(wait)))
 		}
 		line("retry", "["+cmp.Or(strings.Join(waits, ", "), noRetry)+"]")
 	}
 	line("quiet_hours", r.QuietHours)
 	line("url", r.URL)
 	return b.String()
-}
-
-// lengthOf writes a length of time as authors do: 72h, not 72h0m0s.
-func lengthOf(d topology.Duration) string {
-	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(time.Duration(d).String())
 }
 
 // Hunks compares two texts line by line. It is not ok when they are too large for that.

@@ -4,8 +4,6 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -52,20 +50,4 @@ func Where(name string, channel topology.Channel, e *template.Error) string {
 		file += ":" + strconv.Itoa(e.Line)
 	}
 	return file
-}
-
-// Printable makes a line safe to print on a terminal, and no longer than most characters.
-func Printable(line string, most int) string {
-	if characters := []rune(line); len(characters) > most {
-		line = string(characters[:most]) + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case unicode.IsPrint(r):
-			return r
-		}
-		return '·'
-	}, line)
 }

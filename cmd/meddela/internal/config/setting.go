@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,13 +44,10 @@ func SettingsOf(c *Config) (settings []*Setting) {
 // Secret reports whether the value must not be shown.
 func (s *Setting) Secret() bool { return s.field.Type() == reflect.TypeFor[Secret]() }
 
-// noughts are the ends of a duration that say nothing.
-var noughts = regexp.MustCompile(`([hm])(0m)?0s$`)
-
 // Value is the setting as a table shows it.
 func (s *Setting) Value() string {
 	if d, ok := s.field.Interface().(time.Duration); ok {
-		return noughts.ReplaceAllString(d.String(), "$1")
+		return wording.Length(d)
 	}
 	return fmt.Sprint(s.field.Interface())
 }

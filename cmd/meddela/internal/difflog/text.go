@@ -11,6 +11,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -131,7 +132,7 @@ func shortDiff(live, proposed string) []string {
 		lines = append(lines[:most], "…")
 	}
 	for i, line := range lines {
-		lines[i] = authoring.Printable(strings.TrimRight(line, "\r"), mostChars)
+		lines[i] = wording.PrintableLines(wording.Shortened(strings.TrimRight(line, "\r"), mostChars))
 	}
 	return lines
 }

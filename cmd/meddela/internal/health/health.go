@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof"
+	_ "net/http/pprof" // adds itself to http.DefaultServeMux
 	"os"
 	"runtime/debug"
 	"sync"
@@ -147,17 +147,6 @@ func (v *Checks) serveVersion(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(build.Of(v.version, info))
 }
 
-// profiles are Go's own, for an address that is not open to others.
-func profiles() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
-}
-
 // serve answers on an address until stop is called; on none for an empty address
 // and -. An address that cannot be had is an error at once.
 func serve(log zerolog.Logger, setting, addr string, page http.Handler) (stop func(), err error) {
@@ -199,7 +188,8 @@ func (v *Checks) Serve(log zerolog.Logger, c *config.Config) (stop func(), err e
 	if err != nil {
 		return nil, err
 	}
-	stopProfiles, err := serve(log, "MEDDELA_PPROF_ADDR", c.HTTP.PprofAddr, profiles())
+	// Go's profiles, for an address that is not open to others.
+	stopProfiles, err := serve(log, "MEDDELA_PPROF_ADDR", c.HTTP.PprofAddr, http.DefaultServeMux)
 	if err != nil {
 		stopPage()
 		return nil, err

@@ -19,6 +19,8 @@ import (
 
 // The metrics that are read from what somebody else counts.
 var (
+	buildInfo = read("build_info", "Always 1; the labels say which program this is.", "version")
+
 	recordsRead    = read("records_read_total", "Records that the role has read.", "group")
 	recordsWritten = read("records_written_total",
 		"Records that the role has written, and Kafka acknowledged.", "group")

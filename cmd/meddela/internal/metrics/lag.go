@@ -2,7 +2,7 @@ package metrics
 
 import (
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,19 +12,16 @@ import (
 
 // Lag shows what the monitor has measured last.
 type Lag struct {
-	mu     sync.Mutex
-	report *lag.Report
-	faults int64
+	report atomic.Pointer[lag.Report]
+	faults atomic.Int64
 }
 
 // Lag makes the metrics of a monitor.
 func (m *Metrics) Lag() *Lag {
 	l := new(Lag)
 	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) {
-		l.mu.Lock()
-		report, failed := l.report, l.faults
-		l.mu.Unlock()
-		lagErrors.with(out, float64(failed))
+		lagErrors.with(out, float64(l.faults.Load()))
+		report := l.report.Load()
 		if report == nil {
 			return
 		}
@@ -56,16 +53,14 @@ func (m *Metrics) Lag() *Lag {
 // Measured takes a measurement; nil is one that failed, after which the last
 // one stays.
 func (l *Lag) Measured(report *lag.Report) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if report == nil {
-		l.faults++
+		l.faults.Add(1)
 		return
 	}
 	for i := range report.Groups {
 		if report.Groups[i].Err != nil {
-			l.faults++
+			l.faults.Add(1)
 		}
 	}
-	l.report = report
+	l.report.Store(report)
 }

@@ -35,11 +35,7 @@ func New(role topology.Role, lane topology.Lane, version string) *Metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say which program this is.",
-	}, []string{"version"})
-	build.WithLabelValues(version).Set(1)
-	m.of.MustRegister(build)
+	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) { buildInfo.with(out, 1, version) }))
 	return m
 }
 

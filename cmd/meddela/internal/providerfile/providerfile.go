@@ -5,6 +5,7 @@ package providerfile
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -54,21 +55,33 @@ type Definition struct {
 
 // Limit is what all processes together keep to.
 type Limit struct {
-	Rate    float64 // messages a second; 0 for any number
-	AtOnce  int     // 0 for any number
-	Reserve float64 // the share that the batch lane leaves free
+	Rate    float64 `json:"limit_rate,omitempty"`        // messages a second; 0 for any number
+	AtOnce  int     `json:"limit_concurrency,omitempty"` // 0 for any number
+	Reserve float64 `json:"limit_reserve,omitempty"`     // the share that the batch lane leaves free
 }
 
 // Route is how a channel's providers are chosen among.
 type Route struct {
-	Order   failover.Order
-	Members []RouteMember
+	Order   failover.Order `json:"order"`
+	Members []RouteMember  `json:"providers"`
+}
+
+// Names are the providers of a channel: with their shares, or in their order.
+func (r Route) Names() string {
+	names := make([]string, len(r.Members))
+	for i, m := range r.Members {
+		names[i] = m.Provider
+		if m.Weight > 0 {
+			names[i] += fmt.Sprintf(" (%d)", m.Weight)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // RouteMember is a provider of a route.
 type RouteMember struct {
-	Provider string
-	Weight   int
+	Provider string `json:"name"`
+	Weight   int    `json:"weight,omitempty"`
 }
 
 // Site is where providers are used.

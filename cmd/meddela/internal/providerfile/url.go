@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
@@ -99,13 +98,4 @@ func mailServer(u *url.URL) (smtp.Config, error) {
 		wrong("user and password belong together: give both or neither")
 	}
 	return c, errors.Join(faults...)
-}
-
-// Names are the providers of a channel.
-func (r Route) Names() string {
-	names := make([]string, len(r.Members))
-	for i, m := range r.Members {
-		names[i] = m.Provider
-	}
-	return strings.Join(names, ", ")
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -39,7 +38,11 @@ func NewTracer(ctx context.Context, c *config.Config, log zerolog.Logger, versio
 	if err != nil {
 		return nil, nil, config.Faults{fmt.Sprintf("MEDDELA_TRACE_ENDPOINT: %v", err)}
 	}
-	otel.SetErrorHandler(&traceComplaints{log: log})
+	// What goes wrong with handing over spans is nothing that events wait for.
+	complaints := log.Sample(&zerolog.BurstSampler{Burst: 1, Period: 30 * time.Second})
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		complaints.Warn().Err(err).Msg("spans cannot be handed over; they are lost")
+	}))
 	host, _ := os.Hostname()
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
@@ -70,26 +73,4 @@ func endpoint(text string) (string, error) {
 		u.Path = "/v1/traces"
 	}
 	return u.String(), nil
-}
-
-// traceComplaints logs, now and then, what goes wrong with handing over spans,
-// which is nothing that events wait for.
-type traceComplaints struct {
-	log zerolog.Logger
-
-	mu   sync.Mutex
-	last time.Time
-}
-
-const traceComplaintInterval = 30 * time.Second
-
-// Handle implements otel.ErrorHandler.
-func (c *traceComplaints) Handle(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.last) < traceComplaintInterval {
-		return
-	}
-	c.last = time.Now()
-	c.log.Warn().Err(err).Msg("spans cannot be handed over; they are lost")
 }

@@ -3,8 +3,10 @@
 package wording
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -23,14 +25,8 @@ func printable(s, kept string) string {
 	}, s)
 }
 
-// Abridged is the beginning of a text, of at most 80 bytes.
-func Abridged(s string) string {
-	const most = 80
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "…"
-}
+// Abridged is the beginning of a text, of at most 80 characters.
+func Abridged(s string) string { return Shortened(s, 80) }
 
 // OrList joins at least one word, the last two by "or".
 func OrList(words []string) string {
@@ -48,6 +44,19 @@ func Texts[T ~string](named []T) []string {
 		all[i] = string(n)
 	}
 	return all
+}
+
+var noughts = regexp.MustCompile(`([hm])(0m)?0s$`)
+
+// Length is a length of time as people write it: 72h, not 72h0m0s.
+func Length(d time.Duration) string { return noughts.ReplaceAllString(d.String(), "$1") }
+
+// Shortened is the beginning of a text, of at most so many characters.
+func Shortened(s string, most int) string {
+	if characters := []rune(s); len(characters) > most {
+		return string(characters[:most]) + "…"
+	}
+	return s
 }
 
 // Count is a number with the word that it takes.

@@ -2,8 +2,10 @@ package settings
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -93,22 +95,14 @@ type providerView struct {
 	Login    string             `json:"login,omitempty"`
 	Signed   bool               `json:"signed,omitempty"`
 	// Timeout and Concurrency are empty for the kind's own.
-	Timeout     string  `json:"timeout,omitempty"`
-	Concurrency int     `json:"concurrency,omitempty"`
-	Rate        float64 `json:"limit_rate,omitempty"`
-	AtOnce      int     `json:"limit_concurrency,omitempty"`
-	Reserve     float64 `json:"limit_reserve,omitempty"`
+	Timeout     string `json:"timeout,omitempty"`
+	Concurrency int    `json:"concurrency,omitempty"`
+	providerfile.Limit
 }
 
 type routeView struct {
-	Channel   topology.Channel `json:"channel"`
-	Order     string           `json:"order"`
-	Providers []memberView     `json:"providers"`
-}
-
-type memberView struct {
-	Name   string `json:"name"`
-	Weight int    `json:"weight,omitempty"`
+	Channel topology.Channel `json:"channel"`
+	providerfile.Route
 }
 
 func providersViewOf(path string, file *providerfile.File) *providersView {
@@ -121,11 +115,7 @@ func providersViewOf(path string, file *providerfile.File) *providersView {
 		if !ok {
 			continue
 		}
-		r := routeView{Channel: channel, Order: string(route.Order)}
-		for _, m := range route.Members {
-			r.Providers = append(r.Providers, memberView{m.Provider, m.Weight})
-		}
-		view.Routes = append(view.Routes, r)
+		view.Routes = append(view.Routes, routeView{channel, route})
 		view.Warnings = append(view.Warnings, leftOut(file, channel, &route)...)
 	}
 	return view
@@ -146,8 +136,7 @@ func leftOut(file *providerfile.File, channel topology.Channel, route *providerf
 
 func providerViewOf(d *providerfile.Definition) providerView {
 	v := providerView{
-		Name: d.Name, Kind: d.Kind, Channels: d.Channels, Concurrency: d.Concurrency,
-		Rate: d.Limit.Rate, AtOnce: d.Limit.AtOnce, Reserve: d.Limit.Reserve,
+		Name: d.Name, Kind: d.Kind, Channels: d.Channels, Concurrency: d.Concurrency, Limit: d.Limit,
 	}
 	if d.Timeout > 0 {
 		v.Timeout = d.Timeout.String()
@@ -156,41 +145,22 @@ func providerViewOf(d *providerfile.Definition) providerView {
 	case providerfile.SMTP:
 		v.Target = d.SMTP.Addr()
 		v.Signed = d.SMTP.DKIM.Domain != ""
-		if d.SMTP.Username != "" {
-			v.Login = d.SMTP.Username + " " + config.Mask
-		}
 	case providerfile.HTTP:
-		v.Target = d.HTTP.Method + " " + originOf(d.HTTP.URL)
+		v.Target = d.HTTP.Method + " " + cmp.Or(origin.FindString(d.HTTP.URL), "the template's url")
 		v.Signed = len(d.HTTP.Sign) > 0
-		v.Login = loginOf(d)
+	}
+	login := cmp.Or(d.SMTP.Username, d.HTTP.Auth.Header, d.HTTP.Auth.Username)
+	if d.HTTP.Auth.Bearer != nil {
+		login = "bearer"
+	}
+	if login != "" {
+		v.Login = login + " " + config.Mask
 	}
 	return v
 }
 
-// originOf is a URL without its path and query, which may have a token.
-func originOf(url string) string {
-	if url == "" {
-		return "the template's url"
-	}
-	scheme, rest, _ := strings.Cut(url, "://")
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[:end]
-	}
-	return scheme + "://" + rest
-}
-
-// loginOf says which of the ways to log in is used.
-func loginOf(d *providerfile.Definition) string {
-	switch auth := &d.HTTP.Auth; {
-	case auth.Bearer != nil:
-		return "bearer " + config.Mask
-	case auth.Header != "":
-		return auth.Header + " " + config.Mask
-	case auth.Username != "":
-		return auth.Username + " " + config.Mask
-	}
-	return ""
-}
+// origin is a URL without its path and query, which may have a token.
+var origin = regexp.MustCompile(`^[a-z]+://[^/?#]*`)
 
 func printProviders(env *command.Env, view *providersView) error {
 	if env.Output == command.JSON {
@@ -203,15 +173,9 @@ func printProviders(env *command.Env, view *providersView) error {
 	}
 	routes := command.NewTable("channel", "order", "providers")
 	for _, r := range view.Routes {
-		routes.AppendRow(table.Row{r.Channel, r.Order, r.members()})
+		routes.AppendRow(table.Row{r.Channel, r.Order, r.Names()})
 	}
-	if err := env.PrintTable(providers); err != nil {
-		return err
-	}
-	if err := env.Printf("\n"); err != nil {
-		return err
-	}
-	if err := env.PrintTable(routes); err != nil {
+	if err := errors.Join(env.PrintTable(providers), env.Printf("\n"), env.PrintTable(routes)); err != nil {
 		return err
 	}
 	var b strings.Builder
@@ -251,16 +215,4 @@ func (v *providerView) limit() string {
 		parts = append(parts, fmt.Sprintf("%.3g%% for %s", v.Reserve*100, topology.Realtime))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// members are the providers of a route: with their shares, or in their order.
-func (r *routeView) members() string {
-	names := make([]string, len(r.Providers))
-	for i, m := range r.Providers {
-		names[i] = m.Name
-		if m.Weight > 0 {
-			names[i] += fmt.Sprintf(" (%d)", m.Weight)
-		}
-	}
-	return strings.Join(names, ", ")
 }
