@@ -31,12 +31,12 @@ func TestExitStatusAndMessage(t *testing.T) {
 		{"unknown flag, far", []string{"status", "--frobnicate"}, nil, command.ExitMisused,
 			`unknown flag: --frobnicate: see meddela status --help`},
 		{"bad flag value", []string{"status", "x", "-o", "xml"}, nil, command.ExitMisused,
-			`invalid argument "xml" for "-o, --output" flag: use table or json`},
+			`--output is "xml": use table or json`},
 		{"no lane", []string{"publish"}, nil, command.ExitMisused, `--lane is missing: use --lane realtime or --lane batch`},
 		{"bad lane", []string{"publish", "--lane", "fast"}, nil, command.ExitMisused,
-			`invalid argument "fast" for "--lane" flag: unknown lane "fast": use "realtime" or "batch"`},
+			`--lane is "fast": use realtime or batch`},
 		{"negative rate", []string{"publish", "--lane", "batch", "--rate", "-1"}, nil, command.ExitMisused,
-			`--rate is -1: it must be a positive number of events a second`},
+			`--rate is "-1": it must be a positive number of events a second`},
 		{"two files", []string{"publish", "--lane", "batch", "a", "b"}, nil, command.ExitMisused,
 			`meddela publish takes one file, not 2 arguments: see meddela publish --help`},
 		{"no id", []string{"status"}, nil, command.ExitMisused,
@@ -72,6 +72,48 @@ func TestExitStatusAndMessage(t *testing.T) {
 				t.Errorf("stderr %q\nwant   %q", got.Err, want)
 			}
 		})
+	}
+}
+
+// Whoever has both wrong corrects the command line first: it is what was just typed.
+func TestArgumentsAreToldBeforeSettingsAndServers(t *testing.T) {
+	for args, says := range map[string]string{
+		"publish --lane batch /no/such":              "events cannot be read: open /no/such: ",
+		"publish --lane batch --rate -1":             "--rate is ",
+		"bench --lane batch --events 0":              "--events is ",
+		"bench --lane batch":                         "this publishes 1000 events ",
+		"run nothing --lane batch":                   "unknown role ",
+		"run match --lane batch --channel sms":       "--channel is for role deliver only",
+		"run deliver --lane batch --channel fax":     "--channel is ",
+		"status a,b":                                 `"a,b" is no event id`,
+		"demo --for 0s":                              "--for is ",
+		"lag --role nothing":                         "--role is ",
+		"lag --every 1ms":                            "--every is ",
+		"uncovered list --since -1h":                 "--since is ",
+		"uncovered heal --rate -1":                   "--rate is ",
+		"control pause nothing":                      `"nothing" is nothing that can be controlled`,
+		"control pause lane:batch --until soon":      "--until is ",
+		"suppressions check kim":                     "an argument is no address of channel email",
+		"suppressions add kim@example.com --for -1h": "--for is ",
+		"suppressions list --reason x":               "--reason is ",
+		"suppressions import /no/such":               "addresses cannot be read: open /no/such: ",
+		"templates diff-log /no/such":                "there is no folder /no/such",
+		"templates diff-log . --since -1h":           "--since is ",
+		"templates publish /no/such":                 "there is no folder /no/such",
+		"templates retire a --timeout 0s":            "--timeout is ",
+		"templates prune --older-than 1m":            "--older-than is ",
+		"templates explain --at noon":                "--at is ",
+		"templates explain a,b":                      `"a,b" is no file`,
+		"templates explain x --folder /no/such":      "there is no folder /no/such",
+	} {
+		for _, environment := range []map[string]string{
+			{"MEDDELA_NONSENSE": "1"}, {"MEDDELA_KAFKA_BROKERS": clitest.Nowhere, "MEDDELA_REDIS_ADDRS": clitest.Nowhere},
+		} {
+			got := meddela(t, environment, "", strings.Fields(args)...)
+			if got.Status == command.ExitOK || !strings.HasPrefix(got.Err, "meddela: "+says) {
+				t.Errorf("%s with %v: it says %q, want %q", args, environment, got.Err, says)
+			}
+		}
 	}
 }
 

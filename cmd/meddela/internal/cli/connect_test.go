@@ -111,7 +111,6 @@ func TestKafkaLoginAndEncryption(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			start := time.Now()
 			got := meddela(t, test.environment, "", "topics", "apply", "--dry-run", "-o", "json")
 			got.Want(t, test.status)
 			if !strings.Contains(got.Err, test.says) || (test.says == "" && got.Err != "") {
@@ -120,8 +119,8 @@ func TestKafkaLoginAndEncryption(t *testing.T) {
 			if strings.Contains(got.Err, "hunter") {
 				t.Errorf("the password shows: %s", got.Err)
 			}
-			if took := time.Since(start); took > 4*time.Second {
-				t.Errorf("took %s", took)
+			if strings.Contains(got.Err, "deadline") && test.name != "encryption to a plain broker" { // which is silent
+				t.Errorf("it waited instead of telling the cause: %s", got.Err)
 			}
 		})
 	}
@@ -186,14 +185,13 @@ func TestRedisLoginAndEncryption(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			start := time.Now()
 			got := meddela(t, test.environment, "", "status", "x")
 			got.Want(t, command.ExitFailed)
 			if !strings.Contains(got.Err, test.says) || strings.Count(got.Err, "\n") != 1 {
 				t.Errorf("stderr %q, want one line with %q", got.Err, test.says)
 			}
-			if took := time.Since(start); took > 4*time.Second {
-				t.Errorf("took %s", took)
+			if strings.Contains(got.Err, "deadline") {
+				t.Errorf("it waited instead of telling the cause: %s", got.Err)
 			}
 		})
 	}

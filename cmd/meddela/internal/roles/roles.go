@@ -92,7 +92,7 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 	defer r.transport.CloseIdleConnections()
 	within := in.Config.Templates.StartTimeout
 	if name == topology.RoleMatch || name == topology.RoleDeliver {
-		templates, stop, err := connect.Templates(ctx, in.Kafka, in.Names.Templates(), within, r.log)
+		templates, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Templates(), within, catalogue.NewFollower, r.log)
 		if err != nil {
 			return unlessStopped(ctx, err)
 		}
@@ -100,7 +100,7 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 		r.templates = templates
 	}
 	if name == topology.RoleDeliver || name == topology.RoleDelay {
-		orders, stop, err := connect.Orders(ctx, in.Kafka, in.Names.Control(), within, r.log)
+		orders, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Control(), within, control.NewFollower, r.log)
 		if err != nil {
 			return unlessStopped(ctx, err)
 		}

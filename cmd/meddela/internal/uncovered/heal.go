@@ -18,7 +18,7 @@ type Healer struct {
 	Names     topology.Topics
 	Topics    scanner
 	Catalogue *catalogue.Catalogue
-	To        authoring.Writer                            // where the events go
+	To        authoring.Writer                            // where the events go; nowhere if nil
 	Pace      func(ctx context.Context, events int) error // if set, is called before so many are published, and may wait
 	Now       func() time.Time                            // the clock; default time.Now
 
@@ -143,9 +143,12 @@ func (h *Healer) publish(ctx context.Context, records []topology.Record, refs []
 				return err
 			}
 		}
-		refused, err := h.To.Publish(ctx, records[0].Partition, records[:n])
-		if err != nil {
-			return fmt.Errorf("publishing events again: %w", err)
+		var refused []int
+		if h.To != nil {
+			var err error
+			if refused, err = h.To.Publish(ctx, records[0].Partition, records[:n]); err != nil {
+				return fmt.Errorf("publishing events again: %w", err)
+			}
 		}
 		for i, ref := range refs[:n] {
 			if len(refused) > 0 && refused[0] == i {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
-	"github.com/meddela/meddela/cmd/meddela/internal/connect"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/cmd/meddela/samples"
 	"github.com/meddela/meddela/consumer/status"
@@ -64,13 +63,9 @@ The roles deliver these messages as any others: a real provider sends them, and 
 bill them; addresses of the samples bounce there. Hence --yes.`,
 		Example: `  meddela bench --lane realtime --yes
   meddela bench --lane batch --events 20000 --rate 2000 --event event.json --yes -o json`,
-		Args: command.Arguments(0, 0, "no arguments"),
-		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
-			if err := b.check(); err != nil {
-				return err
-			}
-			return b.run(ctx)
-		}),
+		Args:    command.Arguments(0, 0, "no arguments"),
+		PreRunE: func(*cobra.Command, []string) error { return b.parse() },
+		RunE:    env.Loaded(b.run),
 	}
 	flags := cmd.Flags()
 	command.RequireLane(cmd, &b.lane)
@@ -80,14 +75,14 @@ bill them; addresses of the samples bounce there. Hence --yes.`,
 	flags.StringVar(&b.file, "event", "", "file with the event to publish, one JSON object; its id is replaced")
 	flags.DurationVar(&b.timeout, "timeout", 30*time.Second, "how long to wait while no further event becomes final")
 	flags.BoolVar(&b.yes, "yes", false, "really publish the events, which the roles then deliver")
+	command.Bound(cmd, "events", func() bool { return b.events >= 1 }, "at least 1")
+	command.Bound(cmd, "rate", func() bool { return b.rate >= 0 }, "a positive number of events a second")
+	command.Bound(cmd, "timeout", func() bool { return b.timeout > 0 }, "a length of time such as 30s")
 	return cmd
 }
 
-// check reads the event and checks the flags.
-func (b *bench) check() error {
-	if b.events < 1 || b.rate < 0 || b.timeout <= 0 {
-		return command.Misusef("--events must be at least 1, --rate not negative, and --timeout longer than 0s")
-	}
+// parse reads the event.
+func (b *bench) parse() error {
 	value, err := b.event()
 	if err != nil {
 		return err
@@ -122,8 +117,8 @@ func (b *bench) event() ([]byte, error) {
 	return nil, command.Misusef("no sample event is of type %s: give one with --event FILE", wording.Abridged(b.eventType))
 }
 
-func (b *bench) run(ctx context.Context) error {
-	connection, err := b.env.Kafka(ctx)
+func (b *bench) run(ctx context.Context, _ []string) error {
+	to, err := b.env.Producer(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,15 +126,6 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = client.Close() }()
-	to, err := producer.New(producer.Config{
-		Connection: connection, Prefix: b.env.Config.Topics.Prefix,
-		Compression: connect.Compression(&b.env.Config.Kafka), Log: &b.env.Log,
-	})
-	if err != nil {
-		return err
-	}
-	defer to.Close()
 	b.id = benchPrefix + ulid.Make().String()
 	b.reader = &status.Reader{Client: client, Keys: b.env.Config.Keys()}
 	b.progress = command.NewProgress(b.env.ErrOut)

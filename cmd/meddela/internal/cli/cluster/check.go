@@ -8,13 +8,11 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/consumer/lag"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -58,25 +56,23 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 		findings = append(findings, f)
 		return f.Well
 	}
-	client, err := env.Redis(ctx)
-	if note("Redis", strings.Join(env.Config.Redis.Addrs, ","), err) {
-		_ = client.Close()
-	}
+	_, err := env.Redis(ctx)
+	note("Redis", strings.Join(env.Config.Redis.Addrs, ","), err)
 	if d := &env.Config.Deliver; d.File != "" || d.SMTPURL.Reveal() != "" || len(d.Sandbox) > 0 {
 		providers, err := inspectProviders(d)
 		note("providers", providers, err)
 	}
-	connection, err := env.Kafka(ctx)
+	_, err = env.Kafka(ctx)
 	if !note("Kafka", strings.Join(env.Config.Kafka.Brokers, ","), err) {
 		return findings
 	}
-	detail, err := inspectTopics(ctx, env, connection)
+	detail, err := inspectTopics(ctx, env)
 	if !note("topics", detail, err) {
 		return findings
 	}
-	detail, err = inspectTemplates(ctx, env, connection)
+	detail, err = inspectTemplates(ctx, env)
 	note("templates", detail, err)
-	detail, err = inspectRoles(ctx, env, connection)
+	detail, err = inspectRoles(ctx, env)
 	note("roles", detail, err)
 	return findings
 }
@@ -107,10 +103,12 @@ func inspectProviders(settings *config.DeliverSettings) (string, error) {
 	return strings.Join(ways, "; "), nil
 }
 
-func inspectTopics(ctx context.Context, env *command.Env, connection producer.Connection) (string, error) {
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	plan, err := planTopics(ctx, env, &kafka.Client{Addr: connection.Addr(), Transport: transport})
+func inspectTopics(ctx context.Context, env *command.Env) (string, error) {
+	client, err := env.Client(ctx)
+	if err != nil {
+		return "", err
+	}
+	plan, err := planTopics(ctx, env, client)
 	switch {
 	case err != nil:
 		return "", err
@@ -123,14 +121,14 @@ func inspectTopics(ctx context.Context, env *command.Env, connection producer.Co
 	return fmt.Sprintf("all %d are there", len(plan.Ready)), nil
 }
 
-func inspectTemplates(ctx context.Context, env *command.Env, connection producer.Connection) (string, error) {
-	known, err := env.ReadTemplates(ctx, connection)
+func inspectTemplates(ctx context.Context, env *command.Env) (string, error) {
+	follower, err := env.Templates(ctx)
 	if err != nil {
 		return "", err
 	}
-	live := 0
+	known, live := follower.Snapshot(), 0
 	for entry := range known.All() {
-		if latest, _ := known.Latest(entry.Record().Name); latest == entry && !entry.Record().Retired {
+		if latest, _ := known.Live(entry.Record().Name); latest == entry {
 			live++
 		}
 	}
@@ -142,9 +140,11 @@ func inspectTemplates(ctx context.Context, env *command.Env, connection producer
 
 // inspectRoles says which roles have no process. One error stands for all groups
 // that cannot be measured: mostly they have the same cause.
-func inspectRoles(ctx context.Context, env *command.Env, connection producer.Connection) (string, error) {
+func inspectRoles(ctx context.Context, env *command.Env) (string, error) {
 	gauge := lag.Gauge{Lanes: topology.Lanes(), Roles: topology.Roles(), Channels: topology.Channels()}
-	defer connect(env, connection, &gauge)()
+	if err := connect(ctx, env, &gauge); err != nil {
+		return "", err
+	}
 	report, err := gauge.Measure(ctx)
 	if err != nil {
 		return "", err

@@ -12,9 +12,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/health"
-	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/lag"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -25,18 +23,11 @@ with: since it was written or, on a delay topic, since it was due.
 With --listen it goes on measuring and serves the figures as metrics, with
 /livez and /readyz, as one process beside the roles.`
 
-type lagFlags struct {
-	lanes      []string
-	roles      []string
-	channels   []string
-	partitions bool
-	listen     bool
-	every      time.Duration
-}
-
 // NewLag makes the command lag.
 func NewLag(env *command.Env) *cobra.Command {
-	var f lagFlags
+	gauge := lag.Gauge{Lanes: topology.Lanes(), Roles: topology.Roles(), Channels: topology.Channels()}
+	var partitions, listen bool
+	var every time.Duration
 	cmd := &cobra.Command{
 		Use:     "lag",
 		GroupID: command.GroupOperate,
@@ -45,62 +36,37 @@ func NewLag(env *command.Env) *cobra.Command {
 		Example: "  meddela lag\n  meddela lag --lane realtime --partitions -o json\n  meddela lag --listen --every 5s",
 		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
-			gauge, err := f.gauge()
-			if err != nil {
+			if err := connect(ctx, env, &gauge); err != nil {
 				return err
 			}
-			connection, err := env.Kafka(ctx)
-			if err != nil {
-				return err
-			}
-			defer connect(env, connection, gauge)()
-			if f.listen {
-				return monitor(ctx, env, gauge, f.every)
+			if listen {
+				return monitor(ctx, env, &gauge, every)
 			}
 			report, err := gauge.Measure(ctx)
 			if err != nil {
 				return err
 			}
-			return printLag(env, report, f.partitions)
+			return printLag(env, report, partitions)
 		}),
 	}
-	cmd.Flags().StringSliceVar(&f.lanes, "lane", wording.Texts(topology.Lanes()), "lanes to look at")
-	cmd.Flags().StringSliceVar(&f.roles, "role", wording.Texts(topology.Roles()),
+	command.WordsFlag(cmd, &gauge.Lanes, "lane", topology.Lanes(), "lanes to look at")
+	command.WordsFlag(cmd, &gauge.Roles, "role", append(topology.Roles(), topology.RoleNotify),
 		"roles to look at; notify too, where it runs")
-	cmd.Flags().StringSliceVar(&f.channels, "channel", wording.Texts(topology.Channels()),
-		"channels whose delivery to look at")
-	cmd.Flags().BoolVar(&f.partitions, "partitions", false, "show each partition that is behind")
-	cmd.Flags().BoolVar(&f.listen, "listen", false, "go on measuring, and serve metrics on MEDDELA_HTTP_ADDR")
-	cmd.Flags().DurationVar(&f.every, "every", 10*time.Second, "with --listen: how often to measure")
-	command.Complete(cmd, "lane", wording.Texts(topology.Lanes())...)
-	command.Complete(cmd, "role", wording.Texts(append(topology.Roles(), topology.RoleNotify))...)
-	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
+	command.WordsFlag(cmd, &gauge.Channels, "channel", topology.Channels(), "channels whose delivery to look at")
+	cmd.Flags().BoolVar(&partitions, "partitions", false, "show each partition that is behind")
+	cmd.Flags().BoolVar(&listen, "listen", false, "go on measuring, and serve metrics on MEDDELA_HTTP_ADDR")
+	cmd.Flags().DurationVar(&every, "every", 10*time.Second, "with --listen: how often to measure")
+	command.Bound(cmd, "every", func() bool { return every >= time.Second }, "a second or more")
 	return cmd
 }
 
-// gauge is what the flags ask to measure.
-func (f *lagFlags) gauge() (g *lag.Gauge, err error) {
-	g = new(lag.Gauge)
-	if g.Lanes, err = command.Chosen("lane", f.lanes, topology.Lanes()); err != nil {
-		return nil, err
+// connect has a gauge measure the cluster.
+func connect(ctx context.Context, env *command.Env, gauge *lag.Gauge) error {
+	client, err := env.Client(ctx)
+	if err == nil {
+		gauge.Addr, gauge.Transport, gauge.Names = client.Addr, client.Transport, env.Config.Names()
 	}
-	if g.Roles, err = command.Chosen("role", f.roles, append(topology.Roles(), topology.RoleNotify)); err != nil {
-		return nil, err
-	}
-	if g.Channels, err = command.Chosen("channel", f.channels, topology.Channels()); err != nil {
-		return nil, err
-	}
-	if f.every < time.Second {
-		err = command.Misusef("--every is %s: it must be a second or more", f.every)
-	}
-	return g, err
-}
-
-// connect has a gauge measure a cluster, until done is called.
-func connect(env *command.Env, to producer.Connection, gauge *lag.Gauge) (done func()) {
-	transport := to.Transport()
-	gauge.Addr, gauge.Transport, gauge.Names = to.Addr(), transport, env.Config.Names()
-	return transport.CloseIdleConnections
+	return err
 }
 
 // monitor measures until ctx ends, and serves what it has measured.

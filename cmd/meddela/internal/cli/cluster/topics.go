@@ -16,7 +16,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/provision"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
@@ -45,11 +44,10 @@ topic has. Run it as often as you like.`,
   MEDDELA_TOPICS_PARTITIONS=24 MEDDELA_TOPICS_REPLICATION=3 meddela topics apply -o json`,
 		Args: command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
-			connection, err := reach(ctx, env, wait)
-			if err != nil {
+			if err := reach(ctx, env, wait); err != nil {
 				return err
 			}
-			return apply(ctx, env, connection, dryRun)
+			return apply(ctx, env, dryRun)
 		}),
 	}
 	applying.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
@@ -59,27 +57,27 @@ topic has. Run it as often as you like.`,
 }
 
 // reach connects to Kafka, and tries again for as long as --wait says.
-func reach(ctx context.Context, env *command.Env, wait time.Duration) (producer.Connection, error) {
+func reach(ctx context.Context, env *command.Env, wait time.Duration) error {
 	const pause = time.Second
 	for end := time.Now().Add(wait); ; {
-		connection, err := env.Kafka(ctx)
-		var faults config.Faults
-		if err == nil || errors.As(err, &faults) || time.Now().Add(pause).After(end) {
-			return connection, err
+		_, err := env.Kafka(ctx)
+		if err == nil || errors.As(err, new(config.Faults)) || time.Now().Add(pause).After(end) {
+			return err
 		}
 		env.Log.Warn().Err(err).Msg("Kafka does not answer yet; trying on")
 		if !retry.Sleep(ctx, pause) {
-			return connection, err
+			return err
 		}
 	}
 }
 
-func apply(ctx context.Context, env *command.Env, connection producer.Connection, dryRun bool) error {
+func apply(ctx context.Context, env *command.Env, dryRun bool) error {
 	ctx, cancel := context.WithTimeout(ctx, command.ApplyTimeout)
 	defer cancel()
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: connection.Addr(), Transport: transport}
+	client, err := env.Client(ctx)
+	if err != nil {
+		return err
+	}
 	plan, err := planTopics(ctx, env, client)
 	if err != nil {
 		return err

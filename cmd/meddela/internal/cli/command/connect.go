@@ -2,16 +2,33 @@ package command
 
 import (
 	"context"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/follow"
+	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
 )
 
-// Kafka returns a connection to Kafka that has just been seen to work.
+const (
+	// ApplyTimeout is how long the cluster may take over all requests.
+	ApplyTimeout = time.Minute
+	// readyTimeout is how long a compacted topic may take to be read.
+	readyTimeout = 15 * time.Second
+)
+
+// Kafka returns a connection to Kafka that has been seen to work.
 func (env *Env) Kafka(ctx context.Context) (producer.Connection, error) {
+	if env.kafka.Brokers != nil {
+		return env.kafka, nil
+	}
 	connection, err := connect.Kafka(&env.Config.Kafka)
 	if err != nil {
 		return connection, err
@@ -21,24 +38,93 @@ func (env *Env) Kafka(ctx context.Context) (producer.Connection, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, env.ReachTimeout)
 	defer cancel()
-	return connection, connect.CheckKafka(ctx, connection)
+	if err = connect.CheckKafka(ctx, connection); err == nil {
+		env.kafka = connection
+	}
+	return connection, err
 }
 
-// Redis returns a client of a Redis that has just been seen to work. The
-// caller closes it.
+// Client makes requests to Kafka, over connections of its own.
+func (env *Env) Client(ctx context.Context) (*kafka.Client, error) {
+	connection, err := env.Kafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	transport := connection.Transport()
+	env.AtEnd(transport.CloseIdleConnections)
+	return &kafka.Client{Addr: connection.Addr(), Transport: transport}, nil
+}
+
+// Topics reads topics, over connections of its own.
+func (env *Env) Topics(ctx context.Context) (*scan.Topics, error) {
+	client, err := env.Client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &scan.Topics{Addr: client.Addr, Transport: client.Transport}, nil
+}
+
+// Publisher writes to topics, over connections of its own.
+func (env *Env) Publisher(ctx context.Context) (*producer.Publisher, error) {
+	client, err := env.Client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &producer.Publisher{Addr: client.Addr, Transport: client.Transport, Log: env.Log,
+		Compression: connect.Compression(&env.Config.Kafka)}, nil
+}
+
+// Producer publishes events, over connections of its own.
+func (env *Env) Producer(ctx context.Context) (*producer.Producer, error) {
+	connection, err := env.Kafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	to, err := producer.New(producer.Config{
+		Connection: connection, Prefix: env.Config.Topics.Prefix,
+		Compression: connect.Compression(&env.Config.Kafka), Log: &env.Log,
+	})
+	if err == nil {
+		env.AtEnd(to.Close)
+	}
+	return to, err
+}
+
+// Orders reads the control topic to its end, and follows it from then on.
+func (env *Env) Orders(ctx context.Context) (*control.Follower, error) {
+	return followed(ctx, env, env.Config.Names().Control(), control.NewFollower)
+}
+
+// Templates reads the templates topic to its end, and follows it from then on.
+func (env *Env) Templates(ctx context.Context) (*catalogue.Follower, error) {
+	return followed(ctx, env, env.Config.Names().Templates(), catalogue.NewFollower)
+}
+
+func followed[T any](ctx context.Context, env *Env, topic topology.Topic,
+	makes func(follow.Source, zerolog.Logger) *follow.Follower[T]) (*follow.Follower[T], error) {
+	connection, err := env.Kafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	log := env.Log.Level(zerolog.WarnLevel)
+	f, stop, err := connect.Follow(ctx, connection, topic, readyTimeout, makes, log)
+	if err == nil {
+		env.AtEnd(stop)
+	}
+	return f, err
+}
+
+// Redis returns a client of a Redis that has just been seen to work.
 func (env *Env) Redis(ctx context.Context) (redis.UniversalClient, error) {
 	redis.SetLogger(redisLog{env.Log})
 	client, err := connect.Redis(&env.Config.Redis)
 	if err != nil {
 		return nil, err
 	}
+	env.AtEnd(func() { _ = client.Close() })
 	ctx, cancel := context.WithTimeout(ctx, env.ReachTimeout)
 	defer cancel()
-	if err := connect.CheckRedis(ctx, &env.Config.Redis, client); err != nil {
-		_ = client.Close()
-		return nil, err
-	}
-	return client, nil
+	return client, connect.CheckRedis(ctx, &env.Config.Redis, client)
 }
 
 // redisLog takes what the Redis client says about its connections: callers

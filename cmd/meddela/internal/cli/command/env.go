@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/producer"
 )
 
 // Exit statuses.
@@ -22,7 +23,7 @@ const (
 	ExitMisused = 2
 )
 
-// Env is what commands share. Configuration is read by those that call load.
+// Env is what commands share. Configuration is read by those that are Loaded.
 type Env struct {
 	In          io.Reader
 	Out, ErrOut io.Writer
@@ -35,9 +36,16 @@ type Env struct {
 	Config   config.Config
 	Settings []*config.Setting
 	Log      zerolog.Logger
+
+	kafka producer.Connection // that was seen to work
+	atEnd []func()
 }
 
-// Loaded is the RunE of a command that reads the configuration first.
+// AtEnd has a function called at the command's end, before those of earlier calls.
+func (env *Env) AtEnd(end func()) { env.atEnd = append(env.atEnd, end) }
+
+// Loaded is the RunE of a command that reads the configuration first. What can be wrong with
+// its arguments is told before, by its flags, Args and PreRunE.
 func (env *Env) Loaded(run func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := env.Load(cmd); err != nil {
@@ -71,14 +79,15 @@ func (env *Env) Quieten() {
 }
 
 // OpenInput opens a file, or standard input for -. size is 0 when it is not known.
-func (env *Env) OpenInput(name string) (input io.ReadCloser, size int64, err error) {
+func (env *Env) OpenInput(name string) (input io.Reader, size int64, err error) {
 	if name == "-" {
-		return io.NopCloser(env.In), 0, nil
+		return env.In, 0, nil
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, 0, err
 	}
+	env.AtEnd(func() { _ = file.Close() })
 	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
 		size = info.Size()
 	}

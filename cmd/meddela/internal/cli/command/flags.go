@@ -3,6 +3,9 @@ package command
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -11,57 +14,93 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Chosen are those of a closed list that a flag names, in the list's order.
-func Chosen[T ~string](flag string, words []string, all []T) (some []T, err error) {
-	known := make(map[T]bool, len(all))
-	for _, one := range all {
-		known[one] = false
-	}
-	for _, word := range words {
-		if _, ok := known[T(word)]; !ok {
-			return nil, Misusef("--%s is %q: use %s", flag, wording.Abridged(word), wording.OrList(wording.Texts(all)))
-		}
-		known[T(word)] = true
-	}
-	for _, one := range all {
-		if known[one] {
-			some = append(some, one)
-		}
-	}
-	return some, nil
-}
-
-// word is a flag whose value is a word of a closed list.
+// word is a flag whose value is one of a closed list.
 type word[T ~string] struct {
 	value *T
-	kind  string // as help names the value
-	parse func(string) (T, error)
+	known []T
 }
 
 func (w *word[T]) String() string { return string(*w.value) }
 
-func (w *word[T]) Type() string { return w.kind }
+// Type is how help names the value.
+func (w *word[T]) Type() string { return strings.ToLower(reflect.TypeFor[T]().Name()) }
 
-func (w *word[T]) Set(s string) (err error) {
-	*w.value, err = w.parse(s)
-	return err
+func (w *word[T]) Set(s string) error {
+	*w.value = T(s)
+	return among(s, w.known)
 }
 
-// AddLaneFlag adds --lane to a command that works on one lane.
-func AddLaneFlag(cmd *cobra.Command, lane *topology.Lane) {
-	cmd.Flags().Var(&word[topology.Lane]{lane, "lane", topology.ParseLane}, "lane", "realtime or batch")
-	Complete(cmd, "lane", wording.Texts(topology.Lanes())...)
+func among[T ~string](s string, known []T) error {
+	if s != "" && !slices.Contains(known, T(s)) {
+		return errors.New("use " + wording.OrList(wording.Texts(known)))
+	}
+	return nil
+}
+
+// WordFlag adds a flag whose value is one of a closed list. What the value is before is the default.
+func WordFlag[T ~string](cmd *cobra.Command, value *T, name string, known []T, usage string) {
+	cmd.Flags().Var(&word[T]{value, known}, name, usage)
+	Complete(cmd, name, known)
+}
+
+// words is a flag whose value is some of a closed list, in the list's order.
+type words[T ~string] struct {
+	value *[]T
+	known []T
+	given []T
+}
+
+func (w *words[T]) String() string { return strings.Join(wording.Texts(*w.value), ",") }
+
+func (w *words[T]) Type() string { return "strings" }
+
+func (w *words[T]) Set(s string) error {
+	for one := range strings.SplitSeq(s, ",") {
+		if err := among(one, w.known); err != nil {
+			return err
+		}
+		w.given = append(w.given, T(one))
+	}
+	*w.value = slices.DeleteFunc(slices.Clone(w.known), func(one T) bool { return !slices.Contains(w.given, one) })
+	return nil
+}
+
+// WordsFlag adds a flag whose value is some of a closed list. What the value is before is the default.
+func WordsFlag[T ~string](cmd *cobra.Command, value *[]T, name string, known []T, usage string) {
+	cmd.Flags().Var(&words[T]{value: value, known: known}, name, usage)
+	Complete(cmd, name, known)
 }
 
 // RequireLane adds --lane to a command that cannot do without.
 func RequireLane(cmd *cobra.Command, lane *topology.Lane) {
-	AddLaneFlag(cmd, lane)
-	cmd.PreRunE = func(*cobra.Command, []string) error {
+	WordFlag(cmd, lane, "lane", topology.Lanes(), "realtime or batch")
+	arguments := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if *lane == "" {
 			return Misusef("--lane is missing: use --lane %s or --lane %s", topology.Realtime, topology.Batch)
 		}
-		return nil
+		return arguments(cmd, args)
 	}
+}
+
+// bounded is a flag whose value is held against what it may be as it is set.
+type bounded struct {
+	pflag.Value
+	fits func() bool
+	must string
+}
+
+func (b bounded) Set(s string) error {
+	if b.Value.Set(s) != nil || !b.fits() {
+		return errors.New("it must be " + b.must)
+	}
+	return nil
+}
+
+// Bound refuses values of a flag that do not fit, and says what they must be.
+func Bound(cmd *cobra.Command, name string, fits func() bool, must string) {
+	flag := cmd.Flags().Lookup(name)
+	flag.Value = bounded{flag.Value, fits, must}
 }
 
 // Misuse is an error in the command line itself.
@@ -86,8 +125,11 @@ func Arguments(least, most int, what string) cobra.PositionalArgs {
 
 // flagMisuse says what is wrong with a flag, and which may have been meant.
 func flagMisuse(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return Misusef("--%s is %q: %v", bad.GetFlag().Name, wording.Abridged(bad.GetValue()), bad.Unwrap())
+	}
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
 		return Misusef("%v", err)
 	}
 	var known []string
@@ -99,7 +141,8 @@ func flagMisuse(cmd *cobra.Command, err error) error {
 }
 
 // Complete offers fixed values for a flag to the shell.
-func Complete(cmd *cobra.Command, flag string, values ...string) {
+func Complete[T ~string](cmd *cobra.Command, flag string, values []T) {
 	// Its only error is that the flag is not there.
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc(flag,
+		cobra.FixedCompletions(wording.Texts(values), cobra.ShellCompDirectiveNoFileComp))
 }

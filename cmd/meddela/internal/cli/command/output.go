@@ -23,13 +23,6 @@ const (
 	JSON  Format = "json"
 )
 
-func parseFormat(s string) (Format, error) {
-	if f := Format(s); f == Table || f == JSON {
-		return f, nil
-	}
-	return "", fmt.Errorf("use %s or %s", Table, JSON)
-}
-
 // PrintEither prints v in JSON or t, as was asked for.
 func (env *Env) PrintEither(v any, t table.Writer) error {
 	if env.Output == JSON {
@@ -57,6 +50,14 @@ func (env *Env) Print(v any, format string, values ...any) error {
 		return env.PrintJSON(v)
 	}
 	return env.Printf(format, values...)
+}
+
+// Done says what was done, or would be but for a dry run.
+func Done(dryRun bool, is, what string) string {
+	if dryRun {
+		is = "would be "
+	}
+	return is + what
 }
 
 // NewTable returns a table that is rendered by PrintTable.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,9 @@ func (env *Env) Execute(ctx context.Context, args []string, commands ...func(*En
 	root := newRootCommand(env, commands)
 	root.SetArgs(append([]string{}, args...)) // nil would be the process's own
 	err := root.ExecuteContext(ctx)
+	for _, end := range slices.Backward(env.atEnd) {
+		end()
+	}
 	if err == nil {
 		return ExitOK
 	}
@@ -84,8 +88,9 @@ func newRootCommand(env *Env, commands []func(*Env) *cobra.Command) *cobra.Comma
 		&cobra.Group{ID: GroupRun, Title: "Run it:"},
 		&cobra.Group{ID: GroupOperate, Title: "Work with it:"},
 	)
-	root.PersistentFlags().VarP(&word[Format]{&env.Output, "format", parseFormat}, "output", "o", "table or json")
-	Complete(root, "output", string(Table), string(JSON))
+	formats := []Format{Table, JSON}
+	root.PersistentFlags().VarP(&word[Format]{&env.Output, formats}, "output", "o", "table or json")
+	Complete(root, "output", formats)
 	config.AddSettingFlags(root.PersistentFlags())
 
 	for _, command := range commands {

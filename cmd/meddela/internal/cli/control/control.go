@@ -61,6 +61,7 @@ type ordering struct {
 	length  time.Duration
 	dryRun  bool
 	timeout time.Duration
+	orders  []topology.ControlRecord // that the command line gives
 }
 
 func newOrderCommand(env *command.Env, action topology.ControlAction, short, long string) *cobra.Command {
@@ -71,23 +72,16 @@ func newOrderCommand(env *command.Env, action topology.ControlAction, short, lon
 		Long:  long,
 		Example: fmt.Sprintf("  meddela control %s template:order_confirmation --reason 'wrong price'\n  meddela control %s type:newsletter channel:sms --dry-run",
 			action, action),
-		Args: command.Arguments(1, -1, "one or more subjects"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			orders, err := o.orders(args, time.Now())
-			if err != nil {
-				return err
-			}
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return o.run(cmd.Context(), orders)
-		},
+		Args:    command.Arguments(1, -1, "one or more subjects"),
+		PreRunE: func(_ *cobra.Command, args []string) error { return o.parse(args, time.Now()) },
+		RunE:    env.Loaded(o.run),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.by, "by", "", "who orders it; default: the user of this system")
 	flags.StringVar(&o.reason, "reason", "", "why, for people")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only say what would be ordered")
 	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long Kafka may take")
+	command.Bound(cmd, "timeout", func() bool { return o.timeout > 0 }, "a length of time such as 30s")
 	if action != topology.Resume {
 		flags.StringVar(&o.until, "until", "",
 			"when it ends by itself: a time such as 2027-01-31T08:00:00Z, or a date, as of midnight UTC; default: never")
@@ -113,39 +107,34 @@ func completeSubjects(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 // detail of every message that is stopped.
 const maxOrderText = 200
 
-// orders are those that the command line gives.
-func (o *ordering) orders(subjects []string, now time.Time) ([]topology.ControlRecord, error) {
+func (o *ordering) parse(subjects []string, now time.Time) error {
 	end, err := command.EndOf(o.until, o.length, now)
 	if err != nil {
-		return nil, err
-	}
-	if o.timeout <= 0 {
-		return nil, command.Misusef("--timeout is %s: it must be a length of time such as 30s", o.timeout)
+		return err
 	}
 	by := cmp.Or(o.by, systemUser())
 	if by == "" {
-		return nil, command.Misusef("who orders this is not known here: say so with --by")
+		return command.Misusef("who orders this is not known here: say so with --by")
 	}
 	for _, text := range []string{by, o.reason} {
 		if len(text) > maxOrderText || strings.ContainsFunc(text, unicode.IsControl) {
-			return nil, command.Misusef("--by and --reason must each be one line of at most %d bytes", maxOrderText)
+			return command.Misusef("--by and --reason must each be one line of at most %d bytes", maxOrderText)
 		}
 	}
-	var orders []topology.ControlRecord
 	seen := map[topology.Subject]bool{}
 	for _, text := range subjects {
 		subject, err := topology.ParseSubject(text)
 		if err != nil {
-			return nil, command.Misusef("%v", err)
+			return command.Misusef("%v", err)
 		}
 		if !seen[subject] {
 			seen[subject] = true
-			orders = append(orders, topology.ControlRecord{
+			o.orders = append(o.orders, topology.ControlRecord{
 				Subject: subject, Action: o.action, By: by, Reason: o.reason, At: now.UTC().Truncate(time.Millisecond), Until: end,
 			})
 		}
 	}
-	return orders, nil
+	return nil
 }
 
 // systemUser is who runs this process; empty where the system does not say.

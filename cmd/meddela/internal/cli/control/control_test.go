@@ -106,7 +106,7 @@ func TestControlMisuse(t *testing.T) {
 		{"resume lane:batch --for 2h", "unknown flag: --for: see meddela control resume --help"},
 		{"pause lane:batch --reason " + strings.Repeat("x",
 			201), "--by and --reason must each be one line of at most 200 bytes"},
-		{"pause lane:batch --timeout 0s", "--timeout is 0s: it must be a length of time such as 30s"},
+		{"pause lane:batch --timeout 0s", `--timeout is "0s": it must be a length of time such as 30s`},
 		{"stop lane:batch", `unknown command "stop" for meddela control: see meddela control --help`},
 	} {
 		got := meddela(t, nil, "", append([]string{"control"}, strings.Fields(test.args)...)...)

@@ -20,12 +20,7 @@ func newControlListCommand(env *command.Env) *cobra.Command {
 		Long:    "List the orders in force: what is stopped, by whom, since when, until when and why.",
 		Example: "  meddela control list\n  meddela control list --all -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := env.Load(cmd); err != nil {
-				return err
-			}
-			return listOrders(cmd.Context(), env, all)
-		},
+		RunE:    env.Loaded(func(ctx context.Context, _ []string) error { return listOrders(ctx, env, all) }),
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also the last order about what goes on again")
 	return cmd
@@ -38,15 +33,10 @@ type listedOrder struct {
 }
 
 func listOrders(ctx context.Context, env *command.Env, all bool) error {
-	connection, err := env.Kafka(ctx)
+	follower, err := env.Orders(ctx)
 	if err != nil {
 		return err
 	}
-	follower, stop, err := env.FollowOrders(ctx, connection)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	list, now := []listedOrder{}, time.Now()
 	for _, order := range follower.Snapshot().All() {
 		if inForce := order.InForce(now); all || inForce {

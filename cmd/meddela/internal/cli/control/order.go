@@ -3,12 +3,12 @@ package control
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/control"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -29,31 +29,26 @@ type orderedView struct {
 	Before *topology.ControlRecord `json:"before,omitempty"`
 }
 
-func (o *ordering) run(ctx context.Context, orders []topology.ControlRecord) error {
-	connection, err := o.env.Kafka(ctx)
-	if err != nil {
-		return err
-	}
+func (o *ordering) run(ctx context.Context, _ []string) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	follower, stop, err := o.env.FollowOrders(ctx, connection)
+	follower, err := o.env.Orders(ctx)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	view := o.plan(follower.Snapshot(), orders)
+	view := o.plan(follower.Snapshot())
 	if !o.dryRun && len(view.Orders) > 0 {
-		if err := o.give(ctx, connection, follower, view); err != nil {
+		if err := o.give(ctx, follower, view); err != nil {
 			return err
 		}
 	}
-	return o.print(view)
+	return o.env.Print(view, "%s", o.text(view))
 }
 
 // plan says what is to be written: a resume only about what is stopped.
-func (o *ordering) plan(now *control.Orders, orders []topology.ControlRecord) *orderView {
+func (o *ordering) plan(now *control.Orders) *orderView {
 	view := &orderView{DryRun: o.dryRun, Orders: []orderedView{}, Idle: []topology.Subject{}}
-	for _, order := range orders {
+	for _, order := range o.orders {
 		last, ok := now.Last(order.Subject)
 		switch stopped := ok && last.InForce(order.At); {
 		case stopped:
@@ -68,11 +63,11 @@ func (o *ordering) plan(now *control.Orders, orders []topology.ControlRecord) *o
 }
 
 // give writes the orders, and reads them back as every role does.
-func (o *ordering) give(ctx context.Context, connection producer.Connection, follower *control.Follower,
-	view *orderView) error {
-	transport := connection.Transport()
-	defer transport.CloseIdleConnections()
-	writer := &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: o.env.Log}
+func (o *ordering) give(ctx context.Context, follower *control.Follower, view *orderView) error {
+	writer, err := o.env.Publisher(ctx)
+	if err != nil {
+		return err
+	}
 	records := make([]topology.Record, len(view.Orders))
 	for i := range view.Orders {
 		order := &view.Orders[i].ControlRecord
@@ -98,25 +93,19 @@ func (o *ordering) give(ctx context.Context, connection producer.Connection, fol
 	return nil
 }
 
-func (o *ordering) print(view *orderView) error {
-	if o.env.Output == command.JSON {
-		return o.env.PrintJSON(view)
-	}
+func (o *ordering) text(view *orderView) string {
+	var b strings.Builder
 	for i := range view.Orders {
-		if err := o.env.Printf("%s\n", o.line(&view.Orders[i])); err != nil {
-			return err
-		}
+		fmt.Fprintln(&b, o.line(&view.Orders[i]))
 	}
 	for _, subject := range view.Idle {
-		if err := o.env.Printf("%s is neither paused nor killed\n", subject); err != nil {
-			return err
-		}
+		fmt.Fprintf(&b, "%s is neither paused nor killed\n", subject)
 	}
-	if view.DryRun || len(view.Orders) == 0 {
-		return nil
+	if !view.DryRun && len(view.Orders) > 0 {
+		fmt.Fprintf(&b, "seen in force %d ms after Kafka had it (which took %d ms)\n", view.ReadBackMillis,
+			view.WrittenMillis)
 	}
-	return o.env.Printf("seen in force %d ms after Kafka had it (which took %d ms)\n", view.ReadBackMillis,
-		view.WrittenMillis)
+	return b.String()
 }
 
 // doneWith is what actions do to their subject.
@@ -126,11 +115,7 @@ var doneWith = map[topology.ControlAction]string{
 
 // line tells of one order.
 func (o *ordering) line(order *orderedView) string {
-	text := string(order.Subject) + " is "
-	if o.dryRun {
-		text = string(order.Subject) + " would be "
-	}
-	text += doneWith[order.Action]
+	text := string(order.Subject) + " " + command.Done(o.dryRun, "is ", doneWith[order.Action])
 	if !order.Until.IsZero() {
 		text += " until " + command.UntilText(order.Until)
 	}

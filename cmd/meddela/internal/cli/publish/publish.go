@@ -12,14 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/cmd/meddela/internal/connect"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
 // New makes the command publish.
 func New(env *command.Env) *cobra.Command {
-	var p publication
+	p := publication{out: bufio.NewWriter(env.Out), errOut: env.ErrOut}
 	cmd := &cobra.Command{
 		Use:     "publish --lane LANE [FILE]",
 		GroupID: command.GroupOperate,
@@ -35,50 +34,31 @@ the same id is one message.`,
   echo '{"type":"password_reset","email":"kim@example.com","ctx":{}}' |
     meddela publish --lane realtime --add-ids -o json`,
 		Args: command.Arguments(0, 1, "one file"),
-		RunE: env.Loaded(func(ctx context.Context, args []string) error {
-			if p.pacer.Rate < 0 {
-				return command.Misusef("--rate is %v: it must be a positive number of events a second", p.pacer.Rate)
+		PreRunE: func(_ *cobra.Command, args []string) (err error) {
+			name := append(args, "-")[0]
+			if name == "-" && command.IsTerminal(env.In) {
+				_, _ = fmt.Fprintln(env.ErrOut, "reading events from the terminal, one JSON object a line; end with Ctrl-D")
 			}
-			return publish(ctx, env, &p, args)
+			if p.input, p.size, err = env.OpenInput(name); err != nil {
+				return fmt.Errorf("events cannot be read: %w", err)
+			}
+			return nil
+		},
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
+			to, err := env.Producer(ctx)
+			if err != nil {
+				return err
+			}
+			p.to, p.json = to, env.Output == command.JSON
+			return p.run(ctx)
 		}),
 	}
 	command.RequireLane(cmd, &p.lane)
 	cmd.Flags().Float64Var(&p.pacer.Rate, "rate", 0, "most events a second; 0 is no limit")
 	cmd.Flags().BoolVar(&p.addIDs, "add-ids", false, "give each event without an id a new one, a ULID")
 	cmd.Flags().DurationVar(&p.timeout, "timeout", 30*time.Second, "how long Kafka may take to acknowledge a batch")
+	command.Bound(cmd, "rate", func() bool { return p.pacer.Rate >= 0 }, "a positive number of events a second")
 	return cmd
-}
-
-func publish(ctx context.Context, env *command.Env, p *publication, args []string) error {
-	name := "-"
-	if len(args) > 0 {
-		name = args[0]
-	}
-	if name == "-" && command.IsTerminal(env.In) {
-		_, _ = fmt.Fprintln(env.ErrOut, "reading events from the terminal, one JSON object a line; end with Ctrl-D")
-	}
-	input, size, err := env.OpenInput(name)
-	if err != nil {
-		return fmt.Errorf("events cannot be read: %w", err)
-	}
-	defer func() { _ = input.Close() }()
-	connection, err := env.Kafka(ctx)
-	if err != nil {
-		return err
-	}
-	to, err := producer.New(producer.Config{
-		Connection:  connection,
-		Prefix:      env.Config.Topics.Prefix,
-		Compression: connect.Compression(&env.Config.Kafka),
-		Log:         &env.Log,
-	})
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	p.to, p.out, p.errOut, p.json = to, bufio.NewWriter(env.Out), env.ErrOut, env.Output == command.JSON
-	p.size = size
-	return p.run(ctx, input)
 }
 
 // eventPublisher is what publication needs of a producer.
@@ -92,23 +72,23 @@ type publication struct {
 	pacer   command.Pacer
 	addIDs  bool
 	timeout time.Duration
+	input   io.Reader
+	size    int64 // of the input; 0 when it is not known
 
 	to     eventPublisher
 	out    *bufio.Writer
 	errOut io.Writer
 	json   bool
-	size   int64
 
 	published, failed int
 	progress          *command.Progress
 }
 
-func (p *publication) run(ctx context.Context, input io.Reader) error {
+func (p *publication) run(ctx context.Context) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	p.progress = command.NewProgress(p.errOut)
-	queue := readAhead(reading, input)
-	err := p.publishAll(ctx, queue)
+	err := p.publishAll(ctx, readAhead(reading, p.input))
 	p.progress.Clear()
 	if summaryErr := p.summary(); err == nil {
 		err = summaryErr
@@ -126,7 +106,7 @@ func (p *publication) run(ctx context.Context, input io.Reader) error {
 
 func (p *publication) publishAll(ctx context.Context, queue *lineQueue) error {
 	for {
-		batch, err := queue.take(p.pacer.BatchSize(command.MaxBatchLines))
+		batch, err := queue.take(ctx, p.pacer.BatchSize(command.MaxBatchLines))
 		switch {
 		case errors.Is(err, io.EOF), ctx.Err() != nil:
 			return nil
@@ -168,8 +148,7 @@ func (p *publication) publishBatch(ctx context.Context, batch []line) error {
 	var unacknowledged error
 	for i, outcome := range outcomes {
 		p.tell(batch[i].number, outcome)
-		var fault *topology.Fault
-		if outcome.Err != nil && !errors.As(outcome.Err, &fault) && unacknowledged == nil {
+		if outcome.Err != nil && !errors.As(outcome.Err, new(*topology.Fault)) && unacknowledged == nil {
 			unacknowledged = fmt.Errorf("gave up at line %d: %w: publish again from that line on, which is safe for events with an id", batch[i].number, outcome.Err)
 		}
 	}

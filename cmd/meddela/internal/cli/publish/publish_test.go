@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
@@ -63,7 +64,8 @@ func TestPublishGoesOnAfterFaults(t *testing.T) {
 	to := new(recorder)
 	p, out, errOut := newPublication(to, false)
 	input := mixed + strings.Repeat("x", topology.MaxEventBytes+1) + "\nthree"
-	err := p.run(t.Context(), strings.NewReader(input))
+	p.input = strings.NewReader(input)
+	err := p.run(t.Context())
 	if err == nil || err.Error() != "2 of 5 events were not published" {
 		t.Errorf("error %v, want 2 of 5", err)
 	}
@@ -81,7 +83,8 @@ func TestPublishGoesOnAfterFaults(t *testing.T) {
 
 func TestPublishReceiptsInJSON(t *testing.T) {
 	p, out, errOut := newPublication(new(recorder), true)
-	if err := p.run(t.Context(), strings.NewReader(mixed)); err == nil {
+	p.input = strings.NewReader(mixed)
+	if err := p.run(t.Context()); err == nil {
 		t.Error("no error for a refused event")
 	}
 	want := `{"line":1,"id":"id","partition":1,"offset":0}
@@ -98,7 +101,8 @@ func TestPublishReceiptsInJSON(t *testing.T) {
 
 func TestPublishCountsManyFaults(t *testing.T) {
 	p, _, errOut := newPublication(new(recorder), false)
-	err := p.run(t.Context(), strings.NewReader(strings.Repeat("refused\n", 1000)))
+	p.input = strings.NewReader(strings.Repeat("refused\n", 1000))
+	err := p.run(t.Context())
 	if err == nil || err.Error() != "1000 of 1000 events were not published" {
 		t.Errorf("error %v", err)
 	}
@@ -112,10 +116,15 @@ func TestPublishGivesUpWhenKafkaIsAway(t *testing.T) {
 	p, _, _ := newPublication(to, false)
 	input := strings.Repeat("one\n", command.MaxBatchLines-1) + "lost\n" +
 		strings.Repeat("never tried\n", command.MaxBatchLines)
-	queue := readAhead(t.Context(), strings.NewReader(input))
-	awaitEnd(queue)
 	p.progress = command.NewProgress(p.errOut)
-	err := p.publishAll(t.Context(), queue)
+	var err error
+	synctest.Test(t, func(t *testing.T) {
+		reading, stop := context.WithCancel(t.Context())
+		defer stop()
+		queue := readAhead(reading, strings.NewReader(input))
+		synctest.Wait() // so that the first batch is full
+		err = p.publishAll(t.Context(), queue)
+	})
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(),
 		fmt.Sprintf("gave up at line %d: ", command.MaxBatchLines)) {
 		t.Errorf("error %v", err)
@@ -131,7 +140,8 @@ func TestPublishKeepsTheRate(t *testing.T) {
 	p.pacer.Rate = 400
 	const events = 100
 	start := time.Now()
-	if err := p.run(t.Context(), strings.NewReader(strings.Repeat("one\n", events))); err != nil {
+	p.input = strings.NewReader(strings.Repeat("one\n", events))
+	if err := p.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	// The first batch goes at once, each other in its time.
@@ -149,7 +159,8 @@ func TestPublishDoesNotWaitForMoreInput(t *testing.T) {
 	p, _, _ := newPublication(to, false)
 	in, out := io.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- p.run(t.Context(), in) }()
+	p.input = in
+	go func() { done <- p.run(t.Context()) }()
 	for range 3 {
 		if _, err := io.WriteString(out, "one\n"); err != nil {
 			t.Fatal(err)
@@ -169,7 +180,8 @@ func TestPublishStopsAtASignal(t *testing.T) {
 	in, out := io.Pipe()
 	defer func() { _ = out.Close() }()
 	done := make(chan error, 1)
-	go func() { done <- p.run(ctx, in) }()
+	p.input = in
+	go func() { done <- p.run(ctx) }()
 	if _, err := io.WriteString(out, "one\n"); err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,15 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"io"
-	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 )
 
 const (
-	// maxBatchBytes and maxBatchLines bound one call of the producer.
+	// maxBatchBytes is how much makes a batch that waits for no more lines.
 	maxBatchBytes = 1 << 20
 	// maxQueuedBytes bounds what is read ahead.
 	maxQueuedBytes = 4 << 20
@@ -18,79 +20,50 @@ const (
 // come meanwhile: large from a file, and a single line at once from a slow
 // pipe.
 type lineQueue struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	lines   []line
-	bytes   int
-	err     error // why there will be no more lines; io.EOF at the end
+	lines chan line
+	bytes *semaphore.Weighted
+	err   error // why there are no more lines, once these are closed
 }
 
 // readAhead starts to read r, until it or ctx ends.
 func readAhead(ctx context.Context, r io.Reader) *lineQueue {
-	q := new(lineQueue)
-	q.changed.L = &q.mu
-	context.AfterFunc(ctx, func() { q.close(ctx.Err()) })
+	q := &lineQueue{make(chan line, command.MaxBatchLines), semaphore.NewWeighted(maxQueuedBytes), nil}
 	go func() {
-		reader := newLineReader(r)
-		for {
+		defer close(q.lines)
+		for reader := newLineReader(r); ; {
 			l, err := reader.next()
+			if err == nil {
+				err = q.bytes.Acquire(ctx, int64(len(l.text)))
+			}
 			if err != nil {
-				q.close(err)
+				q.err = err
 				return
 			}
-			if !q.put(l) {
-				return
+			select {
+			case q.lines <- l:
+			case <-ctx.Done():
+				return // as take does
 			}
 		}
 	}()
 	return q
 }
 
-// put adds a line, and reports whether more are wanted.
-func (q *lineQueue) put(l line) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.bytes >= maxQueuedBytes && q.err == nil {
-		q.changed.Wait()
+// take waits for a line, and returns it with those that have come meanwhile, at most
+// limit. Its error is io.EOF after the last line, or what ended the reading, or ctx's.
+func (q *lineQueue) take(ctx context.Context, limit int) (batch []line, err error) {
+	size := 0
+	for len(batch) == 0 || len(batch) < limit && size < maxBatchBytes && len(q.lines) > 0 {
+		select {
+		case l, ok := <-q.lines:
+			if !ok {
+				return nil, q.err
+			}
+			batch, size = append(batch, l), size+len(l.text)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	if q.err != nil {
-		return false
-	}
-	q.lines = append(q.lines, l)
-	q.bytes += len(l.text)
-	q.changed.Broadcast()
-	return true
-}
-
-func (q *lineQueue) close(err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.err == nil {
-		q.err = err
-		q.changed.Broadcast()
-	}
-}
-
-// take waits for lines and returns those that make the next batch, at most
-// limit. Its error is io.EOF after the last line, or what ended the reading:
-// then lines that were read but not taken are given up.
-func (q *lineQueue) take(limit int) ([]line, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.lines) == 0 && q.err == nil {
-		q.changed.Wait()
-	}
-	if q.err != nil && (len(q.lines) == 0 || !errors.Is(q.err, io.EOF)) {
-		return nil, q.err
-	}
-	n, size := 0, 0
-	for n < min(limit, len(q.lines)) && (n == 0 || size+len(q.lines[n].text) <= maxBatchBytes) {
-		size += len(q.lines[n].text)
-		n++
-	}
-	batch := q.lines[:n:n]
-	q.lines = q.lines[n:]
-	q.bytes -= size
-	q.changed.Broadcast()
+	q.bytes.Release(int64(size))
 	return batch, nil
 }

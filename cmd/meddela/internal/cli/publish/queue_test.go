@@ -4,70 +4,62 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 )
 
-func TestLineQueueMakesBatches(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	long := strings.Repeat("x", maxBatchBytes/2)
-	input := strings.Repeat("a\n", command.MaxBatchLines+1) + long + "\n" + long + "\n" + long + "\n"
-	q := readAhead(t.Context(), strings.NewReader(input))
-	awaitEnd(q)
-	var sizes []int
+// batches takes all that a queue has, each when the queue has read as far ahead as it does.
+func batches(t *testing.T, q *lineQueue) (sizes []int) {
+	t.Helper()
 	for {
-		batch, err := q.take(command.MaxBatchLines)
+		synctest.Wait()
+		batch, err := q.take(t.Context(), command.MaxBatchLines)
 		if errors.Is(err, io.EOF) {
-			break
+			return sizes
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		sizes = append(sizes, len(batch))
 	}
-	// The last three lines are half a batch each, the first of them beside "a".
-	if want := []int{command.MaxBatchLines, 2, 2}; len(sizes) != 3 || sizes[0] != want[0] || sizes[1] != want[1] ||
-		sizes[2] != want[2] {
-		t.Errorf("batches of %v lines, want %v", sizes, want)
-	}
 }
 
-// awaitEnd returns when the queue has read all of its input.
-func awaitEnd(q *lineQueue) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.err == nil {
-		q.changed.Wait()
-	}
+func TestLineQueueMakesBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		long := strings.Repeat("x", maxBatchBytes/2)
+		input := strings.Repeat("a\n", command.MaxBatchLines+1) + long + "\n" + long + "\n" + long + "\n"
+		sizes := batches(t, readAhead(t.Context(), strings.NewReader(input)))
+		// The last three lines are half a batch each, the first of them behind "a".
+		if want := []int{command.MaxBatchLines, 3, 1}; !slices.Equal(sizes, want) {
+			t.Errorf("batches of %v lines, want %v", sizes, want)
+		}
+	})
 }
 
 func TestLineQueueIsBounded(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	const size = 1 << 10
-	input := strings.NewReader(strings.Repeat(strings.Repeat("x", size-1)+"\n", 4*maxQueuedBytes/size))
-	q := readAhead(t.Context(), input)
-	total := 0
-	for {
-		batch, err := q.take(command.MaxBatchLines)
-		if errors.Is(err, io.EOF) {
-			break
+	synctest.Test(t, func(t *testing.T) {
+		const size = 64 << 10
+		line := strings.Repeat("x", size) + "\n"
+		q := readAhead(t.Context(), strings.NewReader(strings.Repeat(line, 4*maxQueuedBytes/size)))
+		synctest.Wait()
+		if held := len(q.lines) * size; held != maxQueuedBytes {
+			t.Errorf("%d bytes are held, want %d", held, maxQueuedBytes)
 		}
-		total += len(batch)
-		q.mu.Lock()
-		held := q.bytes
-		q.mu.Unlock()
-		if held > maxQueuedBytes+size {
-			t.Fatalf("%d bytes are held, more than %d", held, maxQueuedBytes)
+		total := 0
+		for _, n := range batches(t, q) {
+			total += n
 		}
-	}
-	if want := 4 * maxQueuedBytes / size; total != want {
-		t.Errorf("%d lines, want %d", total, want)
-	}
+		if want := 4 * maxQueuedBytes / size; total != want {
+			t.Errorf("%d lines, want %d", total, want)
+		}
+	})
 }
 
 func TestLineQueueEndsWithItsContext(t *testing.T) {
@@ -76,7 +68,7 @@ func TestLineQueueEndsWithItsContext(t *testing.T) {
 	in, out := io.Pipe()
 	q := readAhead(ctx, in)
 	go cancel()
-	if _, err := q.take(1); !errors.Is(err, context.Canceled) {
+	if _, err := q.take(ctx, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want the context's", err)
 	}
 	_ = out.Close() // lets the reader go
@@ -86,7 +78,7 @@ func TestLineQueueEndsWithItsInput(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	broken := errors.New("broken")
 	q := readAhead(t.Context(), iotest.ErrReader(broken))
-	if _, err := q.take(1); !errors.Is(err, broken) {
+	if _, err := q.take(t.Context(), 1); !errors.Is(err, broken) {
 		t.Errorf("error %v, want the input's", err)
 	}
 }

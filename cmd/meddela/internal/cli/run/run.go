@@ -33,7 +33,7 @@ MEDDELA_HTTP_ADDR. On SIGTERM a role finishes what it has fetched, commits, and 
 func New(env *command.Env) *cobra.Command {
 	all := append(topology.Roles(), topology.RoleNotify)
 	var lane topology.Lane
-	var channels []string
+	var channels []topology.Channel
 	cmd := &cobra.Command{
 		Use:       "run match|deliver|status|delay|notify --lane realtime|batch",
 		Short:     "Run one role of one lane",
@@ -42,34 +42,26 @@ func New(env *command.Env) *cobra.Command {
 		GroupID:   command.GroupRun,
 		ValidArgs: wording.Texts(all),
 		Args:      command.Arguments(1, 1, "one role"),
-		RunE: env.Loaded(func(ctx context.Context, args []string) error {
+		PreRunE: func(_ *cobra.Command, args []string) error {
 			name := topology.Role(args[0])
-			if !slices.Contains(all, name) {
+			switch {
+			case !slices.Contains(all, name):
 				return command.Misusef("unknown role %q: use match, deliver, status, delay or notify", name)
+			case len(channels) == 0:
+				channels = topology.Channels()
+			case name != topology.RoleDeliver:
+				return command.Misusef("--channel is for role deliver only")
 			}
-			some, err := parseChannels(name, channels)
-			if err != nil {
-				return err
-			}
-			return runRole(ctx, env, name, lane, some)
+			return nil
+		},
+		RunE: env.Loaded(func(ctx context.Context, args []string) error {
+			return runRole(ctx, env, topology.Role(args[0]), lane, channels)
 		}),
 	}
 	command.RequireLane(cmd, &lane)
-	cmd.Flags().StringSliceVar(&channels, "channel", nil,
+	command.WordsFlag(cmd, &channels, "channel", topology.Channels(),
 		"channels that role deliver delivers; default: all. Each is a consumer group of its own")
-	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
 	return cmd
-}
-
-// parseChannels reads the channels that a role is to deliver.
-func parseChannels(role topology.Role, names []string) ([]topology.Channel, error) {
-	if len(names) == 0 {
-		return topology.Channels(), nil
-	}
-	if role != topology.RoleDeliver {
-		return nil, command.Misusef("--channel is for role deliver only")
-	}
-	return command.Chosen("channel", names, topology.Channels())
 }
 
 // runRole runs a role until ctx ends. At the start the servers that it needs

@@ -54,14 +54,11 @@ func printSettings(env *command.Env) error {
 	for i, s := range env.Settings {
 		views[i] = settingView{s.Name, s.Value(), s.Source, s.Secret(), s.Tag.Get("desc")}
 	}
-	if env.Output == command.JSON {
-		return env.PrintJSON(views)
-	}
 	t := command.NewTable("setting", "value", "source", "description")
 	for _, v := range views {
 		t.AppendRow(table.Row{v.Name, cmp.Or(v.Value, "–"), v.Source, v.Description})
 	}
-	return env.PrintTable(t)
+	return env.PrintEither(views, t)
 }
 
 // settingsReference is the table of all settings for the documentation.

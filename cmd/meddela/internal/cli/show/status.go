@@ -124,8 +124,5 @@ func Colour(s topology.Status) text.Color {
 
 // Print prints a status in the form that was asked for.
 func Print(env *command.Env, s *topology.State) error {
-	if env.Output == command.JSON {
-		return env.PrintJSON(StateOf(s))
-	}
-	return env.Printf("%s", Text(env, s))
+	return env.Print(StateOf(s), "%s", Text(env, s))
 }

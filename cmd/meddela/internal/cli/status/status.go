@@ -21,6 +21,7 @@ import (
 // New makes the command status.
 func New(env *command.Env) *cobra.Command {
 	var watch bool
+	var ids []topology.EventID
 	cmd := &cobra.Command{
 		Use:     "status ID...",
 		GroupID: command.GroupOperate,
@@ -33,45 +34,34 @@ that was published without one is <lane>-<partition>-<offset>.`,
   meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --watch
   meddela status realtime-3-1042 -o json | jq .status`,
 		Args: command.Arguments(1, -1, "one or more event ids"),
-		RunE: env.Loaded(func(ctx context.Context, args []string) error {
-			ids, err := eventIDs(args)
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			for _, arg := range args {
+				if ids = append(ids, topology.EventID(arg)); !topology.EventID(arg).Valid() {
+					return command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -", wording.Abridged(arg),
+						topology.MaxIDBytes)
+				}
+			}
+			return nil
+		},
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
+			client, err := env.Redis(ctx)
 			if err != nil {
 				return err
 			}
-			return showStatus(ctx, env, ids, watch)
+			reader := &status.Reader{Client: client, Keys: env.Config.Keys()}
+			if watch {
+				return watchStatus(ctx, env, reader, ids)
+			}
+			return printStatus(ctx, env, reader, ids)
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow the events until each has come to rest")
 	return cmd
 }
 
-func eventIDs(args []string) ([]topology.EventID, error) {
-	ids := make([]topology.EventID, len(args))
-	for i, arg := range args {
-		if ids[i] = topology.EventID(arg); !ids[i].Valid() {
-			return nil, command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -", wording.Abridged(arg),
-				topology.MaxIDBytes)
-		}
-	}
-	return ids, nil
-}
-
 // statusReader reads the status of events, with an answer for each id.
 type statusReader interface {
 	GetMany(ctx context.Context, ids []topology.EventID) ([]status.Answer, error)
-}
-
-func showStatus(ctx context.Context, env *command.Env, ids []topology.EventID, watch bool) error {
-	client, err := env.Redis(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close() }()
-	reader := &status.Reader{Client: client, Keys: env.Config.Keys()}
-	if watch {
-		return watchStatus(ctx, env, reader, ids)
-	}
-	return printStatus(ctx, env, reader, ids)
 }
 
 func printStatus(ctx context.Context, env *command.Env, reader statusReader, ids []topology.EventID) error {

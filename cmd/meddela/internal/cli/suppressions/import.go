@@ -12,7 +12,6 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
-	"github.com/meddela/meddela/topology"
 )
 
 func newImport(s *suppressions) *cobra.Command {
@@ -35,6 +34,12 @@ same. Repeating an import changes nothing.`,
 		Example: `  meddela suppressions import unsubscribed.csv --reason unsubscribed
   zcat bounces.csv.gz | meddela suppressions import - --reason bounced --for 2160h`,
 		Args: command.Arguments(1, 1, "one file, or -"),
+		PreRunE: func(_ *cobra.Command, args []string) (err error) {
+			if s.file, s.size, err = s.OpenInput(args[0]); err != nil {
+				return fmt.Errorf("addresses cannot be read: %w", err)
+			}
+			return s.parseAddresses(nil, nil)
+		},
 		RunE: s.run(s.importFile),
 	}
 	s.addChannelFlag(cmd, "", "channel of lines that have none: email, sms or push")
@@ -58,17 +63,12 @@ type badLineView struct {
 // mostBadLines bounds those in the JSON; standard error has all.
 const mostBadLines = 100
 
-func (s *suppressions) importFile(ctx context.Context, list *suppress.List, args []string) error {
-	file, size, err := s.OpenInput(args[0])
-	if err != nil {
-		return fmt.Errorf("addresses cannot be read: %w", err)
-	}
-	defer func() { _ = file.Close() }()
+func (s *suppressions) importFile(ctx context.Context, list *suppress.List) (err error) {
 	view := importView{BadLines: []badLineView{}}
 	line := command.NewProgress(s.ErrOut)
-	read := &countingReader{from: file}
+	read := &countingReader{from: s.file}
 	view.Imported, err = list.Import(ctx, read, suppress.Import{
-		Channel: topology.Channel(s.channel), Cause: suppress.Cause(s.cause), Until: s.end,
+		Channel: s.channel, Cause: s.cause, Until: s.end,
 		OnBad: func(bad *suppress.BadLine) {
 			line.Clear()
 			_, _ = fmt.Fprintln(s.ErrOut, bad)
@@ -76,7 +76,7 @@ func (s *suppressions) importFile(ctx context.Context, list *suppress.List, args
 				view.BadLines = append(view.BadLines, badLineView{bad.Line, bad.Err.Error()})
 			}
 		},
-		OnProgress: func(i suppress.Imported) { line.Show("lines", i.Read, read.n, size) },
+		OnProgress: func(i suppress.Imported) { line.Show("lines", i.Read, read.n, s.size) },
 	})
 	line.Clear()
 	view.Millis = time.Since(line.Start).Milliseconds()
@@ -95,7 +95,7 @@ func (s *suppressions) imported(view *importView, err error) error {
 		return fmt.Errorf("nothing is imported: %w", err)
 	case err != nil:
 		return fmt.Errorf("stopped after %s: %w: import the file again, which changes nothing for those lines",
-			wording.Count(view.Read, "line", "lines"), s.explain(err))
+			wording.Count(view.Read, "line", "lines"), err)
 	case view.Bad > 0:
 		return fmt.Errorf("%d of %d lines were not imported", view.Bad, view.Read)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
-	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
@@ -20,20 +19,17 @@ func newCheck(s *suppressions) *cobra.Command {
 		Long:    "Say whether an address is suppressed, why, since when and until when.",
 		Example: "  meddela suppressions check kim@example.com\n  meddela suppressions check +46701234567 --channel sms -o json | jq .suppressed",
 		Args:    command.Arguments(1, 1, "one address"),
+		PreRunE: s.parseAddresses,
 		RunE:    s.run(s.checkAddress),
 	}
-	s.addChannelFlag(cmd, string(topology.Email), "channel of the address: email, sms or push")
+	s.addChannelFlag(cmd, topology.Email, "channel of the address: email, sms or push")
 	return cmd
 }
 
-func (s *suppressions) checkAddress(ctx context.Context, list *suppress.List, args []string) error {
-	subjects := s.subjects(args)
-	if _, ok := address.Normalize(subjects[0].Channel, args[0]); !ok {
-		return s.explain(suppress.ErrAddress)
-	}
-	found, err := list.Find(ctx, subjects)
+func (s *suppressions) checkAddress(ctx context.Context, list *suppress.List) error {
+	found, err := list.Find(ctx, s.subjects)
 	if err != nil {
-		return s.explain(err)
+		return err
 	}
 	e := found[0]
 	view := struct {
@@ -58,7 +54,7 @@ The list is read while others use it: what changes meanwhile may be missed, or
 come twice.`,
 		Example: "  meddela suppressions list\n  meddela suppressions list --entries --reason bounced -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: s.run(func(ctx context.Context, list *suppress.List, _ []string) error {
+		RunE: s.run(func(ctx context.Context, list *suppress.List) error {
 			if entries {
 				return s.listEntries(ctx, list)
 			}
@@ -74,7 +70,7 @@ come twice.`,
 // wanted reports whether what the flags ask for includes a channel's entries for
 // a cause.
 func (s *suppressions) wanted(channel topology.Channel, cause suppress.Cause) bool {
-	return (s.channel == "" || s.channel == string(channel)) && (s.cause == "" || s.cause == string(cause))
+	return (s.channel == "" || s.channel == channel) && (s.cause == "" || s.cause == cause)
 }
 
 func (s *suppressions) listCounts(ctx context.Context, list *suppress.List) error {

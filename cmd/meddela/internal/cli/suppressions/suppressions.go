@@ -5,13 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
@@ -41,85 +40,58 @@ one that the deliverers have.`,
 type suppressions struct {
 	*command.Env
 
-	channel, cause string
-	until          string
-	length         time.Duration
-	// end is when what --until or --for says is; zero for never.
-	end time.Time
+	channel  topology.Channel
+	cause    suppress.Cause
+	until    string
+	length   time.Duration
+	end      time.Time          // when what --until or --for says is; zero for never
+	subjects []suppress.Subject // the addresses of the command line
+	file     io.Reader          // of addresses
+	size     int64              // of the file; 0 when it is not known
+}
+
+// parseAddresses checks the addresses, and when it is to end.
+func (s *suppressions) parseAddresses(_ *cobra.Command, args []string) (err error) {
+	for _, one := range args {
+		if _, ok := address.Normalize(s.channel, one); !ok {
+			return command.Misusef("an argument is no address of channel %s: correct it, or --channel", s.channel)
+		}
+		s.subjects = append(s.subjects, suppress.Subject{Channel: s.channel, Address: one})
+	}
+	s.end, err = command.EndOf(s.until, s.length, time.Now())
+	return err
 }
 
 // run makes a command of what it does with the list, in a Redis that has just
-// been seen to work. What the flags say is held against what they may before.
-func (s *suppressions) run(
-	do func(context.Context, *suppress.List, []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) (err error) {
-		if err = s.check(); err != nil {
-			return err
-		}
-		if s.end, err = command.EndOf(s.until, s.length, time.Now()); err != nil {
-			return err
-		}
-		if err = s.Load(cmd); err != nil {
-			return err
-		}
-		client, err := s.Redis(cmd.Context())
+// been seen to work.
+func (s *suppressions) run(do func(context.Context, *suppress.List) error) func(*cobra.Command, []string) error {
+	return s.Loaded(func(ctx context.Context, _ []string) error {
+		client, err := s.Redis(ctx)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = client.Close() }()
-		list := &suppress.List{Client: client, Keys: s.Config.Keys(), Hasher: s.Config.Hasher()}
-		return do(cmd.Context(), list, args)
-	}
+		err = do(ctx, &suppress.List{Client: client, Keys: s.Config.Keys(), Hasher: s.Config.Hasher()})
+		if errors.As(err, new(suppress.PepperError)) {
+			err = fmt.Errorf("%w: correct MEDDELA_SUPPRESS_PEPPER", err)
+		}
+		return err
+	})
 }
 
-func (s *suppressions) addChannelFlag(cmd *cobra.Command, value, usage string) {
-	cmd.Flags().StringVar(&s.channel, "channel", value, usage)
-	command.Complete(cmd, "channel", wording.Texts(address.Channels())...)
+func (s *suppressions) addChannelFlag(cmd *cobra.Command, value topology.Channel, usage string) {
+	s.channel = value
+	command.WordFlag(cmd, &s.channel, "channel", address.Channels(), usage)
 }
 
-func (s *suppressions) addCauseFlag(cmd *cobra.Command, value, usage string) {
-	cmd.Flags().StringVar(&s.cause, "reason", value, usage)
-	command.Complete(cmd, "reason", wording.Texts(suppress.Causes())...)
+func (s *suppressions) addCauseFlag(cmd *cobra.Command, value suppress.Cause, usage string) {
+	s.cause = value
+	command.WordFlag(cmd, &s.cause, "reason", suppress.Causes(), usage)
 }
 
 func (s *suppressions) addUntilFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.until, "until", "",
 		"when it ends: a date, as of midnight UTC, or a time such as 2027-01-31T08:00:00Z; default: never")
 	cmd.Flags().DurationVar(&s.length, "for", 0, "how long it lasts, such as 720h, instead of --until")
-}
-
-func (s *suppressions) check() error {
-	if s.channel != "" && !slices.Contains(address.Channels(), topology.Channel(s.channel)) {
-		return command.Misusef("--channel is %q: use %s", wording.Abridged(s.channel),
-			wording.OrList(wording.Texts(address.Channels())))
-	}
-	if s.cause == "" {
-		return nil
-	}
-	if _, err := suppress.ParseCause(s.cause); err != nil {
-		return command.Misusef("--reason is %q: %v", wording.Abridged(s.cause), err)
-	}
-	return nil
-}
-
-// subjects are the addresses of a command line.
-func (s *suppressions) subjects(addresses []string) []suppress.Subject {
-	all := make([]suppress.Subject, len(addresses))
-	for i, address := range addresses {
-		all[i] = suppress.Subject{Channel: topology.Channel(s.channel), Address: address}
-	}
-	return all
-}
-
-// explain says which flag to look at.
-func (s *suppressions) explain(err error) error {
-	switch {
-	case errors.As(err, new(suppress.PepperError)):
-		return fmt.Errorf("%w: correct MEDDELA_SUPPRESS_PEPPER", err)
-	case errors.Is(err, suppress.ErrAddress):
-		return command.Misusef("an argument is no address of channel %s: correct it, or --channel", s.channel)
-	}
-	return err
 }
 
 // until is how long an address is suppressed, for people.

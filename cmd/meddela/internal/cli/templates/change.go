@@ -21,6 +21,8 @@ import (
 type templatesChange struct {
 	changesView
 	env     *command.Env
+	folder  string           // that is published
+	report  authoring.Report // of the folder
 	diff    bool
 	timeout time.Duration
 }
@@ -28,6 +30,7 @@ type templatesChange struct {
 func (c *templatesChange) addFlags(cmd *cobra.Command, dryRun string) {
 	cmd.Flags().BoolVar(&c.DryRun, "dry-run", false, dryRun)
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long Kafka may take")
+	command.Bound(cmd, "timeout", func() bool { return c.timeout > 0 }, "a length of time such as 30s")
 }
 
 func newTemplatesPublishCommand(env *command.Env) *cobra.Command {
@@ -49,40 +52,37 @@ a new version within a second; the command waits until it can read it itself.`,
   meddela templates publish ./templates
   meddela templates publish ./templates --diff=false -o json`,
 		Args: command.Arguments(1, 1, "one folder"),
-		RunE: loaded(env, c.publishFolder),
+		PreRunE: func(_ *cobra.Command, args []string) (err error) {
+			c.folder = args[0]
+			c.report, err = loadFolder(c.folder, "nothing is published")
+			c.Warnings = len(c.report.Warnings)
+			return err
+		},
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
+			return c.run(ctx, c.planPublication, c.publishedText)
+		}),
 	}
 	c.addFlags(cmd, "only check, and say what would be published")
 	cmd.Flags().BoolVar(&c.diff, "diff", true, "show how versions differ from what is live")
 	return cmd
 }
 
-func (c *templatesChange) publishFolder(ctx context.Context, args []string) error {
-	folder := args[0]
-	report, err := checkFolder(folder)
-	if err != nil {
-		return err
-	}
-	if len(report.Faults) > 0 {
-		return fmt.Errorf("nothing is published, because of %s:\n%w", folder, report.Faults)
-	}
-	c.Warnings = len(report.Warnings)
-	return c.run(ctx, func(live *catalogue.Catalogue) ([]authoring.Change, error) {
-		for entry := range live.All() {
-			name := entry.Record().Name
-			inFolder := slices.ContainsFunc(report.Templates, func(t authoring.Template) bool { return t.Record.Name == name })
-			if latest, isLive := live.Live(name); isLive && latest == entry && !inFolder {
-				c.NotInFolder = append(c.NotInFolder, name)
-			}
+func (c *templatesChange) planPublication(live *catalogue.Catalogue) ([]authoring.Change, error) {
+	for entry := range live.All() {
+		name := entry.Record().Name
+		inFolder := slices.ContainsFunc(c.report.Templates, func(t authoring.Template) bool { return t.Record.Name == name })
+		if latest, isLive := live.Live(name); isLive && latest == entry && !inFolder {
+			c.NotInFolder = append(c.NotInFolder, name)
 		}
-		return authoring.PlanPublication(live, report.Records()), nil
-	}, func() string { return c.publishedText(folder) })
+	}
+	return authoring.PlanPublication(live, c.report.Records()), nil
 }
 
-func (c *templatesChange) publishedText(folder string) string {
+func (c *templatesChange) publishedText() string {
 	var b strings.Builder
 	all, published := len(c.Templates), len(c.Published)
 	fmt.Fprintf(&b, "%s: %d %s, %d live already\n%s", wording.Count(all, "template is fine", "templates are fine"),
-		published, c.done("published"), all-published, c.readBackText())
+		published, command.Done(c.DryRun, "", "published"), all-published, c.readBackText())
 	const most = 8
 	if names := c.NotInFolder; len(names) > 0 {
 		listed := names
@@ -93,7 +93,7 @@ func (c *templatesChange) publishedText(folder string) string {
 			wording.Count(len(names), "template", "templates"), strings.Join(listed, " "))
 	}
 	if c.Warnings > 0 {
-		fmt.Fprintf(&b, "%s: see meddela templates lint %s\n", wording.Count(c.Warnings, "warning", "warnings"), folder)
+		fmt.Fprintf(&b, "%s: see meddela templates lint %s\n", wording.Count(c.Warnings, "warning", "warnings"), c.folder)
 	}
 	return b.String()
 }
@@ -112,12 +112,12 @@ to have a template again.`,
 		Example: `  meddela templates retire order_confirmation --dry-run
   meddela templates retire order_confirmation password_reset`,
 		Args: command.Arguments(1, -1, "one or more names"),
-		RunE: loaded(env, func(ctx context.Context, args []string) error {
+		RunE: env.Loaded(func(ctx context.Context, args []string) error {
 			return c.run(ctx, func(live *catalogue.Catalogue) ([]authoring.Change, error) {
 				return authoring.PlanRetirement(live, args)
 			}, func() string {
 				return fmt.Sprintf("%s %s, %d retired already\n%s", wording.Count(len(c.Published), "template", "templates"),
-					c.done("retired"), c.Unchanged, c.readBackText())
+					command.Done(c.DryRun, "", "retired"), c.Unchanged, c.readBackText())
 			})
 		}),
 	}
@@ -142,7 +142,7 @@ touched.`,
 		Example: `  meddela templates rollback order_confirmation --dry-run
   meddela templates rollback order_confirmation 3fa9c1`,
 		Args: command.Arguments(1, 2, "a name and perhaps a version"),
-		RunE: loaded(env, func(ctx context.Context, args []string) error {
+		RunE: env.Loaded(func(ctx context.Context, args []string) error {
 			// A version may be given as lists show it, with its name.
 			name, version := topology.TemplateRef(args[0]).Split()
 			if len(args) == 2 {
@@ -172,16 +172,12 @@ touched.`,
 // run reads what is live, plans, shows, writes, and sees that it is so.
 func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Catalogue) ([]authoring.Change, error),
 	summary func() string) error {
-	if c.timeout <= 0 {
-		return command.Misusef("--timeout is %s: it must be a length of time such as 30s", c.timeout)
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	follower, writer, stop, err := follow(ctx, c.env)
+	follower, err := c.env.Templates(ctx)
 	if err != nil {
 		return err
 	}
-	defer stop()
 	live := follower.Snapshot()
 	changes, err := plan(live)
 	if err != nil {
@@ -196,7 +192,7 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 		return err
 	}
 	if c.Published = refs; !c.DryRun {
-		err = c.write(ctx, writer, follower, changes)
+		err = c.write(ctx, follower, changes)
 	}
 	// JSON says what has come of it also where that is not all that was asked for.
 	switch {
@@ -210,8 +206,11 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 }
 
 // write makes the changes live and reads them back.
-func (c *templatesChange) write(ctx context.Context, writer authoring.Writer, follower *catalogue.Follower,
-	changes []authoring.Change) (err error) {
+func (c *templatesChange) write(ctx context.Context, follower *catalogue.Follower, changes []authoring.Change) error {
+	writer, err := c.env.Publisher(ctx)
+	if err != nil {
+		return err
+	}
 	started := time.Now()
 	c.Published, err = authoring.Write(ctx, writer, c.env.Config.Names().Templates(), changes, started)
 	if err != nil || len(c.Published) == 0 {
@@ -305,7 +304,7 @@ func writeChange(env *command.Env, b *strings.Builder, v *changeView) {
 	for _, file := range v.Diff {
 		fmt.Fprintf(b, "  %s\n", env.Paint(text.Bold, file.File))
 		for _, line := range file.Lines {
-			fmt.Fprintf(b, "    %s\n", paintDiff(env, authoring.Printable(line, mostCharacters)))
+			fmt.Fprintf(b, "    %s\n", paintDiff(env, wording.PrintableLines(wording.Shortened(line, mostCharacters))))
 		}
 		if file.Hidden > 0 {
 			fmt.Fprintf(b, "    … %s\n", wording.Count(file.Hidden, "more line", "more lines"))
@@ -332,11 +331,4 @@ func (c *templatesChange) readBackText() string {
 		return ""
 	}
 	return fmt.Sprintf("seen live %d ms after Kafka had it (which took %d ms)\n", c.ReadBackMillis, c.WrittenMillis)
-}
-
-func (c *templatesChange) done(what string) string {
-	if c.DryRun {
-		return "would be " + what
-	}
-	return what
 }

@@ -21,6 +21,8 @@ import (
 )
 
 type diffLog struct {
+	env         *command.Env
+	folder      authoring.Report
 	lane        topology.Lane // empty is both
 	since       time.Duration
 	limit       int64
@@ -29,7 +31,7 @@ type diffLog struct {
 }
 
 func newTemplatesDiffLogCommand(env *command.Env) *cobra.Command {
-	var d diffLog
+	d := diffLog{env: env}
 	cmd := &cobra.Command{
 		Use:   "diff-log FOLDER",
 		Short: "Run a folder of templates on past events, and say what would change",
@@ -46,7 +48,11 @@ Events are shown by id and position; what they say is shown only with
   meddela templates diff-log ./templates --lane realtime --since 1h --show-content
   meddela templates diff-log ./templates --since 168h --limit 100000 -o json`,
 		Args: command.Arguments(1, 1, "one folder"),
-		RunE: loaded(env, func(ctx context.Context, args []string) error { return compareLog(ctx, env, args[0], &d) }),
+		PreRunE: func(_ *cobra.Command, args []string) (err error) {
+			d.folder, err = loadFolder(args[0], "nothing is compared")
+			return err
+		},
+		RunE: env.Loaded(d.run),
 	}
 	flags := cmd.Flags()
 	addLanesFlag(cmd, &d.lane)
@@ -55,23 +61,12 @@ Events are shown by id and position; what they say is shown only with
 	flags.IntVar(&d.examples, "examples", 3, "how many events to show of each change")
 	flags.BoolVar(&d.showContent, "show-content", false,
 		"show how the texts of the examples differ: they have the events' content")
+	command.Bound(cmd, "since", func() bool { return d.since > 0 }, "a length of time such as 24h")
+	command.Bound(cmd, "limit", func() bool { return d.limit >= 0 }, "a positive number of events")
+	// Examples take memory.
+	command.Bound(cmd, "examples", func() bool { return 0 <= d.examples && d.examples <= 100 }, "0 to 100")
 	return cmd
 }
-
-func (d *diffLog) check() error {
-	switch {
-	case d.since <= 0:
-		return command.Misusef("--since is %s: it must be a length of time such as 24h", d.since)
-	case d.limit < 0:
-		return command.Misusef("--limit is %d: it must be a positive number of events", d.limit)
-	case d.examples < 0 || d.examples > maxExamples:
-		return command.Misusef("--examples is %d: it must be 0 to %d", d.examples, maxExamples)
-	}
-	return nil
-}
-
-// maxExamples bounds the memory that examples take.
-const maxExamples = 100
 
 type diffLogResult struct {
 	Since    time.Time              `json:"since"`
@@ -83,21 +78,12 @@ type diffLogResult struct {
 	took time.Duration
 }
 
-func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog) error {
-	if err := d.check(); err != nil {
-		return err
-	}
-	records, err := loadFolder(folder, "nothing is compared")
+func (d *diffLog) run(ctx context.Context, _ []string) error {
+	topics, err := d.env.Topics(ctx)
 	if err != nil {
 		return err
 	}
-	connection, err := env.Kafka(ctx)
-	if err != nil {
-		return err
-	}
-	topics, done := command.ScanTopics(connection)
-	defer done()
-	names, now := env.Config.Names(), time.Now()
+	names, now := d.env.Config.Names(), time.Now()
 	since := now.Add(-d.since)
 	var ranges []scan.Range
 	for _, lane := range lanesOf(d.lane) {
@@ -110,18 +96,19 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 	if d.limit > 0 {
 		ranges = scan.Latest(ranges, d.limit)
 	}
-	live, err := env.ReadTemplates(ctx, connection)
+	follower, err := d.env.Templates(ctx)
 	if err != nil {
 		return err
 	}
-	proposed, refs, err := authoring.Proposed(live, authoring.PlanPublication(live, records), now)
+	live := follower.Snapshot()
+	proposed, refs, err := authoring.Proposed(live, authoring.PlanPublication(live, d.folder.Records()), now)
 	if err != nil {
 		return err
 	}
 	comparison := &difflog.Comparison{Live: live, Proposed: proposed, Examples: d.examples, ShowContent: d.showContent}
 	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: lanesOf(d.lane), Versions: refs}
 	started := time.Now()
-	err = env.ShowScan("events", func(p *scan.Progress) error {
+	err = d.env.ShowScan("events", func(p *scan.Progress) error {
 		defer func() { result.Lost = p.Lost() }()
 		return topics.Scan(ctx, ranges, p, func(records []topology.Record) error {
 			lane, _ := names.LaneOf(records[0].Topic)
@@ -136,7 +123,7 @@ func compareLog(ctx context.Context, env *command.Env, folder string, d *diffLog
 		return err
 	}
 	result.Report, result.took = comparison.Report(), time.Since(started)
-	return printDiffLog(env, &result)
+	return printDiffLog(d.env, &result)
 }
 
 func printDiffLog(env *command.Env, r *diffLogResult) error {

@@ -160,9 +160,9 @@ func TestDiffLogMisuse(t *testing.T) {
 		says   string
 	}{
 		{[]string{folder, "--since",
-			"-1h"}, command.ExitMisused, "--since is -1h0m0s: it must be a length of time such as 24h"},
-		{[]string{folder, "--limit", "-1"}, command.ExitMisused, "--limit is -1: it must be a positive number of events"},
-		{[]string{folder, "--examples", "101"}, command.ExitMisused, "--examples is 101: it must be 0 to 100"},
+			"-1h"}, command.ExitMisused, `--since is "-1h": it must be a length of time such as 24h`},
+		{[]string{folder, "--limit", "-1"}, command.ExitMisused, `--limit is "-1": it must be a positive number of events`},
+		{[]string{folder, "--examples", "101"}, command.ExitMisused, `--examples is "101": it must be 0 to 100`},
 		{[]string{}, command.ExitMisused,
 			"meddela templates diff-log takes one folder, not 0 arguments: see meddela templates diff-log --help"},
 		{[]string{filepath.Join(folder, "none")}, command.ExitFailed, "there is no folder " + filepath.Join(folder, "none")},

@@ -27,7 +27,7 @@ import (
 type explaining struct {
 	explain.Question
 	env    *command.Env
-	event  string // a file, -, an id, or TOPIC/PARTITION/OFFSET
+	event  string // an id, or TOPIC/PARTITION/OFFSET; empty where it has been read from a file
 	folder string
 	at     string
 	state  *topology.State // what Redis has, where it was asked
@@ -51,12 +51,13 @@ The recipient and the content of the message are shown with --show only.`,
   meddela templates explain 01JD8Q3Z5X6P7R8S9T0V1W2X3Y
   meddela templates explain meddela.realtime.events/3/1042 --at received
   meddela templates explain realtime-3-1042 -o json | jq '.candidates[] | {template, outcome, why}'`,
-		Args: command.Arguments(0, 1, "one event"),
-		RunE: loaded(env, x.run),
+		Args:    command.Arguments(0, 1, "one event"),
+		PreRunE: func(_ *cobra.Command, args []string) error { return x.parse(append(args, "-")[0]) },
+		RunE:    env.Loaded(x.run),
 	}
-	command.AddLaneFlag(cmd, &x.Lane)
+	command.WordFlag(cmd, &x.Lane, "lane", topology.Lanes(),
+		"the lane of an event that is not on a topic: realtime (default) or batch")
 	flags := cmd.Flags()
-	flags.Lookup("lane").Usage = "the lane of an event that is not on a topic: realtime (default) or batch"
 	flags.StringVar(&x.folder, "folder", "", "a folder of templates, instead of those that are published")
 	flags.StringVar(&x.at, "at", "", "the time to decide at, RFC 3339, or received (default: now)")
 	flags.BoolVar(&x.Show, "show", false, "show the recipient and the content of the message")
@@ -66,19 +67,49 @@ The recipient and the content of the message are shown with --show only.`,
 // atReceived is the --at of an event's own receipt.
 const atReceived = "received"
 
-func (x *explaining) run(ctx context.Context, args []string) (err error) {
-	x.event, x.Now = append(args, "-")[0], time.Now()
+// parse takes a name for a file where there is one, else for coordinates, else for an id.
+func (x *explaining) parse(event string) (err error) {
+	x.Now = time.Now()
 	if x.at != "" && x.at != atReceived {
 		if x.Now, err = time.Parse(time.RFC3339, x.at); err != nil {
 			return command.Misusef("--at is %q: use a time such as 2026-12-01T08:00:00Z, or %s", wording.Abridged(x.at),
 				atReceived)
 		}
 	}
-	if err = x.find(ctx); err != nil {
+	if x.folder != "" {
+		report, err := loadFolder(x.folder, "the templates cannot be used")
+		if err != nil {
+			return err
+		}
+		if x.Catalogue, err = catalogue.New(report.Records()...); err != nil {
+			return err
+		}
+	}
+	if info, err := os.Stat(event); event == "-" || err == nil && !info.IsDir() {
+		return x.readFile(event)
+	}
+	x.event = event
+	if !isPosition(topology.Source(event)) && !topology.EventID(event).Valid() {
+		return command.Misusef("%q is no file, no event id, and no TOPIC/PARTITION/OFFSET", wording.Abridged(event))
+	}
+	return nil
+}
+
+func (x *explaining) run(ctx context.Context, _ []string) (err error) {
+	if isPosition(topology.Source(x.event)) {
+		err = x.readAt(ctx, topology.Source(x.event))
+	} else if x.event != "" {
+		err = x.readByID(ctx, topology.EventID(x.event))
+	}
+	if err != nil {
 		return err
 	}
-	if x.Catalogue, err = x.templates(ctx); err != nil {
-		return err
+	if x.Catalogue == nil {
+		follower, err := x.env.Templates(ctx)
+		if err != nil {
+			return err
+		}
+		x.Catalogue = follower.Snapshot()
 	}
 	switch {
 	case x.Record.Topic == "":
@@ -100,40 +131,24 @@ func (x *explaining) run(ctx context.Context, args []string) (err error) {
 	return x.env.PrintJSON(answer)
 }
 
-// find takes a name for a file where there is one, else for coordinates, else for an id.
-func (x *explaining) find(ctx context.Context) error {
-	if info, err := os.Stat(x.event); x.event == "-" || err == nil && !info.IsDir() {
-		x.Lane = cmp.Or(x.Lane, topology.Realtime)
-		if err := x.readFile(); err != nil {
-			return fmt.Errorf("the event cannot be read: %w", err)
-		}
-		if len(x.Record.Value) > topology.MaxEventBytes {
-			return fmt.Errorf("the event is larger than an event may be, %d bytes", topology.MaxEventBytes)
-		}
-		return nil
-	}
-	if source := topology.Source(x.event); isPosition(source) {
-		return x.readAt(ctx, source)
-	}
-	if id := topology.EventID(x.event); id.Valid() {
-		return x.readByID(ctx, id)
-	}
-	return command.Misusef("%q is no file, no event id, and no TOPIC/PARTITION/OFFSET", wording.Abridged(x.event))
-}
-
 func isPosition(source topology.Source) bool {
 	_, _, _, ok := source.Split()
 	return ok
 }
 
-func (x *explaining) readFile() error {
-	file, _, err := x.env.OpenInput(x.event)
-	if err != nil {
-		return err
+func (x *explaining) readFile(name string) error {
+	x.Lane = cmp.Or(x.Lane, topology.Realtime)
+	file, _, err := x.env.OpenInput(name)
+	if err == nil {
+		x.Record.Value, err = io.ReadAll(io.LimitReader(file, topology.MaxEventBytes+1))
 	}
-	defer func() { _ = file.Close() }()
-	x.Record.Value, err = io.ReadAll(io.LimitReader(file, topology.MaxEventBytes+1))
-	return err
+	if err != nil {
+		return fmt.Errorf("the event cannot be read: %w", err)
+	}
+	if len(x.Record.Value) > topology.MaxEventBytes {
+		return fmt.Errorf("the event is larger than an event may be, %d bytes", topology.MaxEventBytes)
+	}
+	return nil
 }
 
 func (x *explaining) readAt(ctx context.Context, source topology.Source) (err error) {
@@ -143,12 +158,10 @@ func (x *explaining) readAt(ctx context.Context, source topology.Source) (err er
 		return command.Misusef("%s is not a topic of events: they are on %s and %s", topic,
 			names.Events(topology.Realtime), names.Events(topology.Batch))
 	}
-	connection, err := x.env.Kafka(ctx)
+	topics, err := x.env.Topics(ctx)
 	if err != nil {
 		return err
 	}
-	topics, done := command.ScanTopics(connection)
-	defer done()
 	if x.Record, err = topics.At(ctx, topic, partition, offset); err != nil {
 		return fmt.Errorf("the event cannot be read: %w", err)
 	}
@@ -161,7 +174,6 @@ func (x *explaining) readByID(ctx context.Context, id topology.EventID) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = client.Close() }()
 	reader := &status.Reader{Client: client, Keys: x.env.Config.Keys()}
 	state, known, err := reader.Get(ctx, id)
 	switch {
@@ -177,22 +189,6 @@ func (x *explaining) readByID(ctx context.Context, id topology.EventID) error {
 		return fmt.Errorf("%w (Redis has the event as %s)", err, state.Status)
 	}
 	return nil
-}
-
-// templates are those of the folder, or those that are published.
-func (x *explaining) templates(ctx context.Context) (*catalogue.Catalogue, error) {
-	if x.folder != "" {
-		records, err := loadFolder(x.folder, "the templates cannot be used")
-		if err != nil {
-			return nil, err
-		}
-		return catalogue.New(records...)
-	}
-	connection, err := x.env.Kafka(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return x.env.ReadTemplates(ctx, connection)
 }
 
 // explanation is what --output json shows.

@@ -25,7 +25,7 @@ With --all also those that are kept for the jobs that were made with them, which
 can be rolled back to.`,
 		Example: "  meddela templates list\n  meddela templates list --retired\n  meddela templates list --all -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE: loaded(env, func(ctx context.Context, _ []string) error {
+		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			return listTemplates(ctx, env, all, retired || all)
 		}),
 	}
@@ -57,16 +57,13 @@ type listedTemplate struct {
 }
 
 func listTemplates(ctx context.Context, env *command.Env, all, retired bool) error {
-	connection, err := env.Kafka(ctx)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, command.ApplyTimeout)
 	defer cancel()
-	live, err := env.ReadTemplates(ctx, connection)
+	follower, err := env.Templates(ctx)
 	if err != nil {
 		return err
 	}
+	live := follower.Snapshot()
 	list := []listedTemplate{}
 	for entry := range live.All() {
 		r, state := entry.Record(), stateSuperseded

@@ -11,7 +11,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/scan"
@@ -38,48 +37,43 @@ later, and all dead letters are looked through. It cannot be rolled back to
 after that; publishing its folder again brings it back.`,
 		Example: "  meddela templates prune --dry-run\n  meddela templates prune --older-than 720h",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE:    loaded(env, p.run),
+		RunE:    env.Loaded(p.run),
 	}
 	cmd.Flags().DurationVar(&p.olderThan, "older-than", 7*24*time.Hour,
 		"how long a version must not have been live, at least 1h")
 	cmd.Flags().BoolVar(&p.dryRun, "dry-run", false, "only say what would be taken away")
 	cmd.Flags().DurationVar(&p.timeout, "timeout", 10*time.Minute, "how long looking through the jobs may take")
+	command.Bound(cmd, "older-than", func() bool { return p.olderThan >= authoring.MinPruneAge }, "at least "+
+		authoring.MinPruneAge.String()+", for roles that still match by what they read before")
 	return cmd
 }
 
 type pruneView struct {
-	DryRun bool         `json:"dry_run"`
-	Pruned []idleView   `json:"pruned"`
-	Kept   []neededView `json:"kept"` // old enough, but needed
-}
-
-type idleView struct {
-	Version topology.TemplateRef `json:"version"`
-	Since   string               `json:"not_live_since"`
+	DryRun bool             `json:"dry_run"`
+	Pruned []authoring.Idle `json:"pruned"`
+	Kept   []neededView     `json:"kept"` // old enough, but needed
 }
 
 type neededView struct {
-	idleView
+	authoring.Idle
 	Jobs int64 `json:"jobs"` // 0 where it keeps its template retired
 }
 
 func (p *pruning) run(ctx context.Context, _ []string) error {
-	if p.olderThan < authoring.MinPruneAge {
-		return command.Misusef("--older-than is %s: it must be at least %s, "+
-			"for roles that still match by what they read before", p.olderThan, authoring.MinPruneAge)
-	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	follower, writer, stop, err := follow(ctx, p.env)
+	follower, err := p.env.Templates(ctx)
 	if err != nil {
 		return err
 	}
-	defer stop()
 	started := time.Now()
 	var references map[topology.TemplateRef]int64
 	if len(authoring.PlanPrune(follower.Snapshot(), p.olderThan, started)) > 0 {
-		topics := &scan.Topics{Addr: writer.Addr, Transport: writer.Transport}
-		err := p.env.ShowScan("jobs", func(progress *scan.Progress) (err error) {
+		topics, err := p.env.Topics(ctx)
+		if err != nil {
+			return err
+		}
+		err = p.env.ShowScan("jobs", func(progress *scan.Progress) (err error) {
 			references, err = authoring.References(ctx, topics, p.env.Config.Names(), progress)
 			return err
 		})
@@ -95,7 +89,7 @@ func (p *pruning) run(ctx context.Context, _ []string) error {
 	idle := authoring.PlanPrune(live, p.olderThan, started)
 	unneeded := authoring.Unneeded(live, idle, references)
 	if !p.dryRun && len(unneeded) > 0 {
-		if err := p.write(ctx, writer, follower, unneeded); err != nil {
+		if err := p.write(ctx, follower, unneeded); err != nil {
 			return err
 		}
 	}
@@ -103,8 +97,11 @@ func (p *pruning) run(ctx context.Context, _ []string) error {
 }
 
 // write takes versions away, and sees that nobody has made one live at the same moment.
-func (p *pruning) write(ctx context.Context, writer authoring.Writer, follower *catalogue.Follower,
-	unneeded []authoring.Idle) error {
+func (p *pruning) write(ctx context.Context, follower *catalogue.Follower, unneeded []authoring.Idle) error {
+	writer, err := p.env.Publisher(ctx)
+	if err != nil {
+		return err
+	}
 	before := follower.Snapshot()
 	if err := authoring.Prune(ctx, writer, p.env.Config.Names().Templates(), unneeded); err != nil {
 		return fmt.Errorf("some versions are perhaps taken away: do the same again, which is safe: %w", err)
@@ -125,14 +122,10 @@ func (p *pruning) write(ctx context.Context, writer authoring.Writer, follower *
 }
 
 func (p *pruning) print(idle, unneeded []authoring.Idle, references map[topology.TemplateRef]int64) error {
-	view := pruneView{DryRun: p.dryRun, Pruned: []idleView{}, Kept: []neededView{}}
-	done := "taken away"
-	if p.dryRun {
-		done = "would be taken away"
-	}
+	view := pruneView{DryRun: p.dryRun, Pruned: append([]authoring.Idle{}, unneeded...), Kept: []neededView{}}
+	done := command.Done(p.dryRun, "", "taken away")
 	var gone, kept strings.Builder
 	for _, u := range unneeded {
-		view.Pruned = append(view.Pruned, idleView{u.Ref, show.Time(u.Since)})
 		fmt.Fprintf(&gone, "%s  %s, not live since %s\n", done, u.Ref, u.Since.Local().Format(time.DateTime))
 	}
 	for _, i := range idle {
@@ -144,7 +137,7 @@ func (p *pruning) print(idle, unneeded []authoring.Idle, references map[topology
 		if jobs > 0 {
 			why = wording.Count(int(jobs), "job refers", "jobs refer") + " to it"
 		}
-		view.Kept = append(view.Kept, neededView{idleView{i.Ref, show.Time(i.Since)}, jobs})
+		view.Kept = append(view.Kept, neededView{i, jobs})
 		fmt.Fprintf(&kept, "kept  %s: %s\n", i.Ref, why)
 	}
 	if p.env.Output == command.JSON {

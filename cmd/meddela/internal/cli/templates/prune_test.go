@@ -80,10 +80,10 @@ func (s *pruneSite) prune(flags ...string) (pruned, kept string) {
 		s.t.Fatal(err)
 	}
 	for _, v := range view.Pruned {
-		pruned += string(v.Version) + " "
+		pruned += string(v.Ref) + " "
 	}
 	for _, v := range view.Kept {
-		kept += fmt.Sprintf("%s %d ", v.Version, v.Jobs)
+		kept += fmt.Sprintf("%s %d ", v.Ref, v.Jobs)
 	}
 	return pruned, kept
 }
@@ -162,7 +162,7 @@ func TestTemplatesPruneOfRetired(t *testing.T) {
 
 func TestTemplatesPruneIsNotHasty(t *testing.T) {
 	got := meddela(t, nil, "", "templates", "prune", "--older-than", "59m")
-	if got.Want(t, command.ExitMisused); !strings.Contains(got.Err, "--older-than is 59m0s: it must be at least 1h0m0s") {
+	if got.Want(t, command.ExitMisused); !strings.Contains(got.Err, `--older-than is "59m": it must be at least 1h0m0s`) {
 		t.Errorf("%s", got.Err)
 	}
 }

@@ -65,12 +65,11 @@ Neither Kafka nor Redis is needed.`,
 		"as an event would have it, such as sv-FI; may be repeated (default: all that a template has)")
 	flags.StringVar(&r.selection.Sample, "sample", "", "only the sample of this name, or in this file")
 	flags.StringVar(&r.event, "event", "", "a file with an event to render instead of the samples")
-	flags.StringSliceVar(&r.parts, "part", nil, "print only this part, such as email.html, whole; may be repeated")
+	command.WordsFlag(cmd, &r.parts, "part", allParts(), "print only this part, such as email.html, whole; may be repeated")
 	flags.StringVar(&r.page, "page", "", "write a page to this file: it needs no network")
 	flags.StringVar(&r.out, "out", "", "write each part to a file in this folder: <template>/<sample>.<language>.<part>")
 	flags.StringVar(&r.serve, "serve", "",
 		"serve the page on this address of this machine, such as 127.0.0.1:0, and keep up with the folder")
-	command.Complete(cmd, "part", allParts()...)
 	return cmd
 }
 
@@ -101,11 +100,6 @@ func (r *rendering) check(output command.Format) error {
 	}
 	if r.event != "" && r.selection.Sample != "" {
 		return command.Misusef("--event and --sample cannot be used together: use one")
-	}
-	for _, part := range r.parts {
-		if !slices.Contains(allParts(), part) {
-			return command.Misusef("%q is no part of a message: use %s", wording.Abridged(part), wording.OrList(allParts()))
-		}
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func TestRenderMisuse(t *testing.T) {
 			`there is no template "helo": did you mean hello?`},
 		{"no such sample", []string{folder, "--sample", "kin"}, command.ExitMisused, `there is no sample "kin": there is `},
 		{"no such part", []string{folder, "--part", "email.text"}, command.ExitMisused,
-			`"email.text" is no part of a message: use email.subject, `},
+			`--part is "email.text": use email.subject, `},
 		{"two targets", []string{folder, "--page", "x", "--out", "y"}, command.ExitMisused,
 			"--out and --page cannot be used together: use one"},
 		{"a sample and an event", []string{folder, "--sample", "kim", "--event", "x"}, command.ExitMisused,

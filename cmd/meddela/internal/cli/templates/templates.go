@@ -3,7 +3,6 @@
 package templates
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/consumer/catalogue"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -28,16 +25,6 @@ func New(env *command.Env) *cobra.Command {
 	cmd.AddCommand(newTemplatesRetireCommand(env), newTemplatesRollbackCommand(env), newTemplatesPruneCommand(env))
 	cmd.AddCommand(newTemplatesRenderCommand(env), newTemplatesExplainCommand(env), newTemplatesDiffLogCommand(env))
 	return cmd
-}
-
-// loaded reads the configuration before a command runs.
-func loaded(env *command.Env, run func(context.Context, []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := env.Load(cmd); err != nil {
-			return err
-		}
-		return run(cmd.Context(), args)
-	}
 }
 
 // openFolder is a folder of templates, which must be there.
@@ -62,39 +49,17 @@ func checkFolder(name string) (report authoring.Report, err error) {
 }
 
 // loadFolder reads a folder without faults; refusal is what does not happen otherwise.
-func loadFolder(name, refusal string) ([]topology.TemplateRecord, error) {
-	folder, err := openFolder(name)
-	if err != nil {
-		return nil, err
+func loadFolder(name, refusal string) (report authoring.Report, err error) {
+	report, err = checkFolder(name)
+	if err == nil && len(report.Faults) > 0 {
+		err = fmt.Errorf("%s, because of %s:\n%w", refusal, name, report.Faults)
 	}
-	records, err := authoring.Load(folder)
-	if err != nil {
-		return nil, fmt.Errorf("%s, because of %s:\n%w", refusal, name, err)
-	}
-	return records, nil
-}
-
-// follow reads the templates topic to its end, and follows it until stop is called.
-// The follower's fetches wait at the broker: the writer has a transport of its own.
-func follow(ctx context.Context, env *command.Env) (follower *catalogue.Follower, writer *producer.Publisher,
-	stop func(), err error) {
-	connection, err := env.Kafka(ctx)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	follower, unfollow, err := env.FollowTemplates(ctx, connection)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	transport := connection.Transport()
-	writer = &producer.Publisher{Addr: connection.Addr(), Transport: transport, Log: env.Log}
-	return follower, writer, func() { unfollow(); transport.CloseIdleConnections() }, nil
+	return report, err
 }
 
 // addLanesFlag adds --lane to a command that works on both lanes without it.
 func addLanesFlag(cmd *cobra.Command, lane *topology.Lane) {
-	command.AddLaneFlag(cmd, lane)
-	cmd.Flags().Lookup("lane").Usage = "realtime or batch; default: both"
+	command.WordFlag(cmd, lane, "lane", topology.Lanes(), "realtime or batch; default: both")
 }
 
 func lanesOf(lane topology.Lane) []topology.Lane {

@@ -224,7 +224,7 @@ func TestDiffIsSafeOnATerminal(t *testing.T) {
 		Diff: []authoring.FileDiff{{File: "en/sms.txt", Lines: []string{"+\x1b[2Jgone", "+" + strings.Repeat("å", 300)},
 			Hidden: 3}},
 	})
-	want := "changed  a@2, after 1\n  en/sms.txt\n    +·[2Jgone\n    +" + strings.Repeat("å", 199) +
+	want := "changed  a@2, after 1\n  en/sms.txt\n    +\uFFFD[2Jgone\n    +" + strings.Repeat("å", 199) +
 		"…\n    … 3 more lines\n"
 	wantSame(t, "diff", b.String(), want)
 }

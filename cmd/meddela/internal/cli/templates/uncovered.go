@@ -13,12 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/cmd/meddela/internal/connect"
 	"github.com/meddela/meddela/cmd/meddela/internal/uncovered"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -36,6 +34,7 @@ func NewUncovered(env *command.Env) *cobra.Command {
 // healing is one run of uncovered list or heal.
 type healing struct {
 	env              *command.Env
+	topics           *scan.Topics
 	uncovered.Filter // without a Lane both are looked through
 	since            time.Duration
 	dryRun           bool
@@ -46,10 +45,9 @@ func (f *healing) addFlags(cmd *cobra.Command) {
 	addLanesFlag(cmd, &f.Lane)
 	cmd.Flags().DurationVar(&f.since, "since", 7*24*time.Hour, "how far back to look")
 	cmd.Flags().StringVar(&f.Type, "type", "", "only events of this type")
-	cmd.Flags().StringVar((*string)(&f.Channel), "channel", "", "only events for this channel")
-	cmd.Flags().StringVar((*string)(&f.Reason), "reason", "", "only events not covered for this reason")
-	command.Complete(cmd, "channel", wording.Texts(topology.Channels())...)
-	command.Complete(cmd, "reason", wording.Texts(uncoveredReasons)...)
+	command.WordFlag(cmd, &f.Channel, "channel", topology.Channels(), "only events for this channel")
+	command.WordFlag(cmd, &f.Reason, "reason", uncoveredReasons, "only events not covered for this reason")
+	command.Bound(cmd, "since", func() bool { return f.since > 0 }, "a length of time such as 24h")
 }
 
 // uncoveredReasons are those of events that are not covered.
@@ -58,45 +56,21 @@ var uncoveredReasons = []topology.Reason{
 	topology.ReasonConditionsFalse, topology.ReasonConditionFailed, topology.ReasonInvalid,
 }
 
-func (f *healing) check() error {
-	switch {
-	case f.since <= 0:
-		return command.Misusef("--since is %s: it must be a length of time such as 24h", f.since)
-	case f.Channel != "" && !slices.Contains(topology.Channels(), f.Channel):
-		return command.Misusef("--channel is %q: use email, sms, push or webhook", f.Channel)
-	case f.Reason != "" && !slices.Contains(uncoveredReasons, f.Reason):
-		return command.Misusef("--reason is %q: events are not covered because of %s", f.Reason,
-			wording.OrList(wording.Texts(uncoveredReasons)))
-	case f.rate < 0:
-		return command.Misusef("--rate is %v: it must be a positive number of events a second", f.rate)
+// find finds events on the lanes that were asked for.
+func (f *healing) find(ctx context.Context) (all []uncovered.Event, err error) {
+	if f.topics, err = f.env.Topics(ctx); err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-// find finds events on the lanes that were asked for, and lets use have them.
-func (f *healing) find(ctx context.Context,
-	use func(producer.Connection, *scan.Topics, []uncovered.Event) error) error {
-	if err := f.check(); err != nil {
-		return err
-	}
-	connection, err := f.env.Kafka(ctx)
-	if err != nil {
-		return err
-	}
-	topics, done := command.ScanTopics(connection)
-	defer done()
 	client, err := f.env.Redis(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = client.Close() }()
 	finder := uncovered.Finder{
-		Names: f.env.Config.Names(), Topics: topics,
+		Names: f.env.Config.Names(), Topics: f.topics,
 		Statuses: &status.Reader{Client: client, Keys: f.env.Config.Keys()},
 	}
 	filter := f.Filter
 	filter.Since = time.Now().Add(-f.since)
-	var all []uncovered.Event
 	for _, filter.Lane = range lanesOf(f.Lane) {
 		err := f.env.ShowScan("entries of the "+string(filter.Lane)+" delivery log", func(p *scan.Progress) error {
 			events, err := finder.Find(ctx, filter, p)
@@ -104,10 +78,10 @@ func (f *healing) find(ctx context.Context,
 			return err
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return use(connection, topics, all)
+	return all, nil
 }
 
 func newUncoveredListCommand(env *command.Env) *cobra.Command {
@@ -120,18 +94,14 @@ reason, each with a sample. What has been healed since, or covered by a copy of
 the same event, is left out.`,
 		Example: "  meddela uncovered list\n  meddela uncovered list --lane realtime --since 1h -o json",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE:    loaded(env, f.list),
+		RunE:    env.Loaded(f.list),
 	}
 	f.addFlags(cmd)
 	return cmd
 }
 
 func (f *healing) list(ctx context.Context, _ []string) error {
-	var events []uncovered.Event
-	err := f.find(ctx, func(_ producer.Connection, _ *scan.Topics, found []uncovered.Event) error {
-		events = found
-		return nil
-	})
+	events, err := f.find(ctx)
 	if err != nil {
 		return err
 	}
@@ -170,40 +140,38 @@ first time. Repeating it is safe: an event that was published again already is
 one message.`,
 		Example: "  meddela uncovered heal --dry-run\n  meddela uncovered heal --type loyalty_tier_changed --rate 200",
 		Args:    command.Arguments(0, 0, "no arguments"),
-		RunE:    loaded(env, f.heal),
+		RunE:    env.Loaded(f.heal),
 	}
 	f.addFlags(cmd)
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be published")
 	cmd.Flags().Float64Var(&f.rate, "rate", 0, "most events a second; 0 is no limit")
+	command.Bound(cmd, "rate", func() bool { return f.rate >= 0 }, "a positive number of events a second")
 	return cmd
 }
 
 func (f *healing) heal(ctx context.Context, _ []string) error {
-	return f.find(ctx, func(connection producer.Connection, topics *scan.Topics, events []uncovered.Event) error {
-		live, err := f.env.ReadTemplates(ctx, connection)
-		if err != nil {
+	events, err := f.find(ctx)
+	if err != nil {
+		return err
+	}
+	follower, err := f.env.Templates(ctx)
+	if err != nil {
+		return err
+	}
+	healer := uncovered.Healer{Names: f.env.Config.Names(), Topics: f.topics, Catalogue: follower.Snapshot()}
+	if !f.dryRun {
+		if healer.To, err = f.env.Publisher(ctx); err != nil {
 			return err
 		}
-		healer := uncovered.Healer{
-			Names: f.env.Config.Names(), Topics: topics, Catalogue: live, To: command.WriteNothing{},
-		}
-		if !f.dryRun {
-			transport := connection.Transport()
-			defer transport.CloseIdleConnections()
-			healer.To = &producer.Publisher{
-				Addr: connection.Addr(), Transport: transport, Compression: connect.Compression(&f.env.Config.Kafka),
-				Log: f.env.Log,
-			}
-			pace := command.Pacer{Rate: f.rate}
-			healer.Pace = pace.Wait
-		}
-		var outcome uncovered.Outcome
-		err = f.env.ShowScan("events", func(p *scan.Progress) (err error) {
-			outcome, err = healer.Heal(ctx, events, p)
-			return err
-		})
-		return errors.Join(err, printHealed(f.env, len(events), &outcome, f.dryRun))
+		pace := command.Pacer{Rate: f.rate}
+		healer.Pace = pace.Wait
+	}
+	var outcome uncovered.Outcome
+	err = f.env.ShowScan("events", func(p *scan.Progress) (err error) {
+		outcome, err = healer.Heal(ctx, events, p)
+		return err
 	})
+	return errors.Join(err, printHealed(f.env, len(events), &outcome, f.dryRun))
 }
 
 func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool) error {
@@ -214,10 +182,7 @@ func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool
 			*uncovered.Outcome
 		}{looked, dryRun, o})
 	}
-	done := "published again"
-	if dryRun {
-		done = "would be published again"
-	}
+	done := command.Done(dryRun, "", "published again")
 	var b strings.Builder
 	for _, ref := range slices.Sorted(maps.Keys(o.ByTemplate)) {
 		fmt.Fprintf(&b, "%8d  %s, covered by %s\n", o.ByTemplate[ref], done, ref)

@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
@@ -80,8 +83,9 @@ func logUncovered(t *testing.T, broker string) {
 func readOne(t *testing.T, broker, id string, redrives int) topology.Record {
 	t.Helper()
 	names := topology.Topics{Prefix: topology.DefaultPrefix}
-	topics, done := command.ScanTopics(producer.Connection{Brokers: []string{broker}})
-	defer done()
+	transport := producer.Connection{}.Transport()
+	defer transport.CloseIdleConnections()
+	topics := &scan.Topics{Addr: kafka.TCP(broker), Transport: transport}
 	ranges, err := topics.Ranges(t.Context(), names.Events(topology.Realtime), time.Time{}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
@@ -104,11 +108,11 @@ func readOne(t *testing.T, broker, id string, redrives int) topology.Record {
 
 func TestUncoveredMisuse(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
-		{"list --since -1h", `meddela: --since is -1h0m0s: it must be a length of time such as 24h`},
+		{"list --since -1h", `meddela: --since is "-1h": it must be a length of time such as 24h`},
 		{"list --channel fax", `meddela: --channel is "fax": use email, sms, push or webhook`},
 		{"heal --reason sent",
-			`meddela: --reason is "sent": events are not covered because of no_template_for_type, no_template_for_channel, conditions_false, condition_failed or invalid`},
-		{"heal --rate -5", `meddela: --rate is -5: it must be a positive number of events a second`},
+			`meddela: --reason is "sent": use no_template_for_type, no_template_for_channel, conditions_false, condition_failed or invalid`},
+		{"heal --rate -5", `meddela: --rate is "-5": it must be a positive number of events a second`},
 	} {
 		got := meddela(t, nil, "", append([]string{"uncovered"}, strings.Fields(test.args)...)...)
 		got.Want(t, command.ExitMisused)

@@ -44,15 +44,14 @@ if every event has ended as it should.`,
 		GroupID: command.GroupTry,
 		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
-			if d.duration <= 0 || d.rate <= 0 {
-				return command.Misusef("--for and --rate must be greater than 0")
-			}
 			env.Quieten()
 			return d.run(ctx)
 		}),
 	}
 	cmd.Flags().DurationVar(&d.duration, "for", 8*time.Second, "how long to publish events")
 	cmd.Flags().IntVar(&d.rate, "rate", 500, "events a second, on both lanes together")
+	command.Bound(cmd, "for", func() bool { return d.duration > 0 }, "a length of time such as 8s")
+	command.Bound(cmd, "rate", func() bool { return d.rate > 0 }, "a positive number of events a second")
 	return cmd
 }
 
