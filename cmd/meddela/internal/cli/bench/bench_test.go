@@ -68,7 +68,7 @@ func TestBench(t *testing.T) {
 	}
 
 	t.Setenv("MEDDELA_KEY_PREFIX", "elsewhere:")
-	if exit, _, stderr := bench("--events", "1", "--timeout", "200ms", "--yes"); exit != command.ExitFailed ||
+	if exit, _, stderr := bench("--events", "1", "--timeout", "2s", "--yes"); exit != command.ExitFailed ||
 		!strings.Contains(stderr, "role status") {
 		t.Errorf("where nobody writes statuses: exit status %d, %s", exit, stderr)
 	}
