@@ -89,7 +89,11 @@ func (s *treeSet) checkCall(name string, args []value) string {
 
 // refusal is why a function does not take arguments; empty when it does.
 func refusal(do func(args []value) value, args []value) (why misuse) {
-	defer func() { why, _ = recover().(misuse) }()
+	defer func() {
+		if refused := recover(); refused != nil {
+			why = refused.(misuse)
+		}
+	}()
 	do(args)
 	return ""
 }

@@ -71,6 +71,10 @@ func htmlEscaper(names []string) func(v value) string {
 	if isAddress {
 		names = names[1:]
 	}
+	var escapes []func(s string) (string, bool)
+	for _, name := range names {
+		escapes = append(escapes, plainly[name])
+	}
 	library := sync.OnceValue(func() func(v value) string { return libraryEscaper(names) })
 	return func(v value) string {
 		if isAddress {
@@ -78,14 +82,13 @@ func htmlEscaper(names []string) func(v value) string {
 			v = ofString(v.text)
 		}
 		s, ok := v.text, true
-		for _, name := range names {
-			escape, known := plainly[name]
-			if known {
+		for _, escape := range escapes {
+			if ok = ok && escape != nil; ok {
 				s, ok = escape(s)
 			}
-			if !known || !ok {
-				return library()(v)
-			}
+		}
+		if !ok {
+			return library()(v)
 		}
 		return s
 	}
