@@ -3,30 +3,46 @@ package consumer
 import "sync/atomic"
 
 // DefaultBudget is how many bytes a process keeps in flight by default.
-const DefaultBudget = 16 << 20
+const DefaultBudget = 8 << 20
 
 // Budget is how many bytes may be in flight, unpacked: fetched and not yet
 // acknowledged, over all partitions and topics of the loops that share it.
 type Budget struct {
 	most int64
 	used atomic.Int64
+	// packing is how many bytes one fetched byte has lately unpacked to, in 1/64.
+	packing atomic.Int64
 }
 
 // NewBudget makes a Budget of so many bytes.
-func NewBudget(most int64) *Budget { return &Budget{most: most} }
+func NewBudget(most int64) *Budget {
+	b := &Budget{most: most}
+	b.packing.Store(64)
+	return b
+}
 
 // leastFetch is what a partition may always fetch, so that those whose handlers
 // wait for long leave something to the others. A batch that is larger comes alone.
 const leastFetch = 16 << 10
 
-// share is how much each of n partitions may fetch now, and no more than most.
-func (b *Budget) share(n, most int) int {
+// share is how much each of n partitions may hold of what is fetched now, and no
+// more than most, and how many bytes that is as they are fetched.
+func (b *Budget) share(n, most int) (unpacked, fetched int) {
 	free := max(b.most-b.used.Load(), 0)
-	return min(max(int(free)/n, leastFetch), most)
+	unpacked = min(max(int(free)/n, leastFetch), most)
+	return unpacked, max(unpacked*64/int(b.packing.Load()), 1<<10)
 }
 
-func (b *Budget) take(n int) { b.used.Add(int64(n)) }
-func (b *Budget) give(n int) { b.used.Add(int64(-n)) }
+// take notes that so many fetched bytes have become so many in flight.
+func (b *Budget) take(fetched, unpacked int) {
+	b.used.Add(int64(unpacked))
+	if fetched > 0 {
+		last, now := b.packing.Load(), int64(unpacked)*64/int64(fetched)
+		b.packing.Store(max(64, last+(now-last)/8))
+	}
+}
+
+func (b *Budget) give(unpacked int) { b.used.Add(int64(-unpacked)) }
 
 // Used is how many bytes are in flight now.
 func (b *Budget) Used() int64 { return b.used.Load() }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"time"
 
@@ -50,7 +51,8 @@ type Fetched struct {
 	// HighWatermark is the offset after the last record of the partition.
 	HighWatermark int64
 
-	bytes int // that the records keep in memory
+	fetched int // bytes that were read
+	bytes   int // that the records keep in memory
 }
 
 // mostUnpacked bounds what one record batch may unpack to.
@@ -71,21 +73,22 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 	case len(topics) == 0 || len(topics[0].Partitions) == 0:
 		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, errNoPartition)
 	}
-	return f.read(&topics[0].Partitions[0])
+	return f.read(&topics[0].Partitions[0], math.MaxInt)
 }
 
 var errNoPartition = errors.New("the broker's answer has no partition")
 
 // read takes the wanted records from an answer, without copying them, and moves
-// the offset.
-func (f *Fetcher) read(answer *wire.FetchedPartition) (Fetched, error) {
+// the offset. It leaves batches to the next fetch once the records keep most bytes
+// in memory.
+func (f *Fetcher) read(answer *wire.FetchedPartition, most int) (Fetched, error) {
 	if answer.ErrorCode != 0 {
 		return Fetched{}, fmt.Errorf("fetch %s/%d at offset %d: %w", f.Topic, f.Partition, f.offset,
 			kafka.Error(answer.ErrorCode))
 	}
 	got := Fetched{Next: f.offset, HighWatermark: answer.HighWatermark}
 	aborted := openAborts{listed: answer.AbortedTransactions}
-	for set := answer.RecordSet.Bytes; ; {
+	for set := answer.RecordSet.Bytes; got.bytes < most; {
 		batch, rest, err := wire.NextBatch(set)
 		if errors.Is(err, io.EOF) {
 			break
@@ -101,11 +104,12 @@ func (f *Fetcher) read(answer *wire.FetchedPartition) (Fetched, error) {
 			return Fetched{}, fmt.Errorf("read %s/%d at offset %d: %w", f.Topic, f.Partition, batch.FirstOffset, err)
 		}
 		got.Next = max(got.Next, batch.LastOffset+1)
+		got.fetched += len(set) - len(rest)
 		set = rest
 	}
 	got.Moved = got.Next > f.offset
-	if len(got.Records) > 0 {
-		got.bytes += len(answer.RecordSet.Bytes) + len(got.Records)*recordOverhead
+	if len(got.Records) == 0 {
+		got.bytes = 0
 	}
 	f.lazy = f.Only.Key != "" && len(got.Records) == 0 && got.Moved
 	f.offset = got.Next
@@ -127,7 +131,7 @@ func (f *Fetcher) readBatch(batch *wire.Batch, likely int, got *Fetched) error {
 		err := records.Next(&r)
 		switch {
 		case errors.Is(err, io.EOF):
-			got.bytes += records.Unpacked()
+			got.bytes += records.Bytes() + (len(got.Records)-before)*recordOverhead
 			return nil
 		case err != nil:
 			got.Records = got.Records[:before]

@@ -45,7 +45,7 @@ const (
 	// under way.
 	fetchPace = 2 * time.Millisecond
 	// mostFetched bounds one answer of many partitions.
-	mostFetched = 4 << 20
+	mostFetched = 2 << 20
 )
 
 func newFetches(g *generation) *fetches {
@@ -88,7 +88,8 @@ func (f *fetches) broker(id int) *broker {
 
 // fetch sends one request and passes on what it brings.
 func (f *fetches) fetch(b *broker, group []*pipeline) {
-	topics, failure := f.request(b, group).Send(f.fetching, f.loop.config.Transport, f.leaders.Addr)
+	request, most := f.request(b, group)
+	topics, failure := request.Send(f.fetching, f.loop.config.Transport, f.leaders.Addr)
 	brought := 0
 	var again, fresh []*pipeline
 	for _, p := range group {
@@ -101,7 +102,7 @@ func (f *fetches) fetch(b *broker, group []*pipeline) {
 			err = errNoPartition
 		default:
 			brought += len(answer.RecordSet.Bytes)
-			got, err = p.fetcher.read(answer)
+			got, err = p.fetcher.read(answer, most)
 		}
 		if err != nil {
 			f.leaders.Expire()
@@ -133,10 +134,10 @@ func answerFor(p *pipeline, topics []wire.FetchedTopic) *wire.FetchedPartition {
 	return nil
 }
 
-// request asks for a share of the budget for each partition.
-func (f *fetches) request(b *broker, group []*pipeline) *wire.Fetch {
+// request asks for a share of the budget for each partition, most bytes.
+func (f *fetches) request(b *broker, group []*pipeline) (request *wire.Fetch, most int) {
 	config := &f.loop.config
-	share := config.Budget.share(len(group), config.FetchBytes)
+	most, share := config.Budget.share(len(group), config.FetchBytes)
 	least, wait := 1, config.FetchWait
 	switch lazy := !slices.ContainsFunc(group, func(p *pipeline) bool { return !p.fetcher.lazy }); {
 	case lazy:
@@ -144,12 +145,12 @@ func (f *fetches) request(b *broker, group []*pipeline) *wire.Fetch {
 	case b.busy.Load():
 		least, wait = gatherBytes, min(gatherTime, wait)
 	}
-	request := wire.NewFetch(wait, min(least, share*len(group)), mostFetched)
+	request = wire.NewFetch(wait, min(least, share*len(group)), mostFetched)
 	slices.SortStableFunc(group, func(a, b *pipeline) int { return strings.Compare(string(a.topic), string(b.topic)) })
 	for _, p := range group {
 		request.Add(p.topic, p.partition, p.fetcher.offset, share)
 	}
-	return request
+	return request, most
 }
 
 // failed asks again for a pipeline after a while, and after what the error asks for.

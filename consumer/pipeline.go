@@ -134,7 +134,7 @@ func (p *pipeline) take(got *Fetched) bool {
 		return !p.ended
 	}
 	p.held += got.bytes
-	p.loop.config.Budget.take(got.bytes)
+	p.loop.config.Budget.take(got.fetched, got.bytes)
 	// A batch without records, of which only the offset counts, goes the same
 	// way, so that offsets stay in order.
 	p.batches <- fetched{

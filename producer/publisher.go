@@ -42,7 +42,7 @@ type Publisher struct {
 const (
 	defaultBatchBytes = 512 << 10
 	// requestBytes bounds what one request writes to all partitions.
-	requestBytes = 4 << 20
+	requestBytes = 1 << 20
 	// mostRequests is how many requests to a broker may be under way, and pace the
 	// least time between them.
 	mostRequests = 5

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go/compress"
@@ -112,11 +113,11 @@ func NextBatch(set []byte) (b Batch, rest []byte, err error) {
 
 // Records are the records of a batch, one after the other.
 type Records struct {
-	batch    *Batch
-	bytes    []byte
-	left     int
-	unpacked int
-	headers  []topology.Header // of several records, so that they share allocations
+	batch   *Batch
+	bytes   []byte
+	left    int
+	size    int
+	headers []topology.Header // of several records, so that they share allocations
 }
 
 // Records unpacks the batch, to at most limit bytes.
@@ -127,8 +128,8 @@ func (b *Batch) Records(limit int) (Records, error) {
 		if r.bytes, err = unpack(b.compression, b.records, limit); err != nil {
 			return Records{}, err
 		}
-		r.unpacked = len(r.bytes)
 	}
+	r.size = len(r.bytes)
 	if r.left > len(r.bytes)/leastRecordBytes {
 		return Records{}, errMalformed
 	}
@@ -138,9 +139,8 @@ func (b *Batch) Records(limit int) (Records, error) {
 // Len is how many records are still to come.
 func (r *Records) Len() int { return r.left }
 
-// Unpacked is how many bytes the records keep in memory beside the batch itself:
-// none where it is not compressed.
-func (r *Records) Unpacked() int { return r.unpacked }
+// Bytes is how many bytes the records are, unpacked.
+func (r *Records) Bytes() int { return r.size }
 
 func unpack(compression compress.Compression, packed []byte, limit int) ([]byte, error) {
 	codec := compression.Codec()
@@ -149,8 +149,9 @@ func unpack(compression compress.Compression, packed []byte, limit int) ([]byte,
 	}
 	reader := codec.NewReader(bytes.NewReader(packed))
 	defer func() { _ = reader.Close() }()
-	var out bytes.Buffer
-	out.Grow(min(4*len(packed), limit) + bytes.MinRead)
+	out := scratch.Get().(*bytes.Buffer)
+	defer scratch.Put(out)
+	out.Reset()
 	_, err := out.ReadFrom(io.LimitReader(reader, int64(limit)+1))
 	switch {
 	case err != nil:
@@ -158,8 +159,11 @@ func unpack(compression compress.Compression, packed []byte, limit int) ([]byte,
 	case out.Len() > limit:
 		return nil, errTooLarge
 	}
-	return out.Bytes(), nil
+	return bytes.Clone(out.Bytes()), nil
 }
+
+// scratch is where batches are unpacked, whose size is known only then.
+var scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // Next reads a record into r: offset, time, key, value and headers. It returns
 // io.EOF after the last one.

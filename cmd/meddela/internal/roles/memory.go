@@ -5,20 +5,23 @@ import (
 	"runtime/debug"
 )
 
-// memoryLimit is what the runtime keeps a role below, garbage included. What a
-// role holds at once is bounded by its fetches, far below this.
-const memoryLimit = 64 << 20
+const (
+	// atRest is what the runtime may take for a role beside what is in flight.
+	atRest = 48 << 20
+	// perByteInFlight is what a byte in flight may take: itself, what is made of it,
+	// and garbage.
+	perByteInFlight = 4
+	// garbagePercent is how much garbage there may be beside what is in use, as
+	// long as both fit in the limit. A role holds little and makes much, so that
+	// with Go's own 100 it would collect many times a second.
+	garbagePercent = 400
+)
 
-// garbagePercent is how much garbage there may be beside what is in use, as
-// long as both fit in memoryLimit. A role holds little and makes much, so that
-// with Go's own 100 it would collect many times a second.
-const garbagePercent = 400
-
-// LimitMemory has the garbage collector work harder rather than take more
-// memory, and not before it must, unless GOMEMLIMIT or GOGC say otherwise.
-func LimitMemory() {
+// LimitMemory has the garbage collector keep to what a role with so many bytes in
+// flight needs, unless GOMEMLIMIT or GOGC say otherwise.
+func LimitMemory(inFlight int) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+		debug.SetMemoryLimit(atRest + perByteInFlight*int64(inFlight))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)

@@ -43,6 +43,8 @@ type Installation struct {
 	Sandbox   *sandbox.Provider
 	Channels  []topology.Channel // that role deliver delivers
 	Log       zerolog.Logger
+	// Budget bounds what all roles of the process have in flight.
+	Budget *consumer.Budget
 	// Started, if set, is told of each loop that starts.
 	Started func(*consumer.Loop)
 	// Metrics, if set, get what the roles count.
@@ -56,7 +58,8 @@ type Installation struct {
 func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 	in := &Installation{
 		Config: c, Names: c.Names(), Keys: c.Keys(), Channels: topology.Channels(), Log: log,
-		Redis: func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis) },
+		Redis:  func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis) },
+		Budget: consumer.NewBudget(int64(c.Loop.InFlightBytes)),
 	}
 	var err error
 	if in.Kafka, err = connect.Kafka(&c.Kafka); err != nil {
@@ -76,6 +79,7 @@ type role struct {
 	name      topology.Role
 	lane      topology.Lane
 	transport *kafka.Transport
+	publisher *producer.Publisher
 	log       zerolog.Logger
 	templates *catalogue.Follower // of roles match and deliver
 	orders    *control.Follower   // of roles deliver and delay
@@ -90,6 +94,9 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 		log:       in.Log.With().Str("role", string(name)).Str("lane", string(lane)).Logger(),
 	}
 	defer r.transport.CloseIdleConnections()
+	r.publisher = &producer.Publisher{
+		Addr: in.Kafka.Addr(), Transport: r.transport, Compression: connect.Compression(&in.Config.Kafka), Log: r.log,
+	}
 	within := in.Config.Templates.StartTimeout
 	if name == topology.RoleMatch || name == topology.RoleDeliver {
 		templates, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Templates(), within, catalogue.NewFollower, r.log)
@@ -147,12 +154,7 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic) con
 	settings := r.Config.Loop
 	return consumer.Config{
 		Role: r.name, Lane: r.lane, Names: r.Names, Topics: topics, Handler: handler,
-		Publisher: &producer.Publisher{
-			Addr:        r.Kafka.Addr(),
-			Transport:   r.transport,
-			Compression: connect.Compression(&r.Config.Kafka),
-			Log:         r.log,
-		},
+		Publisher: r.publisher, Budget: r.Budget,
 		Brokers: r.Kafka.Brokers, Dialer: r.Kafka.Dialer(), Transport: r.transport, Log: r.Installation.Log,
 		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
 		SessionTimeout: settings.SessionTimeout, Grace: settings.Grace,

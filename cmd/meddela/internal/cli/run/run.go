@@ -68,7 +68,7 @@ func New(env *command.Env) *cobra.Command {
 // must answer; later it waits for them.
 func runRole(ctx context.Context, env *command.Env, name topology.Role, lane topology.Lane,
 	channels []topology.Channel) error {
-	roles.LimitMemory()
+	roles.LimitMemory(env.Config.Loop.InFlightBytes)
 	in, err := roles.New(&env.Config, env.Log)
 	if err != nil {
 		return err
