@@ -313,9 +313,9 @@ func TestStoppedAtClaim(t *testing.T) {
 			w.provider.instant = instant
 			ctx, stop := context.WithCancel(t.Context())
 			h := w.handler(t)
-			calls := 0
+			var calls atomic.Int64
 			h.config.Redis.AddHook(afterClaim(func() error {
-				if calls++; calls > 1 {
+				if calls.Add(1) > 1 {
 					return nil
 				}
 				if len(w.store.Keys()) == 0 {
@@ -328,8 +328,8 @@ func TestStoppedAtClaim(t *testing.T) {
 			if result.Handled != 0 || err == nil || w.provider.sent() != 0 {
 				t.Errorf("handled %d, %v, %d sent", result.Handled, err, w.provider.sent())
 			}
-			if left := w.store.Keys(); len(left) != 0 || calls != 2 {
-				t.Errorf("instant %v, lost %v: %d claims are left after %d calls", instant, lost, len(left), calls)
+			if left := w.store.Keys(); len(left) != 0 || calls.Load() != 2 {
+				t.Errorf("instant %v, lost %v: %d claims are left after %d calls", instant, lost, len(left), calls.Load())
 			}
 		}
 	}
@@ -340,9 +340,9 @@ func TestStoppedAtClaim(t *testing.T) {
 func TestALostAnswer(t *testing.T) {
 	w := newWorld(t)
 	h := w.handler(t)
-	calls := 0
+	var calls atomic.Int64
 	h.config.Redis.AddHook(afterClaim(func() error {
-		if calls++; calls%3 == 1 {
+		if calls.Add(1)%3 == 1 {
 			return errors.New("the answer is lost")
 		}
 		return nil
