@@ -8,8 +8,9 @@ const DefaultBudget = 8 << 20
 // Budget is how many bytes may be in flight, unpacked: fetched and not yet
 // acknowledged, over all partitions and topics of the loops that share it.
 type Budget struct {
-	most int64
-	used atomic.Int64
+	most       int64
+	used       atomic.Int64
+	partitions atomic.Int64 // that share it
 	// packing is how many bytes one fetched byte has lately unpacked to, in 1/64.
 	packing atomic.Int64
 }
@@ -25,11 +26,11 @@ func NewBudget(most int64) *Budget {
 // wait for long leave something to the others. A batch that is larger comes alone.
 const leastFetch = 16 << 10
 
-// share is how much each of n partitions may hold of what is fetched now, and no
-// more than most, and how many bytes that is as they are fetched.
-func (b *Budget) share(n, most int) (unpacked, fetched int) {
+// share is how much a partition may hold of what it fetches now, and no more than
+// most, and how many bytes that is as they are fetched.
+func (b *Budget) share(most int) (unpacked, fetched int) {
 	free := max(b.most-b.used.Load(), 0)
-	unpacked = min(max(int(free)/n, leastFetch), most)
+	unpacked = min(max(int(free/max(b.partitions.Load(), 1)), leastFetch), most)
 	return unpacked, max(unpacked*64/int(b.packing.Load()), 1<<10)
 }
 

@@ -137,7 +137,7 @@ func answerFor(p *pipeline, topics []wire.FetchedTopic) *wire.FetchedPartition {
 // request asks for a share of the budget for each partition, most bytes.
 func (f *fetches) request(b *broker, group []*pipeline) (request *wire.Fetch, most int) {
 	config := &f.loop.config
-	most, share := config.Budget.share(len(group), config.FetchBytes)
+	most, share := config.Budget.share(config.FetchBytes)
 	least, wait := 1, config.FetchWait
 	switch lazy := !slices.ContainsFunc(group, func(p *pipeline) bool { return !p.fetcher.lazy }); {
 	case lazy:

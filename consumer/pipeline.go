@@ -78,6 +78,7 @@ func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionA
 
 func (p *pipeline) run() {
 	defer p.loop.stats.track(p.tracker)()
+	p.loop.config.Budget.partitions.Add(1)
 	defer p.end()
 	// "The first there is" is no offset yet.
 	if p.fetcher.offset < 0 && !p.seekFirst() {
@@ -159,6 +160,7 @@ func (p *pipeline) end() {
 	defer p.mu.Unlock()
 	p.ended = true
 	p.loop.config.Budget.give(p.held)
+	p.loop.config.Budget.partitions.Add(-1)
 }
 
 // deliver publishes every output, waits for the acknowledgement, and only then

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
@@ -206,6 +210,65 @@ func TestRefusedRecords(t *testing.T) {
 	}
 	if got != "01235678" {
 		t.Errorf("written: %s", got)
+	}
+}
+
+// TestRequestsAreShared: what many publish while requests are under way goes in few, in order, and a record
+// that its topic refuses harms only itself.
+func TestRequestsAreShared(t *testing.T) {
+	const callers = 300
+	kafka := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	events, letters := names.Events(topology.Realtime), names.DeadLetters(topology.Realtime)
+	kafka.CreateTopic(t, events, partitions, nil)
+	kafka.CreateTopic(t, letters, partitions, map[string]string{"max.message.bytes": "2000"})
+	for p := range partitions { // connects, and learns of the topics
+		kafka.Publish(t, events, p, topology.Record{Value: []byte("first")})
+		kafka.Publish(t, letters, p, topology.Record{Value: []byte("first")})
+	}
+	var requests atomic.Int64
+	kafka.Cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		kafka.Cluster.KeepControl()
+		requests.Add(1)
+		return nil, nil, false
+	})
+	heal := kafka.Stall()
+	var started, done sync.WaitGroup
+	for i := range callers {
+		started.Add(1)
+		done.Go(func() {
+			letter := topology.Record{Topic: letters, Value: make([]byte, 10)}
+			if i == 7 {
+				letter.Value = make([]byte, 5000)
+			}
+			var records []topology.Record
+			for n := range 3 {
+				records = append(records, topology.Record{Topic: events, Value: fmt.Appendf(nil, "%d/%d", i, n)}, letter)
+			}
+			started.Done()
+			refused, err := kafka.Publisher.Publish(fixtures.Soon(t), i%partitions, records)
+			if err != nil || i == 7 && !slices.Equal(refused, []int{1, 3, 5}) || i != 7 && refused != nil {
+				t.Errorf("caller %d: refused %v, %v", i, refused, err)
+			}
+		})
+	}
+	started.Wait()
+	heal()
+	done.Wait()
+	if n := requests.Load(); n > callers/4 {
+		t.Errorf("%d requests for what %d published at once on two topics", n, callers)
+	}
+	next := make(map[string]int)
+	for p := range partitions {
+		for _, r := range read(t, kafka.Link, events, p)[1:] {
+			caller, n, _ := strings.Cut(string(r.Value), "/")
+			if n != fmt.Sprint(next[caller]) {
+				t.Errorf("after %d records of caller %s comes %s", next[caller], caller, r.Value)
+			}
+			next[caller]++
+		}
+	}
+	if len(next) != callers {
+		t.Errorf("records of %d callers are there, want %d", len(next), callers)
 	}
 }
 
