@@ -8,6 +8,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
+
+	"github.com/meddela/meddela/topology"
 )
 
 // Connection says how to reach a Kafka cluster. The client library has two
@@ -18,6 +20,9 @@ type Connection struct {
 	Brokers []string
 	// ClientID is what brokers log and meter. Default "meddela".
 	ClientID string
+	// Topics are those that metadata is asked for, every second or so. Default all
+	// of the cluster, which may be many.
+	Topics []topology.Topic
 	// TLS switches encryption on; nil is plain text.
 	TLS *tls.Config
 	// SASL says who we are; nil is nobody.
@@ -39,15 +44,19 @@ func (c Connection) Addr() net.Addr { return kafka.TCP(c.Brokers...) }
 // Transport carries requests over pooled connections. Each caller that must
 // not wait for another one's requests takes its own.
 func (c Connection) Transport() *kafka.Transport {
+	var topics []string
+	for _, t := range c.Topics {
+		topics = append(topics, string(t))
+	}
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &kafka.Transport{
 		Dial:        dialer.DialContext,
 		DialTimeout: dialTimeout,
 		IdleTimeout: idleTimeout,
-		MetadataTTL: metadataTTL,
-		ClientID:    c.clientID(),
-		TLS:         c.TLS,
-		SASL:        c.SASL,
+		MetadataTTL: metadataTTL, MetadataTopics: topics,
+		ClientID: c.clientID(),
+		TLS:      c.TLS,
+		SASL:     c.SASL,
 	}
 }
 

@@ -48,9 +48,11 @@ func New(config Config) (*Producer, error) {
 	if prefix == "-" {
 		prefix = ""
 	}
+	names := topology.Topics{Prefix: prefix}
+	config.Connection.Topics = []topology.Topic{names.Events(topology.Realtime), names.Events(topology.Batch)}
 	transport := config.Connection.Transport()
 	return &Producer{
-		names:     topology.Topics{Prefix: prefix},
+		names:     names,
 		transport: transport,
 		publisher: &Publisher{
 			Addr: config.Connection.Addr(), Transport: transport, Compression: config.Compression, Log: log,

@@ -272,6 +272,24 @@ func TestRequestsAreShared(t *testing.T) {
 	}
 }
 
+// TestMetadataIsAskedForOfOwnTopics only: a shared cluster may have thousands of others.
+func TestMetadataIsAskedForOfOwnTopics(t *testing.T) {
+	kafka := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	kafka.CreateTopic(t, names.Events(topology.Realtime), partitions, nil)
+	var ofAll atomic.Bool
+	kafka.Cluster.ControlKey(int16(kmsg.Metadata), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		kafka.Cluster.KeepControl()
+		if len(request.(*kmsg.MetadataRequest).Topics) != 2 {
+			ofAll.Store(true)
+		}
+		return nil, nil, false
+	})
+	_, err := newProducer(t, kafka.Link).Publish(t.Context(), topology.Realtime, []topology.Event{event("a-1")})
+	if err != nil || ofAll.Load() {
+		t.Errorf("asked for others: %v; %v", ofAll.Load(), err)
+	}
+}
+
 func TestABrokerMustBeNamed(t *testing.T) {
 	if _, err := producer.New(producer.Config{}); err == nil ||
 		!strings.Contains(err.Error(), "name at least one broker") {

@@ -211,6 +211,16 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()))
 }
 
+// All lists every topic of an installation.
+func (t Topics) All() []Topic {
+	specs := t.Specs(Sizing{})
+	all := make([]Topic, len(specs))
+	for i := range specs {
+		all[i] = specs[i].Name
+	}
+	return all
+}
+
 func (s Sizing) retained(name Topic, partitions int, keep time.Duration, maxBytes int) TopicSpec {
 	spec := s.spec(name, partitions, "delete")
 	spec.Config["retention.ms"] = strconv.FormatInt(keep.Milliseconds(), 10)

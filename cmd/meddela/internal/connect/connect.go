@@ -19,15 +19,16 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/topology"
 )
 
 // Kafka says how to reach Kafka. Its error is Faults.
-func Kafka(k *config.KafkaSettings) (producer.Connection, error) {
+func Kafka(k *config.KafkaSettings, names topology.Topics) (producer.Connection, error) {
 	if len(k.Brokers) == 0 {
 		return producer.Connection{},
 			config.Faults{"MEDDELA_KAFKA_BROKERS is not set: name your brokers (host:port), or run `meddela up` for an embedded Kafka and Redis"}
 	}
-	connection := producer.Connection{Brokers: k.Brokers, ClientID: k.ClientID}
+	connection := producer.Connection{Brokers: k.Brokers, ClientID: k.ClientID, Topics: names.All()}
 	var err error
 	if connection.SASL, err = login(k); err != nil {
 		return connection, err

@@ -62,7 +62,7 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 		Budget: consumer.NewBudget(int64(c.Loop.InFlightBytes)),
 	}
 	var err error
-	if in.Kafka, err = connect.Kafka(&c.Kafka); err != nil {
+	if in.Kafka, err = connect.Kafka(&c.Kafka, in.Names); err != nil {
 		return nil, err
 	}
 	if in.Providers, err = c.Deliver.Providers(); err != nil {

@@ -29,7 +29,7 @@ func (env *Env) Kafka(ctx context.Context) (producer.Connection, error) {
 	if env.kafka.Brokers != nil {
 		return env.kafka, nil
 	}
-	connection, err := connect.Kafka(&env.Config.Kafka)
+	connection, err := connect.Kafka(&env.Config.Kafka, env.Config.Names())
 	if err != nil {
 		return connection, err
 	}
