@@ -44,9 +44,7 @@ func (l *loader) manifest(name string, r *topology.TemplateRecord) *manifest {
 	m.readName(name)
 	r.Types = m.readTypes()
 	channels := wording.Texts(topology.Channels())
-	if !m.Has("channel") {
-		m.Fail("channel", "it is missing: say one of "+strings.Join(channels, ", "))
-	}
+	m.Needs("channel", "say one of "+strings.Join(channels, ", "))
 	r.Channel = topology.Channel(m.OneOf("channel", "", channels...))
 	r.DefaultLanguage = m.Text("default_language")
 	r.TTL = m.readTTL()
@@ -76,9 +74,7 @@ func (m *manifest) readName(folder string) {
 
 func (m *manifest) readTypes() []string {
 	types := m.Strings("types")
-	if !m.Has("types") {
-		m.Fail("types", "it is missing: name the event types that the template covers, such as types: [order_confirmation]")
-	}
+	m.Needs("types", "name the event types that the template covers, such as types: [order_confirmation]")
 	for i, t := range types {
 		switch {
 		case len(t) > topology.MaxTypeLength:
@@ -133,9 +129,7 @@ func (m *manifest) readURL(c topology.Channel) string {
 	switch {
 	case c != topology.Webhook && m.Has("url"):
 		m.Fail("url", "it belongs to channel webhook only: remove it")
-	case c == topology.Webhook && !m.Has("url"):
-		m.Fail("url", "it is missing: say where the webhook is to be sent")
-	case text != "":
+	case c == topology.Webhook && m.Needs("url", "say where the webhook is to be sent") && text != "":
 		if u, err := url.Parse(text); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 			m.Fail("url", "it must be a whole URL such as https://hooks.example.com/shipments")
 		} else if u.User != nil {

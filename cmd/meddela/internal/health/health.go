@@ -85,8 +85,8 @@ var (
 	errJoining  = errors.New("joining the consumer groups")
 )
 
-// ready says what is missing for the role to do its work.
-func (v *Checks) ready() error {
+// Ready says what is missing for the role to do its work.
+func (v *Checks) Ready() error {
 	loops, joined := v.all(), 0
 	for _, loop := range loops {
 		if loop.Stats().Joined() {
@@ -108,7 +108,7 @@ func (v *Checks) ready() error {
 
 // startedUp is ready until it was, and from then on nothing.
 func (v *Checks) startedUp() error {
-	err := v.ready()
+	err := v.Ready()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.started {
@@ -134,7 +134,7 @@ func (p probe) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 func (v *Checks) page() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", probe(v.live))
-	mux.Handle("GET /readyz", probe(v.ready))
+	mux.Handle("GET /readyz", probe(v.Ready))
 	mux.Handle("GET /startupz", probe(v.startedUp))
 	mux.Handle("GET /metrics", v.Metrics.Handler())
 	mux.HandleFunc("GET /version", v.serveVersion)

@@ -201,7 +201,7 @@ func TestSelection(t *testing.T) {
 		{"an event, by what covers it", Selection{Event: eve}, "eve.en.en eve.sv.sv"},
 		{"an event, by a template that does not cover it", Selection{Event: eve, Templates: []string{"code"}}, "eve.en.!"},
 		{"no such sample", Selection{Sample: "him"}, `there is no sample "him": there is code/app, hello/kim`},
-		{"no such template", Selection{Templates: []string{"helo"}}, `there is no template "helo": there is code, hello`},
+		{"no such template", Selection{Templates: []string{"helo"}}, `there is no template "helo": did you mean hello?`},
 	} {
 		all, err := Render(&f, test.Selection)
 		var got []string

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -39,11 +40,11 @@ type UnknownError struct {
 }
 
 func (e *UnknownError) Error() string {
-	text := fmt.Sprintf("there is no %s %q", e.What, e.Name)
-	if len(e.Known) > 0 {
-		text += ": there is " + strings.Join(e.Known, ", ")
+	hint := wording.DidYouMean(e.Name, e.Known)
+	if hint == "" && len(e.Known) > 0 {
+		hint = ": there is " + strings.Join(e.Known, ", ")
 	}
-	return text
+	return fmt.Sprintf("there is no %s %q%s", e.What, e.Name, hint)
 }
 
 // Render renders the selected messages, without templates that have faults. Its error is an

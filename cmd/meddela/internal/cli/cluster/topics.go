@@ -164,24 +164,21 @@ func printPlan(env *command.Env, plan provision.Plan, dryRun bool) error {
 
 // whatToDo has each advice once for all its topics.
 func whatToDo(differs []driftView) string {
-	var order []string
-	advice := make(map[string][]driftView)
+	general := func(d driftView) string { d.Topic = "TOPIC"; return driftAdvice(d.Drift) }
+	topics := make(map[string]int) // that an advice is for, and has not been given for
 	for _, d := range differs {
-		general := d.Drift
-		general.Topic = "TOPIC"
-		do := driftAdvice(general)
-		if len(advice[do]) == 0 {
-			order = append(order, do)
-		}
-		advice[do] = append(advice[do], d)
+		topics[general(d)]++
 	}
 	var b strings.Builder
-	for _, do := range order {
-		if only := advice[do][0]; len(advice[do]) == 1 {
-			fmt.Fprintf(&b, "  %s: %s\n", only.Topic, only.Do)
-		} else {
-			fmt.Fprintf(&b, "  %d topics: %s\n", len(advice[do]), do)
+	for _, d := range differs {
+		switch do := general(d); topics[do] {
+		case 0:
+		case 1:
+			fmt.Fprintf(&b, "  %s: %s\n", d.Topic, d.Do)
+		default:
+			fmt.Fprintf(&b, "  %d topics: %s\n", topics[do], do)
 		}
+		topics[general(d)] = 0
 	}
 	return b.String()
 }

@@ -43,15 +43,12 @@ func (p *publication) tell(number int, r producer.Receipt) {
 		_ = json.NewEncoder(p.out).Encode(view)
 	case r.Err != nil && p.failed <= maxToldFaults:
 		p.progress.Clear()
-		_, _ = fmt.Fprintf(p.errOut, "line %d: %s\n", number, view.fault())
+		reason := ""
+		if view.Reason != "" {
+			reason = " (" + string(view.Reason) + ")"
+		}
+		_, _ = fmt.Fprintf(p.errOut, "line %d: %s%s\n", number, view.Error, reason)
 	case p.failed == maxToldFaults+1 && r.Err != nil:
 		_, _ = fmt.Fprintln(p.errOut, "more faults are only counted; --output json tells them all")
 	}
-}
-
-func (v *receiptView) fault() string {
-	if v.Reason == "" {
-		return v.Error
-	}
-	return v.Error + " (" + string(v.Reason) + ")"
 }

@@ -121,9 +121,6 @@ func render(ctx context.Context, env *command.Env, r *rendering) error {
 	}
 	renderings, err := preview.Render(&folder, r.selection)
 	if unknown, ok := errors.AsType[*preview.UnknownError](err); ok {
-		if hint := wording.DidYouMean(unknown.Name, unknown.Known); hint != "" {
-			return command.Misusef("there is no %s %q%s", unknown.What, unknown.Name, hint)
-		}
 		return command.Misusef("%v", unknown)
 	}
 	if err := showRenderings(env, r, &folder, renderings); err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/health"
 	"github.com/meddela/meddela/cmd/meddela/internal/roles"
 	"github.com/meddela/meddela/cmd/meddela/samples"
-	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/producer/embedded"
@@ -27,11 +27,9 @@ type local struct {
 	*roles.Installation
 	broker *embedded.Broker
 	store  *embedded.Store
-
-	mu    sync.Mutex
-	loops []*consumer.Loop
-	roles sync.WaitGroup
-	stop  context.CancelFunc
+	checks *health.Checks
+	roles  sync.WaitGroup
+	stop   context.CancelFunc
 }
 
 // localTTL bounds what the embedded store holds: it is in memory, and never
@@ -49,7 +47,9 @@ func startLocal(ctx context.Context, env *command.Env, kafkaPort, redisPort int,
 	if err != nil {
 		return nil, fmt.Errorf("%w: choose another with --kafka-port", err)
 	}
-	l := &local{broker: broker, stop: func() {}}
+	// Role deliver has a loop for each channel.
+	loops := len(topology.Lanes()) * (len(topology.Roles()) - 1 + len(topology.Channels()))
+	l := &local{broker: broker, stop: func() {}, checks: health.New("", "", env.Version, loops)}
 	if l.store, err = embedded.StartStore(embedded.StoreConfig{Port: redisPort}); err != nil {
 		broker.Close()
 		return nil, fmt.Errorf("%w: choose another with --redis-port", err)
@@ -77,7 +77,7 @@ func (l *local) start(ctx context.Context, env *command.Env, real bool) error {
 	for _, channel := range c.Deliver.Unprovided(in.Providers, in.Channels) {
 		c.Deliver.Sandbox = append(c.Deliver.Sandbox, string(channel))
 	}
-	in.Started = l.add
+	in.Started = l.checks.Add
 	l.Installation = in
 	if err := l.prepare(ctx); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (l *local) startRoles(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for !l.allJoined() {
+	for l.checks.Ready() != nil {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -130,29 +130,6 @@ func (l *local) startRoles(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (l *local) add(loop *consumer.Loop) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.loops = append(l.loops, loop)
-}
-
-// loopsOfALane: role deliver has one for each channel.
-var loopsOfALane = len(topology.Roles()) - 1 + len(topology.Channels())
-
-func (l *local) allJoined() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.loops) < loopsOfALane*len(topology.Lanes()) {
-		return false
-	}
-	for _, loop := range l.loops {
-		if !loop.Stats().Joined() {
-			return false
-		}
-	}
-	return true
 }
 
 // close stops the roles, then the servers.
