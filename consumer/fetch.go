@@ -34,10 +34,6 @@ type Fetcher struct {
 	Only topology.Header
 
 	offset int64
-	// lazy is set while fetches bring only what is passed over: then the next
-	// one waits for more of it, or for a while, so that a reader of few records
-	// among many costs few requests.
-	lazy bool
 }
 
 // Fetched is the answer to one fetch.
@@ -111,7 +107,6 @@ func (f *Fetcher) read(answer *wire.FetchedPartition, most int) (Fetched, error)
 	if len(got.Records) == 0 {
 		got.bytes = 0
 	}
-	f.lazy = f.Only.Key != "" && len(got.Records) == 0 && got.Moved
 	f.offset = got.Next
 	return got, nil
 }

@@ -30,6 +30,10 @@ type fetches struct {
 type broker struct {
 	gather.Gather[*pipeline]
 	busy atomic.Bool // the last answer brought much, so the next may wait a little for more
+	// lazy is set while answers bring only what is passed over: then the next one
+	// waits for more of it, or for a while, so that a reader of few records among
+	// many costs few requests.
+	lazy atomic.Bool
 }
 
 const (
@@ -90,7 +94,7 @@ func (f *fetches) broker(id int) *broker {
 func (f *fetches) fetch(b *broker, group []*pipeline) {
 	request, most := f.request(b, group)
 	topics, failure := request.Send(f.fetching, f.loop.config.Transport, f.leaders.Addr)
-	brought := 0
+	brought, kept, moved := 0, 0, false
 	var again, fresh []*pipeline
 	for _, p := range group {
 		p.back()
@@ -110,6 +114,8 @@ func (f *fetches) fetch(b *broker, group []*pipeline) {
 			continue
 		}
 		p.pause.Reset()
+		kept += len(got.Records)
+		moved = moved || got.Moved
 		switch hasRoom := p.take(&got); {
 		case hasRoom && got.Moved:
 			fresh = append(fresh, p)
@@ -118,6 +124,7 @@ func (f *fetches) fetch(b *broker, group []*pipeline) {
 		}
 	}
 	b.busy.Store(brought >= busyBytes)
+	b.lazy.Store(moved && kept == 0 && f.loop.config.Only.Key != "")
 	// Those that brought nothing come first in the next answer, which may be full
 	// before it has come to the last.
 	f.want(append(again, fresh...)...)
@@ -139,8 +146,8 @@ func (f *fetches) request(b *broker, group []*pipeline) (request *wire.Fetch, mo
 	config := &f.loop.config
 	most, share := config.Budget.share(config.FetchBytes)
 	least, wait := 1, config.FetchWait
-	switch lazy := !slices.ContainsFunc(group, func(p *pipeline) bool { return !p.fetcher.lazy }); {
-	case lazy:
+	switch {
+	case b.lazy.Load():
 		least, wait = gatherBytes, min(lazyTime, wait)
 	case b.busy.Load():
 		least, wait = gatherBytes, min(gatherTime, wait)
