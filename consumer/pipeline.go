@@ -342,23 +342,15 @@ func (p *pipeline) recoverFetch(err error) bool {
 // partition is ours.
 func (p *pipeline) seekFirst() bool {
 	client := kafka.Client{Addr: p.fetches.leaders.Addr, Transport: p.loop.config.Transport}
-	var wait retry.Backoff
-	var failures retry.Warner
-	for {
+	return retry.Until(p.fetching, func() error {
 		first, err := firstOffset(p.fetching, &client, p.topic, p.partition)
 		if err == nil {
 			p.fetcher.SeekTo(first)
-			return true
 		}
-		if p.fetching.Err() == nil {
-			failures.Warn(func(n int) {
-				p.log.Warn().Err(err).Int("times", n).Msg("cannot find the first offset yet; trying on")
-			})
-		}
-		if !wait.Wait(p.fetching) {
-			return false
-		}
-	}
+		return err
+	}, func(err error, n int) {
+		p.log.Warn().Err(err).Int("times", n).Msg("cannot find the first offset yet; trying on")
+	})
 }
 
 func firstOffset(ctx context.Context, client *kafka.Client, topic topology.Topic, partition int) (int64, error) {

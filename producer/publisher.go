@@ -98,21 +98,14 @@ func (p *Publisher) Publish(ctx context.Context, partition int, records []topolo
 // awaitCount returns the topic's number of partitions, trying for as long as ctx
 // lasts to learn it. Its only error is ctx's.
 func (p *Publisher) awaitCount(ctx context.Context, topic topology.Topic) (int, error) {
-	var wait retry.Backoff
-	for tries := 1; ; tries++ {
-		n, err := p.known().Partitions(ctx, topic)
-		switch {
-		case err == nil:
-			return n, nil
-		case ctx.Err() != nil:
-			return 0, ctx.Err()
-		case tries%10 == 2:
-			p.Log.Warn().Err(err).Int("tries", tries).Msg("cannot publish yet; trying on")
-		}
-		if !wait.Wait(ctx) {
-			return 0, ctx.Err()
-		}
-	}
+	var count int
+	retry.Until(ctx, func() (err error) {
+		count, err = p.known().Partitions(ctx, topic)
+		return err
+	}, func(err error, tries int) {
+		p.Log.Warn().Err(err).Int("tries", tries).Msg("cannot publish yet; trying on")
+	})
+	return count, ctx.Err()
 }
 
 // output is what a call writes to one partition, in order.

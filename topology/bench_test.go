@@ -70,7 +70,7 @@ func BenchmarkCheckJSON(b *testing.B) {
 	b.SetBytes(int64(len(anEvent)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if f := walk(anEvent, eventLimits, func(_, _ []byte) {}); f != nil {
+		if f := walk(anEvent, eventLimits, func([]byte, wireValue) {}); f != nil {
 			b.Fatal(f)
 		}
 	}

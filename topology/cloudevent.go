@@ -1,9 +1,6 @@
 package topology
 
-import (
-	"bytes"
-	"cmp"
-)
+import "bytes"
 
 // cloudEventType is the media type of a CloudEvent in structured mode.
 const cloudEventType = "application/cloudevents+json"
@@ -24,20 +21,20 @@ func headerAttributes(headers []Header) attributes {
 		case "content-type":
 			a.structured = isCloudEventType(h.Value)
 		case "ce_id":
-			a.id = headerMember("id", h.Value)
+			a.id = headerMember(h.Value)
 		case "ce_type":
-			a.kind = headerMember("type", h.Value)
+			a.kind = headerMember(h.Value)
 		case "ce_source":
-			a.source = headerMember("source", h.Value)
+			a.source = headerMember(h.Value)
 		case "ce_specversion":
-			a.specVersion = headerMember("specversion", h.Value)
+			a.specVersion = headerMember(h.Value)
 		}
 	}
 	return a
 }
 
-func headerMember(name string, value []byte) member {
-	return member{v: value, name: name, from: "ce_", bare: value != nil}
+func headerMember(value []byte) member {
+	return member{v: value, from: "ce_", bare: value != nil}
 }
 
 // isCloudEventType compares a media type without its parameters.
@@ -55,9 +52,9 @@ func (m *eventMembers) isEnvelope() bool {
 // unwrap replaces the members of a CloudEvent's envelope by those of its data.
 // The envelope's id and type win over the data's; its source is the origin
 // unless the data has one.
-func (d *eventReader) unwrap(m *eventMembers) {
+func (d *objectReader) unwrap(m *eventMembers) {
 	envelope := *m
-	*m = eventMembers{from: "data."}
+	*m, d.from = eventMembers{}, "data."
 	d.checkSpecVersion(&envelope.specVersion)
 	switch {
 	case !envelope.dataBase64.v.isNull():
@@ -68,7 +65,8 @@ func (d *eventReader) unwrap(m *eventMembers) {
 		d.fail(ReasonWrongType, "data", "must be an object with ctx, and channel, email and so on")
 	default:
 		// The data was checked with the whole, so this cannot be a fault.
-		_ = d.read(envelope.data.v, eventLimits, func(key []byte, v wireValue) { m.keep(key, v) })
+		fields := m.fields()
+		_ = d.read(envelope.data.v, eventLimits, fields[:])
 	}
 	m.prefer(&envelope.id, &envelope.kind, &envelope.source)
 }
@@ -87,9 +85,8 @@ func (m *eventMembers) prefer(id, kind, source *member) {
 
 func (m *member) given() bool { return m.bare || !m.v.isNull() }
 
-func (d *eventReader) checkSpecVersion(m *member) {
-	if raw, _ := d.raw(m); string(raw) != "1.0" {
-		d.fail(ReasonBadValue, cmp.Or(m.path(), "specversion"),
-			"must be 1.0: that is the CloudEvents version that is read")
+func (d *objectReader) checkSpecVersion(m *member) {
+	if raw, _ := d.raw("specversion", m); string(raw) != "1.0" {
+		d.fail(ReasonBadValue, m.from+"specversion", "must be 1.0: that is the CloudEvents version that is read")
 	}
 }

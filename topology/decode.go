@@ -25,9 +25,10 @@ import (
 func DecodeEvent(r Record, lane Lane) (Event, error) {
 	e := Event{Raw: r.Value}
 	ce := headerAttributes(r.Headers)
-	var d eventReader
+	var d objectReader
 	var members eventMembers
-	err := d.read(r.Value, eventLimits, func(key []byte, v wireValue) { members.keep(key, v) })
+	fields := members.fields()
+	err := d.read(r.Value, eventLimits, fields[:])
 	if err == nil {
 		if ce.structured || members.isEnvelope() {
 			d.unwrap(&members)
@@ -47,71 +48,55 @@ func DecodeEvent(r Record, lane Lane) (Event, error) {
 	return e, err
 }
 
-// eventReader reads an event's members.
-type eventReader struct{ objectReader }
-
-func (d *eventReader) event(e *Event, m *eventMembers) {
+func (d *objectReader) event(e *Event, m *eventMembers) {
 	d.room = m.textBytes()
 	e.ID = d.id(&m.id)
-	e.Type = d.text(&m.kind, MaxTypeLength)
+	e.Type = d.text("type", &m.kind, MaxTypeLength)
 	if e.Type == "" {
 		d.fail(ReasonMissingField, "type", "is required: it picks the template")
 	}
 	e.Channel = d.channel(m)
 	e.To = d.address(e.Channel, m)
-	e.Language = d.text(&m.language, MaxLanguageLength)
-	e.Country = d.text(&m.country, MaxCountryLength)
-	e.Timezone = d.text(&m.timezone, MaxTimezoneLength)
-	e.Origin = d.text(&m.origin, MaxOriginLength)
-	e.ExternalID = d.text(&m.externalID, MaxOriginLength)
-	e.CorrelationID = d.text(&m.correlationID, MaxOriginLength)
-	e.Scheduled = ceilMilli(d.time(&m.scheduled))
-	e.Expiration = d.time(&m.expiration).Truncate(time.Millisecond)
+	e.Language = d.text("language", &m.language, MaxLanguageLength)
+	e.Country = d.text("country", &m.country, MaxCountryLength)
+	e.Timezone = d.text("timezone", &m.timezone, MaxTimezoneLength)
+	e.Origin = d.text("origin", &m.origin, MaxOriginLength)
+	e.ExternalID = d.text("externalId", &m.externalID, MaxOriginLength)
+	e.CorrelationID = d.text("correlationId", &m.correlationID, MaxOriginLength)
+	e.Scheduled = ceilMilli(d.time("scheduled", &m.scheduled))
+	e.Expiration = d.time("expiration", &m.expiration).Truncate(time.Millisecond)
 	e.Ctx = d.ctx(m)
 }
 
 // id reads the id; empty when there is none, or none that may be used.
-func (d *eventReader) id(m *member) EventID {
+func (d *objectReader) id(m *member) EventID {
 	if m.v.isNull() && !m.bare {
 		return ""
 	}
-	raw, ok := d.raw(m)
+	raw, ok := d.raw("id", m)
 	if !ok {
 		return ""
 	}
 	if id := EventID(d.keep(raw)); id.Valid() {
 		return id
 	}
-	d.fail(ReasonBadID, m.path(), badIDDetail)
+	d.fail(ReasonBadID, m.from+"id", badIDDetail)
 	return ""
-}
-
-// raw reads a string's bytes; ok tells that there is a string.
-func (d *eventReader) raw(m *member) (text []byte, ok bool) {
-	switch {
-	case m.bare:
-		return m.v, true
-	case m.v.isText():
-		return m.v.bytes(), true
-	case !m.v.isNull():
-		d.fail(ReasonWrongType, m.path(), textWanted)
-	}
-	return nil, false
 }
 
 // text reads a string of at most limit characters, none of them a control
 // character: texts go into message headers and logs.
-func (d *eventReader) text(m *member, limit int) string {
-	raw, _ := d.raw(m)
+func (d *objectReader) text(name string, m *member, limit int) string {
+	raw, _ := d.raw(name, m)
 	switch {
 	case len(raw) == 0:
 		return ""
 	case m.bare && !utf8.Valid(raw):
-		d.fail(ReasonNotUTF8, m.path(), "must be UTF-8")
+		d.fail(ReasonNotUTF8, m.from+name, "must be UTF-8")
 	case len(raw) > limit && utf8.RuneCount(raw) > limit:
-		d.fail(ReasonBadValue, m.path(), "must have at most "+strconv.Itoa(limit)+" characters")
+		d.fail(ReasonBadValue, m.from+name, "must have at most "+strconv.Itoa(limit)+" characters")
 	case hasControl(raw):
-		d.fail(ReasonBadValue, m.path(), "must not have control characters such as line breaks")
+		d.fail(ReasonBadValue, m.from+name, "must not have control characters such as line breaks")
 	default:
 		return d.keep(raw)
 	}
@@ -127,21 +112,12 @@ func hasControl(text []byte) bool {
 	return false
 }
 
-func (d *eventReader) time(m *member) time.Time {
-	raw, _ := d.raw(m)
-	t, ok := parseTime(raw)
-	if !ok {
-		d.fail(ReasonBadValue, m.path(), timeWanted)
-	}
-	return t
-}
-
 const channelWanted = "must be email, sms, push or webhook"
 
 // channel reads the channel: by its name, else by the number that the
 // reference knows it by, else e-mail.
-func (d *eventReader) channel(m *eventMembers) Channel {
-	name, isText := d.raw(&m.channel)
+func (d *objectReader) channel(m *eventMembers) Channel {
+	name, isText := d.raw("channel", &m.channel)
 	if !isText || len(name) == 0 {
 		return d.wishedChannel(&m.wishedChannel)
 	}
@@ -150,11 +126,11 @@ func (d *eventReader) channel(m *eventMembers) Channel {
 			return c
 		}
 	}
-	d.fail(ReasonUnknownChannel, m.channel.path(), channelWanted)
+	d.fail(ReasonUnknownChannel, m.channel.from+"channel", channelWanted)
 	return Email
 }
 
-func (d *eventReader) wishedChannel(m *member) Channel {
+func (d *objectReader) wishedChannel(m *member) Channel {
 	number := m.v
 	switch {
 	case m.v.isNull():
@@ -162,7 +138,7 @@ func (d *eventReader) wishedChannel(m *member) Channel {
 	case m.v.isText():
 		number = m.v.bytes()
 	case !m.v.isNumber():
-		d.fail(ReasonWrongType, m.path(), "must be a number")
+		d.fail(ReasonWrongType, m.from+"wishedChannel", "must be a number")
 		return Email
 	}
 	switch string(number) {
@@ -173,7 +149,7 @@ func (d *eventReader) wishedChannel(m *member) Channel {
 	case "41", "42":
 		return Push
 	}
-	d.fail(ReasonUnknownChannel, m.path(), "must be 0 (e-mail), 1 (SMS), 41 or 42 (push)")
+	d.fail(ReasonUnknownChannel, m.from+"wishedChannel", "must be 0 (e-mail), 1 (SMS), 41 or 42 (push)")
 	return Email
 }
 
@@ -185,24 +161,24 @@ func equalFoldASCII(text []byte, lower string) bool {
 
 // address reads the address on the channel that was chosen. The others are
 // not looked at.
-func (d *eventReader) address(c Channel, m *eventMembers) string {
+func (d *objectReader) address(c Channel, m *eventMembers) string {
 	switch c {
 	case Email:
-		return d.text(&m.email, MaxEmailLength)
+		return d.text("email", &m.email, MaxEmailLength)
 	case SMS:
-		return d.text(&m.mobilePhone, MaxPhoneLength)
+		return d.text("mobilePhone", &m.mobilePhone, MaxPhoneLength)
 	case Push:
-		return d.text(&m.token, MaxTokenLength)
+		return d.text("registrationToken", &m.token, MaxTokenLength)
 	}
 	return ""
 }
 
-func (d *eventReader) ctx(m *eventMembers) []byte {
+func (d *objectReader) ctx(m *eventMembers) []byte {
 	switch {
 	case m.ctx.v.isNull():
-		d.fail(ReasonMissingField, m.from+"ctx", "is required: an object of the data for the message, {} when there is none")
+		d.fail(ReasonMissingField, d.from+"ctx", "is required: an object of the data for the message, {} when there is none")
 	case !m.ctx.v.isObject():
-		d.fail(ReasonWrongType, m.ctx.path(), "must be an object")
+		d.fail(ReasonWrongType, m.ctx.from+"ctx", "must be an object")
 	default:
 		return m.ctx.v
 	}

@@ -46,34 +46,37 @@ func EntryOf(j *Job, status Status, reason Reason, at time.Time) Entry {
 	}
 }
 
-// Append appends the entry's wire form, a JSON object, to b.
-func (e *Entry) Append(b []byte) []byte {
-	w := objectWriter{b: b}
-	w.open()
-	w.text("event_id", string(e.EventID))
-	w.text("job_id", string(e.JobID))
-	w.text("lane", string(e.Lane))
-	w.number("redrives", e.Redrives)
-	w.number("attempt", e.Attempt)
-	w.text("status", string(e.Status))
-	w.text("reason", string(e.Reason))
-	w.text("detail", clip(e.Detail, MaxDetailBytes))
-	w.text("type", e.Type)
-	w.text("channel", string(e.Channel))
-	w.text("language", e.Language)
-	w.text("template", string(e.Template))
-	w.text("provider", e.Provider)
-	w.text("provider_message_id", e.ProviderMessageID)
-	w.text("source", string(e.Source))
-	w.time("received_at", e.ReceivedAt)
-	w.time("at", e.At)
-	w.close()
-	return w.b
-}
-
-// Greatest lengths of an entry's other texts, in bytes; what is longer is cut,
+// Greatest length of an entry's other texts, in bytes; what is longer is cut,
 // because an outcome matters more than its particulars.
 const maxEntryTextBytes = 512
+
+func (e *Entry) fields() [17]field {
+	return [...]field{
+		{"event_id", (*string)(&e.EventID), 0},
+		{"job_id", (*string)(&e.JobID), 0},
+		{"lane", (*string)(&e.Lane), 0},
+		{"redrives", &e.Redrives, MaxRedrives},
+		{"attempt", &e.Attempt, MaxAttempt},
+		{"status", (*string)(&e.Status), 0},
+		{"reason", (*string)(&e.Reason), 0},
+		{"detail", &e.Detail, MaxDetailBytes},
+		{"type", &e.Type, maxEntryTextBytes},
+		{"channel", (*string)(&e.Channel), 0},
+		{"language", &e.Language, maxEntryTextBytes},
+		{"template", (*string)(&e.Template), maxEntryTextBytes},
+		{"provider", &e.Provider, maxEntryTextBytes},
+		{"provider_message_id", &e.ProviderMessageID, maxEntryTextBytes},
+		{"source", (*string)(&e.Source), maxEntryTextBytes},
+		{"received_at", &e.ReceivedAt, 0},
+		{"at", &e.At, 0},
+	}
+}
+
+// Append appends the entry's wire form, a JSON object, to b.
+func (e *Entry) Append(b []byte) []byte {
+	fields := e.fields()
+	return appendObject(b, fields[:])
+}
 
 // DecodeEntry reads an entry's wire form. Its error is a *Fault.
 //
@@ -83,45 +86,8 @@ const maxEntryTextBytes = 512
 func DecodeEntry(value []byte) (Entry, error) {
 	var e Entry
 	var d objectReader
-	err := d.read(value, eventLimits, func(key []byte, v wireValue) {
-		switch string(key) {
-		case "event_id":
-			e.EventID = EventID(d.text(key, v))
-		case "job_id":
-			e.JobID = JobID(d.text(key, v))
-		case "lane":
-			e.Lane = Lane(d.text(key, v))
-		case "redrives":
-			e.Redrives = d.number(key, v, MaxRedrives)
-		case "attempt":
-			e.Attempt = d.number(key, v, MaxAttempt)
-		case "status":
-			e.Status = Status(d.text(key, v))
-		case "reason":
-			e.Reason = Reason(d.text(key, v))
-		case "detail":
-			e.Detail = d.clipped(key, v, MaxDetailBytes)
-		case "type":
-			e.Type = d.clipped(key, v, maxEntryTextBytes)
-		case "channel":
-			e.Channel = Channel(d.text(key, v))
-		case "language":
-			e.Language = d.clipped(key, v, maxEntryTextBytes)
-		case "template":
-			e.Template = TemplateRef(d.clipped(key, v, maxEntryTextBytes))
-		case "provider":
-			e.Provider = d.clipped(key, v, maxEntryTextBytes)
-		case "provider_message_id":
-			e.ProviderMessageID = d.clipped(key, v, maxEntryTextBytes)
-		case "source":
-			e.Source = Source(d.clipped(key, v, maxEntryTextBytes))
-		case "received_at":
-			e.ReceivedAt = d.time(key, v)
-		case "at":
-			e.At = d.time(key, v)
-		}
-	})
-	if err != nil {
+	fields := e.fields()
+	if err := d.read(value, eventLimits, fields[:]); err != nil {
 		return Entry{}, err
 	}
 	d.checkEntry(&e)

@@ -94,27 +94,27 @@ type Event struct {
 // checks nothing: DecodeEvent of the result reports whether the pipeline takes
 // it.
 func (e *Event) Append(b []byte) []byte {
-	w := objectWriter{b: b}
-	w.open()
-	w.text("id", string(e.ID))
-	w.text("type", e.Type)
-	w.text("channel", string(e.Channel))
-	if field := e.Channel.addressField(); field != "" {
-		w.text(field, e.To)
+	address, to := e.Channel.addressField(), e.To
+	if address == "" {
+		to = ""
 	}
-	w.text("language", e.Language)
-	w.text("country", e.Country)
-	w.text("timezone", e.Timezone)
-	w.text("origin", e.Origin)
-	w.text("externalId", e.ExternalID)
-	w.text("correlationId", e.CorrelationID)
-	w.time("scheduled", ceilMilli(e.Scheduled))
-	w.time("expiration", e.Expiration)
-	ctx := e.Ctx
+	scheduled, ctx := ceilMilli(e.Scheduled), e.Ctx
 	if len(ctx) == 0 {
 		ctx = []byte("{}")
 	}
-	w.raw("ctx", ctx)
-	w.close()
-	return w.b
+	return appendObject(b, []field{
+		{"id", (*string)(&e.ID), 0},
+		{"type", &e.Type, 0},
+		{"channel", (*string)(&e.Channel), 0},
+		{address, &to, 0},
+		{"language", &e.Language, 0},
+		{"country", &e.Country, 0},
+		{"timezone", &e.Timezone, 0},
+		{"origin", &e.Origin, 0},
+		{"externalId", &e.ExternalID, 0},
+		{"correlationId", &e.CorrelationID, 0},
+		{"scheduled", &scheduled, 0},
+		{"expiration", &e.Expiration, 0},
+		{"ctx", &ctx, 0},
+	})
 }

@@ -1,14 +1,11 @@
 package topology
 
-// member is one member of an event, and where it came from.
+// member is one member of a record, and where it came from.
 type member struct {
 	v    wireValue
-	name string
 	from string // "", or what stands before the name in a fault: "data.", "ce_"
 	bare bool   // v is the text itself, as in a header, without JSON's quotes
 }
-
-func (m *member) path() string { return m.from + m.name }
 
 // eventMembers are the members of an event's object that mean something.
 type eventMembers struct {
@@ -22,61 +19,31 @@ type eventMembers struct {
 
 	// Of a CloudEvent in structured mode.
 	specVersion, source, data, dataBase64 member
-
-	from string // given to the members that are kept
 }
 
-// keep notes a member if it means something.
-func (m *eventMembers) keep(key []byte, v wireValue) {
-	if slot, name := m.slot(key); slot != nil {
-		slot.v, slot.name, slot.from = v, name, m.from
+func (m *eventMembers) fields() [20]field {
+	return [...]field{
+		{"id", &m.id, 0},
+		{"type", &m.kind, 0},
+		{"channel", &m.channel, 0},
+		{"wishedChannel", &m.wishedChannel, 0},
+		{"email", &m.email, 0},
+		{"mobilePhone", &m.mobilePhone, 0},
+		{"registrationToken", &m.token, 0},
+		{"language", &m.language, 0},
+		{"country", &m.country, 0},
+		{"timezone", &m.timezone, 0},
+		{"origin", &m.origin, 0},
+		{"externalId", &m.externalID, 0},
+		{"correlationId", &m.correlationID, 0},
+		{"scheduled", &m.scheduled, 0},
+		{"expiration", &m.expiration, 0},
+		{"ctx", &m.ctx, 0},
+		{"specversion", &m.specVersion, 0},
+		{"source", &m.source, 0},
+		{"data", &m.data, 0},
+		{"data_base64", &m.dataBase64, 0},
 	}
-}
-
-func (m *eventMembers) slot(key []byte) (*member, string) {
-	switch string(key) {
-	case "id":
-		return &m.id, "id"
-	case "type":
-		return &m.kind, "type"
-	case "channel":
-		return &m.channel, "channel"
-	case "wishedChannel":
-		return &m.wishedChannel, "wishedChannel"
-	case "email":
-		return &m.email, "email"
-	case "mobilePhone":
-		return &m.mobilePhone, "mobilePhone"
-	case "registrationToken":
-		return &m.token, "registrationToken"
-	case "language":
-		return &m.language, "language"
-	case "country":
-		return &m.country, "country"
-	case "timezone":
-		return &m.timezone, "timezone"
-	case "origin":
-		return &m.origin, "origin"
-	case "externalId":
-		return &m.externalID, "externalId"
-	case "correlationId":
-		return &m.correlationID, "correlationId"
-	case "scheduled":
-		return &m.scheduled, "scheduled"
-	case "expiration":
-		return &m.expiration, "expiration"
-	case "ctx":
-		return &m.ctx, "ctx"
-	case "specversion":
-		return &m.specVersion, "specversion"
-	case "source":
-		return &m.source, "source"
-	case "data":
-		return &m.data, "data"
-	case "data_base64":
-		return &m.dataBase64, "data_base64"
-	}
-	return nil, ""
 }
 
 // textBytes is how much the texts of an event need at most.

@@ -119,8 +119,8 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
 		members := map[string]json.RawMessage{}
-		fault := walk(value, limits{bytes: MaxEventBytes, depth: 128}, func(key, v []byte) {
-			members[string(key)] = v
+		fault := walk(value, limits{bytes: MaxEventBytes, depth: 128}, func(key []byte, v wireValue) {
+			members[string(key)] = json.RawMessage(v)
 		})
 		if fault != nil && fault.Reason == ReasonTooDeep {
 			return

@@ -43,27 +43,32 @@ type Job struct {
 	Event      []byte    // the upstream bytes, untouched
 }
 
+func (j *Job) fields() [15]field {
+	return [...]field{
+		{"job_id", (*string)(&j.JobID), 0},
+		{"event_id", (*string)(&j.EventID), 0},
+		{"lane", (*string)(&j.Lane), 0},
+		{"redrives", &j.Redrives, MaxRedrives},
+		{"attempt", &j.Attempt, MaxAttempt},
+		{"template", (*string)(&j.Template), 0},
+		{"type", &j.Type, 0},
+		{"channel", (*string)(&j.Channel), 0},
+		{"to", &j.To, 0},
+		{"language", &j.Language, 0},
+		{"not_before", &j.NotBefore, 0},
+		{"expires", &j.Expires, 0},
+		{"received_at", &j.ReceivedAt, 0},
+		{"source", (*string)(&j.Source), 0},
+		{"event", &j.Event, 0},
+	}
+}
+
 // Append appends the job's wire form, a JSON object, to b.
 func (j *Job) Append(b []byte) []byte {
-	w := objectWriter{b: b}
-	w.open()
-	w.text("job_id", string(j.JobID))
-	w.text("event_id", string(j.EventID))
-	w.text("lane", string(j.Lane))
-	w.number("redrives", j.Redrives)
-	w.number("attempt", j.Attempt)
-	w.text("template", string(j.Template))
-	w.text("type", j.Type)
-	w.text("channel", string(j.Channel))
-	w.text("to", j.To)
-	w.text("language", j.Language)
-	w.time("not_before", ceilMilli(j.NotBefore))
-	w.time("expires", j.Expires)
-	w.time("received_at", j.ReceivedAt)
-	w.text("source", string(j.Source))
-	w.raw("event", j.Event)
-	w.close()
-	return w.b
+	written := *j
+	written.NotBefore = ceilMilli(j.NotBefore)
+	fields := written.fields()
+	return appendObject(b, fields[:])
 }
 
 // DecodeJob reads a job's wire form. Its error is a *Fault. The job's Event
@@ -71,41 +76,8 @@ func (j *Job) Append(b []byte) []byte {
 func DecodeJob(value []byte) (Job, error) {
 	var j Job
 	var d objectReader
-	err := d.read(value, wrapLimits, func(key []byte, v wireValue) {
-		switch string(key) {
-		case "job_id":
-			j.JobID = JobID(d.text(key, v))
-		case "event_id":
-			j.EventID = EventID(d.text(key, v))
-		case "lane":
-			j.Lane = Lane(d.text(key, v))
-		case "redrives":
-			j.Redrives = d.number(key, v, MaxRedrives)
-		case "attempt":
-			j.Attempt = d.number(key, v, MaxAttempt)
-		case "template":
-			j.Template = TemplateRef(d.text(key, v))
-		case "type":
-			j.Type = d.text(key, v)
-		case "channel":
-			j.Channel = Channel(d.text(key, v))
-		case "to":
-			j.To = d.text(key, v)
-		case "language":
-			j.Language = d.text(key, v)
-		case "not_before":
-			j.NotBefore = d.time(key, v)
-		case "expires":
-			j.Expires = d.time(key, v)
-		case "received_at":
-			j.ReceivedAt = d.time(key, v)
-		case "source":
-			j.Source = Source(d.text(key, v))
-		case "event":
-			j.Event = v
-		}
-	})
-	if err != nil {
+	fields := j.fields()
+	if err := d.read(value, wrapLimits, fields[:]); err != nil {
 		return Job{}, err
 	}
 	d.checkJob(&j)

@@ -25,7 +25,7 @@ func marshal(b []byte, v any) []byte {
 
 // unmarshal reads one JSON object into v.
 func unmarshal(value []byte, v any) *Fault {
-	if f := walk(value, wrapLimits, func(_, _ []byte) {}); f != nil {
+	if f := walk(value, wrapLimits, func([]byte, wireValue) {}); f != nil {
 		return f
 	}
 	err := json.Unmarshal(value, v)

@@ -34,24 +34,54 @@ type objectReader struct {
 	first *Fault
 	// texts holds the texts that were read, so that they share an allocation.
 	texts strings.Builder
-	room  int // to make in texts at first
+	room  int    // to make in texts at first
+	from  string // what stands before a member's name in a fault
 }
 
-// read checks value and calls visit with each member of its object. A key that
-// comes twice is visited twice. Its error is a *Fault; then what was visited
-// means nothing.
-func (d *objectReader) read(value []byte, l limits, visit func(key []byte, v wireValue)) error {
+// read checks value, and reads the members of its object that are fields; of a key
+// that comes twice the last counts. Its error is a *Fault of value itself, after
+// which what was read means nothing.
+func (d *objectReader) read(value []byte, l limits, fields []field) error {
 	d.room = min(len(value), 384) // enough for the texts of most records
-	f := walk(value, l, func(key, v []byte) { visit(key, v) })
+	last := -1
+	f := walk(value, l, func(key []byte, v wireValue) {
+		for range fields {
+			if last++; last == len(fields) {
+				last = 0
+			}
+			if f := &fields[last]; f.key == string(key) { // mostly the one after that before
+				d.field(f, v)
+				return
+			}
+		}
+	})
 	if f != nil {
 		return f
 	}
 	return nil
 }
 
+func (d *objectReader) field(f *field, v wireValue) {
+	m := member{v: v, from: d.from}
+	switch at := f.at.(type) {
+	case *string:
+		text, _ := d.raw(f.key, &m)
+		*at = clip(d.keep(text), f.most)
+	case *int:
+		*at = d.number(f.key, v, f.most)
+	case *time.Time:
+		*at = d.time(f.key, &m).Truncate(time.Millisecond)
+	case *[]byte:
+		*at = v
+	case *member:
+		*at = m
+	}
+}
+
 func (d *objectReader) fail(r Reason, field, detail string) {
 	if d.first == nil {
-		d.first = &Fault{Reason: r, Field: field, Detail: detail}
+		// A copy, so that nothing of a list of fields outlives its function.
+		d.first = &Fault{Reason: r, Field: strings.Clone(field), Detail: detail}
 	}
 }
 
@@ -65,6 +95,9 @@ func (d *objectReader) fault() error {
 
 // keep makes a string of b.
 func (d *objectReader) keep(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
 	if d.texts.Cap() == 0 {
 		d.texts.Grow(max(d.room, len(b)))
 	}
@@ -73,61 +106,48 @@ func (d *objectReader) keep(b []byte) string {
 	return d.texts.String()[start:]
 }
 
-const textWanted = "must be a string"
-
-// text reads a string; JSON null counts as absent.
-func (d *objectReader) text(key []byte, v wireValue) string {
+// raw reads a string's bytes; ok tells that there is a string. JSON null counts as
+// absent.
+func (d *objectReader) raw(name string, m *member) (text []byte, ok bool) {
 	switch {
-	case v.isText():
-		return d.keep(v.bytes())
-	case !v.isNull():
-		d.fail(ReasonWrongType, string(key), textWanted)
+	case m.bare:
+		return m.v, true
+	case m.v.isText():
+		return m.v.bytes(), true
+	case !m.v.isNull():
+		d.fail(ReasonWrongType, m.from+name, "must be a string")
 	}
-	return ""
-}
-
-// clipped reads a string and cuts it to at most limit bytes.
-func (d *objectReader) clipped(key []byte, v wireValue, limit int) string {
-	if v.isText() {
-		return clip(d.keep(v.bytes()), limit)
-	}
-	return d.text(key, v)
+	return nil, false
 }
 
 // number reads a whole number from 0 to limit, in any way in which JSON can
 // write it; JSON null counts as absent.
-func (d *objectReader) number(key []byte, v wireValue, limit int) int {
+func (d *objectReader) number(key string, v wireValue, limit int) int {
 	if !v.isNumber() {
 		if !v.isNull() {
-			d.fail(ReasonWrongType, string(key), "must be a number")
+			d.fail(ReasonWrongType, key, "must be a number")
 		}
 		return 0
 	}
 	n, _ := strconv.ParseFloat(string(v), 64) // what is too great is infinite, and whole
 	switch {
 	case n != math.Trunc(n):
-		d.fail(ReasonBadValue, string(key), "must be a whole number")
+		d.fail(ReasonBadValue, key, "must be a whole number")
 	case n < 0 || n > float64(limit):
-		d.fail(ReasonBadValue, string(key), "must be from 0 to "+strconv.Itoa(limit))
+		d.fail(ReasonBadValue, key, "must be from 0 to "+strconv.Itoa(limit))
 	default:
 		return int(n)
 	}
 	return 0
 }
 
-// time reads a time to the millisecond.
-func (d *objectReader) time(key []byte, v wireValue) time.Time {
-	switch {
-	case v.isNull():
-	case !v.isText():
-		d.fail(ReasonWrongType, string(key), textWanted)
-	default:
-		if t, ok := parseTime(v.bytes()); ok {
-			return t.Truncate(time.Millisecond)
-		}
-		d.fail(ReasonBadValue, string(key), timeWanted)
+func (d *objectReader) time(name string, m *member) time.Time {
+	text, _ := d.raw(name, m)
+	t, ok := parseTime(text)
+	if !ok {
+		d.fail(ReasonBadValue, m.from+name, timeWanted)
 	}
-	return time.Time{}
+	return t
 }
 
 const timeWanted = "must be an RFC 3339 time such as 2026-12-01T08:00:00.000Z, with its offset"
@@ -186,9 +206,9 @@ func (d *objectReader) checkChannel(key string, c Channel) {
 	}
 }
 
-// clip cuts s to at most n bytes, at a character's edge.
+// clip cuts s to at most n bytes, at a character's edge; 0 is no bound.
 func clip(s string, n int) string {
-	if len(s) <= n {
+	if n == 0 || len(s) <= n {
 		return s
 	}
 	for n > 0 && !utf8.RuneStart(s[n]) {

@@ -27,7 +27,7 @@ var wrapLimits = limits{bytes: wrappedEventBytes, depth: MaxDepth + 1}
 // with each of its members in turn: the key without its quotes and escapes, and
 // the bytes of its JSON value. It goes over the value once, so that its cost is
 // linear. After a fault, what was visited means nothing.
-func walk(value []byte, l limits, visit func(key, value []byte)) *Fault {
+func walk(value []byte, l limits, visit func(key []byte, value wireValue)) *Fault {
 	if f := checkBytes(value, l.bytes); f != nil {
 		return f
 	}
@@ -153,7 +153,7 @@ func (s *scanner) close() bool {
 }
 
 // object visits the members of an object, unless visit is nil.
-func (s *scanner) object(visit func(key, value []byte)) bool {
+func (s *scanner) object(visit func(key []byte, value wireValue)) bool {
 	if !s.open() {
 		return false
 	}

@@ -54,12 +54,12 @@ func TestCheckJSON(t *testing.T) {
 		"{\"ä\":\"\xed\xa0\"}": "the value is not UTF-8 at offset 7",
 		` `:                    "the value must be a JSON object: it does not start with {",
 	} {
-		f := walk([]byte(text), eventLimits, func(_, _ []byte) {})
+		f := walk([]byte(text), eventLimits, func([]byte, wireValue) {})
 		if f == nil || f.Detail != detail {
 			t.Errorf("%q: %v, want %s", text, f, detail)
 		}
 	}
-	if f := walk([]byte(" {\t} \r\n"), eventLimits, func(_, _ []byte) {}); f != nil {
+	if f := walk([]byte(" {\t} \r\n"), eventLimits, func([]byte, wireValue) {}); f != nil {
 		t.Errorf("an empty object: %v", f)
 	}
 }

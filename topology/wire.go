@@ -9,53 +9,47 @@ import (
 // TimeFormat is the wire form of times: RFC 3339, UTC, milliseconds.
 const TimeFormat = "2006-01-02T15:04:05.000Z07:00"
 
-// objectWriter appends one flat JSON object. Empty texts and zero times are
-// left out.
-type objectWriter struct {
-	b     []byte
-	comma bool
+// field is a member of a record's JSON object: how it is written, and read. The
+// order is that in which they are written.
+type field struct {
+	key string
+	// at is where the record has the value: a *string, an *int, a *time.Time, or a
+	// *[]byte that is JSON itself; a *member that is only read has it as it is.
+	at any
+	// most is the greatest number; of a text it is how many bytes are kept, 0 for all.
+	most int
 }
 
-func (w *objectWriter) open()  { w.b = append(w.b, '{') }
-func (w *objectWriter) close() { w.b = append(w.b, '}') }
-
-func (w *objectWriter) key(k string) {
-	if w.comma {
-		w.b = append(w.b, ',')
+// appendObject appends one flat JSON object, which is never empty. Empty texts and
+// zero times are left out.
+func appendObject(b []byte, fields []field) []byte {
+	begin := len(b)
+	for i := range fields {
+		f, before := &fields[i], len(b)
+		b = append(b, ',', '"') // the first comma becomes the brace
+		b = append(b, f.key...)
+		b = append(b, '"', ':')
+		value := len(b)
+		switch at := f.at.(type) {
+		case *string:
+			if *at != "" {
+				b = appendText(b, clip(*at, f.most))
+			}
+		case *int:
+			b = strconv.AppendInt(b, int64(*at), 10)
+		case *time.Time:
+			if !at.IsZero() {
+				b = append(appendTime(append(b, '"'), *at), '"')
+			}
+		case *[]byte:
+			b = append(b, *at...)
+		}
+		if len(b) == value {
+			b = b[:before]
+		}
 	}
-	w.comma = true
-	w.b = append(w.b, '"')
-	w.b = append(w.b, k...)
-	w.b = append(w.b, '"', ':')
-}
-
-func (w *objectWriter) text(k, v string) {
-	if v != "" {
-		w.key(k)
-		w.b = appendText(w.b, v)
-	}
-}
-
-func (w *objectWriter) number(k string, v int) {
-	w.key(k)
-	w.b = strconv.AppendInt(w.b, int64(v), 10)
-}
-
-func (w *objectWriter) time(k string, v time.Time) {
-	if !v.IsZero() {
-		w.key(k)
-		w.b = append(w.b, '"')
-		w.b = appendTime(w.b, v)
-		w.b = append(w.b, '"')
-	}
-}
-
-// raw writes v, which must be JSON, as it is.
-func (w *objectWriter) raw(k string, v []byte) {
-	if len(v) > 0 {
-		w.key(k)
-		w.b = append(w.b, v...)
-	}
+	b[begin] = '{'
+	return append(b, '}')
 }
 
 // appendText appends s as a JSON string. Bytes that are not UTF-8 become
@@ -89,25 +83,10 @@ func isPlain(s string) bool {
 	return true
 }
 
-// appendTime appends t in TimeFormat, by hand because every record has
-// several times.
+// appendTime appends t in TimeFormat: in two steps, as package time is fast at
+// RFC 3339 itself only, and every record has several times.
 func appendTime(b []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
-		return t.AppendFormat(b, TimeFormat)
-	}
-	hour, minute, second := t.Clock()
-	b = appendTwo(b, year/100)
-	b = appendTwo(b, year%100)
-	b = appendTwo(append(b, '-'), int(month))
-	b = appendTwo(append(b, '-'), day)
-	b = appendTwo(append(b, 'T'), hour)
-	b = appendTwo(append(b, ':'), minute)
-	b = appendTwo(append(b, ':'), second)
+	b = t.UTC().AppendFormat(b, time.RFC3339)
 	millis := t.Nanosecond() / int(time.Millisecond)
-	b = append(b, '.', byte('0'+millis/100))
-	return append(appendTwo(b, millis%100), 'Z')
+	return append(b[:len(b)-1], '.', byte('0'+millis/100), byte('0'+millis/10%10), byte('0'+millis%10), 'Z')
 }
-
-func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }

@@ -152,13 +152,13 @@ func TestNumber(t *testing.T) {
 		{`"1"`, 0, ReasonWrongType}, {"true", 0, ReasonWrongType}, {"[1]", 0, ReasonWrongType}, {"{}", 0, ReasonWrongType},
 	} {
 		var d objectReader
-		if got := d.number([]byte("n"), wireValue(test.text), MaxAttempt); got != test.want ||
+		if got := d.number("n", wireValue(test.text), MaxAttempt); got != test.want ||
 			reasonOf(d.fault()) != test.reason {
 			t.Errorf("%s is read as %d, %v; want %d, %q", test.text, got, d.fault(), test.want, test.reason)
 		}
 	}
 	var d objectReader
-	d.number([]byte("n"), wireValue("1e400"), MaxAttempt) // which is whole, and infinite as a float64
+	d.number("n", wireValue("1e400"), MaxAttempt) // which is whole, and infinite as a float64
 	if fault := d.fault(); fault == nil || !strings.Contains(fault.Error(), "must be from 0 to") {
 		t.Errorf("1e400 is refused with %v", fault)
 	}

@@ -200,26 +200,20 @@ func (f *Follower[S]) because(what string, end error) error {
 // Run follows the topic until ctx ends. The topic being away, or not there at
 // all, is not an end: it is logged now and then, and tried again.
 func (f *Follower[S]) Run(ctx context.Context) {
-	var failures retry.Warner
-	var wait retry.Backoff
-	for {
+	step := func() error {
 		err := f.step(ctx)
-		if ctx.Err() != nil {
-			return
+		if err != nil && ctx.Err() == nil {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.failure = err
 		}
-		if err == nil {
-			wait.Reset()
-			failures = retry.Warner{}
-			continue
-		}
-		f.failed(err)
-		failures.Warn(func(times int) {
+		return err
+	}
+	for ctx.Err() == nil {
+		retry.Until(ctx, step, func(err error, times int) {
 			f.log.Warn().Err(err).Int("times", times).
 				Msg("cannot read the " + f.what + "; trying on, with those that are known")
 		})
-		if !wait.Wait(ctx) {
-			return
-		}
 	}
 }
 
@@ -287,10 +281,4 @@ func (f *Follower[S]) publish(news bool) {
 		f.stats.Ready = true
 		close(f.ready)
 	}
-}
-
-func (f *Follower[S]) failed(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.failure = err
 }

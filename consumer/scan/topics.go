@@ -19,6 +19,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // Topics reads the topics of one cluster. It is safe for use by several
@@ -129,36 +130,19 @@ func Latest(ranges []Range, n int64) []Range {
 	return latest
 }
 
-// requestTime bounds a request for metadata or offsets.
+// requestTime bounds a request for offsets.
 const requestTime = 10 * time.Second
 
 var errNoAnswer = errors.New("the broker's answer has none")
 
 // partitions lists the partitions of a topic. Where there is none the error is a
 // *topology.NoTopicError.
-func (t *Topics) partitions(ctx context.Context, topic topology.Topic) ([]int, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
-	response, err := t.client().Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
-	if err != nil {
-		return nil, fmt.Errorf("partitions of topic %s: %w", topic, err)
+func (t *Topics) partitions(ctx context.Context, topic topology.Topic) (ids []int, err error) {
+	leaders, err := wire.LeadersOf(ctx, t.Addr, t.Transport, topic)
+	for id := range leaders {
+		ids = append(ids, id)
 	}
-	for _, found := range response.Topics {
-		switch {
-		case found.Name != string(topic):
-		case errors.Is(found.Error, kafka.UnknownTopicOrPartition):
-			return nil, &topology.NoTopicError{Topic: topic}
-		case found.Error != nil:
-			return nil, fmt.Errorf("partitions of topic %s: %w", topic, found.Error)
-		case len(found.Partitions) > 0:
-			ids := make([]int, len(found.Partitions))
-			for i, p := range found.Partitions {
-				ids[i] = p.ID
-			}
-			return ids, nil
-		}
-	}
-	return nil, fmt.Errorf("partitions of topic %s: %w", topic, errNoAnswer)
+	return ids, err
 }
 
 // Kept returns what each partition holds, empty ones included.

@@ -42,6 +42,25 @@ func (b *Backoff) Wait(ctx context.Context) bool {
 // Reset begins anew, after a try that succeeded.
 func (b *Backoff) Reset() { b.tries = 0 }
 
+// Until tries until it succeeds, and reports true, or reports false when ctx ends
+// first. What stands in the way is warned of now and then.
+func Until(ctx context.Context, try func() error, warn func(err error, times int)) bool {
+	var wait Backoff
+	var failures Warner
+	for {
+		err := try()
+		if err == nil {
+			return true
+		}
+		if ctx.Err() == nil {
+			failures.Warn(func(times int) { warn(err, times) })
+		}
+		if !wait.Wait(ctx) {
+			return false
+		}
+	}
+}
+
 // Reconnect makes requests use new connections from now on, where the transport
 // keeps some that nobody uses: the Kafka client finds out that such a one is
 // broken only by a request that fails on it.

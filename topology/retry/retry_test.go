@@ -2,6 +2,7 @@ package retry_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,36 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 		began := time.Now()
 		if retry.Sleep(ctx, time.Hour) || time.Since(began) != time.Second {
 			t.Errorf("slept for %v, want a second", time.Since(began))
+		}
+	})
+}
+
+// TestUntil: it tries longer and longer apart, warns of what fails, and ends when a
+// try succeeds or with its context, of which it does not warn.
+func TestUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		tries, warnings := 0, 0
+		try := func() error {
+			if tries++; tries == 4 {
+				return nil
+			}
+			return errors.New("away")
+		}
+		warn := func(err error, times int) {
+			if warnings++; err.Error() != "away" || warnings == 1 && times != 1 {
+				t.Errorf("warned of %v, %d times", err, times)
+			}
+		}
+		if !retry.Until(ctx, try, warn) || tries != 4 || warnings != 1 {
+			t.Errorf("%d tries and %d warnings, want 4 and 1", tries, warnings)
+		}
+		if retry.Until(ctx, try, warn) || ctx.Err() == nil || warnings < 5 {
+			t.Errorf("%d warnings, and the context's error is %v", warnings, ctx.Err())
+		}
+		if warnings = 0; retry.Until(ctx, try, warn) || warnings != 0 {
+			t.Errorf("%d warnings after the end", warnings)
 		}
 	})
 }

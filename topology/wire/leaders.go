@@ -72,7 +72,7 @@ func (l *Leaders) leaders(ctx context.Context, topic topology.Topic) ([]int, err
 	if time.Since(known.seen) < ttl {
 		return known.ids, nil
 	}
-	ids, err := l.look(ctx, topic)
+	ids, err := LeadersOf(ctx, l.Addr, l.Transport, topic)
 	if err != nil {
 		if known.ids != nil {
 			return known.ids, nil
@@ -88,8 +88,12 @@ func (l *Leaders) leaders(ctx context.Context, topic topology.Topic) ([]int, err
 	return ids, nil
 }
 
-func (l *Leaders) look(ctx context.Context, topic topology.Topic) ([]int, error) {
-	client := kafka.Client{Addr: l.Addr, Transport: l.Transport}
+// LeadersOf asks for the leader of each partition of a topic, -1 where there is
+// none. Without the topic its error is a *topology.NoTopicError.
+func LeadersOf(ctx context.Context, addr net.Addr, transport kafka.RoundTripper, topic topology.Topic) ([]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	client := kafka.Client{Addr: addr, Transport: transport}
 	response, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{string(topic)}})
 	if err != nil {
 		return nil, fmt.Errorf("metadata of topic %s: %w", topic, err)
