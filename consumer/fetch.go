@@ -47,12 +47,13 @@ type Fetched struct {
 	// HighWatermark is the offset after the last record of the partition.
 	HighWatermark int64
 
-	fetched int // bytes that were read
-	bytes   int // that the records keep in memory
+	fault   *topology.Fault // that its one record stands for a batch that cannot be read
+	fetched int             // bytes that were read
+	bytes   int             // that the records keep in memory
 }
 
 // mostUnpacked bounds what one record batch may unpack to.
-const mostUnpacked = 64 << 20
+const mostUnpacked = 32 << 20
 
 // SeekTo sets the offset of the next fetch.
 func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
@@ -97,7 +98,7 @@ func (f *Fetcher) read(answer *wire.FetchedPartition, most int) (Fetched, error)
 			if len(got.Records) > 0 {
 				break // first what is before it
 			}
-			return Fetched{}, fmt.Errorf("read %s/%d at offset %d: %w", f.Topic, f.Partition, batch.FirstOffset, err)
+			return Fetched{}, &unreadableError{f.Topic, f.Partition, batch, answer.HighWatermark, err}
 		}
 		got.Next = max(got.Next, batch.LastOffset+1)
 		got.fetched += len(set) - len(rest)
@@ -109,6 +110,37 @@ func (f *Fetcher) read(answer *wire.FetchedPartition, most int) (Fetched, error)
 	}
 	f.offset = got.Next
 	return got, nil
+}
+
+// unreadableError is that a batch cannot be read.
+type unreadableError struct {
+	topic         topology.Topic
+	partition     int
+	batch         wire.Batch
+	highWatermark int64
+	cause         error
+}
+
+func (e *unreadableError) Error() string {
+	return fmt.Sprintf("read %s/%d at offset %d: %v", e.topic, e.partition, e.batch.FirstOffset, e.cause)
+}
+
+func (e *unreadableError) Unwrap() error { return e.cause }
+
+// passOver moves past a batch that can never be read. What it returns has a record
+// that stands for the whole batch, and what is wrong with it.
+func (f *Fetcher) passOver(e *unreadableError) Fetched {
+	fault := &topology.Fault{Reason: topology.ReasonBadValue}
+	if errors.Is(e, wire.ErrTooLarge) {
+		fault.Reason = topology.ReasonTooLarge
+	}
+	f.offset = max(f.offset, e.batch.LastOffset+1)
+	fault.Detail = fmt.Sprintf("no record up to offset %d can be read: %v; publish them again, in smaller batches",
+		e.batch.LastOffset, e.cause)
+	return Fetched{
+		Records: []topology.Record{{Topic: f.Topic, Partition: f.Partition, Offset: e.batch.FirstOffset, Time: time.Now()}},
+		Next:    f.offset, Moved: true, HighWatermark: e.highWatermark, fault: fault,
+	}
 }
 
 // readBatch adds a batch's wanted records to what was fetched.

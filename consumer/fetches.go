@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -107,6 +108,10 @@ func (f *fetches) fetch(b *broker, group []*pipeline) {
 		default:
 			brought += len(answer.RecordSet.Bytes)
 			got, err = p.fetcher.read(answer, most)
+			var bad *unreadableError
+			if errors.As(err, &bad) && (errors.Is(err, wire.ErrTooLarge) || errors.Is(err, wire.ErrMalformed)) {
+				got, err = p.fetcher.passOver(bad), nil
+			}
 		}
 		if err != nil {
 			f.leaders.Expire()

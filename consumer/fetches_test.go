@@ -101,3 +101,34 @@ func TestBudget(t *testing.T) {
 		t.Errorf("%d bytes were in flight; want at most %d", highest.Load(), bound)
 	}
 }
+
+// TestABatchThatUnpacksToTooMuch becomes one dead letter by its position; what is before and behind it goes on.
+func TestABatchThatUnpacksToTooMuch(t *testing.T) {
+	w := newWorld(t)
+	bomber := producer.Publisher{
+		Addr: w.Link.Addr(), Transport: w.Transport, Compression: kafka.Compression(compress.Zstd), BatchBytes: 1 << 30,
+	}
+	w.publish(0, 3)
+	bomb := topology.Record{Topic: names.Events(topology.Realtime), Value: make([]byte, 40<<20)}
+	if refused, err := bomber.Publish(fixtures.Soon(t), 2, []topology.Record{bomb, bomb}); err != nil || refused != nil {
+		t.Fatal(refused, err)
+	}
+	w.publish(3, 6)
+	w.start(handlerFunc(toJobs))
+	fixtures.Await(t, "the jobs", func() error { return w.jobsAre(6, false) })
+	f := consumer.Fetcher{
+		Addr: w.Link.Addr(), Transport: w.Transport, Topic: names.DeadLetters(topology.Realtime), Partition: 2,
+		MaxBytes: 1 << 20, MaxWait: 5 * time.Second,
+	}
+	got, err := f.Fetch(t.Context())
+	if err != nil || len(got.Records) != 1 {
+		t.Fatalf("%d dead letters, %v; want one", len(got.Records), err)
+	}
+	for key, want := range map[string]string{
+		topology.HeaderOriginalOffset: "3", topology.HeaderReason: "too_large", topology.HeaderOriginalPartition: "2",
+	} {
+		if value, _ := got.Records[0].Header(key); string(value) != want {
+			t.Errorf("%s is %q, want %q", key, value, want)
+		}
+	}
+}

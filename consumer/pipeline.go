@@ -47,6 +47,7 @@ type fetched struct {
 	Batch
 	next  int64
 	bytes int
+	fault *topology.Fault // that the batch's record stands for what cannot be read
 }
 
 // handled is a handler's output on its way to Kafka, and the offset to commit
@@ -140,7 +141,7 @@ func (p *pipeline) take(got *Fetched) bool {
 	// way, so that offsets stay in order.
 	p.batches <- fetched{
 		Batch: Batch{Topic: p.topic, Partition: p.partition, Records: got.Records},
-		next:  got.Next, bytes: got.bytes,
+		next:  got.Next, bytes: got.bytes, fault: got.fault,
 	}
 	p.full = len(p.batches) == cap(p.batches)
 	return !p.full
@@ -267,6 +268,11 @@ type worker struct {
 func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 	if len(b.Records) == 0 {
 		return forward(handled{next: b.next, bytes: b.bytes})
+	}
+	if b.fault != nil {
+		s.log.Error().Int64("offset", b.Records[0].Offset).Err(b.fault).Msg("records that cannot be read are now one dead letter")
+		letter := s.deadLetter(&b.Records[0], b.fault)
+		return forward(handled{out: []topology.Record{letter}, next: b.next, work: true, bytes: b.bytes})
 	}
 	b.Worker = s.number
 	var wait retry.Backoff

@@ -67,10 +67,14 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var (
-	errFormat    = errors.New("the record batch is not of format 2")
-	errChecksum  = errors.New("the record batch does not match its checksum")
-	errMalformed = errors.New("the record batch is malformed")
-	errTooLarge  = errors.New("the record batch unpacks to more than is read at once")
+	errFormat   = errors.New("the record batch is not of format 2")
+	errChecksum = errors.New("the record batch does not match its checksum")
+)
+
+// What is wrong for good with a batch that passed its checksum.
+var (
+	ErrMalformed = errors.New("the record batch is malformed")
+	ErrTooLarge  = errors.New("the record batch unpacks to more than is read at once")
 )
 
 // NextBatch takes the first batch off a record set, as a broker sends it. What comes
@@ -88,7 +92,7 @@ func NextBatch(set []byte) (b Batch, rest []byte, err error) {
 	case end > int64(len(set)):
 		return b, nil, io.EOF
 	case end < headerBytes:
-		return b, nil, errMalformed
+		return b, nil, ErrMalformed
 	}
 	set, rest = set[:end], set[end:]
 	b.LastOffset += int64(binary.BigEndian.Uint32(set[atLastOffset:]))
@@ -106,7 +110,7 @@ func NextBatch(set []byte) (b Batch, rest []byte, err error) {
 	b.count = int(int32(binary.BigEndian.Uint32(set[atCount:])))
 	b.records = set[headerBytes:]
 	if b.count < 0 {
-		return b, rest, errMalformed
+		return b, rest, ErrMalformed
 	}
 	return b, rest, nil
 }
@@ -120,7 +124,8 @@ type Records struct {
 	headers []topology.Header // of several records, so that they share allocations
 }
 
-// Records unpacks the batch, to at most limit bytes.
+// Records unpacks the batch, to at most limit bytes. Its error is ErrTooLarge or
+// ErrMalformed.
 func (b *Batch) Records(limit int) (Records, error) {
 	r := Records{batch: b, bytes: b.records, left: b.count}
 	if b.compression != compress.None {
@@ -131,7 +136,7 @@ func (b *Batch) Records(limit int) (Records, error) {
 	}
 	r.size = len(r.bytes)
 	if r.left > len(r.bytes)/leastRecordBytes {
-		return Records{}, errMalformed
+		return Records{}, ErrMalformed
 	}
 	return r, nil
 }
@@ -145,7 +150,7 @@ func (r *Records) Bytes() int { return r.size }
 func unpack(compression compress.Compression, packed []byte, limit int) ([]byte, error) {
 	codec := compression.Codec()
 	if codec == nil {
-		return nil, fmt.Errorf("unknown compression %d: %w", compression, errMalformed)
+		return nil, fmt.Errorf("unknown compression %d: %w", compression, ErrMalformed)
 	}
 	reader := codec.NewReader(bytes.NewReader(packed))
 	defer func() { _ = reader.Close() }()
@@ -155,9 +160,9 @@ func unpack(compression compress.Compression, packed []byte, limit int) ([]byte,
 	_, err := out.ReadFrom(io.LimitReader(reader, int64(limit)+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("unpack %s: %w", compression, err)
+		return nil, fmt.Errorf("unpack %s: %w: %w", compression, ErrMalformed, err)
 	case out.Len() > limit:
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	return bytes.Clone(out.Bytes()), nil
 }
@@ -185,7 +190,7 @@ func (r *Records) Next(into *topology.Record) error {
 	into.Key, into.Value = body.nullable(), body.nullable()
 	count := body.varint()
 	if count < 0 || count > int64(len(body.left)/2) {
-		return errMalformed
+		return ErrMalformed
 	}
 	into.Headers = nil
 	if count > 0 {
@@ -195,7 +200,7 @@ func (r *Records) Next(into *topology.Record) error {
 		}
 	}
 	if in.bad || body.bad {
-		return errMalformed
+		return ErrMalformed
 	}
 	return nil
 }

@@ -150,7 +150,7 @@ func TestABatchThatUnpacksToTooMuch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := read(set[4:], 1<<16); !errors.Is(err, errTooLarge) {
+		if _, err := read(set[4:], 1<<16); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: %v", codec, err)
 		}
 	}
