@@ -69,25 +69,26 @@ func (f *Error) what() string {
 
 // certificate says what is wrong with the target's certificate.
 func certificate(err error) string {
-	var (
-		unknown x509.UnknownAuthorityError
-		name    x509.HostnameError
-		invalid x509.CertificateInvalidError
-		record  tls.RecordHeaderError
-	)
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
 	switch {
-	case errors.As(err, &unknown):
+	case is[x509.UnknownAuthorityError](err):
 		return ": the authority of its certificate is not known"
-	case errors.As(err, &name):
+	case is[x509.HostnameError](err):
 		return ": its certificate is for other names"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	case isInvalid && invalid.Reason == x509.Expired:
 		return ": its certificate has expired, or is not valid yet"
-	case errors.As(err, &invalid):
+	case isInvalid:
 		return ": its certificate is not valid"
-	case errors.As(err, &record):
+	case is[tls.RecordHeaderError](err):
 		return ": it does not speak TLS"
 	}
 	return ""
+}
+
+// is reports whether an error is of a type, or wraps one.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 // Timeout reports whether it is the time that was too short.
@@ -95,6 +96,6 @@ func (f *Error) Timeout() bool {
 	if f.Kind == Blocked || f.Kind == Expired {
 		return false
 	}
-	var timeout net.Error
-	return errors.Is(f.Err, context.DeadlineExceeded) || errors.As(f.Err, &timeout) && timeout.Timeout()
+	timeout, ok := errors.AsType[net.Error](f.Err)
+	return errors.Is(f.Err, context.DeadlineExceeded) || ok && timeout.Timeout()
 }

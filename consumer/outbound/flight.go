@@ -96,25 +96,21 @@ func (f *flight) mayBeHandled() bool {
 func (f *flight) kind(err error) Kind {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var (
-		address blocked
-		name    *net.DNSError
-		op      *net.OpError
-	)
+	op, isOp := errors.AsType[*net.OpError](err)
 	switch {
 	case f.expired:
 		return Expired
-	case errors.As(err, &address):
+	case is[blocked](err):
 		return Blocked
-	case errors.As(err, &name):
+	case is[*net.DNSError](err):
 		return Unresolved
-	case !f.connected && errors.As(err, &op) && op.Op == "dial":
+	case !f.connected && isOp && op.Op == "dial":
 		return Unreachable
 	case !f.connected && (f.encrypting.Load() || isTLS(err)):
 		return Insecure
 	case !f.connected:
 		return Unreachable
-	case errors.As(err, &op) && op.Op == "remote error" && !f.reused:
+	case isOp && op.Op == "remote error" && !f.reused:
 		// With TLS 1.3 a target refuses our certificate after the handshake,
 		// and before it looks at any request.
 		return Insecure
@@ -125,12 +121,7 @@ func (f *flight) kind(err error) Kind {
 }
 
 func isTLS(err error) bool {
-	var (
-		verify *tls.CertificateVerificationError
-		record tls.RecordHeaderError
-		alert  tls.AlertError
-	)
-	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert)
+	return is[*tls.CertificateVerificationError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err)
 }
 
 // wire is a connection that knows how much was written to it, and can be barred

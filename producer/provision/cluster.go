@@ -46,13 +46,11 @@ func describe(ctx context.Context, client *kafka.Client, topics []topology.Topic
 }
 
 func leastReplicas(partitions []kafka.Partition) int {
-	least := 0
-	for i, p := range partitions {
-		if i == 0 || len(p.Replicas) < least {
-			least = len(p.Replicas)
-		}
+	if len(partitions) == 0 {
+		return 0
 	}
-	return least
+	fewer := func(a, b kafka.Partition) int { return len(a.Replicas) - len(b.Replicas) }
+	return len(slices.MinFunc(partitions, fewer).Replicas)
 }
 
 // readConfigs fills in the settings of the existing topics. Those that the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -25,12 +26,7 @@ func NewProduce(ackTimeout time.Duration) *Produce {
 
 // Add adds a partition's record set, as AppendSet makes it.
 func (p *Produce) Add(topic topology.Topic, partition int, set []byte) {
-	at := -1
-	for i := range p.request.Topics {
-		if p.request.Topics[i].Topic == string(topic) {
-			at = i
-		}
-	}
+	at := slices.IndexFunc(p.request.Topics, func(t rawproduce.RequestTopic) bool { return t.Topic == string(topic) })
 	if at < 0 {
 		at = len(p.request.Topics)
 		p.request.Topics = append(p.request.Topics, rawproduce.RequestTopic{Topic: string(topic)})
