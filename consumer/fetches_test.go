@@ -14,7 +14,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/meddela/meddela/consumer"
-	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
@@ -69,19 +68,13 @@ func TestAPartitionThatFails(t *testing.T) {
 func TestBudget(t *testing.T) {
 	const most, value, n = 400_000, 20_000, 60
 	w := newWorld(t)
-	zipped := producer.Publisher{
-		Addr: w.Link.Addr(), Transport: w.Transport, Compression: kafka.Compression(compress.Zstd), BatchBytes: value * 2,
-	}
+	w.Publisher.Compression, w.Publisher.BatchBytes = kafka.Compression(compress.Zstd), value*2
 	for p := range partitions {
 		var records []topology.Record
 		for i := range n {
-			records = append(records, topology.Record{
-				Topic: names.Events(topology.Realtime), Value: fmt.Appendf(nil, "%d/%d%s", p, i, strings.Repeat(" ", value)),
-			})
+			records = append(records, topology.Record{Value: fmt.Appendf(nil, "%d/%d%s", p, i, strings.Repeat(" ", value))})
 		}
-		if _, err := zipped.Publish(fixtures.Soon(t), p, records); err != nil {
-			t.Fatal(err)
-		}
+		w.Publish(t, names.Events(topology.Realtime), p, records...)
 	}
 	budget := consumer.NewBudget(most)
 	goOn := make(chan struct{})
@@ -105,14 +98,10 @@ func TestBudget(t *testing.T) {
 // TestABatchThatUnpacksToTooMuch becomes one dead letter by its position; what is before and behind it goes on.
 func TestABatchThatUnpacksToTooMuch(t *testing.T) {
 	w := newWorld(t)
-	bomber := producer.Publisher{
-		Addr: w.Link.Addr(), Transport: w.Transport, Compression: kafka.Compression(compress.Zstd), BatchBytes: 1 << 30,
-	}
 	w.publish(0, 3)
-	bomb := topology.Record{Topic: names.Events(topology.Realtime), Value: make([]byte, 40<<20)}
-	if refused, err := bomber.Publish(fixtures.Soon(t), 2, []topology.Record{bomb, bomb}); err != nil || refused != nil {
-		t.Fatal(refused, err)
-	}
+	w.Publisher.Compression, w.Publisher.BatchBytes = kafka.Compression(compress.Zstd), 1<<30
+	bomb := topology.Record{Value: make([]byte, 40<<20)}
+	w.Publish(t, names.Events(topology.Realtime), 2, bomb, bomb)
 	w.publish(3, 6)
 	w.start(handlerFunc(toJobs))
 	fixtures.Await(t, "the jobs", func() error { return w.jobsAre(6, false) })

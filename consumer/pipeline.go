@@ -270,7 +270,8 @@ func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 		return forward(handled{next: b.next, bytes: b.bytes})
 	}
 	if b.fault != nil {
-		s.log.Error().Int64("offset", b.Records[0].Offset).Err(b.fault).Msg("records that cannot be read are now one dead letter")
+		s.log.Error().Int64("offset", b.Records[0].Offset).Err(b.fault).
+			Msg("records that cannot be read are now one dead letter")
 		letter := s.deadLetter(&b.Records[0], b.fault)
 		return forward(handled{out: []topology.Record{letter}, next: b.next, work: true, bytes: b.bytes})
 	}
