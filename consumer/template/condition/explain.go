@@ -137,8 +137,9 @@ func (p path) missing(facts *Facts) path {
 		known := false
 		switch in := at.(type) {
 		case *object:
-			if key, ok := step.(types.String); ok {
-				at, known = in.known(key)
+			if key, ok := step.(types.String); ok && in.members != nil {
+				at, _ = in.known(key)
+				known = true
 			}
 		case *list:
 			if _, ok := step.(types.Int); ok && in.decoded != nil {

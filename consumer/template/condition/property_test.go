@@ -39,19 +39,21 @@ func drawCtx(t *rapid.T) (map[string]any, string) {
 	return value, string(text)
 }
 
-// TestLookingUpIsDecoding: a member is the same, looked up in the text or
-// decoded with all others.
+// TestLookingUpIsDecoding: a member is the same, looked up by itself or among all
+// others.
 func TestLookingUpIsDecoding(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx, text := drawCtx(t)
 		facts := NewFacts(anEvent(text))
 		for _, key := range []types.String{"a", "b", "c", "å", "", "a b", `"`, "none"} {
 			want, there := ctx[string(key)]
-			lookedUp := facts.root().lookUp(key)
-			decoded := (&object{node: node{raw: gjson.Parse(text), depth: 1, meter: &meter{}}}).whole()
+			facts.meter.begin()
+			lookedUp, foundAlone := facts.root().Find(key)
+			ample := &meter{left: maxDecoded}
+			decoded := (&object{node: node{raw: gjson.Parse(text), depth: 1, meter: ample}}).all()
 			value, found := decoded.Find(key)
-			if found != there || (lookedUp != nil) != there {
-				t.Fatalf("%q is found: %v decoded, %v looked up; want %v", key, found, lookedUp != nil, there)
+			if found != there || foundAlone != there {
+				t.Fatalf("%q is found: %v decoded, %v looked up; want %v", key, found, foundAlone, there)
 			}
 			facts.meter.begin()
 			if there && (types.Equal(value, lookedUp) != types.True ||

@@ -3,7 +3,9 @@ package condition
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -98,97 +100,67 @@ func (l *list) Equal(other ref.Val) ref.Val                 { return l.all().Equ
 func (l *list) ConvertToType(t ref.Type) ref.Val            { return l.all().ConvertToType(t) }
 func (l *list) ConvertToNative(t reflect.Type) (any, error) { return l.all().ConvertToNative(t) }
 
-// object is a JSON object as a CEL map. Members of a short one are looked up in
-// the text; it is decoded only where a condition asks for all of it, or for so
-// many that going through the text each time would cost more.
+// object is a JSON object as a CEL map. The library is given all of it only where a
+// condition asks for that.
 type object struct {
 	node
-	found   []member
+	members []member // by key, of which one that comes twice has its last value; nil until it is looked into
 	decoded traits.Mapper
 }
 
-// member is what was looked up: an absent one has no value.
 type member struct {
-	key   types.String
+	key   string
 	value ref.Val
 }
 
-const (
-	fewLookups = 8       // are made in the text
-	shortText  = 4 << 10 // bytes, in which looking up is quicker than decoding
-)
-
-func (o *object) whole() traits.Mapper {
-	if o.decoded == nil {
-		members := make(map[ref.Val]ref.Val)
-		o.each(func(key string, v ref.Val) { members[types.String(key)] = v })
-		for _, m := range o.found {
-			if m.value != nil {
-				members[m.key] = m.value // with what is decoded of it
-			}
-		}
-		o.decoded = types.NewRefValMap(types.DefaultTypeAdapter, members)
+// read decodes the members.
+func (o *object) read() []member {
+	if o.members == nil {
+		o.members = make([]member, 0, 4)
+		o.each(func(key string, v ref.Val) { o.members = append(o.members, member{key, v}) })
+		slices.Reverse(o.members)
+		slices.SortStableFunc(o.members, func(a, b member) int { return strings.Compare(a.key, b.key) })
+		o.members = slices.CompactFunc(o.members, func(a, b member) bool { return a.key == b.key })
 	}
-	return o.decoded
+	return o.members
 }
 
 func (o *object) all() traits.Mapper {
-	all := o.whole()
-	o.meter.count(&o.counted, all.Size())
-	return all
+	if o.decoded == nil {
+		members := make(map[ref.Val]ref.Val)
+		for _, m := range o.read() {
+			members[types.String(m.key)] = m.value
+		}
+		o.decoded = types.NewRefValMap(types.DefaultTypeAdapter, members)
+	}
+	o.meter.count(&o.counted, o.decoded.Size())
+	return o.decoded
 }
 
-// Find returns the value under a key. Of a key that comes twice the last counts.
+// shortText is how many bytes have too few members for looking one up to count.
+const shortText = 4 << 10
+
+// Find returns the value under a key.
 func (o *object) Find(key ref.Val) (ref.Val, bool) {
 	name, ok := key.(types.String)
-	switch {
-	case !ok:
+	if !ok {
 		return nil, false
-	case len(o.raw.Raw) > shortText:
-		return o.all().Find(name)
 	}
-	// A short one is never counted here: whether it is decoded depends on the
-	// conditions that were tried before.
-	value, known := o.known(name)
-	if !known {
-		if len(o.found) >= fewLookups {
-			return o.whole().Find(name)
-		}
-		value = o.lookUp(name)
+	if all := o.read(); len(o.raw.Raw) > shortText {
+		o.meter.count(&o.counted, types.Int(len(all)))
 	}
-	return value, value != nil
+	return o.known(name)
 }
 
-// known returns what has been read of the object: the value under a key, nil
-// when it has none.
-func (o *object) known(key types.String) (value ref.Val, known bool) {
-	if o.decoded != nil {
-		value, _ = o.decoded.Find(key)
-		return value, true
-	}
-	for _, m := range o.found {
-		if m.key == key {
-			return m.value, true
-		}
-	}
-	return nil, false
-}
-
-func (o *object) lookUp(key types.String) ref.Val {
-	o.checkDepth()
-	var last gjson.Result
-	o.raw.ForEach(func(k, v gjson.Result) bool {
-		if k.Str == string(key) {
-			last = v
-		}
-		return true
+// known is Find in what has been read of the object.
+func (o *object) known(key types.String) (ref.Val, bool) {
+	i, found := slices.BinarySearchFunc(o.members, string(key), func(m member, key string) int {
+		return strings.Compare(m.key, key)
 	})
-	var value ref.Val
-	if last.Exists() {
-		value = o.valueOf(last)
+	if !found {
+		return nil, false
 	}
-	o.found = append(o.found, member{key, value})
-	return value
+	return o.members[i].value, true
 }
 
 func (o *object) Get(key ref.Val) ref.Val {
