@@ -33,36 +33,26 @@ func (l *Locale) appendField(b []byte, field byte, width int, t time.Time) []byt
 	if width < 4 {
 		short = ".short"
 	}
-	n := 0
-	switch field {
-	case 'M':
-		if width > 2 {
-			return append(b, l.names["months"+short][t.Month()-1]...)
-		}
-		n = int(t.Month())
-	case 'E':
+	switch {
+	case field == 'M' && width > 2:
+		return append(b, l.names["months"+short][t.Month()-1]...)
+	case field == 'E':
 		return append(b, l.names["days"+short][t.Weekday()]...)
-	case 'c':
+	case field == 'c':
 		return append(b, l.names["days"+short+".alone"][t.Weekday()]...)
-	case 'a':
+	case field == 'a':
 		return append(b, l.names["halves"][t.Hour()/12]...)
-	case 'y':
-		n = t.Year()
-		if width == 2 {
-			n %= 100
-		}
-	case 'd':
-		n = t.Day()
-	case 'H':
-		n = t.Hour()
-	case 'h':
-		n = (t.Hour()+11)%12 + 1
-	case 'm':
-		n = t.Minute()
-	case 's':
-		n = t.Second()
+	case field == 'y' && width == 2:
+		return l.appendInt(b, t.Year()%100, width)
 	}
-	return l.appendInt(b, n, width)
+	return l.appendInt(b, numbers[field](t), width)
+}
+
+// numbers are the fields that are written in digits.
+var numbers = map[byte]func(time.Time) int{
+	'y': time.Time.Year, 'd': time.Time.Day, 'H': time.Time.Hour, 'm': time.Time.Minute, 's': time.Time.Second,
+	'M': func(t time.Time) int { return int(t.Month()) },
+	'h': func(t time.Time) int { return (t.Hour()+11)%12 + 1 },
 }
 
 // appendInt appends a number that is not negative, with zeros before it up to

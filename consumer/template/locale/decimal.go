@@ -1,6 +1,7 @@
 package locale
 
 import (
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -58,23 +59,13 @@ func (d Decimal) Shift(power int) Decimal {
 // zero.
 func (d Decimal) Round(decimals int) Decimal {
 	decimals = max(decimals, 0)
-	cut := len(d.digits) - d.decimals + decimals
+	if more := decimals - d.decimals; more >= 0 {
+		d.digits += strings.Repeat("0", more)
+	} else {
+		exact, _ := new(big.Rat).SetString(d.whole() + "." + d.fraction())
+		d.digits = strings.Replace(exact.FloatString(decimals), ".", "", 1)
+	}
 	d.decimals = decimals
-	if cut >= len(d.digits) {
-		d.digits += strings.Repeat("0", cut-len(d.digits))
-		return d
-	}
-	up := d.digits[cut] >= '5'
-	d.digits = d.digits[:cut]
-	if up {
-		kept := strings.TrimRight(d.digits, "9")
-		nines := cut - len(kept)
-		if kept == "" {
-			kept = "0"
-		}
-		last := len(kept) - 1
-		d.digits = kept[:last] + string(kept[last]+1) + strings.Repeat("0", nines)
-	}
 	return d
 }
 
