@@ -117,9 +117,9 @@ func (r Reason) known(s Status) Reason {
 
 // Fault says what is wrong with a record: the reason, where, and what to do.
 type Fault struct {
-	Reason Reason
-	Field  string // the path in the record; empty for the record itself
-	Detail string // what is wrong, without the record's own text
+	Reason Reason `json:"reason"`
+	Field  string `json:"field,omitempty"` // the path in the record; empty for the record itself
+	Detail string `json:"detail"`          // what is wrong, without the record's own text
 }
 
 func (f *Fault) Error() string {

@@ -17,7 +17,7 @@ type Entry struct {
 	ref       topology.TemplateRef
 	languages template.Languages
 	when      *condition.Condition // nil when there is none
-	compile   func() (*template.Template, error)
+	template  func() *template.Template
 }
 
 // newEntry checks that a record can be rendered. Only a record that can takes
@@ -40,7 +40,10 @@ func newEntry(record topology.TemplateRecord) (*Entry, error) {
 		ref:       record.Ref(),
 		languages: compiled.Languages,
 		when:      when,
-		compile:   sync.OnceValues(func() (*template.Template, error) { return template.Compile(record) }),
+		template: sync.OnceValue(func() *template.Template {
+			again, _ := template.Compile(record) // of what has just compiled
+			return again
+		}),
 	}, nil
 }
 
@@ -71,7 +74,7 @@ func (e *Entry) Holds(facts *condition.Facts) (bool, error) {
 }
 
 // Template is the version ready to render. It is compiled at the first call.
-func (e *Entry) Template() (*template.Template, error) { return e.compile() }
+func (e *Entry) Template() *template.Template { return e.template() }
 
 // byTime orders entries: the most recently published first, then by ref.
 func byTime(a, b *Entry) int {

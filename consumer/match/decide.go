@@ -11,12 +11,12 @@ import (
 
 // Decision is what is to become of an event, and why.
 type Decision struct {
-	Status   topology.Status // pending_delivery, not_covered or expired
-	Reason   topology.Reason
-	Detail   string // for people, where the reason does not say all
-	Template topology.TemplateRef
-	Language string // of the template's body
-	Expires  time.Time
+	Status   topology.Status      `json:"status"` // pending_delivery, not_covered or expired
+	Reason   topology.Reason      `json:"reason,omitempty"`
+	Detail   string               `json:"detail,omitempty"` // for people, where the reason does not say all
+	Template topology.TemplateRef `json:"template,omitempty"`
+	Language string               `json:"language,omitempty"` // of the template's body
+	Expires  time.Time            `json:"expires,omitzero"`
 }
 
 // Decide links an event to a template. It is pure: the same arguments give the
@@ -75,8 +75,7 @@ func choose(event *topology.Event, candidates []*catalogue.Entry, trace *Trace) 
 			}
 			holds, err := c.Holds(facts)
 			if trace != nil {
-				trial := Trial{Template: c.Ref(), Language: language, Distance: away, Holds: holds, Err: err}
-				trace.Trials = append(trace.Trials, trial)
+				*trace = append(*trace, c.Ref())
 			}
 			switch {
 			case err != nil:
@@ -109,21 +108,8 @@ func expiry(event *topology.Event, received time.Time, ttl time.Duration) time.T
 	return end
 }
 
-// Trace is how a decision came about. The zero value is ready for one decision;
-// a nil one takes nothing.
-type Trace struct {
-	// Trials are the candidates whose conditions were looked at, in that
-	// order. The last one is the chosen one, or the one whose condition could
-	// not be evaluated, unless no condition holds. Candidates that are not
-	// among them come after it.
-	Trials []Trial
-}
-
-// Trial is the look at one candidate.
-type Trial struct {
-	Template topology.TemplateRef
-	Language string // of its body nearest to the wanted one
-	Distance int    // of that language from the wanted one
-	Holds    bool   // whether its condition does
-	Err      error  // why that cannot be told
-}
+// Trace is how a decision came about: the candidates whose conditions were looked
+// at, in that order. The last one is the chosen one, or the one whose condition
+// could not be evaluated, unless no condition holds. Candidates that are not among
+// them come after it.
+type Trace []topology.TemplateRef

@@ -147,8 +147,8 @@ func TestChoiceAmongConditions(t *testing.T) {
 			t.Errorf("%s %s: traced %+v, and not traced %+v", test.language, test.ctx, got, again)
 		}
 		var tried []string
-		for _, trial := range trace.Trials {
-			name, _ := trial.Template.Split()
+		for _, ref := range trace {
+			name, _ := ref.Split()
 			tried = append(tried, name)
 		}
 		if got := strings.Join(tried, " "); got != test.tried {

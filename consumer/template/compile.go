@@ -71,12 +71,13 @@ func incomplete(c topology.Channel, body map[string]string) string {
 // Compile checks a template record and makes it ready to render. Its error is
 // Faults: everything that is wrong, at once.
 func Compile(record topology.TemplateRecord) (*Template, error) {
-	c := compiler{record: &record}
+	c := compiler{record: &record, included: make(map[string]string)}
 	t := &Template{
 		Ref:       record.Ref(),
 		Channel:   record.Channel,
 		url:       record.URL,
 		Languages: NewLanguages(slices.Collect(maps.Keys(record.Bodies)), record.DefaultLanguage),
+		Partials:  c.included,
 		bodies:    make(map[string][]*part, len(record.Bodies)),
 	}
 	c.checkRecord()
@@ -90,8 +91,9 @@ func Compile(record topology.TemplateRecord) (*Template, error) {
 }
 
 type compiler struct {
-	record *topology.TemplateRecord
-	faults Faults
+	record   *topology.TemplateRecord
+	included map[string]string // partials
+	faults   Faults
 }
 
 func (c *compiler) fail(f Fault) {
@@ -159,6 +161,11 @@ func (c *compiler) part(language, name, source string) *part {
 		set.escapeHTML(name)
 	}
 	if len(set.faults) == 0 {
+		for _, from := range set.sources {
+			if from.name != name {
+				c.included[from.name] = from.text
+			}
+		}
 		return &part{name: name, block: set.block(name), slots: set.slots}
 	}
 	for _, f := range set.faults {

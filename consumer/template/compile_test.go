@@ -2,7 +2,7 @@ package template_test
 
 import (
 	"errors"
-	"reflect"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -135,9 +135,15 @@ func TestAllFaultsAtOnce(t *testing.T) {
 }
 
 func TestIncludes(t *testing.T) {
-	got := template.Includes(`{{define "own"}}{{template "b.txt"}}{{end}}{{template "own"}}{{range .x}}{{else}}{{with ` +
-		`.y}}{{template "a.txt" .}}{{end}}{{end}}{{if .x}}{{template "b.txt"}}{{end}}`)
-	if want := []string{"a.txt", "b.txt"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("Includes = %v; want %v", got, want)
+	r := record(map[string]string{template.SMSText: `{{define "own"}}{{template "b.txt"}}{{end}}{{template "own"}}{{range .x}}{{else}}{{with ` +
+		`.y}}{{template "a.txt" .}}{{end}}{{end}}{{if .x}}{{template "b.txt"}}{{end}}`},
+		map[string]string{"a.txt": `a{{template "c.txt"}}`, "b.txt": "b", "c.txt": "c", "d.txt": "d", "own": "o"})
+	compiled, err := template.Compile(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"a.txt": r.Partials["a.txt"], "b.txt": "b", "c.txt": "c"}
+	if !maps.Equal(compiled.Partials, want) {
+		t.Errorf("Partials = %v; want %v", compiled.Partials, want)
 	}
 }

@@ -128,19 +128,3 @@ func (s *treeSet) checkCycles(name string, path []string, cleared map[string]boo
 	}
 	cleared[name] = true
 }
-
-// Includes lists the partials that a source includes, each once, sorted. It
-// is empty for a source that cannot be parsed.
-func Includes(text string) []string {
-	s := newTreeSet("", "", nil)
-	var names []string
-	for _, tree := range s.parse(&source{text: text}) {
-		for _, inclusion := range s.includes[tree] {
-			if s.trees[inclusion.Name] == nil {
-				names = append(names, inclusion.Name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}

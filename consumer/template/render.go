@@ -86,7 +86,8 @@ func (p *part) finish(r *rendering) {
 		"the rendered part is empty")
 	refuse(!utf8.Valid(r.out), "the rendered part is not UTF-8")
 	if syntaxOf(p.name) == jsonText && !gjson.ValidBytes(r.out) {
-		panic(misuse("the rendered part is not JSON" + whereNotJSON(r.out)))
+		panic(misuse("the rendered part is not JSON from its line " + strconv.Itoa(LineNotJSON(r.out)) +
+			" on: look for a comma, a quote or a bracket that is missing there, or too many"))
 	}
 	refuse(syntaxOf(p.name) == html && bytes.Contains(r.out, refused), "a value stands in the HTML where it could do "+
 		"harm: in a style, in an attribute's name or in a list of images")
@@ -98,17 +99,14 @@ func (p *part) finish(r *rendering) {
 
 var errLongSubject = misuse("the rendered subject is longer than " + strconv.Itoa(MaxSubjectBytes) + " bytes")
 
-// whereNotJSON says where a rendered part is not JSON, without its content.
-func whereNotJSON(rendered []byte) string {
+// LineNotJSON is the line in which a text stops being JSON; 0 when it is JSON.
+func LineNotJSON(text []byte) int {
 	var value any
-	var fault *json.SyntaxError
-	if !errors.As(json.Unmarshal(rendered, &value), &fault) {
-		return ""
+	fault, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(text, &value))
+	if !ok {
+		return 0
 	}
-	before := rendered[:min(int(fault.Offset), len(rendered))]
-	line := 1 + bytes.Count(before, []byte("\n"))
-	return " from its line " + strconv.Itoa(line) +
-		" on: look for a comma, a quote or a bracket that is missing there, or too many"
+	return 1 + bytes.Count(text[:min(max(int(fault.Offset)-1, 0), len(text))], []byte("\n"))
 }
 
 const (

@@ -52,8 +52,9 @@ type Attachment struct {
 // safe for use by several goroutines.
 type Template struct {
 	Ref       topology.TemplateRef
-	Channel   topology.Channel // the one that it is for
-	Languages Languages        // of its bodies
+	Channel   topology.Channel  // the one that it is for
+	Languages Languages         // of its bodies
+	Partials  map[string]string // that these include
 	url       string
 	bodies    map[string][]*part
 }

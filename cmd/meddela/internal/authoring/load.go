@@ -124,13 +124,6 @@ func (l *loader) template(name string) Template {
 	if t.manifest != nil {
 		t.manifest.setDefaultLanguage(&t.Record)
 	}
-	t.Record.Partials = map[string]string{}
-	for _, body := range t.Record.Bodies {
-		for _, source := range body {
-			l.include(t.Record.Partials, source)
-		}
-	}
-	t.Record.Version = Version(t.Record)
 	l.compile(&t)
 	t.usable = len(l.faults) == before
 	if samples != "" {
@@ -156,20 +149,11 @@ func (m *manifest) setDefaultLanguage(r *topology.TemplateRecord) {
 	}
 }
 
-// include adds the partials that a source includes, directly or not.
-func (l *loader) include(included map[string]string, source string) {
-	for _, name := range template.Includes(source) {
-		partial, ok := l.partials[name]
-		if _, seen := included[name]; ok && !seen {
-			included[name] = partial
-			l.include(included, partial)
-		}
-	}
-}
-
-// compile notes what the compiler finds where the template's author finds it.
+// compile notes what the compiler finds where the template's author finds it. The
+// record gets the partials that its bodies include.
 func (l *loader) compile(t *Template) {
 	name, manifest := t.Record.Name, path.Join(t.Record.Name, manifestName)
+	t.Record.Version, t.Record.Partials = "unknown", l.partials
 	compiled, err := template.Compile(t.Record)
 	found, _ := errors.AsType[template.Faults](err)
 	for _, f := range found {
@@ -187,7 +171,9 @@ func (l *loader) compile(t *Template) {
 	if err != nil {
 		return
 	}
-	t.Compiled = compiled
+	t.Record.Partials = compiled.Partials
+	t.Record.Version = Version(t.Record)
+	compiled.Ref, t.Compiled = t.Record.Ref(), compiled
 	if size := len(t.Record.Append(nil)); size > topology.MaxEventBytes {
 		l.faults.Add(manifest, 0, fmt.Sprintf("the template has %d bytes with all its languages and partials: "+
 			"at most %d can be published", size, topology.MaxEventBytes))

@@ -14,29 +14,23 @@ type Part struct{ Name, Text string }
 
 // Parts returns the parts that a message has, in the order of template.Parts.
 func Parts(m *template.Message) []Part {
+	texts := Texts(m)
 	var parts []Part
 	for _, name := range template.Parts(m.Channel) {
-		if text := partText(m, name); text != "" {
+		if text := texts[name]; text != "" {
 			parts = append(parts, Part{name, text})
 		}
 	}
 	return parts
 }
 
-func partText(m *template.Message, part string) string {
-	switch part {
-	case template.EmailSubject:
-		return m.Subject
-	case template.EmailText, template.SMSText:
-		return m.Text
-	case template.EmailHTML:
-		return m.HTML
-	case template.EmailUnsubscribe:
-		return m.Unsubscribe.Lines()
-	case template.EmailAttachments:
-		return template.AttachmentLines(m.Attachments)
+// Texts are the texts of a message, by the names of the parts that it may have.
+func Texts(m *template.Message) map[string]string {
+	return map[string]string{
+		template.EmailSubject: m.Subject, template.EmailText: m.Text, template.EmailHTML: m.HTML,
+		template.EmailUnsubscribe: m.Unsubscribe.Lines(), template.EmailAttachments: template.AttachmentLines(m.Attachments),
+		template.SMSText: m.Text, template.PushJSON: string(m.Body), template.WebhookJSON: string(m.Body),
 	}
-	return string(m.Body)
 }
 
 // Where is the file, with the line, in which rendering the named template failed; without

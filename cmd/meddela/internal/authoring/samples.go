@@ -1,7 +1,6 @@
 package authoring
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -31,7 +30,7 @@ func (l *loader) samples(folder string, t *Template) []Sample {
 		}
 		event, err := topology.DecodeEvent(topology.Record{Value: []byte(text)}, topology.Realtime)
 		if err != nil {
-			l.faults.Add(file, lineOfJSONFault(text), "is not an event: "+err.Error())
+			l.faults.Add(file, template.LineNotJSON([]byte(text)), "is not an event: "+err.Error())
 			continue
 		}
 		s, counter := Sample{File: file, Event: event}, strings.HasPrefix(name, counterexample)
@@ -44,16 +43,6 @@ func (l *loader) samples(folder string, t *Template) []Sample {
 	}
 	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.File, b.File) })
 	return samples
-}
-
-// lineOfJSONFault is the line in which a text stops being JSON; 0 when it is JSON.
-func lineOfJSONFault(text string) int {
-	var value any
-	fault, ok := errors.AsType[*json.SyntaxError](json.Unmarshal([]byte(text), &value))
-	if !ok {
-		return 0
-	}
-	return 1 + strings.Count(text[:min(max(int(fault.Offset)-1, 0), len(text))], "\n")
 }
 
 // counterexample begins the names of samples that the template must not cover.

@@ -3,7 +3,6 @@ package difflog
 import (
 	"cmp"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
@@ -50,9 +49,6 @@ type outcome struct {
 
 // outcomes decides under both catalogues as of the event's arrival, and renders where texts can differ.
 func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, proposed outcome) {
-	if c.sameChoice(event) {
-		return live, proposed
-	}
 	received := topology.ReceiptOf(r).At
 	live.decision = match.Decide(event, received, c.Live, r.Time, nil)
 	proposed.decision = match.Decide(event, received, c.Proposed, r.Time, nil)
@@ -64,31 +60,16 @@ func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, 
 	return live, proposed
 }
 
-// sameChoice reports whether both catalogues offer the same versions in the same order: they agree then.
-func (c *Comparison) sameChoice(event *topology.Event) bool {
-	l := c.Live.Candidates(event.Type, event.Channel)
-	p := c.Proposed.Candidates(event.Type, event.Channel)
-	same := slices.EqualFunc(l, p, func(a, b *catalogue.Entry) bool { return a.Ref() == b.Ref() })
-	return same && (len(l) > 0 || c.Live.HasType(event.Type) == c.Proposed.HasType(event.Type))
-}
-
 func (o *outcome) render(event *topology.Event, from *catalogue.Catalogue) {
-	if o.decision.Status != topology.PendingDelivery {
-		return
-	}
 	entry, ok := from.ByRef(o.decision.Template)
-	if !ok {
+	if o.decision.Status != topology.PendingDelivery || !ok {
 		return
 	}
-	compiled, err := entry.Template()
-	if err == nil {
-		o.message, err = compiled.Render(event, o.decision.Language)
-	}
+	var err error
+	o.message, err = entry.Template().Render(event, o.decision.Language)
 	if failure, ok := errors.AsType[*template.Error](err); ok {
 		where := authoring.Where("", entry.Record().Channel, failure)
 		o.failure, o.cause = failure.Reason, strings.TrimPrefix(where+": "+failure.Detail, ": ")
-	} else if err != nil {
-		o.failure, o.cause = topology.ReasonRenderFailed, "the template does not compile"
 	}
 }
 

@@ -28,25 +28,16 @@ func differingParts(live, proposed *outcome) []differingPart {
 		return nil
 	}
 	var differing []differingPart
-	l, p := partsOf(&live.message), partsOf(&proposed.message)
+	l, p := authoring.Texts(&live.message), authoring.Texts(&proposed.message)
+	if channel == topology.Webhook {
+		l[URLPart], p[URLPart] = live.message.To, proposed.message.To
+	}
 	for _, name := range append(template.Parts(channel), URLPart) {
 		if l[name] != p[name] {
 			differing = append(differing, differingPart{name, l[name], p[name]})
 		}
 	}
 	return differing
-}
-
-// partsOf is the texts of a message's parts, by name, with a webhook's target.
-func partsOf(m *template.Message) map[string]string {
-	parts := make(map[string]string)
-	for _, part := range authoring.Parts(m) {
-		parts[part.Name] = part.Text
-	}
-	if m.Channel == topology.Webhook {
-		parts[URLPart] = m.To
-	}
-	return parts
 }
 
 const mask = "RECIPIENT"

@@ -56,13 +56,13 @@ const (
 )
 
 // candidatesOf lists every candidate once, with what the trace says of it.
-func candidatesOf(event *topology.Event, c *catalogue.Catalogue, d *match.Decision, trace *match.Trace) []Candidate {
+func candidatesOf(event *topology.Event, c *catalogue.Catalogue, d *match.Decision, trace match.Trace) []Candidate {
 	facts := condition.NewFacts(event)
 	chosen, _ := c.ByRef(d.Template)
 	all := []Candidate{}
 	for _, entry := range c.Candidates(event.Type, event.Channel) {
 		candidate := candidateOf(entry, event, facts)
-		candidate.Asked = slices.ContainsFunc(trace.Trials, func(t match.Trial) bool { return t.Template == entry.Ref() })
+		candidate.Asked = slices.Contains(trace, entry.Ref())
 		candidate.Outcome, candidate.Why = candidate.outcome(entry, chosen, event.Language)
 		all = append(all, candidate)
 	}

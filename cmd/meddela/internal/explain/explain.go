@@ -26,25 +26,20 @@ type Question struct {
 
 // Explanation is a decision and how it came about.
 type Explanation struct {
-	Event      Event       `json:"event"`
-	Fault      *Breach     `json:"fault,omitempty"` // of an event that breaks the contract; then nothing was chosen
-	Candidates []Candidate `json:"candidates"`      // for the type and channel, in the order of preference
-	Others     []Other     `json:"others"`          // that are no candidates, and nearly were
-	Language   *Language   `json:"language,omitempty"`
-	Validity   Validity    `json:"validity"`
-	Decision   Decision    `json:"decision"`
-	Message    *Message    `json:"message,omitempty"` // when one is due
+	Event      Event           `json:"event"`
+	Fault      *topology.Fault `json:"fault,omitempty"` // of an event that breaks the contract; then nothing was chosen
+	Candidates []Candidate     `json:"candidates"`      // for the type and channel, in the order of preference
+	Others     []Other         `json:"others"`          // that are no candidates, and nearly were
+	Language   *Language       `json:"language,omitempty"`
+	Validity   Validity        `json:"validity"`
+	Decision   Decision        `json:"decision"`
+	Message    *Message        `json:"message,omitempty"` // when one is due
 }
 
 // Decision is what the matcher makes of the event.
 type Decision struct {
-	Status   topology.Status      `json:"status"`
-	Reason   topology.Reason      `json:"reason,omitempty"`
-	Detail   string               `json:"detail,omitempty"`
-	Template topology.TemplateRef `json:"template,omitempty"`
-	Language string               `json:"language,omitempty"`
-	Expires  time.Time            `json:"expires,omitzero"`
-	At       time.Time            `json:"at"` // when it is made
+	match.Decision
+	At time.Time `json:"at"` // when it is made
 }
 
 // Event is how the record was read.
@@ -81,13 +76,6 @@ const (
 	FromPosition   IDFrom = "position"   // the record's position, as it has no valid id of its own
 )
 
-// Breach is how an event breaks the contract.
-type Breach struct {
-	Reason topology.Reason `json:"reason"`
-	Field  string          `json:"field,omitempty"`
-	Detail string          `json:"detail"`
-}
-
 // Explain decides on the event as the matcher does, and says why.
 func Explain(q Question) *Explanation {
 	event, err := topology.DecodeEvent(q.Record, q.Lane)
@@ -102,31 +90,24 @@ func Explain(q Question) *Explanation {
 		e.Event.Source = receipt.Source
 	}
 	e.Validity = Validity{Received: receipt.At.UTC(), Scheduled: event.Scheduled.UTC(), Expiration: event.Expiration.UTC()}
-	if err != nil {
-		fault, ok := errors.AsType[*topology.Fault](err)
-		if !ok {
-			fault = &topology.Fault{Reason: topology.ReasonInvalid, Detail: err.Error()}
-		}
-		e.Fault = (*Breach)(fault)
-		e.Decision = Decision{
+	if errors.As(err, &e.Fault) {
+		e.Decision = Decision{match.Decision{
 			Status: topology.NotCovered, Reason: topology.ReasonInvalid,
-			Detail: string(fault.Reason) + ": " + fault.Error(), At: q.Now,
-		}
+			Detail: string(e.Fault.Reason) + ": " + e.Fault.Error(),
+		}, q.Now}
 		e.Validity.judge(q.Now)
 		return e
 	}
 	var trace match.Trace
 	d := match.Decide(&event, receipt.At, q.Catalogue, q.Now, &trace)
-	e.Decision = Decision{
-		Status: d.Status, Reason: d.Reason, Detail: d.Detail,
-		Template: d.Template, Language: d.Language, Expires: d.Expires.UTC(), At: q.Now,
-	}
-	e.Candidates = candidatesOf(&event, q.Catalogue, &d, &trace)
+	d.Expires = d.Expires.UTC()
+	e.Decision = Decision{d, q.Now}
+	e.Candidates = candidatesOf(&event, q.Catalogue, &d, trace)
 	e.Others = othersOf(&event, q.Catalogue)
 	e.Validity.Expires = event.Expiration.UTC()
 	if chosen, ok := q.Catalogue.ByRef(d.Template); ok {
 		e.Language = languageOf(event.Language, chosen.Languages(), d.Language)
-		e.Validity.TTL, e.Validity.Expires = chosen.Record().TTL, d.Expires.UTC()
+		e.Validity.TTL, e.Validity.Expires = chosen.Record().TTL, d.Expires
 		if d.Status == topology.PendingDelivery {
 			e.Message = messageOf(chosen, &event, d.Language, q.Show)
 		}

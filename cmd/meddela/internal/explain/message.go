@@ -67,13 +67,8 @@ type RenderError struct {
 }
 
 func messageOf(entry *catalogue.Entry, event *topology.Event, language string, show bool) *Message {
-	compiled, err := entry.Template()
-	if err != nil {
-		return &Message{Error: &RenderError{Reason: topology.ReasonRenderFailed, Where: entry.Record().Name,
-			Detail: err.Error()}}
-	}
-	m, err := compiled.Render(event, language)
-	if failure := (*template.Error)(nil); errors.As(err, &failure) {
+	m, err := entry.Template().Render(event, language)
+	if failure, failed := errors.AsType[*template.Error](err); failed {
 		where := authoring.Where(entry.Record().Name, entry.Record().Channel, failure)
 		return &Message{Parts: []Part{}, Error: &RenderError{failure.Reason, where, failure.Path, failure.Detail}}
 	}

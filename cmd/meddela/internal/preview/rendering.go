@@ -105,12 +105,9 @@ func renderSample(all []Rendering, t *authoring.Template, sample *authoring.Samp
 		languages = t.Compiled.Languages.Names
 	}
 	for _, language := range languages {
-		r := Rendering{Template: &t.Record, Sample: sample, Language: language}
 		m, err := t.Compiled.Render(&sample.Event, language)
-		if !errors.As(err, &r.Err) {
-			r.Message = m
-		}
-		all = append(all, r)
+		failed, _ := errors.AsType[*template.Error](err)
+		all = append(all, Rendering{&t.Record, sample, language, m, failed})
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package uncovered
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ const joinWithin = 2000
 
 // ranges are those that have the events, which are sorted, and are still kept.
 func (h *Healer) ranges(ctx context.Context, events []Event) ([]scan.Range, error) {
-	kept := make(map[topology.Topic]map[int]scan.Range)
+	kept := make(map[topology.Topic][]scan.Range)
 	var ranges []scan.Range
 	for i := range events {
 		topic, partition, offset, ok := events[i].Source.Split()
@@ -80,12 +81,11 @@ func (h *Healer) ranges(ctx context.Context, events []Event) ([]scan.Range, erro
 			if err != nil {
 				return nil, err
 			}
-			kept[topic] = make(map[int]scan.Range)
-			for _, r := range all {
-				kept[topic][r.Partition] = r
-			}
+			kept[topic] = all
 		}
-		if r, ok := kept[topic][partition]; !ok || offset < r.From || offset >= r.To {
+		if !slices.ContainsFunc(kept[topic], func(r scan.Range) bool {
+			return r.Partition == partition && r.From <= offset && offset < r.To
+		}) {
 			continue
 		}
 		if n := len(ranges); n > 0 {
@@ -151,8 +151,7 @@ func (h *Healer) publish(ctx context.Context, records []topology.Record, refs []
 			}
 		}
 		for i, ref := range refs[:n] {
-			if len(refused) > 0 && refused[0] == i {
-				refused = refused[1:]
+			if slices.Contains(refused, i) {
 				h.outcome.Left[topology.ReasonTopicRejected]++
 				continue
 			}
