@@ -54,13 +54,16 @@ func (g *gathered) write(ctx context.Context, states []topology.State, by func([
 		return nil
 	}
 	w := &writer{ctx: ctx, left: len(states), done: make(chan struct{})}
-	if held := g.add(w, states, by); len(held) > 0 {
+	held := g.add(w, states, by)
+	g.gather.Help()
+	if len(held) > 0 {
 		select {
 		case <-w.done:
 		case <-ctx.Done():
 		case <-time.After(hold):
 		}
 		g.release(held)
+		g.gather.Help()
 	}
 	<-w.done
 	return w.err
@@ -93,7 +96,7 @@ func (g *gathered) add(w *writer, states []topology.State, by func([]*event)) (h
 			held = append(held, e)
 		}
 	}
-	g.gather.Add(ready...)
+	g.gather.Put(ready...)
 	return held
 }
 
@@ -117,7 +120,7 @@ func (g *gathered) release(held []*event) {
 	for _, e := range held {
 		e.ready = true
 	}
-	g.gather.Add(held...)
+	g.gather.Put(held...)
 }
 
 // begin notes that events are being written: what comes from here on is written

@@ -11,7 +11,7 @@ import (
 
 // Gather passes items on in groups. The fields are set before its first use.
 type Gather[T any] struct {
-	// Do sends one group, in a goroutine of its own, and returns when it is done.
+	// Do sends one group, and returns when it is done.
 	Do func(group []T)
 	// Most is how many groups may be under way at once.
 	Most int
@@ -27,7 +27,8 @@ type Gather[T any] struct {
 	armed    bool
 }
 
-// Add sends items as soon as may be: at once where nothing is under way.
+// Add sends items as soon as may be, at once where nothing is under way, in a
+// goroutine of their own.
 func (g *Gather[T]) Add(items ...T) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -35,24 +36,54 @@ func (g *Gather[T]) Add(items ...T) {
 	g.start()
 }
 
-// start begins a group if it may, or sees to it that this is tried again when it
-// may.
-func (g *Gather[T]) start() {
+// Put has items sent with the next group. Whoever puts some calls Help after it.
+func (g *Gather[T]) Put(items ...T) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, items...)
+}
+
+// Help sends what waits in the caller's goroutine, if a group may begin: for who
+// waits anyway.
+func (g *Gather[T]) Help() {
+	g.mu.Lock()
+	may := g.begin()
+	g.mu.Unlock()
+	if may {
+		g.run()
+	}
+}
+
+// begin reports whether a group may begin, or sees to it that this is tried again
+// when it may.
+func (g *Gather[T]) begin() bool {
 	if len(g.waiting) == 0 || g.underWay >= g.Most {
-		return
+		return false
 	}
 	if early := g.Pace - time.Since(g.started); g.underWay > 0 && early > 0 {
 		g.arm(early)
-		return
+		return false
 	}
 	g.underWay++
 	g.started = time.Now()
-	go g.run()
+	return true
+}
+
+func (g *Gather[T]) start() {
+	if g.begin() {
+		go g.run()
+	}
 }
 
 // run sends what waits when it gets to run, which is all that was added at the
 // same moment.
 func (g *Gather[T]) run() {
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.underWay--
+		g.start()
+	}()
 	g.mu.Lock()
 	group := g.waiting
 	g.waiting = nil
@@ -60,10 +91,6 @@ func (g *Gather[T]) run() {
 	if len(group) > 0 {
 		g.Do(group)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.underWay--
-	g.start()
 }
 
 func (g *Gather[T]) arm(after time.Duration) {

@@ -65,6 +65,35 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// TestHelp: what was put goes together, in the goroutine of who helps, or else when
+// a group may begin.
+func TestHelp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		g, s := slow(1, 0)
+		g.Put(1)
+		g.Put(2, 3)
+		time.Sleep(time.Millisecond)
+		if len(s.groups) != 0 {
+			t.Errorf("sent by nobody: %v", s.groups)
+		}
+		var first sync.WaitGroup
+		first.Go(g.Help)
+		time.Sleep(time.Millisecond)
+		g.Put(4)
+		g.Help() // which may not
+		if took := time.Since(began); took != 2*time.Millisecond {
+			t.Errorf("who could not help waited: %v", took)
+		}
+		first.Wait()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if want := [][]int{{1, 2, 3}, {4}}; !slices.EqualFunc(s.groups, want, slices.Equal) {
+			t.Errorf("groups %v, want %v", s.groups, want)
+		}
+	})
+}
+
 // TestAllAreSentOnce, whoever adds them.
 func TestAllAreSentOnce(t *testing.T) {
 	for _, pace := range []time.Duration{0, time.Microsecond, time.Millisecond} {
@@ -90,7 +119,9 @@ func TestAllAreSentOnce(t *testing.T) {
 		for from := range 10 {
 			go func() {
 				for i := from * 100; i < from*100+100; i += 2 {
-					g.Add(i, i+1)
+					g.Add(i)
+					g.Put(i + 1)
+					g.Help()
 				}
 			}()
 		}

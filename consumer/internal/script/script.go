@@ -63,16 +63,18 @@ func (s *Script) Run(ctx context.Context, client redis.UniversalClient, b *Batch
 	return s.Start(ctx, client, b)()
 }
 
-// Start begins a run, and returns what waits for its end, which must be called.
+// Start readies a run, and returns what sees to its end, which must be called.
 // What a goroutine starts before it waits goes in one pipeline.
 func (s *Script) Start(ctx context.Context, client redis.UniversalClient, b *Batch) (wait func() error) {
 	r := pool.Get().(*run)
 	r.ctx, r.script = ctx, s
 	r.fill(b, client)
 	r.underWay.Add(len(r.calls))
-	lineTo(client).Add(r.calls...)
+	line := lineTo(client)
+	line.Put(r.calls...)
 	return func() error {
 		defer r.release()
+		line.Help()
 		r.underWay.Wait()
 		return r.answer(b)
 	}

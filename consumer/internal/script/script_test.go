@@ -220,5 +220,8 @@ func TestShared(t *testing.T) {
 		if err := errors.Join(a(), b()); err == nil || time.Since(began) != 5*time.Millisecond {
 			t.Errorf("when nobody wants it any more: %v after %v", err, time.Since(began))
 		}
+		if want := [][]string{{"6", "7"}}; fmt.Sprint(s.trips[3:]) != fmt.Sprint(want) {
+			t.Errorf("trips %v of what one goroutine started, want %v", s.trips[3:], want)
+		}
 	})
 }
