@@ -398,10 +398,10 @@ func TestClaimedWhileSettling(t *testing.T) {
 		retry.Sleep(ctx, 100*time.Millisecond)
 		return accepted
 	}
-	short := func(c *Config) { c.SendTimeout, c.Lease = 150*time.Millisecond, 400*time.Millisecond }
+	short := func(c *Config) { c.SendTimeout, c.Lease = 300*time.Millisecond, 800*time.Millisecond }
 	h, other := w.handler(t, short), w.handler(t, short)
 	jobs := manyJobs(4)
-	h.config.Redis.AddHook(&noSettling{keys.Claim(jobs[0].JobID), time.Now().Add(450 * time.Millisecond)})
+	h.config.Redis.AddHook(&noSettling{keys.Claim(jobs[0].JobID), time.Now().Add(1500 * time.Millisecond)})
 	var all sync.WaitGroup
 	all.Go(func() { handleAll(t.Context(), t, h, batchOf(jobs...)) })
 	eventually(t, "the second is claimed", func() bool { return w.store.Exists(keys.Claim(jobs[1].JobID)) })
