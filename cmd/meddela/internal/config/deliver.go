@@ -44,6 +44,11 @@ func (d *DeliverSettings) Sandboxed(channel topology.Channel) bool {
 	return slices.Contains(d.Sandbox, allChannels) || slices.Contains(d.Sandbox, string(channel))
 }
 
+// SandboxedOf are those of some channels whose messages go to the sandbox.
+func (d *DeliverSettings) SandboxedOf(channels []topology.Channel) []topology.Channel {
+	return slices.DeleteFunc(slices.Clone(channels), func(c topology.Channel) bool { return !d.Sandboxed(c) })
+}
+
 // Unprovided are those of some channels that have neither a provider nor the
 // sandbox.
 func (d *DeliverSettings) Unprovided(file *providerfile.File, channels []topology.Channel) []topology.Channel {

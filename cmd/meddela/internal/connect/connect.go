@@ -3,21 +3,25 @@
 package connect
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
@@ -40,19 +44,15 @@ func Kafka(k *config.KafkaSettings, names topology.Topics) (producer.Connection,
 }
 
 func login(k *config.KafkaSettings) (sasl.Mechanism, error) {
-	switch user, password := k.SASLUsername, k.SASLPassword.Reveal(); k.SASLMechanism {
+	user, password, algorithm := k.SASLUsername, k.SASLPassword.Reveal(), scram.SHA512
+	switch k.SASLMechanism {
 	case "":
 		return nil, nil
 	case "plain":
 		return plain.Mechanism{Username: user, Password: password}, nil
 	case "scram-sha-256":
-		return scramLogin(scram.SHA256, user, password)
-	default:
-		return scramLogin(scram.SHA512, user, password)
+		algorithm = scram.SHA256
 	}
-}
-
-func scramLogin(algorithm scram.Algorithm, user, password string) (sasl.Mechanism, error) {
 	mechanism, err := scram.Mechanism(algorithm, user, password)
 	if err != nil {
 		return nil, config.Faults{"MEDDELA_KAFKA_SASL_USERNAME or MEDDELA_KAFKA_SASL_PASSWORD has characters that SCRAM does not allow"}
@@ -127,8 +127,25 @@ func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
 
 // isTLSFault reports whether the two sides do not agree on encryption.
 func isTLSFault(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var header tls.RecordHeaderError
-	var alert tls.AlertError
-	return errors.As(err, &verification) || errors.As(err, &header) || errors.As(err, &alert)
+	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.RecordHeaderError)) ||
+		errors.As(err, new(tls.AlertError))
+}
+
+// Follow reads a compacted topic to its end, and follows it until stop is called, even after the
+// end of ctx: what was fetched by then is finished, and may need the snapshot for that.
+func Follow[T any](ctx context.Context, kafka producer.Connection, topic topology.Topic, within time.Duration,
+	makes func(follow.Source, zerolog.Logger) *follow.Follower[T], log zerolog.Logger) (f *follow.Follower[T],
+	stop func(), err error) {
+	transport := kafka.Transport()
+	f = makes(follow.FromTopic(kafka.Addr(), transport, topic), log)
+	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { f.Run(following) })
+	stop = func() { cancel(); running.Wait(); transport.CloseIdleConnections() }
+	ready, cancelWait := context.WithTimeout(ctx, within)
+	defer cancelWait()
+	if err = f.AwaitReady(ready); err != nil {
+		stop()
+	}
+	return f, stop, err
 }

@@ -95,7 +95,5 @@ func (r *role) notify(ctx context.Context) error {
 	if r.Metrics != nil {
 		r.Metrics.Notices(handler)
 	}
-	config := r.loopConfig(handler, handler.Topics())
-	config.Parallel = noticeParallel
-	return r.runLoop(ctx, config)
+	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), noticeParallel))
 }

@@ -6,8 +6,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/consumer/deliver/provider"
@@ -18,12 +16,12 @@ import (
 
 // providers are those of this role's channels: the sandbox where the settings say
 // so, or else the channel's route. close ends what they keep open.
-func (r *role) providers(
-	client redis.UniversalClient) (providers map[topology.Channel]provider.Provider, close func(), err error) {
+func (r *role) providers() (providers map[topology.Channel]provider.Provider, close func(), err error) {
 	stopped := func(provider string) bool {
 		return r.orders.Snapshot().About(topology.SubjectProvider, provider, time.Now()).Order != nil
 	}
-	routes, close, err := r.Providers.Build(providerfile.Site{Lane: r.lane, Redis: client, Keys: r.Keys, Stopped: stopped})
+	site := providerfile.Site{Lane: r.lane, Redis: r.redis, Keys: r.Keys, Stopped: stopped}
+	routes, close, err := r.Providers.Build(site)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -31,10 +29,8 @@ func (r *role) providers(
 	for channel, route := range routes {
 		providers[channel] = route
 	}
-	for _, channel := range r.Channels {
-		if r.Config.Deliver.Sandboxed(channel) {
-			providers[channel] = r.Sandbox
-		}
+	for _, channel := range r.Config.Deliver.SandboxedOf(r.Channels) {
+		providers[channel] = r.Sandbox
 	}
 	return providers, close, nil
 }
@@ -59,8 +55,8 @@ func newSandbox(c *config.Config) (*sandbox.Provider, error) {
 }
 
 // gate says who must not be written to.
-func (r *role) gate(client redis.UniversalClient) *suppress.Gate {
+func (r *role) gate() *suppress.Gate {
 	caps, _ := r.Config.Caps() // which were checked as they were read
-	list := &suppress.List{Client: client, Keys: r.Keys, Hasher: r.Config.Hasher()}
+	list := &suppress.List{Client: r.redis, Keys: r.Keys, Hasher: r.Config.Hasher()}
 	return &suppress.Gate{List: list, Caps: caps}
 }

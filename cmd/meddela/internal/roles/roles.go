@@ -81,8 +81,9 @@ type role struct {
 	transport *kafka.Transport
 	publisher *producer.Publisher
 	log       zerolog.Logger
-	templates *catalogue.Follower // of roles match and deliver
-	orders    *control.Follower   // of roles deliver and delay
+	templates *catalogue.Follower   // of roles match and deliver
+	orders    *control.Follower     // of roles deliver and delay
+	redis     redis.UniversalClient // of roles deliver and status
 }
 
 // Run runs one role on one lane until ctx ends. Servers being away is not an
@@ -114,6 +115,14 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 		defer stop()
 		r.orders = orders
 	}
+	if name == topology.RoleDeliver || name == topology.RoleStatus {
+		client, err := r.Redis()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = client.Close() }()
+		r.redis = client
+	}
 	switch name {
 	case topology.RoleMatch:
 		return r.match(ctx)
@@ -137,12 +146,8 @@ func unlessStopped(ctx context.Context, err error) error {
 	return err
 }
 
-// loop runs the role's handler over its topics.
-func (r *role) loop(ctx context.Context, handler consumer.Handler, topics ...topology.Topic) error {
-	return r.runLoop(ctx, r.loopConfig(handler, topics))
-}
-
-func (r *role) runLoop(ctx context.Context, config consumer.Config) error {
+// loop runs a handler over its topics.
+func (r *role) loop(ctx context.Context, config consumer.Config) error {
 	loop := consumer.New(config)
 	if r.Started != nil {
 		r.Started(loop)
@@ -150,10 +155,11 @@ func (r *role) runLoop(ctx context.Context, config consumer.Config) error {
 	return loop.Run(ctx)
 }
 
-func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic) consumer.Config {
+// loopConfig is that of a loop in which so many batches of a partition are handled side by side.
+func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic, parallel int) consumer.Config {
 	settings := r.Config.Loop
 	return consumer.Config{
-		Role: r.name, Lane: r.lane, Names: r.Names, Topics: topics, Handler: handler,
+		Role: r.name, Lane: r.lane, Names: r.Names, Topics: topics, Handler: handler, Parallel: parallel,
 		Publisher: r.publisher, Budget: r.Budget,
 		Brokers: r.Kafka.Brokers, Dialer: r.Kafka.Dialer(), Transport: r.transport, Log: r.Installation.Log,
 		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
@@ -171,7 +177,7 @@ func (r *role) match(ctx context.Context) error {
 		handler.Meter = r.Metrics.Match()
 		r.Metrics.Templates(r.templates)
 	}
-	return r.loop(ctx, handler, r.Names.Events(r.lane))
+	return r.loop(ctx, r.loopConfig(handler, []topology.Topic{r.Names.Events(r.lane)}, 0))
 }
 
 // deliverParallel is how many batches of a partition are delivered side by side.
@@ -186,28 +192,23 @@ var retries = []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, t
 // deliver runs a loop for each channel that the process delivers, so that no
 // channel waits for another's provider.
 func (r *role) deliver(ctx context.Context) error {
-	client, err := r.Redis()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close() }()
-	providers, closeProviders, err := r.providers(client)
+	providers, closeProviders, err := r.providers()
 	if err != nil {
 		return err
 	}
 	defer closeProviders()
-	gate := r.gate(client)
+	gate := r.gate()
 	meter := func(topology.Channel) deliver.Meter { return nil }
 	if r.Metrics != nil {
 		r.Metrics.Templates(r.templates)
-		r.Metrics.Redis(client)
+		r.Metrics.Redis(r.redis)
 		meter = r.Metrics.Deliver()
 	}
 	var shown []metrics.Delivery
 	var configs []consumer.Config
 	for _, channel := range r.Channels {
 		handler, err := deliver.New(deliver.Config{
-			Lane: r.lane, Channel: channel, Names: r.Names, Keys: r.Keys, Redis: client,
+			Lane: r.lane, Channel: channel, Names: r.Names, Keys: r.Keys, Redis: r.redis,
 			Templates:  templates{r.templates},
 			Providers:  map[topology.Channel]provider.Provider{channel: providers[channel]},
 			Orders:     r.orders.Snapshot,
@@ -222,8 +223,7 @@ func (r *role) deliver(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		config := r.loopConfig(handler, []topology.Topic{r.Names.Jobs(r.lane)})
-		config.Parallel = deliverParallel
+		config := r.loopConfig(handler, []topology.Topic{r.Names.Jobs(r.lane)}, deliverParallel)
 		config.Group = r.Names.DeliverGroup(r.lane, channel)
 		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
 		configs = append(configs, config)
@@ -235,14 +235,14 @@ func (r *role) deliver(ctx context.Context) error {
 	}
 	loops, ctx := errgroup.WithContext(ctx)
 	for _, config := range configs {
-		loops.Go(func() error { return r.runLoop(ctx, config) })
+		loops.Go(func() error { return r.loop(ctx, config) })
 	}
 	return loops.Wait()
 }
 
 func (r *role) delay(ctx context.Context) error {
 	handler := &delay.Handler{Lane: r.lane, Names: r.Names, Orders: r.orders.Snapshot}
-	return r.loop(ctx, handler, handler.Topics()...)
+	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), 0))
 }
 
 // statusParallel is how many batches of a partition are written side by side, so
@@ -250,20 +250,13 @@ func (r *role) delay(ctx context.Context) error {
 const statusParallel = 64
 
 func (r *role) status(ctx context.Context) error {
-	client, err := r.Redis()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close() }()
-	store := &status.Store{Client: client, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.PubSub}
+	store := &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.PubSub}
 	if r.Metrics != nil {
 		store.Meter = r.Metrics.Status()
-		r.Metrics.Redis(client)
+		r.Metrics.Redis(r.redis)
 	}
 	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.Tracer}
-	config := r.loopConfig(handler, handler.Topics())
-	config.Parallel = statusParallel
-	return r.runLoop(ctx, config)
+	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), statusParallel))
 }
 
 // templates is the catalogue as the deliverer sees it.

@@ -30,7 +30,6 @@ topics, Redis, templates, and a process of every role. Nothing is changed. The
 exit code is 0 only if all is well; that there are no templates yet, or that a role
 does not run, is told, and is no fault.`,
 		Example: "  meddela check\n  meddela check -o json",
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			return printFindings(env, inspect(ctx, env))
 		}),

@@ -34,7 +34,6 @@ func NewLag(env *command.Env) *cobra.Command {
 		Short:   "Say how far each role is behind",
 		Long:    lagHelp,
 		Example: "  meddela lag\n  meddela lag --lane realtime --partitions -o json\n  meddela lag --listen --every 5s",
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			if err := connect(ctx, env, &gauge); err != nil {
 				return err

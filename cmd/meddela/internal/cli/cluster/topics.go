@@ -42,7 +42,6 @@ topic has. Run it as often as you like.`,
 		Example: `  meddela topics apply --dry-run
   meddela topics apply --wait 2m
   MEDDELA_TOPICS_PARTITIONS=24 MEDDELA_TOPICS_REPLICATION=3 meddela topics apply -o json`,
-		Args: command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			if err := reach(ctx, env, wait); err != nil {
 				return err

@@ -6,29 +6,26 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
 
-// word is a flag whose value is one of a closed list.
-type word[T ~string] struct {
-	value *T
-	known []T
+// flag is one that holds its value against what it may be as it is set.
+type flag struct {
+	kind string // how help names the value
+	text func() string
+	set  func(string) error
 }
 
-func (w *word[T]) String() string { return string(*w.value) }
-
-// Type is how help names the value.
-func (w *word[T]) Type() string { return strings.ToLower(reflect.TypeFor[T]().Name()) }
-
-func (w *word[T]) Set(s string) error {
-	*w.value = T(s)
-	return among(s, w.known)
-}
+func (f *flag) String() string     { return f.text() }
+func (f *flag) Type() string       { return f.kind }
+func (f *flag) Set(s string) error { return f.set(s) }
 
 func among[T ~string](s string, known []T) error {
 	if s != "" && !slices.Contains(known, T(s)) {
@@ -37,37 +34,36 @@ func among[T ~string](s string, known []T) error {
 	return nil
 }
 
-// WordFlag adds a flag whose value is one of a closed list. What the value is before is the default.
+// wordFlag is a flag whose value is one of a closed list. What the value is before is the default.
+func wordFlag[T ~string](value *T, known []T) *flag {
+	kind := strings.ToLower(reflect.TypeFor[T]().Name())
+	return &flag{kind, func() string { return string(*value) }, func(s string) error {
+		*value = T(s)
+		return among(s, known)
+	}}
+}
+
+// WordFlag adds one to a command.
 func WordFlag[T ~string](cmd *cobra.Command, value *T, name string, known []T, usage string) {
-	cmd.Flags().Var(&word[T]{value, known}, name, usage)
+	cmd.Flags().Var(wordFlag(value, known), name, usage)
 	Complete(cmd, name, known)
 }
 
-// words is a flag whose value is some of a closed list, in the list's order.
-type words[T ~string] struct {
-	value *[]T
-	known []T
-	given []T
-}
-
-func (w *words[T]) String() string { return strings.Join(wording.Texts(*w.value), ",") }
-
-func (w *words[T]) Type() string { return "strings" }
-
-func (w *words[T]) Set(s string) error {
-	for one := range strings.SplitSeq(s, ",") {
-		if err := among(one, w.known); err != nil {
-			return err
-		}
-		w.given = append(w.given, T(one))
-	}
-	*w.value = slices.DeleteFunc(slices.Clone(w.known), func(one T) bool { return !slices.Contains(w.given, one) })
-	return nil
-}
-
-// WordsFlag adds a flag whose value is some of a closed list. What the value is before is the default.
+// WordsFlag adds a flag whose value is some of a closed list, in the list's order. What the value is before is
+// the default.
 func WordsFlag[T ~string](cmd *cobra.Command, value *[]T, name string, known []T, usage string) {
-	cmd.Flags().Var(&words[T]{value: value, known: known}, name, usage)
+	var given []T
+	text := func() string { return strings.Join(wording.Texts(*value), ",") }
+	cmd.Flags().Var(&flag{"strings", text, func(s string) error {
+		for one := range strings.SplitSeq(s, ",") {
+			if err := among(one, known); err != nil {
+				return err
+			}
+			given = append(given, T(one))
+		}
+		*value = slices.DeleteFunc(slices.Clone(known), func(one T) bool { return !slices.Contains(given, one) })
+		return nil
+	}}, name, usage)
 	Complete(cmd, name, known)
 }
 
@@ -83,24 +79,16 @@ func RequireLane(cmd *cobra.Command, lane *topology.Lane) {
 	}
 }
 
-// bounded is a flag whose value is held against what it may be as it is set.
-type bounded struct {
-	pflag.Value
-	fits func() bool
-	must string
-}
-
-func (b bounded) Set(s string) error {
-	if b.Value.Set(s) != nil || !b.fits() {
-		return errors.New("it must be " + b.must)
-	}
-	return nil
-}
-
 // Bound refuses values of a flag that do not fit, and says what they must be.
 func Bound(cmd *cobra.Command, name string, fits func() bool, must string) {
-	flag := cmd.Flags().Lookup(name)
-	flag.Value = bounded{flag.Value, fits, must}
+	bounded := cmd.Flags().Lookup(name)
+	value := bounded.Value
+	bounded.Value = &flag{value.Type(), value.String, func(s string) error {
+		if value.Set(s) != nil || !fits() {
+			return errors.New("it must be " + must)
+		}
+		return nil
+	}}
 }
 
 // Misuse is an error in the command line itself.
@@ -145,4 +133,34 @@ func Complete[T ~string](cmd *cobra.Command, flag string, values []T) {
 	// Its only error is that the flag is not there.
 	_ = cmd.RegisterFlagCompletionFunc(flag,
 		cobra.FixedCompletions(wording.Texts(values), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// EndOf reads --until and --for, at most one of which is given.
+func EndOf(until string, length time.Duration, now time.Time) (time.Time, error) {
+	switch {
+	case until != "" && length != 0:
+		return time.Time{}, Misusef("--until and --for are both given: use one of them")
+	case length < 0:
+		return time.Time{}, Misusef("--for is %s: it must be a length of time such as 2h", length)
+	case length > 0:
+		return now.Add(length).UTC(), nil
+	case until == "":
+		return time.Time{}, nil
+	}
+	end, err := suppress.ParseTime(until)
+	if err != nil {
+		return time.Time{}, Misusef("--until is %q: %v", wording.Abridged(until), err)
+	}
+	if !now.Before(end) {
+		return time.Time{}, Misusef("--until is %s: that is past", until)
+	}
+	return end, nil
+}
+
+// UntilText is the end of something, for people.
+func UntilText(until time.Time) string {
+	if until.IsZero() {
+		return "-"
+	}
+	return until.Local().Format(time.DateTime)
 }

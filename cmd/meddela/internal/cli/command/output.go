@@ -78,8 +78,10 @@ func NewTable(columns ...any) table.Writer {
 
 // PrintTable prints a table no wider than the terminal, if there is one.
 func (env *Env) PrintTable(t table.Writer) error {
-	if width := terminalWidth(env.Out); width > 0 {
-		t.Style().Size.WidthMax = width
+	if file, ok := env.Out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			t.Style().Size.WidthMax = width
+		}
 	}
 	return env.Printf("%s\n", t.Render())
 }
@@ -103,22 +105,9 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// terminalWidth is in columns; 0 when w is no terminal.
-func terminalWidth(w io.Writer) int {
-	if file, ok := w.(*os.File); ok && IsTerminal(w) {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
-			return width
-		}
-	}
-	return 0
-}
-
 // newLogger logs to w: for people on a terminal, in JSON elsewhere.
 func newLogger(c *config.Config, w io.Writer) zerolog.Logger {
-	level, err := zerolog.ParseLevel(c.Log.Level)
-	if err != nil {
-		level = zerolog.InfoLevel
-	}
+	level, _ := zerolog.ParseLevel(c.Log.Level) // which the setting allows
 	if c.Log.Format == "console" || (c.Log.Format == "auto" && IsTerminal(w)) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !wantsColour(w)}
 	}

@@ -89,14 +89,26 @@ func newRootCommand(env *Env, commands []func(*Env) *cobra.Command) *cobra.Comma
 		&cobra.Group{ID: GroupOperate, Title: "Work with it:"},
 	)
 	formats := []Format{Table, JSON}
-	root.PersistentFlags().VarP(&word[Format]{&env.Output, formats}, "output", "o", "table or json")
+	root.PersistentFlags().VarP(wordFlag(&env.Output, formats), "output", "o", "table or json")
 	Complete(root, "output", formats)
 	config.AddSettingFlags(root.PersistentFlags())
 
 	for _, command := range commands {
-		root.AddCommand(command(env))
+		made := command(env)
+		takeNone(made)
+		root.AddCommand(made)
 	}
 	return root
+}
+
+// takeNone refuses arguments to commands that do not say how many they take.
+func takeNone(cmd *cobra.Command) {
+	if cmd.Args == nil {
+		cmd.Args = Arguments(0, 0, "no arguments")
+	}
+	for _, below := range cmd.Commands() {
+		takeNone(below)
+	}
 }
 
 // Parent makes a command that only holds others: alone it prints its help,

@@ -121,13 +121,7 @@ func checkChannels(env *command.Env, in *roles.Installation) error {
 			"deliver only other channels with --channel; or send nothing, with MEDDELA_SANDBOX_CHANNELS=%s (all is every channel)",
 			strings.Join(wording.Texts(none), ", "), channels)}
 	}
-	var sandboxed []string
-	for _, channel := range in.Channels {
-		if env.Config.Deliver.Sandboxed(channel) {
-			sandboxed = append(sandboxed, string(channel))
-		}
-	}
-	if len(sandboxed) > 0 {
+	if sandboxed := wording.Texts(env.Config.Deliver.SandboxedOf(in.Channels)); len(sandboxed) > 0 {
 		env.Log.Warn().Strs("channels",
 			sandboxed).Msg("messages of these channels go to the sandbox, which sends nothing: see MEDDELA_SANDBOX_CHANNELS")
 	}

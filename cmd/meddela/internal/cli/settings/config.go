@@ -3,10 +3,12 @@ package settings
 
 import (
 	"cmp"
+	"runtime/debug"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/build"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 )
@@ -25,7 +27,6 @@ Secrets are masked. A secret X may also be read from the file that X_FILE names.
 A misspelt MEDDELA_ variable is an error in every command.`,
 		Example: `  meddela config
   meddela config -o json | jq '.[] | select(.source != "default")'`,
-		Args: command.Arguments(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if markdown {
 				return env.Printf("%s\n", settingsReference().RenderMarkdown())
@@ -73,4 +74,18 @@ func settingsReference() table.Writer {
 		t.AppendRow(table.Row{name, s.Tag.Get("default"), s.Bounds(), s.Tag.Get("desc")})
 	}
 	return t
+}
+
+// NewVersion makes the command version.
+func NewVersion(env *command.Env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version of this binary",
+		Example: "  meddela version -o json",
+		RunE: func(*cobra.Command, []string) error {
+			info, _ := debug.ReadBuildInfo()
+			b := build.Of(env.Version, info)
+			return env.Print(b, "%s\n", b)
+		},
+	}
 }

@@ -53,7 +53,6 @@ func newList(s *suppressions) *cobra.Command {
 The list is read while others use it: what changes meanwhile may be missed, or
 come twice.`,
 		Example: "  meddela suppressions list\n  meddela suppressions list --entries --reason bounced -o json",
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: s.run(func(ctx context.Context, list *suppress.List) error {
 			if entries {
 				return s.listEntries(ctx, list)
@@ -120,4 +119,63 @@ func (s *suppressions) listEntries(ctx context.Context, list *suppress.List) err
 		}
 		return nil
 	})
+}
+
+func newAdd(s *suppressions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add ADDRESS...",
+		Short: "Send nothing to addresses any more",
+		Long: `Send nothing to addresses any more, for good or until a time.
+
+What is suppressed for as long or longer already stays as it is: remove it
+first to have it for less.`,
+		Example: "  meddela suppressions add kim@example.com --reason unsubscribed\n  meddela suppressions add +46701234567 --channel sms --for 720h",
+		Args:    command.Arguments(1, -1, "one or more addresses"),
+		PreRunE: s.parseAddresses,
+		RunE:    s.run(s.add),
+	}
+	s.addChannelFlag(cmd, topology.Email, "channel of the addresses: email, sms or push")
+	s.addCauseFlag(cmd, suppress.Manual, "unsubscribed, bounced, complaint or manual")
+	s.addUntilFlags(cmd)
+	return cmd
+}
+
+func (s *suppressions) add(ctx context.Context, list *suppress.List) error {
+	added, err := list.Add(ctx, s.subjects, s.cause, s.end)
+	if err != nil {
+		return err
+	}
+	view := struct {
+		Channel topology.Channel `json:"channel"`
+		Reason  suppress.Cause   `json:"reason"`
+		Until   time.Time        `json:"until,omitzero"`
+		Added   int              `json:"added"`
+		Known   int              `json:"known"`
+	}{s.channel, s.cause, s.end, added, len(s.subjects) - added}
+	return s.Print(view, "%s suppressed %s, %d for as long already\n", wording.Count(added, "address", "addresses"),
+		until(s.end), view.Known)
+}
+
+func newRemove(s *suppressions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "remove ADDRESS...",
+		Short:   "Send to addresses again",
+		Long:    "Send to addresses again. What has been ignored meanwhile is not sent afterwards.",
+		Example: "  meddela suppressions remove kim@example.com",
+		Args:    command.Arguments(1, -1, "one or more addresses"),
+		PreRunE: s.parseAddresses,
+		RunE:    s.run(s.remove),
+	}
+	s.addChannelFlag(cmd, topology.Email, "channel of the addresses: email, sms or push")
+	return cmd
+}
+
+func (s *suppressions) remove(ctx context.Context, list *suppress.List) error {
+	removed, err := list.Remove(ctx, s.subjects)
+	if err != nil {
+		return err
+	}
+	unknown := len(s.subjects) - removed
+	return s.Print(map[string]int{"removed": removed, "unknown": unknown}, "%s removed, %d not suppressed\n",
+		wording.Count(removed, "address", "addresses"), unknown)
 }

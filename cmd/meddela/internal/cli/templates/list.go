@@ -24,7 +24,6 @@ Of each template the version that is live is listed: the one that covers events.
 With --all also those that are kept for the jobs that were made with them, which
 can be rolled back to.`,
 		Example: "  meddela templates list\n  meddela templates list --retired\n  meddela templates list --all -o json",
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			return listTemplates(ctx, env, all, retired || all)
 		}),

@@ -36,7 +36,6 @@ and no job refers to it: the jobs of both lanes that wait to be sent, also for
 later, and all dead letters are looked through. It cannot be rolled back to
 after that; publishing its folder again brings it back.`,
 		Example: "  meddela templates prune --dry-run\n  meddela templates prune --older-than 720h",
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE:    env.Loaded(p.run),
 	}
 	cmd.Flags().DurationVar(&p.olderThan, "older-than", 7*24*time.Hour,

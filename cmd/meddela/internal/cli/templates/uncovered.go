@@ -93,7 +93,6 @@ func newUncoveredListCommand(env *command.Env) *cobra.Command {
 reason, each with a sample. What has been healed since, or covered by a copy of
 the same event, is left out.`,
 		Example: "  meddela uncovered list\n  meddela uncovered list --lane realtime --since 1h -o json",
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE:    env.Loaded(f.list),
 	}
 	f.addFlags(cmd)
@@ -139,7 +138,6 @@ its id and the time of its receipt stay, so that a template's ttl runs from the
 first time. Repeating it is safe: an event that was published again already is
 one message.`,
 		Example: "  meddela uncovered heal --dry-run\n  meddela uncovered heal --type loyalty_tier_changed --rate 200",
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE:    env.Loaded(f.heal),
 	}
 	f.addFlags(cmd)

@@ -42,7 +42,6 @@ recipients cannot be reached. It ends with a summary, and with exit status 0 onl
 if every event has ended as it should.`,
 		Example: "  meddela demo\n  meddela demo --for 30s --rate 2000",
 		GroupID: command.GroupTry,
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			env.Quieten()
 			return d.run(ctx)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -38,7 +39,6 @@ MEDDELA_SMTP_URL or MEDDELA_PROVIDERS_FILE, send real messages.`,
   meddela up --kafka-port 9092 --redis-port 6379
   MEDDELA_SANDBOX_FILE=/tmp/sent.jsonl meddela up`,
 		GroupID: command.GroupTry,
-		Args:    command.Arguments(0, 0, "no arguments"),
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			env.Quieten()
 			return up(ctx, env, kafkaPort, redisPort)
@@ -98,12 +98,7 @@ Each topic of a lane has %d partitions here.
 
 // whereMessagesGo says which messages are sent to nobody.
 func (l *local) whereMessagesGo() string {
-	var sandboxed []string
-	for _, channel := range l.Channels {
-		if l.Config.Deliver.Sandboxed(channel) {
-			sandboxed = append(sandboxed, string(channel))
-		}
-	}
+	sandboxed := wording.Texts(l.Config.Deliver.SandboxedOf(l.Channels))
 	switch len(sandboxed) {
 	case 0:
 		return "Messages are really sent, by the providers that are configured."
