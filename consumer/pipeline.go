@@ -115,14 +115,22 @@ func (p *pipeline) next() (b fetched, ok bool) {
 			return b, false
 		}
 	}
-	p.mu.Lock()
-	wasFull := p.full
-	p.full = false
-	p.mu.Unlock()
-	if wasFull {
+	if p.took() {
 		p.fetches.want(p)
 	}
 	return b, true
+}
+
+// took reports whether there is room again after a batch was taken. A batch may have
+// come in between that fills it once more.
+func (p *pipeline) took() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	hasRoom := p.full && len(p.batches) < cap(p.batches)
+	if hasRoom {
+		p.full = false
+	}
+	return hasRoom
 }
 
 // take passes on what was fetched, for which there is room. It reports whether
