@@ -34,10 +34,10 @@ func (b *Budget) share(most int) (unpacked, fetched int) {
 	return unpacked, max(unpacked*64/int(b.packing.Load()), 1<<10)
 }
 
-// take notes that so many fetched bytes have become so many in flight.
+// take notes that so many fetched bytes have become so many in flight, possibly none.
 func (b *Budget) take(fetched, unpacked int) {
 	b.used.Add(int64(unpacked))
-	if fetched > 0 {
+	if unpacked > 0 {
 		last, now := b.packing.Load(), int64(unpacked)*64/int64(fetched)
 		b.packing.Store(max(64, last+(now-last)/8))
 	}

@@ -92,13 +92,15 @@ func (f *Fetcher) read(answer *wire.FetchedPartition, most int) (Fetched, error)
 		}
 		if err == nil && aborted.keeps(&batch) && batch.LastOffset >= f.offset {
 			likely := len(set) / (len(set) - len(rest)) // batches, all as large as this one
-			err = f.readBatch(&batch, likely, &got)
+			if err = f.readBatch(&batch, likely, &got); err != nil {
+				err = &unreadableError{batch, err}
+			}
 		}
 		if err != nil {
 			if len(got.Records) > 0 {
 				break // first what is before it
 			}
-			return Fetched{}, &unreadableError{f.Topic, f.Partition, batch, answer.HighWatermark, err}
+			return Fetched{}, fmt.Errorf("read %s/%d at offset %d: %w", f.Topic, f.Partition, batch.FirstOffset, err)
 		}
 		got.Next = max(got.Next, batch.LastOffset+1)
 		got.fetched += len(set) - len(rest)
@@ -112,34 +114,26 @@ func (f *Fetcher) read(answer *wire.FetchedPartition, most int) (Fetched, error)
 	return got, nil
 }
 
-// unreadableError is that a batch cannot be read.
+// unreadableError is that the records of a batch which came undamaged can never be
+// read.
 type unreadableError struct {
-	topic         topology.Topic
-	partition     int
-	batch         wire.Batch
-	highWatermark int64
-	cause         error
+	batch wire.Batch
+	error
 }
-
-func (e *unreadableError) Error() string {
-	return fmt.Sprintf("read %s/%d at offset %d: %v", e.topic, e.partition, e.batch.FirstOffset, e.cause)
-}
-
-func (e *unreadableError) Unwrap() error { return e.cause }
 
 // passOver moves past a batch that can never be read. What it returns has a record
 // that stands for the whole batch, and what is wrong with it.
-func (f *Fetcher) passOver(e *unreadableError) Fetched {
+func (f *Fetcher) passOver(e *unreadableError, answer *wire.FetchedPartition) Fetched {
 	fault := &topology.Fault{Reason: topology.ReasonBadValue}
-	if errors.Is(e, wire.ErrTooLarge) {
+	if errors.Is(e.error, wire.ErrTooLarge) {
 		fault.Reason = topology.ReasonTooLarge
 	}
-	f.offset = max(f.offset, e.batch.LastOffset+1)
 	fault.Detail = fmt.Sprintf("no record up to offset %d can be read: %v; publish them again, in smaller batches",
-		e.batch.LastOffset, e.cause)
+		e.batch.LastOffset, e.error)
+	f.offset = e.batch.LastOffset + 1
 	return Fetched{
 		Records: []topology.Record{{Topic: f.Topic, Partition: f.Partition, Offset: e.batch.FirstOffset, Time: time.Now()}},
-		Next:    f.offset, Moved: true, HighWatermark: e.highWatermark, fault: fault,
+		Next:    f.offset, Moved: true, HighWatermark: answer.HighWatermark, fault: fault,
 	}
 }
 

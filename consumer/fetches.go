@@ -109,8 +109,8 @@ func (f *fetches) fetch(b *broker, group []*pipeline) {
 			brought += len(answer.RecordSet.Bytes)
 			got, err = p.fetcher.read(answer, most)
 			var bad *unreadableError
-			if errors.As(err, &bad) && (errors.Is(err, wire.ErrTooLarge) || errors.Is(err, wire.ErrMalformed)) {
-				got, err = p.fetcher.passOver(bad), nil
+			if errors.As(err, &bad) {
+				got, err = p.fetcher.passOver(bad, answer), nil
 			}
 		}
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
@@ -91,8 +90,8 @@ func (p *pipeline) run() {
 		return
 	}
 	outputs := make(chan handled, 1)
-	var handling errgroup.Group
-	handling.Go(func() error { defer close(outputs); p.handleAll(outputs); return nil })
+	var handling sync.WaitGroup
+	handling.Go(func() { defer close(outputs); p.handleAll(outputs) })
 	for h := range outputs {
 		if !p.deliver(h) {
 			break
@@ -100,7 +99,7 @@ func (p *pipeline) run() {
 	}
 	for range outputs { // lost: what is left is the next owner's to do again
 	}
-	_ = handling.Wait()
+	handling.Wait()
 }
 
 // next returns the next batch, as soon as there is one. It reports false when

@@ -68,6 +68,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var (
 	errFormat   = errors.New("the record batch is not of format 2")
+	errLength   = errors.New("the record batch is too short to be one")
 	errChecksum = errors.New("the record batch does not match its checksum")
 )
 
@@ -92,7 +93,7 @@ func NextBatch(set []byte) (b Batch, rest []byte, err error) {
 	case end > int64(len(set)):
 		return b, nil, io.EOF
 	case end < headerBytes:
-		return b, nil, ErrMalformed
+		return b, nil, errLength
 	}
 	set, rest = set[:end], set[end:]
 	b.LastOffset += int64(binary.BigEndian.Uint32(set[atLastOffset:]))
@@ -109,9 +110,6 @@ func NextBatch(set []byte) (b Batch, rest []byte, err error) {
 	b.Producer = int64(binary.BigEndian.Uint64(set[atProducer:]))
 	b.count = int(int32(binary.BigEndian.Uint32(set[atCount:])))
 	b.records = set[headerBytes:]
-	if b.count < 0 {
-		return b, rest, ErrMalformed
-	}
 	return b, rest, nil
 }
 
@@ -135,7 +133,7 @@ func (b *Batch) Records(limit int) (Records, error) {
 		}
 	}
 	r.size = len(r.bytes)
-	if r.left > len(r.bytes)/leastRecordBytes {
+	if r.left < 0 || r.left > len(r.bytes)/leastRecordBytes {
 		return Records{}, ErrMalformed
 	}
 	return r, nil

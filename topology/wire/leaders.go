@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -106,7 +107,7 @@ func LeadersOf(ctx context.Context, addr net.Addr, transport kafka.RoundTripper,
 		case t.Error != nil:
 			return nil, fmt.Errorf("topic %s: %w", topic, t.Error)
 		case len(t.Partitions) > 0:
-			ids := make([]int, len(t.Partitions))
+			ids := slices.Repeat([]int{-1}, len(t.Partitions))
 			for _, p := range t.Partitions {
 				if p.ID < len(ids) {
 					ids[p.ID] = leaderID(p)
