@@ -1,14 +1,10 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
@@ -130,61 +126,4 @@ func (o *ordering) line(order *orderedView) string {
 		}
 	}
 	return text
-}
-
-func newControlListCommand(env *command.Env) *cobra.Command {
-	all := false
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the orders in force",
-		Long:    "List the orders in force: what is stopped, by whom, since when, until when and why.",
-		Example: "  meddela control list\n  meddela control list --all -o json",
-		RunE:    env.Loaded(func(ctx context.Context, _ []string) error { return listOrders(ctx, env, all) }),
-	}
-	cmd.Flags().BoolVar(&all, "all", false, "also the last order about what goes on again")
-	return cmd
-}
-
-// listedOrder is one order in the list.
-type listedOrder struct {
-	topology.ControlRecord
-	InForce bool `json:"in_force"`
-}
-
-func listOrders(ctx context.Context, env *command.Env, all bool) error {
-	follower, err := env.Orders(ctx)
-	if err != nil {
-		return err
-	}
-	list, now := []listedOrder{}, time.Now()
-	for _, order := range follower.Snapshot().All() {
-		if inForce := order.InForce(now); all || inForce {
-			list = append(list, listedOrder{order, inForce})
-		}
-	}
-	if env.Output == command.JSON {
-		return env.PrintJSON(map[string]any{"orders": list})
-	}
-	if len(list) == 0 {
-		return env.Printf("nothing is paused or killed\n")
-	}
-	t := command.NewTable("subject", "order", "by", "since", "until", "reason")
-	for i := range list {
-		order := &list[i]
-		t.AppendRow([]any{order.Subject, paintOrder(env, order), cmp.Or(order.By, "-"), command.UntilText(order.At),
-			command.UntilText(order.Until), cmp.Or(order.Reason, "-")})
-	}
-	return env.PrintTable(t)
-}
-
-func paintOrder(env *command.Env, order *listedOrder) string {
-	switch {
-	case !order.InForce && order.Action != topology.Resume:
-		return string(order.Action) + ", ended"
-	case order.Action == topology.Kill:
-		return env.Paint(text.FgRed, string(order.Action))
-	case order.Action == topology.Pause:
-		return env.Paint(text.FgYellow, string(order.Action))
-	}
-	return string(order.Action)
 }

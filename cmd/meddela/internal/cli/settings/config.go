@@ -3,12 +3,10 @@ package settings
 
 import (
 	"cmp"
-	"runtime/debug"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"github.com/meddela/meddela/cmd/meddela/internal/build"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 )
@@ -74,18 +72,4 @@ func settingsReference() table.Writer {
 		t.AppendRow(table.Row{name, s.Tag.Get("default"), s.Bounds(), s.Tag.Get("desc")})
 	}
 	return t
-}
-
-// NewVersion makes the command version.
-func NewVersion(env *command.Env) *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version of this binary",
-		Example: "  meddela version -o json",
-		RunE: func(*cobra.Command, []string) error {
-			info, _ := debug.ReadBuildInfo()
-			b := build.Of(env.Version, info)
-			return env.Print(b, "%s\n", b)
-		},
-	}
 }
