@@ -5,40 +5,17 @@ import "bytes"
 // cloudEventType is the media type of a CloudEvent in structured mode.
 const cloudEventType = "application/cloudevents+json"
 
-// attributes are what a record's headers say about its CloudEvent.
-type attributes struct {
-	structured                    bool // the value is the whole CloudEvent
-	id, kind, source, specVersion member
-}
-
-// headerAttributes reads the headers of the Kafka binding of CloudEvents 1.0.
-// Of a header that comes twice the last counts; null is none.
-func headerAttributes(headers []Header) attributes {
-	var a attributes
-	for i := range headers {
-		h := &headers[i]
-		switch h.Key {
-		case "content-type":
-			a.structured = isCloudEventType(h.Value)
-		case "ce_id":
-			a.id = headerMember(h.Value)
-		case "ce_type":
-			a.kind = headerMember(h.Value)
-		case "ce_source":
-			a.source = headerMember(h.Value)
-		case "ce_specversion":
-			a.specVersion = headerMember(h.Value)
-		}
-	}
-	return a
-}
-
-func headerMember(value []byte) member {
+// attribute is one of a CloudEvent, as a header has it in the Kafka binding of
+// CloudEvents 1.0; null is none.
+func attribute(r *Record, key string) member {
+	value, _ := r.Header(key)
 	return member{v: value, from: "ce_", bare: value != nil}
 }
 
-// isCloudEventType compares a media type without its parameters.
-func isCloudEventType(contentType []byte) bool {
+// isStructured reports whether the record's headers say that its value is a
+// whole CloudEvent.
+func isStructured(r *Record) bool {
+	contentType, _ := r.Header("content-type")
 	mediaType, _, _ := bytes.Cut(contentType, []byte{';'})
 	return equalFoldASCII(bytes.TrimSpace(mediaType), cloudEventType)
 }

@@ -24,26 +24,29 @@ import (
 // expires.
 func DecodeEvent(r Record, lane Lane) (Event, error) {
 	e := Event{Raw: r.Value}
-	ce := headerAttributes(r.Headers)
+	id, kind, source := attribute(&r, "ce_id"), attribute(&r, "ce_type"), attribute(&r, "ce_source")
 	var d objectReader
 	var members eventMembers
 	fields := members.fields()
 	err := d.read(r.Value, eventLimits, fields[:])
 	if err == nil {
-		if ce.structured || members.isEnvelope() {
+		if isStructured(&r) || members.isEnvelope() {
 			d.unwrap(&members)
 		}
-		if ce.specVersion.bare {
-			d.checkSpecVersion(&ce.specVersion)
+		if version := attribute(&r, "ce_specversion"); version.bare {
+			d.checkSpecVersion(&version)
 		}
-		members.prefer(&ce.id, &ce.kind, &ce.source) // headers win over what the value says
+		members.prefer(&id, &kind, &source) // headers win over what the value says
 		d.event(&e, &members)
 		err = d.fault()
-	} else if id := EventID(ce.id.v); id.Valid() {
+	} else if id := EventID(id.v); id.Valid() {
 		e.ID = id
 	}
 	if e.ID == "" {
-		e.ID = idOf(&r, lane)
+		e.ID = PositionID(lane, r.Partition, r.Offset)
+		if given, _ := r.Header(HeaderEventID); EventID(given).Valid() {
+			e.ID = EventID(given)
+		}
 	}
 	return e, err
 }

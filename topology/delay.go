@@ -7,13 +7,9 @@ import (
 
 // Headers of a record that waits on a delay topic.
 const (
-	// HeaderDue is when the record is due, RFC 3339 with milliseconds.
-	HeaderDue = "x-due"
-	// HeaderTarget is the topic that it goes to then.
-	HeaderTarget = "x-target-topic"
-	// HeaderHeldUntil is when a job that has waited was let go, RFC 3339 with
-	// milliseconds: from then on it is in a hurry again.
-	HeaderHeldUntil = "x-held-until"
+	HeaderDue       = "x-due"          // when it is due, RFC 3339 with milliseconds
+	HeaderTarget    = "x-target-topic" // where it goes then
+	HeaderHeldUntil = "x-held-until"   // when it was let go, in the same form: from then on it is in a hurry again
 )
 
 // Released returns the headers of a record that has waited until due.
@@ -23,11 +19,8 @@ func Released(headers []Header, due time.Time) []Header {
 
 // HeldUntil is when a record that has waited was let go; zero if it has not.
 func HeldUntil(r *Record) time.Time {
-	text, ok := r.Header(HeaderHeldUntil)
-	if !ok {
-		return time.Time{}
-	}
-	at, _ := time.Parse(TimeFormat, string(text)) // else as if it were not there
+	text, _ := r.Header(HeaderHeldUntil)
+	at, _ := parseTime(text) // else as if it were not there
 	return at
 }
 
@@ -43,8 +36,7 @@ func (t Topics) Delayed(l Lane, r Record, due, now time.Time) Record {
 
 // Headers of a job that waits on the paused topic.
 const (
-	// HeaderOrders names the set of orders in force when the job was last
-	// looked at.
+	// HeaderOrders names the set of orders that the job was last looked at with.
 	HeaderOrders = "x-orders"
 	// HeaderPausedProviders are the providers, with commas between, of which
 	// one must be resumed; absent where something else of the job is paused.

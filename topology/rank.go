@@ -12,18 +12,13 @@ import (
 // on no more than that.
 type Rank string
 
-// Highest redrives and attempt that a Rank has room for; what is higher
-// counts as these.
+// The highest that a Rank has room for; what is higher counts as these.
 const (
 	MaxRedrives = 999_999
 	MaxAttempt  = 9_999
+	maxMillis   = 9_999_999_999_999 // of the time, in Unix milliseconds
+	maxDigest   = 9_999_999_999_999_999
 )
-
-// maxMillis is the last time, in Unix milliseconds, that a Rank has room for.
-const maxMillis = 9_999_999_999_999
-
-// maxDigest is the highest digest that a Rank has room for.
-const maxDigest = 9_999_999_999_999_999
 
 func rankOf(e *Entry) Rank {
 	b := make([]byte, 0, 48)

@@ -52,13 +52,8 @@ func only(headers []Header, names ...string) (kept []Header) {
 // without returns a copy of headers that has none of those names, and room for
 // as many more.
 func without(headers []Header, names ...string) []Header {
-	kept := make([]Header, 0, len(headers)+len(names))
-	for _, h := range headers {
-		if !slices.Contains(names, h.Key) {
-			kept = append(kept, h)
-		}
-	}
-	return kept
+	all := append(make([]Header, 0, len(headers)+len(names)), headers...)
+	return slices.DeleteFunc(all, func(h Header) bool { return slices.Contains(names, h.Key) })
 }
 
 // Source says where a record came from: "topic/partition/offset".
@@ -91,16 +86,10 @@ func PositionID(lane Lane, partition int, offset int64) EventID {
 // Headers of an event's record that an operator has published again. They
 // make it the same event: upstream systems do not write them.
 const (
-	// HeaderEventID is the event's id, where the value has none of its own.
-	HeaderEventID = "x-event-id"
-	// HeaderRedrives counts the redrives: how often operators have published the
-	// event again. Each asks for a message of its own.
-	HeaderRedrives = "x-redrives"
-	// HeaderSource is the place of the event's first record.
-	HeaderSource = "x-source"
-	// HeaderReceivedAt is the time of the event's first record, RFC 3339 with
-	// milliseconds.
-	HeaderReceivedAt = "x-received-at"
+	HeaderEventID    = "x-event-id"    // the event's id, where the value has none of its own
+	HeaderRedrives   = "x-redrives"    // how often it was published again, each time for a message of its own
+	HeaderSource     = "x-source"      // the place of the event's first record
+	HeaderReceivedAt = "x-received-at" // the time of that record, RFC 3339 with milliseconds
 )
 
 // Receipt is where and when an event was received first, and how often an
@@ -150,17 +139,6 @@ func (r Record) Again(id EventID, receipt Receipt) Record {
 	return r
 }
 
-// idOf is the id of an event whose value has none: the one that an operator
-// gave with it, else its record's position.
-func idOf(r *Record, lane Lane) EventID {
-	if value, ok := r.Header(HeaderEventID); ok {
-		if id := EventID(value); id.Valid() {
-			return id
-		}
-	}
-	return PositionID(lane, r.Partition, r.Offset)
-}
-
 // Headers that a dead letter carries beside the record's own.
 const (
 	HeaderOriginalTopic     = "x-original-topic"
@@ -176,7 +154,6 @@ const (
 // DeadLetter makes the record that keeps r, bytes and headers, with the cause
 // and the place where it was found.
 func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.Time) Record {
-	redrives, _ := r.Header(HeaderRedrives)
 	headers := append(without(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
 		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderRedrives),
 		Header{HeaderOriginalTopic, []byte(r.Topic)},
@@ -187,18 +164,9 @@ func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.T
 		Header{HeaderRole, []byte(role)},
 		Header{HeaderAttempts, []byte("1")},
 		Header{HeaderFailedAt, []byte(at.UTC().Format(TimeFormat))},
-		Header{HeaderRedrives, redrivesOf(redrives)},
+		Header{HeaderRedrives, []byte(strconv.Itoa(ReceiptOf(r).Redrives))},
 	)
 	return Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
-}
-
-// redrivesOf is a count of redrives as a header has it; what is no count, which
-// is not from here, is none.
-func redrivesOf(value []byte) []byte {
-	if n, err := strconv.ParseUint(string(value), 10, 31); err == nil {
-		return strconv.AppendUint(nil, n, 10)
-	}
-	return []byte("0")
 }
 
 // HeaderChannel is a job record's channel, so that who delivers another channel

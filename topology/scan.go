@@ -62,12 +62,10 @@ func checkBytes(value []byte, limit int) *Fault {
 
 // notUTF8At is the offset of the first byte that is not UTF-8.
 func notUTF8At(value []byte) int {
-	for i := 0; i < len(value); {
-		r, size := utf8.DecodeRune(value[i:])
-		if r == utf8.RuneError && size == 1 {
+	for i, r := range string(value) {
+		if r == utf8.RuneError && !bytes.HasPrefix(value[i:], []byte("\ufffd")) {
 			return i
 		}
-		i += size
 	}
 	return len(value)
 }

@@ -138,62 +138,70 @@ const (
 	FieldRank              = "rank"
 )
 
+// fields are those of the state's JSON, in its order. The hash in Redis has its
+// Rank besides, and neither its id nor what follows from the status.
+func (s *State) fields() []field {
+	label, final, finalAt := s.Status.Label(), strconv.AppendBool(nil, s.Status.Final()), s.FinalAt()
+	return []field{
+		{"event_id", (*string)(&s.EventID), 0},
+		{FieldStatus, (*string)(&s.Status), 0},
+		{"label", &label, 0},
+		{"final", &final, 0},
+		{FieldReason, (*string)(&s.Reason), 0},
+		{FieldDetail, &s.Detail, 0},
+		{FieldLane, (*string)(&s.Lane), 0},
+		{FieldType, &s.Type, 0},
+		{FieldChannel, (*string)(&s.Channel), 0},
+		{FieldTemplate, (*string)(&s.Template), 0},
+		{FieldRedrives, &s.Redrives, 0},
+		{FieldAttempt, &s.Attempt, 0},
+		{FieldProvider, &s.Provider, 0},
+		{FieldProviderMessageID, &s.ProviderMessageID, 0},
+		{FieldSource, (*string)(&s.Source), 0},
+		{FieldPendingAt, &s.PendingAt, 0},
+		{FieldPendingDeliveryAt, &s.PendingDeliveryAt, 0},
+		{FieldScheduledAt, &s.Scheduled, 0},
+		{FieldFinalAt, &finalAt, 0},
+		{FieldUpdatedAt, &s.UpdatedAt, 0},
+	}
+}
+
+// MarshalJSON writes the fields of the hash by their names, with times as in the
+// topics, and what the status is called.
+func (s *State) MarshalJSON() ([]byte, error) { return appendObject(nil, s.fields()), nil }
+
 // ParseState reads an event's hash as Redis returns it. An absent event is an
 // empty hash, which is not an error: ok is false.
 func ParseState(id EventID, hash map[string]string) (s State, ok bool, err error) {
 	if len(hash) == 0 {
 		return State{}, false, nil
 	}
-	s = State{
-		EventID:           id,
-		Source:            Source(hash[FieldSource]),
-		Lane:              Lane(hash[FieldLane]),
-		Type:              hash[FieldType],
-		Channel:           Channel(hash[FieldChannel]),
-		Rank:              Rank(hash[FieldRank]),
-		Reason:            Reason(hash[FieldReason]),
-		Detail:            hash[FieldDetail],
-		Template:          TemplateRef(hash[FieldTemplate]),
-		Provider:          hash[FieldProvider],
-		ProviderMessageID: hash[FieldProviderMessageID],
+	number := func(field string) (n int64) {
+		text := hash[field]
+		if text == "" {
+			return 0
+		}
+		n, wrong := strconv.ParseInt(text, 10, 64)
+		if wrong != nil && err == nil {
+			err = fmt.Errorf("event %s: field %s is %q, not a whole number", id, field, text)
+		}
+		return n
 	}
-	if s.Status, err = ParseStatus(hash[FieldStatus]); err != nil {
-		return s, true, fmt.Errorf("event %s: %w", id, err)
+	for _, f := range s.fields() {
+		switch at := f.at.(type) {
+		case *string:
+			*at = hash[f.key]
+		case *int:
+			*at = int(number(f.key))
+		case *time.Time:
+			if millis := number(f.key); millis > 0 {
+				*at = time.UnixMilli(millis).UTC()
+			}
+		}
 	}
-	read := hashReader{hash: hash}
-	s.Redrives = int(read.number(FieldRedrives))
-	s.Attempt = int(read.number(FieldAttempt))
-	s.UpdatedAt = read.time(FieldUpdatedAt)
-	s.PendingAt = read.time(FieldPendingAt)
-	s.PendingDeliveryAt = read.time(FieldPendingDeliveryAt)
-	s.Scheduled = read.time(FieldScheduledAt)
-	if read.err != nil {
-		return s, true, fmt.Errorf("event %s: %w", id, read.err)
+	s.EventID, s.Rank = id, Rank(hash[FieldRank])
+	if _, wrong := ParseStatus(string(s.Status)); wrong != nil {
+		err = fmt.Errorf("event %s: %w", id, wrong)
 	}
-	return s, true, nil
-}
-
-// hashReader reads numbers out of a Redis hash and keeps the first fault.
-type hashReader struct {
-	hash map[string]string
-	err  error
-}
-
-func (r *hashReader) number(field string) int64 {
-	text := r.hash[field]
-	if text == "" {
-		return 0
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("field %s is %q, not a whole number", field, text)
-	}
-	return n
-}
-
-func (r *hashReader) time(field string) time.Time {
-	if millis := r.number(field); millis > 0 {
-		return time.UnixMilli(millis).UTC()
-	}
-	return time.Time{}
+	return s, true, err
 }

@@ -14,43 +14,6 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// State is a status as --output json shows it: the fields of the hash in
-// Redis, with times in RFC 3339.
-type State struct {
-	EventID           topology.EventID     `json:"event_id"`
-	Status            topology.Status      `json:"status"`
-	Label             string               `json:"label"`
-	Final             bool                 `json:"final"`
-	Reason            topology.Reason      `json:"reason,omitempty"`
-	Detail            string               `json:"detail,omitempty"`
-	Lane              topology.Lane        `json:"lane,omitempty"`
-	Type              string               `json:"type,omitempty"`
-	Channel           topology.Channel     `json:"channel,omitempty"`
-	Template          topology.TemplateRef `json:"template,omitempty"`
-	Redrives          int                  `json:"redrives"`
-	Attempt           int                  `json:"attempt"`
-	Provider          string               `json:"provider,omitempty"`
-	ProviderMessageID string               `json:"provider_message_id,omitempty"`
-	Source            topology.Source      `json:"source,omitempty"`
-	PendingAt         string               `json:"pending_at,omitempty"`
-	PendingDeliveryAt string               `json:"pending_delivery_at,omitempty"`
-	ScheduledAt       string               `json:"scheduled_at,omitempty"`
-	FinalAt           string               `json:"final_at,omitempty"`
-	UpdatedAt         string               `json:"updated_at,omitempty"`
-}
-
-// StateOf is a status as JSON shows it.
-func StateOf(s *topology.State) State {
-	return State{
-		EventID: s.EventID, Status: s.Status, Label: s.Status.Label(), Final: s.Status.Final(),
-		Reason: s.Reason, Detail: s.Detail, Lane: s.Lane, Type: s.Type, Channel: s.Channel,
-		Template: s.Template, Redrives: s.Redrives, Attempt: s.Attempt,
-		Provider: s.Provider, ProviderMessageID: s.ProviderMessageID, Source: s.Source,
-		PendingAt: Time(s.PendingAt), PendingDeliveryAt: Time(s.PendingDeliveryAt),
-		ScheduledAt: Time(s.Scheduled), FinalAt: Time(s.FinalAt()), UpdatedAt: Time(s.UpdatedAt),
-	}
-}
-
 // Time writes a time as the topics do; no time is an empty text.
 func Time(t time.Time) string {
 	if t.IsZero() {
@@ -124,5 +87,5 @@ func Colour(s topology.Status) text.Color {
 
 // Print prints a status in the form that was asked for.
 func Print(env *command.Env, s *topology.State) error {
-	return env.Print(StateOf(s), "%s", Text(env, s))
+	return env.Print(s, "%s", Text(env, s))
 }

@@ -117,16 +117,12 @@ func (x *explaining) run(ctx context.Context, _ []string) (err error) {
 	case x.at == atReceived:
 		x.Now = topology.ReceiptOf(&x.Record).At
 	}
-	answer := explanation{Explanation: explain.Explain(x.Question)}
+	answer := explanation{Explanation: explain.Explain(x.Question), State: x.state}
 	if len(answer.Candidates) == 0 && answer.Fault == nil && !x.Catalogue.HasType(answer.Event.Type) {
 		answer.DidYouMean = wording.Nearest(answer.Event.Type, explain.Types(x.Catalogue))
 	}
 	if x.env.Output != command.JSON {
-		return x.env.Printf("%s", explanationText(x.env, &answer, x.state))
-	}
-	if x.state != nil {
-		state := show.StateOf(x.state)
-		answer.State = &state
+		return x.env.Printf("%s", explanationText(x.env, &answer))
 	}
 	return x.env.PrintJSON(answer)
 }
@@ -194,8 +190,8 @@ func (x *explaining) readByID(ctx context.Context, id topology.EventID) error {
 // explanation is what --output json shows.
 type explanation struct {
 	*explain.Explanation
-	DidYouMean string      `json:"did_you_mean,omitempty"` // a type that is covered
-	State      *show.State `json:"state,omitempty"`        // what Redis has
+	DidYouMean string          `json:"did_you_mean,omitempty"` // a type that is covered
+	State      *topology.State `json:"state,omitempty"`        // what Redis has
 }
 
 type explainer struct {
@@ -204,7 +200,7 @@ type explainer struct {
 	env *command.Env
 }
 
-func explanationText(env *command.Env, answer *explanation, state *topology.State) string {
+func explanationText(env *command.Env, answer *explanation) string {
 	x := explainer{env: env, explanation: answer}
 	x.event()
 	x.validity()
@@ -216,9 +212,9 @@ func explanationText(env *command.Env, answer *explanation, state *topology.Stat
 	if x.Message != nil {
 		x.message()
 	}
-	if state != nil {
+	if x.State != nil {
 		x.heading("What Redis has")
-		x.WriteString(show.Text(env, state))
+		x.WriteString(show.Text(env, x.State))
 	}
 	return x.String()
 }
