@@ -32,26 +32,19 @@ const (
 )
 
 // topicSource reads partition 0 of a topic.
-type topicSource struct {
-	topics  scan.Topics
-	topic   topology.Topic
-	fetcher consumer.Fetcher
-}
+type topicSource struct{ consumer.Fetcher }
 
 // FromTopic is the Source that is a Kafka topic. Its fetches wait at the broker,
 // so the transport should not be shared with who must not wait.
 func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic) Source {
-	return &topicSource{
-		topics: scan.Topics{Addr: addr, Transport: transport},
-		topic:  topic,
-		fetcher: consumer.Fetcher{
-			Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait,
-		},
-	}
+	return &topicSource{consumer.Fetcher{
+		Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait,
+	}}
 }
 
 func (s *topicSource) Bounds(ctx context.Context) (first, end int64, err error) {
-	kept, err := s.topics.Kept(ctx, s.topic, 0)
+	topics := scan.Topics{Addr: s.Addr, Transport: s.Transport}
+	kept, err := topics.Kept(ctx, s.Topic, 0)
 	if err != nil {
 		return 0, 0, s.explain(err)
 	}
@@ -59,17 +52,17 @@ func (s *topicSource) Bounds(ctx context.Context) (first, end int64, err error) 
 }
 
 func (s *topicSource) Fetch(ctx context.Context, from int64) ([]topology.Record, int64, error) {
-	s.fetcher.SeekTo(from)
-	fetched, err := s.fetcher.Fetch(ctx)
+	s.SeekTo(from)
+	fetched, err := s.Fetcher.Fetch(ctx)
 	if err != nil {
-		return nil, from, s.explain(fmt.Errorf("topic %s: %w", s.topic, err))
+		return nil, from, s.explain(fmt.Errorf("topic %s: %w", s.Topic, err))
 	}
 	return fetched.Records, fetched.Next, nil
 }
 
 func (s *topicSource) explain(err error) error {
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
-		return &topology.NoTopicError{Topic: s.topic}
+		return &topology.NoTopicError{Topic: s.Topic}
 	}
 	return err
 }

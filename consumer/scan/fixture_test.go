@@ -116,7 +116,7 @@ func (w *world) deleteBefore(partition int, offset int64) {
 
 func (w *world) ranges() []scan.Range {
 	w.t.Helper()
-	ranges, err := w.topics.Ranges(w.t.Context(), topic, time.Time{}, time.Time{})
+	ranges, err := w.topics.Ranges(w.t.Context(), topic, time.Time{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -176,8 +176,8 @@ func (w *world) scan(ranges []scan.Range) (*found, *scan.Progress) {
 	if err := w.topics.Scan(ctx, ranges, progress, f.add); err != nil {
 		w.t.Fatal(err)
 	}
-	if progress.Done() != progress.Total() {
-		w.t.Errorf("the scan ended at %d of %d offsets", progress.Done(), progress.Total())
+	if progress.Done.Load() != progress.Total.Load() {
+		w.t.Errorf("the scan ended at %d of %d offsets", progress.Done.Load(), progress.Total.Load())
 	}
 	return f, progress
 }

@@ -35,7 +35,7 @@ func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 		progress = new(Progress)
 	}
 	for _, r := range ranges {
-		progress.total.Add(r.Size())
+		progress.Total.Add(r.Size())
 	}
 	group, scanning := errgroup.WithContext(ctx)
 	group.SetLimit(fetchers)
@@ -111,7 +111,7 @@ func (s *scanner) passTo(offset int64) int64 {
 	offset = min(offset, s.To)
 	passed := offset - s.next
 	s.next = offset
-	s.progress.done.Add(passed)
+	s.progress.Done.Add(passed)
 	return passed
 }
 
@@ -126,9 +126,9 @@ func (s *scanner) reorient(ctx context.Context) error {
 	first, end := kept[0].From, kept[0].To
 	switch {
 	case end <= s.next:
-		s.progress.lost.Add(s.passTo(s.To))
+		s.progress.Lost.Add(s.passTo(s.To))
 	case first > s.next:
-		s.progress.lost.Add(s.passTo(first))
+		s.progress.Lost.Add(s.passTo(first))
 		s.fetcher.SeekTo(first)
 	default:
 		return errNothing
@@ -138,19 +138,13 @@ func (s *scanner) reorient(ctx context.Context) error {
 
 var errNothing = errors.New("the broker brings nothing, though there are records")
 
-// Progress is how far a scan is, in offsets. It is safe for use while the
-// scan goes on. Its zero value is ready, for one scan.
-type Progress struct{ total, done, lost atomic.Int64 }
-
-// Total is how many offsets there are to pass; 0 before the scan.
-func (p *Progress) Total() int64 { return p.total.Load() }
-
-// Done is how many have been passed, with their records handled.
-func (p *Progress) Done() int64 { return p.done.Load() }
-
-// Lost is how many of those were removed from the topic before they were read,
-// by its retention for instance.
-func (p *Progress) Lost() int64 { return p.lost.Load() }
+// Progress is how far a scan is, in offsets. It may be read while the scan goes
+// on. Its zero value is ready, for one scan.
+type Progress struct {
+	Total atomic.Int64 // that there are to pass; 0 before the scan
+	Done  atomic.Int64 // that have been passed, with their records handled
+	Lost  atomic.Int64 // of Done: removed before they were read, by the topic's retention for instance
+}
 
 const defaultPatience = 30 * time.Second
 

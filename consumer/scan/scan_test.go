@@ -23,8 +23,8 @@ func TestEverythingOnceAndInOrder(t *testing.T) {
 	w.fill(0, 1000)
 	f, progress := w.scan(w.ranges())
 	f.want(t, 0, 1000)
-	if progress.Total() != partitions*1000 || progress.Lost() != 0 {
-		t.Errorf("total %d, lost %d", progress.Total(), progress.Lost())
+	if progress.Total.Load() != partitions*1000 || progress.Lost.Load() != 0 {
+		t.Errorf("total %d, lost %d", progress.Total.Load(), progress.Lost.Load())
 	}
 }
 
@@ -62,25 +62,19 @@ func TestRangesByTime(t *testing.T) {
 	for i := range 10 { // offset i at minute i
 		w.write(2, &kgo.Record{Timestamp: at(i)})
 	}
-	var none time.Time
 	for _, test := range []struct {
-		name         string
-		since, until time.Time
-		from, to     int64
+		name     string
+		since    time.Time
+		from, to int64
 	}{
-		{"all", none, none, 0, 10},
-		{"from a record's own time", at(3), none, 3, 10},
-		{"from between two", at(3).Add(time.Second), none, 4, 10},
-		{"up to a record's own time, and without it", none, at(3), 0, 3},
-		{"between", at(2), at(5), 2, 5},
-		{"from before the first", at(-1), none, 0, 10},
-		{"from before 1970", time.Unix(-1000, 0), none, 0, 10},
-		{"up to after the last", none, at(100), 0, 10},
-		{"up to before the first", none, at(-1), 0, 0},
-		{"from after the last", at(11), none, 0, 0},
-		{"the wrong way round", at(5), at(2), 0, 0},
+		{"all", time.Time{}, 0, 10},
+		{"from a record's own time", at(3), 3, 10},
+		{"from between two", at(3).Add(time.Second), 4, 10},
+		{"from before the first", at(-1), 0, 10},
+		{"from before 1970", time.Unix(-1000, 0), 0, 10},
+		{"from after the last", at(11), 0, 0},
 	} {
-		ranges, err := w.topics.Ranges(t.Context(), topic, test.since, test.until)
+		ranges, err := w.topics.Ranges(t.Context(), topic, test.since)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,8 +116,8 @@ func TestTransactions(t *testing.T) {
 	transaction(kgo.TryAbort, 903, 906)
 	f, progress := w.scan(w.ranges())
 	f.want(t, 0, 6)
-	if want := int64(partitions * (6 + 6 + 4)); progress.Total() != want {
-		t.Errorf("%d offsets, want %d with the markers", progress.Total(), want)
+	if want := int64(partitions * (6 + 6 + 4)); progress.Total.Load() != want {
+		t.Errorf("%d offsets, want %d with the markers", progress.Total.Load(), want)
 	}
 	if _, err := w.topics.At(t.Context(), topic, 1, 0); err == nil ||
 		!strings.HasPrefix(err.Error(), "there is no record at offset 0 of test.events/1: ") {
@@ -141,16 +135,16 @@ func TestWhatIsGoneMeanwhile(t *testing.T) {
 	}
 	f, progress := w.scan(ranges)
 	f.want(t, 100, 300)
-	if progress.Lost() != partitions*100 {
-		t.Errorf("%d lost, want %d", progress.Lost(), partitions*100)
+	if progress.Lost.Load() != partitions*100 {
+		t.Errorf("%d lost, want %d", progress.Lost.Load(), partitions*100)
 	}
 	for p := range partitions {
 		w.deleteBefore(p, 300)
 	}
 	f, progress = w.scan(ranges)
 	f.want(t, 0, 0)
-	if progress.Lost() != partitions*300 {
-		t.Errorf("%d lost, want %d", progress.Lost(), partitions*300)
+	if progress.Lost.Load() != partitions*300 {
+		t.Errorf("%d lost, want %d", progress.Lost.Load(), partitions*300)
 	}
 }
 
@@ -165,8 +159,8 @@ func TestARangeBeyondTheEnd(t *testing.T) {
 	}
 	f, progress := w.scan(ranges)
 	f.want(t, 0, 10)
-	if progress.Lost() != partitions*5 {
-		t.Errorf("%d lost, want %d", progress.Lost(), partitions*5)
+	if progress.Lost.Load() != partitions*5 {
+		t.Errorf("%d lost, want %d", progress.Lost.Load(), partitions*5)
 	}
 }
 
@@ -178,7 +172,7 @@ func TestCompactionGaps(t *testing.T) {
 		w.write(0, &kgo.Record{Topic: compacted, Key: []byte{byte(i % 3)}, Value: []byte{byte(i)}})
 	}
 	w.Cluster.Compact()
-	ranges, err := w.topics.Ranges(t.Context(), compacted, time.Time{}, time.Time{})
+	ranges, err := w.topics.Ranges(t.Context(), compacted, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +247,7 @@ func TestPatienceEnds(t *testing.T) {
 	w.topics.Patience = 200 * time.Millisecond
 	w.Sleep()
 	defer w.Wake()
-	if _, err := w.topics.Ranges(t.Context(), topic, time.Time{}, time.Time{}); err == nil {
+	if _, err := w.topics.Ranges(t.Context(), topic, time.Time{}); err == nil {
 		t.Error("ranges of a broker that is away")
 	}
 }
@@ -331,7 +325,7 @@ func TestOneRecord(t *testing.T) {
 func TestAMissingTopic(t *testing.T) {
 	w := newWorld(t, 1)
 	var missing *topology.NoTopicError
-	if _, err := w.topics.Ranges(t.Context(), "test.none", time.Time{}, time.Time{}); !errors.As(err, &missing) ||
+	if _, err := w.topics.Ranges(t.Context(), "test.none", time.Time{}); !errors.As(err, &missing) ||
 		missing.Topic != "test.none" {
 		t.Errorf("error %v", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"slices"
 	"time"
@@ -49,54 +48,30 @@ type Range struct {
 func (r Range) Size() int64 { return max(r.To-r.From, 0) }
 
 // Ranges returns what a topic holds now, by partition: the records written
-// from since on, and before until. A zero since is the oldest record; a zero
-// until, or one in the future, is now. Partitions with nothing are left out.
+// from since on; a zero since is the oldest record. Partitions with nothing are
+// left out.
 //
 // Where producers set the times of records themselves and these are not in
-// order, a range starts at the first record that is young enough, and ends
-// before the first that is too young. An open transaction hides what follows
-// its first record, as it does from every consumer.
+// order, a range starts at the first record that is young enough. An open
+// transaction hides what follows its first record, as it does from every
+// consumer.
 //
 // The error is a *topology.NoTopicError, or of the kafka package or the network.
-func (t *Topics) Ranges(ctx context.Context, topic topology.Topic, since, until time.Time) ([]Range, error) {
-	var ranges []Range
-	err := t.retry(ctx, func(ctx context.Context) (err error) {
-		ranges, err = t.ranges(ctx, topic, since, until)
+func (t *Topics) Ranges(ctx context.Context, topic topology.Topic, since time.Time) ([]Range, error) {
+	var kept []Range
+	err := t.retry(ctx, func(ctx context.Context) error {
+		leaders, err := wire.LeadersOf(ctx, t.Addr, t.Transport, topic)
+		if err != nil {
+			return err
+		}
+		partitions := make([]int, len(leaders))
+		for p := range leaders {
+			partitions[p] = p
+		}
+		kept, err = t.kept(ctx, topic, since, partitions...)
 		return err
 	})
-	return ranges, err
-}
-
-func (t *Topics) ranges(ctx context.Context, topic topology.Topic, since, until time.Time) ([]Range, error) {
-	partitions, err := t.partitions(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
-	kept, err := t.Kept(ctx, topic, partitions...)
-	if err != nil {
-		return nil, err
-	}
-	starts, err := t.written(ctx, topic, partitions, since)
-	if err != nil {
-		return nil, err
-	}
-	ends, err := t.written(ctx, topic, partitions, until)
-	if err != nil {
-		return nil, err
-	}
-	var ranges []Range
-	for _, r := range kept {
-		if start, ok := starts[r.Partition]; ok {
-			r.From = start
-		}
-		if end, ok := ends[r.Partition]; ok {
-			r.To = min(r.To, end)
-		}
-		if r.Size() > 0 {
-			ranges = append(ranges, r)
-		}
-	}
-	return ranges, nil
+	return slices.DeleteFunc(kept, func(r Range) bool { return r.Size() == 0 }), err
 }
 
 func (t *Topics) fetcher(r Range) *consumer.Fetcher {
@@ -135,89 +110,55 @@ const requestTime = 10 * time.Second
 
 var errNoAnswer = errors.New("the broker's answer has none")
 
-// partitions lists the partitions of a topic. Where there is none the error is a
-// *topology.NoTopicError.
-func (t *Topics) partitions(ctx context.Context, topic topology.Topic) (ids []int, err error) {
-	leaders, err := wire.LeadersOf(ctx, t.Addr, t.Transport, topic)
-	for id := range leaders {
-		ids = append(ids, id)
-	}
-	return ids, err
-}
-
 // Kept returns what each partition holds, empty ones included.
 func (t *Topics) Kept(ctx context.Context, topic topology.Topic, partitions ...int) ([]Range, error) {
-	answers, err := t.offsets(ctx, topic, partitions, kafka.FirstOffsetOf, kafka.LastOffsetOf)
-	if err != nil {
-		return nil, err
-	}
-	kept := make([]Range, len(partitions))
-	for i, p := range partitions {
-		a, ok := answers[p]
-		if !ok || a.FirstOffset < 0 || a.LastOffset < a.FirstOffset {
-			return nil, fmt.Errorf("offsets of %s/%d: %w", topic, p, errNoAnswer)
-		}
-		kept[i] = Range{topic, p, a.FirstOffset, a.LastOffset}
-	}
-	return kept, nil
+	return t.kept(ctx, topic, time.Time{}, partitions...)
 }
 
-// written returns the offset of the first record of each partition that was
-// written at a time or later, which is beyond every offset where there is none.
-// It returns nothing for the zero time.
-func (t *Topics) written(ctx context.Context, topic topology.Topic, partitions []int, at time.Time) (map[int]int64,
-	error) {
-	if at.IsZero() {
-		return nil, nil
-	}
-	answers, err := t.offsets(ctx, topic, partitions, func(p int) kafka.OffsetRequest {
-		return kafka.OffsetRequest{Partition: p, Timestamp: max(at.UnixMilli(), 0)} // less would ask for something else
-	})
-	if err != nil {
-		return nil, err
-	}
-	offsets := make(map[int]int64)
-	for _, p := range partitions {
-		offsets[p] = math.MaxInt64
-		for offset := range answers[p].Offsets {
-			if offset >= 0 {
-				offsets[p] = offset
-			}
-		}
-	}
-	return offsets, nil
-}
-
-// offsets asks the same of some partitions of a topic, and answers by partition.
-func (t *Topics) offsets(ctx context.Context, topic topology.Topic, partitions []int,
-	asks ...func(partition int) kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
+// kept is Kept, but from the first record on that was written at a time or later,
+// unless that is zero.
+func (t *Topics) kept(ctx context.Context, topic topology.Topic, since time.Time, partitions ...int) ([]Range, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	var requests []kafka.OffsetRequest
+	var asked []kafka.OffsetRequest
 	for _, p := range partitions {
-		for _, ask := range asks {
-			requests = append(requests, ask(p))
+		asked = append(asked, kafka.FirstOffsetOf(p), kafka.LastOffsetOf(p))
+		if !since.IsZero() {
+			at := max(since.UnixMilli(), 0) // less would ask for something else
+			asked = append(asked, kafka.OffsetRequest{Partition: p, Timestamp: at})
 		}
 	}
-	response, err := t.client().ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Topics:         map[string][]kafka.OffsetRequest{string(topic): requests},
-		IsolationLevel: kafka.ReadCommitted,
+	client := &kafka.Client{Addr: t.Addr, Transport: t.Transport}
+	response, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Topics: map[string][]kafka.OffsetRequest{string(topic): asked}, IsolationLevel: kafka.ReadCommitted,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("offsets of topic %s: %w", topic, err)
 	}
 	answers := make(map[int]kafka.PartitionOffsets)
 	for _, p := range response.Topics[string(topic)] {
-		if p.Error != nil {
-			return nil, fmt.Errorf("offsets of %s/%d: %w", topic, p.Partition, p.Error)
-		}
 		answers[p.Partition] = p
 	}
-	return answers, nil
-}
-
-func (t *Topics) client() *kafka.Client {
-	return &kafka.Client{Addr: t.Addr, Transport: t.Transport}
+	kept := make([]Range, len(partitions))
+	for i, p := range partitions {
+		a, ok := answers[p]
+		if a.Error == nil && (!ok || a.FirstOffset < 0 || a.LastOffset < a.FirstOffset) {
+			a.Error = errNoAnswer
+		}
+		if a.Error != nil {
+			return nil, fmt.Errorf("offsets of %s/%d: %w", topic, p, a.Error)
+		}
+		kept[i] = Range{topic, p, a.FirstOffset, a.LastOffset}
+		if !since.IsZero() {
+			kept[i].From = a.LastOffset // where no record is as young
+		}
+		for offset := range a.Offsets {
+			if offset >= 0 {
+				kept[i].From = offset
+			}
+		}
+	}
+	return kept, nil
 }
 
 // oneFetchBytes is enough for the batch that has one record: a larger one comes
@@ -228,10 +169,11 @@ const oneFetchBytes = 64 << 10
 // *topology.NoTopicError, or of the kafka package or the network.
 func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, offset int64) (r topology.Record,
 	err error) {
-	var partitions []int
+	var leaders []int
 	var kept []Range
 	err = t.retry(ctx, func(ctx context.Context) (err error) {
-		if partitions, err = t.partitions(ctx, topic); err == nil && slices.Contains(partitions, partition) {
+		leaders, err = wire.LeadersOf(ctx, t.Addr, t.Transport, topic)
+		if err == nil && 0 <= partition && partition < len(leaders) {
 			kept, err = t.Kept(ctx, topic, partition)
 		}
 		return err
@@ -240,7 +182,7 @@ func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, of
 	case err != nil:
 		return r, err
 	case len(kept) == 0:
-		return r, fmt.Errorf("%s has no partition %d: it has 0 to %d", topic, partition, len(partitions)-1)
+		return r, fmt.Errorf("%s has no partition %d: it has 0 to %d", topic, partition, len(leaders)-1)
 	}
 	where := fmt.Sprintf("offset %d of %s/%d", offset, topic, partition)
 	switch k := kept[0]; {

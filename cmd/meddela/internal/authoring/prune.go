@@ -95,7 +95,7 @@ func References(ctx context.Context, topics *scan.Topics, names topology.Topics,
 	}
 	var ranges []scan.Range
 	for topic, q := range queues {
-		kept, err := topics.Ranges(ctx, topic, time.Time{}, time.Time{})
+		kept, err := topics.Ranges(ctx, topic, time.Time{})
 		if err != nil {
 			return nil, err
 		}

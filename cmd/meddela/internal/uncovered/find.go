@@ -38,7 +38,7 @@ func (f *Filter) takes(e *topology.Entry) bool {
 }
 
 type scanner interface {
-	Ranges(ctx context.Context, topic topology.Topic, since, until time.Time) ([]scan.Range, error)
+	Ranges(ctx context.Context, topic topology.Topic, since time.Time) ([]scan.Range, error)
 	Scan(ctx context.Context, ranges []scan.Range, progress *scan.Progress, handle func([]topology.Record) error) error
 }
 
@@ -57,7 +57,7 @@ type Finder struct {
 // Find returns the events that are not covered and pass the filter, in the order of their
 // sources. What it holds does not grow with the log.
 func (f *Finder) Find(ctx context.Context, filter Filter, progress *scan.Progress) ([]Event, error) {
-	ranges, err := f.Topics.Ranges(ctx, f.Names.DeliveryLog(filter.Lane), filter.Since, time.Time{})
+	ranges, err := f.Topics.Ranges(ctx, f.Names.DeliveryLog(filter.Lane), filter.Since)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (c cluster) add(topic topology.Topic, value []byte, headers ...topology.Hea
 	return r
 }
 
-func (c cluster) Ranges(_ context.Context, topic topology.Topic, _, _ time.Time) ([]scan.Range, error) {
+func (c cluster) Ranges(_ context.Context, topic topology.Topic, _ time.Time) ([]scan.Range, error) {
 	records := c[topic]
 	for len(records) > 0 && records[0].Value == nil { // as if removed by retention
 		records = records[1:]

@@ -77,7 +77,7 @@ func (h *Healer) ranges(ctx context.Context, events []Event) ([]scan.Range, erro
 			continue // another's entry, that names no record of ours
 		}
 		if kept[topic] == nil {
-			all, err := h.Topics.Ranges(ctx, topic, time.Time{}, time.Time{})
+			all, err := h.Topics.Ranges(ctx, topic, time.Time{})
 			if err != nil {
 				return nil, err
 			}

@@ -74,7 +74,7 @@ func (env *Env) ShowScan(what string, run func(*scan.Progress) error) error {
 			line.Clear()
 			return err
 		case <-tick.C:
-			line.Show(what, int(scanned.Done()), scanned.Done(), scanned.Total())
+			line.Show(what, int(scanned.Done.Load()), scanned.Done.Load(), scanned.Total.Load())
 		}
 	}
 }

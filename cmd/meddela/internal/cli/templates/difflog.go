@@ -87,7 +87,7 @@ func (d *diffLog) run(ctx context.Context, _ []string) error {
 	since := now.Add(-d.since)
 	var ranges []scan.Range
 	for _, lane := range lanesOf(d.lane) {
-		found, err := topics.Ranges(ctx, names.Events(lane), since, time.Time{})
+		found, err := topics.Ranges(ctx, names.Events(lane), since)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (d *diffLog) run(ctx context.Context, _ []string) error {
 	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: lanesOf(d.lane), Versions: refs}
 	started := time.Now()
 	err = d.env.ShowScan("events", func(p *scan.Progress) error {
-		defer func() { result.Lost = p.Lost() }()
+		defer func() { result.Lost = p.Lost.Load() }()
 		return topics.Scan(ctx, ranges, p, func(records []topology.Record) error {
 			lane, _ := names.LaneOf(records[0].Topic)
 			comparison.Add(lane, records)

@@ -86,7 +86,7 @@ func readOne(t *testing.T, broker, id string, redrives int) topology.Record {
 	transport := producer.Connection{}.Transport()
 	defer transport.CloseIdleConnections()
 	topics := &scan.Topics{Addr: kafka.TCP(broker), Transport: transport}
-	ranges, err := topics.Ranges(t.Context(), names.Events(topology.Realtime), time.Time{}, time.Time{})
+	ranges, err := topics.Ranges(t.Context(), names.Events(topology.Realtime), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
