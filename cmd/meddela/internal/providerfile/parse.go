@@ -14,6 +14,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
@@ -48,8 +49,7 @@ type parser struct {
 }
 
 func (p *parser) provider(m *strictyaml.Map) {
-	name, named := m.Name("ses-1")
-	d := Definition{Name: name}
+	d := Definition{Name: m.Name("ses-1")}
 	if p.file.index(d.Name) >= 0 {
 		m.Fail("name", strconv.Quote(d.Name)+" is there already: give each provider a name of its own")
 	}
@@ -80,7 +80,7 @@ func (p *parser) provider(m *strictyaml.Map) {
 			}
 		case section != nil:
 			d.HTTP = p.http(section, &d)
-			if _, err := httpapi.New(d.HTTP); err != nil && named {
+			if _, err := httpapi.New(d.HTTP); err != nil {
 				m.Fail("http", err.Error())
 			}
 		}
@@ -216,9 +216,11 @@ var verdicts = []string{"accepted", "skipped", "rejected", "failed", "down", "un
 
 func ruleOf(m *strictyaml.Map) httpapi.Rule {
 	m.Needs("verdict", "say "+strings.Join(verdicts, ", "))
-	verdict, _ := httpapi.ParseVerdict(m.OneOf("verdict", "", verdicts...)) // which has checked it
+	word := m.OneOf("verdict", verdicts[0], verdicts...)
+	all := provider.Verdicts()
 	return httpapi.Rule{
-		Status: m.Text("status"), JSON: m.Text("json"), Equals: m.Text("equals"), Verdict: verdict,
+		Status: m.Text("status"), JSON: m.Text("json"), Equals: m.Text("equals"),
+		Verdict: all[slices.IndexFunc(all, func(v provider.Verdict) bool { return v.String() == word })],
 		Reason: topology.Reason(m.OneOf("reason", "", string(topology.ReasonInvalidAddress),
 			string(topology.ReasonSuppressed))),
 	}

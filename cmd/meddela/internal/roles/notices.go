@@ -53,9 +53,8 @@ func parseWebhooks(name, text string, lookup func(string) (string, bool)) (webho
 }
 
 func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Webhook {
-	name, _ := m.Name("crm")
 	w := notify.Webhook{
-		Name: name, URL: m.Needed("url", "https://crm.example.com/meddela"),
+		Name: m.Name("crm"), URL: m.Needed("url", "https://crm.example.com/meddela"),
 		Types: m.Texts("types"), Timeout: m.Duration("timeout", 10*time.Millisecond, 10*time.Second),
 		AllowPrivate: m.Bool("allow_private"),
 	}

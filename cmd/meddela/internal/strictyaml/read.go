@@ -185,14 +185,13 @@ func (m *Map) Needed(key, example string) string {
 // validName is what can stand in logs, metrics, headers, keys and orders.
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// Name is the key name, which must be there; ok reports whether it can be one.
-func (m *Map) Name(example string) (name string, ok bool) {
-	name = m.Needed("name", example)
-	ok = validName.MatchString(name)
-	if name != "" && !ok {
+// Name is the key name, which must be there.
+func (m *Map) Name(example string) string {
+	name := m.Needed("name", example)
+	if name != "" && !validName.MatchString(name) {
 		m.Fail("name", "it must be 1 to 63 of a-z 0-9 . _ -, starting with a letter or digit")
 	}
-	return name, ok
+	return name
 }
 
 // OneOf is a text of a list; otherwise when it is not there, or wrong.

@@ -114,16 +114,6 @@ type Rule struct {
 	detail      string // of the value
 }
 
-// ParseVerdict reads the word for a verdict that a Rule may have.
-func ParseVerdict(word string) (provider.Verdict, error) {
-	for _, v := range provider.Verdicts() {
-		if v.String() == word && v != provider.Expired && v != provider.Throttled {
-			return v, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is no verdict: use accepted, skipped, rejected, failed, down or unknown", word)
-}
-
 // read checks a rule, and keeps what is read of it.
 func (r *Rule) read() (err error) {
 	if r.least, r.most, err = parseStatus(r.Status); err != nil {

@@ -31,7 +31,7 @@ import (
 // Config says what to request of whom. URL, Headers and Body are templates of
 // Go's text/template over Data, with a function json that writes a value as JSON.
 type Config struct {
-	// Name in the delivery log.
+	// Name in the delivery log. Default "http".
 	Name string
 	// Method: POST (the default), PUT, PATCH, or GET, which has no body.
 	Method string
@@ -82,13 +82,12 @@ const (
 
 // check sets the defaults, and looks at all but the templates.
 func (c *Config) check() (err error) {
+	c.Name = cmp.Or(c.Name, "http")
 	c.Method = cmp.Or(c.Method, http.MethodPost)
 	c.Timeout = cmp.Or(c.Timeout, 8*time.Second)
 	c.Concurrency = cmp.Or(c.Concurrency, 16)
 	c.IdempotencyHeader = textproto.CanonicalMIMEHeaderKey(cmp.Or(c.IdempotencyHeader, "Idempotency-Key"))
 	switch {
-	case c.Name == "":
-		return errors.New("it has no name")
 	case c.Timeout < 0 || c.Concurrency < 0:
 		return errors.New("timeout and concurrency must be greater than 0")
 	case !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodGet}, c.Method):

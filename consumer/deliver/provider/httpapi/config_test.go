@@ -24,7 +24,6 @@ func TestNewRefuses(t *testing.T) {
 		config Config
 		want   string
 	}{
-		"no name":                 {Config{Name: "-", URL: api}, "no name"},
 		"method":                  {Config{URL: api, Method: "BREW"}, "method: use"},
 		"negative timeout":        {Config{URL: api, Timeout: -1}, "greater than 0"},
 		"negative concurrency":    {Config{URL: api, Concurrency: -1}, "greater than 0"},
@@ -88,7 +87,6 @@ func TestNewRefuses(t *testing.T) {
 		"message id's path":   {Config{URL: api, MessageID: "$"}, "message id: use a path"},
 		"message id's header": {Config{URL: api, MessageID: "header:a b"}, "message id: "},
 	} {
-		c.config.Name = strings.TrimSuffix("a"+c.config.Name, "a-")
 		if _, err := New(c.config); err == nil || !strings.Contains(err.Error(), c.want) ||
 			strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
@@ -105,22 +103,6 @@ func TestConfigDoesNotPrintSecrets(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%+v %#v %+v", c, c, p); strings.Contains(text, "SECRET") {
 		t.Error(text)
-	}
-}
-
-func TestParseVerdict(t *testing.T) {
-	for word, want := range map[string]provider.Verdict{
-		"accepted": provider.Accepted, "skipped": provider.Skipped, "rejected": provider.Rejected,
-		"failed": provider.Failed, "down": provider.Down, "unknown": provider.Unknown,
-	} {
-		if got, err := ParseVerdict(word); got != want || err != nil {
-			t.Errorf("%s: %v, %v", word, got, err)
-		}
-	}
-	for _, word := range []string{"", "expired", "throttled", "refused", "Accepted"} {
-		if _, err := ParseVerdict(word); err == nil {
-			t.Errorf("%q is a verdict", word)
-		}
 	}
 }
 
