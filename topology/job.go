@@ -103,6 +103,9 @@ func (d *objectReader) checkJob(j *Job) {
 	}
 }
 
+// Expired reports whether the job's validity has ended.
+func (j *Job) Expired(now time.Time) bool { return !j.Expires.IsZero() && !now.Before(j.Expires) }
+
 // DecodeEvent reads the event that the job carries, of which headers are the
 // job record's. Its error is a *Fault.
 func (j *Job) DecodeEvent(headers []Header) (Event, error) {

@@ -136,7 +136,7 @@ func (h *Handler) handlePaused(b consumer.Batch) (consumer.Result, error) {
 func (h *Handler) judge(r *topology.Record, orders *control.Orders, mark string, now time.Time) topology.Record {
 	out := topology.Record{Topic: h.Names.Jobs(h.Lane), Key: r.Key, Value: r.Value}
 	job, err := topology.DecodeJob(r.Value)
-	if err == nil && (job.Expires.IsZero() || now.Before(job.Expires)) {
+	if err == nil && !job.Expired(now) {
 		header, _ := r.Header(topology.HeaderPausedProviders)
 		providers := control.SplitProviders(header)
 		facts := control.FactsOf(&job)

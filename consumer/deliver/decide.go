@@ -38,7 +38,7 @@ func beforeSending(d *delivery, now time.Time) ending {
 	case d.claim == leaseExpired && d.policy.HoldAmbiguous:
 		return failure(topology.ReasonAmbiguous,
 			"a deliverer died while it had this job: it may have been sent, and is not sent again")
-	case d.expired(now):
+	case d.job.Expired(now):
 		return expiry(ambiguous)
 	case unfit != topology.NoReason:
 		return ending{topology.Ignored, unfit, ""}
@@ -93,7 +93,7 @@ func nextAttempt(d *delivery, failed time.Time, after time.Duration, retries []t
 		return time.Time{}, false
 	}
 	due := failed.Add(max(spread(retries[d.job.Attempt-1], &d.job), after))
-	return due, d.job.Expires.IsZero() || due.Before(d.job.Expires)
+	return due, !d.job.Expired(due)
 }
 
 // spread lengthens a wait by up to a fifth, so that jobs that failed together do

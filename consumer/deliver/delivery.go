@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -36,11 +37,6 @@ type delivery struct {
 	settled   bool // the outcome is the one that stands
 }
 
-// expired reports whether the job's validity has ended.
-func (d *delivery) expired(now time.Time) bool {
-	return !d.job.Expires.IsZero() && !now.Before(d.job.Expires)
-}
-
 // slots are those of the provider whose answer takes its time; nil if none does.
 func (d *delivery) slots() chan struct{} {
 	if p, ok := d.route.provider.(provider.Instant); ok && p.Instant(&d.job) {
@@ -74,7 +70,11 @@ func (h *Handler) read(ctx context.Context, records []topology.Record) ([]delive
 		d.record, d.policy = &records[i], &noPolicy
 		d.job, err = topology.DecodeJob(d.record.Value)
 		d.fault, _ = errors.AsType[*topology.Fault](err)
-		if d.foreign = h.isForeign(d); d.foreign || d.fault != nil {
+		channel := d.job.Channel
+		if d.fault != nil {
+			channel = topology.Email
+		}
+		if d.foreign = channel != cmp.Or(h.config.Channel, channel); d.foreign || d.fault != nil {
 			continue
 		}
 		if d.first = first[d.job.JobID]; d.first != nil {
@@ -99,17 +99,6 @@ func (h *Handler) read(ctx context.Context, records []topology.Record) ([]delive
 		d.route = h.routes[d.job.Channel]
 	}
 	return all, nil
-}
-
-// isForeign reports whether a record is another channel's Handler's.
-func (h *Handler) isForeign(d *delivery) bool {
-	switch {
-	case h.config.Channel == "":
-		return false
-	case d.fault != nil:
-		return h.config.Channel != topology.Email
-	}
-	return d.job.Channel != h.config.Channel
 }
 
 func (h *Handler) catchUp(ctx context.Context) error {

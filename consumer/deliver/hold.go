@@ -26,7 +26,7 @@ func (h *Handler) hold(deliveries []*delivery) (ready []*delivery) {
 		facts := control.FactsOf(&d.job)
 		order, byProviders := orders.Judge(&facts, d.route.names, now)
 		morning, night := d.quietUntil(now)
-		late := d.expired(now)
+		late := d.job.Expired(now)
 		switch {
 		case !late && order.Paused():
 			if mark == "" {
@@ -64,7 +64,7 @@ func (d *delivery) quietUntil(now time.Time) (end time.Time, night bool) {
 		return time.Time{}, false
 	}
 	end, night = d.policy.Quiet.Until(now, d.event.Timezone, d.event.Country)
-	if night && !d.job.Expires.IsZero() && d.job.Expires.Before(end) {
+	if night && d.job.Expired(end) {
 		end = d.job.Expires
 	}
 	return end, night

@@ -97,7 +97,7 @@ func (h *Handler) handOver(ctx context.Context, d *delivery, m *template.Message
 	by := p.Name()
 	defer func() { o.provider = field(by) }()
 	for try := 1; ; try++ {
-		if d.expired(h.config.Now()) {
+		if d.job.Expired(h.config.Now()) {
 			return h.end(d, expiry(ambiguous))
 		}
 		sending, ended := d.span.Send(ctx, by)

@@ -68,9 +68,8 @@ type Limiter interface {
 type Route struct {
 	config      Config
 	backends    []*backend
-	weights     uint64
-	names       []string
-	concurrency int // of all backends
+	weights     uint64 // of all backends
+	concurrency int    // of all backends
 }
 
 // New makes a Route, or says what is wrong.
@@ -88,7 +87,6 @@ func New(c Config) (*Route, error) {
 			return nil, errors.New("every weight must be at least 1")
 		}
 		r.backends = append(r.backends, newBackend(b))
-		r.names = append(r.names, b.Name())
 		r.weights += uint64(max(b.Weight, 0))
 		r.concurrency += b.Concurrency()
 	}
@@ -99,7 +97,12 @@ func New(c Config) (*Route, error) {
 func (r *Route) Name() string { return r.config.Name }
 
 // Names implements provider.Composite.
-func (r *Route) Names() []string { return r.names }
+func (r *Route) Names() (names []string) {
+	for _, b := range r.backends {
+		names = append(names, b.Name())
+	}
+	return names
+}
 
 // Concurrency implements provider.Provider.
 func (r *Route) Concurrency() int { return r.concurrency }
@@ -187,7 +190,19 @@ type Stats struct {
 func (r *Route) Stats() []Stats {
 	all := make([]Stats, len(r.backends))
 	for i, b := range r.backends {
-		all[i] = b.stats()
+		s := Stats{
+			Provider: b.Name(), Sends: make(map[provider.Verdict]int64), Sending: time.Duration(b.sending.Load()),
+			Open: b.breaker.State() == gobreaker.StateOpen, Opened: b.opened.Load(),
+		}
+		for verdict := range b.sends {
+			if n := b.sends[verdict].Load(); n > 0 {
+				s.Sends[provider.Verdict(verdict)] = n
+			}
+		}
+		if b.Limiter != nil {
+			s.Waits, s.Waited = b.Limiter.Waits()
+		}
+		all[i] = s
 	}
 	return all
 }
@@ -206,9 +221,7 @@ type Breaker struct {
 type backend struct {
 	Backend
 	breaker *gobreaker.TwoStepCircuitBreaker[provider.Response]
-	instant provider.Instant // nil if the provider has no such answers
-	// slots are as many as messages may be with the provider at once.
-	slots chan struct{}
+	slots   chan struct{} // as many as messages may be with the provider at once
 
 	sends    [provider.Throttled + 1]atomic.Int64
 	sending  atomic.Int64
@@ -220,7 +233,6 @@ func newBackend(of Backend) *backend {
 	of.Breaker.Failures = cmp.Or(max(of.Breaker.Failures, 0), 5)
 	of.Breaker.Open = cmp.Or(max(of.Breaker.Open, 0), 15*time.Second)
 	b := &backend{Backend: of, slots: make(chan struct{}, max(of.Concurrency(), 1))}
-	b.instant, _ = of.Provider.(provider.Instant)
 	b.breaker = gobreaker.NewTwoStepCircuitBreaker[provider.Response](gobreaker.Settings{
 		Name:    of.Name(),
 		Timeout: of.Breaker.Open,
@@ -239,7 +251,8 @@ func newBackend(of Backend) *backend {
 
 // isInstant reports whether a message need not wait for anything here.
 func (b *backend) isInstant(job *topology.Job) bool {
-	return b.Limiter == nil && b.instant != nil && b.instant.Instant(job)
+	p, some := b.Provider.(provider.Instant)
+	return b.Limiter == nil && some && p.Instant(job)
 }
 
 // send hands a message to the provider, if its circuit is not open, once its
@@ -251,6 +264,10 @@ func (b *backend) send(
 	if b.breaker.State() == gobreaker.StateOpen {
 		return b.circuitOpen(), false
 	}
+	if job.Expired(time.Now()) {
+		b.sends[provider.Expired].Add(1)
+		return provider.Response{Verdict: provider.Expired}, false
+	}
 	if !b.isInstant(job) {
 		release, err := b.acquire(ctx, job)
 		if err != nil {
@@ -259,15 +276,11 @@ func (b *backend) send(
 		}
 		defer release()
 	}
-	began := time.Now()
-	if !job.Expires.IsZero() && !began.Before(job.Expires) {
-		b.sends[provider.Expired].Add(1)
-		return provider.Response{Verdict: provider.Expired}, false
-	}
 	report, err := b.breaker.Allow()
 	if err != nil {
 		return b.circuitOpen(), false
 	}
+	began := time.Now()
 	response = provider.Response{Verdict: provider.Unknown}
 	defer func() { // also when Send crashes
 		switch response.Verdict {
@@ -327,20 +340,4 @@ func (b *backend) circuitOpen() provider.Response {
 		Verdict: provider.Down, RetryAfter: max(again, time.Second),
 		Detail: "the provider has failed several times in a row, and its circuit breaker is open",
 	}
-}
-
-func (b *backend) stats() Stats {
-	s := Stats{
-		Provider: b.Name(), Sends: make(map[provider.Verdict]int64), Sending: time.Duration(b.sending.Load()),
-		Open: b.breaker.State() == gobreaker.StateOpen, Opened: b.opened.Load(),
-	}
-	for verdict := range b.sends {
-		if n := b.sends[verdict].Load(); n > 0 {
-			s.Sends[provider.Verdict(verdict)] = n
-		}
-	}
-	if b.Limiter != nil {
-		s.Waits, s.Waited = b.Limiter.Waits()
-	}
-	return s
 }

@@ -85,7 +85,7 @@ func (p *Provider) Close() { p.client.Close() }
 
 // Send implements provider.Provider.
 func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
-	if !job.Expires.IsZero() && !time.Now().Before(job.Expires) {
+	if job.Expired(time.Now()) {
 		return provider.Response{Verdict: provider.Expired}
 	}
 	r, err := p.request(job, m)
@@ -101,8 +101,7 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	if err == nil {
 		return p.meaning(&answer, r.URL.Host, m)
 	}
-	var failed *outbound.Error
-	errors.As(err, &failed)
+	failed, _ := errors.AsType[*outbound.Error](err) // which it always is
 	response := provider.Response{Verdict: p.unanswered(failed.Kind), Detail: failed.Error()}
 	if response.Verdict != provider.Unknown || !p.config.Idempotent || failed.Timeout() {
 		return response
