@@ -100,13 +100,7 @@ func (c *session) bound(ctx context.Context) (release func()) {
 // send hands over one message.
 func (c *session) send(ctx context.Context, from, to string, text []byte) *failure {
 	defer c.bound(ctx)()
-	e, failed := c.envelope(from, to)
-	if failed != nil {
-		return failed
-	}
-	failed = c.open(e)
-	c.used = true
-	if failed != nil {
+	if failed := c.open(from, to); failed != nil {
 		return failed
 	}
 	body := c.client.Text.DotWriter()
@@ -124,7 +118,7 @@ func (c *session) send(ctx context.Context, from, to string, text []byte) *failu
 		_, _, err = c.client.Text.ReadResponse(250)
 	}
 	// It may be accepted in other words than usual.
-	if code, _, answered := reply(err); err == nil || answered && code/100 == 2 {
+	if code, _ := reply(err); err == nil || code/100 == 2 {
 		return nil
 	}
 	return &failure{stage: stageEnd, err: err}
@@ -195,11 +189,10 @@ func (s *Provider) authenticate(client *smtp.Client) *failure {
 	return &failure{stage: stageAuth, err: errNoMechanism}
 }
 
-// pool keeps connections that have no message to send. The last one that
-// came back goes out first, so that those that are too many become idle.
+// pool keeps connections that have no message to send. The last one that came
+// back goes out first, so that those that are too many stay idle.
 type pool struct {
-	limit int
-	idle  time.Duration
+	idle time.Duration // how long
 
 	mu    sync.Mutex
 	conns []*session
@@ -224,10 +217,6 @@ func (p *pool) take() *session {
 func (p *pool) put(conn *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.conns) >= p.limit {
-		conn.drop()
-		return
-	}
 	conn.idle = time.AfterFunc(p.idle, func() { p.closeIdle(conn) })
 	p.conns = append(p.conns, conn)
 }

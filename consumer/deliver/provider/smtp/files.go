@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"mime"
@@ -27,38 +26,21 @@ type Attachments struct {
 	AllowPrivate bool
 }
 
-// fetcher fetches files.
-type fetcher struct {
-	Attachments
-	client *outbound.Client
-}
-
 // file is one that was fetched.
 type file struct {
 	name, kind string
 	content    []byte
 }
 
-func (a Attachments) fetcher() *fetcher {
-	if len(a.Hosts) == 0 {
-		return nil
-	}
-	a.MaxBytes = cmp.Or(a.MaxBytes, 10<<20)
-	return &fetcher{a, outbound.New(outbound.Config{MaxBody: a.MaxBytes + 1, AllowPrivate: a.AllowPrivate})}
-}
-
 // fetch fetches the files of a message, or says why there is none to be sent.
 // The detail has no URL, which may have something of the event.
-func (f *fetcher) fetch(ctx context.Context, wanted []template.Attachment) ([]file, *provider.Response) {
-	if len(wanted) == 0 {
-		return nil, nil
-	}
-	if f == nil {
+func (s *Provider) fetch(ctx context.Context, wanted []template.Attachment) ([]file, *provider.Response) {
+	if len(wanted) > 0 && len(s.config.Attachments.Hosts) == 0 {
 		return nil, rejected("the template has attachments, and this provider names no hosts for them")
 	}
-	files, left := make([]file, 0, len(wanted)), f.MaxBytes
+	files, left := make([]file, 0, len(wanted)), s.config.Attachments.MaxBytes
 	for i := range wanted {
-		got, failed := f.get(ctx, &wanted[i])
+		got, failed := s.fetchOne(ctx, &wanted[i])
 		if failed != nil {
 			return nil, failed
 		}
@@ -74,18 +56,19 @@ func rejected(detail string) *provider.Response {
 	return &provider.Response{Verdict: provider.Rejected, Detail: detail}
 }
 
-func (f *fetcher) get(ctx context.Context, a *template.Attachment) (file, *provider.Response) {
+func (s *Provider) fetchOne(ctx context.Context, a *template.Attachment) (file, *provider.Response) {
+	allowed := &s.config.Attachments
 	u, err := outbound.ParseURL(a.URL)
-	if err != nil || u.Scheme != "https" && !f.AllowPrivate {
+	if err != nil || u.Scheme != "https" && !allowed.AllowPrivate {
 		return file{}, rejected("an attachment's link is no https URL")
 	}
-	if !slices.ContainsFunc(f.Hosts, func(h string) bool { return strings.EqualFold(h, u.Hostname()) }) {
+	if !slices.ContainsFunc(allowed.Hosts, func(h string) bool { return strings.EqualFold(h, u.Hostname()) }) {
 		return file{}, rejected("an attachment's host is none of those that are allowed")
 	}
-	response, err := f.client.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
-	var failed *outbound.Error
+	response, err := s.files.Do(ctx, &outbound.Request{Method: http.MethodGet, URL: u})
+	failed, _ := errors.AsType[*outbound.Error](err)
 	switch {
-	case errors.As(err, &failed) && failed.Kind == outbound.Blocked:
+	case err != nil && failed.Kind == outbound.Blocked:
 		return file{}, rejected("an attachment's host has an address that is not public")
 	case err != nil, response.Status/100 == 5,
 		response.Status == http.StatusTooManyRequests, response.Status == http.StatusRequestTimeout:

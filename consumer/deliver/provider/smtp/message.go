@@ -21,7 +21,7 @@ import (
 )
 
 // compose writes the message in the form of RFC 5322. m.To is a plain address.
-func (s *Provider) compose(text *bytes.Buffer, id string, m *template.Message, files []file) error {
+func (s *Provider) compose(id string, m *template.Message, files []file) ([]byte, error) {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	from := s.from
 	msg.FromMailAddress(&from)
@@ -40,23 +40,20 @@ func (s *Provider) compose(text *bytes.Buffer, id string, m *template.Message, f
 		msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
 	}
 	if err := unsubscribe(msg, m.Unsubscribe); err != nil {
-		return err
+		return nil, err
 	}
 	for _, f := range files {
 		kind := mail.WithFileContentType(mail.ContentType(f.kind))
 		if err := msg.AttachReader(oneLine(f.name), bytes.NewReader(f.content), kind); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if s.dkim == nil {
-		_, err := msg.WriteTo(text)
-		return err
+	var plain, signed bytes.Buffer
+	if _, err := msg.WriteTo(&plain); err != nil || s.dkim == nil {
+		return plain.Bytes(), err
 	}
-	var plain bytes.Buffer
-	if _, err := msg.WriteTo(&plain); err != nil {
-		return err
-	}
-	return dkim.Sign(text, &plain, s.dkim)
+	err := dkim.Sign(&signed, &plain, s.dkim)
+	return signed.Bytes(), err
 }
 
 var errUnsubscribe = errors.New("the way to unsubscribe is no https URL, or no address")
@@ -107,8 +104,8 @@ type DKIM struct {
 	Key outbound.Secret
 }
 
-// signed are the headers that a signature covers, where a message has them.
-var signed = []string{
+// signedHeaders are those that a signature covers, where a message has them.
+var signedHeaders = []string{
 	"From", "Reply-To", "To", "Subject", "Date", "Message-ID",
 	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 	"Auto-Submitted", "List-Unsubscribe", "List-Unsubscribe-Post",
@@ -126,7 +123,7 @@ func (d *DKIM) options() (*dkim.SignOptions, error) {
 		return nil, err
 	}
 	return &dkim.SignOptions{
-		Domain: d.Domain, Selector: d.Selector, Signer: signer, Hash: crypto.SHA256, HeaderKeys: signed,
+		Domain: d.Domain, Selector: d.Selector, Signer: signer, Hash: crypto.SHA256, HeaderKeys: signedHeaders,
 		HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
 	}, nil
 }

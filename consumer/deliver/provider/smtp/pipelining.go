@@ -6,26 +6,6 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 )
 
-// envelope is what is said to the server before a message.
-type envelope struct {
-	from, to string
-	utf8     bool // it has letters outside ASCII, which takes SMTPUTF8
-}
-
-// envelope makes it for this server. Where the server takes ASCII only, the
-// recipient's domain is written as DNS does; a local part cannot be.
-func (c *session) envelope(from, to string) (envelope, *failure) {
-	e := envelope{from: from, to: to, utf8: !address.IsASCII(from) || !address.IsASCII(to)}
-	if offered, _ := c.client.Extension("SMTPUTF8"); !e.utf8 || offered {
-		return e, nil
-	}
-	e.from, e.to, e.utf8 = address.ASCIIDomain(from), address.ASCIIDomain(to), false
-	if !address.IsASCII(e.from) || !address.IsASCII(e.to) {
-		return e, &failure{stage: stageRcpt, err: errNotInternational}
-	}
-	return e, nil
-}
-
 // step is a command and the answer that it should have.
 type step struct {
 	stage    stage
@@ -33,22 +13,32 @@ type step struct {
 	expected int // code, or the beginning of one
 }
 
-// open opens a transaction, up to where the server waits for the message.
-func (c *session) open(e envelope) *failure {
+// open opens a transaction, up to where the server waits for the message. Where
+// the server takes ASCII only, the domains are written as DNS does; a local part
+// cannot be.
+func (c *session) open(from, to string) *failure {
+	international := !address.IsASCII(from) || !address.IsASCII(to)
+	if offered, _ := c.client.Extension("SMTPUTF8"); international && !offered {
+		from, to, international = address.ASCIIDomain(from), address.ASCIIDomain(to), false
+		if !address.IsASCII(from) || !address.IsASCII(to) {
+			return &failure{stage: stageRcpt, err: errNotInternational}
+		}
+	}
 	steps := make([]step, 0, 4)
 	if c.used {
 		steps = append(steps, step{stageReset, "RSET\r\n", 250})
 	}
-	mail := "MAIL FROM:<" + e.from + ">"
+	c.used = true
+	mail := "MAIL FROM:<" + from + ">"
 	if offered, _ := c.client.Extension("8BITMIME"); offered {
 		mail += " BODY=8BITMIME"
 	}
-	if e.utf8 {
+	if international {
 		mail += " SMTPUTF8"
 	}
 	steps = append(steps,
 		step{stageMail, mail + "\r\n", 250},
-		step{stageRcpt, "RCPT TO:<" + e.to + ">\r\n", 25},
+		step{stageRcpt, "RCPT TO:<" + to + ">\r\n", 25},
 		step{stageData, "DATA\r\n", 354},
 	)
 	atOnce := 1
@@ -83,7 +73,7 @@ func (c *session) say(steps []step) (failed *failure) {
 		if failed == nil {
 			failed = &failure{stage: s.stage, err: err}
 		}
-		if code, _, answered := reply(err); !answered || code == 421 {
+		if code, _ := reply(err); code == 0 || code == 421 {
 			c.broken = true
 			return failed
 		}

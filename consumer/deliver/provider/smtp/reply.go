@@ -34,18 +34,17 @@ type failure struct {
 	err   error // a *textproto.Error if the server has answered
 }
 
-// reply reads the code of a server's answer and, where it has one, its
-// enhanced status code (RFC 3463). answered is false when the error is no
-// answer.
-func reply(err error) (code int, enhanced string, answered bool) {
-	var answer *textproto.Error
-	if !errors.As(err, &answer) {
-		return 0, "", false
+// reply is the code of a server's answer, and its enhanced status code (RFC
+// 3463) where it has one; 0 and nothing if the error is no answer.
+func reply(err error) (code int, enhanced string) {
+	answer, ok := errors.AsType[*textproto.Error](err)
+	if !ok {
+		return 0, ""
 	}
 	if first, _, _ := strings.Cut(answer.Msg, " "); enhancedCode.MatchString(first) {
 		enhanced = first
 	}
-	return answer.Code, enhanced, true
+	return answer.Code, enhanced
 }
 
 // enhancedCode is class.subject.detail.
@@ -54,14 +53,14 @@ var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}$`)
 // keepsConnection reports whether another message can be sent over the
 // connection: the server has answered, in its turn, and has not hung up.
 func (f *failure) keepsConnection() bool {
-	code, _, answered := reply(f.err)
-	return f.err == errNotInternational || answered && code/100 >= 4 && code != 421
+	code, _ := reply(f.err)
+	return f.err == errNotInternational || code >= 400 && code != 421
 }
 
 // response is what the failure means for the message.
 func (f *failure) response() provider.Response {
-	code, enhanced, answered := reply(f.err)
-	r := provider.Response{Verdict: f.verdict(code, answered), Detail: f.detail(code, enhanced, answered)}
+	code, enhanced := reply(f.err)
+	r := provider.Response{Verdict: f.verdict(code), Detail: f.detail(code, enhanced)}
 	if f.stage == stageRcpt && r.Verdict == provider.Rejected && refusesAddress(code, enhanced) ||
 		f.err == errNotInternational {
 		r.Verdict, r.Reason = provider.Skipped, topology.ReasonInvalidAddress
@@ -72,19 +71,16 @@ func (f *failure) response() provider.Response {
 // verdict judges by stage and by the first digit of the answer. Before the
 // transaction, whatever is wrong is the server's or the configuration's, and
 // not the message's. At its end, only an answer tells what became of it.
-func (f *failure) verdict(code int, answered bool) provider.Verdict {
+func (f *failure) verdict(code int) provider.Verdict {
 	before := []stage{stageConnect, stageTLS, stageGreeting, stageAuth, stageReset}
+	class := code / 100
 	switch {
-	case !answered && f.stage == stageEnd:
+	case f.stage == stageEnd && class != 4 && class != 5:
 		return provider.Unknown
-	case !answered, slices.Contains(before, f.stage):
+	case code == 0, slices.Contains(before, f.stage):
 		return provider.Down
-	case code/100 == 5:
+	case class == 5:
 		return provider.Rejected
-	case code/100 == 4:
-		return provider.Failed
-	case f.stage == stageEnd:
-		return provider.Unknown
 	}
 	return provider.Failed
 }
@@ -106,12 +102,12 @@ func refusesAddress(code int, enhanced string) bool {
 
 // detail names the stage and the codes. The server's text is left out: it
 // often has the address.
-func (f *failure) detail(code int, enhanced string, answered bool) string {
+func (f *failure) detail(code int, enhanced string) string {
 	switch f.err {
 	case errNoTLSOffered, errNoMechanism, errOpenConnection, errNotInternational:
 		return f.err.Error() // which has nothing of the message
 	}
-	if !answered {
+	if code == 0 {
 		return "no answer from the mail server while " + string(f.stage)
 	}
 	detail := "the mail server answered " + strconv.Itoa(code)

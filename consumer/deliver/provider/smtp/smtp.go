@@ -2,7 +2,6 @@
 package smtp
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -12,7 +11,6 @@ import (
 	"net/mail"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -91,7 +89,7 @@ type Provider struct {
 	domain string // of the sender, and of message ids
 	idle   pool
 	dkim   *dkim.SignOptions // nil for no signature
-	files  *fetcher          // nil for no attachments
+	files  *outbound.Client  // of attachments
 }
 
 // New returns a Provider, or what is wrong with the configuration. It does
@@ -105,6 +103,7 @@ func New(c Config) (*Provider, error) {
 	c.Timeout = cmp.Or(c.Timeout, 8*time.Second)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 20*time.Second)
 	c.MaxMessages = cmp.Or(c.MaxMessages, 100)
+	c.Attachments.MaxBytes = cmp.Or(c.Attachments.MaxBytes, 10<<20)
 	_, domain := address.Split(c.From)
 	if c.Hello == "" {
 		name, _ := os.Hostname()
@@ -141,10 +140,12 @@ func New(c Config) (*Provider, error) {
 	return &Provider{
 		config: c,
 		dkim:   signing,
-		files:  c.Attachments.fetcher(),
+		files: outbound.New(outbound.Config{
+			MaxBody: c.Attachments.MaxBytes + 1, AllowPrivate: c.Attachments.AllowPrivate,
+		}),
 		from:   mail.Address{Name: c.FromName, Address: c.From},
 		domain: domain,
-		idle:   pool{limit: c.Concurrency, idle: c.IdleTimeout},
+		idle:   pool{idle: c.IdleTimeout},
 	}, nil
 }
 
@@ -163,13 +164,8 @@ func (s *Provider) Close() {
 	for conn := s.idle.take(); conn != nil; conn = s.idle.take() {
 		conn.quit()
 	}
-	if s.files != nil {
-		s.files.client.Close()
-	}
+	s.files.Close()
 }
-
-// buffers are those of messages, used again.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // Send implements Provider.
 func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
@@ -181,29 +177,24 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	}
 	// The same when the message is sent again, so that whoever receives it twice can tell.
 	id := "<" + string(job.JobID) + "@" + s.domain + ">"
-	text := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if text.Cap() <= 256<<10 { // a huge message has not made it huge
-			text.Reset()
-			buffers.Put(text)
-		}
-	}()
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	files, missing := s.files.fetch(ctx, m.Attachments)
+	files, missing := s.fetch(ctx, m.Attachments)
 	if missing != nil {
 		return *missing
 	}
-	if err := s.compose(text, id, m, files); err != nil {
+	text, err := s.compose(id, m, files)
+	if err != nil {
 		return provider.Response{Verdict: provider.Rejected, Detail: "the message cannot be written as e-mail"}
 	}
-	if failed := s.hand(ctx, job, m.To, text.Bytes()); failed != nil {
-		if failed == errExpired {
-			return provider.Response{Verdict: provider.Expired}
-		}
+	switch failed := s.hand(ctx, job, m.To, text); failed {
+	case nil:
+		return provider.Response{Verdict: provider.Accepted, MessageID: id}
+	case errExpired:
+		return provider.Response{Verdict: provider.Expired}
+	default:
 		return failed.response()
 	}
-	return provider.Response{Verdict: provider.Accepted, MessageID: id}
 }
 
 // errExpired is that the job's validity has ended.
@@ -220,7 +211,7 @@ func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text 
 				return failed
 			}
 		}
-		if !job.Expires.IsZero() && !time.Now().Before(job.Expires) {
+		if job.Expired(time.Now()) {
 			s.idle.put(conn)
 			return errExpired
 		}
