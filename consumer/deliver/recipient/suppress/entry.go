@@ -19,23 +19,18 @@ type Entry struct {
 	Until   time.Time            `json:"until,omitzero"` // zero is for good
 }
 
-// value is the entry's STRING in Redis: the Unix milliseconds at which it
-// ends, or 0, the cause, and those at which it was added, with tabs between.
-func (e *Entry) value() string {
-	return fmt.Sprintf("%d\t%s\t%d", untilMillis(e.Until), e.Cause, e.Added.UnixMilli())
-}
-
-// addition is what add.lua is given to make an entry.
-func (e *Entry) addition() []any { return []any{untilMillis(e.Until), e.value()} }
-
-func untilMillis(until time.Time) int64 {
-	if until.IsZero() {
-		return 0
+// addition is what add.lua is given to make an entry: the Unix milliseconds at
+// which it ends, or 0, and its STRING in Redis, which has the same, the cause, and
+// the milliseconds at which it was added, with tabs between.
+func (e *Entry) addition() []any {
+	until := int64(0)
+	if !e.Until.IsZero() {
+		until = e.Until.UnixMilli()
 	}
-	return until.UnixMilli()
+	return []any{until, fmt.Sprintf("%d\t%s\t%d", until, e.Cause, e.Added.UnixMilli())}
 }
 
-// parseEntry reads a value. One that is not of that form still suppresses, for
+// parseEntry reads that STRING. One that is not of that form still suppresses, for
 // good and as Manual: whatever is there was put there for that.
 func parseEntry(value string) Entry {
 	until, rest, _ := strings.Cut(value, "\t")

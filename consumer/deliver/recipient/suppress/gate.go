@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -87,8 +86,8 @@ func (g *Gate) Admit(ctx context.Context, queries []Query) ([]Answer, error) {
 		if !capped || q.Urgent {
 			continue
 		}
-		if normal, ok := address.Normalize(q.Channel, q.Address); ok {
-			key := g.List.Keys.Cap(q.Channel, g.List.Hasher.Hash(normal))
+		if hash, ok := g.List.hash(Subject{q.Channel, q.Address}); ok {
+			key := g.List.Keys.Cap(q.Channel, hash)
 			list = append(list, call{key, []any{string(q.Job), limit.Most, limit.Window.Milliseconds()}})
 			which = append(which, i)
 		}

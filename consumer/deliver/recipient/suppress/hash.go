@@ -4,8 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"hash"
-	"sync"
 
 	"github.com/meddela/meddela/topology"
 )
@@ -15,7 +13,7 @@ import (
 // are there by hashing all that he can think of. It is safe for use by several
 // goroutines.
 type Hasher struct {
-	pool        sync.Pool
+	pepper      []byte
 	fingerprint string // the same for the same pepper, which it does not give away
 }
 
@@ -26,28 +24,14 @@ const hashBytes = 16
 // NewHasher makes a Hasher. The pepper is the same in every process of an
 // installation; without one, hashes can be made by anybody.
 func NewHasher(pepper string) *Hasher {
-	key := []byte(pepper)
-	h := &Hasher{pool: sync.Pool{New: func() any { return &hashing{mac: hmac.New(sha256.New, key)} }}}
-	h.fingerprint = h.sum("the pepper's own fingerprint, which is no address")
+	h := &Hasher{pepper: []byte(pepper)}
+	h.fingerprint = string(h.Hash("the pepper's own fingerprint, which is no address"))
 	return h
 }
 
 // Hash returns the hash of a normalized address.
-func (h *Hasher) Hash(normal string) topology.AddressHash { return topology.AddressHash(h.sum(normal)) }
-
-// hashing is what one hash needs, kept for the next.
-type hashing struct {
-	mac  hash.Hash
-	text []byte
-	sum  [sha256.Size]byte
-}
-
-func (h *Hasher) sum(text string) string {
-	one := h.pool.Get().(*hashing)
-	defer h.pool.Put(one)
-	one.mac.Reset()
-	one.text = append(one.text[:0], text...)
-	_, _ = one.mac.Write(one.text) // a hash never fails
-	clear(one.text)
-	return hex.EncodeToString(one.mac.Sum(one.sum[:0])[:hashBytes])
+func (h *Hasher) Hash(normal string) topology.AddressHash {
+	mac := hmac.New(sha256.New, h.pepper)
+	_, _ = mac.Write([]byte(normal)) // a hash never fails
+	return topology.AddressHash(hex.EncodeToString(mac.Sum(nil)[:hashBytes]))
 }

@@ -43,17 +43,17 @@ type Imported struct {
 // BadLine is a row that cannot be used. It has none of the row's text, which
 // may be somebody's address.
 type BadLine struct {
-	Line int // of the file, from 1
-	Err  error
+	Line   int    `json:"line"` // of the file, from 1
+	Detail string `json:"error"`
 }
 
-func (b *BadLine) Error() string { return fmt.Sprintf("line %d: %v", b.Line, b.Err) }
+func (b *BadLine) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Detail) }
 
 // rowsAtOnce is how many rows are added at once.
 const rowsAtOnce = 1000
 
 // Import adds what the file has. Bad rows are told and passed over; repeating
-// an import adds nothing. Its error is a *HeaderError, with nothing added, the
+// an import adds nothing. Its error is ErrHeader, with nothing added, the
 // reader's own, or Redis's: what was read before is added all the same.
 func (l *List) Import(ctx context.Context, r io.Reader, how Import) (done Imported, err error) {
 	f, err := l.open(r, how)
@@ -86,10 +86,9 @@ func (l *List) Import(ctx context.Context, r io.Reader, how Import) (done Import
 	return done, err
 }
 
-// HeaderError says what a file's first line lacks.
-type HeaderError struct{ Detail string }
-
-func (e *HeaderError) Error() string { return "the header row: " + e.Detail }
+// ErrHeader is the error of a file whose first line names no columns that can be
+// used; more words say why.
+var ErrHeader = errors.New("the header row")
 
 // file reads additions from CSV.
 type file struct {
@@ -113,9 +112,9 @@ func (l *List) open(r io.Reader, how Import) (*file, error) {
 	syntax, isSyntax := errors.AsType[*csv.ParseError](err)
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, &HeaderError{"there is none: the file is empty"}
+		return nil, fmt.Errorf("%w: there is none: the file is empty", ErrHeader)
 	case isSyntax:
-		return nil, &HeaderError{faultOf(syntax).Error()}
+		return nil, fmt.Errorf("%w: %s", ErrHeader, faultOf(syntax))
 	case err != nil:
 		return nil, err
 	}
@@ -152,15 +151,15 @@ func (f *file) readHeader(names []string) error {
 		}
 		if first, ok := f.at[column]; ok {
 			other := strings.ToLower(strings.TrimSpace(names[first]))
-			return &HeaderError{"two columns mean the same: " + other + " and " + name}
+			return fmt.Errorf("%w: two columns mean the same: %s and %s", ErrHeader, other, name)
 		}
 		f.at[column] = i
 	}
 	if _, ok := f.at["address"]; !ok {
-		return &HeaderError{"it names no column of addresses: address, email, mobilePhone or registrationToken"}
+		return fmt.Errorf("%w: it names no column of addresses: address, email, mobilePhone or registrationToken", ErrHeader)
 	}
 	if _, ok := f.at["channel"]; !ok && f.how.Channel == "" {
-		return &HeaderError{"it names no column channel, and no channel was given for all rows"}
+		return fmt.Errorf("%w: it names no column channel, and no channel was given for all rows", ErrHeader)
 	}
 	return nil
 }
@@ -178,7 +177,7 @@ func (f *file) next() (call, error) {
 	row, err := f.row(fields)
 	if err != nil {
 		line, _ := f.rows.FieldPos(0)
-		err = &BadLine{line, err}
+		err = &BadLine{line, err.Error()}
 	}
 	return row, err
 }
@@ -226,11 +225,11 @@ func (f *file) field(fields []string, column string) string {
 }
 
 // faultOf says what is wrong with a row's quotes, without the row's text.
-func faultOf(syntax *csv.ParseError) error {
+func faultOf(syntax *csv.ParseError) string {
 	if syntax.Line > syntax.StartLine {
-		return fmt.Errorf("a quote that is not closed takes in all up to line %d: none of it is read", syntax.Line)
+		return fmt.Sprintf("a quote that is not closed takes in all up to line %d: none of it is read", syntax.Line)
 	}
-	return errors.New("a quote stands where none can: fields with quotes in them are put in quotes, and theirs doubled")
+	return "a quote stands where none can: fields with quotes in them are put in quotes, and theirs doubled"
 }
 
 // ParseTime reads a time as people and spreadsheets write it: RFC 3339, or a

@@ -123,8 +123,7 @@ func TestHeaderErrors(t *testing.T) {
 		"\"email\n":                "the header row: a quote stands where none can: fields with quotes in them are put in quotes, and theirs doubled",
 	} {
 		_, err := new(suppress.List).Import(t.Context(), strings.NewReader(file), suppress.Import{})
-		var header *suppress.HeaderError
-		if !errors.As(err, &header) || err.Error() != want {
+		if !errors.Is(err, suppress.ErrHeader) || err.Error() != want {
 			t.Errorf("%q: %v; want %s", file, err, want)
 		}
 	}
@@ -179,8 +178,7 @@ func FuzzImport(f *testing.F) {
 		done, err := s.list().Import(t.Context(), strings.NewReader(file), suppress.Import{
 			Cause: suppress.Manual, Until: time.Now().Add(time.Minute), OnBad: func(*suppress.BadLine) { bad++ },
 		})
-		var header *suppress.HeaderError
-		if err != nil && !errors.As(err, &header) {
+		if err != nil && !errors.Is(err, suppress.ErrHeader) {
 			t.Fatal(err)
 		}
 		if done.Bad != bad || done.Read != done.Added+done.Known+done.Bad {

@@ -34,16 +34,12 @@ type Subject struct {
 	Address string
 }
 
-// PepperError says that the addresses in Redis are hashed with another pepper
-// than this process has, so that it would find none of them.
-type PepperError struct{}
-
-func (PepperError) Error() string {
-	return "the suppressed addresses in Redis are hashed with another pepper than this process was given"
-}
-
-// ErrAddress is the error of a Subject that is no address of its channel.
-var ErrAddress = errors.New("it is no address of this channel")
+var (
+	// ErrAddress is the error of a Subject that is no address of its channel.
+	ErrAddress = errors.New("it is no address of this channel")
+	// ErrPepper says that this process would find none of the addresses in Redis.
+	ErrPepper = errors.New("the suppressed addresses in Redis are hashed with another pepper than this process was given")
+)
 
 // hash is a subject's; ok is false for what is no address.
 func (l *List) hash(s Subject) (hash topology.AddressHash, ok bool) {
@@ -71,11 +67,12 @@ func (l *List) Find(ctx context.Context, subjects []Subject) ([]*Entry, error) {
 func (l *List) find(ctx context.Context, subjects []Subject) (wait func() ([]*Entry, error)) {
 	found := make([]*Entry, len(subjects))
 	keys := make([]string, 0, len(subjects))
-	hashes := make([]topology.AddressHash, len(subjects))
-	which := make([]int, 0, len(subjects))
+	hashes := make([]topology.AddressHash, 0, len(subjects))
+	which := make([]int, 0, len(subjects)) // each key is about
 	for i, s := range subjects {
 		if hash, ok := l.hash(s); ok {
-			hashes[i], keys, which = hash, append(keys, l.Keys.Suppression(s.Channel, hash)), append(which, i)
+			keys, hashes = append(keys, l.Keys.Suppression(s.Channel, hash)), append(hashes, hash)
+			which = append(which, i)
 		}
 	}
 	if len(keys) == 0 {
@@ -87,20 +84,22 @@ func (l *List) find(ctx context.Context, subjects []Subject) (wait func() ([]*En
 		if err != nil {
 			return nil, err
 		}
-		now := l.now()
 		for i, value := range values {
-			text, _ := value.(string)
-			if text == "" {
-				continue
-			}
-			if e := parseEntry(text); !e.over(now) {
-				at := which[i]
-				e.Channel, e.Hash = subjects[at].Channel, hashes[at]
-				found[at] = &e
-			}
+			found[which[i]] = l.entry(subjects[which[i]].Channel, hashes[i], value)
 		}
 		return found, nil
 	}
+}
+
+// entry is an entry by its value in Redis; nil where there is none, or it is over.
+func (l *List) entry(channel topology.Channel, hash topology.AddressHash, value any) *Entry {
+	text, _ := value.(string)
+	e := parseEntry(text)
+	if text == "" || e.over(l.now()) {
+		return nil
+	}
+	e.Channel, e.Hash = channel, hash
+	return &e
 }
 
 // Add suppresses addresses from now until a time; zero is for good. It returns
@@ -153,7 +152,7 @@ func (l *List) seal(ctx context.Context) error {
 		return nil
 	}
 	if err == nil && was != l.Hasher.fingerprint {
-		err = PepperError{}
+		err = ErrPepper
 	}
 	return err
 }

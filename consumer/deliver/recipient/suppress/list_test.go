@@ -174,7 +174,7 @@ func TestAnotherPepper(t *testing.T) {
 		_, remove := other.Remove(t.Context(), subjects)
 		_, ask := gateOf(other).Find(t.Context(), []suppress.Query{{Channel: topology.Email, Address: "lee@example.com"}})()
 		for i, err := range []error{find, add, remove, ask} {
-			if !errors.As(err, new(suppress.PepperError)) {
+			if !errors.Is(err, suppress.ErrPepper) {
 				t.Errorf("%d: %v", i, err)
 			}
 		}

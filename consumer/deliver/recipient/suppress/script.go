@@ -67,7 +67,7 @@ func (l *List) read(ctx context.Context, keys ...string) (wait func() ([]any, er
 			return nil, err
 		}
 		if pepper, _ := values[0].(string); pepper != "" && pepper != l.Hasher.fingerprint {
-			return nil, PepperError{}
+			return nil, ErrPepper
 		}
 		return values[1:], nil
 	}

@@ -64,18 +64,12 @@ func (l *List) entriesAt(ctx context.Context, node redis.Cmdable, keys []string)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
-	now := l.now()
 	entries := make([]Entry, 0, len(keys))
 	for i, value := range values {
-		text, _ := value.Val()[0].(string)
-		channel, hash, ok := strings.Cut(strings.TrimPrefix(keys[i], l.Keys.Suppressions()), ":")
-		if text == "" || !ok {
-			continue // none of ours
-		}
-		e := parseEntry(text)
-		e.Channel, e.Hash = topology.Channel(channel), topology.AddressHash(hash)
-		if !e.over(now) {
-			entries = append(entries, e)
+		channel, hash, ours := strings.Cut(strings.TrimPrefix(keys[i], l.Keys.Suppressions()), ":")
+		e := l.entry(topology.Channel(channel), topology.AddressHash(hash), value.Val()[0])
+		if ours && e != nil {
+			entries = append(entries, *e)
 		}
 	}
 	return entries, nil

@@ -51,20 +51,15 @@ same. Repeating an import changes nothing.`,
 // importView is what is printed.
 type importView struct {
 	suppress.Imported
-	BadLines []badLineView `json:"bad_lines"` // the first ones
-	Millis   int64         `json:"took_ms"`
-}
-
-type badLineView struct {
-	Line  int    `json:"line"`
-	Error string `json:"error"`
+	BadLines []*suppress.BadLine `json:"bad_lines"` // the first ones
+	Millis   int64               `json:"took_ms"`
 }
 
 // mostBadLines bounds those in the JSON; standard error has all.
 const mostBadLines = 100
 
 func (s *suppressions) importFile(ctx context.Context, list *suppress.List) (err error) {
-	view := importView{BadLines: []badLineView{}}
+	view := importView{BadLines: []*suppress.BadLine{}}
 	line := command.NewProgress(s.ErrOut)
 	read := &countingReader{from: s.file}
 	view.Imported, err = list.Import(ctx, read, suppress.Import{
@@ -73,7 +68,7 @@ func (s *suppressions) importFile(ctx context.Context, list *suppress.List) (err
 			line.Clear()
 			_, _ = fmt.Fprintln(s.ErrOut, bad)
 			if len(view.BadLines) < mostBadLines {
-				view.BadLines = append(view.BadLines, badLineView{bad.Line, bad.Err.Error()})
+				view.BadLines = append(view.BadLines, bad)
 			}
 		},
 		OnProgress: func(i suppress.Imported) { line.Show("lines", i.Read, read.n, s.size) },
@@ -89,9 +84,8 @@ func (s *suppressions) imported(view *importView, err error) error {
 	printed := s.Print(view, "%s suppressed, %d for as long already, %s not imported; %s read in %s, %.0f a second\n",
 		wording.Count(view.Added, "address", "addresses"), view.Known, wording.Count(view.Bad, "line", "lines"),
 		wording.Count(view.Read, "line", "lines"), took, command.PerSecond(view.Read, took))
-	var header *suppress.HeaderError
 	switch {
-	case errors.As(err, &header):
+	case errors.Is(err, suppress.ErrHeader):
 		return fmt.Errorf("nothing is imported: %w", err)
 	case err != nil:
 		return fmt.Errorf("stopped after %s: %w: import the file again, which changes nothing for those lines",

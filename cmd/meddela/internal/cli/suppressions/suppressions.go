@@ -71,7 +71,7 @@ func (s *suppressions) run(do func(context.Context, *suppress.List) error) func(
 			return err
 		}
 		err = do(ctx, &suppress.List{Client: client, Keys: s.Config.Keys(), Hasher: s.Config.Hasher()})
-		if errors.As(err, new(suppress.PepperError)) {
+		if errors.Is(err, suppress.ErrPepper) {
 			err = fmt.Errorf("%w: correct MEDDELA_SUPPRESS_PEPPER", err)
 		}
 		return err
