@@ -49,8 +49,8 @@ type Config struct {
 // goroutines. Its user in Redis needs EVAL, EVALSHA, TIME, HMGET, HSET, PEXPIRE,
 // ZADD, ZREM, ZCARD and ZREMRANGEBYSCORE.
 type Limiter struct {
-	tokens *tokens // nil without a rate
-	slots  *slots  // nil without a limit at once
+	tokens *pool[time.Time] // nil without a rate
+	slots  *slots           // nil without a limit at once
 
 	waits, waited atomic.Int64
 }

@@ -20,15 +20,14 @@ const (
 	tokenWait = 5 * time.Second
 )
 
-// tokens are leave to hand over a message each.
-type tokens struct{ pool[time.Time] }
-
-func newTokens(c *Config) *tokens {
+// newTokens makes the pool of leave to hand over a message each: when each token
+// was taken.
+func newTokens(c *Config) *pool[time.Time] {
 	most, left := bucket(c)
 	atMost := max(int(c.Rate*share.Seconds()), 1)
 	key := c.Keys.ProviderRate(c.Provider)
 	number := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
-	t := new(tokens)
+	t := new(pool[time.Time])
 	t.fresh = func(taken time.Time) bool { return time.Since(taken) < tokenLife }
 	var last time.Time
 	before := 0

@@ -44,15 +44,14 @@ type Config struct {
 	Writer io.Writer
 }
 
-// Provider serves every channel and sends nothing: it keeps the
-// messages, for tests, demonstrations and trials of templates. Besides what its
-// configuration asks for, some addresses have outcomes of their own; see outcomeOf.
+// Provider is a provider.Provider. Besides what its configuration asks for, some
+// addresses have outcomes of their own; see outcomeOf.
 type Provider struct {
 	config Config
 
 	mu       sync.Mutex
 	ring     []Message // of the last messages; once it is full, the next one replaces the oldest
-	accepted int
+	accepted int       // kept or not
 }
 
 // keep is how many messages are kept for inspection.
@@ -218,13 +217,6 @@ func (s *Provider) Messages() []Message {
 	defer s.mu.Unlock()
 	oldest := s.accepted % keep
 	return slices.Concat(s.ring[oldest:], s.ring[:oldest])
-}
-
-// Accepted is how many messages were accepted, kept or not.
-func (s *Provider) Accepted() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.accepted
 }
 
 // show writes a message where the configuration asks for it.

@@ -92,8 +92,8 @@ func TestSandboxLatency(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if r := s.try(ctx, "hurried", topology.Email, "kim@example.test"); r.Verdict != provider.Failed || s.Accepted() != 1 {
-			t.Errorf("%v, %d accepted", r, s.Accepted())
+		if r := s.try(ctx, "hurried", topology.Email, "kim@example.test"); r.Verdict != provider.Failed || s.accepted != 1 {
+			t.Errorf("%v, %d accepted", r, s.accepted)
 		}
 		job := aJob("event", topology.Email, "kim@example.test")
 		if s.Instant(&job) {
@@ -129,8 +129,8 @@ func TestSandboxKeepsTheLast(t *testing.T) {
 			s.try(t.Context(), fmt.Sprintf("e-%d", i), topology.Email, "kim@example.test")
 		}
 		messages := s.Messages()
-		if len(messages) != kept || s.Accepted() != sent {
-			t.Fatalf("kept %d of %d", len(messages), s.Accepted())
+		if len(messages) != kept || s.accepted != sent {
+			t.Fatalf("kept %d of %d", len(messages), s.accepted)
 		}
 		for i, m := range messages {
 			id := fmt.Sprintf("e-%d", sent-kept+i)
@@ -177,8 +177,8 @@ func TestSandboxCannotShow(t *testing.T) {
 	}
 	for _, s := range []*Provider{newTestSandbox(t, Config{Writer: fullDisk{}}), inDir} {
 		r := s.try(t.Context(), "event", topology.Email, "kim@example.test")
-		if r.Verdict != provider.Down || strings.Contains(r.Detail, "kim@") || s.Accepted() != 0 {
-			t.Errorf("%v, %d accepted", r, s.Accepted())
+		if r.Verdict != provider.Down || strings.Contains(r.Detail, "kim@") || s.accepted != 0 {
+			t.Errorf("%v, %d accepted", r, s.accepted)
 		}
 	}
 }

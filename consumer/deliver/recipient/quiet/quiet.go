@@ -46,14 +46,12 @@ func (h Hours) Until(now time.Time, zone, country string) (end time.Time, quiet 
 	}
 	local := now.In(h.zoneFor(zone, country))
 	clock := sinceMidnight(local)
-	switch overMidnight := h.to < h.from; {
-	case !overMidnight && (clock < h.from || clock >= h.to):
-		return time.Time{}, false
-	case overMidnight && clock < h.from && clock >= h.to:
+	begun, over := clock >= h.from, clock >= h.to
+	if !begun && over || h.from < h.to && (!begun || over) {
 		return time.Time{}, false
 	}
 	days := 0
-	if h.to <= clock {
+	if over {
 		days = 1
 	}
 	end = time.Date(local.Year(), local.Month(), local.Day()+days, 0, int(h.to/time.Minute), 0, 0, local.Location())
@@ -72,34 +70,24 @@ func sinceMidnight(t time.Time) time.Duration {
 	return time.Duration(t.Hour()*3600+t.Minute()*60+t.Second()) * time.Second
 }
 
-// zones are those that were asked for, nil for what is none. Their names may come
-// from events, so there is a bound.
-var zones struct {
-	sync.Mutex
-	known map[string]*time.Location
-}
-
-const mostZones = 2000
+// zones are those that were asked for. Their names may come from events, so what
+// is no zone is not kept.
+var zones sync.Map // of *time.Location by name
 
 // zoneOf is the zone of a name; nil for what is none. "Local" is no place where
 // recipients live.
 func zoneOf(name string) *time.Location {
-	if name == "" || name == "Local" || len(name) > 64 {
+	if name == "" || name == "Local" {
 		return nil
 	}
-	zones.Lock()
-	defer zones.Unlock()
-	if zone, ok := zones.known[name]; ok {
-		return zone
+	if known, ok := zones.Load(name); ok {
+		return known.(*time.Location)
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		zone = nil
+		return nil
 	}
-	if zones.known == nil || len(zones.known) >= mostZones {
-		zones.known = make(map[string]*time.Location)
-	}
-	zones.known[name] = zone
+	zones.Store(name, zone)
 	return zone
 }
 
