@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -47,9 +48,8 @@ type Fetched struct {
 	// HighWatermark is the offset after the last record of the partition.
 	HighWatermark int64
 
-	fault   *topology.Fault // that its one record stands for a batch that cannot be read
-	fetched int             // bytes that were read
-	bytes   int             // that the records keep in memory
+	fault          *topology.Fault
+	fetched, bytes int // as in contents
 }
 
 // mostUnpacked bounds what one record batch may unpack to.
@@ -70,48 +70,121 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 	case len(topics) == 0 || len(topics[0].Partitions) == 0:
 		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, errNoPartition)
 	}
-	return f.read(&topics[0].Partitions[0], math.MaxInt)
+	c, err := readContents(&topics[0].Partitions[0], place{f.Topic, f.Partition}, f.offset, math.MaxInt)
+	if err != nil {
+		return Fetched{}, err
+	}
+	defer c.free()
+	return f.keep(c), nil
 }
 
-var errNoPartition = errors.New("the broker's answer has no partition")
+// keep takes the wanted records of what was read, without copying their bytes, and
+// moves the offset.
+func (f *Fetcher) keep(c *contents) Fetched {
+	got := Fetched{
+		Next: max(f.offset, c.next), HighWatermark: c.highWatermark, fault: c.fault, fetched: c.fetched,
+	}
+	got.Moved = got.Next > f.offset
+	wanted := func(r *topology.Record) bool {
+		return c.fault != nil || r.Offset >= f.offset && !f.passesOver(r.Headers)
+	}
+	n := 0
+	for i := range c.records {
+		if wanted(&c.records[i]) {
+			n++
+		}
+	}
+	if n > 0 {
+		got.bytes = c.bytes
+		got.Records = make([]topology.Record, 0, n)
+		for i := range c.records {
+			if wanted(&c.records[i]) {
+				got.Records = append(got.Records, c.records[i])
+			}
+		}
+	}
+	f.offset = got.Next
+	return got
+}
 
-// read takes the wanted records from an answer, without copying them, and moves
-// the offset. It leaves batches to the next fetch once the records keep most bytes
-// in memory.
-func (f *Fetcher) read(answer *wire.FetchedPartition, most int) (Fetched, error) {
+// contents are what an answer has of a partition.
+type contents struct {
+	records       []topology.Record
+	next          int64 // the offset after the last of them, and of what is not to be read
+	highWatermark int64
+	fetched       int             // bytes that were read
+	bytes         int             // that the records keep in memory
+	fault         *topology.Fault // that the one record stands for a batch that cannot be read
+}
+
+// spare has the space of contents that nobody needs any more.
+var spare = sync.Pool{New: func() any { return new(contents) }}
+
+// free gives the records' space back, not their bytes. It may be called with nil.
+func (c *contents) free() {
+	if c != nil {
+		clear(c.records)
+		*c = contents{records: c.records[:0]}
+		spare.Put(c)
+	}
+}
+
+// readContents reads an answer from an offset on. It leaves batches to the next fetch
+// once the records keep most bytes in memory.
+func readContents(answer *wire.FetchedPartition, at place, offset int64, most int) (*contents, error) {
 	if answer.ErrorCode != 0 {
-		return Fetched{}, fmt.Errorf("fetch %s/%d at offset %d: %w", f.Topic, f.Partition, f.offset,
+		return nil, fmt.Errorf("fetch %s/%d at offset %d: %w", at.topic, at.partition, offset,
 			kafka.Error(answer.ErrorCode))
 	}
-	got := Fetched{Next: f.offset, HighWatermark: answer.HighWatermark}
+	c := spare.Get().(*contents)
+	c.next, c.highWatermark = offset, answer.HighWatermark
 	aborted := openAborts{listed: answer.AbortedTransactions}
-	for set := answer.RecordSet.Bytes; got.bytes < most; {
+	for set := answer.RecordSet.Bytes; c.bytes < most; {
 		batch, rest, err := wire.NextBatch(set)
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil && aborted.keeps(&batch) && batch.LastOffset >= f.offset {
-			likely := len(set) / (len(set) - len(rest)) // batches, all as large as this one
-			if err = f.readBatch(&batch, likely, &got); err != nil {
+		if err == nil && aborted.keeps(&batch) && batch.LastOffset >= offset {
+			if err = c.readBatch(&batch, at, offset); err != nil {
 				err = &unreadableError{batch, err}
 			}
 		}
 		if err != nil {
-			if len(got.Records) > 0 {
+			if len(c.records) > 0 {
 				break // first what is before it
 			}
-			return Fetched{}, fmt.Errorf("read %s/%d at offset %d: %w", f.Topic, f.Partition, batch.FirstOffset, err)
+			c.free()
+			return nil, fmt.Errorf("read %s/%d at offset %d: %w", at.topic, at.partition, batch.FirstOffset, err)
 		}
-		got.Next = max(got.Next, batch.LastOffset+1)
-		got.fetched += len(set) - len(rest)
+		c.next = max(c.next, batch.LastOffset+1)
+		c.fetched += len(set) - len(rest)
 		set = rest
 	}
-	got.Moved = got.Next > f.offset
-	if len(got.Records) == 0 {
-		got.bytes = 0
+	return c, nil
+}
+
+// readBatch adds a batch's records from an offset on.
+func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) error {
+	records, err := batch.Records(mostUnpacked)
+	if err != nil {
+		return err
 	}
-	f.offset = got.Next
-	return got, nil
+	before := len(c.records)
+	for {
+		r := topology.Record{Topic: at.topic, Partition: at.partition}
+		err := records.Next(&r)
+		switch {
+		case errors.Is(err, io.EOF):
+			c.bytes += records.Bytes() + (len(c.records)-before)*recordOverhead
+			return nil
+		case err != nil:
+			clear(c.records[before:])
+			c.records = c.records[:before]
+			return err
+		case r.Offset >= offset:
+			c.records = append(c.records, r)
+		}
+	}
 }
 
 // unreadableError is that the records of a batch which came undamaged can never be
@@ -121,45 +194,19 @@ type unreadableError struct {
 	error
 }
 
-// passOver moves past a batch that can never be read. What it returns has a record
-// that stands for the whole batch, and what is wrong with it.
-func (f *Fetcher) passOver(e *unreadableError, answer *wire.FetchedPartition) Fetched {
+// contents has a record that stands for the whole batch, and what is wrong with it.
+func (e *unreadableError) contents(at place, highWatermark int64) *contents {
 	fault := &topology.Fault{Reason: topology.ReasonBadValue}
 	if errors.Is(e.error, wire.ErrTooLarge) {
 		fault.Reason = topology.ReasonTooLarge
 	}
 	fault.Detail = fmt.Sprintf("no record up to offset %d can be read: %v; publish them again, in smaller batches",
 		e.batch.LastOffset, e.error)
-	f.offset = e.batch.LastOffset + 1
-	return Fetched{
-		Records: []topology.Record{{Topic: f.Topic, Partition: f.Partition, Offset: e.batch.FirstOffset, Time: time.Now()}},
-		Next:    f.offset, Moved: true, HighWatermark: answer.HighWatermark, fault: fault,
-	}
-}
-
-// readBatch adds a batch's wanted records to what was fetched.
-func (f *Fetcher) readBatch(batch *wire.Batch, likely int, got *Fetched) error {
-	records, err := batch.Records(mostUnpacked)
-	if err != nil {
-		return err
-	}
-	before := len(got.Records)
-	if got.Records == nil && f.Only.Key == "" {
-		got.Records = make([]topology.Record, 0, records.Len()*likely)
-	}
-	for {
-		r := topology.Record{Topic: f.Topic, Partition: f.Partition}
-		err := records.Next(&r)
-		switch {
-		case errors.Is(err, io.EOF):
-			got.bytes += records.Bytes() + (len(got.Records)-before)*recordOverhead
-			return nil
-		case err != nil:
-			got.Records = got.Records[:before]
-			return err
-		case r.Offset >= f.offset && !f.passesOver(r.Headers):
-			got.Records = append(got.Records, r)
-		}
+	return &contents{
+		records: []topology.Record{
+			{Topic: at.topic, Partition: at.partition, Offset: e.batch.FirstOffset, Time: time.Now()},
+		},
+		next: e.batch.LastOffset + 1, highWatermark: highWatermark, fault: fault,
 	}
 }
 

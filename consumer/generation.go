@@ -19,10 +19,9 @@ import (
 //   - publishing ends a little after working, so that a publication under way
 //     can be acknowledged and committed rather than repeated.
 type generation struct {
-	loop    *Loop
-	kafka   *kafka.Generation
-	ledger  *ledger
-	fetches *fetches
+	loop   *Loop
+	kafka  *kafka.Generation
+	ledger *ledger
 
 	fetching, working, publishing context.Context
 }
@@ -45,7 +44,6 @@ func (l *Loop) runGeneration(ctx context.Context, m *membership, k *kafka.Genera
 			loop: l, kafka: k, ledger: newLedger(),
 			fetching: fetching, working: working, publishing: publishing,
 		}
-		g.fetches = newFetches(g)
 		g.run()
 		if ctx.Err() != nil {
 			m.closeBeforeEnd(owned)

@@ -53,10 +53,9 @@ type Config struct {
 	// larger than twice FetchBytes. Default 1.
 	Parallel int
 
-	// Budget bounds what is fetched and not yet acknowledged, for all loops that
-	// share it. Default one of its own, of DefaultBudget.
-	Budget *Budget
-	// FetchBytes bounds a fetched batch; it is smaller when the budget is used up.
+	// Reader fetches. Default one of its own, with DefaultInFlight.
+	Reader *Reader
+	// FetchBytes bounds a fetched batch; it is smaller when much is in flight.
 	// Default 256 KiB.
 	FetchBytes int
 	// FetchWait is how long a fetch waits on an idle partition. Default 1 s.
@@ -92,8 +91,8 @@ const (
 func (c Config) withDefaults() Config {
 	c.Group = cmp.Or(c.Group, c.Names.Group(c.Role, c.Lane))
 	c.FetchBytes = cmp.Or(c.FetchBytes, 256<<10)
-	if c.Budget == nil {
-		c.Budget = NewBudget(DefaultBudget)
+	if c.Reader == nil {
+		c.Reader = NewReader(kafka.TCP(c.Brokers...), c.Transport, DefaultInFlight)
 	}
 	c.FetchWait = cmp.Or(c.FetchWait, time.Second)
 	c.CommitInterval = cmp.Or(c.CommitInterval, 100*time.Millisecond)

@@ -78,13 +78,13 @@ func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionA
 
 func (p *pipeline) run() {
 	defer p.loop.stats.track(p.tracker)()
-	p.loop.config.Budget.partitions.Add(1)
+	p.loop.config.Reader.budget.partitions.Add(1)
 	defer p.end()
 	// "The first there is" is no offset yet.
 	if p.fetcher.offset < 0 && !p.seekFirst() {
 		return
 	}
-	p.fetches.want(p)
+	p.loop.config.Reader.want(p)
 	if p.loop.config.Parallel > 1 {
 		p.runParallel()
 		return
@@ -115,7 +115,7 @@ func (p *pipeline) next() (b fetched, ok bool) {
 		}
 	}
 	if p.took() {
-		p.fetches.want(p)
+		p.loop.config.Reader.want(p)
 	}
 	return b, true
 }
@@ -143,7 +143,7 @@ func (p *pipeline) take(got *Fetched) bool {
 		return !p.ended
 	}
 	p.held += got.bytes
-	p.loop.config.Budget.take(got.fetched, got.bytes)
+	p.loop.config.Reader.budget.take(got.fetched, got.bytes)
 	// A batch without records, of which only the offset counts, goes the same
 	// way, so that offsets stay in order.
 	p.batches <- fetched{
@@ -159,7 +159,7 @@ func (p *pipeline) release(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held -= bytes
-	p.loop.config.Budget.give(bytes)
+	p.loop.config.Reader.budget.give(bytes)
 }
 
 // end gives back what is still held.
@@ -167,8 +167,8 @@ func (p *pipeline) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
-	p.loop.config.Budget.give(p.held)
-	p.loop.config.Budget.partitions.Add(-1)
+	p.loop.config.Reader.budget.give(p.held)
+	p.loop.config.Reader.budget.partitions.Add(-1)
 }
 
 // deliver publishes every output, waits for the acknowledgement, and only then
@@ -355,7 +355,7 @@ func (p *pipeline) recoverFetch(err error) bool {
 // seekFirst moves to the partition's first offset, trying for as long as the
 // partition is ours.
 func (p *pipeline) seekFirst() bool {
-	client := kafka.Client{Addr: p.fetches.leaders.Addr, Transport: p.loop.config.Transport}
+	client := kafka.Client{Addr: kafka.TCP(p.loop.config.Brokers...), Transport: p.loop.config.Transport}
 	return retry.Until(p.fetching, func() error {
 		first, err := firstOffset(p.fetching, &client, p.topic, p.partition)
 		if err == nil {

@@ -28,18 +28,16 @@ func TestWhatIsPassedOver(t *testing.T) {
 	for name, spoil := range damage {
 		set := append([]byte(nil), good[4:]...)
 		spoil(set)
-		f := Fetcher{Topic: "t", offset: 7}
-		_, err := f.read(&wire.FetchedPartition{RecordSet: wire.RecordSet{Bytes: set}}, 1<<20)
-		if bad := (*unreadableError)(nil); err == nil || errors.As(err, &bad) || f.offset != 7 {
-			t.Errorf("%s: %v, and the next offset is %d; want an error after which the same is fetched again", name, err,
-				f.offset)
+		_, err := readContents(&wire.FetchedPartition{RecordSet: wire.RecordSet{Bytes: set}}, place{"t", 0}, 7, 1<<20)
+		if bad := (*unreadableError)(nil); err == nil || errors.As(err, &bad) {
+			t.Errorf("%s: %v; want an error after which the same is fetched again", name, err)
 		}
 	}
 }
 
 // TestPackingIsLearntFromWhatIsKept: what is only passed over says nothing of how large a fetch becomes.
 func TestPackingIsLearntFromWhatIsKept(t *testing.T) {
-	b := NewBudget(1 << 20)
+	b := &NewReader(nil, nil, 1<<20).budget
 	for range 50 {
 		b.take(1000, 5000)
 		b.give(5000)

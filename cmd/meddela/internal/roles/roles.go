@@ -43,8 +43,6 @@ type Installation struct {
 	Sandbox   *sandbox.Provider
 	Channels  []topology.Channel // that role deliver delivers
 	Log       zerolog.Logger
-	// Budget bounds what all roles of the process have in flight.
-	Budget *consumer.Budget
 	// Started, if set, is told of each loop that starts.
 	Started func(*consumer.Loop)
 	// Metrics, if set, get what the roles count.
@@ -58,8 +56,7 @@ type Installation struct {
 func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 	in := &Installation{
 		Config: c, Names: c.Names(), Keys: c.Keys(), Channels: topology.Channels(), Log: log,
-		Redis:  func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis) },
-		Budget: consumer.NewBudget(int64(c.Loop.InFlightBytes)),
+		Redis: func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis) },
 	}
 	var err error
 	if in.Kafka, err = connect.Kafka(&c.Kafka, in.Names); err != nil {
@@ -80,6 +77,7 @@ type role struct {
 	lane      topology.Lane
 	transport *kafka.Transport
 	publisher *producer.Publisher
+	reader    *consumer.Reader
 	log       zerolog.Logger
 	templates *catalogue.Follower   // of roles match and deliver
 	orders    *control.Follower     // of roles deliver and delay
@@ -98,6 +96,7 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 	r.publisher = &producer.Publisher{
 		Addr: in.Kafka.Addr(), Transport: r.transport, Compression: connect.Compression(&in.Config.Kafka), Log: r.log,
 	}
+	r.reader = consumer.NewReader(in.Kafka.Addr(), r.transport, int64(in.Config.Loop.InFlightBytes))
 	within := in.Config.Templates.StartTimeout
 	if name == topology.RoleMatch || name == topology.RoleDeliver {
 		templates, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Templates(), within, catalogue.NewFollower, r.log)
@@ -160,7 +159,7 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic, par
 	settings := r.Config.Loop
 	return consumer.Config{
 		Role: r.name, Lane: r.lane, Names: r.Names, Topics: topics, Handler: handler, Parallel: parallel,
-		Publisher: r.publisher, Budget: r.Budget,
+		Publisher: r.publisher, Reader: r.reader,
 		Brokers: r.Kafka.Brokers, Dialer: r.Kafka.Dialer(), Transport: r.transport, Log: r.Installation.Log,
 		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
 		SessionTimeout: settings.SessionTimeout, Grace: settings.Grace,

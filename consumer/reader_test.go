@@ -76,23 +76,109 @@ func TestBudget(t *testing.T) {
 		}
 		w.Publish(t, names.Events(topology.Realtime), p, records...)
 	}
-	budget := consumer.NewBudget(most)
+	reader := consumer.NewReader(w.Link.Addr(), w.Transport, most)
 	goOn := make(chan struct{})
 	var highest, handled atomic.Int64
 	w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
 		<-goOn
-		highest.Store(max(highest.Load(), budget.Used()))
+		highest.Store(max(highest.Load(), reader.InFlight()))
 		handled.Add(int64(len(b.Records)))
 		return consumer.Result{Handled: len(b.Records)}, nil
-	}), func(c *consumer.Config) { c.Budget = budget })
-	fixtures.Eventually(t, "something in flight", func() bool { return budget.Used() > value })
+	}), func(c *consumer.Config) { c.Reader = reader })
+	fixtures.Eventually(t, "something in flight", func() bool { return reader.InFlight() > value })
 	time.AfterFunc(300*time.Millisecond, func() { close(goOn) })
 	fixtures.Eventually(t, "all are handled", func() bool { return handled.Load() == partitions*n })
-	fixtures.Eventually(t, "all is given back", func() bool { return budget.Used() == 0 })
+	fixtures.Eventually(t, "all is given back", func() bool { return reader.InFlight() == 0 })
 	t.Logf("at most %d bytes in flight of %d", highest.Load(), most)
 	if bound := int64(most + partitions*3*2*value); highest.Load() > bound {
 		t.Errorf("%d bytes were in flight; want at most %d", highest.Load(), bound)
 	}
+}
+
+// readers are two loops that share a Reader, each with a group of its own and the records of its own name.
+func (w *world) readers(reader *consumer.Reader, handlers map[string]consumer.Handler) {
+	for name, h := range handlers {
+		w.start(h, func(c *consumer.Config) {
+			c.Reader, c.Group, c.FetchWait = reader, name, 5*time.Second
+			c.Only = topology.Header{Key: "for", Value: []byte(name)}
+		})
+	}
+}
+
+func (w *world) publishFor(whose string, partition, n int) {
+	var records []topology.Record
+	for i := range n {
+		records = append(records, topology.Record{
+			Value:   fmt.Append(nil, i),
+			Headers: []topology.Header{{Key: "for", Value: []byte(whose[i%len(whose) : i%len(whose)+1])}},
+		})
+	}
+	w.Publish(w.t, names.Events(topology.Realtime), partition, records...)
+}
+
+// counting handles all records and counts them, once it may go on.
+func counting(handled *atomic.Int64, goOn <-chan struct{}) consumer.Handler {
+	return handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+		select {
+		case <-goOn:
+		case <-ctx.Done():
+			return consumer.Result{}, ctx.Err()
+		}
+		handled.Add(int64(len(b.Records)))
+		return consumer.Result{Handled: len(b.Records)}, nil
+	})
+}
+
+// TestLoopsShareReads: what two loops read of a partition is fetched once, and each gets what is its own.
+func TestLoopsShareReads(t *testing.T) {
+	const steps = 30
+	w := newWorld(t)
+	var requests, a, b atomic.Int64
+	w.Cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		requests.Add(1)
+		return nil, nil, false
+	})
+	goOn := make(chan struct{})
+	close(goOn)
+	reader := consumer.NewReader(w.Link.Addr(), w.Transport, consumer.DefaultInFlight)
+	w.readers(reader, map[string]consumer.Handler{"a": counting(&a, goOn), "b": counting(&b, goOn)})
+	both := func(n int64) {
+		fixtures.Eventually(t, "both have handled theirs", func() bool { return a.Load() == n && b.Load() == n })
+	}
+	w.publishFor("ab", 0, 2)
+	both(1)
+	before := requests.Load()
+	for i := range int64(steps) {
+		w.publishFor("ab", int(i)%partitions, 2)
+		both(i + 2)
+	}
+	if n := requests.Load() - before; n > steps*3/2 {
+		t.Errorf("%d requests for %d batches that two read; want about one for each batch", n, steps)
+	}
+}
+
+// TestALoopThatIsBehind holds up no other that shares its Reader, and gets all that is its own.
+func TestALoopThatIsBehind(t *testing.T) {
+	const n = 3000
+	w := newWorld(t)
+	var a, b atomic.Int64
+	goOn, free := make(chan struct{}), make(chan struct{})
+	close(free)
+	reader := consumer.NewReader(w.Link.Addr(), w.Transport, 100_000)
+	w.readers(reader, map[string]consumer.Handler{"a": counting(&a, goOn), "b": counting(&b, free)})
+	for range 10 {
+		for p := range partitions {
+			w.publishFor("ab", p, n/10)
+		}
+	}
+	fixtures.Eventually(t, "the other has handled all", func() bool { return b.Load() == n*partitions/2 })
+	if a.Load() != 0 {
+		t.Errorf("%d are handled that were to wait", a.Load())
+	}
+	close(goOn)
+	fixtures.Eventually(t, "it has handled all", func() bool { return a.Load() == n*partitions/2 })
+	fixtures.Eventually(t, "all is given back", func() bool { return reader.InFlight() == 0 })
 }
 
 // TestABatchThatUnpacksToTooMuch becomes one dead letter by its position; what is before and behind it goes on.

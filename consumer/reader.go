@@ -1,0 +1,296 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/gather"
+	"github.com/meddela/meddela/topology/wire"
+)
+
+// Reader fetches for all loops that share it. What one broker leads, and what can
+// take more, shares a request; the next is sent when the last one has been taken
+// up. A partition is read once for all pipelines that are at the same place of it. A
+// pipeline that is behind, or that failed, is left out of it, and asks for itself
+// when it can take more.
+type Reader struct {
+	leaders wire.Leaders
+	budget  budget
+
+	mu       sync.Mutex
+	brokers  map[int]*broker // by their ids
+	underWay map[place]*read // of each partition the furthest
+}
+
+// NewReader makes a Reader. What is fetched and not yet acknowledged is together no
+// more than so many bytes, unpacked, but for a batch of each partition.
+func NewReader(addr net.Addr, transport kafka.RoundTripper, inFlight int64) *Reader {
+	r := &Reader{
+		leaders:  wire.Leaders{Addr: addr, Transport: transport},
+		brokers:  make(map[int]*broker),
+		underWay: make(map[place]*read),
+	}
+	r.budget.most = inFlight
+	r.budget.packing.Store(64)
+	return r
+}
+
+// InFlight is how many bytes are fetched and not yet acknowledged.
+func (r *Reader) InFlight() int64 { return r.budget.used.Load() }
+
+// broker is what is asked of one.
+type broker struct {
+	gather.Gather[*pipeline]
+	busy atomic.Bool // the last answer brought much, so the next may wait a little for more
+	// lazy is set while answers bring only what is passed over: then the next one
+	// waits for more of it, or for a while, so that a reader of few records among
+	// many costs few requests.
+	lazy atomic.Bool
+}
+
+type place struct {
+	topic     topology.Topic
+	partition int
+}
+
+// read is what is asked of a partition, from an offset on, for some.
+type read struct {
+	place
+	offset    int64
+	most      int // bytes, unpacked
+	share     int // the same as they are fetched
+	pipelines []*pipeline
+}
+
+const (
+	// lazyTime is how long a record may wait that comes after many that are
+	// passed over.
+	lazyTime = 100 * time.Millisecond
+	// busyRecords is how many an answer must bring for the next one to wait.
+	busyRecords = 8
+	// gatherBytes and gatherTime end that wait, whichever comes first.
+	gatherBytes = 256 << 10
+	gatherTime  = 4 * time.Millisecond
+	// fetchPace is the least time between two requests to a broker while one is
+	// under way.
+	fetchPace = 2 * time.Millisecond
+	// mostFetched bounds one answer of many partitions.
+	mostFetched = 2 << 20
+	// closeBy is how many records a pipeline may be ahead of a read that it joins:
+	// its answer is likely to bring something new.
+	closeBy = 100
+)
+
+// want asks for more for pipelines that can take it.
+func (r *Reader) want(pipelines ...*pipeline) {
+	led := make(map[int][]*pipeline)
+	for _, p := range pipelines {
+		leader, err := r.leaders.Leader(p.fetching, p.topic, p.partition)
+		if err != nil {
+			r.failed(p, err)
+			continue
+		}
+		p.back = p.tracker.awaitKafka()
+		if !r.join(p) {
+			led[leader] = append(led[leader], p)
+		}
+	}
+	for leader, group := range led {
+		r.broker(leader).Add(group...)
+	}
+}
+
+// join has a read that is under way bring what it brings for a pipeline too.
+func (r *Reader) join(p *pipeline) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	under, offset := r.underWay[place{p.topic, p.partition}], p.fetcher.offset
+	if under == nil || offset < under.offset || offset > under.offset+closeBy {
+		return false
+	}
+	under.pipelines = append(under.pipelines, p)
+	return true
+}
+
+func (r *Reader) broker(id int) *broker {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.brokers[id]
+	if b == nil {
+		b = new(broker)
+		b.Most, b.Pace = math.MaxInt, fetchPace
+		b.Do = func(group []*pipeline) { r.fetch(b, group) }
+		r.brokers[id] = b
+	}
+	return b
+}
+
+// fetch sends one request and passes on what it brings.
+func (r *Reader) fetch(b *broker, group []*pipeline) {
+	reads, left := readsOf(group)
+	b.Add(left...)
+	request, ctx, stop := r.request(b, reads)
+	defer stop()
+	r.open(reads)
+	topics, failure := request.Send(ctx, r.leaders.Transport, r.leaders.Addr)
+	kept, moved := 0, false
+	var again, fresh []*pipeline
+	for _, one := range reads {
+		pipelines := r.end(one)
+		brought, err := one.contents(topics, failure)
+		for _, p := range pipelines {
+			p.back()
+			switch {
+			case err == nil:
+			case ctx.Err() != nil && p.fetching.Err() == nil: // it was others who had asked
+				again = append(again, p)
+				continue
+			default:
+				r.leaders.Expire()
+				r.failed(p, err)
+				continue
+			}
+			got := p.fetcher.keep(brought)
+			p.pause.Reset()
+			kept += len(got.Records)
+			moved = moved || got.Moved
+			switch hasRoom := p.take(&got); {
+			case hasRoom && got.Moved:
+				fresh = append(fresh, p)
+			case hasRoom:
+				again = append(again, p)
+			}
+		}
+		brought.free()
+	}
+	b.busy.Store(kept >= busyRecords)
+	b.lazy.Store(moved && kept == 0)
+	// Those that brought nothing come first in the next answer, which may be full
+	// before it has come to the last.
+	r.want(append(again, fresh...)...)
+}
+
+// readsOf makes a read of each partition of a group, for those that are furthest;
+// what is left is for another request.
+func readsOf(group []*pipeline) (reads []*read, left []*pipeline) {
+	found := make(map[place]*read, len(group))
+	for _, p := range group {
+		at, offset := place{p.topic, p.partition}, p.fetcher.offset
+		switch one := found[at]; {
+		case one == nil:
+			found[at] = &read{place: at, offset: offset, pipelines: []*pipeline{p}}
+			reads = append(reads, found[at])
+		case offset == one.offset:
+			one.pipelines = append(one.pipelines, p)
+		case offset < one.offset:
+			left = append(left, p)
+		default:
+			left = append(left, one.pipelines...)
+			one.offset, one.pipelines = offset, []*pipeline{p}
+		}
+	}
+	slices.SortStableFunc(reads, func(a, b *read) int { return strings.Compare(string(a.topic), string(b.topic)) })
+	return reads, left
+}
+
+// request asks for a share of the budget for each partition. The context ends when
+// nobody who asks may fetch any more.
+func (r *Reader) request(b *broker, reads []*read) (*wire.Fetch, context.Context, context.CancelFunc) {
+	var fetching []context.Context
+	shares, wait := 0, time.Duration(math.MaxInt64)
+	for _, one := range reads {
+		config := &one.pipelines[0].loop.config
+		one.most, one.share = r.budget.share(config.FetchBytes)
+		shares, wait = shares+one.share, min(wait, config.FetchWait)
+		for _, p := range one.pipelines {
+			if !slices.Contains(fetching, p.fetching) {
+				fetching = append(fetching, p.fetching)
+			}
+		}
+	}
+	least := 1
+	switch {
+	case b.lazy.Load():
+		least, wait = min(gatherBytes, shares), min(lazyTime, wait)
+	case b.busy.Load():
+		least, wait = min(gatherBytes, shares), min(gatherTime, wait)
+	}
+	request := wire.NewFetch(wait, least, mostFetched)
+	for _, one := range reads {
+		request.Add(one.topic, one.partition, one.offset, one.share)
+	}
+	ctx, stop := gather.Together(fetching)
+	return request, ctx, stop
+}
+
+// open lets others join reads.
+func (r *Reader) open(reads []*read) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, one := range reads {
+		if under := r.underWay[one.place]; under == nil || under.offset < one.offset {
+			r.underWay[one.place] = one
+		}
+	}
+}
+
+// end returns all for whom a partition was read: nobody can join any more.
+func (r *Reader) end(one *read) []*pipeline {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.underWay[one.place] == one {
+		delete(r.underWay, one.place)
+	}
+	return one.pipelines
+}
+
+var errNoPartition = errors.New("the broker's answer has no partition")
+
+// contents are what a request brought of the read's partition. A batch that can never
+// be read is a record of its own.
+func (one *read) contents(topics []wire.FetchedTopic, failure error) (*contents, error) {
+	if failure != nil {
+		return nil, failure
+	}
+	for i := range topics {
+		for j := range topics[i].Partitions {
+			of := &topics[i].Partitions[j]
+			if topics[i].Topic != string(one.topic) || int(of.Partition) != one.partition {
+				continue
+			}
+			c, err := readContents(of, one.place, one.offset, one.most)
+			var bad *unreadableError
+			if errors.As(err, &bad) {
+				return bad.contents(one.place, of.HighWatermark), nil
+			}
+			return c, err
+		}
+	}
+	return nil, errNoPartition
+}
+
+// failed asks again for a pipeline after a while, and after what the error asks for.
+func (r *Reader) failed(p *pipeline, err error) {
+	if p.fetching.Err() != nil {
+		return
+	}
+	p.loop.stats.fetchFaults.Add(1)
+	p.failures.Warn(func(n int) {
+		p.log.Warn().Err(err).Int("times", n).Msg("fetch failed; trying on")
+	})
+	go func() {
+		if p.pause.Wait(p.fetching) && p.recoverFetch(err) {
+			r.want(p)
+		}
+	}()
+}
