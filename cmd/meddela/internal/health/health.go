@@ -12,6 +12,7 @@ import (
 	_ "net/http/pprof" // adds itself to http.DefaultServeMux
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,11 +36,11 @@ const (
 	rejoinTime = 30 * time.Second
 )
 
-// Checks are a role's signs of life: what probes ask for, and its metrics.
+// Checks are a process's signs of life: what probes ask for, and its metrics.
 type Checks struct {
 	version string
 	Metrics *metrics.Metrics
-	// expected is how many loops the role has.
+	// expected is how many loops its roles have.
 	expected int
 
 	mu       sync.Mutex
@@ -48,11 +49,15 @@ type Checks struct {
 	joinedAt time.Time // when all loops were last seen joined
 }
 
-// New returns the checks of a role that runs as many loops, none of which has
-// started.
-func New(role topology.Role, lane topology.Lane, version string, loops int) *Checks {
-	v := &Checks{version: version, Metrics: metrics.New(role, lane, version), expected: loops}
-	v.Metrics.Loops(v.all)
+// New returns the checks of a process that runs roles of a lane, with as many loops,
+// none of which has started.
+func New(lane topology.Lane, roles []topology.Role, version string, loops int) *Checks {
+	v := &Checks{version: version, Metrics: metrics.New(lane, roles, version), expected: loops}
+	for _, role := range roles {
+		v.Metrics.Of(role).Loops(func() []*consumer.Loop {
+			return slices.DeleteFunc(v.all(), func(l *consumer.Loop) bool { return l.Role() != role })
+		})
+	}
 	return v
 }
 
@@ -66,7 +71,7 @@ func (v *Checks) Add(loop *consumer.Loop) {
 func (v *Checks) all() []*consumer.Loop {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.loops[:len(v.loops):len(v.loops)]
+	return slices.Clone(v.loops)
 }
 
 // live says what stands still, if anything does. That a server is away is no

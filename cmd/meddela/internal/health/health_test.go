@@ -21,7 +21,7 @@ import (
 // TestProbes: a role is ready when all its loops have joined, stays so for a while
 // when it must join again, and has started once and for all.
 func TestProbes(t *testing.T) {
-	v := New(topology.RoleDeliver, topology.Realtime, "dev", 2)
+	v := New(topology.Realtime, []topology.Role{topology.RoleDeliver, topology.RoleMatch}, "dev", 2)
 	ask := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		v.page().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -36,9 +36,8 @@ func TestProbes(t *testing.T) {
 	expect("starting", "/livez", http.StatusOK, "ok")
 	expect("starting", "/readyz", http.StatusServiceUnavailable, "starting")
 	expect("starting", "/startupz", http.StatusServiceUnavailable, "starting")
-	for _, group := range []string{"g", "h"} {
-		v.Add(consumer.New(consumer.Config{Group: group}))
-	}
+	v.Add(consumer.New(consumer.Config{Role: topology.RoleDeliver, Group: "g"}))
+	v.Add(consumer.New(consumer.Config{Role: topology.RoleMatch, Group: "h"}))
 	expect("joining", "/readyz", http.StatusServiceUnavailable, "0 of 2")
 	expect("joining", "/startupz", http.StatusServiceUnavailable, "0 of 2")
 	v.started, v.joinedAt = true, time.Now()
@@ -49,6 +48,7 @@ func TestProbes(t *testing.T) {
 	expect("always", "/livez", http.StatusOK, "ok")
 	expect("always", "/version", http.StatusOK, `"version"`)
 	expect("always", "/metrics", http.StatusOK, `meddela_group_joined{group="g",lane="realtime",role="deliver"} 0`)
+	expect("always", "/metrics", http.StatusOK, `meddela_group_joined{group="h",lane="realtime",role="match"} 0`)
 	expect("always", "/debug/pprof/", http.StatusNotFound, "")
 }
 

@@ -15,28 +15,42 @@ import (
 
 const namespace = "meddela"
 
-// Metrics are those of one process.
+// Metrics are those of one process, or of one of its roles.
 type Metrics struct {
 	registry *prometheus.Registry
-	// of is where the metrics of this role and lane are registered, with both
-	// as labels.
+	lane     topology.Lane
+	// of is where they are registered, those of a role with it and the lane as labels.
 	of prometheus.Registerer
 }
 
-// New makes the metrics of a process that runs one role of one lane. The
-// monitor, which has none, has labels of its own instead.
-func New(role topology.Role, lane topology.Lane, version string) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+// New makes the metrics of a process that runs roles of one lane. The monitor, which
+// runs none, has labels of its own instead.
+func New(lane topology.Lane, roles []topology.Role, version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), lane: lane}
 	m.of = m.registry
-	if role != "" {
-		m.of = prometheus.WrapRegistererWith(prometheus.Labels{"role": string(role), "lane": string(lane)}, m.registry)
-	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) { buildInfo.with(out, 1, version) }))
+	show := func(m *Metrics) {
+		m.of.MustRegister(collector(func(out chan<- prometheus.Metric) { buildInfo.with(out, 1, version) }))
+	}
+	for _, role := range roles {
+		show(m.Of(role))
+	}
+	if len(roles) == 0 {
+		show(m)
+	}
 	return m
+}
+
+// Of are those of a role. Of nil it is nil.
+func (m *Metrics) Of(role topology.Role) *Metrics {
+	if m == nil {
+		return nil
+	}
+	labels := prometheus.Labels{"role": string(role), "lane": string(m.lane)}
+	return &Metrics{registry: m.registry, of: prometheus.WrapRegistererWith(labels, m.registry)}
 }
 
 // Handler serves them.

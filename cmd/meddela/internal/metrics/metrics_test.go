@@ -43,7 +43,7 @@ func expect(t *testing.T, text string, lines ...string) {
 
 // TestMeters: what roles tell is what is shown, and each figure has its unit.
 func TestMeters(t *testing.T) {
-	m := New(topology.RoleMatch, topology.Realtime, "1.2.3")
+	m := New(topology.Realtime, []topology.Role{topology.RoleMatch}, "1.2.3").Of(topology.RoleMatch)
 	match, delivers, status := m.Match(), m.Deliver(), m.Status()
 	match.Decided(topology.Email, topology.PendingDelivery, "")
 	match.Decided("pigeon", topology.NotCovered, topology.ReasonInvalid)
@@ -97,7 +97,7 @@ func lint(t *testing.T, text string) {
 }
 
 func TestLag(t *testing.T) {
-	m := New("", "", "dev")
+	m := New("", nil, "dev")
 	l := m.Lag()
 	l.Measured(nil)
 	now := time.Now()
@@ -134,14 +134,14 @@ func TestBounded(t *testing.T) {
 }
 
 func BenchmarkDecided(b *testing.B) {
-	meter := New(topology.RoleMatch, topology.Realtime, "dev").Match()
+	meter := New(topology.Realtime, []topology.Role{topology.RoleMatch}, "dev").Of(topology.RoleMatch).Match()
 	for b.Loop() {
 		meter.Decided(topology.Email, topology.PendingDelivery, topology.NoReason)
 	}
 }
 
 func BenchmarkAttempted(b *testing.B) {
-	meter := New(topology.RoleDeliver, topology.Realtime, "dev").Deliver()(topology.Email)
+	meter := New(topology.Realtime, []topology.Role{topology.RoleDeliver}, "dev").Of(topology.RoleDeliver).Deliver()(topology.Email)
 	a := &deliver.Attempt{Number: 1, Provider: "smtp", Status: topology.Sent, Queued: time.Second, Sending: time.Second}
 	for b.Loop() {
 		meter.Attempted(a)

@@ -26,7 +26,7 @@ const chart = "../../../../charts/meddela"
 // shown are the names of all metrics that there are.
 func shown(t *testing.T) map[string]bool {
 	t.Helper()
-	m := New(topology.RoleMatch, topology.Realtime, "dev")
+	m := New(topology.Realtime, []topology.Role{topology.RoleMatch}, "dev").Of(topology.RoleMatch)
 	m.Match().Decided(topology.Email, topology.Pending, "")
 	m.Deliver()(topology.Email).Attempted(&deliver.Attempt{Number: 1, Provider: "a", Status: topology.Sent})
 	status := m.Status()
@@ -43,7 +43,7 @@ func shown(t *testing.T) map[string]bool {
 	}
 	m.Deliveries([]Delivery{{topology.Email, new(deliver.Counters), out}})
 	m.Loops(func() []*consumer.Loop { return []*consumer.Loop{consumer.New(consumer.Config{})} })
-	monitor := New("", "", "dev")
+	monitor := New("", nil, "dev")
 	monitor.Lag().Measured(&lag.Report{Groups: []lag.Group{{Partitions: []lag.Partition{{}}}}})
 
 	names := map[string]bool{ // shown only where there is something to say

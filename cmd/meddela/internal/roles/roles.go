@@ -4,6 +4,7 @@ package roles
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -47,8 +48,11 @@ type Installation struct {
 	Started func(*consumer.Loop)
 	// Metrics, if set, get what the roles count.
 	Metrics *metrics.Metrics
-	// Tracer traces events; nil for none.
-	Tracer *tracing.Tracer
+	// Version is what traces say of the process.
+	Version string
+
+	mu    sync.Mutex
+	lanes map[topology.Lane]*shared
 }
 
 // New makes the installation of a configuration, with all channels. Its error is
@@ -69,15 +73,43 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 	return in, err
 }
 
-// role is one role on one lane, with connections of its own: what another role
-// or lane does cannot hold it up.
-type role struct {
-	*Installation
-	name      topology.Role
-	lane      topology.Lane
+// shared is what all roles of a lane read and write Kafka with in this process. A lane
+// shares nothing with the other, which so cannot hold it up.
+type shared struct {
 	transport *kafka.Transport
 	publisher *producer.Publisher
 	reader    *consumer.Reader
+}
+
+func (in *Installation) shared(lane topology.Lane) *shared {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if s := in.lanes[lane]; s != nil {
+		return s
+	}
+	if in.lanes == nil {
+		in.lanes = make(map[topology.Lane]*shared)
+	}
+	transport, addr := in.Kafka.Transport(), in.Kafka.Addr()
+	in.lanes[lane] = &shared{
+		transport: transport,
+		publisher: &producer.Publisher{
+			Addr: addr, Transport: transport, Compression: connect.Compression(&in.Config.Kafka),
+			Log: in.Log.With().Str("lane", string(lane)).Logger(),
+		},
+		reader: consumer.NewReader(addr, transport, int64(in.Config.Loop.InFlightBytes)),
+	}
+	return in.lanes[lane]
+}
+
+// role is one role on one lane.
+type role struct {
+	*Installation
+	*shared
+	name      topology.Role
+	lane      topology.Lane
+	metrics   *metrics.Metrics
+	tracer    *tracing.Tracer // nil for none
 	log       zerolog.Logger
 	templates *catalogue.Follower   // of roles match and deliver
 	orders    *control.Follower     // of roles deliver and delay
@@ -88,15 +120,17 @@ type role struct {
 // error: the role waits for them.
 func (in *Installation) Run(ctx context.Context, name topology.Role, lane topology.Lane) error {
 	r := &role{
-		Installation: in, name: name, lane: lane,
-		transport: in.Kafka.Transport(),
-		log:       in.Log.With().Str("role", string(name)).Str("lane", string(lane)).Logger(),
+		Installation: in, shared: in.shared(lane), name: name, lane: lane,
+		metrics: in.Metrics.Of(name),
+		log:     in.Log.With().Str("role", string(name)).Str("lane", string(lane)).Logger(),
 	}
 	defer r.transport.CloseIdleConnections()
-	r.publisher = &producer.Publisher{
-		Addr: in.Kafka.Addr(), Transport: r.transport, Compression: connect.Compression(&in.Config.Kafka), Log: r.log,
+	var flush func()
+	var err error
+	if r.tracer, flush, err = r.newTracer(ctx); err != nil {
+		return err
 	}
-	r.reader = consumer.NewReader(in.Kafka.Addr(), r.transport, int64(in.Config.Loop.InFlightBytes))
+	defer flush()
 	within := in.Config.Templates.StartTimeout
 	if name == topology.RoleMatch || name == topology.RoleDeliver {
 		templates, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Templates(), within, catalogue.NewFollower, r.log)
@@ -170,11 +204,11 @@ func (r *role) match(ctx context.Context) error {
 	handler := &match.Handler{
 		Lane: r.lane, Names: r.Names,
 		Catalogue: r.templates.Snapshot,
-		Tracer:    r.Tracer,
+		Tracer:    r.tracer,
 	}
-	if r.Metrics != nil {
-		handler.Meter = r.Metrics.Match()
-		r.Metrics.Templates(r.templates)
+	if r.metrics != nil {
+		handler.Meter = r.metrics.Match()
+		r.metrics.Templates(r.templates)
 	}
 	return r.loop(ctx, r.loopConfig(handler, []topology.Topic{r.Names.Events(r.lane)}, 0))
 }
@@ -198,10 +232,10 @@ func (r *role) deliver(ctx context.Context) error {
 	defer closeProviders()
 	gate := r.gate()
 	meter := func(topology.Channel) deliver.Meter { return nil }
-	if r.Metrics != nil {
-		r.Metrics.Templates(r.templates)
-		r.Metrics.Redis(r.redis)
-		meter = r.Metrics.Deliver()
+	if r.metrics != nil {
+		r.metrics.Templates(r.templates)
+		r.metrics.Redis(r.redis)
+		meter = r.metrics.Deliver()
 	}
 	var shown []metrics.Delivery
 	var configs []consumer.Config
@@ -216,7 +250,7 @@ func (r *role) deliver(ctx context.Context) error {
 			KeepClaims: r.Config.Claim.TTL,
 			Retries:    retries,
 			Meter:      meter(channel),
-			Tracer:     r.Tracer,
+			Tracer:     r.tracer,
 			Log:        r.log.With().Str("channel", string(channel)).Logger(),
 		})
 		if err != nil {
@@ -229,8 +263,8 @@ func (r *role) deliver(ctx context.Context) error {
 		of, _ := providers[channel].(*failover.Route)
 		shown = append(shown, metrics.Delivery{Channel: channel, Counters: &handler.Counters, Route: of})
 	}
-	if r.Metrics != nil {
-		r.Metrics.Deliveries(shown)
+	if r.metrics != nil {
+		r.metrics.Deliveries(shown)
 	}
 	loops, ctx := errgroup.WithContext(ctx)
 	for _, config := range configs {
@@ -250,11 +284,11 @@ const statusParallel = 64
 
 func (r *role) status(ctx context.Context) error {
 	store := &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.PubSub}
-	if r.Metrics != nil {
-		store.Meter = r.Metrics.Status()
-		r.Metrics.Redis(r.redis)
+	if r.metrics != nil {
+		store.Meter = r.metrics.Status()
+		r.metrics.Redis(r.redis)
 	}
-	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.Tracer}
+	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.tracer}
 	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), statusParallel))
 }
 

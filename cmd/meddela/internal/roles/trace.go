@@ -17,20 +17,18 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/tracing"
-	"github.com/meddela/meddela/topology"
 )
 
 // flushTime is how long a process that ends tries to hand over its last spans.
 const flushTime = 3 * time.Second
 
-// NewTracer is what a role traces with, and what to call at its end; nil where
+// newTracer is what the role traces with, and what to call at its end; nil where
 // nothing is traced.
-func NewTracer(ctx context.Context, c *config.Config, log zerolog.Logger, version string,
-	role topology.Role, lane topology.Lane) (t *tracing.Tracer, stop func(), err error) {
-	if c.Trace.Endpoint == "" {
+func (r *role) newTracer(ctx context.Context) (t *tracing.Tracer, stop func(), err error) {
+	if r.Config.Trace.Endpoint == "" {
 		return nil, func() {}, nil
 	}
-	endpoint, err := endpoint(c.Trace.Endpoint)
+	endpoint, err := endpoint(r.Config.Trace.Endpoint)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -39,7 +37,7 @@ func NewTracer(ctx context.Context, c *config.Config, log zerolog.Logger, versio
 		return nil, nil, config.Faults{fmt.Sprintf("MEDDELA_TRACE_ENDPOINT: %v", err)}
 	}
 	// What goes wrong with handing over spans is nothing that events wait for.
-	complaints := log.Sample(&zerolog.BurstSampler{Burst: 1, Period: 30 * time.Second})
+	complaints := r.log.Sample(&zerolog.BurstSampler{Burst: 1, Period: 30 * time.Second})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		complaints.Warn().Err(err).Msg("spans cannot be handed over; they are lost")
 	}))
@@ -48,14 +46,15 @@ func NewTracer(ctx context.Context, c *config.Config, log zerolog.Logger, versio
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithSampler(sdktrace.AlwaysSample()), // the Tracer has decided before
 		sdktrace.WithResource(resource.NewSchemaless(
-			attribute.String("service.name", "meddela-"+string(role)),
+			attribute.String("service.name", "meddela-"+string(r.name)),
 			attribute.String("service.namespace", "meddela"),
-			attribute.String("service.version", version),
+			attribute.String("service.version", r.Version),
 			attribute.String("service.instance.id", fmt.Sprintf("%s/%d", host, os.Getpid())),
 		)),
 	)
-	log.Info().Float64("sample", c.Trace.Sample).Msg("tracing events")
-	return tracing.New(tracing.Config{Provider: provider, Role: role, Lane: lane, Sample: c.Trace.Sample}), func() {
+	sample := r.Config.Trace.Sample
+	r.log.Info().Float64("sample", sample).Msg("tracing events")
+	return tracing.New(tracing.Config{Provider: provider, Role: r.name, Lane: r.lane, Sample: sample}), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
 		_ = provider.Shutdown(ctx) // what cannot be handed over is lost, and was complained about

@@ -70,7 +70,7 @@ func connect(ctx context.Context, env *command.Env, gauge *lag.Gauge) error {
 
 // monitor measures until ctx ends, and serves what it has measured.
 func monitor(ctx context.Context, env *command.Env, gauge *lag.Gauge, every time.Duration) error {
-	v := health.New("", "", env.Version, 0)
+	v := health.New("", nil, env.Version, 0)
 	shown := v.Metrics.Lag()
 	stop, err := v.Serve(env.Log, &env.Config)
 	if err != nil {

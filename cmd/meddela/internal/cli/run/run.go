@@ -1,4 +1,4 @@
-// Package run has the command that runs one role of one lane, as it is deployed.
+// Package run has the command that runs roles of a lane, as they are deployed.
 package run
 
 import (
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
@@ -25,37 +26,45 @@ same role and lane share its partitions, and each may come and go at any time.
   status   folds events and delivery log into Redis
   delay    holds what is scheduled for later until it is due
   notify   tells webhooks what became of events, where MEDDELA_NOTICES_FILE names some
+  all      is all of these in one process, which reads each record of Kafka once:
+           for an installation on little, or to add lanes' processes one by one
 
-A role serves /livez, /readyz, /startupz, /version and /metrics on
-MEDDELA_HTTP_ADDR. On SIGTERM a role finishes what it has fetched, commits, and leaves its group.`
+A process serves /livez, /readyz, /startupz, /version and /metrics on
+MEDDELA_HTTP_ADDR. On SIGTERM it finishes what it has fetched, commits, and leaves its groups.`
 
 // New makes the command run.
 func New(env *command.Env) *cobra.Command {
-	all := append(topology.Roles(), topology.RoleNotify)
+	names := append(wording.Texts(append(topology.Roles(), topology.RoleNotify)), everyRole)
 	var lane topology.Lane
 	var channels []topology.Channel
 	cmd := &cobra.Command{
-		Use:       "run match|deliver|status|delay|notify --lane realtime|batch",
-		Short:     "Run one role of one lane",
+		Use:       "run match|deliver|status|delay|notify|all --lane realtime|batch",
+		Short:     "Run one role of one lane, or all of them",
 		Long:      runHelp,
-		Example:   "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n  meddela run status --lane batch",
+		Example:   "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n  meddela run status --lane batch\n  meddela run all --lane realtime",
 		GroupID:   command.GroupRun,
-		ValidArgs: wording.Texts(all),
+		ValidArgs: names,
 		Args:      command.Arguments(1, 1, "one role"),
 		PreRunE: func(_ *cobra.Command, args []string) error {
-			name := topology.Role(args[0])
-			switch {
-			case !slices.Contains(all, name):
-				return command.Misusef("unknown role %q: use match, deliver, status, delay or notify", name)
+			switch name := args[0]; {
+			case !slices.Contains(names, name):
+				return command.Misusef("unknown role %q: use %s", name, wording.OrList(names))
 			case len(channels) == 0:
 				channels = topology.Channels()
-			case name != topology.RoleDeliver:
+			case name != string(topology.RoleDeliver) && name != everyRole:
 				return command.Misusef("--channel is for role deliver only")
 			}
 			return nil
 		},
 		RunE: env.Loaded(func(ctx context.Context, args []string) error {
-			return runRole(ctx, env, topology.Role(args[0]), lane, channels)
+			run := []topology.Role{topology.Role(args[0])}
+			if args[0] == everyRole {
+				run = topology.Roles()
+				if env.Config.Status.NoticesFile != "" {
+					run = append(run, topology.RoleNotify)
+				}
+			}
+			return runRoles(ctx, env, run, lane, channels)
 		}),
 	}
 	command.RequireLane(cmd, &lane)
@@ -64,9 +73,12 @@ func New(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// runRole runs a role until ctx ends. At the start the servers that it needs
-// must answer; later it waits for them.
-func runRole(ctx context.Context, env *command.Env, name topology.Role, lane topology.Lane,
+// everyRole stands for all roles that there are.
+const everyRole = "all"
+
+// runRoles runs roles until ctx ends. At the start the servers that they need must
+// answer; later they wait for them.
+func runRoles(ctx context.Context, env *command.Env, names []topology.Role, lane topology.Lane,
 	channels []topology.Channel) error {
 	roles.LimitMemory(env.Config.Loop.InFlightBytes)
 	in, err := roles.New(&env.Config, env.Log)
@@ -74,7 +86,9 @@ func runRole(ctx context.Context, env *command.Env, name topology.Role, lane top
 		return err
 	}
 	in.Channels = channels
-	if name == topology.RoleDeliver {
+	loops := len(names)
+	if slices.Contains(names, topology.RoleDeliver) {
+		loops += len(channels) - 1 // it has one for each
 		if err := checkChannels(env, in); err != nil {
 			return err
 		}
@@ -82,23 +96,14 @@ func runRole(ctx context.Context, env *command.Env, name topology.Role, lane top
 	if in.Kafka, err = env.Kafka(ctx); err != nil {
 		return err
 	}
-	loops := 1
-	if name == topology.RoleDeliver {
-		loops = len(channels)
-	}
-	v := health.New(name, lane, env.Version, loops)
-	in.Started, in.Metrics = v.Add, v.Metrics
-	var flush func()
-	if in.Tracer, flush, err = roles.NewTracer(ctx, &env.Config, env.Log, env.Version, name, lane); err != nil {
-		return err
-	}
-	defer flush()
+	v := health.New(lane, names, env.Version, loops)
+	in.Started, in.Metrics, in.Version = v.Add, v.Metrics, env.Version
 	stop, err := v.Serve(env.Log, &env.Config)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	if name == topology.RoleDeliver || name == topology.RoleStatus {
+	if slices.Contains(names, topology.RoleDeliver) || slices.Contains(names, topology.RoleStatus) {
 		client, err := env.Redis(ctx)
 		if err != nil {
 			return err
@@ -107,9 +112,13 @@ func runRole(ctx context.Context, env *command.Env, name topology.Role, lane top
 			return err
 		}
 	}
-	env.Log.Info().Str("role", string(name)).Str("lane", string(lane)).Str("version", env.Version).Msg("starting")
-	err = in.Run(ctx, name, lane)
-	env.Log.Info().Str("role", string(name)).Str("lane", string(lane)).Msg("stopped")
+	env.Log.Info().Strs("roles", wording.Texts(names)).Str("lane", string(lane)).Str("version", env.Version).Msg("starting")
+	running, ctx := errgroup.WithContext(ctx)
+	for _, name := range names {
+		running.Go(func() error { return in.Run(ctx, name, lane) })
+	}
+	err = running.Wait()
+	env.Log.Info().Strs("roles", wording.Texts(names)).Str("lane", string(lane)).Msg("stopped")
 	return err
 }
 

@@ -50,3 +50,19 @@ func TestDeliverWantsAProviderOfEachChannel(t *testing.T) {
 		}
 	}
 }
+
+// TestAllRoles run in one process, which is as strict about channels as role deliver is.
+func TestAllRoles(t *testing.T) {
+	environment := map[string]string{"MEDDELA_KAFKA_BROKERS": clitest.Nowhere, "MEDDELA_REDIS_ADDRS": clitest.Nowhere}
+	got := meddela(t, environment, "", "run", "all", "--lane", "batch")
+	got.Want(t, command.ExitMisused)
+	if !strings.Contains(got.Err, "no provider of email, sms, push, webhook: ") {
+		t.Errorf("it says %s", got.Err)
+	}
+	environment["MEDDELA_SANDBOX_CHANNELS"] = "push"
+	got = meddela(t, environment, "", "run", "all", "--lane", "batch", "--channel", "push")
+	got.Want(t, command.ExitFailed)
+	if !strings.Contains(got.Err, "cannot use Kafka") {
+		t.Errorf("it says %s", got.Err)
+	}
+}

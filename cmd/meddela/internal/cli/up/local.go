@@ -49,7 +49,7 @@ func startLocal(ctx context.Context, env *command.Env, kafkaPort, redisPort int,
 	}
 	// Role deliver has a loop for each channel.
 	loops := len(topology.Lanes()) * (len(topology.Roles()) - 1 + len(topology.Channels()))
-	l := &local{broker: broker, stop: func() {}, checks: health.New("", "", env.Version, loops)}
+	l := &local{broker: broker, stop: func() {}, checks: health.New("", nil, env.Version, loops)}
 	if l.store, err = embedded.StartStore(embedded.StoreConfig{Port: redisPort}); err != nil {
 		broker.Close()
 		return nil, fmt.Errorf("%w: choose another with --redis-port", err)
