@@ -113,15 +113,11 @@ func PlanRollback(live *catalogue.Catalogue, name, version string) (Change, erro
 	case len(fits) == 1:
 		return publication(live, *fits[0].Record()), nil
 	}
-	const most = 10
-	if len(versions) > most {
-		versions = append(versions[:most], "…")
-	}
 	what := "there is no version " + version + " of " + name
 	if len(fits) > 1 {
 		what = fmt.Sprintf("%d versions of %s begin with %s: give more of it", len(fits), name, version)
 	}
-	return Change{}, errors.New(what + ": there are " + strings.Join(versions, ", "))
+	return Change{}, errors.New(what + ": there are " + strings.Join(wording.Most(10, versions), ", "))
 }
 
 func unknownError(live *catalogue.Catalogue, name string) error {
@@ -129,11 +125,8 @@ func unknownError(live *catalogue.Catalogue, name string) error {
 	for entry := range live.All() {
 		known = append(known, entry.Record().Name)
 	}
-	hint := "see meddela templates list --retired"
-	if near := wording.Nearest(name, known); near != "" {
-		hint = "did you mean " + near + "?"
-	}
-	return errors.New("there is no template " + strconv.Quote(name) + ": " + hint)
+	hint := cmp.Or(wording.DidYouMean(name, known), ": see meddela templates list --retired")
+	return errors.New("there is no template " + strconv.Quote(name) + hint)
 }
 
 // Proposed is the catalogue after the changes, and the versions that they would write.
@@ -141,7 +134,7 @@ func Proposed(live *catalogue.Catalogue, changes []Change,
 	at time.Time) (*catalogue.Catalogue, []topology.TemplateRef, error) {
 	written := recordsOf(changes, at)
 	if len(written) == 0 {
-		return live, nil, nil
+		return live, refsOf(nil), nil
 	}
 	var all []topology.TemplateRecord
 	for entry := range live.All() {

@@ -45,24 +45,32 @@ func PlanPrune(live *catalogue.Catalogue, age time.Duration, now time.Time) []Id
 	return idle
 }
 
-// Unneeded leaves out idle versions that are referenced, and those without which an older
-// version would be live again.
-func Unneeded(live *catalogue.Catalogue, idle []Idle, references map[topology.TemplateRef]int64) []Idle {
+// Needed is an idle version that must stay.
+type Needed struct {
+	Idle
+	Jobs int64 `json:"jobs"` // that refer to it; 0 where it keeps its template retired
+}
+
+// Sift parts idle versions that nothing needs from those that are referenced, and those without which an
+// older version would be live again.
+func Sift(live *catalogue.Catalogue, idle []Idle,
+	references map[topology.TemplateRef]int64) (unneeded []Idle, needed []Needed) {
 	versions := make(map[string]int)
 	for entry := range live.All() {
 		versions[entry.Record().Name]++
 	}
-	var unneeded []Idle
+	unneeded, needed = []Idle{}, []Needed{}
 	for _, i := range idle {
 		name, _ := i.Ref.Split()
 		latest, _ := live.Latest(name)
-		if references[i.Ref] > 0 || latest.Ref() == i.Ref && versions[name] > 1 {
+		if jobs := references[i.Ref]; jobs > 0 || latest.Ref() == i.Ref && versions[name] > 1 {
+			needed = append(needed, Needed{i, jobs})
 			continue
 		}
 		versions[name]--
 		unneeded = append(unneeded, i)
 	}
-	return unneeded
+	return unneeded, needed
 }
 
 // Prune takes versions away for ever, in the order given. Doing it again where it

@@ -53,9 +53,9 @@ type Example struct {
 type Side struct {
 	Status   topology.Status      `json:"status"`
 	Reason   topology.Reason      `json:"reason,omitempty"`
+	Detail   string               `json:"error,omitempty"` // of a rendering or a condition that failed, and where
 	Template topology.TemplateRef `json:"template,omitempty"`
 	Language string               `json:"language,omitempty"`
-	Error    string               `json:"error,omitempty"` // of the rendering or of a condition
 	Expires  time.Time            `json:"expires,omitzero"`
 }
 
@@ -141,7 +141,7 @@ func (c *Comparison) example(r *topology.Record, event *topology.Event, live, pr
 	differing []differingPart) Example {
 	e := Example{
 		ID: event.ID, Source: r.Source(), At: r.Time, Type: event.Type,
-		Live: live.side(), Proposed: proposed.side(),
+		Live: live.Side, Proposed: proposed.Side,
 		record: topology.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
 	}
 	diffs := make(map[string][]string)

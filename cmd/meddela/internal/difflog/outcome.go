@@ -1,7 +1,6 @@
 package difflog
 
 import (
-	"cmp"
 	"errors"
 	"strings"
 
@@ -41,19 +40,17 @@ func Kinds() []Kind {
 }
 
 type outcome struct {
-	decision match.Decision
-	message  template.Message // when it was rendered, and that succeeded
-	failure  topology.Reason  // when that failed
-	cause    string           // of that, and where; it has nothing of the event
+	Side
+	message template.Message // when it was rendered, and that succeeded
+	failed  bool             // when that did not
 }
 
 // outcomes decides under both catalogues as of the event's arrival, and renders where texts can differ.
 func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, proposed outcome) {
 	received := topology.ReceiptOf(r).At
-	live.decision = match.Decide(event, received, c.Live, r.Time, nil)
-	proposed.decision = match.Decide(event, received, c.Proposed, r.Time, nil)
-	if l, p := &live.decision, &proposed.decision; l.Status != p.Status || l.Template != p.Template ||
-		l.Language != p.Language {
+	live.Side = Side(match.Decide(event, received, c.Live, r.Time, nil))
+	proposed.Side = Side(match.Decide(event, received, c.Proposed, r.Time, nil))
+	if live.Status != proposed.Status || live.Template != proposed.Template || live.Language != proposed.Language {
 		live.render(event, c.Live)
 		proposed.render(event, c.Proposed)
 	}
@@ -61,55 +58,45 @@ func (c *Comparison) outcomes(event *topology.Event, r *topology.Record) (live, 
 }
 
 func (o *outcome) render(event *topology.Event, from *catalogue.Catalogue) {
-	entry, ok := from.ByRef(o.decision.Template)
-	if o.decision.Status != topology.PendingDelivery || !ok {
+	entry, ok := from.ByRef(o.Template)
+	if o.Status != topology.PendingDelivery || !ok {
 		return
 	}
 	var err error
-	o.message, err = entry.Template().Render(event, o.decision.Language)
+	o.message, err = entry.Template().Render(event, o.Language)
 	if failure, ok := errors.AsType[*template.Error](err); ok {
 		where := authoring.Where("", entry.Record().Channel, failure)
-		o.failure, o.cause = failure.Reason, strings.TrimPrefix(where+": "+failure.Detail, ": ")
+		o.failed, o.Reason, o.Detail = true, failure.Reason, strings.TrimPrefix(where+": "+failure.Detail, ": ")
 	}
 }
 
-func (o *outcome) covered() bool { return o.decision.Status != topology.NotCovered }
-func (o *outcome) expired() bool { return o.decision.Status == topology.Expired }
-func (o *outcome) failed() bool  { return o.failure != topology.NoReason }
+func (o *outcome) covered() bool { return o.Status != topology.NotCovered }
+func (o *outcome) expired() bool { return o.Status == topology.Expired }
 
 // name is the template's, empty when there is none.
 func (o *outcome) name() string {
-	name, _ := o.decision.Template.Split()
+	name, _ := o.Template.Split()
 	return name
 }
 
 // label is the outcome in a word or two.
 func (o *outcome) label() string {
 	if !o.covered() {
-		return string(o.decision.Reason)
+		return string(o.Reason)
 	}
 	return o.name()
 }
 
-func (o *outcome) side() Side {
-	return Side{
-		Status: o.decision.Status, Reason: cmp.Or(o.failure, o.decision.Reason),
-		Template: o.decision.Template, Language: o.decision.Language,
-		Error: cmp.Or(o.cause, o.decision.Detail), Expires: o.decision.Expires,
-	}
-}
-
 // kindOf is how two outcomes of an event differ; otherText reports whether their messages do.
 func kindOf(live, proposed *outcome, otherText bool) Kind {
-	l, p := &live.decision, &proposed.decision
 	switch {
-	case proposed.failed() && !live.failed():
+	case proposed.failed && !live.failed:
 		return NewlyFailing
 	case live.covered() && !proposed.covered():
 		return NoLongerCovered
 	case !live.covered() && proposed.covered():
 		return NewlyCovered
-	case !live.covered() && l.Reason != p.Reason:
+	case !live.covered() && live.Reason != proposed.Reason:
 		return OtherReason
 	case !live.covered():
 		return unchanged
@@ -117,19 +104,19 @@ func kindOf(live, proposed *outcome, otherText bool) Kind {
 		return NewlyExpired
 	case live.expired() && !proposed.expired():
 		return NoLongerExpired
-	case live.failed() && !proposed.failed():
+	case live.failed && !proposed.failed:
 		return NoLongerFailing
-	case live.failed() && (live.name() != proposed.name() || live.cause != proposed.cause):
+	case live.failed && (live.name() != proposed.name() || live.Detail != proposed.Detail):
 		return FailingOtherwise
-	case live.failed():
+	case live.failed:
 		return unchanged
 	case live.name() != proposed.name():
 		return OtherTemplate
-	case l.Language != p.Language:
+	case live.Language != proposed.Language:
 		return OtherLanguage
 	case otherText:
 		return OtherText
-	case !l.Expires.Equal(p.Expires):
+	case !live.Expires.Equal(proposed.Expires):
 		return OtherExpiry
 	}
 	return unchanged
@@ -138,14 +125,12 @@ func kindOf(live, proposed *outcome, otherText bool) Kind {
 func groupOf(kind Kind, live, proposed *outcome) Group {
 	g := Group{Kind: kind, Live: live.label(), Proposed: proposed.label()}
 	switch kind {
-	case NewlyFailing, FailingOtherwise:
-		g.Detail = proposed.cause
+	case NewlyFailing, FailingOtherwise, NoLongerCovered, OtherReason:
+		g.Detail = proposed.Detail
 	case NoLongerFailing:
-		g.Detail = live.cause
-	case NoLongerCovered, OtherReason:
-		g.Detail = proposed.decision.Detail
+		g.Detail = live.Detail
 	case OtherLanguage:
-		g.Detail = live.decision.Language + " to " + proposed.decision.Language
+		g.Detail = live.Language + " to " + proposed.Language
 	}
 	return g
 }

@@ -49,7 +49,7 @@ func (c *Comparison) masked(event *topology.Event, live, proposed *outcome) []di
 	if masked.To != "" {
 		masked.To = mask
 	}
-	l, p := outcome{decision: live.decision}, outcome{decision: proposed.decision}
+	l, p := outcome{Side: live.Side}, outcome{Side: proposed.Side}
 	l.render(&masked, c.Live)
 	p.render(&masked, c.Proposed)
 	differing := differingParts(&l, &p)
@@ -76,8 +76,6 @@ func addressPattern(to string) *regexp.Regexp {
 	return regexp.MustCompile("(?i)" + strings.Join(forms, "|"))
 }
 
-const maxPositions = 8
-
 // where names the lines of the live text that differ.
 func where(live, proposed string) string {
 	switch {
@@ -92,10 +90,6 @@ func where(live, proposed string) string {
 	}
 	var positions []string
 	for _, h := range unified.Hunks {
-		if len(positions) == maxPositions {
-			positions = append(positions, "…")
-			break
-		}
 		gone := 0
 		for _, l := range h.Lines {
 			if l.Kind == udiff.Delete {
@@ -111,17 +105,16 @@ func where(live, proposed string) string {
 			positions = append(positions, fmt.Sprintf("%d-%d", h.FromLine, h.FromLine+gone-1))
 		}
 	}
-	return "line " + strings.Join(positions, ", ")
+	return "line " + strings.Join(wording.Most(8, positions), ", ")
 }
 
 // shortDiff is the difference of two texts, bounded and safe to print; nil when they are too large.
 func shortDiff(live, proposed string) []string {
 	const context, most, mostChars = 1, 24, 160
 	lines, _ := authoring.Unified(live, proposed, context)
-	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, `\ No newline`) })
-	if len(lines) > most {
-		lines = append(lines[:most], "…")
-	}
+	lines = wording.Most(most, slices.DeleteFunc(lines, func(line string) bool {
+		return strings.HasPrefix(line, `\ No newline`)
+	}))
 	for i, line := range lines {
 		lines[i] = wording.PrintableLines(wording.Shortened(strings.TrimRight(line, "\r"), mostChars))
 	}

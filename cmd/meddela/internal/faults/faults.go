@@ -39,12 +39,12 @@ func (l *List) Add(file string, line int, detail string) {
 	*l = append(*l, Fault{File: file, Line: line, Detail: detail})
 }
 
-// Sorted is the faults by file and line, each once.
+// Sorted is the faults by file and line, each once; never nil, so that JSON has a list.
 func (l List) Sorted() List {
 	slices.SortStableFunc(l, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
-	return slices.Compact(l)
+	return append(List{}, slices.Compact(l)...)
 }
 
 // Err is the sorted faults as an error; nil when there are none.
@@ -55,8 +55,7 @@ func (l List) Err() error {
 	return l.Sorted()
 }
 
-// About reports whether a fault is about a file, or about a folder or what is in
-// it.
+// About reports whether a fault is about a file, or about a folder or what is in it.
 func (l List) About(path string) bool {
 	return slices.ContainsFunc(l, func(f Fault) bool { return f.File == path || strings.HasPrefix(f.File, path+"/") })
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 )
 
 // WriteFiles writes each part of each message to <template>/<sample>.<language>.<part> in a
@@ -16,7 +18,7 @@ func WriteFiles(folder string, renderings []Rendering) (written int, err error) 
 		if err := os.MkdirAll(base, 0o755); err != nil {
 			return written, err
 		}
-		for _, part := range r.Parts() {
+		for _, part := range authoring.Parts(&r.Message) {
 			name := r.SampleName() + "." + fileName(r.Language) + "." + part.Name
 			text := []byte(strings.TrimSuffix(part.Text, "\n") + "\n") // as tools that compare lines like it
 			if err := os.WriteFile(filepath.Join(base, name), text, 0o644); err != nil {

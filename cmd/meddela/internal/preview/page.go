@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	htmltemplate "html/template"
 	"io"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/faults"
@@ -34,11 +33,10 @@ var pageCSS string
 var pageJS string
 
 var pageTemplate = htmltemplate.Must(htmltemplate.New("page").Funcs(htmltemplate.FuncMap{
-	"bytes": func(s string) string { return strconv.Itoa(len(s)) },
 	"css":   func() htmltemplate.CSS { return htmltemplate.CSS(pageCSS) },
 	"js":    func() htmltemplate.JS { return htmltemplate.JS(pageJS) },
 	"json":  indented,
-	"runes": func(s string) string { return strconv.Itoa(utf8.RuneCountInString(s)) },
+	"runes": utf8.RuneCountInString,
 }).Parse(pageHTML))
 
 // Write writes one file that asks for nothing from the network, and shows what comes from

@@ -32,23 +32,17 @@ type Rendering struct {
 	Err      *template.Error // nil when there is a message
 }
 
-// UnknownError names what a selection asks for and the folder does not have.
-type UnknownError struct {
-	What  string // "template" or "sample"
-	Name  string
-	Known []string
-}
-
-func (e *UnknownError) Error() string {
-	hint := wording.DidYouMean(e.Name, e.Known)
-	if hint == "" && len(e.Known) > 0 {
-		hint = ": there is " + strings.Join(e.Known, ", ")
+// unknown is what is said of a template or sample that the folder does not have.
+func unknown(what, name string, known []string) error {
+	hint := wording.DidYouMean(name, known)
+	if hint == "" && len(known) > 0 {
+		hint = ": there is " + strings.Join(known, ", ")
 	}
-	return fmt.Sprintf("there is no %s %q%s", e.What, e.Name, hint)
+	return fmt.Errorf("there is no %s %q%s", what, name, hint)
 }
 
-// Render renders the selected messages, without templates that have faults. Its error is an
-// *UnknownError.
+// Render renders the selected messages, without templates that have faults. Its error says what is selected
+// and not there.
 func Render(folder *authoring.Report, s Selection) ([]Rendering, error) {
 	if err := checkTemplates(folder, s.Templates); err != nil {
 		return nil, err
@@ -75,7 +69,7 @@ func Render(folder *authoring.Report, s Selection) ([]Rendering, error) {
 		}
 	}
 	if len(all) == 0 && s.Sample != "" {
-		return nil, &UnknownError{"sample", s.Sample, known}
+		return nil, unknown("sample", s.Sample, known)
 	}
 	return all, nil
 }
@@ -94,7 +88,7 @@ func checkTemplates(folder *authoring.Report, names []string) error {
 	known = slices.Compact(known)
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return &UnknownError{"template", name, known}
+			return unknown("template", name, known)
 		}
 	}
 	return nil
@@ -119,18 +113,15 @@ func isNamed(file, name string) bool {
 		strings.HasSuffix(file, "/"+name)
 }
 
-// sampleName is how a sample is called where its template is known.
+// sampleName is a sample's file without its folder and ending.
 func sampleName(file string) string {
 	return strings.TrimSuffix(path.Base(file), path.Ext(file))
 }
 
-// SampleName is the sample's file without its folder and ending.
+// SampleName is how the sample is called where its template is known.
 func (r *Rendering) SampleName() string { return sampleName(r.Sample.File) }
 
 // Where is the file in the folder in which rendering failed: "file:line".
 func (r *Rendering) Where() string {
 	return authoring.Where(r.Template.Name, r.Template.Channel, r.Err)
 }
-
-// Parts are the parts of the message, in the order of template.Parts.
-func (r *Rendering) Parts() []authoring.Part { return authoring.Parts(&r.Message) }

@@ -22,14 +22,10 @@ type Server struct {
 	Selection Selection // what to show of it
 }
 
-// RemoteError says that an address is not one that only this machine reaches.
-type RemoteError struct{ Addr string }
+// ErrRemote is an address that not only this machine reaches.
+var ErrRemote = errors.New("can be reached from other machines, and the page has no login: use 127.0.0.1 or [::1]")
 
-func (e *RemoteError) Error() string {
-	return fmt.Sprintf("%s can be reached from other machines, and the page has no login: use 127.0.0.1 or [::1]", e.Addr)
-}
-
-// Listen listens on an address that only this machine reaches: its error may be a *RemoteError.
+// Listen listens on an address that only this machine reaches: its error may be ErrRemote.
 func Listen(addr string) (net.Listener, error) {
 	if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
 		addr = net.JoinHostPort("127.0.0.1", port) // ":8080" is a port of this machine alone
@@ -39,7 +35,7 @@ func Listen(addr string) (net.Listener, error) {
 		return nil, err
 	}
 	if !address.IP.IsLoopback() {
-		return nil, &RemoteError{addr}
+		return nil, fmt.Errorf("%s %w", addr, ErrRemote)
 	}
 	return net.ListenTCP("tcp", address)
 }

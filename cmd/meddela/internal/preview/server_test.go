@@ -130,8 +130,7 @@ func TestReload(t *testing.T) {
 
 func TestOnlyThisMachine(t *testing.T) {
 	for _, addr := range []string{"0.0.0.0:0", "[::]:0", "192.0.2.1:0"} {
-		var remote *RemoteError
-		if listener, err := Listen(addr); !errors.As(err, &remote) {
+		if listener, err := Listen(addr); !errors.Is(err, ErrRemote) {
 			t.Errorf("%s: %v", addr, err)
 			if err == nil {
 				_ = listener.Close()

@@ -30,6 +30,8 @@ type Healer struct {
 
 // Outcome is what became of the events that were not covered.
 type Outcome struct {
+	Uncovered  int                          `json:"uncovered"`
+	DryRun     bool                         `json:"dry_run"`
 	Healed     int                          `json:"healed"`                // published again
 	ByTemplate map[topology.TemplateRef]int `json:"by_template,omitempty"` // the healed ones, by what covers them now
 	Left       map[topology.Reason]int      `json:"left,omitempty"`        // still not covered, or not valid any more
@@ -45,7 +47,10 @@ func (h *Healer) Heal(ctx context.Context, events []Event, progress *scan.Progre
 	if h.Now == nil {
 		h.Now = time.Now
 	}
-	h.outcome = Outcome{ByTemplate: map[topology.TemplateRef]int{}, Left: map[topology.Reason]int{}}
+	h.outcome = Outcome{
+		Uncovered: len(events), DryRun: h.To == nil,
+		ByTemplate: map[topology.TemplateRef]int{}, Left: map[topology.Reason]int{},
+	}
 	h.wanted = make(map[topology.Source]*Event, len(events))
 	for i := range events {
 		h.wanted[events[i].Source] = &events[i]

@@ -18,7 +18,8 @@ func PrintableLines(s string) string { return printable(s, "\n\t") }
 
 func printable(s, kept string) string {
 	return strings.Map(func(r rune) rune {
-		if steers(r) && !strings.ContainsRune(kept, r) {
+		// A control, or what turns the direction of what follows.
+		if (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) && !strings.ContainsRune(kept, r) {
 			return '\uFFFD'
 		}
 		return r
@@ -35,6 +36,14 @@ func OrList(words []string) string {
 		return words[0]
 	}
 	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// Most is the beginning of a list, at most so many words, and a sign that there are more.
+func Most(n int, words []string) []string {
+	if len(words) > n {
+		return append(words[:n:n], "…")
+	}
+	return words
 }
 
 // Texts are named strings as strings.
@@ -66,7 +75,3 @@ func Count(n int, one, many string) string {
 	}
 	return strconv.Itoa(n) + " " + many
 }
-
-// steers reports whether a terminal obeys a character instead of showing it: a
-// control, or one that turns the direction of what follows.
-func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }

@@ -31,9 +31,8 @@ func readLines(t *testing.T, r io.Reader) []line {
 func TestLineReader(t *testing.T) {
 	full := strings.Repeat("x", topology.MaxEventBytes)
 	type want struct {
-		number  int
-		text    string
-		tooLong bool
+		number int
+		text   string
 	}
 	tests := []struct {
 		name, input string
@@ -41,13 +40,15 @@ func TestLineReader(t *testing.T) {
 	}{
 		{"nothing", "", nil},
 		{"blank lines only", "\n \n\t\r\n", nil},
-		{"no end of line at the end", "a\nb", []want{{1, "a", false}, {2, "b", false}}},
-		{"blank lines count", "\na\n\n\nb\n", []want{{2, "a", false}, {5, "b", false}}},
-		{"Windows", "a\r\n b \r\n", []want{{1, "a", false}, {2, "b", false}}},
-		{"as long as may be", full + "\n" + full, []want{{1, full, false}, {2, full, false}}},
-		{"and with Windows' end", full + "\r\n", []want{{1, full, false}}},
-		{"longer, and on", full + "x\nb\n", []want{{1, "", true}, {2, "b", false}}},
-		{"longer at the end", "a\n" + full + full, []want{{1, "a", false}, {2, "", true}}},
+		{"no end of line at the end", "a\nb", []want{{1, "a"}, {2, "b"}}},
+		{"blank lines count", "\na\n\n\nb\n", []want{{2, "a"}, {5, "b"}}},
+		{"Windows", "a\r\n b \r\n", []want{{1, "a"}, {2, "b"}}},
+		{"as long as may be", full + "\n" + full, []want{{1, full}, {2, full}}},
+		{"and with Windows' end", full + "\r\n", []want{{1, full}}},
+		{"longer, and on", full + "x\nb\n", []want{{1, full + "x"}, {2, "b"}}},
+		{"longer at the end", "a\n" + full + full, []want{{1, "a"}, {2, full + "xxx"}}},
+		{"blanks make it no shorter", "{}" + strings.Repeat(" ", topology.MaxEventBytes) + "{}\n",
+			[]want{{1, "{}" + strings.Repeat(" ", topology.MaxEventBytes) + "{"}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -57,9 +58,8 @@ func TestLineReader(t *testing.T) {
 			}
 			for i, l := range lines {
 				w := test.want[i]
-				if l.number != w.number || string(l.text) != w.text || l.tooLong != w.tooLong {
-					t.Errorf("line %d of %d bytes, too long %t; want %d of %d, %t", l.number, len(l.text), l.tooLong, w.number,
-						len(w.text), w.tooLong)
+				if l.number != w.number || string(l.text) != w.text {
+					t.Errorf("line %d of %d bytes; want %d of %d", l.number, len(l.text), w.number, len(w.text))
 				}
 			}
 			if n := len(lines); n > 0 && lines[n-1].end > int64(len(test.input)) {

@@ -123,33 +123,24 @@ func (p *publication) publishAll(ctx context.Context, queue *lineQueue) error {
 	}
 }
 
-// publishBatch publishes the lines that can be, and tells of each what became
-// of it. Its error is that Kafka did not acknowledge some in time: more would
-// fare no better. A signal does not cut the batch short.
+// publishBatch publishes lines, and tells of each what became of it. Its error is that Kafka did not
+// acknowledge some in time: more would fare no better. A signal does not cut the batch short.
 func (p *publication) publishBatch(ctx context.Context, batch []line) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
 	defer cancel()
-	outcomes := make([]producer.Receipt, len(batch))
-	records := make([]topology.Record, 0, len(batch))
-	indexes := make([]int, 0, len(batch))
+	records := make([]topology.Record, len(batch))
 	for i := range batch {
-		record, err := batch[i].record(p.lane, p.addIDs)
-		if err != nil {
-			outcomes[i].Err = err
-			continue
+		records[i].Value = batch[i].text
+		if p.addIDs {
+			records[i].Value = withID(records[i], p.lane)
 		}
-		records, indexes = append(records, record), append(indexes, i)
 	}
-	// The receipts say all that the error says.
-	receipts, _ := p.to.PublishRecords(ctx, p.lane, records)
-	for i, receipt := range receipts {
-		outcomes[indexes[i]] = receipt
-	}
+	receipts, _ := p.to.PublishRecords(ctx, p.lane, records) // which say all that the error says
 	var unacknowledged error
-	for i, outcome := range outcomes {
-		p.tell(batch[i].number, outcome)
-		if outcome.Err != nil && !errors.As(outcome.Err, new(*topology.Fault)) && unacknowledged == nil {
-			unacknowledged = fmt.Errorf("gave up at line %d: %w: publish again from that line on, which is safe for events with an id", batch[i].number, outcome.Err)
+	for i, receipt := range receipts {
+		refused := p.tell(batch[i].number, receipt)
+		if receipt.Err != nil && !refused && unacknowledged == nil {
+			unacknowledged = fmt.Errorf("gave up at line %d: %w: publish again from that line on, which is safe for events with an id", batch[i].number, receipt.Err)
 		}
 	}
 	if err := p.out.Flush(); err != nil {

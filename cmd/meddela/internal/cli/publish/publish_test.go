@@ -18,7 +18,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// recorder is an eventPublisher that acknowledges everything but what says
+// recorder is an eventPublisher that acknowledges everything but what is too large for an event, or says
 // otherwise: a record that contains "refused", or "lost".
 type recorder struct {
 	mu      sync.Mutex
@@ -35,6 +35,8 @@ func (r *recorder) PublishRecords(ctx context.Context, _ topology.Lane, records 
 	receipts := make([]producer.Receipt, len(records))
 	for i, record := range records {
 		switch {
+		case len(record.Value) > topology.MaxEventBytes:
+			receipts[i].Err = &topology.Fault{Reason: topology.ReasonTooLarge, Detail: "so many bytes"}
 		case bytes.Contains(record.Value, []byte("refused")):
 			receipts[i].Err = &topology.Fault{Reason: topology.ReasonMissingField, Field: "type", Detail: "is required"}
 		case bytes.Contains(record.Value, []byte("lost")):

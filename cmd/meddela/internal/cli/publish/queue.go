@@ -9,9 +9,8 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 )
 
-// lineQueue reads lines ahead of their publication. So a batch is whatever has
-// come meanwhile: large from a file, and a single line at once from a slow
-// pipe.
+// lineQueue reads lines ahead of their publication. So a batch is whatever has come meanwhile: large
+// from a file, and a single line at once from a slow pipe.
 type lineQueue struct {
 	lines chan line
 	bytes *semaphore.Weighted

@@ -22,20 +22,22 @@ type receiptView struct {
 // maxToldFaults is how many faults are told one by one to a person.
 const maxToldFaults = 20
 
-// tell counts a line, and says what became of it.
-func (p *publication) tell(number int, r producer.Receipt) {
+// tell counts a line, and says what became of it. refused reports whether that was for a fault of its own.
+func (p *publication) tell(number int, r producer.Receipt) (refused bool) {
 	view := receiptView{Line: number, ID: r.ID}
-	var fault *topology.Fault
-	switch {
-	case r.Err == nil:
+	if r.Err == nil {
 		p.published++
 		view.Partition, view.Offset = &r.Partition, &r.Offset
-	case errors.As(r.Err, &fault):
-		p.failed++
-		view.ID, view.Reason, view.Error = "", fault.Reason, r.Err.Error()
-	default:
+	} else {
 		p.failed++
 		view.Error = r.Err.Error()
+	}
+	fault, refused := errors.AsType[*topology.Fault](r.Err)
+	if refused {
+		view.ID, view.Reason = "", fault.Reason
+	}
+	if view.Reason == topology.ReasonTooLarge { // of which not all was read
+		view.Error = "the line is longer than an event may be, 1 MiB"
 	}
 	switch {
 	case p.json:
@@ -51,4 +53,5 @@ func (p *publication) tell(number int, r producer.Receipt) {
 	case p.failed == maxToldFaults+1 && r.Err != nil:
 		_, _ = fmt.Fprintln(p.errOut, "more faults are only counted; --output json tells them all")
 	}
+	return refused
 }

@@ -2,6 +2,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -70,19 +71,11 @@ func Text(env *command.Env, s *topology.State) string {
 }
 
 // Colour is that of a status on a terminal.
-func Colour(s topology.Status) text.Color {
-	switch s {
-	case topology.Sent:
-		return text.FgGreen
-	case topology.DeliveryError:
-		return text.FgRed
-	case topology.NotCovered, topology.Expired:
-		return text.FgYellow
-	case topology.Ignored:
-		return text.FgMagenta
-	default:
-		return text.FgCyan
-	}
+func Colour(s topology.Status) text.Color { return cmp.Or(colours[s], text.FgCyan) }
+
+var colours = map[topology.Status]text.Color{
+	topology.Sent: text.FgGreen, topology.DeliveryError: text.FgRed, topology.NotCovered: text.FgYellow,
+	topology.Expired: text.FgYellow, topology.Ignored: text.FgMagenta,
 }
 
 // Print prints a status in the form that was asked for.

@@ -52,7 +52,11 @@ that was published without one is <lane>-<partition>-<offset>.`,
 			if watch {
 				return watchStatus(ctx, env, reader, ids)
 			}
-			return printStatus(ctx, env, reader, ids)
+			unknown, _, err := printChanges(ctx, env, reader, ids, make(map[topology.EventID]topology.Rank))
+			if err == nil && len(unknown) > 0 {
+				err = fmt.Errorf("nothing is known of %s: not published, not read yet by the status updater, or older than MEDDELA_STATUS_TTL", strings.Join(wording.Texts(unknown), ", "))
+			}
+			return err
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow the events until each has come to rest")
@@ -64,79 +68,54 @@ type statusReader interface {
 	GetMany(ctx context.Context, ids []topology.EventID) ([]status.Answer, error)
 }
 
-func printStatus(ctx context.Context, env *command.Env, reader statusReader, ids []topology.EventID) error {
+// printChanges prints what has changed since the ranks that were seen. It returns the events of which nothing is
+// known, when it first asks for them, and those that have not come to rest.
+func printChanges(ctx context.Context, env *command.Env, reader statusReader, ids []topology.EventID,
+	seen map[topology.EventID]topology.Rank) (unknown, moving []topology.EventID, err error) {
 	answers, err := reader.GetMany(ctx, ids)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	var unknown []string
-	for i := range answers {
+	for i, id := range ids {
 		answer := &answers[i]
+		before, looked := seen[id]
+		seen[id] = answer.State.Rank
 		switch {
 		case answer.Err != nil:
-			return answer.Err
-		case !answer.Found:
-			unknown = append(unknown, string(ids[i]))
-		default:
+			return nil, nil, answer.Err
+		case !answer.Found && !looked:
+			unknown = append(unknown, id)
+		case answer.Found && (answer.State.Rank != before || !looked):
 			if err := show.Print(env, &answer.State); err != nil {
-				return err
+				return nil, nil, err
 			}
 		}
+		if !answer.State.Status.Final() {
+			moving = append(moving, id)
+		}
 	}
-	if len(unknown) > 0 {
-		return fmt.Errorf("nothing is known of %s: not published, not read yet by the status updater, or older than MEDDELA_STATUS_TTL", strings.Join(unknown, ", "))
-	}
-	return nil
+	return unknown, moving, nil
 }
 
 // watchInterval is how often Redis is asked for each event that moves.
 const watchInterval = 200 * time.Millisecond
 
-// watchStatus prints each change until every event has come to rest, or ctx
-// ends, which is no error.
+// watchStatus prints each change until every event has come to rest, or ctx ends, which is no error.
 func watchStatus(ctx context.Context, env *command.Env, reader statusReader, ids []topology.EventID) error {
 	seen := make(map[topology.EventID]topology.Rank)
 	for {
-		answers, err := reader.GetMany(ctx, ids)
+		unknown, moving, err := printChanges(ctx, env, reader, ids, seen)
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		var moving []topology.EventID
-		for i := range answers {
-			moves, err := showChange(env, ids[i], &answers[i], seen)
-			if err != nil {
-				return err
-			}
-			if moves {
-				moving = append(moving, ids[i])
-			}
+		for _, id := range unknown {
+			_, _ = fmt.Fprintf(env.ErrOut, "nothing is known of %s yet; waiting for it\n", id)
 		}
 		if ids = moving; len(ids) == 0 || !retry.Sleep(ctx, watchInterval) {
 			return nil
 		}
 	}
-}
-
-// showChange prints what has changed since the ranks that were seen, and reports
-// whether more is to come.
-func showChange(env *command.Env, id topology.EventID, answer *status.Answer,
-	seen map[topology.EventID]topology.Rank) (moves bool, err error) {
-	if answer.Err != nil {
-		return false, answer.Err
-	}
-	before, looked := seen[id]
-	seen[id] = answer.State.Rank
-	if !answer.Found {
-		if !looked {
-			_, _ = fmt.Fprintf(env.ErrOut, "nothing is known of %s yet; waiting for it\n", id)
-		}
-		return true, nil
-	}
-	if answer.State.Rank != before || !looked {
-		err = show.Print(env, &answer.State)
-	}
-	return !answer.State.Status.Final(), err
 }

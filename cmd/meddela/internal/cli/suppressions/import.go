@@ -74,13 +74,8 @@ func (s *suppressions) importFile(ctx context.Context, list *suppress.List) (err
 		OnProgress: func(i suppress.Imported) { line.Show("lines", i.Read, read.n, s.size) },
 	})
 	line.Clear()
-	view.Millis = time.Since(line.Start).Milliseconds()
-	return s.imported(&view, err)
-}
-
-// imported prints what has come of it, also where it broke off.
-func (s *suppressions) imported(view *importView, err error) error {
-	took := time.Duration(view.Millis) * time.Millisecond
+	took := time.Since(line.Start).Truncate(time.Millisecond)
+	view.Millis = took.Milliseconds()
 	printed := s.Print(view, "%s suppressed, %d for as long already, %s not imported; %s read in %s, %.0f a second\n",
 		wording.Count(view.Added, "address", "addresses"), view.Known, wording.Count(view.Bad, "line", "lines"),
 		wording.Count(view.Read, "line", "lines"), took, command.PerSecond(view.Read, took))

@@ -83,14 +83,9 @@ func (c *templatesChange) publishedText() string {
 	all, published := len(c.Templates), len(c.Published)
 	fmt.Fprintf(&b, "%s: %d %s, %d live already\n%s", wording.Count(all, "template is fine", "templates are fine"),
 		published, command.Done(c.DryRun, "", "published"), all-published, c.readBackText())
-	const most = 8
 	if names := c.NotInFolder; len(names) > 0 {
-		listed := names
-		if len(listed) > most {
-			listed = append(listed[:most:most], "…")
-		}
 		fmt.Fprintf(&b, "live, and not in the folder, which leaves them live: %s: %s\n",
-			wording.Count(len(names), "template", "templates"), strings.Join(listed, " "))
+			wording.Count(len(names), "template", "templates"), strings.Join(wording.Most(8, names), " "))
 	}
 	if c.Warnings > 0 {
 		fmt.Fprintf(&b, "%s: see meddela templates lint %s\n", wording.Count(c.Warnings, "warning", "warnings"), c.folder)
@@ -195,25 +190,22 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 		err = c.write(ctx, follower, changes)
 	}
 	// JSON says what has come of it also where that is not all that was asked for.
-	switch {
-	case c.env.Output == command.JSON:
-		c.Published = append([]topology.TemplateRef{}, c.Published...)
-		return errors.Join(err, c.env.PrintJSON(&c.changesView))
-	case err != nil:
+	if err != nil && c.env.Output != command.JSON {
 		return err
 	}
-	return c.env.Printf("%s", summary())
+	return errors.Join(err, c.env.Print(&c.changesView, "%s", summary()))
 }
 
 // write makes the changes live and reads them back.
 func (c *templatesChange) write(ctx context.Context, follower *catalogue.Follower, changes []authoring.Change) error {
+	c.Published = []topology.TemplateRef{}
 	writer, err := c.env.Publisher(ctx)
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	c.Published, err = authoring.Write(ctx, writer, c.env.Config.Names().Templates(), changes, started)
-	if err != nil || len(c.Published) == 0 {
+	written, err := authoring.Write(ctx, writer, c.env.Config.Names().Templates(), changes, started)
+	if c.Published = append(c.Published, written...); err != nil || len(written) == 0 {
 		return err
 	}
 	acknowledged := time.Now()

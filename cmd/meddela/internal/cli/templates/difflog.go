@@ -23,7 +23,7 @@ import (
 type diffLog struct {
 	env         *command.Env
 	folder      authoring.Report
-	lane        topology.Lane // empty is both
+	lanes       []topology.Lane
 	since       time.Duration
 	limit       int64
 	examples    int
@@ -31,7 +31,7 @@ type diffLog struct {
 }
 
 func newTemplatesDiffLogCommand(env *command.Env) *cobra.Command {
-	d := diffLog{env: env}
+	d := diffLog{env: env, lanes: topology.Lanes()}
 	cmd := &cobra.Command{
 		Use:   "diff-log FOLDER",
 		Short: "Run a folder of templates on past events, and say what would change",
@@ -55,7 +55,7 @@ Events are shown by id and position; what they say is shown only with
 		RunE: env.Loaded(d.run),
 	}
 	flags := cmd.Flags()
-	addLanesFlag(cmd, &d.lane)
+	command.WordsFlag(cmd, &d.lanes, "lane", topology.Lanes(), "lanes whose events to compare")
 	flags.DurationVar(&d.since, "since", 24*time.Hour, "how far back to look")
 	flags.Int64Var(&d.limit, "limit", 0, "only about so many events, the latest; 0 is no limit")
 	flags.IntVar(&d.examples, "examples", 3, "how many events to show of each change")
@@ -86,7 +86,7 @@ func (d *diffLog) run(ctx context.Context, _ []string) error {
 	names, now := d.env.Config.Names(), time.Now()
 	since := now.Add(-d.since)
 	var ranges []scan.Range
-	for _, lane := range lanesOf(d.lane) {
+	for _, lane := range d.lanes {
 		found, err := topics.Ranges(ctx, names.Events(lane), since)
 		if err != nil {
 			return err
@@ -106,7 +106,7 @@ func (d *diffLog) run(ctx context.Context, _ []string) error {
 		return err
 	}
 	comparison := &difflog.Comparison{Live: live, Proposed: proposed, Examples: d.examples, ShowContent: d.showContent}
-	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: lanesOf(d.lane), Versions: refs}
+	result := diffLogResult{Since: since.UTC().Truncate(time.Millisecond), Lanes: d.lanes, Versions: refs}
 	started := time.Now()
 	err = d.env.ShowScan("events", func(p *scan.Progress) error {
 		defer func() { result.Lost = p.Lost.Load() }()
@@ -128,9 +128,6 @@ func (d *diffLog) run(ctx context.Context, _ []string) error {
 
 func printDiffLog(env *command.Env, r *diffLogResult) error {
 	if env.Output == command.JSON {
-		if r.Versions == nil {
-			r.Versions = []topology.TemplateRef{}
-		}
 		return env.PrintJSON(r)
 	}
 	if len(r.Changes) > 0 {
@@ -193,8 +190,8 @@ func writeExample(env *command.Env, b *strings.Builder, e *difflog.Example) {
 func sideText(s *difflog.Side) string {
 	words := []string{string(cmp.Or(s.Template, topology.TemplateRef(s.Status))), s.Language, string(s.Reason)}
 	out := strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
-	if s.Error != "" {
-		out += ": " + s.Error
+	if s.Detail != "" {
+		out += ": " + s.Detail
 	}
 	if !s.Expires.IsZero() {
 		out += ", until " + s.Expires.Local().Format(time.DateTime)

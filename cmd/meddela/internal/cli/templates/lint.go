@@ -3,7 +3,6 @@ package templates
 import (
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -57,8 +56,7 @@ func printReport(env *command.Env, folder string, report *authoring.Report, stri
 	}
 	warnings := wording.Count(len(report.Warnings), "warning", "warnings")
 	if env.Output == command.JSON {
-		err = env.PrintJSON(lintView{report.Folders, samples, append(faults.List{}, report.Faults...),
-			append(faults.List{}, report.Warnings...)})
+		err = env.PrintJSON(lintView{report.Folders, samples, report.Faults, report.Warnings})
 	} else {
 		var b strings.Builder
 		writeFaults(&b, folder, report.Faults, "")
@@ -84,10 +82,7 @@ func printReport(env *command.Env, folder string, report *authoring.Report, stri
 // writeFaults writes a line for each, with the file as it can be opened from here.
 func writeFaults(b *strings.Builder, folder string, found faults.List, kind string) {
 	for _, f := range found {
-		place := filepath.Join(folder, filepath.FromSlash(f.File))
-		if f.Line > 0 {
-			place += ":" + strconv.Itoa(f.Line)
-		}
-		fmt.Fprintf(b, "%s: %s%s\n", place, kind, f.Detail)
+		f.File, f.Detail = filepath.Join(folder, filepath.FromSlash(f.File)), kind+f.Detail
+		fmt.Fprintln(b, f)
 	}
 }

@@ -3,7 +3,6 @@ package templates
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +17,16 @@ import (
 )
 
 type pruning struct {
+	pruneView
 	env       *command.Env
 	olderThan time.Duration
-	dryRun    bool
 	timeout   time.Duration
+}
+
+type pruneView struct {
+	DryRun bool               `json:"dry_run"`
+	Pruned []authoring.Idle   `json:"pruned"`
+	Kept   []authoring.Needed `json:"kept"` // old enough, but needed
 }
 
 func newTemplatesPruneCommand(env *command.Env) *cobra.Command {
@@ -40,22 +45,11 @@ after that; publishing its folder again brings it back.`,
 	}
 	cmd.Flags().DurationVar(&p.olderThan, "older-than", 7*24*time.Hour,
 		"how long a version must not have been live, at least 1h")
-	cmd.Flags().BoolVar(&p.dryRun, "dry-run", false, "only say what would be taken away")
+	cmd.Flags().BoolVar(&p.DryRun, "dry-run", false, "only say what would be taken away")
 	cmd.Flags().DurationVar(&p.timeout, "timeout", 10*time.Minute, "how long looking through the jobs may take")
 	command.Bound(cmd, "older-than", func() bool { return p.olderThan >= authoring.MinPruneAge }, "at least "+
 		authoring.MinPruneAge.String()+", for roles that still match by what they read before")
 	return cmd
-}
-
-type pruneView struct {
-	DryRun bool             `json:"dry_run"`
-	Pruned []authoring.Idle `json:"pruned"`
-	Kept   []neededView     `json:"kept"` // old enough, but needed
-}
-
-type neededView struct {
-	authoring.Idle
-	Jobs int64 `json:"jobs"` // 0 where it keeps its template retired
 }
 
 func (p *pruning) run(ctx context.Context, _ []string) error {
@@ -85,30 +79,29 @@ func (p *pruning) run(ctx context.Context, _ []string) error {
 		return err
 	}
 	live := follower.Snapshot()
-	idle := authoring.PlanPrune(live, p.olderThan, started)
-	unneeded := authoring.Unneeded(live, idle, references)
-	if !p.dryRun && len(unneeded) > 0 {
-		if err := p.write(ctx, follower, unneeded); err != nil {
+	p.Pruned, p.Kept = authoring.Sift(live, authoring.PlanPrune(live, p.olderThan, started), references)
+	if !p.DryRun && len(p.Pruned) > 0 {
+		if err := p.write(ctx, follower); err != nil {
 			return err
 		}
 	}
-	return p.print(idle, unneeded, references)
+	return p.print()
 }
 
 // write takes versions away, and sees that nobody has made one live at the same moment.
-func (p *pruning) write(ctx context.Context, follower *catalogue.Follower, unneeded []authoring.Idle) error {
+func (p *pruning) write(ctx context.Context, follower *catalogue.Follower) error {
 	writer, err := p.env.Publisher(ctx)
 	if err != nil {
 		return err
 	}
 	before := follower.Snapshot()
-	if err := authoring.Prune(ctx, writer, p.env.Config.Names().Templates(), unneeded); err != nil {
+	if err := authoring.Prune(ctx, writer, p.env.Config.Names().Templates(), p.Pruned); err != nil {
 		return fmt.Errorf("some versions are perhaps taken away: do the same again, which is safe: %w", err)
 	}
 	if err := follower.CatchUp(ctx); err != nil {
 		return err
 	}
-	for _, u := range unneeded {
+	for _, u := range p.Pruned {
 		name, _ := u.Ref.Split()
 		was, _ := before.Latest(name)
 		is, known := follower.Snapshot().Latest(name)
@@ -120,28 +113,19 @@ func (p *pruning) write(ctx context.Context, follower *catalogue.Follower, unnee
 	return nil
 }
 
-func (p *pruning) print(idle, unneeded []authoring.Idle, references map[topology.TemplateRef]int64) error {
-	view := pruneView{DryRun: p.dryRun, Pruned: append([]authoring.Idle{}, unneeded...), Kept: []neededView{}}
-	done := command.Done(p.dryRun, "", "taken away")
-	var gone, kept strings.Builder
-	for _, u := range unneeded {
-		fmt.Fprintf(&gone, "%s  %s, not live since %s\n", done, u.Ref, u.Since.Local().Format(time.DateTime))
+func (p *pruning) print() error {
+	done := command.Done(p.DryRun, "", "taken away")
+	var b strings.Builder
+	for _, u := range p.Pruned {
+		fmt.Fprintf(&b, "%s  %s, not live since %s\n", done, u.Ref, u.Since.Local().Format(time.DateTime))
 	}
-	for _, i := range idle {
-		if slices.Contains(unneeded, i) {
-			continue
-		}
-		jobs := references[i.Ref]
+	for _, k := range p.Kept {
 		why := "keeps its template retired"
-		if jobs > 0 {
-			why = wording.Count(int(jobs), "job refers", "jobs refer") + " to it"
+		if k.Jobs > 0 {
+			why = wording.Count(int(k.Jobs), "job refers", "jobs refer") + " to it"
 		}
-		view.Kept = append(view.Kept, neededView{i, jobs})
-		fmt.Fprintf(&kept, "kept  %s: %s\n", i.Ref, why)
+		fmt.Fprintf(&b, "kept  %s: %s\n", k.Ref, why)
 	}
-	if p.env.Output == command.JSON {
-		return p.env.PrintJSON(view)
-	}
-	return p.env.Printf("%s%s%s %s, %d kept, of those not live for %s\n", gone.String(), kept.String(),
-		wording.Count(len(unneeded), "version", "versions"), done, len(view.Kept), p.olderThan)
+	return p.env.Print(&p.pruneView, "%s%s %s, %d kept, of those not live for %s\n", b.String(),
+		wording.Count(len(p.Pruned), "version", "versions"), done, len(p.Kept), p.olderThan)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,20 +84,14 @@ func allParts() []string {
 
 // check finds what cannot be asked for; its error is misuse.
 func (r *rendering) check(output command.Format) error {
-	var targets []string
-	for flag, value := range map[string]string{"--page": r.page, "--out": r.out, "--serve": r.serve} {
-		if value != "" {
-			targets = append(targets, flag)
-		}
+	targets := map[string]bool{
+		"--page": r.page != "", "--out": r.out != "", "--serve": r.serve != "", "--part": len(r.parts) > 0,
+		"-o json": output == command.JSON,
 	}
-	if output == command.JSON {
-		targets = append(targets, "-o json")
-	}
-	if len(r.parts) > 0 {
-		targets = append(targets, "--part")
-	}
-	if slices.Sort(targets); len(targets) > 1 {
-		return command.Misusef("%s cannot be used together: use one", strings.Join(targets, " and "))
+	maps.DeleteFunc(targets, func(_ string, given bool) bool { return !given })
+	if len(targets) > 1 {
+		return command.Misusef("%s cannot be used together: use one",
+			strings.Join(slices.Sorted(maps.Keys(targets)), " and "))
 	}
 	if r.event != "" && r.selection.Sample != "" {
 		return command.Misusef("--event and --sample cannot be used together: use one")
@@ -120,8 +115,8 @@ func render(ctx context.Context, env *command.Env, r *rendering) error {
 		return fmt.Errorf("%s cannot be read: %w", r.folder, err)
 	}
 	renderings, err := preview.Render(&folder, r.selection)
-	if unknown, ok := errors.AsType[*preview.UnknownError](err); ok {
-		return command.Misusef("%v", unknown)
+	if err != nil {
+		return command.Misusef("%v", err)
 	}
 	if err := showRenderings(env, r, &folder, renderings); err != nil {
 		return err
@@ -190,8 +185,8 @@ func folderName(folder string) string {
 
 func servePreview(ctx context.Context, env *command.Env, r *rendering, files fs.FS) error {
 	listener, err := preview.Listen(r.serve)
-	if remote, ok := errors.AsType[*preview.RemoteError](err); ok {
-		return command.Misusef("--serve %v", remote)
+	if errors.Is(err, preview.ErrRemote) {
+		return command.Misusef("--serve %v", err)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot serve the page: %w", err)
@@ -234,7 +229,7 @@ func renderingText(env *command.Env, r *preview.Rendering) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "To: %s\n", wording.Printable(r.Message.To))
-	for _, part := range r.Parts() {
+	for _, part := range authoring.Parts(&r.Message) {
 		switch part.Name {
 		case template.EmailSubject:
 			fmt.Fprintf(&b, "Subject: %s\n", wording.Printable(part.Text))
@@ -268,7 +263,7 @@ func printParts(env *command.Env, names []string, renderings []preview.Rendering
 			b.WriteString(renderingText(env, r) + "\n")
 			continue
 		}
-		for _, part := range r.Parts() {
+		for _, part := range authoring.Parts(&r.Message) {
 			body := part.Text
 			if command.IsTerminal(env.Out) {
 				body = wording.PrintableLines(body)
@@ -312,8 +307,7 @@ type renderErrorView struct {
 }
 
 func printRenderingsJSON(env *command.Env, folder *authoring.Report, renderings []preview.Rendering) error {
-	all := renderingsView{Messages: make([]renderingView, len(renderings)),
-		Faults: append(faults.List{}, folder.Faults...)}
+	all := renderingsView{make([]renderingView, len(renderings)), folder.Faults}
 	for i := range renderings {
 		r := &renderings[i]
 		view := renderingView{Template: r.Template.Ref(), Channel: r.Template.Channel, Sample: r.Sample.File,
@@ -322,7 +316,7 @@ func printRenderingsJSON(env *command.Env, folder *authoring.Report, renderings 
 			view.Error = &renderErrorView{r.Err.Reason, r.Where(), r.Err.Path, r.Err.Detail}
 		} else {
 			view.BodyLanguage, view.To, view.Parts = r.Message.Language, r.Message.To, map[string]string{}
-			for _, part := range r.Parts() {
+			for _, part := range authoring.Parts(&r.Message) {
 				view.Parts[part.Name] = part.Text
 			}
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/topology"
 )
 
 // New makes the command templates.
@@ -55,16 +54,4 @@ func loadFolder(name, refusal string) (report authoring.Report, err error) {
 		err = fmt.Errorf("%s, because of %s:\n%w", refusal, name, report.Faults)
 	}
 	return report, err
-}
-
-// addLanesFlag adds --lane to a command that works on both lanes without it.
-func addLanesFlag(cmd *cobra.Command, lane *topology.Lane) {
-	command.WordFlag(cmd, lane, "lane", topology.Lanes(), "realtime or batch; default: both")
-}
-
-func lanesOf(lane topology.Lane) []topology.Lane {
-	if lane != "" {
-		return []topology.Lane{lane}
-	}
-	return topology.Lanes()
 }

@@ -35,14 +35,16 @@ func NewUncovered(env *command.Env) *cobra.Command {
 type healing struct {
 	env              *command.Env
 	topics           *scan.Topics
-	uncovered.Filter // without a Lane both are looked through
+	uncovered.Filter // but for its Lane
+	lanes            []topology.Lane
 	since            time.Duration
 	dryRun           bool
 	rate             float64
 }
 
 func (f *healing) addFlags(cmd *cobra.Command) {
-	addLanesFlag(cmd, &f.Lane)
+	f.lanes = topology.Lanes()
+	command.WordsFlag(cmd, &f.lanes, "lane", topology.Lanes(), "lanes to look through")
 	cmd.Flags().DurationVar(&f.since, "since", 7*24*time.Hour, "how far back to look")
 	cmd.Flags().StringVar(&f.Type, "type", "", "only events of this type")
 	command.WordFlag(cmd, &f.Channel, "channel", topology.Channels(), "only events for this channel")
@@ -71,7 +73,7 @@ func (f *healing) find(ctx context.Context) (all []uncovered.Event, err error) {
 	}
 	filter := f.Filter
 	filter.Since = time.Now().Add(-f.since)
-	for _, filter.Lane = range lanesOf(f.Lane) {
+	for _, filter.Lane = range f.lanes {
 		err := f.env.ShowScan("entries of the "+string(filter.Lane)+" delivery log", func(p *scan.Progress) error {
 			events, err := finder.Find(ctx, filter, p)
 			all = append(all, events...)
@@ -169,18 +171,14 @@ func (f *healing) heal(ctx context.Context, _ []string) error {
 		outcome, err = healer.Heal(ctx, events, p)
 		return err
 	})
-	return errors.Join(err, printHealed(f.env, len(events), &outcome, f.dryRun))
+	return errors.Join(err, printHealed(f.env, &outcome))
 }
 
-func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool) error {
+func printHealed(env *command.Env, o *uncovered.Outcome) error {
 	if env.Output == command.JSON {
-		return env.PrintJSON(struct {
-			Uncovered int  `json:"uncovered"`
-			DryRun    bool `json:"dry_run"`
-			*uncovered.Outcome
-		}{looked, dryRun, o})
+		return env.PrintJSON(o)
 	}
-	done := command.Done(dryRun, "", "published again")
+	done := command.Done(o.DryRun, "", "published again")
 	var b strings.Builder
 	for _, ref := range slices.Sorted(maps.Keys(o.ByTemplate)) {
 		fmt.Fprintf(&b, "%8d  %s, covered by %s\n", o.ByTemplate[ref], done, ref)
@@ -191,6 +189,6 @@ func printHealed(env *command.Env, looked int, o *uncovered.Outcome, dryRun bool
 	if o.Gone > 0 {
 		fmt.Fprintf(&b, "%8d  left as they are: their topic does not have them any more\n", o.Gone)
 	}
-	return env.Printf("%s%s not covered; %d %s\n", b.String(), wording.Count(looked, "event was", "events were"), o.Healed,
-		done)
+	return env.Printf("%s%s not covered; %d %s\n", b.String(),
+		wording.Count(o.Uncovered, "event was", "events were"), o.Healed, done)
 }
