@@ -75,7 +75,7 @@ image: ## the container image and its bill of materials, without a daemon
 	@.ci/image/build
 
 .PHONY: alerts
-alerts: ## make each alert fire, on real servers; half an hour
+alerts: ## make eight alerts fire by their faults, on real servers; half an hour
 	@test/alerts/run
 
 .PHONY: fuzz

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
@@ -151,7 +152,7 @@ func (p *publication) publishBatch(ctx context.Context, batch []line) error {
 
 func (p *publication) summary() error {
 	took := time.Since(p.progress.Start)
-	text := fmt.Sprintf("%d events published to %s in %s, %.0f a second", p.published, p.lane,
+	text := fmt.Sprintf("%s published to %s in %s, %.0f a second", wording.Count(p.published, "event", "events"), p.lane,
 		took.Round(time.Millisecond), command.PerSecond(p.published, took))
 	to := io.Writer(p.out)
 	if p.json {

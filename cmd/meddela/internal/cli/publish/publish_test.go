@@ -192,7 +192,7 @@ func TestPublishStopsAtASignal(t *testing.T) {
 	if err := <-done; err == nil || err.Error() != "stopped by a signal before the end of the input" {
 		t.Errorf("error %v", err)
 	}
-	if !strings.HasPrefix(stdout.String(), "1 events published") {
+	if !strings.HasPrefix(stdout.String(), "1 event published") {
 		t.Errorf("stdout %q", stdout)
 	}
 }

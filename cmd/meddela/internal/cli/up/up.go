@@ -81,9 +81,9 @@ Publish an event, and read its status (from another terminal):
     kcat -P -b %s -t %s
   redis-cli -p %s HGETALL %s
 
-or without either of these clients:
+or without either of these clients, an event a line:
 
-  meddela publish --lane realtime --kafka-brokers %s events.jsonl
+  echo … | meddela publish --lane realtime --kafka-brokers %s
   meddela status hello-1 --redis-addrs %s
 
 %s
