@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -220,13 +221,15 @@ func TestAsyncAPIWords(t *testing.T) {
 		}
 	}
 	keys := Keys{Prefix: DefaultKeyPrefix}
-	for _, word := range []string{
-		keys.Event("<event id>"), keys.StatusNotice("<event id>"),
-		FieldStatus, FieldReason, FieldDetail, FieldLane, FieldType, FieldChannel, FieldTemplate, FieldRedrives, FieldAttempt,
-		FieldProvider, FieldProviderMessageID, FieldSource, FieldPendingAt, FieldPendingDeliveryAt, FieldFinalAt,
-		FieldUpdatedAt,
-		FieldScheduledAt, FieldRank,
-	} {
+	words := []string{keys.Event("<event id>"), keys.StatusNotice("<event id>")}
+	fields := regexp.MustCompile(`\tField\w+ += "(\w+)"`).FindAllStringSubmatch(string(readFile(t, "state.go")), -1)
+	if len(fields) < 18 {
+		t.Errorf("only %d fields of a status are found", len(fields))
+	}
+	for _, field := range fields {
+		words = append(words, field[1])
+	}
+	for _, word := range words {
 		if !strings.Contains(d.Info.Description, "`"+word+"`") {
 			t.Errorf("the description does not have `%s`", word)
 		}

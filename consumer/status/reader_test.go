@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -23,6 +24,33 @@ func TestGet(t *testing.T) {
 		mustWrite(t, &Store{Client: client, Keys: keys}, want)
 		if got, found, err := reader.Get(ctx, "e"); !found || err != nil || got != want {
 			t.Errorf("got %+v, %v, %v, want %+v", got, found, err, want)
+		}
+	})
+}
+
+// TestEveryField: what a state has in any field, Merge takes, Redis holds and ParseState reads.
+func TestEveryField(t *testing.T) {
+	want := topology.State{Status: topology.Sent}
+	for _, field := range reflect.ValueOf(&want).Elem().Fields() {
+		switch {
+		case !field.IsZero():
+		case field.Kind() == reflect.String:
+			field.SetString("x")
+		case field.Kind() == reflect.Int:
+			field.SetInt(1)
+		default:
+			field.Set(reflect.ValueOf(now))
+		}
+	}
+	merged := topology.State{EventID: want.EventID}
+	if merged.Merge(&want); merged != want {
+		t.Errorf("merged is %+v, want %+v", merged, want)
+	}
+	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
+		mustWrite(t, &Store{Client: client, Keys: keys}, want)
+		reader := Reader{Client: client, Keys: keys}
+		if got, _, err := reader.Get(context.Background(), want.EventID); err != nil || got != want {
+			t.Errorf("read is %+v, %v, want %+v", got, err, want)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	htmltemplate "html/template"
 	"io"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"text/template"
@@ -130,4 +132,37 @@ func FuzzPlain(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFunctionsDoc: the table in docs/templates.md has every function, and no other.
+func TestFunctionsDoc(t *testing.T) {
+	page, err := os.ReadFile("../../docs/templates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rows, _ := strings.Cut(string(page), "| Function | Gives |\n")
+	rows, _, _ = strings.Cut(rows, "\n\n")
+	call, word := regexp.MustCompile("`([^`]+)`"), regexp.MustCompile(`^[a-z]+$`)
+	told := make(map[string]bool)
+	for row := range strings.Lines(rows) {
+		for _, m := range call.FindAllStringSubmatch(strings.Split(row, "|")[1], -1) {
+			for _, name := range strings.Fields(m[1]) { // several, or one and its arguments
+				if !word.MatchString(name) {
+					break
+				}
+				told[name] = true
+			}
+		}
+	}
+	there := newLocalized("en", EmailText).functions()
+	for name := range there {
+		if !told[name] {
+			t.Errorf("%s is not in docs/templates.md", name)
+		}
+	}
+	for name := range told {
+		if _, ok := there[name]; !ok {
+			t.Errorf("docs/templates.md has %s, which there is not", name)
+		}
+	}
 }

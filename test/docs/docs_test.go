@@ -131,8 +131,7 @@ func below(folder, name string) string {
 }
 
 // TestContributing: every path that CONTRIBUTING names is there, from the root or beside what was named before it in
-// the
-// same line; and every line of its map is a folder.
+// the same line; and every line of its map is a folder.
 func TestContributing(t *testing.T) {
 	text := read(t, "CONTRIBUTING.md")
 	n := 0

@@ -23,10 +23,10 @@ const page = "../../docs/glossary.md"
 func TestNames(t *testing.T) {
 	terms, plain := words(t)
 	all := map[string][]string{
-		"metric": metrics(t), "setting": settings(t), "JSON member": members(t), "word of the contract": contract(),
+		"metric": metrics(t), "setting": settings(t), "JSON member": members(t), "word of the contract": contract(t),
 	}
 	for kind, names := range all {
-		if len(names) < 10 {
+		if len(names) < 20 {
 			t.Errorf("only %d names of kind %s are found", len(names), kind)
 		}
 		for _, name := range names {
@@ -87,9 +87,12 @@ func split(name string) []string {
 }
 
 var (
-	made   = regexp.MustCompile(`\.(?:counter|gauge|histogram)\("([a-z_]+)", "[^\n]*?"((?:, [a-zA-Z]+|, "[a-z_]+")*)[,)]`)
+	made = regexp.MustCompile(`\b(?:counter|histogram|decisions|read)\(\s*"([a-z_]+)",\s*"[^"\n]*"` +
+		`((?:,\s*[a-zA-Z]+|,\s*"[a-z_]+")*)`)
 	label  = regexp.MustCompile(`"([a-z_]+)"`)
 	record = regexp.MustCompile(`record: (\S+)`)
+
+	hashField = regexp.MustCompile(`\tField\w+ += "(\w+)"`)
 )
 
 // metrics are the names of metrics, of their labels, and of recording rules.
@@ -174,13 +177,10 @@ func members(t *testing.T) (names []string) {
 }
 
 // contract are the closed lists of the contract, and the fields of a status.
-func contract() []string {
-	names := []string{
-		topology.FieldStatus, topology.FieldReason, topology.FieldDetail, topology.FieldLane, topology.FieldType,
-		topology.FieldChannel, topology.FieldTemplate, topology.FieldRedrives, topology.FieldAttempt,
-		topology.FieldProvider, topology.FieldProviderMessageID, topology.FieldSource, topology.FieldPendingAt,
-		topology.FieldPendingDeliveryAt, topology.FieldFinalAt, topology.FieldUpdatedAt, topology.FieldScheduledAt,
-		topology.FieldRank,
+func contract(t *testing.T) (names []string) {
+	t.Helper()
+	for _, field := range hashField.FindAllStringSubmatch(read(t, "../../topology/state.go"), -1) {
+		names = append(names, field[1])
 	}
 	names = appendTexts(names, topology.Reasons())
 	names = appendTexts(names, topology.Statuses())

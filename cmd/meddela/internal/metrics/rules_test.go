@@ -63,6 +63,9 @@ func shown(t *testing.T) map[string]bool {
 var (
 	metricName = regexp.MustCompile(`\bmeddela_[a-z0-9_]+`)
 	recordName = regexp.MustCompile(`\bmeddela:[a-z0-9_:]+`)
+
+	inTable       = regexp.MustCompile("`([a-z_]+)(?:{[^}`]*})?`")
+	histogramPart = regexp.MustCompile(`_(bucket|sum|count)$`)
 )
 
 type rules struct {
@@ -115,6 +118,34 @@ func TestQueries(t *testing.T) {
 			if !names[name] {
 				t.Errorf("%s asks for %s, which there is not", file, name)
 			}
+		}
+	}
+}
+
+// TestDocumented: the tables in docs/observability.md have every metric, and no other.
+func TestDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/observability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, _ := strings.Cut(string(page), "\n## Metrics\n")
+	tables, _, _ = strings.Cut(tables, "\n## ")
+	names, told := shown(t), make(map[string]bool)
+	for line := range strings.Lines(tables) {
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		for _, m := range inTable.FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
+			name := "meddela_" + m[1]
+			if told[name] = true; !names[name] && !names[name+"_count"] {
+				t.Errorf("docs/observability.md has %s, which there is not", name)
+			}
+		}
+	}
+	for name := range names {
+		base := histogramPart.ReplaceAllString(name, "")
+		if strings.HasPrefix(name, "meddela_") && !told[name] && !told[base] {
+			t.Errorf("%s is not in docs/observability.md", name)
 		}
 	}
 }

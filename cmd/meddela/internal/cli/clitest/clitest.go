@@ -54,8 +54,27 @@ func Golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("differs from %s (go test -update writes it anew)\ngot:\n%s\nwant:\n%s", path, got, want)
+		t.Errorf("differs from %s (go test -update writes it anew):\n%s", path, difference(got, string(want)))
 	}
+}
+
+// difference is what differs, by lines: what is wanted after a minus, what there is after a plus.
+func difference(got, want string) string {
+	g, w := strings.SplitAfter(got, "\n"), strings.SplitAfter(want, "\n")
+	for len(g) > 0 && len(w) > 0 && g[0] == w[0] {
+		g, w = g[1:], w[1:]
+	}
+	for len(g) > 0 && len(w) > 0 && g[len(g)-1] == w[len(w)-1] {
+		g, w = g[:len(g)-1], w[:len(w)-1]
+	}
+	var b strings.Builder
+	for _, line := range w {
+		b.WriteString("-" + line)
+	}
+	for _, line := range g {
+		b.WriteString("+" + line)
+	}
+	return b.String()
 }
 
 // StartKafka starts a broker of the Kafka protocol for the time of the test.
