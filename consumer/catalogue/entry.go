@@ -61,7 +61,7 @@ func (e *Entry) Conditions() int {
 	if e.when == nil {
 		return 0
 	}
-	return e.when.Conjuncts()
+	return e.when.Conjuncts
 }
 
 // Holds reports whether the version's when holds for an event; it does where

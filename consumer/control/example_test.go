@@ -14,9 +14,9 @@ func ExampleOrders_Verdict() {
 	orders := control.Of(topology.ControlRecord{
 		Subject: "type:sale", Action: topology.Pause, At: at, Until: at.Add(time.Hour),
 	})
-	sale := control.FactsOf(&topology.Job{Type: "sale", Channel: topology.Email, Lane: topology.Batch})
-	fmt.Println(orders.Verdict(&sale, at.Add(time.Minute)).Paused())
-	fmt.Println(orders.Verdict(&sale, at.Add(2*time.Hour)).Paused())
+	sale := &topology.Job{Type: "sale", Channel: topology.Email, Lane: topology.Batch}
+	fmt.Println(orders.Verdict(sale, at.Add(time.Minute)).Paused())
+	fmt.Println(orders.Verdict(sale, at.Add(2*time.Hour)).Paused())
 	// Output:
 	// true
 	// false

@@ -1,33 +1,14 @@
 package control
 
 import (
-	"strings"
 	"time"
 
 	"github.com/meddela/meddela/topology"
 )
 
-// Facts are what orders can be about, of one job.
-type Facts struct {
-	Lane    topology.Lane
-	Channel topology.Channel
-	// Provider is empty while none is chosen: then no order about a provider
-	// counts.
-	Provider string
-	Type     string
-	Template topology.TemplateRef // orders are about all of its versions
-}
-
-// FactsOf are those of a job, without a provider.
-func FactsOf(j *topology.Job) Facts {
-	return Facts{Lane: j.Lane, Channel: j.Channel, Type: j.Type, Template: j.Template}
-}
-
 // Verdict is what the orders say. The zero value is that they say nothing.
 type Verdict struct {
-	// Order is the one that decides; nil when none does. It must not be
-	// changed.
-	Order *topology.ControlRecord
+	Order *topology.ControlRecord // that decides, and must not be changed; nil when none does
 }
 
 // Paused reports whether the job is to wait.
@@ -63,19 +44,18 @@ func (v Verdict) Detail() string {
 	return text
 }
 
-// Verdict says what the orders in force make of a job. Any kill outweighs every
-// pause; of several alike, the one that ends last decides, for that is the one
+// Verdict says what the orders in force make of a job, but for those about
+// providers. Any kill outweighs every pause; of several alike, the one that ends last decides, for that is the one
 // that the job waits for, and of those that end together the broadest.
-func (o *Orders) Verdict(f *Facts, now time.Time) Verdict {
+func (o *Orders) Verdict(j *topology.Job, now time.Time) Verdict {
 	var v Verdict
 	if len(o.stops) == 0 {
 		return v
 	}
-	template, _ := f.Template.Split()
-	v.weigh(o.stops[topology.SubjectLane][string(f.Lane)], now)
-	v.weigh(o.stops[topology.SubjectChannel][string(f.Channel)], now)
-	v.weigh(o.stops[topology.SubjectProvider][f.Provider], now) // none has the empty name
-	v.weigh(o.stops[topology.SubjectType][f.Type], now)
+	template, _ := j.Template.Split() // orders are about all of its versions
+	v.weigh(o.stops[topology.SubjectLane][string(j.Lane)], now)
+	v.weigh(o.stops[topology.SubjectChannel][string(j.Channel)], now)
+	v.weigh(o.stops[topology.SubjectType][j.Type], now)
 	v.weigh(o.stops[topology.SubjectTemplate][template], now)
 	return v
 }
@@ -108,8 +88,8 @@ func outweighs(a, b *topology.ControlRecord) bool {
 
 // Judge is the Verdict on a job whose message any of some providers may take:
 // an order about a provider counts where there is one about each of them.
-func (o *Orders) Judge(f *Facts, providers []string, now time.Time) (v Verdict, byProviders bool) {
-	if v := o.Verdict(f, now); v.Order != nil || len(o.stops[topology.SubjectProvider]) == 0 || len(providers) == 0 {
+func (o *Orders) Judge(j *topology.Job, providers []string, now time.Time) (v Verdict, byProviders bool) {
+	if v := o.Verdict(j, now); v.Order != nil || len(o.stops[topology.SubjectProvider]) == 0 || len(providers) == 0 {
 		return v, false
 	}
 	for _, name := range providers {
@@ -122,12 +102,4 @@ func (o *Orders) Judge(f *Facts, providers []string, now time.Time) (v Verdict, 
 		}
 	}
 	return v, true
-}
-
-// SplitProviders reads the names of a HeaderPausedProviders.
-func SplitProviders(header []byte) []string {
-	if len(header) == 0 {
-		return nil
-	}
-	return strings.Split(string(header), ",")
 }

@@ -23,9 +23,7 @@ func order(action topology.ControlAction, subject topology.Subject, until time.D
 	return c
 }
 
-var aJob = control.Facts{
-	Lane: topology.Batch, Channel: topology.SMS, Provider: "acme", Type: "sale", Template: "spring@1@ab12",
-}
+var aJob = topology.Job{Lane: topology.Batch, Channel: topology.SMS, Type: "sale", Template: "spring@1@ab12"}
 
 func TestVerdict(t *testing.T) {
 	const pause, kill, resume = topology.Pause, topology.Kill, topology.Resume
@@ -66,7 +64,7 @@ func TestVerdict(t *testing.T) {
 			"pause channel:sms"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			v := control.Of(test.orders...).Verdict(&aJob, now)
+			v, _ := control.Of(test.orders...).Judge(&aJob, []string{"acme"}, now)
 			if got := said(v); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
@@ -104,9 +102,7 @@ func TestDetail(t *testing.T) {
 
 func TestAJobWithoutAProvider(t *testing.T) {
 	o := control.Of(order(topology.Pause, "provider:acme", 0))
-	job := topology.Job{Lane: topology.Batch, Channel: topology.SMS, Type: "sale", Template: "spring@1@ab12"}
-	facts := control.FactsOf(&job)
-	if v := o.Verdict(&facts, now); said(v) != "" {
+	if v, _ := o.Judge(&aJob, nil, now); said(v) != "" {
 		t.Errorf("while no provider is chosen: %s", said(v))
 	}
 	if got := said(o.About(topology.SubjectProvider, "acme", now)); got != "pause provider:acme" {
@@ -132,34 +128,37 @@ var (
 	})
 )
 
-// TestVerdictOfAny: the verdict is what reading every order one by one gives.
+// TestVerdictOfAny: the verdict is what reading every order one by one gives;
+// that about the only provider counts where there is no other.
 func TestVerdictOfAny(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		orders := rapid.SliceOf(genOrder).Draw(t, "orders")
-		facts := control.Facts{
+		job := topology.Job{
 			Lane:     rapid.SampledFrom(topology.Lanes()).Draw(t, "lane"),
 			Channel:  rapid.SampledFrom(topology.Channels()).Draw(t, "channel"),
-			Provider: rapid.SampledFrom([]string{"", "a"}).Draw(t, "provider"),
 			Type:     rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "type"),
 			Template: topology.TemplateRef(rapid.SampledFrom([]string{"a@1", "b@2", "c@3"}).Draw(t, "template")),
 		}
-		name, _ := facts.Template.Split()
+		providers := rapid.SampledFrom([][]string{nil, {"a"}}).Draw(t, "providers")
+		name, _ := job.Template.Split()
 		last := map[topology.Subject]topology.ControlRecord{}
 		for _, o := range orders {
 			last[o.Subject] = o
 		}
 		paused, killed := false, false
 		for _, subject := range []topology.Subject{
-			"lane:" + topology.Subject(facts.Lane), "channel:" + topology.Subject(facts.Channel), "provider:" +
-				topology.Subject(facts.Provider),
-			"type:" + topology.Subject(facts.Type), "template:" + topology.Subject(name),
+			"lane:" + topology.Subject(job.Lane), "channel:" + topology.Subject(job.Channel),
+			"type:" + topology.Subject(job.Type), "template:" + topology.Subject(name), "provider:a",
 		} {
 			o := last[subject]
+			if subject == "provider:a" && (len(providers) == 0 || paused || killed) {
+				continue
+			}
 			if o.InForce(now) {
 				paused, killed = paused || o.Action == topology.Pause, killed || o.Action == topology.Kill
 			}
 		}
-		v := control.Of(orders...).Verdict(&facts, now)
+		v, _ := control.Of(orders...).Judge(&job, providers, now)
 		if v.Killed() != killed || v.Paused() != (paused && !killed) {
 			t.Fatalf("%s; want paused %v, killed %v", said(v), paused, killed)
 		}

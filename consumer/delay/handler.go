@@ -7,6 +7,7 @@ package delay
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meddela/meddela/consumer"
@@ -16,12 +17,10 @@ import (
 
 // Handler is the delay role of one lane.
 type Handler struct {
-	Lane  topology.Lane
-	Names topology.Topics
-	// Orders are the operators' that are in force. Default none.
-	Orders func() *control.Orders
-	// Now is the clock. Default time.Now.
-	Now func() time.Time
+	Lane   topology.Lane
+	Names  topology.Topics
+	Orders func() *control.Orders // the operators'; default none
+	Now    func() time.Time       // the clock; default time.Now
 }
 
 func (h *Handler) now() time.Time {
@@ -138,9 +137,8 @@ func (h *Handler) judge(r *topology.Record, orders *control.Orders, mark string,
 	job, err := topology.DecodeJob(r.Value)
 	if err == nil && !job.Expired(now) {
 		header, _ := r.Header(topology.HeaderPausedProviders)
-		providers := control.SplitProviders(header)
-		facts := control.FactsOf(&job)
-		if verdict, byProviders := orders.Judge(&facts, providers, now); verdict.Paused() {
+		providers := strings.FieldsFunc(string(header), func(r rune) bool { return r == ',' })
+		if verdict, byProviders := orders.Judge(&job, providers, now); verdict.Paused() {
 			out.Headers = r.Headers
 			if !byProviders {
 				providers = nil

@@ -3,7 +3,6 @@ package deliver
 import (
 	"time"
 
-	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -23,8 +22,7 @@ func (h *Handler) hold(deliveries []*delivery) (ready []*delivery) {
 	orders, now, mark := h.config.Orders(), h.config.Now(), ""
 	ready = make([]*delivery, 0, len(deliveries))
 	for _, d := range deliveries {
-		facts := control.FactsOf(&d.job)
-		order, byProviders := orders.Judge(&facts, d.route.names, now)
+		order, byProviders := orders.Judge(&d.job, d.route.names, now)
 		morning, night := d.quietUntil(now)
 		late := d.job.Expired(now)
 		switch {

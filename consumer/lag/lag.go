@@ -23,11 +23,9 @@ type Gauge struct {
 	Addr      net.Addr
 	Transport kafka.RoundTripper
 	Names     topology.Topics
-	// Lanes and Roles that are measured.
-	Lanes []topology.Lane
-	Roles []topology.Role
-	// Channels whose deliverers are measured.
-	Channels []topology.Channel
+	Lanes     []topology.Lane
+	Roles     []topology.Role
+	Channels  []topology.Channel // whose deliverers are measured
 }
 
 // Report is how everything was at one moment.
@@ -46,11 +44,10 @@ type Group struct {
 	Lane    topology.Lane
 	Role    topology.Role
 	Channel topology.Channel // of a deliverer; else empty
-	// Members are the processes that share the work.
-	Members    int
+
+	Members    int // the processes that share the work
 	Partitions []Partition
-	// Err is why the group could not be measured.
-	Err error
+	Err        error // why the group could not be measured
 }
 
 // Partition is one that a group reads.
@@ -225,19 +222,15 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
 		return fmt.Errorf("commits of group %s: %w", group.Name, err)
 	}
 	for _, topic := range topics {
-		committed := make(map[int]int64)
-		for _, c := range commits.Topics[string(topic)] {
-			if c.Error == nil && c.CommittedOffset >= 0 {
-				committed[c.Partition] = c.CommittedOffset
-			}
-		}
 		for _, b := range all[topic] {
 			if b.Error != nil {
 				continue // a new leader is being chosen
 			}
 			p := Partition{Topic: topic, ID: b.Partition, Committed: -1, End: b.LastOffset}
-			if offset, ok := committed[b.Partition]; ok {
-				p.Committed = offset
+			for _, c := range commits.Topics[string(topic)] {
+				if c.Partition == b.Partition && c.Error == nil {
+					p.Committed = max(c.CommittedOffset, -1)
+				}
 			}
 			p.Lag = max(p.End-max(p.Committed, b.FirstOffset), 0)
 			group.Partitions = append(group.Partitions, p)

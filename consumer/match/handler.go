@@ -19,14 +19,11 @@ import (
 type Handler struct {
 	Lane  topology.Lane
 	Names topology.Topics
-	// Catalogue returns the catalogue as it is now.
-	Catalogue func() *catalogue.Catalogue
-	// Now is the clock. Default time.Now.
-	Now func() time.Time
-	// Meter, if set, hears of every decision.
-	Meter Meter
-	// Tracer traces events. Default none.
-	Tracer *tracing.Tracer
+
+	Catalogue func() *catalogue.Catalogue // as it is now
+	Now       func() time.Time            // the clock; default time.Now
+	Meter     Meter                       // if set, hears of every decision
+	Tracer    *tracing.Tracer             // default none
 }
 
 // Meter hears of what becomes of events. Several goroutines call it.

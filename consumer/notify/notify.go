@@ -29,28 +29,17 @@ import (
 
 // Webhook is a receiver of notices.
 type Webhook struct {
-	Name string
-	URL  string
-	// Types of events that it is told about; none for all.
-	Types []string
-	// Statuses that it is told; none for those that an event can end with.
-	Statuses []topology.Status
-	// Secrets that its notices are signed with.
-	Secrets []outbound.Secret
-	// Timeout of a request. Default 5 s.
-	Timeout time.Duration
-	// AllowPrivate lets it have an address that is not public.
-	AllowPrivate bool
+	Name, URL    string
+	Types        []string          // of events that it is told about; none for all
+	Statuses     []topology.Status // that it is told; none for those that an event can end with
+	Secrets      []outbound.Secret // that its notices are signed with
+	Timeout      time.Duration     // of a request; default 5 s
+	AllowPrivate bool              // lets it have an address that is not public
 
 	url     *url.URL
 	client  *outbound.Client
 	signer  outbound.Signer
 	breaker *gobreaker.TwoStepCircuitBreaker[any]
-}
-
-// ends are the statuses that an event can end with.
-var ends = []topology.Status{
-	topology.Sent, topology.Ignored, topology.Expired, topology.NotCovered, topology.DeliveryError,
 }
 
 // Waits are how long a notice waits before each further try.
@@ -96,9 +85,6 @@ func New(lane topology.Lane, names topology.Topics, log zerolog.Logger, webhooks
 
 func (w *Webhook) open() (err error) {
 	w.Timeout = cmp.Or(max(w.Timeout, 0), 5*time.Second)
-	if len(w.Statuses) == 0 {
-		w.Statuses = ends
-	}
 	if w.url, err = outbound.ParseURL(w.URL); err != nil {
 		return err
 	}
@@ -184,7 +170,8 @@ func (h *Handler) noticesOf(r *topology.Record) (notices []*notice) {
 }
 
 func (w *Webhook) wants(e *topology.Entry) bool {
-	return slices.Contains(w.Statuses, e.Status) && (len(w.Types) == 0 || slices.Contains(w.Types, e.Type))
+	isTold := slices.Contains(w.Statuses, e.Status) || len(w.Statuses) == 0 && e.Status.Final()
+	return isTold && (len(w.Types) == 0 || slices.Contains(w.Types, e.Type))
 }
 
 // hand hands a notice over, or puts it off, or gives it up.
@@ -232,9 +219,7 @@ func (w *Webhook) post(ctx context.Context, e *topology.Entry) (failure string) 
 	body = append(body, `","data":`...)
 	body = append(e.Append(body), '}')
 	header := http.Header{"Content-Type": {"application/cloudevents+json"}, "Idempotency-Key": {id}}
-	if err := w.signer.Sign(header, id, body, time.Now()); err != nil {
-		return "it cannot be signed: " + err.Error()
-	}
+	w.signer.Sign(header, id, body, time.Now())
 	answer, err := w.client.Do(ctx, &outbound.Request{URL: w.url, Header: header, Body: body})
 	switch {
 	case err != nil:

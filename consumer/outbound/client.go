@@ -31,10 +31,8 @@ import (
 
 // Config is how a Client connects. Its zero value is a safe default.
 type Config struct {
-	// MaxConns to one host at once. Default 32. Requests beyond it wait.
-	MaxConns int
-	// MaxBody is how many bytes of an answer's body are kept. Default 64 KiB.
-	MaxBody int
+	MaxConns int // to one host at once; default 32; requests beyond it wait
+	MaxBody  int // bytes that are kept of an answer's body; default 64 KiB
 	// AllowPrivate lets this machine and private networks be dialled; link-local
 	// addresses, and those of cloud metadata, never are.
 	AllowPrivate bool
@@ -82,10 +80,8 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Request is one to be made.
 type Request struct {
-	// Method. Default POST.
-	Method string
-	// URL, as ParseURL returns it.
-	URL *url.URL
+	Method string   // default POST
+	URL    *url.URL // as ParseURL returns it
 	// Header names are in canonical form. Do keeps it until the answer is
 	// read, and may do so longer when it fails.
 	Header http.Header

@@ -13,21 +13,13 @@ import (
 type Kind string
 
 const (
-	// Blocked means that the target's address may not be dialled.
-	Blocked Kind = "the target's address is not allowed"
-	// Unresolved means that the target's name has no address that is known.
-	Unresolved Kind = "the name was not resolved"
-	// Unreachable means that there is no connection to the target.
+	Blocked     Kind = "the target's address is not allowed"
+	Unresolved  Kind = "the name was not resolved"
 	Unreachable Kind = "no connection"
-	// Insecure means that TLS failed: either side does not trust the other.
-	Insecure Kind = "no secure connection"
-	// Expired means that the request's time was over before it was begun.
-	Expired Kind = "the time to begin it was over"
-	// Broken means that the connection failed before the request was written.
-	Broken Kind = "the connection broke before the request was written"
-	// Unanswered means that the request may have been handled: it was written,
-	// and there is no answer.
-	Unanswered Kind = "the request was written, and not answered"
+	Insecure    Kind = "no secure connection" // either side does not trust the other
+	Expired     Kind = "the time to begin it was over"
+	Broken      Kind = "the connection broke before the request was written"
+	Unanswered  Kind = "the request was written, and not answered" // so it may have been handled
 )
 
 // Error is why there is no answer. Only with Unanswered can the target have had

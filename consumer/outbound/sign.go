@@ -18,11 +18,9 @@ const (
 	HeaderSignature = "Webhook-Signature"
 )
 
-// Bounds of a signing key, and of how many a Signer may have.
 const (
-	secretPrefix      = "whsec_"
-	minKey, maxKey    = 24, 64
-	maxSigningSecrets = 16
+	secretPrefix   = "whsec_"
+	minKey, maxKey = 24, 64 // bytes
 )
 
 // errSigningSecret does not repeat the secret.
@@ -43,41 +41,37 @@ func CheckSigningSecret(secret string) error {
 // Signer signs requests by the scheme of Standard Webhooks
 // (https://www.standardwebhooks.com), whose libraries check them. While secrets are
 // being changed it has several: a receiver needs to know one of them.
-type Signer []Secret
+type Signer []*webhooks.Webhook
 
 // NewSigner returns a Signer.
 func NewSigner(secrets ...Secret) (Signer, error) {
-	if len(secrets) > maxSigningSecrets {
-		return nil, fmt.Errorf("outbound: sign with at most %d secrets", maxSigningSecrets)
+	s := make(Signer, len(secrets))
+	for i, secret := range secrets {
+		value := secret()
+		err := CheckSigningSecret(value)
+		if err == nil {
+			s[i], err = webhooks.NewWebhook(value)
+		}
+		if err != nil {
+			return nil, errSigningSecret
+		}
 	}
-	return secrets, nil
+	return s, nil
 }
 
 // Sign sets the three headers that say whose a body is; none without secrets. The
-// id is the same whenever the same is sent again, so that a receiver can tell. It
-// fails if one of the secrets is not usable at this moment.
-func (s Signer) Sign(h http.Header, id string, body []byte, at time.Time) error {
+// id is the same whenever the same is sent again, so that a receiver can tell.
+func (s Signer) Sign(h http.Header, id string, body []byte, at time.Time) {
 	if len(s) == 0 {
-		return nil
+		return
 	}
 	signatures := make([]string, len(s))
-	for i, secret := range s {
-		value := secret()
-		if err := CheckSigningSecret(value); err != nil {
-			return err
-		}
-		key, err := webhooks.NewWebhook(value)
-		if err == nil {
-			signatures[i], err = key.Sign(id, at, body)
-		}
-		if err != nil {
-			return errSigningSecret
-		}
+	for i, key := range s {
+		signatures[i], _ = key.Sign(id, at, body) // which cannot fail
 	}
 	h.Set(HeaderID, id)
 	h.Set(HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
 	h.Set(HeaderSignature, strings.Join(signatures, " "))
-	return nil
 }
 
 // Secret returns a secret, which may be another one each time. It never

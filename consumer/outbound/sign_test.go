@@ -29,9 +29,7 @@ func TestSign(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := http.Header{}
-	if err := s.Sign(h, "n-1", []byte(signedBody), time.Unix(signedAt, 999)); err != nil {
-		t.Fatal(err)
-	}
+	s.Sign(h, "n-1", []byte(signedBody), time.Unix(signedAt, 999))
 	for name, want := range map[string]string{
 		"webhook-id": "n-1", "webhook-timestamp": "1764000000", "webhook-signature": "v1," + byNew + " v1," + byOlder,
 	} {
@@ -52,9 +50,7 @@ func FuzzSign(f *testing.F) {
 			t.Fatal(err)
 		}
 		h := http.Header{}
-		if err := s.Sign(h, id, []byte(body), time.Now()); err != nil {
-			t.Fatal(err)
-		}
+		s.Sign(h, id, []byte(body), time.Now())
 		for secret, want := range map[string]bool{newSecret: true, olderSecret: true,
 			strings.Replace(newSecret, "MD", "MT", 1): false} {
 			receiver, err := webhooks.NewWebhook(secret)
@@ -72,12 +68,9 @@ func FuzzSign(f *testing.F) {
 }
 
 func TestSignWithoutSecret(t *testing.T) {
-	if _, err := NewSigner(make([]Secret, 17)...); err == nil {
-		t.Error("17 secrets are taken")
-	}
 	h := http.Header{}
-	if err := (Signer{}).Sign(h, "n-1", []byte("x"), time.Unix(signedAt, 0)); err != nil || len(h) > 0 {
-		t.Errorf("without secrets: %v, %v", h, err)
+	if (Signer{}).Sign(h, "n-1", []byte("x"), time.Unix(signedAt, 0)); len(h) > 0 {
+		t.Errorf("without secrets: %v", h)
 	}
 	key := base64.StdEncoding.EncodeToString
 	for name, secret := range map[string]string{
@@ -85,14 +78,9 @@ func TestSignWithoutSecret(t *testing.T) {
 		"without padding": strings.TrimRight(newSecret, "="),
 		"short":           "whsec_" + key(make([]byte, 23)), "long": "whsec_" + key(make([]byte, 65)),
 	} {
-		s, err := NewSigner(Fixed(newSecret), Fixed(secret))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := http.Header{}
-		err = s.Sign(h, "n-1", []byte("x"), time.Unix(signedAt, 0))
-		if err == nil || len(h) > 0 || secret != "" && strings.Contains(err.Error(), secret) {
-			t.Errorf("%s: %v, %v", name, h, err)
+		_, err := NewSigner(Fixed(newSecret), Fixed(secret))
+		if err == nil || secret != "" && strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", name, err)
 		}
 		if !errors.Is(CheckSigningSecret(secret), errSigningSecret) {
 			t.Errorf("%s is taken", name)

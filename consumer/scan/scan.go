@@ -46,7 +46,11 @@ func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 			break
 		}
 		group.Go(func() error {
-			s := scanner{topics: t, Range: r, fetcher: t.fetcher(r), next: r.From, progress: progress, handle: handle}
+			s := scanner{topics: t, Range: r, next: r.From, progress: progress, handle: handle, fetcher: consumer.Fetcher{
+				Addr: t.Addr, Transport: t.Transport, Topic: r.Topic, Partition: r.Partition,
+				MaxBytes: cmp.Or(t.FetchBytes, 1<<20), MaxWait: fetchWait,
+			}}
+			s.fetcher.SeekTo(r.From)
 			return s.run(scanning)
 		})
 	}
@@ -56,14 +60,16 @@ func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 	return context.Cause(ctx)
 }
 
-// fetchers is how many partitions are read at a time.
-const fetchers = 4
+const (
+	fetchers  = 4                      // partitions that are read at a time
+	fetchWait = 500 * time.Millisecond // for records that are known to be there
+)
 
 // scanner reads one range.
 type scanner struct {
 	topics *Topics
 	Range
-	fetcher  *consumer.Fetcher
+	fetcher  consumer.Fetcher
 	next     int64
 	progress *Progress
 	handle   func([]topology.Record) error

@@ -6,7 +6,6 @@
 package scan
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/wire"
 )
@@ -31,9 +29,7 @@ type Topics struct {
 	// FetchBytes bounds a fetch, as consumer.Fetcher.MaxBytes does. Default
 	// 1 MiB. About twice as much is held for each fetcher.
 	FetchBytes int
-	// Patience is how long an outage may last before it is an error. Default
-	// 30 s.
-	Patience time.Duration
+	Patience   time.Duration // how long an outage may last before it is an error; default 30 s
 }
 
 // Range is the offsets of one partition from From up to, and without, To.
@@ -73,19 +69,6 @@ func (t *Topics) Ranges(ctx context.Context, topic topology.Topic, since time.Ti
 	})
 	return slices.DeleteFunc(kept, func(r Range) bool { return r.Size() == 0 }), err
 }
-
-func (t *Topics) fetcher(r Range) *consumer.Fetcher {
-	f := &consumer.Fetcher{
-		Addr: t.Addr, Transport: t.Transport, Topic: r.Topic, Partition: r.Partition,
-		MaxBytes: cmp.Or(t.FetchBytes, 1<<20), MaxWait: fetchWait,
-	}
-	f.SeekTo(r.From)
-	return f
-}
-
-// fetchWait is how long a broker may wait for records that are known to be
-// there.
-const fetchWait = 500 * time.Millisecond
 
 // Latest cuts ranges down to about n offsets in all, the last ones of each: to
 // every range its share by size, and at least one offset.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
@@ -34,10 +35,8 @@ func check(expression string) (*cel.Ast, Faults) {
 func faultsOf(issues *cel.Issues) Faults {
 	var faults Faults
 	for _, e := range issues.Errors() {
-		fault := Fault{Line: e.Location.Line(), Column: e.Location.Column() + 1, Detail: e.Message}
-		if fault.Line < 1 {
-			fault.Line, fault.Column = 0, 0
-		}
+		line, column := position(e.Location)
+		fault := Fault{Line: line, Column: column, Detail: e.Message}
 		if !slices.Contains(faults, fault) {
 			faults = append(faults, fault)
 		}
@@ -65,16 +64,15 @@ func misuses(parsed *ast.AST) Faults {
 			}
 		}
 		if detail != "" {
-			line, column := position(parsed, at)
+			line, column := position(parsed.SourceInfo().GetStartLocation(at))
 			faults = append(faults, Fault{Line: line, Column: column, Detail: detail})
 		}
 	}
 	return faults
 }
 
-// position is where an expression starts, from 1; 0 when it is not known.
-func position(a *ast.AST, id int64) (line, column int) {
-	at := a.SourceInfo().GetStartLocation(id)
+// position counts from 1; it is 0 when it is not known.
+func position(at common.Location) (line, column int) {
 	if at.Line() < 1 {
 		return 0, 0
 	}

@@ -21,9 +21,12 @@ const MaxBytes = 4 << 10
 
 // Condition is a compiled condition, for use by several goroutines.
 type Condition struct {
-	checked   *ast.AST
-	program   cel.Program
-	conjuncts int
+	// Conjuncts is how many conditions are joined by "&&", 1 for a single one: the
+	// more there are, the more specific the whole is.
+	Conjuncts int
+
+	checked *ast.AST
+	program cel.Program
 }
 
 // Compile checks a condition and makes it ready. Its error is Faults.
@@ -52,12 +55,8 @@ func Compile(expression string) (*Condition, error) {
 	if err != nil {
 		return nil, Faults{{Detail: "the condition cannot be made ready: " + err.Error()}}
 	}
-	return &Condition{checked: root, program: program, conjuncts: conjuncts(root.Expr())}, nil
+	return &Condition{checked: root, program: program, Conjuncts: conjuncts(root.Expr())}, nil
 }
-
-// Conjuncts is how many conditions are joined by "&&", 1 for a single one: the
-// more there are, the more specific the whole is.
-func (c *Condition) Conjuncts() int { return c.conjuncts }
 
 func conjuncts(e ast.Expr) int {
 	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.LogicalAnd {

@@ -198,7 +198,7 @@ func TestConjuncts(t *testing.T) {
 		`ctx.a`: 1, `ctx.a && ctx.b`: 2, `ctx.a && (ctx.b && ctx.c) && ctx.d`: 4, `ctx.a || ctx.b && ctx.c`: 1,
 		`!(ctx.a && ctx.b)`: 1,
 	} {
-		if got := compile(t, expression).Conjuncts(); got != want {
+		if got := compile(t, expression).Conjuncts; got != want {
 			t.Errorf("%s has %d conjuncts; want %d", expression, got, want)
 		}
 	}
@@ -264,7 +264,7 @@ func FuzzCondition(f *testing.F) {
 			}
 			return
 		}
-		if c.Conjuncts() < 1 {
+		if c.Conjuncts < 1 {
 			t.Fatal("no conjuncts")
 		}
 		facts := NewFacts(anEvent(ctx))

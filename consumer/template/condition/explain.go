@@ -29,7 +29,7 @@ func (c *Condition) explain(err error, facts *Facts) Fault {
 	if !ok {
 		return f
 	}
-	f.Line, f.Column = position(c.checked, failed.NodeID())
+	f.Line, f.Column = position(c.checked.SourceInfo().GetStartLocation(failed.NodeID()))
 	isIt := func(e ast.NavigableExpr) bool { return e.ID() == failed.NodeID() }
 	found := ast.MatchDescendants(ast.NavigateAST(c.checked), isIt)
 	if len(found) == 0 {

@@ -204,10 +204,11 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 func SigningSecrets(m *strictyaml.Map, key string, lookup func(string) (string, bool)) (all []outbound.Secret) {
 	for _, each := range m.Maps(key) {
 		value := each.Secret(lookup)
-		if err := outbound.CheckSigningSecret(value); err != nil && value != "" {
+		if err := outbound.CheckSigningSecret(value); err == nil {
+			all = append(all, outbound.Fixed(value))
+		} else if value != "" { // which has been told
 			m.Fail(key, err.Error())
 		}
-		all = append(all, outbound.Fixed(value))
 	}
 	return all
 }

@@ -72,7 +72,8 @@ func TestNewRefuses(t *testing.T) {
 		"a host with a path":    {Config{Hosts: []string{"a.example/x"}}, "hosts: "},
 		"a host of stars":       {Config{Hosts: []string{"*.*.example"}}, "hosts: "},
 		"an empty host":         {Config{Hosts: []string{""}}, "hosts: "},
-		"too many secrets":      {Config{URL: api, Sign: make([]outbound.Secret, 17)}, "secrets"},
+		"empty signing secret":  {Config{URL: api, Sign: []outbound.Secret{outbound.Fixed("")}}, "a signing secret is"},
+		"bad signing secret":    {Config{URL: api, Sign: []outbound.Secret{key}}, "a signing secret is"},
 		"rule for everything":   {rule(Rule{Verdict: provider.Rejected}), "rule 1: it would fit every answer"},
 		"rule's status":         {rule(Rule{Status: "6xx"}), `rule 1: status "6xx"`},
 		"rule's range":          {rule(Rule{Status: "299-200"}), "status"},
@@ -96,12 +97,13 @@ func TestNewRefuses(t *testing.T) {
 
 func TestConfigDoesNotPrintSecrets(t *testing.T) {
 	key := outbound.Fixed("SECRET")
-	c := Config{Name: "a", URL: "https://a.example", Auth: Auth{Bearer: key}, Sign: []outbound.Secret{key}}
+	c := Config{Name: "a", URL: "https://a.example", Auth: Auth{Bearer: key},
+		Sign: []outbound.Secret{outbound.Fixed(key1)}}
 	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := fmt.Sprintf("%+v %#v %+v", c, c, p); strings.Contains(text, "SECRET") {
+	if text := fmt.Sprintf("%+v %#v %+v", c, c, p); strings.Contains(text, "SECRET") || strings.Contains(text, key1) {
 		t.Error(text)
 	}
 }
