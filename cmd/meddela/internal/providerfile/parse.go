@@ -129,7 +129,7 @@ func (p *parser) smtp(m *strictyaml.Map, d *Definition) smtp.Config {
 	c := smtp.Config{
 		Name: d.Name, Timeout: d.Timeout, Concurrency: d.Concurrency, Host: host, Port: number,
 		From: m.Needed("from", "shop@example.com"), FromName: m.Text("from_name"), ReplyTo: m.Text("reply_to"),
-		Hello: m.Text("hello"), TLS: authorities(m, host),
+		Hello: m.Text("hello"), TLS: authorities(m),
 		Security: smtp.Security(m.OneOf("tls", string(smtp.StartTLS),
 			string(smtp.NoTLS), string(smtp.StartTLS), string(smtp.StartTLSIfOffered), string(smtp.ImplicitTLS))),
 		Username: m.Text("username"), Password: p.secret(m, "password"), Mechanism: m.Text("mechanism"),
@@ -159,7 +159,7 @@ func (p *parser) smtp(m *strictyaml.Map, d *Definition) smtp.Config {
 }
 
 // authorities are those of ca_file, instead of the system's; nil without it.
-func authorities(m *strictyaml.Map, host string) *tls.Config {
+func authorities(m *strictyaml.Map) *tls.Config {
 	name := m.Text("ca_file")
 	if name == "" {
 		return nil
@@ -169,7 +169,7 @@ func authorities(m *strictyaml.Map, host string) *tls.Config {
 		m.Fail("ca_file", "it cannot be read: "+err.Error())
 		return nil
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: x509.NewCertPool()}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
 	if !c.RootCAs.AppendCertsFromPEM(pem) {
 		m.Fail("ca_file", name+" has no certificate in PEM form")
 	}

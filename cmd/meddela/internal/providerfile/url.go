@@ -1,6 +1,7 @@
 package providerfile
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"slices"
@@ -50,52 +51,39 @@ func (f *File) AddMailServer(text string) error {
 
 func mailServer(u *url.URL) (smtp.Config, error) {
 	var faults []error
-	wrong := func(what string) { faults = append(faults, errors.New(what)) }
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil || u.Fragment != "" || (u.Path != "" && u.Path != "/") || u.Opaque != "" {
-		wrong("behind the host there can only be ?from=…&from_name=…&tls=…, with special characters as %XX")
-	}
-	for name := range query {
-		if !slices.Contains([]string{"from", "from_name", "tls"}, name) {
-			wrong("it has a parameter other than from, from_name and tls")
+	refuse := func(is bool, why string) {
+		if is {
+			faults = append(faults, errors.New(why))
 		}
 	}
-	c := smtp.Config{
-		Name: mailServerName, Host: u.Hostname(), From: query.Get("from"), FromName: query.Get("from_name"),
-		Username: u.User.Username(),
+	query, err := url.ParseQuery(u.RawQuery)
+	refuse(err != nil || u.Fragment != "" || (u.Path != "" && u.Path != "/") || u.Opaque != "",
+		"behind the host there can only be ?from=…&from_name=…&tls=…, with special characters as %XX")
+	for name := range query {
+		refuse(!slices.Contains([]string{"from", "from_name", "tls"}, name),
+			"it has a parameter other than from, from_name and tls")
 	}
 	password, _ := u.User.Password()
-	c.Password = outbound.Fixed(password)
-	ports := map[smtp.Security]int{smtp.StartTLS: 587, smtp.StartTLSIfOffered: 25, smtp.NoTLS: 25, smtp.ImplicitTLS: 465}
-	switch c.Security = smtp.Security(query.Get("tls")); {
-	case u.Scheme == "smtps" && c.Security != "":
-		wrong("smtps:// is TLS from the first byte: remove tls, or write smtp://")
-	case u.Scheme == "smtps":
-		c.Security = smtp.ImplicitTLS
-	case u.Scheme != "smtp":
-		wrong("it must begin with smtp:// or smtps://")
-	case c.Security == "":
-		c.Security = smtp.StartTLS
-	case c.Security == smtp.ImplicitTLS || ports[c.Security] == 0:
-		wrong("tls must be none, starttls or starttls-if-offered; smtps:// is TLS from the first byte")
+	c := smtp.Config{
+		Name: mailServerName, Host: u.Hostname(), From: query.Get("from"), FromName: query.Get("from_name"),
+		Username: u.User.Username(), Password: outbound.Fixed(password),
+		Security: smtp.Security(cmp.Or(query.Get("tls"), string(smtp.StartTLS))),
 	}
-	if c.Username != "" && c.Security == smtp.NoTLS && !outbound.IsLoopback(c.Host) {
-		wrong("user and password are not sent without encryption: remove tls=none")
+	ports := map[smtp.Security]int{smtp.StartTLS: 587, smtp.StartTLSIfOffered: 25, smtp.NoTLS: 25}
+	refuse(u.Scheme != "smtp" && u.Scheme != "smtps", "it must begin with smtp:// or smtps://")
+	if c.Port = ports[c.Security]; u.Scheme == "smtps" {
+		refuse(query.Get("tls") != "", "smtps:// is TLS from the first byte: remove tls, or write smtp://")
+		c.Security, c.Port = smtp.ImplicitTLS, 465
 	}
-	c.Port = ports[c.Security]
+	refuse(c.Port == 0, "tls must be none, starttls or starttls-if-offered; smtps:// is TLS from the first byte")
+	refuse(c.Username != "" && c.Security == smtp.NoTLS && !outbound.IsLoopback(c.Host),
+		"user and password are not sent without encryption: remove tls=none")
 	if port := u.Port(); port != "" {
-		if c.Port, err = strconv.Atoi(port); err != nil || c.Port < 1 || c.Port > 65535 {
-			wrong("the port must be from 1 to 65535")
-		}
+		c.Port, err = strconv.Atoi(port)
+		refuse(err != nil || c.Port < 1 || c.Port > 65535, "the port must be from 1 to 65535")
 	}
-	if c.Host == "" {
-		wrong("it has no host")
-	}
-	if c.From == "" {
-		wrong("it has no sender: add ?from=shop@example.com")
-	}
-	if (c.Username == "") != (password == "") {
-		wrong("user and password belong together: give both or neither")
-	}
+	refuse(c.Host == "", "it has no host")
+	refuse(c.From == "", "it has no sender: add ?from=shop@example.com")
+	refuse((c.Username == "") != (password == ""), "user and password belong together: give both or neither")
 	return c, errors.Join(faults...)
 }

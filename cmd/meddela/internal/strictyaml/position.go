@@ -9,25 +9,17 @@ func (m *Map) Line(key string) int { return m.fields[key].line }
 // the blanks of a text in many ways, but nothing else, so the other characters are
 // counted to find the line of the file.
 func (m *Map) FailWithin(key, text string, line, column int, detail string) {
-	at := m.Line(key)
-	if line < 1 {
-		m.failAt(at, key, detail)
-		return
-	}
-	before := 0
-	for i, l := range strings.SplitAfter(text, "\n") {
-		if runes := []rune(l); i+1 < line {
-			before += letters(l)
-		} else if i+1 == line {
-			before += letters(string(runes[:min(max(column-1, 0), len(runes))]))
+	at, lines := m.Line(key), strings.SplitAfter(text, "\n")
+	if 1 <= line && line <= len(lines) {
+		own := []rune(lines[line-1])
+		before := strings.Join(lines[:line-1], "") + string(own[:min(max(column-1, 0), len(own))])
+		left := min(letters(before), letters(text)-1) // what is wrong at the end is at the last letter
+		for _, l := range m.source(key) {
+			if left -= letters(l); left < 0 {
+				break
+			}
+			at++
 		}
-	}
-	before = min(before, letters(text)-1) // what is wrong at the end is at the last letter
-	for _, l := range m.source(key) {
-		if before -= letters(l); before < 0 {
-			break
-		}
-		at++
 	}
 	m.failAt(at, key, detail)
 }
