@@ -27,7 +27,7 @@ func (p *Provider) meaning(a *outbound.Response, host string, m *template.Messag
 	response := p.verdict(a)
 	switch response.Verdict {
 	case provider.Accepted:
-		return provider.Response{Verdict: provider.Accepted, MessageID: clean(p.messageID.of(a), m)}
+		return provider.Response{Verdict: provider.Accepted, MessageID: clean(p.messageID(a), m)}
 	case provider.Failed, provider.Down:
 		response.RetryAfter = outbound.RetryAfter(a.Header, time.Now())
 	}
@@ -61,6 +61,8 @@ func clean(id string, m *template.Message) string {
 	return id
 }
 
+var noDigit = regexp.MustCompile(`[^0-9]`)
+
 func hasAddress(id, to string) bool {
 	if to == "" {
 		return false
@@ -69,12 +71,7 @@ func hasAddress(id, to string) bool {
 	if strings.Contains(lower, strings.ToLower(to)) {
 		return true
 	}
-	digits := strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, to)
+	digits := noDigit.ReplaceAllString(to, "")
 	isPhone := len(digits) >= 6 && !strings.ContainsFunc(to, unicode.IsLetter)
 	return isPhone && strings.Contains(lower, digits)
 }
@@ -180,24 +177,18 @@ func (r *Rule) isAbout(body []byte) bool {
 // does not know what became of the request, and a provider whose key conflicts
 // is at the first request that had it.
 func usual(status int, idempotent bool) provider.Verdict {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		return provider.Down
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return provider.Failed
-	case http.StatusGatewayTimeout:
-		return provider.Unknown
-	case http.StatusConflict:
-		if idempotent {
-			return provider.Unknown
-		}
-	}
-	switch status / 100 {
-	case 2:
+	switch class := status / 100; {
+	case class == 2:
 		return provider.Accepted
-	case 3, 4:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
+		return provider.Down
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
+		return provider.Failed
+	case status == http.StatusGatewayTimeout, status == http.StatusConflict && idempotent:
+		return provider.Unknown
+	case class == 3, class == 4:
 		return provider.Rejected
-	case 5:
+	case class == 5:
 		return provider.Failed
 	}
 	return provider.Unknown
@@ -230,31 +221,20 @@ func gjsonPath(text string) (string, error) {
 	return strings.Join(steps, "."), nil
 }
 
-// location is where an answer has a value; the zero value is nowhere.
-type location struct{ header, path string }
-
-func newLocation(text string) (location, error) {
-	if text == "" {
-		return location{}, nil
-	}
+// locate returns what finds a value in an answer: empty if it is not there, as with
+// a body that is not complete.
+func locate(text string) (func(*outbound.Response) string, error) {
 	if name, ok := strings.CutPrefix(text, "header:"); ok {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return location{}, errors.New("that is no name of a header")
+			return nil, errors.New("that is no name of a header")
 		}
-		return location{header: http.CanonicalHeaderKey(name)}, nil
+		return func(a *outbound.Response) string { return a.Header.Get(name) }, nil
 	}
 	path, err := gjsonPath(text)
-	return location{path: path}, err
-}
-
-// of is the value; empty if it is not there. A body that is not complete has
-// none.
-func (p location) of(a *outbound.Response) string {
-	switch {
-	case p.header != "":
-		return a.Header.Get(p.header)
-	case p.path != "" && !a.Partial && gjson.ValidBytes(a.Body):
-		return gjson.GetBytes(a.Body, p.path).String()
-	}
-	return ""
+	return func(a *outbound.Response) string {
+		if a.Partial || !gjson.ValidBytes(a.Body) {
+			return ""
+		}
+		return gjson.GetBytes(a.Body, path).String()
+	}, err
 }

@@ -25,7 +25,7 @@ type Provider struct {
 	headers   *headers
 	body      *body // nil with GET
 	signer    outbound.Signer
-	messageID location
+	messageID func(*outbound.Response) string
 }
 
 // New returns a Provider, or what is wrong with the configuration. It does not
@@ -61,8 +61,11 @@ func New(c Config) (_ *Provider, err error) {
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
 	}
-	if p.messageID, err = newLocation(c.MessageID); err != nil {
-		return nil, fmt.Errorf("message id: %w", err)
+	p.messageID = func(*outbound.Response) string { return "" }
+	if c.MessageID != "" {
+		if p.messageID, err = locate(c.MessageID); err != nil {
+			return nil, fmt.Errorf("message id: %w", err)
+		}
 	}
 	p.config = c
 	p.client = outbound.New(outbound.Config{MaxConns: c.Concurrency, AllowPrivate: c.AllowPrivate})

@@ -200,9 +200,7 @@ func outcomeOf(channel topology.Channel, to string) string {
 			labels = word
 		}
 	}
-	for labels != "" {
-		var label string
-		label, labels, _ = strings.Cut(labels, ".")
+	for label := range strings.SplitSeq(labels, ".") {
 		switch label {
 		case "fail", "skip", "slow", "down":
 			return label
@@ -242,16 +240,10 @@ func (s *Provider) show(m *Message) error {
 
 // writeFile makes a file appear whole.
 func writeFile(dir, name string, text []byte) error {
-	file, err := os.CreateTemp(dir, ".writing-*")
-	if err != nil {
+	hidden := filepath.Join(dir, ".writing-"+name)
+	if err := os.WriteFile(hidden, text, 0o600); err != nil {
+		_ = os.Remove(hidden)
 		return err
 	}
-	_, err = file.Write(text)
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), filepath.Join(dir, name))
-	}
-	if err != nil {
-		_ = os.Remove(file.Name())
-	}
-	return err
+	return os.Rename(hidden, filepath.Join(dir, name))
 }

@@ -158,8 +158,7 @@ func (s *Provider) Name() string { return s.config.Name }
 // Concurrency implements Provider.
 func (s *Provider) Concurrency() int { return s.config.Concurrency }
 
-// Close closes the connections that wait for messages. Sending goes on to
-// work.
+// Close closes the connections that wait for messages. Sending goes on to work.
 func (s *Provider) Close() {
 	for conn := s.idle.take(); conn != nil; conn = s.idle.take() {
 		conn.quit()
