@@ -33,9 +33,7 @@ func (h *Handler) emit(deliveries []delivery) consumer.Result {
 			Value:   values.Keep(entry.Append(values.Room(entryBytes))),
 			Headers: d.first.span.Carry(topology.CarriedByEntries(d.record.Headers)),
 		})
-		switch {
-		case d.first != d:
-		case d.wait != nil, d.outcome.retry && d.outcome.attempt == d.job.Attempt:
+		if d.first == d && (d.wait != nil || d.outcome.retry && d.outcome.attempt == d.job.Attempt) {
 			out = append(out, h.again(d))
 		}
 	}

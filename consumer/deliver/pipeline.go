@@ -308,7 +308,7 @@ func (p *pipeline) settleFinished(ctx context.Context) (wait func()) {
 		p.finish(<-p.done)
 	}
 	var throttled []*delivery // which are as they came
-	p.finished = slices.DeleteFunc(p.finished, func(d *delivery) bool {
+	finished := slices.DeleteFunc(p.finished, func(d *delivery) bool {
 		if d.throttled {
 			d.ours = true
 			throttled = append(throttled, d)
@@ -319,7 +319,6 @@ func (p *pipeline) settleFinished(ctx context.Context) (wait func()) {
 		p.giveUp(ctx, throttled)
 		p.todo = append(throttled, p.todo...)
 	}
-	finished := p.finished
 	p.finished = nil
 	return p.settle(ctx, finished)
 }
