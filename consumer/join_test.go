@@ -20,7 +20,9 @@ func TestJoin(t *testing.T) {
 	front := []*read{{place: place{"t", 3}, offset: 1000}}
 	r.open(front)
 	r.open(behind) // which takes no place from the one further on
-	for offset, want := range map[int64]bool{10: false, 999: false, 1000: true, 1000 + closeBy: true, 1001 + closeBy: false} {
+	for offset, want := range map[int64]bool{
+		10: false, 999: false, 1000: true, 1000 + closeBy: true, 1001 + closeBy: false,
+	} {
 		if got := r.join(pipelineAt(3, offset)); got != want {
 			t.Errorf("at offset %d it joins a read of 1000: %v, want %v", offset, got, want)
 		}
@@ -38,7 +40,9 @@ func TestJoin(t *testing.T) {
 
 // TestReadsOf: a request asks for a partition once, for those that are furthest; the rest is left.
 func TestReadsOf(t *testing.T) {
-	reads, left := readsOf([]*pipeline{pipelineAt(1, 5), pipelineAt(0, 7), pipelineAt(1, 9), pipelineAt(1, 9), pipelineAt(1, 3)})
+	reads, left := readsOf([]*pipeline{
+		pipelineAt(1, 5), pipelineAt(0, 7), pipelineAt(1, 9), pipelineAt(1, 9), pipelineAt(1, 3),
+	})
 	got := make(map[int][]int64)
 	for _, one := range reads {
 		for _, p := range one.pipelines {

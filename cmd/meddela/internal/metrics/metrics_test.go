@@ -141,7 +141,8 @@ func BenchmarkDecided(b *testing.B) {
 }
 
 func BenchmarkAttempted(b *testing.B) {
-	meter := New(topology.Realtime, []topology.Role{topology.RoleDeliver}, "dev").Of(topology.RoleDeliver).Deliver()(topology.Email)
+	m := New(topology.Realtime, []topology.Role{topology.RoleDeliver}, "dev")
+	meter := m.Of(topology.RoleDeliver).Deliver()(topology.Email)
 	a := &deliver.Attempt{Number: 1, Provider: "smtp", Status: topology.Sent, Queued: time.Second, Sending: time.Second}
 	for b.Loop() {
 		meter.Attempted(a)

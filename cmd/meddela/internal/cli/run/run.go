@@ -112,7 +112,8 @@ func runRoles(ctx context.Context, env *command.Env, names []topology.Role, lane
 			return err
 		}
 	}
-	env.Log.Info().Strs("roles", wording.Texts(names)).Str("lane", string(lane)).Str("version", env.Version).Msg("starting")
+	env.Log.Info().Strs("roles", wording.Texts(names)).Str("lane", string(lane)).Str("version", env.Version).
+		Msg("starting")
 	running, ctx := errgroup.WithContext(ctx)
 	for _, name := range names {
 		running.Go(func() error { return in.Run(ctx, name, lane) })
