@@ -15,16 +15,28 @@ type budget struct {
 	packing atomic.Int64
 }
 
-// leastFetch is what a partition may always fetch, so that those whose handlers
-// wait for long leave something to the others. A batch that is larger comes alone.
+// leastFetch is what a partition that holds nothing may always fetch. A batch that is
+// larger comes alone.
 const leastFetch = 16 << 10
 
-// share is how much a partition may hold of what it fetches now, and no more than
-// most, and how many bytes that is as they are fetched.
-func (b *budget) share(most int) (unpacked, fetched int) {
-	free := max(b.most-b.used.Load(), 0)
-	unpacked = min(max(int(free/max(b.partitions.Load(), 1)), leastFetch), most)
-	return unpacked, max(unpacked*64/int(b.packing.Load()), 1<<10)
+// room is how many bytes a partition that holds some may fetch now, unpacked, and no
+// more than most; 0 where it is to wait until it has given some back. Half of the
+// budget is for whoever comes, a quarter of what is left at a time; of the other half
+// each partition has its share. Nobody who holds some fetches crumbs: what is given
+// back in small pieces would else be fetched in small pieces, for ever.
+func (b *budget) room(held, most int) int {
+	half := b.most / 2
+	share := int(half / max(b.partitions.Load(), 1))
+	room := max(share-held, int(half-b.used.Load())/4)
+	if held > 0 && room < min(max(share/2, leastFetch), most) {
+		return 0
+	}
+	return min(max(room, leastFetch), most)
+}
+
+// packed is how many fetched bytes likely unpack to so many.
+func (b *budget) packed(unpacked int) int {
+	return max(unpacked*64/int(b.packing.Load()), 1<<10)
 }
 
 // take notes that so many fetched bytes have become so many in flight, possibly none.

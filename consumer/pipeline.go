@@ -27,7 +27,7 @@ type pipeline struct {
 
 	batches chan fetched // what was fetched and no handler has taken yet
 	mu      sync.Mutex
-	full    bool // nothing is asked for, because batches is full
+	full    bool // nothing is asked for, because there is no room
 	held    int  // bytes of what was fetched and is not acknowledged
 	ended   bool // nothing is held any more
 
@@ -125,11 +125,27 @@ func (p *pipeline) next() (b fetched, ok bool) {
 func (p *pipeline) took() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	hasRoom := p.full && len(p.batches) < cap(p.batches)
-	if hasRoom {
+	return p.roomAgain()
+}
+
+// roomAgain reports whether there is room now and was none. It is called with mu held.
+func (p *pipeline) roomAgain() bool {
+	again := p.full && !p.ended && p.hasRoom()
+	if again {
 		p.full = false
 	}
-	return hasRoom
+	return again
+}
+
+func (p *pipeline) hasRoom() bool {
+	return len(p.batches) < cap(p.batches) && p.loop.config.Reader.budget.room(p.held, p.loop.config.FetchBytes) > 0
+}
+
+// room is how many bytes may be fetched, unpacked.
+func (p *pipeline) room() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(p.loop.config.Reader.budget.room(p.held, p.loop.config.FetchBytes), leastFetch)
 }
 
 // take passes on what was fetched, for which there is room. It reports whether
@@ -150,16 +166,20 @@ func (p *pipeline) take(got *Fetched) bool {
 		Batch: Batch{Topic: p.topic, Partition: p.partition, Records: got.Records},
 		next:  got.Next, bytes: got.bytes, fault: got.fault,
 	}
-	p.full = len(p.batches) == cap(p.batches)
+	p.full = !p.hasRoom()
 	return !p.full
 }
 
 // release gives back to the process's budget what a batch took of it.
 func (p *pipeline) release(bytes int) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.held -= bytes
 	p.loop.config.Reader.budget.give(bytes)
+	again := p.roomAgain()
+	p.mu.Unlock()
+	if again {
+		p.loop.config.Reader.want(p)
+	}
 }
 
 // end gives back what is still held.

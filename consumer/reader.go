@@ -203,20 +203,20 @@ func readsOf(group []*pipeline) (reads []*read, left []*pipeline) {
 	return reads, left
 }
 
-// request asks for a share of the budget for each partition. The context ends when
+// request asks for what each partition has room for. The context ends when
 // nobody who asks may fetch any more.
 func (r *Reader) request(b *broker, reads []*read) (*wire.Fetch, context.Context, context.CancelFunc) {
 	var fetching []context.Context
 	shares, wait := 0, time.Duration(math.MaxInt64)
 	for _, one := range reads {
-		config := &one.pipelines[0].loop.config
-		one.most, one.share = r.budget.share(config.FetchBytes)
-		shares, wait = shares+one.share, min(wait, config.FetchWait)
 		for _, p := range one.pipelines {
+			one.most, wait = max(one.most, p.room()), min(wait, p.loop.config.FetchWait)
 			if !slices.Contains(fetching, p.fetching) {
 				fetching = append(fetching, p.fetching)
 			}
 		}
+		one.share = r.budget.packed(one.most)
+		shares += one.share
 	}
 	least := 1
 	switch {

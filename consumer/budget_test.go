@@ -1,0 +1,56 @@
+package consumer
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestRoom: whatever partitions take and give back, all of them keep to the budget, but for what each may
+// always fetch; one that holds nothing is never left without, and one that holds some never fetches crumbs.
+func TestRoom(t *testing.T) {
+	for _, partitions := range []int{1, 12, 48, 384} {
+		const most, batch = 8 << 20, 256 << 10
+		b := &NewReader(nil, nil, most).budget
+		b.partitions.Store(int64(partitions))
+		share := most / 2 / partitions
+		held := make([][]int, partitions) // what each has fetched
+		sum := func(all []int) (n int) {
+			for _, one := range all {
+				n += one
+			}
+			return n
+		}
+		random := rand.New(rand.NewPCG(1, uint64(partitions)))
+		highest, refused := 0, 0
+		for range 100_000 {
+			p := random.IntN(partitions)
+			if random.IntN(3) == 0 {
+				if n := len(held[p]); n > 0 {
+					b.give(held[p][n-1])
+					held[p] = held[p][:n-1]
+				}
+				continue
+			}
+			holds := sum(held[p])
+			room := b.room(holds, batch)
+			switch {
+			case room == 0 && holds == 0:
+				t.Fatalf("%d partitions: one that holds nothing may fetch nothing", partitions)
+			case room == 0:
+				refused++
+				continue
+			case holds > 0 && room < min(max(share/2, leastFetch), batch), room > batch:
+				t.Fatalf("%d partitions: one that holds %d bytes may fetch %d", partitions, holds, room)
+			}
+			b.take(room, room)
+			held[p] = append(held[p], room)
+			highest = max(highest, int(b.used.Load()))
+		}
+		if bound := most + partitions*leastFetch; highest > bound || highest < most/4 {
+			t.Errorf("%d partitions: up to %d bytes were in flight, want at most %d", partitions, highest, bound)
+		}
+		if refused == 0 {
+			t.Errorf("%d partitions: nobody ever waited", partitions)
+		}
+	}
+}
