@@ -12,10 +12,10 @@ import (
 // Error says why a message could not be rendered. It never holds the recipient's
 // address or any other content of the event.
 type Error struct {
-	Reason   topology.Reason // ReasonMissingData or ReasonRenderFailed
-	Template topology.TemplateRef
+	Reason   topology.Reason      `json:"reason"` // ReasonMissingData or ReasonRenderFailed
+	Template topology.TemplateRef `json:"-"`
 	Fault
-	Path string // the missing path, such as "ctx.order.number"
+	Path string `json:"path,omitempty"` // the missing path, such as "ctx.order.number"
 }
 
 func (e *Error) Error() string {
@@ -28,10 +28,10 @@ func (e *Error) Error() string {
 
 // Fault is one thing that is wrong with a template record.
 type Fault struct {
-	Language string // empty for the record itself and for partials
-	Part     string // a part or a partial, such as "email.txt"; empty for the record itself
-	Line     int    // in the part or the partial; 0 when it is about the whole
-	Detail   string // what is wrong, and what to do
+	Language string `json:"-"`      // empty for the record itself and for partials
+	Part     string `json:"-"`      // a part or a partial, such as "email.txt"; empty for the record itself
+	Line     int    `json:"-"`      // in the part or the partial; 0 when it is about the whole
+	Detail   string `json:"detail"` // what is wrong, and what to do
 }
 
 func (f Fault) Error() string {

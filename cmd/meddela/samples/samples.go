@@ -1,5 +1,4 @@
-// Package samples holds the templates and events that a demonstration of
-// meddela runs on.
+// Package samples holds the templates and events of a demonstration.
 package samples
 
 import (
@@ -27,32 +26,24 @@ var folder embed.FS
 
 // Templates is a folder of templates, as package authoring loads it.
 func Templates() fs.FS {
-	templates, err := fs.Sub(folder, "templates")
-	if err != nil {
-		panic("samples: the name of the embedded folder is not valid: " + err.Error())
-	}
+	templates, _ := fs.Sub(folder, "templates") // its only error is of the name
 	return templates
 }
 
 // Sample is an event of a demonstration.
 type Sample struct {
-	Lane topology.Lane
-	// Event has its wire form in Raw.
-	Event topology.Event
-	// Want is the status that the event ends in, with the sample templates
-	// and the sandbox provider: that of the scheduled ones is
-	// pending_delivery, for longer than a demonstration lasts. Every event is
-	// pending before that.
+	Lane  topology.Lane
+	Event topology.Event // with its wire form in Raw
+	// Want is the status that it ends in, with the sample templates and the sandbox provider. Scheduled ones
+	// stay pending_delivery for longer than a demonstration lasts.
 	Want topology.Status
 }
 
 // outcome is how an event is to end, and what brings that about.
 type outcome struct {
-	want topology.Status
-	// ofFifty is how many of fifty events have it.
-	ofFifty int
-	// apply changes an event, made to be sent, so that it ends that way.
-	apply func(e *topology.Event, at time.Time)
+	want    topology.Status
+	ofFifty int                                   // how many of fifty events have it
+	apply   func(e *topology.Event, at time.Time) // has an event end that way that was made to be sent
 }
 
 // outcomes are all ways to end; those in the same status have different causes.
@@ -68,8 +59,7 @@ var outcomes = []outcome{
 	{topology.DeliveryError, 1, func(e *topology.Event, _ time.Time) { e.Ctx = []byte("{}") }},
 }
 
-// readers are the languages and countries of those whom messages are for. No
-// template is in the last one's language.
+// readers are the languages and countries of recipients; no template is in the last one's language.
 var readers = []struct{ language, country string }{
 	{"sv-SE", "SE"}, {"sv", "SE"}, {"sv-FI", "FI"}, {"fi", "FI"}, {"fi-FI", "FI"}, {"de-DE", "DE"}, {"de", "AT"},
 	{"en-GB", "GB"}, {"en-IE", "IE"}, {"fr-FR", "FR"},
@@ -101,8 +91,7 @@ func Events(seed uint64, now func() time.Time) iter.Seq[Sample] {
 	}
 }
 
-// models are the events that authors keep beside the sample templates, but for
-// those with special characters, which a demonstration need not show.
+// models are the events beside the sample templates, but for those that have special characters.
 func models() (events []topology.Event) {
 	files, _ := fs.Glob(folder, "templates/*/samples/*.json") // its only error is of the pattern
 	for _, file := range files {
@@ -127,8 +116,7 @@ type generator struct {
 	models  []topology.Event
 }
 
-// sample makes an event of a model, and then sees to it that it ends as its
-// outcome says.
+// sample makes an event of a model that ends as an outcome says.
 func (g *generator) sample(o outcome, at time.Time) Sample {
 	e := g.models[g.IntN(len(g.models))]
 	// What goes to a template's own target has no address that could be at
@@ -154,9 +142,8 @@ func (g *generator) digits(n int) string {
 	return string(b)
 }
 
-// address makes an address that the sandbox provider accepts. None can belong
-// to anybody: the domain is reserved for tests, and the numbers are of a range
-// that Sweden keeps for fiction.
+// address makes one that the sandbox provider accepts, and that is nobody's: the domain is reserved for tests,
+// and Sweden keeps the range of numbers for fiction.
 func (g *generator) address(c topology.Channel) string {
 	switch c {
 	case topology.Email:

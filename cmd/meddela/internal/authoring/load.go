@@ -37,7 +37,7 @@ func (t *Template) Covers(e *topology.Event) bool {
 	return e.Channel == t.Record.Channel && slices.Contains(t.Record.Types, e.Type)
 }
 
-// Load reads a folder of templates. Its error is a faults.List, or says why the folder could not be read.
+// Load reads the templates in a folder. Its error is a faults.List, or says why the folder could not be read.
 func Load(folder fs.FS) ([]topology.TemplateRecord, error) {
 	report, err := Check(folder)
 	if err == nil {

@@ -92,8 +92,7 @@ func candidateOf(entry *catalogue.Entry, event *topology.Event, facts *condition
 	return c
 }
 
-// outcome is what became of a candidate; chosen is nil when the choice ended
-// without one.
+// outcome is what became of a candidate; chosen is nil when the choice ended without one.
 func (c *Candidate) outcome(entry, chosen *catalogue.Entry, wanted string) (Outcome, string) {
 	switch {
 	case chosen == entry && c.When == "":
@@ -160,8 +159,6 @@ func othersOf(event *topology.Event, c *catalogue.Catalogue) []Other {
 			others = append(others, Other{entry.Ref(), record.Channel, OtherChannel})
 		case entry != latest && onChannel && !isCandidate:
 			others = append(others, Other{entry.Ref(), record.Channel, NotAnyMore})
-		default:
-			// A candidate, or an older version of one.
 		}
 	}
 	return others

@@ -60,17 +60,15 @@ type Part struct {
 
 // RenderError is why delivery would make the event a delivery error.
 type RenderError struct {
-	Reason topology.Reason `json:"reason"`
-	Where  string          `json:"where"` // in the template's folder, with the line
-	Path   string          `json:"path,omitempty"`
-	Detail string          `json:"detail"`
+	*template.Error
+	Where string `json:"where"` // in the template's folder, with the line
 }
 
 func messageOf(entry *catalogue.Entry, event *topology.Event, language string, show bool) *Message {
 	m, err := entry.Template().Render(event, language)
 	if failure, failed := errors.AsType[*template.Error](err); failed {
 		where := authoring.Where(entry.Record().Name, entry.Record().Channel, failure)
-		return &Message{Parts: []Part{}, Error: &RenderError{failure.Reason, where, failure.Path, failure.Detail}}
+		return &Message{Parts: []Part{}, Error: &RenderError{failure, where}}
 	}
 	shown := &Message{
 		Masked: !show, To: maskedAddress(m.To, show), Subject: maskedText(m.Subject, show),

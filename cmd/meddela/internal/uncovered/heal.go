@@ -74,11 +74,8 @@ func (h *Healer) ranges(ctx context.Context, events []Event) ([]scan.Range, erro
 	kept := make(map[topology.Topic][]scan.Range)
 	var ranges []scan.Range
 	for i := range events {
-		topic, partition, offset, ok := events[i].Source.Split()
-		if !ok {
-			continue
-		}
-		if lane, of := h.Names.LaneOf(topic); !of || topic != h.Names.Events(lane) {
+		topic, partition, offset, _ := events[i].Source.Split()
+		if lane, ours := h.Names.LaneOf(topic); !ours || topic != h.Names.Events(lane) {
 			continue // another's entry, that names no record of ours
 		}
 		if kept[topic] == nil {

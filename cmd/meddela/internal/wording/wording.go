@@ -1,5 +1,4 @@
-// Package wording has the small words of messages for people: counts, lists, and
-// what was probably meant.
+// Package wording has the small words of messages for people.
 package wording
 
 import (

@@ -91,9 +91,7 @@ func (p *publication) run(ctx context.Context) error {
 	p.progress = command.NewProgress(p.errOut)
 	err := p.publishAll(ctx, readAhead(reading, p.input))
 	p.progress.Clear()
-	if summaryErr := p.summary(); err == nil {
-		err = summaryErr
-	}
+	err = errors.Join(err, p.summary())
 	switch {
 	case err != nil:
 		return err

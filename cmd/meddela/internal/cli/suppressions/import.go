@@ -61,8 +61,8 @@ const mostBadLines = 100
 func (s *suppressions) importFile(ctx context.Context, list *suppress.List) (err error) {
 	view := importView{BadLines: []*suppress.BadLine{}}
 	line := command.NewProgress(s.ErrOut)
-	read := &countingReader{from: s.file}
-	view.Imported, err = list.Import(ctx, read, suppress.Import{
+	read := new(counter)
+	view.Imported, err = list.Import(ctx, io.TeeReader(s.file, read), suppress.Import{
 		Channel: s.channel, Cause: s.cause, Until: s.end,
 		OnBad: func(bad *suppress.BadLine) {
 			line.Clear()
@@ -71,7 +71,7 @@ func (s *suppressions) importFile(ctx context.Context, list *suppress.List) (err
 				view.BadLines = append(view.BadLines, bad)
 			}
 		},
-		OnProgress: func(i suppress.Imported) { line.Show("lines", i.Read, read.n, s.size) },
+		OnProgress: func(i suppress.Imported) { line.Show("lines", i.Read, int64(*read), s.size) },
 	})
 	line.Clear()
 	took := time.Since(line.Start).Truncate(time.Millisecond)
@@ -91,14 +91,10 @@ func (s *suppressions) importFile(ctx context.Context, list *suppress.List) (err
 	return printed
 }
 
-// countingReader counts what is read.
-type countingReader struct {
-	from io.Reader
-	n    int64
-}
+// counter counts the bytes that are written to it.
+type counter int64
 
-func (c *countingReader) Read(b []byte) (int, error) {
-	n, err := c.from.Read(b)
-	c.n += int64(n)
-	return n, err
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
 }

@@ -66,8 +66,7 @@ come twice.`,
 	return cmd
 }
 
-// wanted reports whether what the flags ask for includes a channel's entries for
-// a cause.
+// wanted reports whether the flags ask for a channel's entries for a cause.
 func (s *suppressions) wanted(channel topology.Channel, cause suppress.Cause) bool {
 	return (s.channel == "" || s.channel == channel) && (s.cause == "" || s.cause == cause)
 }

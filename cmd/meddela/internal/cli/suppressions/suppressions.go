@@ -35,8 +35,7 @@ one that the deliverers have.`,
 	return cmd
 }
 
-// suppressions is one run of a command about the suppression list, with what its
-// flags say.
+// suppressions is one run of a command, with what its flags say.
 type suppressions struct {
 	*command.Env
 
@@ -62,8 +61,7 @@ func (s *suppressions) parseAddresses(_ *cobra.Command, args []string) (err erro
 	return err
 }
 
-// run makes a command of what it does with the list, in a Redis that has just
-// been seen to work.
+// run makes a command of what it does with the list.
 func (s *suppressions) run(do func(context.Context, *suppress.List) error) func(*cobra.Command, []string) error {
 	return s.Loaded(func(ctx context.Context, _ []string) error {
 		client, err := s.Redis(ctx)

@@ -121,10 +121,7 @@ func (x *explaining) run(ctx context.Context, _ []string) (err error) {
 	if len(answer.Candidates) == 0 && answer.Fault == nil && !x.Catalogue.HasType(answer.Event.Type) {
 		answer.DidYouMean = wording.Nearest(answer.Event.Type, explain.Types(x.Catalogue))
 	}
-	if x.env.Output != command.JSON {
-		return x.env.Printf("%s", explanationText(x.env, &answer))
-	}
-	return x.env.PrintJSON(answer)
+	return x.env.Print(answer, "%s", explanationText(x.env, &answer))
 }
 
 func isPosition(source topology.Source) bool {
@@ -352,14 +349,13 @@ func (x *explainer) candidate(c *explain.Candidate) {
 
 // farText says how far a candidate's language is from the wanted one.
 func farText(c *explain.Candidate, wanted string) string {
-	_, nearer, _ := strings.Cut(strings.ReplaceAll(wanted, "_", "-"), "-")
-	switch {
-	case c.Distance == 0:
+	switch c.Distance {
+	case 0:
 		return "the wanted one"
-	case c.Distance <= 1+strings.Count(nearer, "-"):
-		return "the nearest to " + wanted
+	case template.DefaultDistance:
+		return "the default"
 	}
-	return "the default"
+	return "the nearest to " + wanted
 }
 
 func (x *explainer) language() {

@@ -40,34 +40,25 @@ to the folder.`,
 	return cmd
 }
 
-type lintView struct {
-	Templates int         `json:"templates"`
-	Samples   int         `json:"samples"`
-	Faults    faults.List `json:"faults"`
-	Warnings  faults.List `json:"warnings"`
-}
-
 // printReport prints what a check found. Its error is that it found something.
-func printReport(env *command.Env, folder string, report *authoring.Report, strict bool) (err error) {
+func printReport(env *command.Env, folder string, report *authoring.Report, strict bool) error {
 	samples, bodies := 0, 0
 	for i := range report.Templates {
 		samples += len(report.Templates[i].Samples)
 		bodies += len(report.Templates[i].Record.Bodies)
 	}
 	warnings := wording.Count(len(report.Warnings), "warning", "warnings")
-	if env.Output == command.JSON {
-		err = env.PrintJSON(lintView{report.Folders, samples, report.Faults, report.Warnings})
-	} else {
-		var b strings.Builder
-		writeFaults(&b, folder, report.Faults, "")
-		writeFaults(&b, folder, report.Warnings, env.Paint(text.FgYellow, "warning")+": ")
-		if len(report.Faults) == 0 {
-			fmt.Fprintf(&b, "%s with %s, checked with %s: no faults, %s\n",
-				wording.Count(report.Folders, "template", "templates"),
-				wording.Count(bodies, "body", "bodies"), wording.Count(samples, "sample", "samples"), warnings)
-		}
-		err = env.Printf("%s", b.String())
+	var b strings.Builder
+	writeFaults(&b, folder, report.Faults, "")
+	writeFaults(&b, folder, report.Warnings, env.Paint(text.FgYellow, "warning")+": ")
+	if len(report.Faults) == 0 {
+		fmt.Fprintf(&b, "%s with %s, checked with %s: no faults, %s\n",
+			wording.Count(report.Folders, "template", "templates"),
+			wording.Count(bodies, "body", "bodies"), wording.Count(samples, "sample", "samples"), warnings)
 	}
+	err := env.Print(map[string]any{
+		"templates": report.Folders, "samples": samples, "faults": report.Faults, "warnings": report.Warnings,
+	}, "%s", b.String())
 	switch {
 	case err != nil:
 		return err

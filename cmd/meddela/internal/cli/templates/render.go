@@ -16,7 +16,6 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
-	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/cmd/meddela/internal/preview"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/template"
@@ -155,12 +154,11 @@ func showRenderings(env *command.Env, r *rendering, folder *authoring.Report, re
 	case len(r.parts) > 0:
 		return printParts(env, r.parts, renderings)
 	}
+	var b strings.Builder
 	for i := range renderings {
-		if err := env.Printf("%s\n", renderingText(env, &renderings[i])); err != nil {
-			return err
-		}
+		b.WriteString(renderingText(env, &renderings[i]) + "\n")
 	}
-	return nil
+	return env.Printf("%s", b.String())
 }
 
 func writePage(env *command.Env, r *rendering, folder *authoring.Report, renderings []preview.Rendering) error {
@@ -177,10 +175,8 @@ func writePage(env *command.Env, r *rendering, folder *authoring.Report, renderi
 
 // folderName is how a folder is called, also when it is given as a dot.
 func folderName(folder string) string {
-	if whole, err := filepath.Abs(folder); err == nil {
-		folder = whole
-	}
-	return filepath.Base(folder)
+	whole, _ := filepath.Abs(folder) // or none, if this process's own is gone
+	return filepath.Base(whole)
 }
 
 func servePreview(ctx context.Context, env *command.Env, r *rendering, files fs.FS) error {
@@ -280,47 +276,35 @@ func printParts(env *command.Env, names []string, renderings []preview.Rendering
 	return env.Printf("%s", b.String())
 }
 
-// renderingsView is all messages as --output json shows them.
-type renderingsView struct {
-	Messages []renderingView `json:"messages"`
-	Faults   faults.List     `json:"faults"`
-}
-
-// renderingView is a message, or why there is none.
+// renderingView is a message with its content, or why there is none.
 type renderingView struct {
-	Template topology.TemplateRef `json:"template"`
-	Channel  topology.Channel     `json:"channel"`
-	Sample   string               `json:"sample"`
-	Language string               `json:"language"`
-	// The message, with its content.
-	BodyLanguage string            `json:"body_language,omitempty"`
-	To           string            `json:"to,omitempty"`
-	Parts        map[string]string `json:"parts,omitempty"`
-	Error        *renderErrorView  `json:"error,omitempty"`
+	Template     topology.TemplateRef `json:"template"`
+	Channel      topology.Channel     `json:"channel"`
+	Sample       string               `json:"sample"`
+	Language     string               `json:"language"`
+	BodyLanguage string               `json:"body_language,omitempty"`
+	To           string               `json:"to,omitempty"`
+	Parts        map[string]string    `json:"parts,omitempty"`
+	Error        *renderErrorView     `json:"error,omitempty"`
 }
 
 type renderErrorView struct {
-	Reason topology.Reason `json:"reason"`
-	File   string          `json:"file"` // with the line
-	Path   string          `json:"path,omitempty"`
-	Detail string          `json:"detail"`
+	*template.Error
+	File string `json:"file"` // with the line
 }
 
 func printRenderingsJSON(env *command.Env, folder *authoring.Report, renderings []preview.Rendering) error {
-	all := renderingsView{make([]renderingView, len(renderings)), folder.Faults}
+	messages := make([]renderingView, len(renderings))
 	for i := range renderings {
 		r := &renderings[i]
-		view := renderingView{Template: r.Template.Ref(), Channel: r.Template.Channel, Sample: r.Sample.File,
-			Language: r.Language}
-		if r.Err != nil {
-			view.Error = &renderErrorView{r.Err.Reason, r.Where(), r.Err.Path, r.Err.Detail}
-		} else {
-			view.BodyLanguage, view.To, view.Parts = r.Message.Language, r.Message.To, map[string]string{}
-			for _, part := range authoring.Parts(&r.Message) {
-				view.Parts[part.Name] = part.Text
-			}
+		messages[i] = renderingView{r.Template.Ref(), r.Template.Channel, r.Sample.File, r.Language,
+			r.Message.Language, r.Message.To, map[string]string{}, nil}
+		for _, part := range authoring.Parts(&r.Message) {
+			messages[i].Parts[part.Name] = part.Text
 		}
-		all.Messages[i] = view
+		if r.Err != nil {
+			messages[i].Error = &renderErrorView{r.Err, r.Where()}
+		}
 	}
-	return env.PrintJSON(all)
+	return env.PrintJSON(map[string]any{"messages": messages, "faults": folder.Faults})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/cmd/meddela/internal/testenv"
 )
 
@@ -101,7 +102,10 @@ func TestRenderOfWhatFails(t *testing.T) {
 			}
 		}
 	}
-	var all renderingsView
+	var all struct {
+		Messages []renderingView
+		Faults   faults.List
+	}
 	got := meddela(t, nil, "", "templates", "render", folder, "-o", "json")
 	if err := json.Unmarshal([]byte(got.Out), &all); err != nil || len(all.Messages) != 6 || len(all.Faults) != 3 {
 		t.Errorf("%v: %s", err, got.Out)

@@ -11,6 +11,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 )
 
 // templatesSite is a broker with topics.
@@ -201,7 +202,10 @@ func TestTemplatesLint(t *testing.T) {
 	if !strings.HasPrefix(got.Err, "meddela: 2 faults and 1 warning in ") {
 		t.Errorf("stderr: %s", got.Err)
 	}
-	var view lintView
+	var view struct {
+		Templates        int
+		Faults, Warnings faults.List
+	}
 	if err := json.Unmarshal([]byte(lint(command.ExitFailed, "-o", "json").Out), &view); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ type healing struct {
 	lanes            []topology.Lane
 	since            time.Duration
 	dryRun           bool
-	rate             float64
+	pacer            command.Pacer
 }
 
 func (f *healing) addFlags(cmd *cobra.Command) {
@@ -144,8 +144,8 @@ one message.`,
 	}
 	f.addFlags(cmd)
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be published")
-	cmd.Flags().Float64Var(&f.rate, "rate", 0, "most events a second; 0 is no limit")
-	command.Bound(cmd, "rate", func() bool { return f.rate >= 0 }, "a positive number of events a second")
+	cmd.Flags().Float64Var(&f.pacer.Rate, "rate", 0, "most events a second; 0 is no limit")
+	command.Bound(cmd, "rate", func() bool { return f.pacer.Rate >= 0 }, "a positive number of events a second")
 	return cmd
 }
 
@@ -163,8 +163,7 @@ func (f *healing) heal(ctx context.Context, _ []string) error {
 		if healer.To, err = f.env.Publisher(ctx); err != nil {
 			return err
 		}
-		pace := command.Pacer{Rate: f.rate}
-		healer.Pace = pace.Wait
+		healer.Pace = f.pacer.Wait
 	}
 	var outcome uncovered.Outcome
 	err = f.env.ShowScan("events", func(p *scan.Progress) (err error) {
@@ -175,9 +174,6 @@ func (f *healing) heal(ctx context.Context, _ []string) error {
 }
 
 func printHealed(env *command.Env, o *uncovered.Outcome) error {
-	if env.Output == command.JSON {
-		return env.PrintJSON(o)
-	}
 	done := command.Done(o.DryRun, "", "published again")
 	var b strings.Builder
 	for _, ref := range slices.Sorted(maps.Keys(o.ByTemplate)) {
@@ -189,6 +185,6 @@ func printHealed(env *command.Env, o *uncovered.Outcome) error {
 	if o.Gone > 0 {
 		fmt.Fprintf(&b, "%8d  left as they are: their topic does not have them any more\n", o.Gone)
 	}
-	return env.Printf("%s%s not covered; %d %s\n", b.String(),
+	return env.Print(o, "%s%s not covered; %d %s\n", b.String(),
 		wording.Count(o.Uncovered, "event was", "events were"), o.Healed, done)
 }
