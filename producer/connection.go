@@ -16,17 +16,13 @@ import (
 // stacks, one for requests and one for consumer groups; both are made here, so
 // that they cannot differ.
 type Connection struct {
-	// Brokers are the addresses to start from, host:port.
-	Brokers []string
-	// ClientID is what brokers log and meter. Default "meddela".
-	ClientID string
+	Brokers  []string // the addresses to start from, host:port
+	ClientID string   // what brokers log and meter; default "meddela"
 	// Topics are those that metadata is asked for, every second or so. Default all
 	// of the cluster, which may be many.
 	Topics []topology.Topic
-	// TLS switches encryption on; nil is plain text.
-	TLS *tls.Config
-	// SASL says who we are; nil is nobody.
-	SASL sasl.Mechanism
+	TLS    *tls.Config    // nil is plain text
+	SASL   sasl.Mechanism // says who we are; nil is nobody
 }
 
 const (

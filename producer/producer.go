@@ -17,13 +17,10 @@ import (
 
 // Config says where a Producer publishes. Only Connection.Brokers is required.
 type Config struct {
-	Connection Connection
-	// Prefix of the topic names. Default topology.DefaultPrefix; "-" is none.
-	Prefix string
-	// Compression of the batches. Default none.
-	Compression kafka.Compression
-	// Log hears of failed tries. Default: nothing is logged.
-	Log *zerolog.Logger
+	Connection  Connection
+	Prefix      string            // of the topic names; default topology.DefaultPrefix; "-" is none
+	Compression kafka.Compression // of the batches; default none
+	Log         *zerolog.Logger   // hears of failed tries; default none
 }
 
 // Producer publishes events. It is safe for use by several goroutines, and

@@ -10,12 +10,9 @@ import (
 type ControlAction string
 
 const (
-	// Pause makes what it is about wait, until it is resumed.
-	Pause ControlAction = "pause"
-	// Resume ends a Pause or a Kill.
-	Resume ControlAction = "resume"
-	// Kill makes what it is about be ignored, queued work included.
-	Kill ControlAction = "kill"
+	Pause  ControlAction = "pause"  // makes what it is about wait, until it is resumed
+	Resume ControlAction = "resume" // ends a Pause or a Kill
+	Kill   ControlAction = "kill"   // makes what it is about be ignored, queued work included
 )
 
 // SubjectKind is a kind of thing that can be paused or killed.

@@ -5,8 +5,7 @@ const DefaultKeyPrefix = "meddela:"
 
 // Keys names the Redis keys and channels of one installation.
 type Keys struct {
-	// Prefix starts every key, its separator included.
-	Prefix string
+	Prefix string // starts every key, its separator included
 }
 
 // Event is the HASH that holds an event's State: the public read contract.

@@ -12,11 +12,10 @@ type Record struct {
 	Topic     Topic
 	Partition int
 	Offset    int64
-	// Time is when Kafka says the record was written.
-	Time    time.Time
-	Key     []byte
-	Value   []byte // nil is Kafka's null, which differs from empty
-	Headers []Header
+	Time      time.Time // when Kafka says that it was written
+	Key       []byte
+	Value     []byte // nil is Kafka's null, which differs from empty
+	Headers   []Header
 }
 
 // Header is one Kafka record header. A nil Value is Kafka's null.

@@ -41,10 +41,8 @@ type TemplateRecord struct {
 
 // What a template may say of a message that was perhaps sent already.
 const (
-	// ResendAmbiguous sends it again, under the same id. The default.
-	ResendAmbiguous = "resend"
-	// HoldAmbiguous does not send it, and calls it a delivery error.
-	HoldAmbiguous = "hold"
+	ResendAmbiguous = "resend" // it is sent again, under the same id; the default
+	HoldAmbiguous   = "hold"   // it is not, and is a delivery error
 )
 
 // Ref is the record's key.

@@ -26,9 +26,7 @@ const MaxEventBytes = 1 << 20
 
 // Topics names the topics of one installation.
 type Topics struct {
-	// Prefix starts every topic name, its separator included.
-	// Empty means no prefix.
-	Prefix string
+	Prefix string // starts every topic name, its separator included; empty for none
 }
 
 // Events is where upstream systems publish.
@@ -149,8 +147,7 @@ const (
 	RoleDeliver Role = "deliver"
 	RoleStatus  Role = "status"
 	RoleDelay   Role = "delay"
-	// RoleNotify runs where webhooks are configured.
-	RoleNotify Role = "notify"
+	RoleNotify  Role = "notify" // where webhooks are configured
 )
 
 // Roles lists every role that an installation needs, in the order in which an
@@ -159,16 +156,11 @@ func Roles() []Role { return []Role{RoleMatch, RoleDeliver, RoleStatus, RoleDela
 
 // Sizing is what an operator may choose about topics.
 type Sizing struct {
-	// Partitions of every topic of a lane but the dead letters. Default 12.
-	Partitions int
-	// DeadLetterPartitions of each lane's dead letters. Default 3.
-	DeadLetterPartitions int
-	// Replication factor; -1 is the broker's own default.
-	Replication int
-	// MinInSync replicas; 0 leaves it to the broker.
-	MinInSync int
-	// RetainBytes bounds each partition of a lane topic; 0 does not.
-	RetainBytes int64
+	Partitions           int   // of every topic of a lane but the dead letters
+	DeadLetterPartitions int   // of each lane's dead letters
+	Replication          int   // factor; -1 is the broker's own default
+	MinInSync            int   // replicas; 0 leaves it to the broker
+	RetainBytes          int64 // of each partition of a lane topic; 0 is no bound
 }
 
 // TopicSpec says how a topic must be.
@@ -176,8 +168,7 @@ type TopicSpec struct {
 	Name        Topic
 	Partitions  int
 	Replication int
-	// Config holds Kafka topic settings by their Kafka names.
-	Config map[string]string
+	Config      map[string]string // Kafka topic settings by their Kafka names
 }
 
 // Room for what the pipeline wraps around an event: a job carries the event

@@ -1,39 +1,20 @@
 package template
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/meddela/meddela/consumer/template/locale"
+	"github.com/meddela/meddela/topology/nearest"
 )
 
 func (s *treeSet) unknownFunction(name string) string {
 	known := slices.Sorted(maps.Keys(s.functions))
-	unknown := fmt.Sprintf("there is no function %q", name)
-	if near := slices.IndexFunc(known, func(k string) bool { return similar(name, k) }); near >= 0 {
-		return unknown + ": did you mean " + known[near] + "?"
-	}
-	return unknown + ": there are " + strings.Join(known, ", ") + "; a value starts with a dot, such as .ctx.name"
-}
-
-// similar reports whether two words are the same but for case, or for one letter
-// that is added, missing or in another place, or is another.
-func similar(a, b string) bool {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	if max(len(a), len(b)) < 3 || len(a) > len(b)+1 || len(b) > len(a)+1 {
-		return a == b
-	}
-	without := func(s string, i int) string { return s[:i] + s[min(i+1, len(s)):] }
-	for i := range len(a) + 1 {
-		for j := range len(b) + 1 {
-			if without(a, i) == without(b, j) {
-				return true
-			}
-		}
-	}
-	return false
+	return fmt.Sprintf("there is no function %q", name) + cmp.Or(nearest.DidYouMean(strings.ToLower(name), known),
+		": there are "+strings.Join(known, ", ")+"; a value starts with a dot, such as .ctx.name")
 }
 
 // trials are calls that succeed: what fits in place of what only an event tells,

@@ -12,6 +12,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/nearest"
 )
 
 // Kind says what becomes of a template.
@@ -125,7 +126,7 @@ func unknownError(live *catalogue.Catalogue, name string) error {
 	for entry := range live.All() {
 		known = append(known, entry.Record().Name)
 	}
-	hint := cmp.Or(wording.DidYouMean(name, known), ": see meddela templates list --retired")
+	hint := cmp.Or(nearest.DidYouMean(name, known), ": see meddela templates list --retired")
 	return errors.New("there is no template " + strconv.Quote(name) + hint)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/topology/nearest"
 )
 
 const (
@@ -86,7 +87,7 @@ func findMisspelt(settings []*Setting, faults *Faults) {
 			continue
 		}
 		inGroup := slices.IndexFunc(known, func(k string) bool { return strings.HasSuffix(k, "_"+name) })
-		meant := wording.Nearest(name, known)
+		meant := nearest.Word(name, known)
 		if inGroup >= 0 {
 			meant = cmp.Or(meant, known[inGroup]) // whose group was left out
 		}

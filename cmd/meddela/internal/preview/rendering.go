@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
-	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/nearest"
 )
 
 // Selection is which messages to render. The zero value is all.
@@ -34,7 +34,7 @@ type Rendering struct {
 
 // unknown is what is said of a template or sample that the folder does not have.
 func unknown(what, name string, known []string) error {
-	hint := wording.DidYouMean(name, known)
+	hint := nearest.DidYouMean(name, known)
 	if hint == "" && len(known) > 0 {
 		hint = ": there is " + strings.Join(known, ", ")
 	}

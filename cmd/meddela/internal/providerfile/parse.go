@@ -13,13 +13,13 @@ import (
 	"unicode"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
-	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/nearest"
 )
 
 // Parse reads a file's text. Secrets are looked up by the references in it: in
@@ -294,7 +294,7 @@ func (p *parser) addMember(r *Route, member RouteMember, channel topology.Channe
 		for _, d := range p.file.Providers {
 			names = append(names, d.Name)
 		}
-		m.Fail(key, "there is no provider "+strconv.Quote(name)+wording.DidYouMean(name, names))
+		m.Fail(key, "there is no provider "+strconv.Quote(name)+nearest.DidYouMean(name, names))
 	case !slices.Contains(p.file.Providers[i].Channels, channel):
 		m.Fail(key, name+" does not serve channel "+string(channel)+": add it to its channels, or remove it here")
 	case slices.ContainsFunc(r.Members, func(m RouteMember) bool { return m.Provider == name }):

@@ -22,7 +22,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/faults"
-	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/topology/nearest"
 )
 
 // Map is a mapping that is being read. Its methods note what is wrong, and then
@@ -93,7 +93,7 @@ func (d *document) Close() {
 		known := slices.Sorted(maps.Keys(m.known))
 		for _, key := range m.keys {
 			if !m.known[key] {
-				hint := cmp.Or(wording.DidYouMean(key, known), ": known are "+strings.Join(known, ", "))
+				hint := cmp.Or(nearest.DidYouMean(key, known), ": known are "+strings.Join(known, ", "))
 				m.Fail(key, "there is no such key"+hint)
 			}
 		}
@@ -201,7 +201,7 @@ func (m *Map) OneOf(key, otherwise string, words ...string) string {
 		return cmp.Or(text, otherwise)
 	}
 	m.Fail(key, strconv.Quote(text)+" must be one of "+strings.Join(words, ", ")+
-		wording.DidYouMean(strings.ToLower(text), words))
+		nearest.DidYouMean(strings.ToLower(text), words))
 	return otherwise
 }
 

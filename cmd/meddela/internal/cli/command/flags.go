@@ -14,6 +14,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/nearest"
 )
 
 // flag is one that holds its value against what it may be as it is set.
@@ -122,7 +123,7 @@ func flagMisuse(cmd *cobra.Command, err error) error {
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-	if near := wording.Nearest(unknown.GetSpecifiedName(), known); near != "" {
+	if near := nearest.Word(unknown.GetSpecifiedName(), known); near != "" {
 		return Misusef("%v: did you mean --%s?", err, near)
 	}
 	return Misusef("%v: see %s --help", err, cmd.CommandPath())

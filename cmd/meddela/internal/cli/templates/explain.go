@@ -21,6 +21,7 @@ import (
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/nearest"
 )
 
 // explaining is what `templates explain` was asked for, and what it has found.
@@ -119,7 +120,7 @@ func (x *explaining) run(ctx context.Context, _ []string) (err error) {
 	}
 	answer := explanation{Explanation: explain.Explain(x.Question), State: x.state}
 	if len(answer.Candidates) == 0 && answer.Fault == nil && !x.Catalogue.HasType(answer.Event.Type) {
-		answer.DidYouMean = wording.Nearest(answer.Event.Type, explain.Types(x.Catalogue))
+		answer.DidYouMean = nearest.Word(answer.Event.Type, explain.Types(x.Catalogue))
 	}
 	return x.env.Print(answer, "%s", explanationText(x.env, &answer))
 }

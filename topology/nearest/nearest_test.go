@@ -1,4 +1,4 @@
-package wording
+package nearest
 
 import (
 	"testing"
@@ -22,13 +22,13 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
+func TestWord(t *testing.T) {
 	known := []string{"publish", "status", "topics", "order_confirmation"}
 	for _, test := range []struct{ word, want string }{
 		{"statsu", "status"}, {"topic", "topics"}, {"order_confirmation_business", "order_confirmation"}, {"zzz", ""},
 		{"", ""},
 	} {
-		if got := Nearest(test.word, known); got != test.want {
+		if got := Word(test.word, known); got != test.want {
 			t.Errorf("nearest(%q) = %q, want %q", test.word, got, test.want)
 		}
 	}

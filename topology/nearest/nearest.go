@@ -1,8 +1,9 @@
-package wording
+// Package nearest says which word was probably meant.
+package nearest
 
-// Nearest returns the known word that a word is most likely a misspelling of:
+// Word returns the known word that a word is most likely a misspelling of:
 // about a third of it may differ. It is empty when none is near enough.
-func Nearest(word string, known []string) string {
+func Word(word string, known []string) string {
 	best, least := "", len(word)/3+1
 	for _, k := range known {
 		if d := distance(word, k); d < least {
@@ -14,7 +15,7 @@ func Nearest(word string, known []string) string {
 
 // DidYouMean is a hint to put behind a message; empty when no known word is near.
 func DidYouMean(word string, known []string) string {
-	if near := Nearest(word, known); near != "" {
+	if near := Word(word, known); near != "" {
 		return ": did you mean " + near + "?"
 	}
 	return ""
