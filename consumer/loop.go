@@ -205,9 +205,6 @@ func (l *Loop) groupConfig(brokers []string) kafka.ConsumerGroupConfig {
 	}
 }
 
-// Role is what the loop does.
-func (l *Loop) Role() topology.Role { return l.config.Role }
-
 // Group is the consumer group that the loop is a member of.
 func (l *Loop) Group() string { return l.config.Group }
 

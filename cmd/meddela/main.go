@@ -16,14 +16,7 @@ import (
 var version = "dev"
 
 func main() {
-	os.Exit(runUntilSignal())
-}
-
-// runUntilSignal asks the command to stop at the first signal; a second one
-// ends the process at once.
-func runUntilSignal() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
-	return cli.Main(ctx, version, os.Args[1:])
+	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
+	os.Exit(cli.Main(ctx, version, os.Args[1:]))
 }

@@ -16,13 +16,9 @@ type Info struct {
 	Platform string `json:"platform"`
 }
 
-// Of describes a binary by its version and what the toolchain recorded;
-// info may be nil.
+// Of describes a binary by its version and what the toolchain recorded.
 func Of(version string, info *debug.BuildInfo) Info {
 	b := Info{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if info == nil {
-		return b
-	}
 	if b.Version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
 	}

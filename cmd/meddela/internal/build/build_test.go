@@ -17,7 +17,7 @@ func TestBuild(t *testing.T) {
 		info    *debug.BuildInfo
 		want    string
 	}{
-		{"dev", nil, "meddela dev"},
+		{"dev", info(""), "meddela dev"},
 		{"dev", info("(devel)"), "meddela dev"},
 		{"dev", info("v1.2.3"), "meddela v1.2.3"},
 		{"v2.0.0", info("v1.2.3", revision), "meddela v2.0.0, commit 0123456789ab"},

@@ -61,10 +61,8 @@ func login(k *config.KafkaSettings) (sasl.Mechanism, error) {
 }
 
 // Compression is the codec of what is published.
-func Compression(k *config.KafkaSettings) kafka.Compression {
-	var codec kafka.Compression
-	// The setting allows exactly the names that kafka-go knows.
-	_ = codec.UnmarshalText([]byte(k.Compression))
+func Compression(k *config.KafkaSettings) (codec kafka.Compression) {
+	_ = codec.UnmarshalText([]byte(k.Compression)) // whose names are those that the setting allows
 	return codec
 }
 
@@ -131,8 +129,8 @@ func isTLSFault(err error) bool {
 		errors.As(err, new(tls.AlertError))
 }
 
-// Follow reads a compacted topic to its end, and follows it until stop is called, even after the
-// end of ctx: what was fetched by then is finished, and may need the snapshot for that.
+// Follow reads a compacted topic to its end, and follows it until stop is called, after an error as well, and even
+// after the end of ctx: what was fetched by then is finished, and may need the snapshot for that.
 func Follow[T any](ctx context.Context, kafka producer.Connection, topic topology.Topic, within time.Duration,
 	makes func(follow.Source, zerolog.Logger) *follow.Follower[T], log zerolog.Logger) (f *follow.Follower[T],
 	stop func(), err error) {
@@ -144,8 +142,5 @@ func Follow[T any](ctx context.Context, kafka producer.Connection, topic topolog
 	stop = func() { cancel(); running.Wait(); transport.CloseIdleConnections() }
 	ready, cancelWait := context.WithTimeout(ctx, within)
 	defer cancelWait()
-	if err = f.AwaitReady(ready); err != nil {
-		stop()
-	}
-	return f, stop, err
+	return f, stop, f.AwaitReady(ready)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -64,10 +65,9 @@ func askBroker(ctx context.Context, dialer *kafka.Dialer, address string) ([]str
 		return nil, err
 	}
 	defer func() { _ = connection.Close() }()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := connection.SetDeadline(deadline); err != nil {
-			return nil, err
-		}
+	deadline, _ := ctx.Deadline()
+	if err := connection.SetDeadline(deadline); err != nil {
+		return nil, err
 	}
 	brokers, err := connection.Brokers()
 	if err != nil {
@@ -115,29 +115,23 @@ func CheckRedis(ctx context.Context, r *config.RedisSettings, client redis.Unive
 	if err := client.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("cannot use Redis at %s: %w%s", r.Addrs, cause(err), redisAdvice(r, err))
 	}
-	// A server that keeps its version to itself is taken as it is.
-	info, err := client.Info(ctx, "server").Result()
-	if err != nil {
-		return nil
-	}
+	info, _ := client.Info(ctx, "server").Result() // a server that keeps its version to itself is taken as it is
 	if err := checkRedisVersion(info); err != nil {
 		return fmt.Errorf("cannot use Redis at %s: %w", r.Addrs, err)
 	}
 	return nil
 }
 
-// checkRedisVersion looks for the server's version in its INFO. Valkey gives
-// the Redis version that it is compatible with.
+// redisVersion is in the server's INFO. Valkey gives the Redis version that it is compatible with.
+var redisVersion = regexp.MustCompile(`(?m)^redis_version:((\d+)\S*)`)
+
 func checkRedisVersion(info string) error {
-	for line := range strings.Lines(info) {
-		version, ok := strings.CutPrefix(strings.TrimSpace(line), "redis_version:")
-		if !ok {
-			continue
-		}
-		first, _, _ := strings.Cut(version, ".")
-		if major, err := strconv.Atoi(first); err == nil && major < oldestRedis {
-			return fmt.Errorf("it is version %s, and meddela needs %d or later", version, oldestRedis)
-		}
+	version := redisVersion.FindStringSubmatch(info)
+	if version == nil {
+		return nil
+	}
+	if major, err := strconv.Atoi(version[2]); err == nil && major < oldestRedis {
+		return fmt.Errorf("it is version %s, and meddela needs %d or later", version[1], oldestRedis)
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	_ "net/http/pprof" // adds itself to http.DefaultServeMux
 	"os"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -52,13 +51,7 @@ type Checks struct {
 // New returns the checks of a process that runs roles of a lane, with as many loops,
 // none of which has started.
 func New(lane topology.Lane, roles []topology.Role, version string, loops int) *Checks {
-	v := &Checks{version: version, Metrics: metrics.New(lane, roles, version), expected: loops}
-	for _, role := range roles {
-		v.Metrics.Of(role).Loops(func() []*consumer.Loop {
-			return slices.DeleteFunc(v.all(), func(l *consumer.Loop) bool { return l.Role() != role })
-		})
-	}
-	return v
+	return &Checks{version: version, Metrics: metrics.New(lane, roles, version), expected: loops}
 }
 
 // Add hears of a loop that starts.
@@ -68,16 +61,12 @@ func (v *Checks) Add(loop *consumer.Loop) {
 	v.loops = append(v.loops, loop)
 }
 
-func (v *Checks) all() []*consumer.Loop {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return slices.Clone(v.loops)
-}
-
 // live says what stands still, if anything does. That a server is away is no
 // reason: another process would wait for it as well.
 func (v *Checks) live() error {
-	for _, loop := range v.all() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, loop := range v.loops {
 		if still := loop.Stats().Stalled(); still > standstill {
 			return fmt.Errorf("%s has not moved for %v", loop.Group(), still.Round(time.Second))
 		}
@@ -85,28 +74,23 @@ func (v *Checks) live() error {
 	return nil
 }
 
-var (
-	errStarting = errors.New("starting: what the role must know is being read")
-	errJoining  = errors.New("joining the consumer groups")
-)
-
 // Ready says what is missing for the role to do its work.
 func (v *Checks) Ready() error {
-	loops, joined := v.all(), 0
-	for _, loop := range loops {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	joined := 0
+	for _, loop := range v.loops {
 		if loop.Stats().Joined() {
 			joined++
 		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	switch {
-	case len(loops) < v.expected:
-		return errStarting
+	case len(v.loops) < v.expected:
+		return errors.New("starting: what the role must know is being read")
 	case joined == v.expected:
 		v.started, v.joinedAt = true, time.Now()
 	case time.Since(v.joinedAt) > rejoinTime:
-		return fmt.Errorf("%w: %d of %d", errJoining, joined, v.expected)
+		return fmt.Errorf("joining the consumer groups: %d of %d", joined, v.expected)
 	}
 	return nil
 }

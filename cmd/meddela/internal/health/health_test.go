@@ -36,8 +36,11 @@ func TestProbes(t *testing.T) {
 	expect("starting", "/livez", http.StatusOK, "ok")
 	expect("starting", "/readyz", http.StatusServiceUnavailable, "starting")
 	expect("starting", "/startupz", http.StatusServiceUnavailable, "starting")
-	v.Add(consumer.New(consumer.Config{Role: topology.RoleDeliver, Group: "g"}))
-	v.Add(consumer.New(consumer.Config{Role: topology.RoleMatch, Group: "h"}))
+	for group, role := range map[string]topology.Role{"g": topology.RoleDeliver, "h": topology.RoleMatch} {
+		loop := consumer.New(consumer.Config{Group: group})
+		v.Add(loop)
+		v.Metrics.Of(role).Loop(loop)
+	}
 	expect("joining", "/readyz", http.StatusServiceUnavailable, "0 of 2")
 	expect("joining", "/startupz", http.StatusServiceUnavailable, "0 of 2")
 	v.started, v.joinedAt = true, time.Now()

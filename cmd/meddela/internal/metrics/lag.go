@@ -19,31 +19,35 @@ type Lag struct {
 // Lag makes the metrics of a monitor.
 func (m *Metrics) Lag() *Lag {
 	l := new(Lag)
-	m.of.MustRegister(collector(func(out chan<- prometheus.Metric) {
-		lagErrors.with(out, float64(l.faults.Load()))
+	m.register(collector(func(out chan<- prometheus.Metric) {
+		show(out, "lag_errors_total", "Measurements of the lag that failed.", l.faults.Load())
 		report := l.report.Load()
 		if report == nil {
 			return
 		}
-		lagMeasured.with(out, float64(report.At.UnixMilli())/1000)
-		kafkaBrokers.with(out, float64(report.Brokers))
-		underReplicated.with(out, float64(report.UnderReplicated))
-		offline.with(out, float64(report.Offline))
+		show(out, "lag_measured_timestamp_seconds", "When the lag was last measured.", unix(report.At))
+		show(out, "kafka_brokers", "Brokers that are there.", report.Brokers)
+		show(out, "kafka_partitions_under_replicated",
+			"Partitions with fewer replicas in sync than they should have.", report.UnderReplicated)
+		show(out, "kafka_partitions_offline", "Partitions without a leader, which cannot be read or written.",
+			report.Offline)
 		for i := range report.Groups {
 			g := &report.Groups[i]
 			if g.Err != nil {
 				continue
 			}
-			of := []string{string(g.Lane), string(g.Role), string(g.Channel), g.Name}
-			groupMembers.with(out, float64(g.Members), of...)
+			of := []string{"lane", string(g.Lane), "role", string(g.Role), "channel", string(g.Channel), "group", g.Name}
+			show(out, "group_members", "Processes that share a role's work; 0 where it does not run.", g.Members, of...)
 			for _, p := range g.Partitions {
-				where := append(of[:4:4], string(p.Topic), strconv.Itoa(p.ID))
+				of := append(of, "topic", string(p.Topic), "partition", strconv.Itoa(p.ID))
 				age := time.Duration(0)
 				if !p.Oldest.IsZero() {
 					age = report.At.Sub(p.Oldest)
 				}
-				lagRecords.with(out, float64(p.Lag), where...)
-				lagAge.with(out, age.Seconds(), where...)
+				show(out, "lag_records", "Records that a role has not done with.", p.Lag, of...)
+				show(out, "lag_seconds",
+					"How long the oldest record that a role has not done with has waited, since it was written or due.",
+					age.Seconds(), of...)
 			}
 		}
 	}))

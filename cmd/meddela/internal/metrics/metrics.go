@@ -15,7 +15,8 @@ import (
 
 const namespace = "meddela"
 
-// Metrics are those of one process, or of one of its roles.
+// Metrics are those of one process, or of one of its roles. Nil ones take everything, and
+// show nothing.
 type Metrics struct {
 	registry *prometheus.Registry
 	lane     topology.Lane
@@ -32,14 +33,14 @@ func New(lane topology.Lane, roles []topology.Role, version string) *Metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	show := func(m *Metrics) {
-		m.of.MustRegister(collector(func(out chan<- prometheus.Metric) { buildInfo.with(out, 1, version) }))
-	}
+	info := collector(func(out chan<- prometheus.Metric) {
+		show(out, "build_info", "Always 1; the labels say which program this is.", 1, "version", version)
+	})
 	for _, role := range roles {
-		show(m.Of(role))
+		m.Of(role).register(info)
 	}
 	if len(roles) == 0 {
-		show(m)
+		m.register(info)
 	}
 	return m
 }
@@ -61,16 +62,22 @@ func (m *Metrics) Handler() http.Handler {
 	})
 }
 
+func (m *Metrics) register(c prometheus.Collector) {
+	if m != nil {
+		m.of.MustRegister(c)
+	}
+}
+
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
-	m.of.MustRegister(v)
+	m.register(v)
 	return v
 }
 
 func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help,
 		Buckets: buckets}, labels)
-	m.of.MustRegister(v)
+	m.register(v)
 	return v
 }
 

@@ -58,8 +58,8 @@ func TestMeters(t *testing.T) {
 	status.Changed(&topology.State{Channel: topology.SMS, Status: topology.PendingDelivery, Template: "code@3"})
 	status.Written(10, 2, time.Millisecond, nil)
 	status.Written(10, 2, time.Hour, fmt.Errorf("away"))
-	m.Loops(func() []*consumer.Loop { return []*consumer.Loop{consumer.New(consumer.Config{Group: "g"})} })
-	m.Deliveries([]Delivery{{Channel: topology.SMS, Counters: new(deliver.Counters)}})
+	m.Loop(consumer.New(consumer.Config{Group: "g"}))
+	m.Delivery(topology.SMS, new(deliver.Counters), nil)
 
 	text := textOf(t, m)
 	expect(t, text,
@@ -141,8 +141,7 @@ func BenchmarkDecided(b *testing.B) {
 }
 
 func BenchmarkAttempted(b *testing.B) {
-	m := New(topology.Realtime, []topology.Role{topology.RoleDeliver}, "dev")
-	meter := m.Of(topology.RoleDeliver).Deliver()(topology.Email)
+	meter := New(topology.Realtime, nil, "dev").Of(topology.RoleDeliver).Deliver()(topology.Email)
 	a := &deliver.Attempt{Number: 1, Provider: "smtp", Status: topology.Sent, Queued: time.Second, Sending: time.Second}
 	for b.Loop() {
 		meter.Attempted(a)

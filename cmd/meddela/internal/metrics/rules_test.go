@@ -41,8 +41,8 @@ func shown(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Deliveries([]Delivery{{topology.Email, new(deliver.Counters), out}})
-	m.Loops(func() []*consumer.Loop { return []*consumer.Loop{consumer.New(consumer.Config{})} })
+	m.Delivery(topology.Email, new(deliver.Counters), out)
+	m.Loop(consumer.New(consumer.Config{}))
 	monitor := New("", nil, "dev")
 	monitor.Lag().Measured(&lag.Report{Groups: []lag.Group{{Partitions: []lag.Partition{{}}}}})
 

@@ -93,9 +93,9 @@ type Site struct {
 	Stopped func(provider string) bool
 }
 
-// Build makes the providers, and a route for each channel that has some.
+// Build makes the providers, and a failover.Route for each channel that has some.
 // close ends what they keep open. The error says which provider cannot be made.
-func (f *File) Build(site Site) (routes map[topology.Channel]*failover.Route, close func(), err error) {
+func (f *File) Build(site Site) (routes map[topology.Channel]provider.Provider, close func(), err error) {
 	var closers []provider.Closer
 	closeAll := func() {
 		for _, c := range closers {
@@ -129,7 +129,7 @@ func (f *File) Build(site Site) (routes map[topology.Channel]*failover.Route, cl
 		}
 		made[d.Name] = backend
 	}
-	routes = make(map[topology.Channel]*failover.Route)
+	routes = make(map[topology.Channel]provider.Provider)
 	for channel, route := range f.Routes {
 		c := failover.Config{Name: string(channel), Order: route.Order, Stopped: site.Stopped}
 		for _, m := range route.Members {

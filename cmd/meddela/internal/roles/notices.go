@@ -91,8 +91,6 @@ func (r *role) notify(ctx context.Context) error {
 		return err
 	}
 	defer handler.Close()
-	if r.metrics != nil {
-		r.metrics.Notices(handler)
-	}
+	r.metrics.Notices(handler)
 	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), noticeParallel))
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
-	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -21,13 +20,9 @@ func (r *role) providers() (providers map[topology.Channel]provider.Provider, cl
 		return r.orders.Snapshot().About(topology.SubjectProvider, provider, time.Now()).Order != nil
 	}
 	site := providerfile.Site{Lane: r.lane, Redis: r.redis, Keys: r.Keys, Stopped: stopped}
-	routes, close, err := r.Providers.Build(site)
+	providers, close, err = r.Providers.Build(site)
 	if err != nil {
 		return nil, nil, err
-	}
-	providers = make(map[topology.Channel]provider.Provider)
-	for channel, route := range routes {
-		providers[channel] = route
 	}
 	for _, channel := range r.Config.Deliver.SandboxedOf(r.Channels) {
 		providers[channel] = r.Sandbox
@@ -52,11 +47,4 @@ func newSandbox(c *config.Config) (*sandbox.Provider, error) {
 		return nil, config.Faults{fmt.Sprintf("MEDDELA_SANDBOX_…: %v", err)}
 	}
 	return made, nil
-}
-
-// gate says who must not be written to.
-func (r *role) gate() *suppress.Gate {
-	caps, _ := r.Config.Caps() // which were checked as they were read
-	list := &suppress.List{Client: r.redis, Keys: r.Keys, Hasher: r.Config.Hasher()}
-	return &suppress.Gate{List: list, Caps: caps}
 }

@@ -3,8 +3,6 @@ package roles
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,6 +23,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/match"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/consumer/template"
@@ -44,14 +43,13 @@ type Installation struct {
 	Sandbox   *sandbox.Provider
 	Channels  []topology.Channel // that role deliver delivers
 	Log       zerolog.Logger
-	// Started, if set, is told of each loop that starts.
+	// Started is told of each loop that starts.
 	Started func(*consumer.Loop)
-	// Metrics, if set, get what the roles count.
+	// Metrics get what the roles count; nil for none.
 	Metrics *metrics.Metrics
 	// Version is what traces say of the process.
 	Version string
 
-	mu    sync.Mutex
 	lanes map[topology.Lane]*shared
 }
 
@@ -69,6 +67,18 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 	if in.Providers, err = c.Deliver.Providers(); err != nil {
 		return nil, err
 	}
+	in.lanes = make(map[topology.Lane]*shared)
+	for _, lane := range topology.Lanes() {
+		transport, addr := in.Kafka.Transport(), in.Kafka.Addr()
+		in.lanes[lane] = &shared{
+			transport: transport,
+			publisher: &producer.Publisher{
+				Addr: addr, Transport: transport, Compression: connect.Compression(&c.Kafka),
+				Log: log.With().Str("lane", string(lane)).Logger(),
+			},
+			reader: consumer.NewReader(addr, transport, int64(c.Loop.InFlightBytes)),
+		}
+	}
 	in.Sandbox, err = newSandbox(c)
 	return in, err
 }
@@ -79,27 +89,6 @@ type shared struct {
 	transport *kafka.Transport
 	publisher *producer.Publisher
 	reader    *consumer.Reader
-}
-
-func (in *Installation) shared(lane topology.Lane) *shared {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if s := in.lanes[lane]; s != nil {
-		return s
-	}
-	if in.lanes == nil {
-		in.lanes = make(map[topology.Lane]*shared)
-	}
-	transport, addr := in.Kafka.Transport(), in.Kafka.Addr()
-	in.lanes[lane] = &shared{
-		transport: transport,
-		publisher: &producer.Publisher{
-			Addr: addr, Transport: transport, Compression: connect.Compression(&in.Config.Kafka),
-			Log: in.Log.With().Str("lane", string(lane)).Logger(),
-		},
-		reader: consumer.NewReader(addr, transport, int64(in.Config.Loop.InFlightBytes)),
-	}
-	return in.lanes[lane]
 }
 
 // role is one role on one lane.
@@ -120,7 +109,7 @@ type role struct {
 // error: the role waits for them.
 func (in *Installation) Run(ctx context.Context, name topology.Role, lane topology.Lane) error {
 	r := &role{
-		Installation: in, shared: in.shared(lane), name: name, lane: lane,
+		Installation: in, shared: in.lanes[lane], name: name, lane: lane,
 		metrics: in.Metrics.Of(name),
 		log:     in.Log.With().Str("role", string(name)).Str("lane", string(lane)).Logger(),
 	}
@@ -131,23 +120,6 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 		return err
 	}
 	defer flush()
-	within := in.Config.Templates.StartTimeout
-	if name == topology.RoleMatch || name == topology.RoleDeliver {
-		templates, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Templates(), within, catalogue.NewFollower, r.log)
-		if err != nil {
-			return unlessStopped(ctx, err)
-		}
-		defer stop()
-		r.templates = templates
-	}
-	if name == topology.RoleDeliver || name == topology.RoleDelay {
-		orders, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Control(), within, control.NewFollower, r.log)
-		if err != nil {
-			return unlessStopped(ctx, err)
-		}
-		defer stop()
-		r.orders = orders
-	}
 	if name == topology.RoleDeliver || name == topology.RoleStatus {
 		client, err := r.Redis()
 		if err != nil {
@@ -156,19 +128,27 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 		defer func() { _ = client.Close() }()
 		r.redis = client
 	}
-	switch name {
-	case topology.RoleMatch:
-		return r.match(ctx)
-	case topology.RoleDeliver:
-		return r.deliver(ctx)
-	case topology.RoleStatus:
-		return r.status(ctx)
-	case topology.RoleDelay:
-		return r.delay(ctx)
-	case topology.RoleNotify:
-		return r.notify(ctx)
+	within := in.Config.Templates.StartTimeout
+	if name == topology.RoleMatch || name == topology.RoleDeliver {
+		templates, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Templates(), within, catalogue.NewFollower, r.log)
+		defer stop()
+		if err != nil {
+			return unlessStopped(ctx, err)
+		}
+		r.templates = templates
 	}
-	return fmt.Errorf("unknown role %q", name)
+	if name == topology.RoleDeliver || name == topology.RoleDelay {
+		orders, stop, err := connect.Follow(ctx, in.Kafka, in.Names.Control(), within, control.NewFollower, r.log)
+		defer stop()
+		if err != nil {
+			return unlessStopped(ctx, err)
+		}
+		r.orders = orders
+	}
+	return map[topology.Role]func(context.Context) error{
+		topology.RoleMatch: r.match, topology.RoleDeliver: r.deliver, topology.RoleStatus: r.status,
+		topology.RoleDelay: r.delay, topology.RoleNotify: r.notify,
+	}[name](ctx)
 }
 
 // unlessStopped is the error, unless the role was stopped before it had begun.
@@ -182,9 +162,8 @@ func unlessStopped(ctx context.Context, err error) error {
 // loop runs a handler over its topics.
 func (r *role) loop(ctx context.Context, config consumer.Config) error {
 	loop := consumer.New(config)
-	if r.Started != nil {
-		r.Started(loop)
-	}
+	r.metrics.Loop(loop)
+	r.Started(loop)
 	return loop.Run(ctx)
 }
 
@@ -201,14 +180,9 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic, par
 }
 
 func (r *role) match(ctx context.Context) error {
+	r.metrics.Templates(r.templates)
 	handler := &match.Handler{
-		Lane: r.lane, Names: r.Names,
-		Catalogue: r.templates.Snapshot,
-		Tracer:    r.tracer,
-	}
-	if r.metrics != nil {
-		handler.Meter = r.metrics.Match()
-		r.metrics.Templates(r.templates)
+		Lane: r.lane, Names: r.Names, Catalogue: r.templates.Snapshot, Meter: r.metrics.Match(), Tracer: r.tracer,
 	}
 	return r.loop(ctx, r.loopConfig(handler, []topology.Topic{r.Names.Events(r.lane)}, 0))
 }
@@ -230,45 +204,38 @@ func (r *role) deliver(ctx context.Context) error {
 		return err
 	}
 	defer closeProviders()
-	gate := r.gate()
-	meter := func(topology.Channel) deliver.Meter { return nil }
-	if r.metrics != nil {
-		r.metrics.Templates(r.templates)
-		r.metrics.Redis(r.redis)
-		meter = r.metrics.Deliver()
-	}
-	var shown []metrics.Delivery
-	var configs []consumer.Config
-	for _, channel := range r.Channels {
-		handler, err := deliver.New(deliver.Config{
-			Lane: r.lane, Channel: channel, Names: r.Names, Keys: r.Keys, Redis: r.redis,
-			Templates:  templates{r.templates},
-			Providers:  map[topology.Channel]provider.Provider{channel: providers[channel]},
-			Orders:     r.orders.Snapshot,
-			Gate:       gate,
-			Lease:      r.Config.Claim.Lease,
-			KeepClaims: r.Config.Claim.TTL,
-			Retries:    retries,
-			Meter:      meter(channel),
-			Tracer:     r.tracer,
-			Log:        r.log.With().Str("channel", string(channel)).Logger(),
-		})
-		if err != nil {
-			return err
-		}
-		config := r.loopConfig(handler, []topology.Topic{r.Names.Jobs(r.lane)}, deliverParallel)
-		config.Group = r.Names.DeliverGroup(r.lane, channel)
-		config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
-		configs = append(configs, config)
-		of, _ := providers[channel].(*failover.Route)
-		shown = append(shown, metrics.Delivery{Channel: channel, Counters: &handler.Counters, Route: of})
-	}
-	if r.metrics != nil {
-		r.metrics.Deliveries(shown)
-	}
+	caps, _ := r.Config.Caps() // which were checked as they were read
+	list := &suppress.List{Client: r.redis, Keys: r.Keys, Hasher: r.Config.Hasher()}
+	gate := &suppress.Gate{List: list, Caps: caps}
+	r.metrics.Templates(r.templates)
+	r.metrics.Redis(r.redis)
+	meter := r.metrics.Deliver()
 	loops, ctx := errgroup.WithContext(ctx)
-	for _, config := range configs {
-		loops.Go(func() error { return r.loop(ctx, config) })
+	for _, channel := range r.Channels {
+		loops.Go(func() error {
+			handler, err := deliver.New(deliver.Config{
+				Lane: r.lane, Channel: channel, Names: r.Names, Keys: r.Keys, Redis: r.redis,
+				Templates:  templates{r.templates},
+				Providers:  map[topology.Channel]provider.Provider{channel: providers[channel]},
+				Orders:     r.orders.Snapshot,
+				Gate:       gate,
+				Lease:      r.Config.Claim.Lease,
+				KeepClaims: r.Config.Claim.TTL,
+				Retries:    retries,
+				Meter:      meter(channel),
+				Tracer:     r.tracer,
+				Log:        r.log.With().Str("channel", string(channel)).Logger(),
+			})
+			if err != nil {
+				return err
+			}
+			route, _ := providers[channel].(*failover.Route)
+			r.metrics.Delivery(channel, &handler.Counters, route)
+			config := r.loopConfig(handler, []topology.Topic{r.Names.Jobs(r.lane)}, deliverParallel)
+			config.Group = r.Names.DeliverGroup(r.lane, channel)
+			config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
+			return r.loop(ctx, config)
+		})
 	}
 	return loops.Wait()
 }
@@ -283,37 +250,25 @@ func (r *role) delay(ctx context.Context) error {
 const statusParallel = 64
 
 func (r *role) status(ctx context.Context) error {
-	store := &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.PubSub}
-	if r.metrics != nil {
-		store.Meter = r.metrics.Status()
-		r.metrics.Redis(r.redis)
-	}
+	r.metrics.Redis(r.redis)
+	store := &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.PubSub,
+		Meter: r.metrics.Status()}
 	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.tracer}
 	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), statusParallel))
 }
 
 // templates is the catalogue as the deliverer sees it.
-type templates struct{ follower *catalogue.Follower }
-
-func (t templates) CatchUp(ctx context.Context) error { return t.follower.CatchUp(ctx) }
+type templates struct{ *catalogue.Follower }
 
 func (t templates) Template(ref topology.TemplateRef) deliver.Template {
-	entry, ok := t.follower.Snapshot().ByRef(ref)
+	entry, ok := t.Snapshot().ByRef(ref)
 	if !ok {
 		return nil
 	}
-	return templateWithPolicy{entry.Template(), policyOf(entry.Record())}
-}
-
-// policyOf is what a version says of its delivery. Quiet hours that cannot be
-// read were refused when it was published; elsewhere they are none.
-func policyOf(record *topology.TemplateRecord) deliver.Policy {
-	policy := deliver.Policy{
-		HoldAmbiguous: record.OnAmbiguous == topology.HoldAmbiguous,
-		Urgent:        record.Urgent,
-	}
+	record := entry.Record()
+	policy := deliver.Policy{HoldAmbiguous: record.OnAmbiguous == topology.HoldAmbiguous, Urgent: record.Urgent}
 	if record.QuietHours != "" {
-		policy.Quiet, _ = quiet.Parse(record.QuietHours)
+		policy.Quiet, _ = quiet.Parse(record.QuietHours) // what cannot be read was refused when it was published
 	}
 	if record.Retry != nil {
 		policy.Retries = make([]time.Duration, len(record.Retry))
@@ -321,7 +276,7 @@ func policyOf(record *topology.TemplateRecord) deliver.Policy {
 			policy.Retries[i] = time.Duration(wait)
 		}
 	}
-	return policy
+	return templateWithPolicy{entry.Template(), policy}
 }
 
 // templateWithPolicy is one version as the deliverer sees it.

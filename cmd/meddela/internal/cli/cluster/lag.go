@@ -123,11 +123,12 @@ type lagPartitionView struct {
 	Waits     float64        `json:"waits_seconds"`
 }
 
-func secondsSince(since, now time.Time) float64 {
+// waited is how long what is there since then has waited; 0 for a zero time.
+func waited(since, now time.Time) time.Duration {
 	if since.IsZero() {
 		return 0
 	}
-	return now.Sub(since).Seconds()
+	return now.Sub(since)
 }
 
 // printLag shows a measurement. What could not be measured is an error too.
@@ -140,34 +141,31 @@ func printLag(env *command.Env, report *lag.Report, partitions bool) error {
 	for i := range report.Groups {
 		g := &report.Groups[i]
 		v := &views[i]
-		*v = lagView{g.Lane, g.Role, g.Channel, g.Name, g.Members, g.Lag(), secondsSince(g.Oldest(), report.At), "",
-			[]lagPartitionView{}}
+		wait := waited(g.Oldest(), report.At)
+		*v = lagView{g.Lane, g.Role, g.Channel, g.Name, g.Members, g.Lag(), wait.Seconds(), "", []lagPartitionView{}}
 		if g.Err != nil {
 			v.Error = g.Err.Error()
 		}
 		if !partitions {
-			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, processes(env, g), v.Records, waits(env, g.Oldest(), report.At)})
+			t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, processes(env, g), v.Records, paintWait(env, wait)})
 		}
 		for j := range g.Partitions {
 			p := &g.Partitions[j]
+			wait := waited(p.Oldest, report.At)
 			v.Partitions = append(v.Partitions,
-				lagPartitionView{p.Topic, p.ID, p.Committed, p.End, p.Lag, secondsSince(p.Oldest, report.At)})
+				lagPartitionView{p.Topic, p.ID, p.Committed, p.End, p.Lag, wait.Seconds()})
 			if partitions && p.Lag > 0 {
-				t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, p.Topic, p.ID, p.Committed, p.End, p.Lag,
-					waits(env, p.Oldest, report.At)})
+				t.AppendRow(table.Row{g.Lane, g.Role, g.Channel, p.Topic, p.ID, p.Committed, p.End, p.Lag, paintWait(env, wait)})
 			}
 		}
 	}
-	if err := env.PrintEither(views, t); err != nil {
-		return err
-	}
+	err := env.PrintEither(views, t)
 	if env.Output != command.JSON && report.UnderReplicated+report.Offline > 0 {
-		if err := env.Printf("\n%d brokers; %d partitions have fewer replicas in sync than they should, %d no leader\n",
-			report.Brokers, report.UnderReplicated, report.Offline); err != nil {
-			return err
-		}
+		err = errors.Join(err,
+			env.Printf("\n%d brokers; %d partitions have fewer replicas in sync than they should, %d no leader\n",
+				report.Brokers, report.UnderReplicated, report.Offline))
 	}
-	return faultsOf(report)
+	return errors.Join(err, faultsOf(report))
 }
 
 func processes(env *command.Env, g *lag.Group) string {
@@ -183,13 +181,12 @@ func processes(env *command.Env, g *lag.Group) string {
 // longWait is a wait that a person should look at.
 const longWait = 8 * time.Second
 
-func waits(env *command.Env, since, now time.Time) string {
-	if since.IsZero() {
-		return "-"
-	}
-	wait := now.Sub(since)
+func paintWait(env *command.Env, wait time.Duration) string {
 	shown := wait.Round(10 * time.Millisecond).String()
-	if wait > longWait {
+	switch {
+	case wait == 0:
+		return "-"
+	case wait > longWait:
 		return env.Paint(text.FgYellow, shown)
 	}
 	return shown

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -147,37 +148,30 @@ func printPlan(env *command.Env, plan provision.Plan, dryRun bool) error {
 	if env.Output == command.JSON {
 		return env.PrintJSON(view)
 	}
+	var err error
 	if len(view.Created) > 0 {
-		if err := env.PrintTable(created); err != nil {
-			return err
-		}
+		err = env.PrintTable(created)
 	}
 	if len(view.Differs) > 0 {
-		if err := errors.Join(env.PrintTable(differs), env.Printf("what to do:\n%s", whatToDo(view.Differs))); err != nil {
-			return err
-		}
+		err = errors.Join(err, env.PrintTable(differs), env.Printf("what to do:\n%s", whatToDo(view.Differs)))
 	}
-	return env.Printf("%d topics are as they must be, %d %s, %d findings\n", view.Ready, len(view.Created), verb,
-		len(view.Differs))
+	return errors.Join(err, env.Printf("%d topics are as they must be, %d %s, %d findings\n", view.Ready,
+		len(view.Created), verb, len(view.Differs)))
 }
 
 // whatToDo has each advice once for all its topics.
 func whatToDo(differs []driftView) string {
 	general := func(d driftView) string { d.Topic = "TOPIC"; return driftAdvice(d.Drift) }
-	topics := make(map[string]int) // that an advice is for, and has not been given for
-	for _, d := range differs {
-		topics[general(d)]++
-	}
 	var b strings.Builder
-	for _, d := range differs {
-		switch do := general(d); topics[do] {
-		case 0:
-		case 1:
-			fmt.Fprintf(&b, "  %s: %s\n", d.Topic, d.Do)
-		default:
-			fmt.Fprintf(&b, "  %d topics: %s\n", topics[do], do)
+	for len(differs) > 0 {
+		first, do := differs[0], general(differs[0])
+		others := slices.DeleteFunc(slices.Clone(differs), func(d driftView) bool { return general(d) == do })
+		if n := len(differs) - len(others); n > 1 {
+			fmt.Fprintf(&b, "  %d topics: %s\n", n, do)
+		} else {
+			fmt.Fprintf(&b, "  %s: %s\n", first.Topic, first.Do)
 		}
-		topics[general(d)] = 0
+		differs = others
 	}
 	return b.String()
 }

@@ -106,11 +106,8 @@ func followed[T any](ctx context.Context, env *Env, topic topology.Topic,
 	if err != nil {
 		return nil, err
 	}
-	log := env.Log.Level(zerolog.WarnLevel)
-	f, stop, err := connect.Follow(ctx, connection, topic, readyTimeout, makes, log)
-	if err == nil {
-		env.AtEnd(stop)
-	}
+	f, stop, err := connect.Follow(ctx, connection, topic, readyTimeout, makes, env.Log.Level(zerolog.WarnLevel))
+	env.AtEnd(stop)
 	return f, err
 }
 

@@ -67,17 +67,6 @@ func (env *Env) Load(cmd *cobra.Command) error {
 	return nil
 }
 
-// Quieten leaves only warnings of the log, unless a level was asked for: what
-// the embedded system does is shown in other ways.
-func (env *Env) Quieten() {
-	for _, s := range env.Settings {
-		if s.Name == "MEDDELA_LOG_LEVEL" && s.Source != config.FromDefault {
-			return
-		}
-	}
-	env.Log = env.Log.Level(zerolog.WarnLevel)
-}
-
 // OpenInput opens a file, or standard input for -. size is 0 when it is not known.
 func (env *Env) OpenInput(name string) (input io.Reader, size int64, err error) {
 	if name == "-" {

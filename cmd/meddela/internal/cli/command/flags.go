@@ -93,14 +93,10 @@ func Bound(cmd *cobra.Command, name string, fits func() bool, must string) {
 }
 
 // Misuse is an error in the command line itself.
-type Misuse struct{ message string }
-
-func (e *Misuse) Error() string { return e.message }
+type Misuse struct{ error }
 
 // Misusef formats a Misuse.
-func Misusef(format string, values ...any) error {
-	return &Misuse{fmt.Sprintf(format, values...)}
-}
+func Misusef(format string, values ...any) error { return &Misuse{fmt.Errorf(format, values...)} }
 
 // Arguments checks how many arguments a command gets; most < 0 is no limit.
 func Arguments(least, most int, what string) cobra.PositionalArgs {

@@ -28,9 +28,7 @@ func (env *Env) Execute(ctx context.Context, args []string, commands ...func(*En
 	for line := range strings.Lines(err.Error()) {
 		_, _ = fmt.Fprintln(env.ErrOut, "meddela:", strings.TrimRight(line, "\n"))
 	}
-	var misused *Misuse
-	var faults config.Faults
-	if errors.As(err, &misused) || errors.As(err, &faults) {
+	if errors.As(err, new(*Misuse)) || errors.As(err, new(config.Faults)) {
 		return ExitMisused
 	}
 	return ExitFailed

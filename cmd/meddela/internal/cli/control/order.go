@@ -49,13 +49,11 @@ func (o *ordering) run(ctx context.Context, _ []string) error {
 func (o *ordering) plan(now *control.Orders) *orderView {
 	view := &orderView{DryRun: o.dryRun, Orders: []orderedView{}, Idle: []topology.Subject{}}
 	for _, order := range o.orders {
-		last, ok := now.Last(order.Subject)
-		switch stopped := ok && last.InForce(order.At); {
-		case stopped:
+		if last, ok := now.Last(order.Subject); ok && last.InForce(order.At) {
 			view.Orders = append(view.Orders, orderedView{order, &last})
-		case order.Action == topology.Resume:
+		} else if order.Action == topology.Resume {
 			view.Idle = append(view.Idle, order.Subject)
-		default:
+		} else {
 			view.Orders = append(view.Orders, orderedView{order, nil})
 		}
 	}

@@ -93,7 +93,7 @@ func runRoles(ctx context.Context, env *command.Env, names []topology.Role, lane
 			return err
 		}
 	}
-	if in.Kafka, err = env.Kafka(ctx); err != nil {
+	if _, err := env.Kafka(ctx); err != nil {
 		return err
 	}
 	v := health.New(lane, names, env.Version, loops)
@@ -108,18 +108,16 @@ func runRoles(ctx context.Context, env *command.Env, names []topology.Role, lane
 		if err != nil {
 			return err
 		}
-		if err := client.Close(); err != nil {
-			return err
-		}
+		_ = client.Close() // the roles have their own
 	}
-	env.Log.Info().Strs("roles", wording.Texts(names)).Str("lane", string(lane)).Str("version", env.Version).
-		Msg("starting")
+	log := env.Log.With().Strs("roles", wording.Texts(names)).Str("lane", string(lane)).Logger()
+	log.Info().Str("version", env.Version).Msg("starting")
 	running, ctx := errgroup.WithContext(ctx)
 	for _, name := range names {
 		running.Go(func() error { return in.Run(ctx, name, lane) })
 	}
 	err = running.Wait()
-	env.Log.Info().Strs("roles", wording.Texts(names)).Str("lane", string(lane)).Msg("stopped")
+	log.Info().Msg("stopped")
 	return err
 }
 

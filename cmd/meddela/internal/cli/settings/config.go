@@ -50,11 +50,10 @@ type settingView struct {
 
 func printSettings(env *command.Env) error {
 	views := make([]settingView, len(env.Settings))
-	for i, s := range env.Settings {
-		views[i] = settingView{s.Name, s.Value(), s.Source, s.Secret(), s.Tag.Get("desc")}
-	}
 	t := command.NewTable("setting", "value", "source", "description")
-	for _, v := range views {
+	for i, s := range env.Settings {
+		v := settingView{s.Name, s.Value(), s.Source, s.Secret(), s.Tag.Get("desc")}
+		views[i] = v
 		t.AppendRow(table.Row{v.Name, cmp.Or(v.Value, "–"), v.Source, v.Description})
 	}
 	return env.PrintEither(views, t)

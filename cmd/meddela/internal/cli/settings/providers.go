@@ -116,22 +116,15 @@ func providersViewOf(path string, file *providerfile.File) *providersView {
 			continue
 		}
 		view.Routes = append(view.Routes, routeView{channel, route})
-		view.Warnings = append(view.Warnings, leftOut(file, channel, &route)...)
-	}
-	return view
-}
-
-// leftOut tells of providers that serve a channel and get nothing of it.
-func leftOut(file *providerfile.File, channel topology.Channel, route *providerfile.Route) (warnings []string) {
-	for i := range file.Providers {
-		d := &file.Providers[i]
-		named := slices.ContainsFunc(route.Members, func(m providerfile.RouteMember) bool { return m.Provider == d.Name })
-		if slices.Contains(d.Channels, channel) && !named {
-			warnings = append(warnings, fmt.Sprintf("%s gets nothing of channel %s: its route does not name it", d.Name,
-				channel))
+		for _, p := range view.Providers {
+			named := slices.ContainsFunc(route.Members, func(m providerfile.RouteMember) bool { return m.Provider == p.Name })
+			if slices.Contains(p.Channels, channel) && !named {
+				view.Warnings = append(view.Warnings,
+					fmt.Sprintf("%s gets nothing of channel %s: its route does not name it", p.Name, channel))
+			}
 		}
 	}
-	return warnings
+	return view
 }
 
 func providerViewOf(d *providerfile.Definition) providerView {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,9 +21,9 @@ type demo struct {
 	env      *command.Env
 	duration time.Duration
 	rate     int
-	local    *local
+	*local
 	*tally
-	view demoView
+	drawn int // lines of the table that stands on the terminal
 }
 
 // NewDemo makes the command demo.
@@ -42,10 +41,7 @@ recipients cannot be reached. It ends with a summary, and with exit status 0 onl
 if every event has ended as it should.`,
 		Example: "  meddela demo\n  meddela demo --for 30s --rate 2000",
 		GroupID: command.GroupTry,
-		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
-			env.Quieten()
-			return d.run(ctx)
-		}),
+		RunE:    env.Loaded(d.run),
 	}
 	cmd.Flags().DurationVar(&d.duration, "for", 8*time.Second, "how long to publish events")
 	cmd.Flags().IntVar(&d.rate, "rate", 500, "events a second, on both lanes together")
@@ -62,28 +58,24 @@ const (
 	settleTime = 20 * time.Second
 )
 
-func (d *demo) run(ctx context.Context) error {
+func (d *demo) run(ctx context.Context, _ []string) (err error) {
 	if err := d.env.Printf("starting an embedded broker and store, sample templates, and every role of both lanes …\n"); err != nil {
 		return err
 	}
-	l, err := startLocal(ctx, d.env, 0, 0, false)
-	if errors.Is(err, context.Canceled) {
+	if d.local, err = startLocal(ctx, d.env, 0, 0, false); errors.Is(err, context.Canceled) {
 		return nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return err
 	}
-	defer l.close()
-	d.local = l
-	client, err := l.Redis()
+	defer d.close()
+	client, err := d.Redis()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	d.tally = &tally{reader: &status.Reader{Client: client, Keys: l.Keys}, events: make(map[topology.EventID]*tallied)}
-	d.view = demoView{env: d.env, start: time.Now(), live: command.IsTerminal(d.env.Out) && os.Getenv("TERM") != "dumb"}
+	d.tally = &tally{reader: &status.Reader{Client: client, Keys: d.Keys}, events: make(map[topology.EventID]*tallied)}
 	err = d.stream(ctx)
-	d.view.clear()
+	d.clear()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -93,7 +85,7 @@ func (d *demo) run(ctx context.Context) error {
 // stream publishes sample events in small batches, at the rate and for as long as
 // asked, and looks at their statuses until all have come to rest.
 func (d *demo) stream(ctx context.Context) error {
-	to, err := producer.New(producer.Config{Connection: d.local.Kafka, Prefix: d.env.Config.Topics.Prefix})
+	to, err := producer.New(producer.Config{Connection: d.Kafka, Prefix: d.env.Config.Topics.Prefix})
 	if err != nil {
 		return err
 	}
@@ -118,7 +110,7 @@ func (d *demo) stream(ctx context.Context) error {
 			if err := d.refresh(ctx); err != nil {
 				return err
 			}
-			d.view.show(d.count())
+			d.draw(elapsed)
 			if !publishing && (len(d.open) == 0 || elapsed > d.duration+settleTime) {
 				return nil
 			}

@@ -3,6 +3,7 @@ package up
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -12,75 +13,42 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
-	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/topology"
 )
 
-// demoView shows counts as they grow: on a terminal a table that is drawn over
-// itself, elsewhere a line now and then.
-type demoView struct {
-	env   *command.Env
-	start time.Time
-	live  bool
-	lines int // of the table that stands on the terminal
-	next  time.Time
-}
-
-// lineInterval is how often a line is written where no table can be redrawn.
-const lineInterval = 2 * time.Second
-
-func (v *demoView) show(counts map[topology.Lane]*laneCount) {
-	if v.live {
-		table := demoTable(v.env, counts, time.Since(v.start))
-		v.clear()
-		v.lines = strings.Count(table, "\n")
-		_ = v.env.Printf("%s", table)
-	} else if now := time.Now(); now.After(v.next) {
-		v.next = now.Add(lineInterval)
-		_ = v.env.Printf("%s\n", demoLine(counts))
+// draw draws the counts over themselves, on a terminal.
+func (d *demo) draw(elapsed time.Duration) {
+	if !command.IsTerminal(d.env.Out) || os.Getenv("TERM") == "dumb" {
+		return
 	}
+	table := demoTable(d.env, d.count(), elapsed)
+	d.clear()
+	d.drawn = strings.Count(table, "\n")
+	_ = d.env.Printf("%s", table)
 }
 
 // clear takes the table away.
-func (v *demoView) clear() {
-	if v.lines > 0 {
-		_ = v.env.Printf("\x1b[%dA\x1b[J", v.lines)
-		v.lines = 0
+func (d *demo) clear() {
+	if d.drawn > 0 {
+		_ = d.env.Printf("\x1b[%dA\x1b[J", d.drawn)
+		d.drawn = 0
 	}
-}
-
-func demoLine(counts map[topology.Lane]*laneCount) string {
-	var parts []string
-	for _, lane := range topology.Lanes() {
-		c := counts[lane]
-		line := fmt.Sprintf("%s: %d published", lane, c.published)
-		for _, s := range topology.Statuses() {
-			if n := c.now[s]; n > 0 {
-				line += fmt.Sprintf(", %d %s", n, s)
-			}
-		}
-		parts = append(parts, line)
-	}
-	return strings.Join(parts, "; ")
 }
 
 // demoTable has a row for each status, a column for each lane.
 func demoTable(env *command.Env, counts map[topology.Lane]*laneCount, elapsed time.Duration) string {
 	t := command.NewTable("status", "realtime", "batch")
 	realtime, batch := counts[topology.Realtime], counts[topology.Batch]
+	rate := func(c *laneCount) string { return fmt.Sprintf("%.0f", command.PerSecond(c.published, elapsed)) }
 	for _, s := range topology.Statuses() {
 		t.AppendRow([]any{env.Paint(show.Colour(s), "● ") + s.Label(), realtime.now[s], batch.now[s]})
 	}
 	t.AppendRow([]any{"", "", ""})
 	t.AppendRow([]any{"published", realtime.published, batch.published})
-	t.AppendRow([]any{"events per second", ratePer(realtime.published, elapsed), ratePer(batch.published, elapsed)})
+	t.AppendRow([]any{"events per second", rate(realtime), rate(batch)})
 	t.AppendRow([]any{"publish → sent, median", milliseconds(realtime.quantile(0.5)), milliseconds(batch.quantile(0.5))})
 	t.AppendRow([]any{"publish → sent, 99 %", milliseconds(realtime.quantile(0.99)), milliseconds(batch.quantile(0.99))})
 	return t.Render() + "\n"
-}
-
-func ratePer(n int, d time.Duration) string {
-	return fmt.Sprintf("%.0f", float64(n)/max(d.Seconds(), 1))
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
@@ -120,49 +88,28 @@ func (d *demo) passed(counts map[topology.Lane]*laneCount) string {
 	return b.String()
 }
 
-// showExample shows how to read one event's status, what that says, and the
-// message that was sent.
+// showExample shows how to read the status of the event of the last e-mail, what that
+// says, and the message that was sent.
 func (d *demo) showExample() error {
-	message, state, ok := d.example()
-	if !ok {
-		return nil
-	}
-	return d.env.Printf(`
+	for _, m := range slices.Backward(d.Sandbox.Messages()) {
+		e := d.events[m.EventID]
+		if e == nil || m.Channel != topology.Email || e.state.Status != topology.Sent {
+			continue
+		}
+		message := fmt.Sprintf("To: %s\nSubject: %s\n\n%s", m.To, m.Subject, strings.TrimSpace(m.Text+m.Body))
+		return d.env.Printf(`
 One event, as HGETALL %s and "meddela status" tell of it
 (to ask yourself, keep a system running with "meddela up"):
 
 %s
 The message that was sent:
 
-%s
-`, d.local.Keys.Event(state.EventID), show.Text(d.env, &state), indent(messageText(&message)))
-}
+  │ %s
 
-// example is the last e-mail that was sent, and its event's state.
-func (d *demo) example() (sandbox.Message, topology.State, bool) {
-	for _, m := range slices.Backward(d.local.Sandbox.Messages()) {
-		e := d.events[m.EventID]
-		if e != nil && m.Channel == topology.Email && e.state.Status == topology.Sent {
-			return m, e.state, true
-		}
+`, d.Keys.Event(m.EventID), show.Text(d.env, &e.state),
+			strings.ReplaceAll(wording.PrintableLines(message), "\n", "\n  │ "))
 	}
-	return sandbox.Message{}, topology.State{}, false
-}
-
-func messageText(m *sandbox.Message) string {
-	text := fmt.Sprintf("To: %s\n", m.To)
-	if m.Subject != "" {
-		text += fmt.Sprintf("Subject: %s\n", m.Subject)
-	}
-	return text + "\n" + strings.TrimSpace(m.Text+m.Body)
-}
-
-func indent(s string) string {
-	var b strings.Builder
-	for line := range strings.Lines(s) {
-		b.WriteString("  │ " + wording.Printable(strings.TrimRight(line, "\n")) + "\n")
-	}
-	return b.String()
+	return nil
 }
 
 // verdict is nil when every event ended as it should.

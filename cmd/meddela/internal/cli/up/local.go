@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
@@ -41,8 +42,14 @@ const localPartitions = 4
 
 // startLocal starts everything and returns when it is at work. Port 0 is any
 // that is free. The configuration's servers are replaced by the embedded ones;
-// its providers are used only if the messages may be real.
+// its providers are used only if the messages may be real. Of the log it leaves
+// only warnings, unless a level was asked for.
 func startLocal(ctx context.Context, env *command.Env, kafkaPort, redisPort int, real bool) (*local, error) {
+	for _, s := range env.Settings {
+		if s.Name == "MEDDELA_LOG_LEVEL" && s.Source == config.FromDefault {
+			env.Log = env.Log.Level(zerolog.WarnLevel)
+		}
+	}
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Port: kafkaPort})
 	if err != nil {
 		return nil, fmt.Errorf("%w: choose another with --kafka-port", err)
@@ -70,15 +77,14 @@ func (l *local) start(ctx context.Context, env *command.Env, real bool) error {
 	if !real {
 		c.Deliver.File, c.Deliver.SMTPURL = "", ""
 	}
-	in, err := roles.New(c, env.Log)
-	if err != nil {
+	var err error
+	if l.Installation, err = roles.New(c, env.Log); err != nil {
 		return err
 	}
-	for _, channel := range c.Deliver.Unprovided(in.Providers, in.Channels) {
+	for _, channel := range c.Deliver.Unprovided(l.Providers, l.Channels) {
 		c.Deliver.Sandbox = append(c.Deliver.Sandbox, string(channel))
 	}
-	in.Started = l.checks.Add
-	l.Installation = in
+	l.Started = l.checks.Add
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
@@ -118,15 +124,13 @@ func (l *local) startRoles(ctx context.Context) error {
 			})
 		}
 	}
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
 	for l.checks.Ready() != nil {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case err := <-failed:
 			return err
-		case <-ticker.C:
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 	return nil

@@ -9,8 +9,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// tally knows of every event of a demonstration how it should end, and how it
-// is now.
+// tally knows of every event of a demonstration how it is now.
 type tally struct {
 	reader *status.Reader
 	events map[topology.EventID]*tallied
@@ -55,8 +54,7 @@ type laneCount struct {
 	latencies []time.Duration
 }
 
-// count counts the events of each lane. The times kept of each stage tell which
-// statuses an event has passed through.
+// count counts the events of each lane. The times kept of each stage tell what an event has passed through.
 func (t *tally) count() map[topology.Lane]*laneCount {
 	counts := make(map[topology.Lane]*laneCount)
 	for _, lane := range topology.Lanes() {
@@ -65,9 +63,6 @@ func (t *tally) count() map[topology.Lane]*laneCount {
 	for _, e := range t.events {
 		c, s := counts[e.lane], &e.state
 		c.published++
-		if s.Status == "" {
-			continue
-		}
 		c.now[s.Status]++
 		c.seen[s.Status]++
 		if s.Status != topology.Pending && !s.PendingAt.IsZero() {

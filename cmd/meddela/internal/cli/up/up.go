@@ -39,10 +39,7 @@ MEDDELA_SMTP_URL or MEDDELA_PROVIDERS_FILE, send real messages.`,
   meddela up --kafka-port 9092 --redis-port 6379
   MEDDELA_SANDBOX_FILE=/tmp/sent.jsonl meddela up`,
 		GroupID: command.GroupTry,
-		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
-			env.Quieten()
-			return up(ctx, env, kafkaPort, redisPort)
-		}),
+		RunE:    env.Loaded(func(ctx context.Context, _ []string) error { return up(ctx, env, kafkaPort, redisPort) }),
 	}
 	cmd.Flags().IntVar(&kafkaPort, "kafka-port", upKafkaPort, "port of the Kafka protocol; 0 is any that is free")
 	cmd.Flags().IntVar(&redisPort, "redis-port", upRedisPort, "port of the Redis protocol; 0 is any that is free")
@@ -67,10 +64,9 @@ func up(ctx context.Context, env *command.Env, kafkaPort, redisPort int) error {
 
 // greeting says where everything is, and what to try.
 func (l *local) greeting() string {
-	var b strings.Builder
 	_, redisPort, _ := net.SplitHostPort(l.store.Addr())
 	events := l.Names.Events(topology.Realtime)
-	fmt.Fprintf(&b, `meddela is up. Nothing is kept when it stops: Ctrl-C.
+	return fmt.Sprintf(`meddela is up. Nothing is kept when it stops: Ctrl-C.
 
   Kafka protocol  %s    topics %s, %s
   Redis protocol  %s    hashes %s
@@ -93,7 +89,6 @@ Each topic of a lane has %d partitions here.
 		l.store.Addr(), l.Keys.Event("<event id>"),
 		l.broker.Addr(), events, redisPort, l.Keys.Event("hello-1"),
 		l.broker.Addr(), l.store.Addr(), l.whereMessagesGo(), localPartitions)
-	return b.String()
 }
 
 // whereMessagesGo says which messages are sent to nobody.
