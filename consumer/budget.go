@@ -15,6 +15,9 @@ type budget struct {
 	packing atomic.Int64
 }
 
+// recordOverhead is about what a record takes beside its bytes.
+const recordOverhead = 200
+
 // leastFetch is what a partition that holds nothing may always fetch. A batch that is
 // larger comes alone.
 const leastFetch = 16 << 10

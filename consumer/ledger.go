@@ -1,6 +1,9 @@
 package consumer
 
-import "sync"
+import (
+	"maps"
+	"sync"
+)
 
 // ledger keeps how far each partition is acknowledged, and how much of that is
 // committed.
@@ -29,34 +32,26 @@ func (l *ledger) ack(topic string, partition int, next int64, work bool) {
 // commit passes what was acknowledged since the last commit to the given
 // function; if that fails it is kept for the next time.
 func (l *ledger) commit(commit func(map[string]map[int]int64) error) error {
-	taken := l.take()
+	l.mu.Lock()
+	taken := l.acked
+	l.acked, l.work = make(map[string]map[int]int64, len(taken)), false
+	l.mu.Unlock()
 	if len(taken) == 0 {
 		return nil
 	}
 	err := commit(taken)
 	if err != nil {
-		l.giveBack(taken)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for topic, partitions := range l.acked { // which is later
+			if taken[topic] == nil {
+				taken[topic] = partitions
+			}
+			maps.Copy(taken[topic], partitions)
+		}
+		l.acked, l.work = taken, true
 	}
 	return err
-}
-
-func (l *ledger) take() map[string]map[int]int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.work = false
-	taken := l.acked
-	l.acked = make(map[string]map[int]int64, len(taken))
-	return taken
-}
-
-func (l *ledger) giveBack(taken map[string]map[int]int64) {
-	for topic, partitions := range taken {
-		for partition, next := range partitions {
-			if !l.has(topic, partition) {
-				l.ack(topic, partition, next, true)
-			}
-		}
-	}
 }
 
 // worked reports whether anything was handled since the last commit.
@@ -64,11 +59,4 @@ func (l *ledger) worked() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.work
-}
-
-func (l *ledger) has(topic string, partition int) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, ok := l.acked[topic][partition]
-	return ok
 }

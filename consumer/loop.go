@@ -49,8 +49,7 @@ type Config struct {
 
 	// Parallel is how many batches of a partition are handled side by side, for
 	// handlers that wait for something else than this machine. Their outputs are
-	// published in any order, and committed in order. Together they are not
-	// larger than twice FetchBytes. Default 1.
+	// published in any order, and committed in order. Default 1.
 	Parallel int
 
 	// Reader fetches. Default one of its own, with DefaultInFlight.

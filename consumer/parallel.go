@@ -1,10 +1,6 @@
 package consumer
 
-import (
-	"sync"
-
-	"golang.org/x/sync/semaphore"
-)
+import "sync"
 
 // runParallel runs one partition whose batches are handled side by side: one
 // that waits does not hold up those behind it. Each is published as it comes;
@@ -15,55 +11,24 @@ func (p *pipeline) runParallel() {
 	for i := range cap(free) {
 		free <- &worker{pipeline: p, number: i}
 	}
-	most := 2 * int64(p.loop.config.FetchBytes)
-	room := semaphore.NewWeighted(most)
 	var order window
 	for {
 		b, ok := p.next()
 		if !ok {
 			break
 		}
-		size := min(sizeOf(b.Batch), most/2) // so that one never needs all the room
-		if room.Acquire(p.working, size) != nil {
-			break
-		}
 		s := <-free // each comes back when working ends
 		place := order.open()
 		handling.Go(func() {
-			s.handle(b, func(h handled) bool { return p.deliverInOrder(&order, place, h, h.next == b.next) })
-			room.Release(size)
-			p.release(b.bytes)
+			s.handle(b, func(h handled) bool {
+				return p.deliver(h, func(next int64, work bool) {
+					order.reach(place, next, work, next == b.next, p.acknowledge)
+				})
+			})
 			free <- s
 		})
 	}
 	handling.Wait()
-}
-
-// deliverInOrder publishes a batch's outputs, waits for the acknowledgement, and
-// only then lets be committed what this and all batches before it have reached.
-func (p *pipeline) deliverInOrder(order *window, place *progress, h handled, last bool) bool {
-	if p.working.Err() != nil {
-		return false
-	}
-	if err := p.publish(p.publishing, h.out); err != nil {
-		return false
-	}
-	order.reach(place, h.next, h.work, last, func(next int64, work bool) {
-		p.acknowledge(next, work)
-	})
-	p.loop.stats.out.Add(int64(len(h.out)))
-	return true
-}
-
-// recordOverhead is about what a record takes beside its bytes.
-const recordOverhead = 200
-
-func sizeOf(b Batch) int64 {
-	size := 0
-	for i := range b.Records {
-		size += len(b.Records[i].Key) + len(b.Records[i].Value) + recordOverhead
-	}
-	return int64(size)
 }
 
 // window is how far each of the batches under way has come, in their order.

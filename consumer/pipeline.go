@@ -93,7 +93,7 @@ func (p *pipeline) run() {
 	var handling sync.WaitGroup
 	handling.Go(func() { defer close(outputs); p.handleAll(outputs) })
 	for h := range outputs {
-		if !p.deliver(h) {
+		if !p.deliver(h, p.acknowledge) {
 			break
 		}
 	}
@@ -193,14 +193,14 @@ func (p *pipeline) end() {
 
 // deliver publishes every output, waits for the acknowledgement, and only then
 // lets the input be committed. It reports whether the partition is still ours.
-func (p *pipeline) deliver(h handled) bool {
+func (p *pipeline) deliver(h handled, acknowledge func(next int64, work bool)) bool {
 	if p.working.Err() != nil {
 		return false
 	}
 	if err := p.publish(p.publishing, h.out); err != nil {
 		return false
 	}
-	p.acknowledge(h.next, h.work)
+	acknowledge(h.next, h.work)
 	p.release(h.bytes)
 	p.loop.stats.out.Add(int64(len(h.out)))
 	return true

@@ -38,10 +38,11 @@ func New(env *command.Env) *cobra.Command {
 	var lane topology.Lane
 	var channels []topology.Channel
 	cmd := &cobra.Command{
-		Use:       "run match|deliver|status|delay|notify|all --lane realtime|batch",
-		Short:     "Run one role of one lane, or all of them",
-		Long:      runHelp,
-		Example:   "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n  meddela run status --lane batch\n  meddela run all --lane realtime",
+		Use:   "run match|deliver|status|delay|notify|all --lane realtime|batch",
+		Short: "Run one role of one lane, or all of them",
+		Long:  runHelp,
+		Example: "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n" +
+			"  meddela run all --lane realtime",
 		GroupID:   command.GroupRun,
 		ValidArgs: names,
 		Args:      command.Arguments(1, 1, "one role"),
