@@ -45,7 +45,7 @@ bench: $(BIN) ## FIGURES on the real servers, beside their floors: throughput, l
 	$(GO) run ./test/bench $(FIGURES)
 
 .PHONY: lint
-lint: vuln ## golangci-lint (imports, style, staticcheck), go.mod, scripts, vulnerabilities; needs shellcheck
+lint: vuln size ## golangci-lint (imports, style, staticcheck), go.mod, scripts, vulnerabilities, size; needs shellcheck
 	$(GO) run $(GOLANGCI) run ./...
 	$(GO) mod tidy -diff
 	shellcheck $$(git grep -lE '^#( shellcheck shell=bash|!/usr/bin/env bash)')

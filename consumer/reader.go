@@ -221,7 +221,7 @@ func (r *Reader) request(b *broker, reads []*read) (*wire.Fetch, context.Context
 	least := 1
 	switch {
 	case b.lazy.Load():
-		least, wait = min(gatherBytes, shares), min(lazyTime, wait)
+		least, wait = min(mostFetched/2, shares), min(lazyTime, wait)
 	case b.busy.Load():
 		least, wait = min(gatherBytes, shares), min(gatherTime, wait)
 	}
