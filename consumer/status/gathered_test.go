@@ -35,11 +35,10 @@ func (s *scribe) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPip
 		for _, c := range commands {
 			args := c.Args()
 			n := args[2].(int)
-			at := 4 + n
+			fields := (len(args) - 4 - n) / n
 			for k := range n {
-				id, status := strings.TrimPrefix(*args[3+k].(*string), "event:"), *args[at+6].(*string)
+				id, status := strings.TrimPrefix(*args[3+k].(*string), "event:"), *args[4+n+k*fields+14].(*string)
 				s.written = append(s.written, fmt.Sprintf("%s %s %v", id, status, time.Since(s.began)))
-				at += 3 + args[at+1].(int)
 			}
 			c.(*redis.Cmd).SetVal(make([]any, n))
 			c.SetErr(s.err)

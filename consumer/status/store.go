@@ -87,7 +87,7 @@ func (s *Store) merge(events []*event) {
 		Head:    []any{ttl.Milliseconds()},
 		PerCall: cmp.Or(max(s.Chunk, 0), DefaultChunk),
 		Key:     func(b []byte, i int) []byte { return append(append(b, prefix...), events[i].state.EventID...) },
-		Args:    func(a *script.Args, i int) { arguments{a}.state(events[i].state) },
+		Args:    func(a *script.Args, i int) { arguments(a, events[i].state) },
 		Answer: func(i int, answer any) {
 			events[i].written = true
 			if answer == int64(1) {
