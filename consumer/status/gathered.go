@@ -16,9 +16,6 @@ const (
 	hold = 100 * time.Millisecond
 	// load is how many states must have come in this hold and the one before.
 	load = 600
-	// backlog is how many states come at once where a backlog is worked off: then
-	// what becomes of their events is not near, and holding them only takes time.
-	backlog = 200
 )
 
 // gathered is what is to be written, folded by event.
@@ -109,7 +106,7 @@ func (g *gathered) busy(n int) bool {
 		g.since, g.came = time.Now(), 0
 	}
 	g.came += n
-	return g.before+g.came >= load && n < backlog
+	return g.before+g.came >= load
 }
 
 // release has events written that were held for long enough.
