@@ -58,4 +58,10 @@ func TestReadsOf(t *testing.T) {
 	if reads[0].topic != topology.Topic("t") {
 		t.Errorf("topic %q", reads[0].topic)
 	}
+	// Who comes first is answered even where there is no more room in the answer.
+	late := pipelineAt(0, 5)
+	late.topic = "z"
+	if reads, _ = readsOf([]*pipeline{late, pipelineAt(0, 5)}); reads[0].topic != "z" {
+		t.Error("reads are not in the order of those who ask")
+	}
 }

@@ -114,18 +114,8 @@ func (p *pipeline) next() (b fetched, ok bool) {
 			return b, false
 		}
 	}
-	if p.took() {
-		p.loop.config.Reader.want(p)
-	}
+	p.release(0) // there may be room for another
 	return b, true
-}
-
-// took reports whether there is room again after a batch was taken. A batch may have
-// come in between that fills it once more.
-func (p *pipeline) took() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.roomAgain()
 }
 
 // roomAgain reports whether there is room now and was none. It is called with mu held.
@@ -145,7 +135,8 @@ func (p *pipeline) hasRoom() bool {
 func (p *pipeline) room() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(p.loop.config.Reader.budget.room(p.held, p.loop.config.FetchBytes), leastFetch)
+	most := p.loop.config.FetchBytes
+	return max(p.loop.config.Reader.budget.room(p.held, most), min(leastFetch, most))
 }
 
 // take passes on what was fetched, for which there is room. It reports whether
@@ -170,7 +161,8 @@ func (p *pipeline) take(got *Fetched) bool {
 	return !p.full
 }
 
-// release gives back to the process's budget what a batch took of it.
+// release gives back to the process's budget what a batch took of it, and asks for
+// more where there is room again.
 func (p *pipeline) release(bytes int) {
 	p.mu.Lock()
 	p.held -= bytes
@@ -375,6 +367,7 @@ func (p *pipeline) recoverFetch(err error) bool {
 // seekFirst moves to the partition's first offset, trying for as long as the
 // partition is ours.
 func (p *pipeline) seekFirst() bool {
+	defer p.tracker.awaitKafka()()
 	client := kafka.Client{Addr: kafka.TCP(p.loop.config.Brokers...), Transport: p.loop.config.Transport}
 	return retry.Until(p.fetching, func() error {
 		first, err := firstOffset(p.fetching, &client, p.topic, p.partition)

@@ -37,7 +37,10 @@ func TestThereIsRoomForWhatIsAskedFor(t *testing.T) {
 			return
 		}
 		runtime.Gosched()
-		if p.took() {
+		p.mu.Lock()
+		again := p.roomAgain()
+		p.mu.Unlock()
+		if again {
 			asked <- struct{}{}
 		}
 		p.tracker.reached(1<<40, time.Now())

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,8 +66,7 @@ type place struct {
 type read struct {
 	place
 	offset    int64
-	most      int // bytes, unpacked
-	share     int // the same as they are fetched
+	share     int // bytes, as they are fetched
 	pipelines []*pipeline
 }
 
@@ -147,12 +145,12 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 	var again, fresh []*pipeline
 	for _, one := range reads {
 		pipelines := r.end(one)
-		brought, err := one.contents(topics, failure)
+		brought, err := one.contents(topics, failure, most(pipelines))
 		for _, p := range pipelines {
 			p.back()
 			switch {
 			case err == nil:
-			case ctx.Err() != nil && p.fetching.Err() == nil: // it was others who had asked
+			case p.fetcher.offset != one.offset || ctx.Err() != nil && p.fetching.Err() == nil: // others had asked
 				again = append(again, p)
 				continue
 			default:
@@ -180,8 +178,8 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 	r.want(append(again, fresh...)...)
 }
 
-// readsOf makes a read of each partition of a group, for those that are furthest;
-// what is left is for another request.
+// readsOf makes a read of each partition of a group, for those that are furthest, in
+// the group's order; what is left is for another request.
 func readsOf(group []*pipeline) (reads []*read, left []*pipeline) {
 	found := make(map[place]*read, len(group))
 	for _, p := range group {
@@ -199,28 +197,35 @@ func readsOf(group []*pipeline) (reads []*read, left []*pipeline) {
 			one.offset, one.pipelines = offset, []*pipeline{p}
 		}
 	}
-	slices.SortStableFunc(reads, func(a, b *read) int { return strings.Compare(string(a.topic), string(b.topic)) })
 	return reads, left
+}
+
+// most is how many bytes may be fetched now for all of some, unpacked.
+func most(pipelines []*pipeline) (bytes int) {
+	for _, p := range pipelines {
+		bytes = max(bytes, p.room())
+	}
+	return bytes
 }
 
 // request asks for what each partition has room for. The context ends when
 // nobody who asks may fetch any more.
 func (r *Reader) request(b *broker, reads []*read) (*wire.Fetch, context.Context, context.CancelFunc) {
 	var fetching []context.Context
-	shares, wait := 0, time.Duration(math.MaxInt64)
+	shares, wait, lazy := 0, time.Duration(math.MaxInt64), b.lazy.Load()
 	for _, one := range reads {
 		for _, p := range one.pipelines {
-			one.most, wait = max(one.most, p.room()), min(wait, p.loop.config.FetchWait)
+			wait, lazy = min(wait, p.loop.config.FetchWait), lazy && p.fetcher.Only.Key != ""
 			if !slices.Contains(fetching, p.fetching) {
 				fetching = append(fetching, p.fetching)
 			}
 		}
-		one.share = r.budget.packed(one.most)
+		one.share = r.budget.packed(most(one.pipelines))
 		shares += one.share
 	}
 	least := 1
 	switch {
-	case b.lazy.Load():
+	case lazy:
 		least, wait = min(mostFetched/2, shares), min(lazyTime, wait)
 	case b.busy.Load():
 		least, wait = min(gatherBytes, shares), min(gatherTime, wait)
@@ -256,9 +261,9 @@ func (r *Reader) end(one *read) []*pipeline {
 
 var errNoPartition = errors.New("the broker's answer has no partition")
 
-// contents are what a request brought of the read's partition. A batch that can never
-// be read is a record of its own.
-func (one *read) contents(topics []wire.FetchedTopic, failure error) (*contents, error) {
+// contents are what a request brought of the read's partition, up to most bytes
+// unpacked. A batch that can never be read is a record of its own.
+func (one *read) contents(topics []wire.FetchedTopic, failure error, most int) (*contents, error) {
 	if failure != nil {
 		return nil, failure
 	}
@@ -268,7 +273,7 @@ func (one *read) contents(topics []wire.FetchedTopic, failure error) (*contents,
 			if topics[i].Topic != string(one.topic) || int(of.Partition) != one.partition {
 				continue
 			}
-			c, err := readContents(of, one.place, one.offset, one.most)
+			c, err := readContents(of, one.place, one.offset, most)
 			var bad *unreadableError
 			if errors.As(err, &bad) {
 				return bad.contents(one.place, of.HighWatermark), nil
@@ -285,6 +290,7 @@ func (r *Reader) failed(p *pipeline, err error) {
 		return
 	}
 	p.loop.stats.fetchFaults.Add(1)
+	p.tracker.beat()
 	p.failures.Warn(func(n int) {
 		p.log.Warn().Err(err).Int("times", n).Msg("fetch failed; trying on")
 	})

@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,6 +94,34 @@ func TestBudget(t *testing.T) {
 	if bound := int64(most + partitions*3*2*value); highest.Load() > bound {
 		t.Errorf("%d bytes were in flight; want at most %d", highest.Load(), bound)
 	}
+}
+
+// TestBudgetOfMany: many partitions that are answered at once stay within the budget as well, though what
+// they brought could be unpacked to many times of it.
+func TestBudgetOfMany(t *testing.T) {
+	const many, most, value, n = 64, 1 << 20, 10_000, 30
+	w := newWorld(t)
+	topic := topology.Topic("test.many")
+	w.CreateTopic(t, topic, many, nil)
+	w.Publisher.Compression, w.Publisher.BatchBytes = kafka.Compression(compress.Zstd), value
+	for p := range many {
+		w.Publish(t, topic, p, slices.Repeat([]topology.Record{{Value: make([]byte, value)}}, n)...)
+	}
+	reader := consumer.NewReader(w.Link.Addr(), w.Transport, most)
+	goOn := make(chan struct{})
+	var handled atomic.Int64
+	w.start(counting(&handled, goOn), func(c *consumer.Config) {
+		c.Reader, c.Topics = reader, []topology.Topic{topic}
+	})
+	fixtures.Eventually(t, "all have fetched some", func() bool { return reader.InFlight() > many*value })
+	time.Sleep(300 * time.Millisecond)
+	// At least 16 KiB are always fetched, and a batch comes whole.
+	if n, bound := reader.InFlight(), int64(most+many*(16<<10+value)); n > bound {
+		t.Errorf("%d bytes are in flight; want at most %d", n, bound)
+	}
+	close(goOn)
+	fixtures.Eventually(t, "all are handled", func() bool { return handled.Load() == many*n })
+	fixtures.Eventually(t, "all is given back", func() bool { return reader.InFlight() == 0 })
 }
 
 // readers are two loops that share a Reader, each with a group of its own and the records of its own name.

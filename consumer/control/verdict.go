@@ -45,8 +45,9 @@ func (v Verdict) Detail() string {
 }
 
 // Verdict says what the orders in force make of a job, but for those about
-// providers. Any kill outweighs every pause; of several alike, the one that ends last decides, for that is the one
-// that the job waits for, and of those that end together the broadest.
+// providers. Any kill outweighs every pause; of several alike, the one that ends
+// last decides, for that is the one that the job waits for, and of those that end
+// together the broadest.
 func (o *Orders) Verdict(j *topology.Job, now time.Time) Verdict {
 	var v Verdict
 	if len(o.stops) == 0 {

@@ -139,9 +139,6 @@ func (b *Batch) Records(limit int) (Records, error) {
 	return r, nil
 }
 
-// Len is how many records are still to come.
-func (r *Records) Len() int { return r.left }
-
 // Bytes is how many bytes the records are, unpacked.
 func (r *Records) Bytes() int { return r.size }
 

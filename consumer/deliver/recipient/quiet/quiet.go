@@ -4,6 +4,7 @@ package quiet
 import (
 	"cmp"
 	"errors"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -70,14 +71,14 @@ func sinceMidnight(t time.Time) time.Duration {
 	return time.Duration(t.Hour()*3600+t.Minute()*60+t.Second()) * time.Second
 }
 
-// zones are those that were asked for. Their names may come from events, so what
-// is no zone is not kept.
+// zones are those that were asked for. Their names may come from events, so what is
+// no zone is not kept, and only the shortest path to one is its name.
 var zones sync.Map // of *time.Location by name
 
 // zoneOf is the zone of a name; nil for what is none. "Local" is no place where
 // recipients live.
 func zoneOf(name string) *time.Location {
-	if name == "" || name == "Local" {
+	if name == "Local" || name != path.Clean(name) {
 		return nil
 	}
 	if known, ok := zones.Load(name); ok {

@@ -35,6 +35,8 @@ func TestUntil(t *testing.T) {
 		{night, "2026-12-01T20:30:00Z", "Mars/Olympus", "", "2026-12-02T07:00:00Z"},
 		{night, "2026-12-01T20:30:00Z", "Local", "US", "2026-12-02T07:00:00Z"},
 		{night, "2026-12-01T20:30:00Z", "../../etc/passwd", "", "2026-12-02T07:00:00Z"},
+		{night, "2026-12-01T20:30:00Z", "America/./New_York", "", "2026-12-02T07:00:00Z"}, // of which there is no end
+		{night, "2026-12-01T20:30:00Z", "America//New_York", "", "2026-12-02T07:00:00Z"},
 		// Summer time begins on 2026-03-29 and ends on 2026-10-25.
 		{night, "2026-03-28T22:00:00Z", "", "", "2026-03-29T06:00:00Z"},
 		{night, "2026-10-24T22:00:00Z", "", "", "2026-10-25T07:00:00Z"},

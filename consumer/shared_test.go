@@ -1,0 +1,141 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
+	"github.com/segmentio/kafka-go/protocol/listoffsets"
+	"github.com/segmentio/kafka-go/protocol/metadata"
+
+	"github.com/meddela/meddela/topology"
+)
+
+// cluster is one broker that answers what it is told to.
+type cluster struct {
+	mu      sync.Mutex
+	leads   bool // its one partition, t/0
+	fetch   func(*fetchapi.Request) error
+	offsets []int64 // that were asked for
+}
+
+func (c *cluster) RoundTrip(ctx context.Context, _ net.Addr, r kafka.Request) (kafka.Response, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch r := r.(type) {
+	case *metadata.Request:
+		t := metadata.ResponseTopic{Name: "t", Partitions: []metadata.ResponsePartition{{LeaderID: -1}}}
+		if c.leads {
+			t.Partitions[0].LeaderID = 1
+		}
+		return &metadata.Response{
+			Brokers: []metadata.ResponseBroker{{NodeID: 1, Host: "localhost", Port: 1}}, Topics: []metadata.ResponseTopic{t},
+		}, nil
+	case *listoffsets.Request:
+		if !c.leads {
+			return nil, kafka.LeaderNotAvailable
+		}
+		return &listoffsets.Response{Topics: []listoffsets.ResponseTopic{{
+			Topic: "t", Partitions: []listoffsets.ResponsePartition{{Timestamp: kafka.FirstOffset, Offset: 50}},
+		}}}, nil
+	case *fetchapi.Request:
+		c.offsets = append(c.offsets, r.Topics[0].Partitions[0].FetchOffset)
+		err := c.fetch(r)
+		return nil, err
+	}
+	return nil, errors.New("nobody asks for that")
+}
+
+// pipelineOn is that of a loop of its own that reads t/0 from an offset on.
+func pipelineOn(ctx context.Context, r *Reader, offset int64, only topology.Header) *pipeline {
+	l := New(Config{Reader: r, Only: only, Brokers: []string{"localhost:1"}, Transport: r.leaders.Transport})
+	g := &generation{loop: l, ledger: newLedger(), fetching: ctx, working: ctx, publishing: ctx}
+	return g.newPipeline("t", kafka.PartitionAssignment{ID: 0, Offset: offset})
+}
+
+// TestAnotherReadsOffset: who is ahead of a read whose offset is not there any more is not taken back.
+func TestAnotherReadsOffset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		c := &cluster{leads: true}
+		r := NewReader(kafka.TCP("localhost:1"), c, DefaultInFlight)
+		behind, ahead := pipelineOn(ctx, r, 10, topology.Header{}), pipelineOn(ctx, r, 60, topology.Header{})
+		c.fetch = func(request *fetchapi.Request) error {
+			if len(c.offsets) > 1 {
+				return errors.New("that is all")
+			}
+			ahead.back = func() {}
+			if !r.join(ahead) {
+				t.Error("it does not join")
+			}
+			return kafka.OffsetOutOfRange
+		}
+		r.want(behind)
+		time.Sleep(time.Minute)
+		stop()
+		synctest.Wait()
+		if ahead.fetcher.offset != 60 || behind.fetcher.offset != 50 {
+			t.Errorf("they are at %d and %d, want 60 and 50", ahead.fetcher.offset, behind.fetcher.offset)
+		}
+		if n := ahead.loop.stats.skipped.Load(); n != 0 {
+			t.Errorf("%d skipped", n)
+		}
+	})
+}
+
+// TestWaitingForALeader, where it was left off or from the first offset on, is no standing still.
+func TestWaitingForALeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		r := NewReader(kafka.TCP("localhost:1"), new(cluster), DefaultInFlight)
+		for _, offset := range []int64{10, kafka.FirstOffset} {
+			p := pipelineOn(ctx, r, offset, topology.Header{})
+			go p.run()
+			time.Sleep(time.Hour)
+			if still := p.tracker.stalled(time.Now()); still > time.Minute {
+				t.Errorf("from offset %d it stands still for %v", offset, still)
+			}
+		}
+		stop()
+		synctest.Wait()
+	})
+}
+
+// TestLazy: a request waits for more of what is passed over only where all who ask pass some over.
+func TestLazy(t *testing.T) {
+	r := NewReader(nil, nil, DefaultInFlight)
+	choosy := pipelineOn(t.Context(), r, 10, topology.Header{Key: "for"})
+	other := pipelineOn(t.Context(), r, 10, topology.Header{})
+	b := new(broker)
+	b.lazy.Store(true)
+	for _, test := range []struct {
+		asking []*pipeline
+		want   int32
+	}{{[]*pipeline{choosy}, 100}, {[]*pipeline{choosy, other}, 1000}} {
+		reads, _ := readsOf(test.asking)
+		c := new(cluster)
+		var waited int32
+		c.fetch = func(request *fetchapi.Request) error { waited = request.MaxWaitTime; return errors.New("that is all") }
+		request, ctx, stop := r.request(b, reads)
+		_, _ = request.Send(ctx, c, nil)
+		stop()
+		if waited != test.want {
+			t.Errorf("%d ask: it waits for %d ms, want %d", len(test.asking), waited, test.want)
+		}
+	}
+}
+
+// TestSmallFetches: a fetch is no larger than it may be.
+func TestSmallFetches(t *testing.T) {
+	l := New(Config{FetchBytes: 1 << 10})
+	p := (&generation{loop: l}).newPipeline("t", kafka.PartitionAssignment{})
+	if room := p.room(); room != 1<<10 {
+		t.Errorf("%d bytes, want 1024", room)
+	}
+}
