@@ -125,6 +125,8 @@ func (g *generation) commitUntil(ctx context.Context) {
 func (g *generation) commit() {
 	if err := g.ledger.commit(g.kafka.CommitOffsets); err != nil {
 		g.loop.stats.commitFaults.Add(1)
-		g.loop.log.Warn().Err(err).Msg("offsets not committed; what they cover will be read again")
+		g.loop.committing.Warn(func(n int) {
+			g.loop.log.Warn().Err(err).Int("times", n).Msg("offsets not committed; what they cover will be read again")
+		})
 	}
 }

@@ -105,8 +105,8 @@ type Loop struct {
 	config Config
 	log    zerolog.Logger
 	stats  Stats
-	// joining keeps the log quiet while the group cannot be joined.
-	joining retry.Warner
+	// joining and committing keep the log quiet while that fails.
+	joining, committing retry.Warner
 	// leaving are the goroutines of abandon.
 	leaving sync.WaitGroup
 }

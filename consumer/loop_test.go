@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -330,6 +331,32 @@ func TestBrokerAway(t *testing.T) {
 		fixtures.Await(w.t, fmt.Sprintf("after outage %d", i), func() error { return w.jobsAre(from+20, true) })
 		healed.Stop()
 		heal()
+	}
+}
+
+// TestCommitsThatFail are said once for a while, not as often as they are tried.
+func TestCommitsThatFail(t *testing.T) {
+	w := newWorld(t)
+	defer w.Refuse(kmsg.OffsetCommit, kafka.GroupCoordinatorNotAvailable)()
+	var said, tried atomic.Int64
+	stop := w.start(handlerFunc(toJobs), func(c *consumer.Config) {
+		c.CommitInterval = 20 * time.Millisecond
+		c.Log = w.log.Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, message string) {
+			if strings.HasPrefix(message, "offsets not committed") {
+				said.Add(1)
+			}
+		}))
+	})
+	w.Cluster.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		tried.Add(1)
+		return nil, nil, false
+	})
+	w.publish(0, 1)
+	fixtures.Eventually(t, "several tries", func() bool { return tried.Load() >= 10 })
+	stop()
+	if n := said.Load(); n != 1 {
+		t.Errorf("%d tries failed, which was said %d times, want once", tried.Load(), n)
 	}
 }
 
