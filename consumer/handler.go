@@ -32,10 +32,10 @@ type Batch struct {
 // outputs. An error means that a server which the role needs is away, or, if it
 // is a NotYet, that it is too early: the loop publishes what the Result has,
 // waits, and calls again for the rest, for as long as the partition is owned.
-// Handle is called by one goroutine for each
-// partition, or for each worker of a partition where batches of one are handled
-// side by side; so a Handler is used by several at once. When ctx ends, Handle
-// returns soon.
+// Handle is called by one goroutine for each partition, or for each worker of a
+// partition where batches of one are handled side by side; so a Handler is used by
+// several at once. Other loops may have the same records, of which it changes
+// nothing. When ctx ends, Handle returns soon.
 type Handler interface {
 	Handle(ctx context.Context, b Batch) (Result, error)
 }

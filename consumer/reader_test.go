@@ -3,8 +3,10 @@ package consumer_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -207,6 +209,51 @@ func TestALoopThatIsBehind(t *testing.T) {
 	}
 	close(goOn)
 	fixtures.Eventually(t, "it has handled all", func() bool { return a.Load() == n*partitions/2 })
+	fixtures.Eventually(t, "all is given back", func() bool { return reader.InFlight() == 0 })
+}
+
+// TestLoopsThatComeAndGo: with a budget that is smaller than one batch, handlers that take their time and members of
+// two groups that come and go in the midst of reads, all is handled and all is given back.
+func TestLoopsThatComeAndGo(t *testing.T) {
+	const n, size = 200, 3000
+	w := newWorld(t)
+	w.Publisher.BatchBytes = 40 * size
+	var mu sync.Mutex
+	handled := map[string]map[string]bool{"a": {}, "b": {}}
+	reader := consumer.NewReader(w.Link.Addr(), w.Transport, 1<<16)
+	start := func(name string, parallel int) (stop func()) {
+		return w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+			time.Sleep(rand.N(5 * time.Millisecond))
+			mu.Lock()
+			defer mu.Unlock()
+			some := 1 + rand.N(len(b.Records)) // and the rest later
+			for _, r := range b.Records[:some] {
+				handled[name][fmt.Sprint(r.Partition, r.Offset)] = true
+			}
+			return consumer.Result{Handled: some}, nil
+		}), func(c *consumer.Config) { c.Reader, c.Group, c.Parallel = reader, name, parallel })
+	}
+	start("a", 0)
+	start("b", 8)
+	for range 5 {
+		for p := range partitions {
+			w.Publish(t, names.Events(topology.Realtime), p,
+				slices.Repeat([]topology.Record{{Value: make([]byte, size)}}, n/5)...)
+		}
+		time.Sleep(300 * time.Millisecond)
+		stopA, stopB := start("a", 8), start("b", 0)
+		time.Sleep(300 * time.Millisecond)
+		stopA()
+		stopB()
+	}
+	fixtures.Await(t, "all", func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if a, b := len(handled["a"]), len(handled["b"]); a < n*partitions || b < n*partitions {
+			return fmt.Errorf("%d and %d are handled of %d", a, b, n*partitions)
+		}
+		return nil
+	})
 	fixtures.Eventually(t, "all is given back", func() bool { return reader.InFlight() == 0 })
 }
 
