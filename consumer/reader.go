@@ -51,10 +51,10 @@ func (r *Reader) InFlight() int64 { return r.budget.used.Load() }
 type broker struct {
 	gather.Gather[*pipeline]
 	busy atomic.Bool // the last answer brought much, so the next may wait a little for more
-	// lazy is set while answers bring only what is passed over: then the next one
-	// waits for more of it, or for a while, so that a reader of few records among
-	// many costs few requests.
-	lazy atomic.Bool
+	// passed is how many records have been passed over since the last that was not:
+	// after many, the next answer waits for more of them, or for a while, so that a
+	// reader of few records among many costs few requests.
+	passed atomic.Int64
 }
 
 type place struct {
@@ -71,9 +71,10 @@ type read struct {
 }
 
 const (
-	// lazyTime is how long a record may wait that comes after many that are
+	// lazyTime is how long a record may wait that comes after manyPassed that are
 	// passed over.
-	lazyTime = 100 * time.Millisecond
+	lazyTime   = 100 * time.Millisecond
+	manyPassed = 100
 	// busyRecords is how many an answer must bring for the next one to wait.
 	busyRecords = 8
 	// gatherBytes and gatherTime end that wait, whichever comes first.
@@ -141,7 +142,7 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 	defer stop()
 	r.open(reads)
 	topics, failure := request.Send(ctx, r.leaders.Transport, r.leaders.Addr)
-	kept, moved := 0, false
+	kept, moved := 0, int64(0)
 	var again, fresh []*pipeline
 	for _, one := range reads {
 		pipelines := r.end(one)
@@ -158,10 +159,11 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 				r.failed(p, err)
 				continue
 			}
+			before := p.fetcher.offset
 			got := p.fetcher.keep(brought)
 			p.pause.Reset()
 			kept += len(got.Records)
-			moved = moved || got.Moved
+			moved += got.Next - before
 			switch hasRoom := p.take(&got); {
 			case hasRoom && got.Moved:
 				fresh = append(fresh, p)
@@ -172,7 +174,9 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 		brought.free()
 	}
 	b.busy.Store(kept >= busyRecords)
-	b.lazy.Store(moved && kept == 0)
+	if b.passed.Add(moved); kept > 0 || moved == 0 {
+		b.passed.Store(0)
+	}
 	// Those that brought nothing come first in the next answer, which may be full
 	// before it has come to the last.
 	r.want(append(again, fresh...)...)
@@ -212,7 +216,7 @@ func most(pipelines []*pipeline) (bytes int) {
 // nobody who asks may fetch any more.
 func (r *Reader) request(b *broker, reads []*read) (*wire.Fetch, context.Context, context.CancelFunc) {
 	var fetching []context.Context
-	shares, wait, lazy := 0, time.Duration(math.MaxInt64), b.lazy.Load()
+	shares, wait, lazy := 0, time.Duration(math.MaxInt64), b.passed.Load() >= manyPassed
 	for _, one := range reads {
 		for _, p := range one.pipelines {
 			wait, lazy = min(wait, p.loop.config.FetchWait), lazy && p.fetcher.Only.Key != ""

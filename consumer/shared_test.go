@@ -107,17 +107,22 @@ func TestWaitingForALeader(t *testing.T) {
 	})
 }
 
-// TestLazy: a request waits for more of what is passed over only where all who ask pass some over.
+// TestLazy: a request waits for more of what is passed over only where all who ask pass some over, and after many.
 func TestLazy(t *testing.T) {
 	r := NewReader(nil, nil, DefaultInFlight)
 	choosy := pipelineOn(t.Context(), r, 10, topology.Header{Key: "for"})
 	other := pipelineOn(t.Context(), r, 10, topology.Header{})
 	b := new(broker)
-	b.lazy.Store(true)
 	for _, test := range []struct {
 		asking []*pipeline
+		passed int64
 		want   int32
-	}{{[]*pipeline{choosy}, 100}, {[]*pipeline{choosy, other}, 1000}} {
+	}{
+		{[]*pipeline{choosy}, manyPassed, 100},
+		{[]*pipeline{choosy}, manyPassed - 1, 1000},
+		{[]*pipeline{choosy, other}, manyPassed, 1000},
+	} {
+		b.passed.Store(test.passed)
 		reads, _ := readsOf(test.asking)
 		c := new(cluster)
 		var waited int32
@@ -126,7 +131,7 @@ func TestLazy(t *testing.T) {
 		_, _ = request.Send(ctx, c, nil)
 		stop()
 		if waited != test.want {
-			t.Errorf("%d ask: it waits for %d ms, want %d", len(test.asking), waited, test.want)
+			t.Errorf("%d ask, %d passed over: it waits for %d ms, want %d", len(test.asking), test.passed, waited, test.want)
 		}
 	}
 }
