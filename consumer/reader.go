@@ -142,11 +142,11 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 	defer stop()
 	r.open(reads)
 	topics, failure := request.Send(ctx, r.leaders.Transport, r.leaders.Addr)
-	kept, moved := 0, int64(0)
+	answers, kept, moved := byPlace(topics), 0, int64(0)
 	var again, fresh []*pipeline
 	for _, one := range reads {
 		pipelines := r.end(one)
-		brought, err := one.contents(topics, failure, most(pipelines))
+		brought, err := one.contents(answers[one.place], failure, most(pipelines))
 		for _, p := range pipelines {
 			p.back()
 			switch {
@@ -265,27 +265,33 @@ func (r *Reader) end(one *read) []*pipeline {
 
 var errNoPartition = errors.New("the broker's answer has no partition")
 
-// contents are what a request brought of the read's partition, up to most bytes
-// unpacked. A batch that can never be read is a record of its own.
-func (one *read) contents(topics []wire.FetchedTopic, failure error, most int) (*contents, error) {
-	if failure != nil {
-		return nil, failure
-	}
-	for i := range topics {
-		for j := range topics[i].Partitions {
-			of := &topics[i].Partitions[j]
-			if topics[i].Topic != string(one.topic) || int(of.Partition) != one.partition {
-				continue
-			}
-			c, err := readContents(of, one.place, one.offset, most)
-			var bad *unreadableError
-			if errors.As(err, &bad) {
-				return bad.contents(one.place, of.HighWatermark), nil
-			}
-			return c, err
+// byPlace are the partitions of an answer.
+func byPlace(topics []wire.FetchedTopic) map[place]*wire.FetchedPartition {
+	answers := make(map[place]*wire.FetchedPartition)
+	for _, t := range topics {
+		for i := range t.Partitions {
+			of := &t.Partitions[i]
+			answers[place{topology.Topic(t.Topic), int(of.Partition)}] = of
 		}
 	}
-	return nil, errNoPartition
+	return answers
+}
+
+// contents are what the answer has of the read's partition, up to most bytes
+// unpacked. A batch that can never be read is a record of its own.
+func (one *read) contents(answer *wire.FetchedPartition, failure error, most int) (*contents, error) {
+	switch {
+	case failure != nil:
+		return nil, failure
+	case answer == nil:
+		return nil, errNoPartition
+	}
+	c, err := readContents(answer, one.place, one.offset, most)
+	var bad *unreadableError
+	if errors.As(err, &bad) {
+		return bad.contents(one.place, answer.HighWatermark), nil
+	}
+	return c, err
 }
 
 // failed asks again for a pipeline after a while, and after what the error asks for.

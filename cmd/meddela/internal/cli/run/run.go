@@ -26,8 +26,8 @@ same role and lane share its partitions, and each may come and go at any time.
   status   folds events and delivery log into Redis
   delay    holds what is scheduled for later until it is due
   notify   tells webhooks what became of events, where MEDDELA_NOTICES_FILE names some
-  all      is all of these in one process, which reads each record of Kafka once:
-           for an installation on little, or to add lanes' processes one by one
+  all      is all of these in one process, which reads each record from Kafka once:
+           for a small installation
 
 A process serves /livez, /readyz, /startupz, /version and /metrics on
 MEDDELA_HTTP_ADDR. On SIGTERM it finishes what it has fetched, commits, and leaves its groups.`
@@ -53,7 +53,7 @@ func New(env *command.Env) *cobra.Command {
 			case len(channels) == 0:
 				channels = topology.Channels()
 			case name != string(topology.RoleDeliver) && name != everyRole:
-				return command.Misusef("--channel is for role deliver only")
+				return command.Misusef("--channel is for role deliver only, by itself or in all")
 			}
 			return nil
 		},
