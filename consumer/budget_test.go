@@ -54,3 +54,16 @@ func TestRoom(t *testing.T) {
 		}
 	}
 }
+
+// TestPackingIsLearntFromWhatIsKept: what is only passed over says nothing of how large a fetch becomes.
+func TestPackingIsLearntFromWhatIsKept(t *testing.T) {
+	b := &NewReader(nil, nil, 1<<20).budget
+	for range 50 {
+		b.take(1000, 5000)
+		b.give(5000)
+		b.take(1000, 0)
+	}
+	if fetched := b.packed(1 << 20); fetched > 1<<18 {
+		t.Errorf("for a MiB unpacked it fetches %d bytes, though a byte becomes five", fetched)
+	}
+}
