@@ -1,6 +1,9 @@
 package consumer
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // DefaultInFlight is how many bytes a process keeps in flight by default.
 const DefaultInFlight = 8 << 20
@@ -9,6 +12,7 @@ const DefaultInFlight = 8 << 20
 // acknowledged, over all partitions and topics of a Reader.
 type budget struct {
 	most       int64
+	yields     atomic.Int64 // until when only mostYielding are to be used, in ns since 1970
 	used       atomic.Int64
 	partitions atomic.Int64 // that share it
 	// packing is how many bytes one fetched byte has lately unpacked to, in 1/64.
@@ -17,6 +21,11 @@ type budget struct {
 
 // recordOverhead is about what a record takes beside its bytes.
 const recordOverhead = 200
+
+// mostYielding is what is in flight, unpacked, of a Reader that yields: more would
+// stand before others' in Redis and the brokers, less would cost a request for every
+// few records.
+const mostYielding = 1 << 20
 
 // leastFetch is what a partition that holds nothing may always fetch. A batch that is
 // larger comes alone.
@@ -29,6 +38,9 @@ const leastFetch = 16 << 10
 // given back in small pieces would otherwise be fetched in small pieces for ever.
 func (b *budget) room(held, most int) int {
 	half := b.most / 2
+	if b.yielding() {
+		half = min(half, mostYielding/2)
+	}
 	share := int(half / max(b.partitions.Load(), 1))
 	room := max(share-held, int(half-b.used.Load())/4)
 	if held > 0 && room < min(max(share/2, leastFetch), most) {
@@ -36,6 +48,8 @@ func (b *budget) room(held, most int) int {
 	}
 	return min(max(room, leastFetch), most)
 }
+
+func (b *budget) yielding() bool { return time.Now().UnixNano() < b.yields.Load() }
 
 // packed is how many fetched bytes likely unpack to so many.
 func (b *budget) packed(unpacked int) int {

@@ -3,14 +3,20 @@ package consumer
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // TestRoom: whatever partitions take and give back, all of them keep to the budget, but for what each may
 // always fetch; one that holds nothing is never left without, and one that holds some never fetches crumbs.
 func TestRoom(t *testing.T) {
-	for _, partitions := range []int{1, 12, 48, 384} {
-		const most, batch = 8 << 20, 256 << 10
-		b := &NewReader(nil, nil, most).budget
+	for _, partitions := range []int{1, 12, 48, 384, -1, -12, -48} {
+		const batch = 256 << 10
+		most := 8 << 20
+		b := &NewReader(nil, nil, int64(most)).budget
+		if partitions < 0 { // the Reader yields
+			partitions, most = -partitions, mostYielding
+			b.yields.Store(time.Now().Add(time.Hour).UnixNano())
+		}
 		b.partitions.Store(int64(partitions))
 		share := most / 2 / partitions
 		held := make([][]int, partitions) // what each has fetched

@@ -124,6 +124,9 @@ func New(config Config) *Loop {
 // Stats are the loop's counters, and how far it is behind.
 func (l *Loop) Stats() *Stats { return &l.stats }
 
+// Yielding reports whether the loop's Reader yields now.
+func (l *Loop) Yielding() bool { return l.config.Reader.budget.yielding() }
+
 // Run handles records until ctx ends, then finishes what is fetched, publishes
 // it, commits, and leaves the group. Servers being away is not an error: Run
 // waits for them. Its error is of the configuration.

@@ -27,9 +27,10 @@ type pipeline struct {
 
 	batches chan fetched // what was fetched and no handler has taken yet
 	mu      sync.Mutex
-	full    bool // nothing is asked for, because there is no room
-	held    int  // bytes of what was fetched and is not acknowledged
-	ended   bool // nothing is held any more
+	full    bool      // nothing is asked for, because there is no room
+	held    int       // bytes of what was fetched and is not acknowledged
+	ended   bool      // nothing is held any more
+	took    time.Time // when the last batch was fetched
 
 	// Of the fetch that is under way, of which there is one at a time.
 	back     func() // says that the wait for Kafka is over
@@ -131,6 +132,13 @@ func (p *pipeline) hasRoom() bool {
 	return len(p.batches) < cap(p.batches) && p.loop.config.Reader.budget.room(p.held, p.loop.config.FetchBytes) > 0
 }
 
+// rest is as long as the last batch has been in work.
+func (p *pipeline) rest() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return min(time.Since(p.took), mostRest)
+}
+
 // room is how many bytes may be fetched, unpacked.
 func (p *pipeline) room() int {
 	p.mu.Lock()
@@ -150,6 +158,7 @@ func (p *pipeline) take(got *Fetched) bool {
 		return !p.ended
 	}
 	p.held += got.bytes
+	p.took = time.Now()
 	p.loop.config.Reader.budget.take(got.fetched, got.bytes)
 	// A batch without records, of which only the offset counts, goes the same
 	// way, so that offsets stay in order.

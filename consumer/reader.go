@@ -47,6 +47,11 @@ func NewReader(addr net.Addr, transport kafka.RoundTripper, inFlight int64) *Rea
 // InFlight is how many bytes are fetched and not yet acknowledged.
 func (r *Reader) InFlight() int64 { return r.budget.used.Load() }
 
+// Yield has the Reader leave servers and processors to others until a time: it keeps
+// little in flight, and each partition rests for as long as its last batch was in
+// work. So it runs at about half of its speed, and nobody waits behind much of it.
+func (r *Reader) Yield(until time.Time) { r.budget.yields.Store(until.UnixNano()) }
+
 // broker is what is asked of one.
 type broker struct {
 	gather.Gather[*pipeline]
@@ -88,10 +93,24 @@ const (
 	// closeBy is how many records a pipeline may be ahead of a read that it joins:
 	// its answer is likely to bring something new.
 	closeBy = 100
+	// mostRest is the longest rest between two batches of a partition while a
+	// Reader yields.
+	mostRest = 200 * time.Millisecond
 )
 
-// want asks for more for pipelines that can take it.
+// want asks for more for pipelines that can take it, after their rest where the
+// Reader yields.
 func (r *Reader) want(pipelines ...*pipeline) {
+	if !r.budget.yielding() {
+		r.ask(pipelines...)
+		return
+	}
+	for _, p := range pipelines {
+		time.AfterFunc(p.rest(), func() { r.ask(p) })
+	}
+}
+
+func (r *Reader) ask(pipelines ...*pipeline) {
 	led := make(map[int][]*pipeline)
 	for _, p := range pipelines {
 		leader, err := r.leaders.Leader(p.fetching, p.topic, p.partition)

@@ -90,6 +90,34 @@ func TestAnotherReadsOffset(t *testing.T) {
 	})
 }
 
+// TestYielding: a partition whose batch was in work for 30 ms rests as long before it asks again, and asks at once
+// where nobody is yielded to any more.
+func TestYielding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for yielding, want := range map[time.Duration]time.Duration{
+			time.Hour: 30 * time.Millisecond, 10 * time.Millisecond: 0, 0: 0,
+		} {
+			ctx, stop := context.WithCancel(t.Context())
+			asked := make(chan time.Time, 1)
+			r := NewReader(kafka.TCP("localhost:1"), &cluster{leads: true, fetch: func(*fetchapi.Request) error {
+				stop()
+				asked <- time.Now()
+				return errors.New("that is all")
+			}}, DefaultInFlight)
+			r.Yield(time.Now().Add(yielding))
+			p := pipelineOn(ctx, r, 10, topology.Header{})
+			p.take(&Fetched{Moved: true, Next: 11, fetched: 10, bytes: 10})
+			time.Sleep(30 * time.Millisecond)
+			began := time.Now()
+			r.want(p)
+			if rested := (<-asked).Sub(began); rested != want {
+				t.Errorf("with %v to yield, it asks after %v, want %v", yielding, rested, want)
+			}
+			synctest.Wait()
+		}
+	})
+}
+
 // TestWaitingForALeader, where it was left off or from the first offset on, is no standing still.
 func TestWaitingForALeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

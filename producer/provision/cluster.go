@@ -118,6 +118,26 @@ func Create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpe
 	}
 }
 
+// Quota has every broker limit a client id to so many bytes a second, read and written
+// each: over it, the broker answers late.
+func Quota(ctx context.Context, client *kafka.Client, id string, bytesPerSecond int) error {
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	entry := kafka.AlterClientQuotaEntry{Entities: []kafka.AlterClientQuotaEntity{{EntityType: "client-id", EntityName: id}}}
+	for _, key := range []string{"consumer_byte_rate", "producer_byte_rate"} {
+		entry.Ops = append(entry.Ops, kafka.AlterClientQuotaOps{Key: key, Value: float64(bytesPerSecond)})
+	}
+	request := &kafka.AlterClientQuotasRequest{Entries: []kafka.AlterClientQuotaEntry{entry}}
+	response, err := client.AlterClientQuotas(ctx, request)
+	for i := 0; err == nil && i < len(response.Entries); i++ {
+		err = response.Entries[i].Error
+	}
+	if err != nil {
+		return fmt.Errorf("the quota of client %s cannot be set: %w", id, err)
+	}
+	return nil
+}
+
 // createOnce asks once, and returns the error of each topic that was not created.
 func createOnce(ctx context.Context, client *kafka.Client, specs []topology.TopicSpec) (map[string]error, error) {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)

@@ -51,7 +51,7 @@ func (s *site) start(role topology.Role, lane topology.Lane, flags ...string) *p
 	defer func() { _ = out.Close() }()
 	p.command = exec.Command(binary, append([]string{"run", string(role), "--lane", string(lane)}, flags...)...)
 	p.command.Env = append(s.environment(),
-		"MEDDELA_KAFKA_CLIENT_ID="+p.name,
+		"MEDDELA_KAFKA_CLIENT_ID="+s.client(p.name),
 		"MEDDELA_HTTP_ADDR="+p.http,
 		"MEDDELA_SANDBOX_FILE="+filepath.Join(s.dir, p.name+acceptancesSuffix),
 	)
@@ -66,6 +66,9 @@ func (s *site) start(role topology.Role, lane topology.Lane, flags ...string) *p
 	s.processes = append(s.processes, p)
 	return p
 }
+
+// client is what Kafka is told of a process, whose lane comes behind it.
+func (s *site) client(process string) string { return s.topics.Prefix + process }
 
 // stop asks a process to end, as an orchestrator does, and wants it to end well
 // in time.

@@ -116,7 +116,7 @@ func (s *site) shared(group string, role topology.Role, lane topology.Lane) erro
 	for _, p := range s.processes {
 		if p.role == role && p.lane == lane && p.running {
 			running++
-			if counts[p.name] == 0 {
+			if counts[s.client(p.name)+"-"+string(lane)] == 0 {
 				return fmt.Errorf("%s has none; the members have %v", p.name, counts)
 			}
 		}

@@ -94,6 +94,59 @@ func TestVitals(t *testing.T) {
 	})
 }
 
+// TestTheBatchLaneYields while real-time events come, and for no longer; all of it is delivered meanwhile.
+func TestTheBatchLaneYields(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site) {
+		roles := s.startRoles(topology.Batch)
+		yielding := func(n int) func() error {
+			return func() error {
+				for _, p := range roles {
+					if p.role == topology.RoleDeliver {
+						continue // which has a group for each channel
+					}
+					line := fmt.Sprintf(`meddela_yielding{group="%s",lane="batch",role="%s"} %d`,
+						s.topics.Group(p.role, topology.Batch), p.role, n)
+					if err := p.shows([]string{line}); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+		}
+		s.eventually(10*time.Second, "nobody yields to nothing", yielding(0))
+		want := make(map[string]string)
+		for i := range 200 {
+			id := fmt.Sprintf("b-%d", i)
+			s.publish(topology.Batch, order(id, "mail"))
+			want[id] = "sent"
+		}
+		s.publish(topology.Realtime, order("first", "mail"))
+		s.eventually(10*time.Second, "batch yields", yielding(1))
+		s.awaitOutcomes(20*time.Second, want)
+		s.eventually(10*time.Second, "batch goes on", yielding(0))
+	})
+}
+
+// TestBatchQuota: topics apply limits what the batch lane may ask of a real broker, whose answers then come late.
+func TestBatchQuota(t *testing.T) {
+	onlyReal(t, func(t *testing.T, s *site) {
+		s.settings = append(s.settings, "MEDDELA_TOPICS_BATCH_QUOTA=8000",
+			"MEDDELA_KAFKA_CLIENT_ID="+s.client("batch-match-1")) // the first that starts
+		s.run("topics", "apply")
+		s.startRoles(topology.Batch, topology.Realtime)
+		for i := range 200 {
+			id := fmt.Sprintf("b-%d", i)
+			s.publish(topology.Batch, event(id, `{"id":%q,"type":"unheard_of","ctx":{"x":"%01000d"}}`, id, i))
+		}
+		s.publish(topology.Realtime, order("quick", "mail"))
+		s.awaitOutcomes(5*time.Second, map[string]string{"quick": "sent"})
+		if done, err := s.outcomesOf([]string{"b-199"}); err != nil || done["b-199"] != "pending" {
+			t.Errorf("200 KB of batch events were read at once: %v %v", done, err)
+		}
+		s.awaitOutcomes(time.Minute, map[string]string{"b-199": "not_covered/no_template_for_type"})
+	})
+}
+
 // shows checks that the metrics have these lines.
 func (p *process) shows(lines []string) error {
 	_, text, err := p.ask("/metrics")

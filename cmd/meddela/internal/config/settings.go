@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/meddela/meddela/topology"
@@ -20,6 +21,7 @@ type Config struct {
 		Partitions           int    `envconfig:"MEDDELA_TOPICS_PARTITIONS" default:"12" min:"1" max:"10000" desc:"partitions of each topic of a lane: the most consumers that can share a role"`
 		DeadLetterPartitions int    `envconfig:"MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS" default:"3" min:"1" max:"10000" desc:"partitions of each lane's dead letters"`
 		Replication          int    `envconfig:"MEDDELA_TOPICS_REPLICATION" default:"-1" min:"-1" max:"100" desc:"replicas of each partition; -1 is the cluster's own default"`
+		BatchQuota           int    `envconfig:"MEDDELA_TOPICS_BATCH_QUOTA" default:"0" min:"0" desc:"bytes a second that each broker lets roles of the batch lane read, and as many write; set by topics apply; 0 leaves the quota as it is"`
 		MinInSync            int    `envconfig:"MEDDELA_TOPICS_MIN_INSYNC" default:"0" min:"0" max:"100" desc:"replicas that must have a record before it counts as written; 0 is the cluster's own default"`
 	}
 	Log struct {
@@ -37,6 +39,7 @@ type Config struct {
 	Loop struct {
 		FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once"`
 		InFlightBytes  int           `envconfig:"MEDDELA_LOOP_IN_FLIGHT_BYTES" default:"8388608" min:"65536" max:"1073741824" desc:"most bytes that a process has in flight over all partitions: fetched, unpacked and not acknowledged yet. It takes about 64 MiB and four times this of memory"`
+		Yield          bool          `envconfig:"MEDDELA_LOOP_YIELD" default:"true" desc:"while real-time events come, roles of the batch lane keep little in flight and rest as long as they work, so that servers and processors that both lanes use are free for the other; false where no server is shared, or where batches come first"`
 		CommitInterval time.Duration `envconfig:"MEDDELA_LOOP_COMMIT_INTERVAL" default:"100ms" min:"10ms" max:"1m" desc:"how often offsets are committed"`
 		SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" desc:"how long a process that died keeps its partitions"`
 		Grace          time.Duration `envconfig:"MEDDELA_LOOP_GRACE" default:"20s" min:"1s" max:"10m" desc:"how long a stopped process may take to finish what it has fetched"`
@@ -71,7 +74,7 @@ type Config struct {
 // KafkaSettings say how to reach Kafka.
 type KafkaSettings struct {
 	Brokers       List   `envconfig:"MEDDELA_KAFKA_BROKERS" flag:"kafka-brokers" desc:"Kafka brokers to start from, host:port, separated by commas"`
-	ClientID      string `envconfig:"MEDDELA_KAFKA_CLIENT_ID" default:"meddela" desc:"what brokers log and meter us as"`
+	ClientID      string `envconfig:"MEDDELA_KAFKA_CLIENT_ID" default:"meddela" desc:"what brokers log and meter us as; roles with their lane behind it, such as meddela-batch"`
 	Compression   string `envconfig:"MEDDELA_KAFKA_COMPRESSION" default:"none" allowed:"none,gzip,snappy,lz4,zstd" desc:"compression of what is published"`
 	TLS           bool   `envconfig:"MEDDELA_KAFKA_TLS" default:"false" desc:"encrypt connections to Kafka"`
 	TLSCAFile     string `envconfig:"MEDDELA_KAFKA_TLS_CA_FILE" desc:"certificates of the authorities to trust, PEM; default: the system's"`
@@ -81,6 +84,11 @@ type KafkaSettings struct {
 	SASLMechanism string `envconfig:"MEDDELA_KAFKA_SASL_MECHANISM" allowed:"plain,scram-sha-256,scram-sha-512" desc:"how to log in to Kafka; default: not at all"`
 	SASLUsername  string `envconfig:"MEDDELA_KAFKA_SASL_USERNAME" desc:"Kafka user"`
 	SASLPassword  Secret `envconfig:"MEDDELA_KAFKA_SASL_PASSWORD" desc:"Kafka user's password"`
+}
+
+// LaneClient is what brokers know a lane's roles as.
+func (k *KafkaSettings) LaneClient(lane topology.Lane) string {
+	return cmp.Or(k.ClientID, "meddela") + "-" + string(lane)
 }
 
 // RedisSettings say how to reach Redis, or Valkey.

@@ -69,9 +69,11 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 	}
 	in.lanes = make(map[topology.Lane]*shared)
 	for _, lane := range topology.Lanes() {
-		transport, addr := in.Kafka.Transport(), in.Kafka.Addr()
+		connection := in.Kafka
+		connection.ClientID = c.Kafka.LaneClient(lane)
+		transport, addr := connection.Transport(), connection.Addr()
 		in.lanes[lane] = &shared{
-			transport: transport,
+			dialer: connection.Dialer(), transport: transport,
 			publisher: &producer.Publisher{
 				Addr: addr, Transport: transport, Compression: connect.Compression(&c.Kafka),
 				Log: log.With().Str("lane", string(lane)).Logger(),
@@ -86,6 +88,7 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 // shared is what all roles of a lane read and write Kafka with in this process. A lane
 // shares nothing with the other, which so cannot hold it up.
 type shared struct {
+	dialer    *kafka.Dialer
 	transport *kafka.Transport
 	publisher *producer.Publisher
 	reader    *consumer.Reader
@@ -114,6 +117,9 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 		log:     in.Log.With().Str("role", string(name)).Str("lane", string(lane)).Logger(),
 	}
 	defer r.transport.CloseIdleConnections()
+	if lane == topology.Batch && in.Config.Loop.Yield {
+		go r.yield(ctx)
+	}
 	var flush func()
 	var err error
 	if r.tracer, flush, err = r.newTracer(ctx); err != nil {
@@ -173,7 +179,7 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic, par
 	return consumer.Config{
 		Role: r.name, Lane: r.lane, Names: r.Names, Topics: topics, Handler: handler, Parallel: parallel,
 		Publisher: r.publisher, Reader: r.reader,
-		Brokers: r.Kafka.Brokers, Dialer: r.Kafka.Dialer(), Transport: r.transport, Log: r.Installation.Log,
+		Brokers: r.Kafka.Brokers, Dialer: r.dialer, Transport: r.transport, Log: r.Installation.Log,
 		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
 		SessionTimeout: settings.SessionTimeout, Grace: settings.Grace,
 	}

@@ -89,6 +89,11 @@ func apply(ctx context.Context, env *command.Env, dryRun bool) error {
 		if err := provision.AwaitLeaders(ctx, client, topicsOf(plan.Create)); err != nil {
 			return err
 		}
+		if quota := env.Config.Topics.BatchQuota; quota > 0 {
+			if err := provision.Quota(ctx, client, env.Config.Kafka.LaneClient(topology.Batch), quota); err != nil {
+				return err
+			}
+		}
 	}
 	return printPlan(env, plan, dryRun)
 }
