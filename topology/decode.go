@@ -11,9 +11,9 @@ import (
 // JSON, or a CloudEvent in binary or structured mode. Its error is a *Fault,
 // and then the event has what could be read.
 //
-// The id is the CloudEvent's, else the value's, else the one in HeaderEventID,
-// else the record's PositionID. The last is also the id of a record whose own id is a fault or cannot be
-// read, so the id is never empty.
+// The id is the CloudEvent's, else the value's, else, on the redrive topic, the one in
+// HeaderEventID, else the record's PositionID. The last is also the id of a record
+// whose own id is a fault or cannot be read, so the id is never empty.
 //
 // Decoding is more lenient than the schema, which has the form to write: the
 // letter case of channel does not matter, wishedChannel may be a number in
@@ -39,12 +39,12 @@ func DecodeEvent(r Record, lane Lane) (Event, error) {
 		members.prefer(&id, &kind, &source) // headers win over what the value says
 		d.event(&e, &members)
 		err = d.fault()
-	} else if id := EventID(id.v); id.Valid() {
+	} else if id := EventID(id.v); id.Valid() && !id.isPosition() {
 		e.ID = id
 	}
 	if e.ID == "" {
 		e.ID = PositionID(lane, r.Partition, r.Offset)
-		if given, _ := r.Header(HeaderEventID); EventID(given).Valid() {
+		if given, _ := r.Header(HeaderEventID); r.isRedrive() && EventID(given).Valid() {
 			e.ID = EventID(given)
 		}
 	}
@@ -80,10 +80,15 @@ func (d *objectReader) id(m *member) EventID {
 	if !ok {
 		return ""
 	}
-	if id := EventID(d.keep(raw)); id.Valid() {
+	id, wrong := EventID(d.keep(raw)), badIDDetail
+	switch {
+	case !id.Valid():
+	case id.isPosition():
+		wrong = positionIDDetail
+	default:
 		return id
 	}
-	d.fail(ReasonBadID, m.from+"id", badIDDetail)
+	d.fail(ReasonBadID, m.from+"id", wrong)
 	return ""
 }
 

@@ -12,7 +12,10 @@ type EventID string
 // MaxIDBytes is the greatest length of an EventID.
 const MaxIDBytes = 128
 
-const badIDDetail = "must be 1 to 128 of A-Z a-z 0-9 . _ : -"
+const (
+	badIDDetail      = "must be 1 to 128 of A-Z a-z 0-9 . _ : -"
+	positionIDDetail = "must not be of the form LANE-PARTITION-OFFSET, which is that of ids of events that came without one"
+)
 
 // Valid reports whether the id has only the characters that ids may have.
 func (id EventID) Valid() bool {

@@ -33,7 +33,7 @@ func ExampleTopics() {
 	// meddela.realtime.events
 	// meddela.batch.jobs
 	// meddela.batch.deliver.sms
-	// [meddela.realtime.events meddela.realtime.delivery-log]
+	// [meddela.realtime.events meddela.realtime.redrive meddela.realtime.delivery-log]
 }
 
 // Entries of an event may arrive in any order and more than once: what comes of them is the same.

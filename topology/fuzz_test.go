@@ -42,11 +42,15 @@ func FuzzDecodeEvent(f *testing.F) {
 			checkFault(t, err)
 			return
 		}
-		text := e.Append(nil)
+		written := e
+		if e.ID.isPosition() {
+			written.ID = "" // which upstream does not write
+		}
+		text := written.Append(nil)
 		if len(text) > MaxEventBytes {
 			return // escapes and defaults can make the largest larger
 		}
-		again, err := DecodeEvent(Record{Value: text}, Batch)
+		again, err := DecodeEvent(Record{Partition: 3, Offset: 114, Value: text}, Realtime)
 		if err != nil {
 			t.Fatalf("re-encoded to %s: %v", text, err)
 		}

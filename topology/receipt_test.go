@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -21,7 +22,7 @@ func TestAnEventPublishedAgainIsTheSameEvent(t *testing.T) {
 	}
 	record := first
 	for redrives := 1; redrives <= 3; redrives++ {
-		record = record.Again(event.ID, ReceiptOf(&record))
+		record = names.Again(Realtime, record, event.ID, ReceiptOf(&record))
 		record.Offset, record.Time = 1000, first.Time.AddDate(0, 0, redrives)
 		again, err := DecodeEvent(record, Realtime)
 		if err != nil || again.ID != event.ID {
@@ -30,17 +31,65 @@ func TestAnEventPublishedAgainIsTheSameEvent(t *testing.T) {
 		if got, want := ReceiptOf(&record), (Receipt{redrives, receipt.Source, receipt.At}); got != want {
 			t.Errorf("receipt %+v, want %+v", got, want)
 		}
-		if len(record.Headers) != 5 || record.Headers[0].Key != "traceparent" {
+		if record.Topic != "meddela.realtime.redrive" || len(record.Headers) != 5 || record.Headers[0].Key != "traceparent" {
 			t.Errorf("headers %v", record.Headers)
 		}
 	}
-	if len(first.Headers) != 1 {
+	if len(first.Headers) != 1 || first.Topic != names.Events(Realtime) {
 		t.Error("publishing again changes the first record")
 	}
 }
 
+// TestUpstreamCannotRedrive: on an events topic, which any upstream writes, the
+// headers of redriven events mean nothing.
+func TestUpstreamCannotRedrive(t *testing.T) {
+	for _, topic := range []Topic{
+		names.Events(Realtime), names.Events(Batch), names.DeliveryLog(Realtime), "", "meddela.redrive.events",
+	} {
+		r := Record{Topic: topic, Partition: 3, Offset: 40, Time: aTime, Value: []byte(`{"type":"order","ctx":{}}`),
+			Headers: []Header{
+				{HeaderEventID, []byte("victim")}, {HeaderRedrives, []byte("999999")}, {HeaderSource, []byte("!")},
+				{HeaderReceivedAt, []byte("1970-01-01T00:00:00.000Z")},
+			}}
+		if event, err := DecodeEvent(r, Realtime); err != nil || event.ID != "realtime-3-40" {
+			t.Errorf("%s: id %s, %v", topic, event.ID, err)
+		}
+		if got, want := ReceiptOf(&r), (Receipt{0, r.Source(), aTime}); got != want {
+			t.Errorf("%s: receipt %+v, want %+v", topic, got, want)
+		}
+	}
+}
+
+// TestIDsOfPositions are refused wherever an event may have its id: the event at that
+// position, which has none, would be taken for a copy.
+func TestIDsOfPositions(t *testing.T) {
+	position := Record{Topic: names.Events(Realtime), Partition: 1, Offset: 2}
+	for _, id := range []string{"realtime-3-5000", "batch-0-0", "realtime-03-5"} {
+		for name, r := range map[string]Record{
+			"value":      {Value: []byte(`{"id":"` + id + `","type":"order","ctx":{}}`)},
+			"binary":     {Value: []byte(`{"type":"order","ctx":{}}`), Headers: []Header{{"ce_id", []byte(id)}}},
+			"unreadable": {Value: []byte(`{`), Headers: []Header{{"ce_id", []byte(id)}}},
+			"structured": {Value: []byte(`{"specversion":"1.0","id":"` + id + `","type":"a","source":"s","data":{"ctx":{}}}`)},
+		} {
+			r.Topic, r.Partition, r.Offset = position.Topic, position.Partition, position.Offset
+			event, err := DecodeEvent(r, Realtime)
+			fault, _ := errors.AsType[*Fault](err)
+			if event.ID != "realtime-1-2" || fault == nil || name != "unreadable" && fault.Reason != ReasonBadID {
+				t.Errorf("%s %s: id %s, %v", name, id, event.ID, err)
+			}
+		}
+	}
+	for _, id := range []string{"realtime-3", "realtime-3-x", "realtime-3-4-5", "other-3-5", "realtime--5", "realtime"} {
+		event, err := DecodeEvent(Record{Value: []byte(`{"id":"` + id + `","type":"order","ctx":{}}`)}, Realtime)
+		if err != nil || string(event.ID) != id {
+			t.Errorf("%s: id %s, %v", id, event.ID, err)
+		}
+	}
+}
+
 func TestAnEventsOwnIDWinsOverTheHeader(t *testing.T) {
-	r := Record{Value: []byte(`{"id":"own","type":"order","ctx":{}}`), Headers: []Header{{HeaderEventID, []byte("other")}}}
+	r := Record{Topic: "meddela.batch.redrive", Value: []byte(`{"id":"own","type":"order","ctx":{}}`),
+		Headers: []Header{{HeaderEventID, []byte("other")}}}
 	if event, err := DecodeEvent(r, Realtime); err != nil || event.ID != "own" {
 		t.Errorf("id %s, %v", event.ID, err)
 	}
@@ -54,12 +103,13 @@ func TestHeadersThatAreNoReceipt(t *testing.T) {
 		{HeaderSource, nil}, {HeaderSource, make([]byte, maxEntryTextBytes+1)},
 		{HeaderReceivedAt, []byte("soon")}, {HeaderReceivedAt, nil},
 	} {
-		r := Record{Topic: "t", Partition: 1, Offset: 2, Time: at, Headers: []Header{h}}
-		if got, want := ReceiptOf(&r), (Receipt{0, "t/1/2", at}); got != want {
+		r := Record{Topic: "t.redrive", Partition: 1, Offset: 2, Time: at, Headers: []Header{h}}
+		if got, want := ReceiptOf(&r), (Receipt{0, "t.redrive/1/2", at}); got != want {
 			t.Errorf("%s: %q gives %+v", h.Key, h.Value, got)
 		}
 	}
-	r := Record{Partition: 1, Offset: 2, Value: []byte("{}"), Headers: []Header{{HeaderEventID, []byte("a b")}}}
+	r := Record{Topic: "t.redrive", Partition: 1, Offset: 2, Value: []byte("{}"),
+		Headers: []Header{{HeaderEventID, []byte("a b")}}}
 	if event, _ := DecodeEvent(r, Batch); event.ID != "batch-1-2" {
 		t.Errorf("id %s", event.ID)
 	}

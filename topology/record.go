@@ -77,13 +77,24 @@ func (s Source) Split() (t Topic, partition int, offset int64, ok bool) {
 
 // PositionID is the id of an event that came without a valid one of its own:
 // "<lane>-<partition>-<offset>", which its producer can work out from the
-// broker's acknowledgement.
+// broker's acknowledgement. Upstream gives no ids of that form: they would be
+// another event's.
 func PositionID(lane Lane, partition int, offset int64) EventID {
 	return EventID(string(lane) + "-" + strconv.Itoa(partition) + "-" + strconv.FormatInt(offset, 10))
 }
 
-// Headers of an event's record that an operator has published again. They
-// make it the same event: upstream systems do not write them.
+// isPosition reports whether the id is of the form of PositionID.
+func (id EventID) isPosition() bool {
+	lane, rest, _ := strings.Cut(string(id), "-")
+	partition, offset, _ := strings.Cut(rest, "-")
+	_, err := ParseLane(lane)
+	return err == nil && isDigits(partition) && isDigits(offset)
+}
+
+func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// Headers of an event's record that an operator has published again. They make it
+// the same event, on the redrive topic and nowhere else.
 const (
 	HeaderEventID    = "x-event-id"    // the event's id, where the value has none of its own
 	HeaderRedrives   = "x-redrives"    // how often it was published again, each time for a message of its own
@@ -99,11 +110,18 @@ type Receipt struct {
 	At       time.Time
 }
 
+// isRedrive reports whether the record is of a redrive topic.
+func (r *Record) isRedrive() bool { return strings.HasSuffix(string(r.Topic), "."+redrive) }
+
 // ReceiptOf is the receipt of the event in a record: the record's own place and
-// time, unless its headers have those of an earlier one. A header that is not
-// of its form counts as absent.
+// time, unless it is of the redrive topic and its headers have those of an earlier
+// one. A header that is not of its form counts as absent.
 func ReceiptOf(r *Record) Receipt {
 	receipt := Receipt{At: r.Time}
+	if !r.isRedrive() {
+		receipt.Source = r.Source()
+		return receipt
+	}
 	for i := range r.Headers {
 		switch h := &r.Headers[i]; h.Key {
 		case HeaderRedrives:
@@ -128,7 +146,8 @@ func ReceiptOf(r *Record) Receipt {
 
 // Again is the event's record to be published again, as one redrive
 // more: the same bytes and headers, and its receipt.
-func (r Record) Again(id EventID, receipt Receipt) Record {
+func (t Topics) Again(l Lane, r Record, id EventID, receipt Receipt) Record {
+	r.Topic = t.Redrive(l)
 	r.Headers = append(without(r.Headers, HeaderEventID, HeaderRedrives, HeaderSource, HeaderReceivedAt),
 		Header{HeaderEventID, []byte(id)},
 		Header{HeaderRedrives, strconv.AppendInt(nil, int64(receipt.Redrives)+1, 10)},

@@ -59,12 +59,13 @@ func TestDeadLetterAgain(t *testing.T) {
 	for header, want := range map[string]string{
 		"": "0", "2": "2", "007": "7", "-1": "0", "many": "0", "99999999999": "0",
 	} {
-		record := Record{Topic: "t", Headers: []Header{{HeaderRedrives, []byte(header)}, {HeaderReason, []byte("old")}}}
+		record := Record{Topic: "t.redrive", Headers: []Header{{HeaderRedrives, []byte(header)}, {HeaderReason, []byte("old")}}}
 		first := names.DeadLetter(Batch, &record, &Fault{Reason: ReasonNotJSON}, RoleMatch, aTime)
+		first.Topic = names.Redrive(Batch)
 		again := names.DeadLetter(Batch, &first, &Fault{Reason: ReasonTooDeep}, RoleStatus, aTime)
 		got := textsOf(t, again.Headers)
 		if got[HeaderRedrives] != want || got[HeaderReason] != "too_deep" ||
-			got[HeaderOriginalTopic] != string(names.DeadLetters(Batch)) {
+			got[HeaderOriginalTopic] != string(names.Redrive(Batch)) {
 			t.Errorf("redrives %q: headers %v", header, got)
 		}
 	}

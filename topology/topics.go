@@ -32,6 +32,12 @@ type Topics struct {
 // Events is where upstream systems publish.
 func (t Topics) Events(l Lane) Topic { return t.lane(l, "events") }
 
+// Redrive is where operators' commands publish events again. Nobody else may write
+// there: what its records' headers say is believed.
+func (t Topics) Redrive(l Lane) Topic { return t.lane(l, redrive) }
+
+const redrive = "redrive"
+
 // Jobs is where match asks for deliveries.
 func (t Topics) Jobs(l Lane) Topic { return t.lane(l, "jobs") }
 
@@ -122,11 +128,11 @@ func (t Topics) Groups(role Role, l Lane) []string {
 func (t Topics) Reads(role Role, l Lane) []Topic {
 	switch role {
 	case RoleMatch:
-		return []Topic{t.Events(l)}
+		return []Topic{t.Events(l), t.Redrive(l)}
 	case RoleDeliver:
 		return []Topic{t.Jobs(l)}
 	case RoleStatus:
-		return []Topic{t.Events(l), t.DeliveryLog(l)}
+		return []Topic{t.Events(l), t.Redrive(l), t.DeliveryLog(l)}
 	case RoleNotify:
 		return []Topic{t.DeliveryLog(l), t.Notices(l)}
 	case RoleDelay:
@@ -187,6 +193,7 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 	for _, l := range Lanes() {
 		specs = append(specs,
 			s.retained(t.Events(l), s.Partitions, 7*day, 0),
+			s.retained(t.Redrive(l), s.Partitions, 7*day, wrappedEventBytes),
 			s.retained(t.Jobs(l), s.Partitions, 7*day, wrappedEventBytes),
 			s.retained(t.DeliveryLog(l), s.Partitions, 30*day, 0),
 			s.retained(t.DeadLetters(l), s.DeadLetterPartitions, 30*day, wrappedEventBytes),

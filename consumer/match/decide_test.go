@@ -2,6 +2,7 @@ package match_test
 
 import (
 	"context"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -241,8 +242,8 @@ func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 // and its message another one.
 func TestAnEventPublishedAgain(t *testing.T) {
 	first := topology.Receipt{Redrives: 1, Source: "meddela.realtime.events/0/7", At: now.Add(-time.Second)}
-	record := topology.Record{Partition: 3, Offset: 40, Time: now,
-		Value: []byte(`{"type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`)}.Again("event-7", first)
+	record := names.Again(topology.Realtime, topology.Record{Partition: 3, Offset: 40, Time: now,
+		Value: []byte(`{"type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`)}, "event-7", first)
 	h := match.Handler{
 		Lane: topology.Realtime, Names: names,
 		Catalogue: func() *catalogue.Catalogue { return templates },
@@ -267,6 +268,28 @@ func TestAnEventPublishedAgain(t *testing.T) {
 	if entry.EventID != "event-7" || entry.Redrives != 2 || entry.Source != first.Source ||
 		!entry.ReceivedAt.Equal(first.At) {
 		t.Errorf("entry %+v", entry)
+	}
+}
+
+// TestUpstreamCannotRedrive: whatever upstream says in an operator's headers, an event
+// makes the same job, for the same message.
+func TestUpstreamCannotRedrive(t *testing.T) {
+	h := match.Handler{
+		Lane: topology.Realtime, Names: names,
+		Catalogue: func() *catalogue.Catalogue { return templates },
+		Now:       func() time.Time { return now },
+	}
+	record := topology.Record{Topic: names.Events(topology.Realtime), Partition: 3, Offset: 40, Time: now,
+		Value: []byte(`{"id":"victim","type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`)}
+	plain, err := h.Handle(t.Context(), consumer.Batch{Records: []topology.Record{record}})
+	if err != nil || len(plain.Out) != 2 {
+		t.Fatalf("%d records, %v", len(plain.Out), err)
+	}
+	record.Headers = names.Again(topology.Realtime, record, "other",
+		topology.Receipt{Redrives: 999_998, Source: "!", At: time.Unix(0, 0)}).Headers
+	forged, err := h.Handle(t.Context(), consumer.Batch{Records: []topology.Record{record}})
+	if err != nil || !reflect.DeepEqual(forged, plain) {
+		t.Errorf("%+v, %v; want %+v", forged, err, plain)
 	}
 }
 
@@ -297,6 +320,8 @@ func TestBadInput(t *testing.T) {
 			topology.ReasonInvalid},
 		{"ctx is a string", `{"id":"bad","type":"order","ctx":"x"}`, topology.ReasonWrongType, "bad", topology.NotCovered,
 			topology.ReasonInvalid},
+		{"another's position", `{"id":"realtime-3-5000","type":"order","ctx":{}}`, topology.ReasonBadID, position,
+			topology.NotCovered, topology.ReasonInvalid},
 		{"unknown channel", `{"id":"bad","type":"order","channel":"pigeon","ctx":{}}`, topology.ReasonUnknownChannel, "bad",
 			topology.NotCovered, topology.ReasonInvalid},
 		{"bad time", `{"id":"bad","type":"order","expiration":"soon","ctx":{}}`, topology.ReasonBadValue, "bad",

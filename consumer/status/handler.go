@@ -46,10 +46,10 @@ func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result
 	defer said.release()
 	defer h.trace(&b)()
 	var letters []topology.Record
-	if b.Topic == h.Names.Events(h.Lane) {
-		h.readEvents(said, b.Records)
-	} else {
+	if b.Topic == h.Names.DeliveryLog(h.Lane) {
 		letters = h.readEntries(said, b.Records)
+	} else {
+		h.readEvents(said, b.Records)
 	}
 	if err := h.Store.Write(ctx, said.states); err != nil {
 		return consumer.Result{}, fmt.Errorf("%d statuses are not written: %w", len(said.states), err)

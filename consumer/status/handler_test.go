@@ -65,8 +65,8 @@ func newHandler(client redis.UniversalClient, keys topology.Keys) *Handler {
 
 func TestTopics(t *testing.T) {
 	h := Handler{Lane: topology.Batch, Names: names}
-	if got, want := h.Topics(), []topology.Topic{"meddela.batch.events", "meddela.batch.delivery-log"}; !slices.Equal(got,
-		want) {
+	want := []topology.Topic{"meddela.batch.events", "meddela.batch.redrive", "meddela.batch.delivery-log"}
+	if got := h.Topics(); !slices.Equal(got, want) {
 		t.Errorf("reads %v, want %v", got, want)
 	}
 }
@@ -80,8 +80,15 @@ func TestAnEventPublishedAgain(t *testing.T) {
 		uncovered := said("a", 0, topology.NotCovered, 1)
 		uncovered.Reason = topology.ReasonNoTemplateForType
 		handle(t, h, logged(uncovered))
-		again := first.Again("a", topology.ReceiptOf(&first))
+		again := names.Again(topology.Realtime, first, "a", topology.ReceiptOf(&first))
 		again.Offset, again.Time = 99, after(60)
+		forged := again
+		forged.Topic = first.Topic
+		handle(t, h, forged)
+		if state, _, _ := (&Reader{Client: client, Keys: keys}).Get(context.Background(), "a"); state.Redrives != 0 ||
+			state.Status != topology.NotCovered {
+			t.Errorf("upstream redrives an event: %+v", state)
+		}
 		handle(t, h, again)
 		state, found, err := (&Reader{Client: client, Keys: keys}).Get(context.Background(), "a")
 		if err != nil || !found {

@@ -125,6 +125,7 @@ func TestKinds(t *testing.T) {
 		c := &difflog.Comparison{Live: live, Proposed: proposed, Examples: 1}
 		r := record(1, test.event)
 		if strings.Contains(test.event, "late") {
+			r.Topic = "meddela.realtime.redrive"
 			r.Headers = []topology.Header{{Key: topology.HeaderReceivedAt, Value: []byte("2026-11-01T11:00:00Z")}}
 		}
 		c.Add(topology.Realtime, []topology.Record{r})
@@ -147,7 +148,7 @@ func TestKinds(t *testing.T) {
 		if got.Kind != test.kind || got.Events != 1 || says != test.says {
 			t.Errorf("%s %s\nwant %s %s", got.Kind, says, test.kind, test.says)
 		}
-		if len(got.Examples) != 1 || got.Examples[0].ID != "e1" || got.Examples[0].Source != "meddela.realtime.events/3/1" {
+		if len(got.Examples) != 1 || got.Examples[0].ID != "e1" || got.Examples[0].Source != r.Source() {
 			t.Errorf("%s: examples %+v", test.kind, got.Examples)
 		}
 	}
@@ -310,7 +311,7 @@ func sampleRecords(seed uint64, n int) []topology.Record {
 	var rs []topology.Record
 	for s := range samples.Events(seed, func() time.Time { return noon }) {
 		rs = append(rs, topology.Record{
-			Topic: "meddela.realtime.events", Offset: int64(len(rs)), Time: noon, Value: s.Event.Raw,
+			Topic: "meddela.realtime.redrive", Offset: int64(len(rs)), Time: noon, Value: s.Event.Raw,
 			// Half a minute old, so that some time to live is over.
 			Headers: []topology.Header{{Key: topology.HeaderReceivedAt, Value: []byte("2026-11-01T11:59:30Z")}},
 		})

@@ -365,6 +365,9 @@ func TestWhereTheEventCameFrom(t *testing.T) {
 	} {
 		q := question(c, test.value)
 		q.Record.Headers = test.headers
+		if test.from == explain.FromOperator {
+			q.Record.Topic = "meddela.realtime.redrive"
+		}
 		e := explain.Explain(q)
 		agrees(t, q, e)
 		if e.Event.Format != test.format || e.Event.ID != test.id || e.Event.IDFrom != test.from {

@@ -190,7 +190,7 @@ func (r *role) match(ctx context.Context) error {
 	handler := &match.Handler{
 		Lane: r.lane, Names: r.Names, Catalogue: r.templates.Snapshot, Meter: r.metrics.Match(), Tracer: r.tracer,
 	}
-	return r.loop(ctx, r.loopConfig(handler, []topology.Topic{r.Names.Events(r.lane)}, 0))
+	return r.loop(ctx, r.loopConfig(handler, r.Names.Reads(topology.RoleMatch, r.lane), 0))
 }
 
 // deliverParallel is how many batches of a partition are delivered side by side.

@@ -122,7 +122,9 @@ func (h *Healer) take(ctx context.Context, records []topology.Record) error {
 		}
 		receipt := topology.ReceiptOf(r)
 		receipt.Redrives = event.Redrives
-		again, refs = append(again, r.Again(event.EventID, receipt)), append(refs, decision.Template)
+		lane, _ := h.Names.LaneOf(r.Topic)
+		again = append(again, h.Names.Again(lane, *r, event.EventID, receipt))
+		refs = append(refs, decision.Template)
 	}
 	return h.publish(ctx, again, refs)
 }

@@ -28,7 +28,8 @@ func TestFindsWhatIsStillNotCovered(t *testing.T) {
 	c.log(events[1], "b", topology.NotCovered, noTemplate, 0)
 	// c was healed.
 	c.log(events[2], "c", topology.NotCovered, noTemplate, 0)
-	c.log(events[2].Again("c", topology.ReceiptOf(&events[2])), "c", topology.PendingDelivery, topology.NoReason, 1)
+	healed := names.Again(topology.Realtime, events[2], "c", topology.ReceiptOf(&events[2]))
+	c.log(healed, "c", topology.PendingDelivery, topology.NoReason, 1)
 	c.log(events[3], "d", topology.Sent, topology.NoReason, 1)
 	c.add(names.DeliveryLog(topology.Realtime), []byte("no entry"))
 
@@ -112,7 +113,7 @@ func TestHeal(t *testing.T) {
 		id     topology.EventID
 		source topology.Source
 	}{{"a", "meddela.realtime.events/0/1"}, {"realtime-0-3", "meddela.realtime.events/0/3"}} {
-		again := c[events][4+i]
+		again := c[names.Redrive(topology.Realtime)][i]
 		event, err := topology.DecodeEvent(again, topology.Realtime)
 		receipt := topology.ReceiptOf(&again)
 		if err != nil || event.ID != want.id || receipt.Redrives != 1 || receipt.Source != want.source ||
@@ -120,7 +121,7 @@ func TestHeal(t *testing.T) {
 			t.Errorf("published again: %s %+v, %v", event.ID, receipt, err)
 		}
 	}
-	if trace, _ := c[events][5].Header("traceparent"); string(trace) != "00-1-2-01" {
+	if trace, _ := c[names.Redrive(topology.Realtime)][1].Header("traceparent"); string(trace) != "00-1-2-01" {
 		t.Error("the trace context is lost")
 	}
 }
@@ -134,8 +135,11 @@ func TestHealingTwice(t *testing.T) {
 	for range 2 {
 		heal(t, c, find(t, c, nil, uncovered.Filter{}), live)
 	}
-	records := c[names.Events(topology.Realtime)]
-	for _, r := range records[1:] {
+	records := c[names.Redrive(topology.Realtime)]
+	if len(records) != 2 || len(c[names.Events(topology.Realtime)]) != 1 {
+		t.Fatalf("%d records are redriven", len(records))
+	}
+	for _, r := range records {
 		if receipt := topology.ReceiptOf(&r); receipt.Redrives != 1 {
 			t.Errorf("redriven %d times", receipt.Redrives)
 		}
@@ -147,7 +151,7 @@ func TestHealingTwice(t *testing.T) {
 	// Not covered once more, it is redriven a second time.
 	c.log(records[1], "a", topology.NotCovered, topology.ReasonConditionsFalse, 2)
 	heal(t, c, find(t, c, nil, uncovered.Filter{}), live)
-	records = c[names.Events(topology.Realtime)]
+	records = c[names.Redrive(topology.Realtime)]
 	if receipt := topology.ReceiptOf(&records[len(records)-1]); receipt.Redrives != 2 {
 		t.Errorf("redriven %d times; want 2", receipt.Redrives)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,7 +149,7 @@ func (x *explaining) readFile(name string) error {
 func (x *explaining) readAt(ctx context.Context, source topology.Source) (err error) {
 	topic, partition, offset, _ := source.Split()
 	names := x.env.Config.Names()
-	if x.Lane, _ = names.LaneOf(topic); x.Lane == "" || topic != names.Events(x.Lane) {
+	if x.Lane, _ = names.LaneOf(topic); !slices.Contains(names.Reads(topology.RoleMatch, x.Lane), topic) {
 		return command.Misusef("%s is not a topic of events: they are on %s and %s", topic,
 			names.Events(topology.Realtime), names.Events(topology.Batch))
 	}

@@ -135,7 +135,8 @@ func newUncoveredHealCommand(env *command.Env) *cobra.Command {
 		Long: `Publish the events again that were not covered, and would be now.
 
 Exactly those events are published for which there is a template now, from the
-events topic where they still are, each as a redrive of the same event:
+events topic where they still are to the lane's redrive topic, which only
+operators may write, each as a redrive of the same event:
 its id and the time of its receipt stay, so that a template's ttl runs from the
 first time. Repeating it is safe: an event that was published again already is
 one message.`,

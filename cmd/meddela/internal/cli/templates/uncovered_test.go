@@ -86,7 +86,11 @@ func readOne(t *testing.T, broker, id string, redrives int) topology.Record {
 	transport := producer.Connection{}.Transport()
 	defer transport.CloseIdleConnections()
 	topics := &scan.Topics{Addr: kafka.TCP(broker), Transport: transport}
-	ranges, err := topics.Ranges(t.Context(), names.Events(topology.Realtime), time.Time{})
+	from := names.Events(topology.Realtime)
+	if redrives > 0 {
+		from = names.Redrive(topology.Realtime)
+	}
+	ranges, err := topics.Ranges(t.Context(), from, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
