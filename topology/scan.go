@@ -46,6 +46,18 @@ func walk(value []byte, l limits, visit func(key []byte, value wireValue)) *Faul
 	return s.fault
 }
 
+// CheckJSON says what is wrong with text that must be JSON, nesting no deeper than
+// that of events; nil if it is.
+func CheckJSON(text []byte) *Fault {
+	s := scanner{data: text, maxDepth: MaxDepth}
+	if s.value() {
+		if s.space(); s.at < len(text) {
+			s.fail("nothing: the value has ended")
+		}
+	}
+	return s.fault
+}
+
 // checkBytes checks what can be told about a value before it is parsed.
 func checkBytes(value []byte, limit int) *Fault {
 	switch {

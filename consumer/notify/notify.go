@@ -154,6 +154,7 @@ func (h *Handler) noticesOf(r *topology.Record) (notices []*notice) {
 		name, _ := r.Header(HeaderWebhook)
 		text, _ := r.Header(HeaderTries)
 		tries, _ := strconv.Atoi(string(text))
+		tries = min(max(tries, 0), len(Waits())) // whatever the header says
 		for i := range h.webhooks {
 			if w := &h.webhooks[i]; w.Name == string(name) {
 				return []*notice{{record: r, entry: entry, to: w, tries: tries}}

@@ -163,6 +163,26 @@ func TestAReceiverThatIsAway(t *testing.T) {
 	}
 }
 
+// TestTriesOfAnySize: who writes a header can neither crash the role nor have a notice
+// tried for ever.
+func TestTriesOfAnySize(t *testing.T) {
+	r := newReceiver(t)
+	r.answer(http.StatusServiceUnavailable)
+	for tries, want := range map[string]topology.Topic{
+		"-1": names.Delay(topology.Realtime, topology.TierFor(Waits()[0])), "999999": names.DeadLetters(topology.Realtime),
+		"99999999999999999999": names.DeadLetters(topology.Realtime), "-99999999999999999999": names.Delay(topology.Realtime,
+			topology.TierFor(Waits()[0])),
+	} {
+		notice := entry("e-1", "order", topology.Sent)
+		notice.Topic = names.Notices(topology.Realtime)
+		notice.Headers = []topology.Header{{Key: HeaderWebhook, Value: []byte("crm")},
+			{Key: HeaderTries, Value: []byte(tries)}}
+		if out := handle(t, handler(t, Webhook{Name: "crm", URL: r.url}), notice); len(out) != 1 || out[0].Topic != want {
+			t.Errorf("%s: %+v", tries, out)
+		}
+	}
+}
+
 // TestBack: what waits for a receiver is handed over when it is back, under the
 // same id.
 func TestBack(t *testing.T) {

@@ -52,6 +52,9 @@ type builder struct {
 	variables []variable
 }
 
+// mostVariables bounds what is in scope at once: each read looks for its variable.
+const mostVariables = 256
+
 // scope is where dot is, and how errors name it: by the path from the event on,
 // which is "." itself; empty when that is not known.
 type scope struct {
@@ -148,7 +151,7 @@ func (b *builder) action(n *parse.ActionNode) step {
 	if b.json == escaping {
 		b.fail(n.Pos, "a value stands right after a backslash: remove the backslash")
 	}
-	escape := b.escaper(n.Pipe)
+	escape, ready := b.escaper(n.Pipe), b.inLines && escapes(n.Pipe)
 	eval, declares, at := b.pipe(n.Pipe), len(n.Pipe.Decl) > 0, b.place(n.Pos, "")
 	return func(r *rendering) jump {
 		v := eval(r)
@@ -156,7 +159,12 @@ func (b *builder) action(n *parse.ActionNode) step {
 			return next
 		}
 		r.at = at
-		return r.write(escape(v))
+		r.tick(len(v.text))
+		text := escape(v)
+		if b.inLines {
+			text = inLine(r.out, text, ready)
+		}
+		return r.write(text)
 	}
 }
 
@@ -198,6 +206,7 @@ func (b *builder) branch(n *parse.BranchNode, inner scope) step {
 	isWith := inner.slot != b.dot.slot
 	return func(r *rendering) jump {
 		v := eval(r)
+		r.tick(len(v.text))
 		if !v.truth() {
 			return r.do(otherwise)
 		}
@@ -266,6 +275,7 @@ func (b *builder) loop(n *parse.RangeNode) step {
 			return r.do(otherwise)
 		}
 		for i := range turns {
+			r.at = nil
 			r.tick(0)
 			now := ofInt(i)
 			if v.kind == object {
@@ -306,6 +316,7 @@ func (b *builder) inclusion(n *parse.TemplateNode) step {
 	included := b.block(n.Name)
 	return func(r *rendering) jump {
 		r.slots[included.dot] = dot(r)
+		r.at = nil
 		r.tick(0)
 		return r.do(included.steps)
 	}
@@ -318,6 +329,9 @@ func (b *builder) pipe(p *parse.PipeNode) (eval expression) {
 	}
 	for _, declared := range p.Decl {
 		if !p.IsAssign {
+			if len(b.variables) == mostVariables {
+				b.fail(declared.Pos, "there are too many variables here: give an old one another value with =")
+			}
 			b.variables = append(b.variables, variable{declared.Ident[0], b.newSlot()})
 		}
 		slot, from := b.slotOf(declared), eval
@@ -380,8 +394,13 @@ func (b *builder) call(c *parse.CommandNode, name string, piped expression) expr
 			r.args = append(r.args, v)
 		}
 		r.at = at
+		bytes := 0
+		for _, arg := range r.args[start:] {
+			bytes += len(arg.text)
+		}
 		v := function.do(r.args[start:])
 		r.args = r.args[:start]
+		r.tick(bytes + len(v.text))
 		return v
 	}
 }

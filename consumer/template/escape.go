@@ -94,6 +94,10 @@ func htmlEscaper(names []string) func(v value) string {
 	}
 }
 
+// unsafe is what html/template writes instead of a value that is not safe in its
+// place.
+const unsafe = "ZgotmplZ"
+
 // libraryEscaper calls functions of html/template as it does itself: from a
 // template, whose tree is changed once it is escaped and thereby knows them.
 func libraryEscaper(names []string) func(v value) string {
@@ -108,7 +112,10 @@ func libraryEscaper(names []string) func(v value) string {
 	return func(v value) string {
 		var b strings.Builder
 		refuse(t.Execute(&b, v.bare()) != nil, errMisfit)
-		return b.String()
+		s := b.String()
+		refuse(strings.Contains(s, unsafe) && !strings.Contains(v.text, unsafe), "a value stands in the HTML where it could "+
+			"do harm: in a style, in an attribute's name or in a list of images")
+		return s
 	}
 }
 

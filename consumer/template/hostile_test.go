@@ -288,3 +288,87 @@ func TestAFailingPieceInAnAttribute(t *testing.T) {
 		t.Errorf("rendered %q, %v", m.HTML, err)
 	}
 }
+
+// TestCostlyStraightLines renders calls that nothing loops over. What they go through
+// and keep is bounded, as what is written is.
+func TestCostlyStraightLines(t *testing.T) {
+	grow := `{{$x := 1}}{{$a := printf "%999d" 1}}` + strings.Repeat(`{{$a = print $a $a}}`, 9)
+	digits := strings.Repeat("9", 500_000)
+	for name, text := range map[string]string{
+		"a function":         grow + strings.Repeat(`{{$x = upper $a}}`, 25_000),
+		"what is kept":       grow + strings.Repeat(`{{$x = print $a}}`, 25_000),
+		"what becomes short": grow + strings.Repeat(`{{$x = truncate 1 $a}}`, 20_000),
+		"a comparison":       grow + strings.Repeat(`{{$x = eq $a $a}}`, 25_000),
+		"a condition":        strings.Repeat(`{{if .ctx.n}}{{end}}`, 25_000),
+		"of the event":       "{{$x := 1}}" + strings.Repeat(`{{$x = json .ctx}}`, 25_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "x",
+				template.EmailText: "x{{if .ctx.bad}}" + text + "{{end}}"}, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			most := 3 * time.Second
+			if raced {
+				most *= 10
+			}
+			start := time.Now()
+			_, err = tmpl.Render(event(`{"bad":true,"n":`+digits+`}`), "en")
+			if took := time.Since(start); took > most {
+				t.Errorf("it took %v", took)
+			}
+			if err == nil || !strings.Contains(err.Error(), "does too much") {
+				t.Errorf("the error is %.300v", err)
+			}
+		})
+	}
+}
+
+// TestDeepJSON: rendered JSON that nests deeper than an event may is refused without
+// being gone into.
+func TestDeepJSON(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		turns int // of ten each
+		want  string
+	}{
+		{`{{range .ctx.l}}[[[[[[[[[[{{end}}{{range .ctx.l}}]]]]]]]]]]{{end}}`, 10, ""},
+		{`[{{range .ctx.l}}[[[[[[[[[[{{end}}{{range .ctx.l}}]]]]]]]]]]{{end}}]`, 10, "deeper than 100"},
+		{`{{range .ctx.l}}[[[[[[[[[[{{end}}`, 100_000, "deeper than 100"},
+		{`{{range .ctx.l}}[[[[[[[[[[{{end}}`, 1, "is not JSON from its line 1 on"},
+	} {
+		tmpl, err := template.Compile(record(map[string]string{template.PushJSON: test.text}, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tmpl.Render(event(`{"l":[`+strings.Repeat("1,", test.turns-1)+`1]}`), "en")
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s, %d turns: %v", test.text, test.turns, err)
+		}
+	}
+}
+
+// TestAMarkOfTheLibraryInAValue is text like any other.
+func TestAMarkOfTheLibraryInAValue(t *testing.T) {
+	tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "x",
+		template.EmailHTML: `<p title="{{.ctx.v}}" onclick="f({{.ctx.v}})">{{.ctx.v}}</p>`}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := tmpl.Render(event(`{"v":"ZgotmplZ"}`), "en")
+	if err != nil || !strings.Contains(m.HTML, ">ZgotmplZ<") {
+		t.Errorf("%q, %v", m.HTML, err)
+	}
+}
+
+// TestTooManyVariables are said once.
+func TestTooManyVariables(t *testing.T) {
+	for n, want := range map[int]string{250: "", 30_000: "en/email.txt:1: there are too many variables here: give an old " +
+		"one another value with ="} {
+		_, err := template.Compile(record(map[string]string{template.EmailSubject: "x",
+			template.EmailText: "x" + strings.Repeat("{{$x := 1}}", n)}, nil))
+		if err != nil && err.Error() != want || err == nil && want != "" {
+			t.Errorf("%d: %.300v", n, err)
+		}
+	}
+}

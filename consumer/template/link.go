@@ -1,9 +1,11 @@
 package template
 
 import (
+	"bytes"
 	"net/url"
 	"regexp"
 	"strings"
+	"text/template/parse"
 	"unicode"
 )
 
@@ -35,6 +37,27 @@ func link(args []value) value {
 	}
 	u.ForceQuery = false
 	return ofString(u.String())
+}
+
+// inLine is a value as it stands in the last line of what is written: escaped by where
+// in a link that is, unless it is ready, and unless the link is the value itself. It
+// can neither end the line nor lead out of the folder that the line names.
+func inLine(written []byte, s string, ready bool) string {
+	refuse(strings.ContainsAny(s, "\r\n"), "a value has a line end, where each line is a link or an address")
+	line := bytes.TrimLeft(written[bytes.LastIndexByte(written, '\n')+1:], " \t\r")
+	switch {
+	case ready, bytes.IndexByte(line, ' ') >= 0, !bytes.Contains(line, []byte("://")):
+		return s
+	case bytes.ContainsAny(line, "?#"):
+		return escapeQuery(s)
+	}
+	return url.PathEscape(s)
+}
+
+// escapes reports whether a pipeline ends in a function that escapes for links.
+func escapes(p *parse.PipeNode) bool {
+	last := called(p.Cmds[len(p.Cmds)-1])
+	return last == "urlquery" || last == "link"
 }
 
 // escapeQuery escapes for a query of every scheme: a plus sign is a space in

@@ -13,6 +13,7 @@ import (
 type treeSet struct {
 	localized
 	syntax    string
+	inLines   bool // its lines are links and addresses
 	functions map[string]function
 	partials  map[string]string
 	trees     map[string]*parse.Tree
@@ -29,6 +30,7 @@ func newTreeSet(language, part string, partials map[string]string) *treeSet {
 	return &treeSet{
 		localized: l,
 		syntax:    syntaxOf(part),
+		inLines:   part == EmailUnsubscribe || part == EmailAttachments,
 		functions: l.functions(),
 		partials:  partials,
 		trees:     make(map[string]*parse.Tree),

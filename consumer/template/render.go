@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
+	"github.com/meddela/meddela/topology"
 )
 
 // part is one compiled part of a body.
@@ -26,6 +26,7 @@ type rendering struct {
 	out      []byte
 	at       *place // of what is being done; nil where it has none
 	steps    int
+	work     int // bytes that were written, and that functions have gone through
 	deadline time.Time
 	slots    []value // what the blocks at work have in hand
 	args     []value // of the calls that are being made
@@ -33,7 +34,7 @@ type rendering struct {
 
 // render writes the part to r.out.
 func (p *part) render(r *rendering) {
-	r.out, r.at, r.steps, r.args = r.out[:0], nil, 0, r.args[:0]
+	r.out, r.at, r.steps, r.work, r.args = r.out[:0], nil, 0, 0, r.args[:0]
 	r.slots = slices.Grow(r.slots[:0], p.slots)[:p.slots]
 	clear(r.slots)
 	r.slots[p.block.dot] = r.root
@@ -52,18 +53,23 @@ func (r *rendering) do(steps []step) jump {
 }
 
 func (r *rendering) write(s string) jump {
+	r.at = nil
+	refuse(len(r.out)+len(s) > MaxPartBytes, errTooLarge)
 	r.tick(len(s))
 	r.out = append(r.out, s...)
 	return next
 }
 
-// tick refuses to go on when a rendering is too large or too long.
+// tick refuses to go on after a step that went through so many bytes, when a
+// rendering takes too many or too long.
 func (r *rendering) tick(bytes int) {
-	r.at = nil
+	before := r.work
 	r.steps++
-	refuse(len(r.out)+bytes > MaxPartBytes, errTooLarge)
+	r.work += bytes
 	refuse(r.steps > maxSteps, errTooLong)
-	refuse(r.steps%stepsPerLook == 0 && time.Now().After(r.deadline), errTooSlow)
+	refuse(r.work > maxWork, errTooMuch)
+	look := r.steps%stepsPerLook == 0 || r.work/bytesPerLook > before/bytesPerLook
+	refuse(look && time.Now().After(r.deadline), errTooSlow)
 }
 
 var renderings = sync.Pool{New: func() any { return new(rendering) }}
@@ -76,21 +82,19 @@ func (r *rendering) release() {
 	}
 }
 
-// refused is what html/template writes instead of a value that is not safe in
-// its place.
-var refused = []byte("ZgotmplZ")
-
 // finish checks what was rendered, and makes a line of a subject.
 func (p *part) finish(r *rendering) {
 	refuse(len(bytes.TrimSpace(r.out)) == 0 && p.name != EmailUnsubscribe && p.name != EmailAttachments,
 		"the rendered part is empty")
 	refuse(!utf8.Valid(r.out), "the rendered part is not UTF-8")
-	if syntaxOf(p.name) == jsonText && !gjson.ValidBytes(r.out) {
-		panic(misuse("the rendered part is not JSON from its line " + strconv.Itoa(LineNotJSON(r.out)) +
-			" on: look for a comma, a quote or a bracket that is missing there, or too many"))
+	if syntaxOf(p.name) == jsonText {
+		fault := topology.CheckJSON(r.out)
+		refuse(fault != nil && fault.Reason == topology.ReasonTooDeep, errTooDeep)
+		if fault != nil {
+			panic(misuse("the rendered part is not JSON from its line " + strconv.Itoa(LineNotJSON(r.out)) +
+				" on: look for a comma, a quote or a bracket that is missing there, or too many"))
+		}
 	}
-	refuse(syntaxOf(p.name) == html && bytes.Contains(r.out, refused), "a value stands in the HTML where it could do "+
-		"harm: in a style, in an attribute's name or in a list of images")
 	if p.name == EmailSubject {
 		r.out = append(r.out[:0], oneLine(string(r.out))...)
 		refuse(len(r.out) > MaxSubjectBytes, errLongSubject)
@@ -116,14 +120,20 @@ const (
 	// a message, as RFC 5322 bounds it.
 	MaxSubjectBytes = 998
 	// maxSteps bounds the pieces that one part is written in. Every turn of
-	// a loop and every inclusion is a piece, if only an empty one.
+	// a loop, every inclusion and every call of a function is a piece, if only an
+	// empty one.
 	maxSteps = 1 << 19
+	// maxWork bounds the bytes that one part writes, and that its functions are given
+	// and return: also what is kept in its variables.
+	maxWork = 16 << 20
 	// maxTime bounds the rendering of all parts of one message. The size and
 	// the steps end almost every runaway first, and always at the same place;
 	// the time is for loops whose every turn is costly. It is looked at
 	// between pieces: one call of a function is not interrupted, but its
 	// result is bounded by MaxPartBytes.
 	maxTime = 2 * time.Second
+	// bytesPerLook is how many bytes pieces go through between looks at the clock.
+	bytesPerLook = 1 << 20
 	// stepsPerLook is how many pieces are written between looks at the clock:
 	// more than a usual message has, so that a process that was held up does
 	// not fail messages for it.
@@ -133,5 +143,7 @@ const (
 const (
 	errTooLarge = misuse("the rendered part is larger than 1 MiB")
 	errTooLong  = misuse("the template takes too many steps: it loops over too much")
+	errTooMuch  = misuse("the template does too much: its functions go through more than 16 MiB")
+	errTooDeep  = misuse("the rendered JSON nests deeper than 100")
 	errTooSlow  = misuse("the template takes too long: it does too much")
 )

@@ -13,6 +13,7 @@ package template
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,7 +156,12 @@ func (m *Message) setAttachments(text string) {
 	}
 }
 
+func isSlash(r rune) bool { return r == '/' || r == '\\' }
+
+// isHTTPS reports whether the text is a link by https that leads where it says.
 func isHTTPS(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
+	leadsOut := func(segment string) bool { return segment == "." || segment == ".." }
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil &&
+		!slices.ContainsFunc(strings.FieldsFunc(u.Path, isSlash), leadsOut)
 }

@@ -165,7 +165,7 @@ func parseStatus(text string) (least, most int, err error) {
 
 // isAbout reports whether a body has the rule's value.
 func (r *Rule) isAbout(body []byte) bool {
-	if !gjson.ValidBytes(body) {
+	if topology.CheckJSON(body) != nil {
 		return false
 	}
 	value := gjson.GetBytes(body, r.path)
@@ -232,7 +232,7 @@ func locate(text string) (func(*outbound.Response) string, error) {
 	}
 	path, err := gjsonPath(text)
 	return func(a *outbound.Response) string {
-		if a.Partial || !gjson.ValidBytes(a.Body) {
+		if a.Partial || topology.CheckJSON(a.Body) != nil {
 			return ""
 		}
 		return gjson.GetBytes(a.Body, path).String()

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/tidwall/gjson"
+	"github.com/meddela/meddela/topology"
 )
 
 // body makes bodies of messages.
@@ -92,7 +92,7 @@ func (b *body) make(data *Data) ([]byte, error) {
 	switch {
 	case len(bytes.TrimSpace(out.Bytes())) == 0:
 		return nil, errors.New("the request's body would be empty")
-	case b.isJSON() && !gjson.ValidBytes(out.Bytes()):
+	case b.isJSON() && topology.CheckJSON(out.Bytes()) != nil:
 		return nil, errBody
 	}
 	return out.Bytes(), nil

@@ -35,13 +35,38 @@ func (s *Provider) connect(ctx context.Context) (*session, *failure) {
 	if err != nil {
 		return nil, &failure{stage: stageConnect, err: err}
 	}
-	conn := &session{raw: raw}
+	conn := &session{raw: &bounded{Conn: raw}}
 	defer conn.bound(ctx)()
 	if failed := s.greet(ctx, conn); failed != nil {
 		conn.drop()
 		return nil, failed
 	}
 	return conn, nil
+}
+
+// mostSaid is how many bytes a server may send before it is asked again.
+const mostSaid = 64 << 10
+
+var errTalksOn = errors.New("the server's answer does not end")
+
+// bounded is a connection to a server that must come to an end.
+type bounded struct {
+	net.Conn
+	said int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.said = 0
+	return b.Conn.Write(p)
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.said >= mostSaid {
+		return 0, errTalksOn
+	}
+	n, err := b.Conn.Read(p)
+	b.said += n
+	return n, err
 }
 
 func (s *Provider) greet(ctx context.Context, conn *session) *failure {

@@ -59,8 +59,8 @@ func rejected(detail string) *provider.Response {
 func (s *Provider) fetchOne(ctx context.Context, a *template.Attachment) (file, *provider.Response) {
 	allowed := &s.config.Attachments
 	u, err := outbound.ParseURL(a.URL)
-	if err != nil || u.Scheme != "https" && !allowed.AllowPrivate {
-		return file{}, rejected("an attachment's link is no https URL")
+	if err != nil || !allowed.AllowPrivate && (u.Scheme != "https" || u.Port() != "" && u.Port() != "443") {
+		return file{}, rejected("an attachment's link is no https URL, or of another port than 443")
 	}
 	if !slices.ContainsFunc(allowed.Hosts, func(h string) bool { return strings.EqualFold(h, u.Hostname()) }) {
 		return file{}, rejected("an attachment's host is none of those that are allowed")

@@ -316,10 +316,12 @@ func TestAttachments(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	m.Attachments[0].URL = strings.Replace(m.Attachments[0].URL, "http:", "https:", 1)
 	s = newSMTP(t, d.port, func(c *Config) { c.Attachments.Hosts = []string{"127.0.0.1"} })
-	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Rejected || !strings.Contains(r.Detail, "not public") {
-		t.Errorf("a host here: %+v", r)
+	for port, want := range map[string]string{"": "not public", ":443": "not public", ":8443": "another port"} {
+		m.Attachments[0].URL = "https://127.0.0.1" + port + "/invoice.pdf"
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Rejected || !strings.Contains(r.Detail, want) {
+			t.Errorf("a host here%s: %+v", port, r)
+		}
 	}
 }
 

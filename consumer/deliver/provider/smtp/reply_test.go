@@ -204,3 +204,21 @@ func TestAnEndedContext(t *testing.T) {
 		t.Error("it is used again, with a deadline in the past")
 	}
 }
+
+// TestAnAnswerWithoutEnd is given up after some of it, wherever it comes: as no answer
+// where the message cannot have been accepted, and else as one that is not known.
+func TestAnAnswerWithoutEnd(t *testing.T) {
+	endless := strings.Repeat("250-and so on\r\n", 200_000) + "250 Ok"
+	for _, verb := range []string{"GREETING", "EHLO", "MAIL", "END"} {
+		d := newDialogue(t, map[string]string{verb: endless})
+		s := newSMTP(t, d.port, nil)
+		job, m := aMail("event")
+		want := provider.Down
+		if verb == "END" {
+			want = provider.Unknown
+		}
+		if r := s.Send(t.Context(), job, m); r.Verdict != want {
+			t.Errorf("%s: %+v", verb, r)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 )
 
 // Format is the form of what commands print.
@@ -83,8 +85,15 @@ func (env *Env) PrintTable(t table.Writer) error {
 			t.Style().Size.WidthMax = width
 		}
 	}
-	return env.Printf("%s\n", t.Render())
+	return env.Printf("%s\n", pieces.ReplaceAllStringFunc(t.Render(), func(piece string) string {
+		if len(piece) > 1 && piece[0] == '\x1b' { // a colour, which is ours or does no harm
+			return piece
+		}
+		return wording.PrintableLines(piece)
+	}))
 }
+
+var pieces = regexp.MustCompile(`\x1b\[[0-9;]*m|\x1b|[^\x1b]+`)
 
 // Paint colours s on a terminal that wants colour.
 func (env *Env) Paint(colour text.Color, s string) string {
