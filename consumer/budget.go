@@ -19,8 +19,12 @@ type budget struct {
 	packing atomic.Int64
 }
 
-// recordOverhead is about what a record takes beside its bytes.
-const recordOverhead = 200
+// recordOverhead and headerOverhead are about what a record and a header take beside
+// their bytes.
+const (
+	recordOverhead = 200
+	headerOverhead = 40
+)
 
 // mostYielding is what is in flight, unpacked, of a Reader that yields: more would
 // stand before others' in Redis and the brokers, less would cost a request for every

@@ -48,12 +48,17 @@ type Fetched struct {
 	// HighWatermark is the offset after the last record of the partition.
 	HighWatermark int64
 
-	fault          *topology.Fault
+	faults         map[int64]*topology.Fault
 	fetched, bytes int // as in contents
 }
 
-// mostUnpacked bounds what one record batch may unpack to.
-const mostUnpacked = 32 << 20
+const (
+	// mostUnpacked bounds what one record batch may unpack to.
+	mostUnpacked = 32 << 20
+	// mostRead bounds what the records of a batch that are read at once keep in memory
+	// beside its bytes. The others are left to the next fetch.
+	mostRead = 8 << 20
+)
 
 // SeekTo sets the offset of the next fetch.
 func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
@@ -82,11 +87,11 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 // moves the offset.
 func (f *Fetcher) keep(c *contents) Fetched {
 	got := Fetched{
-		Next: max(f.offset, c.next), HighWatermark: c.highWatermark, fault: c.fault, fetched: c.fetched,
+		Next: max(f.offset, c.next), HighWatermark: c.highWatermark, faults: c.faults, fetched: c.fetched,
 	}
 	got.Moved = got.Next > f.offset
 	wanted := func(r *topology.Record) bool {
-		return c.fault != nil || r.Offset >= f.offset && !f.passesOver(r.Headers)
+		return r.Offset >= f.offset && !f.passesOver(r.Headers)
 	}
 	n := 0
 	for i := range c.records {
@@ -112,9 +117,11 @@ type contents struct {
 	records       []topology.Record
 	next          int64 // the offset after the last of them, and of what is not to be read
 	highWatermark int64
-	fetched       int             // bytes that were read
-	bytes         int             // that the records keep in memory
-	fault         *topology.Fault // that the one record stands for a batch that cannot be read
+	fetched       int // bytes that were read
+	bytes         int // that the records keep in memory
+	// faults are of records, by their offsets, that cannot be handled, or that stand
+	// for a batch that cannot be read.
+	faults map[int64]*topology.Fault
 }
 
 // spare has the space of contents that nobody needs any more.
@@ -139,13 +146,13 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most in
 	c := spare.Get().(*contents)
 	c.next, c.highWatermark = offset, answer.HighWatermark
 	aborted := openAborts{listed: answer.AbortedTransactions}
-	for set := answer.RecordSet.Bytes; c.bytes < most; {
+	for set, whole := answer.RecordSet.Bytes, true; whole && c.bytes < most; {
 		batch, rest, err := wire.NextBatch(set)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil && aborted.keeps(&batch) && batch.LastOffset >= offset {
-			if err = c.readBatch(&batch, at, offset); err != nil {
+			if whole, err = c.readBatch(&batch, at, offset); err != nil {
 				err = &unreadableError{batch, err}
 			}
 		}
@@ -156,35 +163,51 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most in
 			c.free()
 			return nil, fmt.Errorf("read %s/%d at offset %d: %w", at.topic, at.partition, batch.FirstOffset, err)
 		}
-		c.next = max(c.next, batch.LastOffset+1)
+		if c.next = max(c.next, batch.LastOffset+1); !whole {
+			c.next = c.records[len(c.records)-1].Offset + 1
+		}
 		c.fetched += len(set) - len(rest)
 		set = rest
 	}
 	return c, nil
 }
 
-// readBatch adds a batch's records from an offset on.
-func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) error {
+// readBatch adds a batch's records from an offset on, and reports whether that are all.
+func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) (whole bool, err error) {
 	records, err := batch.Records(mostUnpacked)
 	if err != nil {
-		return err
+		return false, err
 	}
-	before := len(c.records)
-	for {
+	before, overhead := len(c.records), 0
+	for overhead < mostRead {
 		r := topology.Record{Topic: at.topic, Partition: at.partition}
 		err := records.Next(&r)
 		switch {
 		case errors.Is(err, io.EOF):
-			c.bytes += records.Bytes() + (len(c.records)-before)*recordOverhead
-			return nil
+			c.bytes += records.Bytes() + overhead
+			return true, nil
+		case r.Offset < offset && (err == nil || errors.Is(err, wire.ErrTooManyHeaders)):
+			continue
+		case errors.Is(err, wire.ErrTooManyHeaders):
+			c.fail(r.Offset, &topology.Fault{Reason: topology.ReasonTooLarge,
+				Detail: err.Error() + ", which are only where it was read from"})
 		case err != nil:
 			clear(c.records[before:])
 			c.records = c.records[:before]
-			return err
-		case r.Offset >= offset:
-			c.records = append(c.records, r)
+			return false, err
 		}
+		c.records = append(c.records, r)
+		overhead += recordOverhead + len(r.Headers)*headerOverhead
 	}
+	c.bytes += records.Bytes() + overhead
+	return false, nil
+}
+
+func (c *contents) fail(offset int64, fault *topology.Fault) {
+	if c.faults == nil {
+		c.faults = make(map[int64]*topology.Fault)
+	}
+	c.faults[offset] = fault
 }
 
 // unreadableError is that the records of a batch which came undamaged can never be
@@ -195,7 +218,8 @@ type unreadableError struct {
 }
 
 // contents has a record that stands for the whole batch, and what is wrong with it.
-func (e *unreadableError) contents(at place, highWatermark int64) *contents {
+func (e *unreadableError) contents(at place, offset, highWatermark int64) *contents {
+	offset = max(offset, e.batch.FirstOffset)
 	fault := &topology.Fault{Reason: topology.ReasonBadValue}
 	if errors.Is(e.error, wire.ErrTooLarge) {
 		fault.Reason = topology.ReasonTooLarge
@@ -204,9 +228,10 @@ func (e *unreadableError) contents(at place, highWatermark int64) *contents {
 		e.batch.LastOffset, e.error)
 	return &contents{
 		records: []topology.Record{
-			{Topic: at.topic, Partition: at.partition, Offset: e.batch.FirstOffset, Time: time.Now()},
+			{Topic: at.topic, Partition: at.partition, Offset: offset, Time: time.Now()},
 		},
-		next: e.batch.LastOffset + 1, highWatermark: highWatermark, fault: fault,
+		next: e.batch.LastOffset + 1, highWatermark: highWatermark,
+		faults: map[int64]*topology.Fault{offset: fault},
 	}
 }
 

@@ -36,11 +36,11 @@ func (s *worker) afterCrash(b Batch, crash error) Result {
 	s.isolating = max(s.isolating-1, 0)
 	s.log.Error().Int64("offset", b.Records[0].Offset).Err(crash).
 		Msg("handling this record crashed; it is now a dead letter. Please report this defect")
-	letter := s.deadLetter(&b.Records[0], &topology.Fault{
+	out := s.ending(&b.Records[0], &topology.Fault{
 		Reason: topology.ReasonInternalError,
 		Detail: "handling this record crashed; the log has the stack",
-	})
-	return Result{Out: []topology.Record{letter}, Handled: 1}
+	}, topology.ReasonInternalError)
+	return Result{Out: out, Handled: 1}
 }
 
 func (s *worker) call(b Batch) (result Result, err, crash error) {

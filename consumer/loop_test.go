@@ -64,6 +64,11 @@ func (w *world) publish(from, to int) {
 
 // start runs a loop until stop is called or the test ends.
 func (w *world) start(h consumer.Handler, change ...func(*consumer.Config)) (stop func()) {
+	return w.startLoop(nil, h, change...)
+}
+
+// startLoop likewise, and tells of the loop, unless that is nil.
+func (w *world) startLoop(loops chan<- *consumer.Loop, h consumer.Handler, change ...func(*consumer.Config)) func() {
 	config := consumer.Config{
 		Role: topology.RoleMatch, Lane: topology.Realtime, Names: names,
 		Topics:  []topology.Topic{names.Events(topology.Realtime)},
@@ -77,9 +82,13 @@ func (w *world) start(h consumer.Handler, change ...func(*consumer.Config)) (sto
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- consumer.New(config).Run(ctx) }()
+	loop := consumer.New(config)
+	if loops != nil {
+		loops <- loop
+	}
+	go func() { done <- loop.Run(ctx) }()
 	var once sync.Once
-	stop = func() {
+	stop := func() {
 		once.Do(func() {
 			cancel()
 			if err := <-done; err != nil {
@@ -274,6 +283,22 @@ func TestACrashHitsOneRecord(t *testing.T) {
 		}
 		return err
 	})
+	fixtures.Await(w.t, "the end of its event", func() error {
+		return w.logs(1, topology.NotCovered, topology.ReasonInternalError)
+	})
+}
+
+// logs checks that the log has one entry on a partition, and no other.
+func (w *world) logs(partition int, status topology.Status, reason topology.Reason) error {
+	log, err := w.read(names.DeliveryLog(topology.Realtime))
+	if err != nil || len(log) != 1 || len(log[partition]) != 1 {
+		return fmt.Errorf("the log has %v, %v", log, err)
+	}
+	entry, err := topology.DecodeEntry([]byte(log[partition][0]))
+	if err != nil || entry.Status != status || entry.Reason != reason {
+		return fmt.Errorf("the log has %+v, %v", entry, err)
+	}
+	return nil
 }
 
 func byNumber(a, b string) int {
@@ -360,51 +385,95 @@ func TestCommitsThatFail(t *testing.T) {
 	}
 }
 
-// TestATopicThatRefuses: an output that its topic does not take becomes a dead
-// letter, and holds up nobody.
+// TestATopicThatRefuses: an output that its topic does not take becomes a dead letter,
+// and ends its event; what the dead letters do not take either is kept by its position.
+// Nobody is held up, and each is counted once.
 func TestATopicThatRefuses(t *testing.T) {
-	w := newWorld(t)
-	w.publish(0, 10)
-	w.start(handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
-		result, err := toJobs(ctx, b)
-		for i := range result.Out {
-			if string(result.Out[i].Value) == "2/5" {
-				result.Out[i].Value = make([]byte, 8<<20)
+	job := func(size int) []byte {
+		j := topology.Job{JobID: "j", EventID: "e", Lane: topology.Realtime, Attempt: 1, Template: "a@1", Type: "a",
+			Channel: topology.Email, Source: "test.realtime.events/2/5",
+			Event: fmt.Appendf(nil, `{"a":"%s"}`, strings.Repeat("a", size))}
+		return j.Append(nil)
+	}
+	for name, test := range map[string]struct {
+		output topology.Record
+		kept   int // bytes of the dead letter
+		logs   bool
+		error  string
+	}{
+		"a job": {topology.Record{Topic: names.Jobs(topology.Realtime), Value: job(mostJob)}, len(job(mostJob)), true,
+			"the job of test.realtime.events/2/5"},
+		"a large job": {topology.Record{Topic: names.Jobs(topology.Realtime), Value: job(mostLetter)}, 0, true,
+			"the job of test.realtime.events/2/5"},
+		"a dead letter": {names.DeadLetter(topology.Realtime, &topology.Record{Value: make([]byte, mostLetter+1)},
+			&topology.Fault{Detail: "why"}, topology.RoleMatch, time.Unix(1, 0)), 0, false, "why"},
+		"what is no job": {topology.Record{Topic: names.Jobs(topology.Realtime), Value: make([]byte, mostJob+1)}, mostJob + 1,
+			false, "the topic does not take this record"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.log = zerolog.Nop()
+			w.publish(0, 10)
+			loops := make(chan *consumer.Loop, 1)
+			w.startLoop(loops, handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+				result, err := toJobs(ctx, b)
+				for i := range result.Out {
+					if string(result.Out[i].Value) == "2/5" {
+						result.Out[i] = test.output
+					}
+				}
+				return result, err
+			}), func(c *consumer.Config) { c.Publisher = refusingPublisher{w.Publisher} })
+			fixtures.Await(t, "the neighbours", func() error {
+				jobs, err := w.read(names.Jobs(topology.Realtime))
+				if err == nil && (len(jobs[2]) != 9 || len(jobs[1]) != 10) {
+					err = fmt.Errorf("partition 1 has %d, partition 2 has %d", len(jobs[1]), len(jobs[2]))
+				}
+				return err
+			})
+			fixtures.Await(t, "the dead letter", func() error {
+				letters, err := w.read(names.DeadLetters(topology.Realtime))
+				if err == nil && (len(letters[2]) != 1 || len(letters[2][0]) != test.kept) {
+					err = fmt.Errorf("%d dead letters, want one of %d bytes", len(letters[2]), test.kept)
+				}
+				return err
+			})
+			if test.logs {
+				if err := w.logs(2, topology.DeliveryError, topology.ReasonTopicRejected); err != nil {
+					t.Error(err)
+				}
 			}
-		}
-		return result, err
-	}), func(c *consumer.Config) { c.Publisher = refusingPublisher{w.Publisher} })
-	fixtures.Await(w.t, "the neighbours", func() error {
-		jobs, err := w.read(names.Jobs(topology.Realtime))
-		if err == nil && (len(jobs[2]) != 9 || len(jobs[1]) != 10) {
-			err = fmt.Errorf("partition 1 has %d, partition 2 has %d", len(jobs[1]), len(jobs[2]))
-		}
-		return err
-	})
-	fixtures.Await(w.t, "the dead letter", func() error {
-		letters, err := w.read(names.DeadLetters(topology.Realtime))
-		if err == nil && len(letters[2]) != 1 {
-			err = fmt.Errorf("%d dead letters", len(letters[2]))
-		}
-		return err
-	})
+			f := consumer.Fetcher{Addr: w.Link.Addr(), Transport: w.Transport, MaxBytes: 1 << 20, MaxWait: time.Second,
+				Topic: names.DeadLetters(topology.Realtime), Partition: 2}
+			got, err := f.Fetch(t.Context())
+			if err != nil || len(got.Records) != 1 {
+				t.Fatalf("%d dead letters, %v", len(got.Records), err)
+			}
+			if why, _ := got.Records[0].Header(topology.HeaderError); !strings.Contains(string(why), test.error) {
+				t.Errorf("the dead letter says %s", why)
+			}
+			loop := <-loops
+			fixtures.Eventually(t, "one is counted", func() bool { return loop.Stats().DeadLetters() == 1 })
+		})
+	}
 }
 
-// refusingPublisher refuses records over 4 MiB on the jobs topic as a broker
-// does, which the embedded one may not.
+// What refusingPublisher takes of a job and of a dead letter.
+const mostJob, mostLetter = 1000, 3000
+
+// refusingPublisher refuses records as a broker does, which the embedded one may not.
 type refusingPublisher struct{ consumer.Publisher }
 
 func (p refusingPublisher) Publish(ctx context.Context, partition int, records []topology.Record) ([]int, error) {
+	most := map[topology.Topic]int{
+		names.Jobs(topology.Realtime): mostJob, names.DeadLetters(topology.Realtime): mostLetter,
+	}
 	var refused []int
 	var rest []topology.Record
 	for i, r := range records {
-		switch {
-		case r.Topic != names.Jobs(topology.Realtime):
-			r.Value = r.Value[:min(len(r.Value), 100)]
-			rest = append(rest, r)
-		case len(r.Value) > 4<<20:
+		if bound, ok := most[r.Topic]; ok && len(r.Value) > bound {
 			refused = append(refused, i)
-		default:
+		} else {
 			rest = append(rest, r)
 		}
 	}

@@ -45,9 +45,9 @@ const ahead = 2
 // fetched is a batch on its way to the handler.
 type fetched struct {
 	Batch
-	next  int64
-	bytes int
-	fault *topology.Fault // that the batch's record stands for what cannot be read
+	next   int64
+	bytes  int
+	faults map[int64]*topology.Fault // as in contents
 }
 
 // handled is a handler's output on its way to Kafka, and the offset to commit
@@ -164,7 +164,7 @@ func (p *pipeline) take(got *Fetched) bool {
 	// way, so that offsets stay in order.
 	p.batches <- fetched{
 		Batch: Batch{Topic: p.topic, Partition: p.partition, Records: got.Records},
-		next:  got.Next, bytes: got.bytes, fault: got.fault,
+		next:  got.Next, bytes: got.bytes, faults: got.faults,
 	}
 	p.full = !p.hasRoom()
 	return !p.full
@@ -247,22 +247,42 @@ func (p *pipeline) countLetters(out []topology.Record) (n int64) {
 // many dead letters there are now.
 func (p *pipeline) publishRefused(ctx context.Context, out []topology.Record, refused []int, before int64) (int64,
 	error) {
-	letters := make([]topology.Record, len(refused))
-	for i, at := range refused {
-		letters[i] = p.deadLetter(&out[at], &topology.Fault{
-			Reason: topology.ReasonTopicRejected,
-			Detail: "the topic does not take this record: see its max.message.bytes, or run `meddela topics apply`",
-		})
+	const rounds = 3 // the record, its dead letter, its place
+	for range rounds {
+		var instead []topology.Record
+		for _, at := range refused {
+			r := &out[at]
+			if r.Topic == p.deadLetters() {
+				instead = append(instead, r.Place())
+				continue
+			}
+			instead = append(instead, p.ending(r, rejected(r), topology.ReasonTopicRejected)...)
+			before++
+		}
+		what, _ := instead[len(instead)-1].Header(topology.HeaderError)
+		p.log.Error().Str("target", string(out[refused[0]].Topic)).Int("records", len(refused)).Bytes("last", what).
+			Msg("a topic does not take records; they are now dead letters, or by their position what was to be one")
+		var err error
+		out = instead
+		if refused, err = p.loop.config.Publisher.Publish(ctx, p.partition, out); err != nil || len(refused) == 0 {
+			return before, err
+		}
 	}
-	lost, err := p.loop.config.Publisher.Publish(ctx, p.partition, letters)
-	if err != nil {
-		return 0, err
+	p.log.Error().Int("records", len(refused)).
+		Msg("the dead letters take nothing; these records are only on the topic that they were read from")
+	return before - int64(len(refused)), nil
+}
+
+// rejected is why an output is a dead letter; it names the event's record, if it has one.
+func rejected(r *topology.Record) *topology.Fault {
+	of := ""
+	if job, err := topology.DecodeJob(r.Value); err == nil {
+		of = ", the job of " + string(job.Source)
 	}
-	if len(lost) > 0 {
-		p.log.Error().Str("target", string(out[refused[lost[0]]].Topic)).Int("records", len(lost)).
-			Msg("neither the topic nor the dead letters take these records; they are only on the topic that they were read from")
+	return &topology.Fault{
+		Reason: topology.ReasonTopicRejected,
+		Detail: "the topic does not take this record" + of + ": see its max.message.bytes, or run `meddela topics apply`",
 	}
-	return before + int64(len(letters)), nil
 }
 
 func (p *pipeline) deadLetters() topology.Topic {
@@ -297,16 +317,10 @@ func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 	if len(b.Records) == 0 {
 		return forward(handled{next: b.next, bytes: b.bytes})
 	}
-	if b.fault != nil {
-		s.log.Error().Int64("offset", b.Records[0].Offset).Err(b.fault).
-			Msg("records that cannot be read are now one dead letter")
-		letter := s.deadLetter(&b.Records[0], b.fault)
-		return forward(handled{out: []topology.Record{letter}, next: b.next, work: true, bytes: b.bytes})
-	}
 	b.Worker = s.number
 	var wait retry.Backoff
 	for len(b.Records) > 0 {
-		result, err := s.try(b.Batch)
+		result, err := s.part(b)
 		if n := min(result.Handled, len(b.Records)); n > 0 {
 			next := b.next
 			if n < len(b.Records) {
@@ -330,6 +344,62 @@ func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 		}
 	}
 	return true
+}
+
+const (
+	// mostAtOnce and bytesAtOnce bound what a handler is given, and so what it puts out
+	// at once: many times what a fetch brings of usual records.
+	mostAtOnce  = 4000
+	bytesAtOnce = 2 << 20
+)
+
+// part handles the first records of a batch, or the one that cannot be.
+func (s *worker) part(b fetched) (Result, error) {
+	first := &b.Records[0]
+	if fault := b.faults[first.Offset]; fault != nil {
+		s.log.Error().Int64("offset", first.Offset).Err(fault).Msg("what cannot be read is now one dead letter")
+		return Result{Out: s.ending(first, fault, topology.ReasonInvalid), Handled: 1}, nil
+	}
+	n := 1
+	for bytes := len(first.Value); n < min(len(b.Records), mostAtOnce); n++ {
+		r := &b.Records[n]
+		if bytes += len(r.Value); bytes > bytesAtOnce || b.faults[r.Offset] != nil {
+			break
+		}
+	}
+	b.Records = b.Records[:n]
+	return s.try(b.Batch)
+}
+
+// ending is a dead letter of a record, and what the log says of its event.
+func (p *pipeline) ending(r *topology.Record, fault *topology.Fault, reason topology.Reason) []topology.Record {
+	return append(p.entryOn(r, reason), p.deadLetter(r, fault))
+}
+
+// entryOn ends the event that a record is of, if that can be told: of a job, and in
+// role match of an event.
+func (p *pipeline) entryOn(r *topology.Record, reason topology.Reason) (log []topology.Record) {
+	defer func() { _ = recover() }() // it may be what no decoder bears
+	lane, names, now := p.loop.config.Lane, p.loop.config.Names, time.Now()
+	var entry topology.Entry
+	job, err := topology.DecodeJob(r.Value)
+	switch {
+	case err == nil:
+		entry = topology.EntryOf(&job, topology.DeliveryError, reason, now)
+	case p.loop.config.Role == topology.RoleMatch && r.Topic == p.topic && r.Value != nil:
+		event, _ := topology.DecodeEvent(*r, lane)
+		receipt := topology.ReceiptOf(r)
+		entry = topology.Entry{
+			EventID: event.ID, Lane: lane, Redrives: receipt.Redrives, Status: topology.NotCovered, Reason: reason,
+			Type: event.Type, Channel: event.Channel, Source: receipt.Source, ReceivedAt: receipt.At, At: now,
+		}
+	default:
+		return nil
+	}
+	return []topology.Record{{
+		Topic: names.DeliveryLog(lane), Key: []byte(entry.EventID), Value: entry.Append(nil),
+		Headers: topology.CarriedByEntries(r.Headers),
+	}}
 }
 
 // waitAfter waits for what a handler's error is about. It reports false when

@@ -308,7 +308,7 @@ func (one *read) contents(answer *wire.FetchedPartition, failure error, most int
 	c, err := readContents(answer, one.place, one.offset, most)
 	var bad *unreadableError
 	if errors.As(err, &bad) {
-		return bad.contents(one.place, answer.HighWatermark), nil
+		return bad.contents(one.place, one.offset, answer.HighWatermark), nil
 	}
 	return c, err
 }

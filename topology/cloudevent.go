@@ -16,6 +16,9 @@ func attribute(r *Record, key string) member {
 // whole CloudEvent.
 func isStructured(r *Record) bool {
 	contentType, _ := r.Header("content-type")
+	if len(contentType) > maxCarriedBytes {
+		return false // as it is not carried on either
+	}
 	mediaType, _, _ := bytes.Cut(contentType, []byte{';'})
 	return equalFoldASCII(bytes.TrimSpace(mediaType), cloudEventType)
 }

@@ -64,8 +64,10 @@ var reasons = []struct {
 }{
 	{[]Status{NotCovered}, []Reason{ReasonInvalid}},
 	{nil, []Reason{ReasonNotJSON, ReasonNotUTF8, ReasonNullValue, ReasonTooDeep, ReasonTooLarge, ReasonMissingField,
-		ReasonWrongType, ReasonBadValue, ReasonBadID, ReasonUnknownChannel, ReasonInternalError, ReasonTopicRejected,
-		ReasonNoticeFailed}},
+		ReasonWrongType, ReasonBadValue, ReasonBadID, ReasonUnknownChannel}},
+	{[]Status{NotCovered, DeliveryError}, []Reason{ReasonInternalError}},
+	{[]Status{DeliveryError}, []Reason{ReasonTopicRejected}},
+	{nil, []Reason{ReasonNoticeFailed}},
 	{[]Status{NotCovered}, []Reason{ReasonNoTemplateForType, ReasonNoTemplateForChannel, ReasonConditionsFalse,
 		ReasonConditionFailed}},
 	{[]Status{PendingDelivery}, []Reason{ReasonScheduled, ReasonQuiet, ReasonPaused, ReasonTransient}},

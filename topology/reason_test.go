@@ -51,7 +51,7 @@ func TestStatusesDoc(t *testing.T) {
 func TestReasonsOf(t *testing.T) {
 	for status, want := range map[Status]string{
 		Pending: "", Sent: "", Expired: "expired external",
-		NotCovered:      "invalid no_template_for_type no_template_for_channel conditions_false condition_failed",
+		NotCovered:      "invalid internal_error no_template_for_type no_template_for_channel conditions_false condition_failed",
 		PendingDelivery: "scheduled quiet_hours paused transient provider_down external",
 		Ignored:         "missing_address invalid_address suppressed capped killed external",
 	} {

@@ -38,14 +38,46 @@ func (r Record) Header(key string) ([]byte, bool) {
 	return nil, false
 }
 
-// only returns the headers of those names.
+// maxCarriedBytes bounds a header that is carried on: a CloudEvent's source, the
+// longest that is read, has no more.
+const maxCarriedBytes = 4 * MaxOriginLength
+
+// only returns the headers of those names that are of a form to be carried on, of
+// each name the last.
 func only(headers []Header, names ...string) (kept []Header) {
-	for _, h := range headers {
-		if slices.Contains(names, h.Key) {
+	for i, h := range headers {
+		isSame := func(other Header) bool { return other.Key == h.Key }
+		if slices.Contains(names, h.Key) && !slices.ContainsFunc(headers[i+1:], isSame) && h.isCarried() {
 			kept = append(kept, h)
 		}
 	}
 	return kept
+}
+
+// isCarried keeps what is no trace context out of the log, and what is too large for
+// it to take.
+func (h *Header) isCarried() bool {
+	switch h.Key {
+	case "traceparent":
+		return isTraceParent(h.Value)
+	case "tracestate":
+		return len(h.Value) <= 512 && !slices.ContainsFunc(h.Value, func(c byte) bool { return c < ' ' || c > '~' })
+	}
+	return len(h.Value) <= maxCarriedBytes
+}
+
+// isTraceParent reports whether it is of the form of W3C's trace context.
+func isTraceParent(v []byte) bool {
+	const form = "00-00000000000000000000000000000000-0000000000000000-00"
+	if len(v) != len(form) {
+		return false
+	}
+	for i, c := range v {
+		if isDash := form[i] == '-'; isDash != (c == '-') || !isDash && (!isHex(c) || c < '0' || 'A' <= c && c <= 'F') {
+			return false
+		}
+	}
+	return true
 }
 
 // without returns a copy of headers that has none of those names, and room for
@@ -170,7 +202,8 @@ const (
 )
 
 // DeadLetter makes the record that keeps r, bytes and headers, with the cause
-// and the place where it was found.
+// and the place where it was found; the place alone where r is larger than its topic
+// takes.
 func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.Time) Record {
 	headers := append(without(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
 		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderRedrives),
@@ -184,7 +217,25 @@ func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.T
 		Header{HeaderFailedAt, []byte(at.UTC().Format(TimeFormat))},
 		Header{HeaderRedrives, []byte(strconv.Itoa(ReceiptOf(r).Redrives))},
 	)
-	return Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
+	letter := Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
+	if letter.bytes() > wrappedEventBytes {
+		return letter.Place()
+	}
+	return letter
+}
+
+// Place is a dead letter without what it would keep: why that is one, and where it is.
+func (r *Record) Place() Record {
+	return Record{Topic: r.Topic, Headers: only(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition,
+		HeaderOriginalOffset, HeaderReason, HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderRedrives)}
+}
+
+func (r *Record) bytes() int {
+	n := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return n
 }
 
 // HeaderChannel is a job record's channel, so that who delivers another channel

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -77,22 +78,71 @@ func TestDeadLetterAgain(t *testing.T) {
 func TestCarried(t *testing.T) {
 	headers := []Header{
 		{"ce_id", []byte("1")}, {"ce_", []byte("no attribute")}, {"ce_subject", []byte("kim@example.com")},
-		{"traceparent", []byte("2")}, {"x-reason", []byte("no")},
+		{"traceparent", []byte(aTrace)}, {"x-reason", []byte("no")},
 		{"tracestate", nil}, {"content-type", []byte("3")}, {"Content-Type", []byte("no")}, {"ce_id", []byte("4")}, {"", nil},
 	}
 	want := []Header{
-		{"ce_id", []byte("1")}, {"traceparent", []byte("2")}, {"tracestate", nil}, {"content-type", []byte("3")},
-		{"ce_id", []byte("4")},
+		{"traceparent", []byte(aTrace)}, {"tracestate", nil}, {"content-type", []byte("3")}, {"ce_id", []byte("4")},
 	}
 	channel := Header{HeaderChannel, []byte("sms")}
 	if got, want := JobHeaders(headers, SMS), append(want[:len(want):len(want)], channel); !reflect.DeepEqual(got, want) {
 		t.Errorf("by jobs: %v, want %v", got, want)
 	}
-	if got, want := CarriedByEntries(headers), want[1:3]; !reflect.DeepEqual(got, want) {
+	if got, want := CarriedByEntries(headers), want[:2]; !reflect.DeepEqual(got, want) {
 		t.Errorf("by entries: %v, want %v", got, want)
 	}
 	if got := JobHeaders(nil, SMS); !reflect.DeepEqual(got, []Header{channel}) {
 		t.Errorf("of none: %v", got)
+	}
+}
+
+const aTrace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+// TestWhatIsNotCarried: what is no trace context, or has more bytes than one, stays
+// where it is. Entries have to fit the log, and have nothing of the event.
+func TestWhatIsNotCarried(t *testing.T) {
+	for _, h := range []Header{
+		{"traceparent", make([]byte, 1<<20)}, {"traceparent", nil}, {"traceparent", []byte("kim@example.com")},
+		{"traceparent", []byte(strings.ToUpper(aTrace))}, {"traceparent", []byte(aTrace + "-1")},
+		{"traceparent", []byte(strings.Replace(aTrace, "0", "-", 1))}, {"tracestate", make([]byte, 3)},
+		{"tracestate", bytes.Repeat([]byte("a"), 513)}, {"tracestate", []byte("vendor=å")},
+	} {
+		if got := CarriedByEntries([]Header{h}); len(got) > 0 {
+			t.Errorf("%.60s carries %.60q", h.Key, h.Value)
+		}
+	}
+	for _, h := range []Header{{"tracestate", bytes.Repeat([]byte("a"), 512)}, {"traceparent", []byte(aTrace)}} {
+		if got := CarriedByEntries([]Header{h, h, h}); len(got) != 1 {
+			t.Errorf("%s: %d are carried", h.Key, len(got))
+		}
+	}
+	long := Header{"content-type", append([]byte(cloudEventType+";"), make([]byte, maxCarriedBytes)...)}
+	r := Record{Value: []byte(`{"specversion":"1.0","ctx":{},"type":"a"}`), Headers: []Header{long}}
+	carried := JobHeaders(r.Headers, Email)
+	before, err := DecodeEvent(r, Realtime)
+	after, err2 := DecodeEvent(Record{Value: r.Value, Headers: carried}, Realtime)
+	if len(carried) != 1 || err != nil || err2 != nil || !reflect.DeepEqual(before, after) {
+		t.Errorf("%d headers, %+v %v, %+v %v", len(carried), before, err, after, err2)
+	}
+}
+
+// TestALargeDeadLetter keeps the place, and why, where its topic would not take the whole.
+func TestALargeDeadLetter(t *testing.T) {
+	fault := &Fault{Reason: ReasonTooLarge, Detail: "x"}
+	for name, r := range map[string]Record{
+		"value":   {Value: make([]byte, 40<<20)},
+		"key":     {Key: make([]byte, 40<<20), Value: []byte("a")},
+		"headers": {Value: []byte("a"), Headers: []Header{{"a", make([]byte, 1<<20)}, {"a", make([]byte, 1<<20)}}},
+		"all":     {Value: make([]byte, MaxEventBytes), Key: []byte("k"), Headers: []Header{{"a", []byte("b")}}},
+	} {
+		r.Topic, r.Partition, r.Offset = names.Events(Batch), 3, 114
+		letter := names.DeadLetter(Batch, &r, fault, RoleMatch, aTime)
+		if got := textsOf(t, letter.Headers); got[HeaderOriginalOffset] != "114" || got[HeaderReason] != "too_large" {
+			t.Errorf("%s: %.300v", name, got)
+		}
+		if kept := len(letter.Value) > 0; kept != (name == "all") || letter.bytes() > wrappedEventBytes {
+			t.Errorf("%s: %d bytes", name, letter.bytes())
+		}
 	}
 }
 

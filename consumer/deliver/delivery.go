@@ -72,7 +72,7 @@ func (h *Handler) read(ctx context.Context, records []topology.Record) ([]delive
 		d.fault, _ = errors.AsType[*topology.Fault](err)
 		channel := d.job.Channel
 		if d.fault != nil {
-			channel = topology.Email
+			channel = channelOf(d.record)
 		}
 		if d.foreign = channel != cmp.Or(h.config.Channel, channel); d.foreign || d.fault != nil {
 			continue
@@ -99,6 +99,16 @@ func (h *Handler) read(ctx context.Context, records []topology.Record) ([]delive
 		d.route = h.routes[d.job.Channel]
 	}
 	return all, nil
+}
+
+// channelOf is whose a record is that is no job: its header says so, by which others
+// have passed it over, and else it is e-mail's.
+func channelOf(r *topology.Record) topology.Channel {
+	header, _ := r.Header(topology.HeaderChannel)
+	if channel := topology.Channel(header); slices.Contains(topology.Channels(), channel) {
+		return channel
+	}
+	return topology.Email
 }
 
 func (h *Handler) catchUp(ctx context.Context) error {

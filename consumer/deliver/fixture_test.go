@@ -248,7 +248,9 @@ func batchOf(jobs ...topology.Job) consumer.Batch {
 func recordOf(offset int64, value []byte) topology.Record {
 	return topology.Record{
 		Topic: names.Jobs(topology.Realtime), Partition: 3, Offset: offset, Value: value, Key: []byte("key"),
-		Headers: []topology.Header{{Key: "traceparent", Value: []byte("00-aa-bb-01")}, {Key: "other", Value: []byte("x")}},
+		Headers: []topology.Header{
+			{Key: "traceparent", Value: []byte("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")},
+			{Key: "other", Value: []byte("x")}},
 	}
 }
 

@@ -204,11 +204,13 @@ func TestKilled(t *testing.T) {
 func TestForeignChannels(t *testing.T) {
 	w := newWorld(t)
 	b := batchOf(aJob("event-1"), aJob("event-2", to(topology.SMS, "+4670123"), withTemplate("code@1")))
-	b.Records = append(b.Records, recordOf(50, []byte("no job")))
-	for channel, want := range map[topology.Channel]int{topology.Email: 2, topology.SMS: 1, topology.Push: 0} {
+	b.Records = append(b.Records, recordOf(50, []byte("no job")), recordOf(51, []byte("{")), recordOf(52, []byte("{")))
+	b.Records[3].Headers = []topology.Header{{Key: topology.HeaderChannel, Value: []byte("sms")}}
+	b.Records[4].Headers = []topology.Header{{Key: topology.HeaderChannel, Value: []byte("pigeon")}}
+	for channel, want := range map[topology.Channel]int{topology.Email: 3, topology.SMS: 2, topology.Push: 0} {
 		h := w.handler(t, func(c *Config) { c.Channel = channel })
 		result, err := h.Handle(t.Context(), b)
-		if err != nil || result.Handled != 3 || len(result.Out) != want {
+		if err != nil || result.Handled != 5 || len(result.Out) != want {
 			t.Errorf("%s: handled %d with %d outputs, %v; want %d outputs", channel, result.Handled, len(result.Out), err, want)
 		}
 	}

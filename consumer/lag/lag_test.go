@@ -275,8 +275,9 @@ func TestPartitionsWithoutLeader(t *testing.T) {
 	w.write(names.Events(lane), 0, time.Now())
 	heal := w.LoseLeaders(t)
 	report := w.measure(topology.RoleMatch)
-	if report.Offline != partitions || len(report.Groups[0].Partitions) != 0 {
-		t.Errorf("%d offline, %d measured; want %d and none", report.Offline, len(report.Groups[0].Partitions), partitions)
+	want := partitions * len(names.Reads(topology.RoleMatch, lane))
+	if report.Offline != want || len(report.Groups[0].Partitions) != 0 {
+		t.Errorf("%d offline, %d measured; want %d and none", report.Offline, len(report.Groups[0].Partitions), want)
 	}
 	heal()
 	report = w.measure(topology.RoleMatch)

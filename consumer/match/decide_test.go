@@ -179,8 +179,10 @@ func handle(t testing.TB, values ...string) []topology.Record {
 	for i, value := range values {
 		r := topology.Record{
 			Topic: names.Events(topology.Realtime), Partition: 3, Offset: int64(40 + i), Time: now,
-			Value:   []byte(value),
-			Headers: []topology.Header{{Key: "traceparent", Value: []byte("00-aa-bb-01")}, {Key: "other", Value: nil}},
+			Value: []byte(value),
+			Headers: []topology.Header{
+				{Key: "traceparent", Value: []byte("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")},
+				{Key: "other", Value: nil}},
 		}
 		if value == "null" {
 			r.Value = nil

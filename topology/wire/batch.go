@@ -78,6 +78,13 @@ var (
 	ErrTooLarge  = errors.New("the record batch unpacks to more than is read at once")
 )
 
+// MostHeaders bounds those of a record, which cost many times what they are sent as.
+const MostHeaders = 1000
+
+// ErrTooManyHeaders is of a record that has more than MostHeaders. It is read but for
+// those, and the records behind it can be read.
+var ErrTooManyHeaders = fmt.Errorf("the record has more than %d headers", MostHeaders)
+
 // NextBatch takes the first batch off a record set, as a broker sends it. What comes
 // last may be cut off: with no whole batch left NextBatch returns io.EOF.
 func NextBatch(set []byte) (b Batch, rest []byte, err error) {
@@ -188,6 +195,9 @@ func (r *Records) Next(into *topology.Record) error {
 		return ErrMalformed
 	}
 	into.Headers = nil
+	if count > MostHeaders && !body.bad && !in.bad {
+		return ErrTooManyHeaders
+	}
 	if count > 0 {
 		into.Headers = r.room(int(count))
 		for i := range into.Headers {

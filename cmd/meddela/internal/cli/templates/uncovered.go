@@ -53,10 +53,7 @@ func (f *healing) addFlags(cmd *cobra.Command) {
 }
 
 // uncoveredReasons are those of events that are not covered.
-var uncoveredReasons = []topology.Reason{
-	topology.ReasonNoTemplateForType, topology.ReasonNoTemplateForChannel,
-	topology.ReasonConditionsFalse, topology.ReasonConditionFailed, topology.ReasonInvalid,
-}
+var uncoveredReasons = topology.ReasonsOf(topology.NotCovered)
 
 // find finds events on the lanes that were asked for.
 func (f *healing) find(ctx context.Context) (all []uncovered.Event, err error) {

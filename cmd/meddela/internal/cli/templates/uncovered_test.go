@@ -115,7 +115,7 @@ func TestUncoveredMisuse(t *testing.T) {
 		{"list --since -1h", `meddela: --since is "-1h": it must be a length of time such as 24h`},
 		{"list --channel fax", `meddela: --channel is "fax": use email, sms, push or webhook`},
 		{"heal --reason sent",
-			`meddela: --reason is "sent": use no_template_for_type, no_template_for_channel, conditions_false, condition_failed or invalid`},
+			`meddela: --reason is "sent": use invalid, internal_error, no_template_for_type, no_template_for_channel, conditions_false or condition_failed`},
 		{"heal --rate -5", `meddela: --rate is "-5": it must be a positive number of events a second`},
 	} {
 		got := meddela(t, nil, "", append([]string{"uncovered"}, strings.Fields(test.args)...)...)
