@@ -8,12 +8,15 @@ package condition
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/parser"
 )
 
 // MaxBytes is the greatest length of a condition.
@@ -21,8 +24,8 @@ const MaxBytes = 4 << 10
 
 // Condition is a compiled condition, for use by several goroutines.
 type Condition struct {
-	// Conjuncts is how many conditions are joined by "&&", 1 for a single one: the
-	// more there are, the more specific the whole is.
+	// Conjuncts is how many conditions are joined by "&&" that read something of the
+	// event, each once: the more there are, the more specific the whole is.
 	Conjuncts int
 
 	checked *ast.AST
@@ -55,18 +58,29 @@ func Compile(expression string) (*Condition, error) {
 	if err != nil {
 		return nil, Faults{{Detail: "the condition cannot be made ready: " + err.Error()}}
 	}
-	return &Condition{checked: root, program: program, Conjuncts: conjuncts(root.Expr())}, nil
+	return &Condition{checked: root, program: program, Conjuncts: len(conjuncts(root, root.Expr(), nil))}, nil
 }
 
-func conjuncts(e ast.Expr) int {
-	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.LogicalAnd {
-		return 1
+// conjuncts appends what is joined to those that are known.
+func conjuncts(root *ast.AST, e ast.Expr, known []string) []string {
+	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == operators.LogicalAnd {
+		for _, arg := range e.AsCall().Args() {
+			known = conjuncts(root, arg, known)
+		}
+		return known
 	}
-	n := 0
-	for _, arg := range e.AsCall().Args() {
-		n += conjuncts(arg)
+	reads := func(e ast.NavigableExpr) bool {
+		return e.Kind() == ast.IdentKind &&
+			(e.AsIdent() == ctxName || strings.HasPrefix(e.AsIdent(), eventName+"."))
 	}
-	return n
+	text, err := parser.Unparse(e, root.SourceInfo())
+	if err != nil {
+		text = strconv.FormatInt(e.ID(), 10) // of a loop, which has no text
+	}
+	if len(ast.MatchDescendants(ast.NavigateExpr(root, e), reads)) == 0 || slices.Contains(known, text) {
+		return known
+	}
+	return append(known, text)
 }
 
 // Holds reports whether the condition holds for an event. Its error is a Fault,

@@ -2,6 +2,7 @@ package authoring
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -14,14 +15,13 @@ const maxFileBytes = 512 << 10
 
 // read returns a file's text, the same wherever git has checked it out: UTF-8, its lines ended by LF alone.
 func (l *loader) read(name string) (text string, ok bool) {
-	if info, err := fs.Stat(l.folder, name); err == nil && info.Size() > maxFileBytes {
-		l.faults.Add(name, 0, "is larger than "+strconv.Itoa(maxFileBytes)+" bytes: make it smaller")
-		return "", false
-	}
-	bytes, err := fs.ReadFile(l.folder, name)
+	bytes, err := l.readFile(name)
 	switch {
 	case err != nil:
 		l.unreadable(name, err)
+		return "", false
+	case len(bytes) > maxFileBytes:
+		l.faults.Add(name, 0, "is larger than "+strconv.Itoa(maxFileBytes)+" bytes: make it smaller")
 		return "", false
 	case !utf8.Valid(bytes):
 		l.faults.Add(name, 0, "is not UTF-8: save it as UTF-8")
@@ -30,9 +30,26 @@ func (l *loader) read(name string) (text string, ok bool) {
 	return strings.ReplaceAll(strings.TrimPrefix(string(bytes), "\ufeff"), "\r\n", "\n"), true
 }
 
+// readFile reads a little more than a file may have.
+func (l *loader) readFile(name string) ([]byte, error) {
+	info, err := fs.Stat(l.folder, name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
+	if err != nil {
+		return nil, err
+	}
+	file, err := l.folder.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+}
+
 // texts returns the texts of all files in a folder, by their names.
 func (l *loader) texts(folder string) map[string]string {
-	entries, err := readDir(l.folder, folder)
+	entries, err := l.readDir(folder)
 	if err != nil {
 		l.unreadable(folder, err)
 	}
@@ -73,23 +90,27 @@ func (l *loader) unreadable(name string, err error) {
 	l.faults.Add(name, 0, "cannot be read: "+err.Error())
 }
 
-// readDir lists a folder without hidden files. A ConfigMap's files and folders are links, which are followed.
-func readDir(folder fs.FS, name string) ([]fs.DirEntry, error) {
-	entries, err := fs.ReadDir(folder, name)
-	if err != nil {
-		return nil, err
-	}
-	entries = slices.DeleteFunc(entries, func(entry fs.DirEntry) bool { return entry.Name()[0] == '.' })
-	for i, entry := range entries {
-		if entry.Type()&fs.ModeSymlink != 0 {
-			info, err := fs.Stat(folder, path.Join(name, entry.Name()))
-			if err != nil {
-				return nil, err
-			}
-			entries[i] = fs.FileInfoToDirEntry(info)
+// readDir lists a folder without hidden files. A ConfigMap's files and folders are links, which are followed;
+// those that lead nowhere, or out of the folder of templates, are faults.
+func (l *loader) readDir(name string) ([]fs.DirEntry, error) {
+	all, err := fs.ReadDir(l.folder, name)
+	var entries []fs.DirEntry
+	for _, entry := range all {
+		if entry.Name()[0] == '.' {
+			continue
 		}
+		if entry.Type()&fs.ModeSymlink != 0 {
+			file := path.Join(name, entry.Name())
+			info, err := fs.Stat(l.folder, file)
+			if err != nil {
+				l.unreadable(file, err)
+				continue
+			}
+			entry = fs.FileInfoToDirEntry(info)
+		}
+		entries = append(entries, entry)
 	}
-	return entries, nil
+	return entries, err
 }
 
 // ignored reports whether a file beside the template's own is nobody's business.

@@ -59,11 +59,11 @@ type Report struct {
 
 // Check says everything that is wrong in a folder. Its error says why the folder could not be read.
 func Check(folder fs.FS) (Report, error) {
-	entries, err := readDir(folder, ".")
+	l := loader{folder: folder}
+	entries, err := l.readDir(".")
 	if err != nil {
 		return Report{}, err
 	}
-	l := loader{folder: folder}
 	l.readPartials()
 	var templates []Template
 	for _, entry := range entries {
@@ -99,7 +99,7 @@ func (l *loader) template(name string) Template {
 	before := len(l.faults)
 	t := Template{Record: topology.TemplateRecord{Name: name, Bodies: map[string]map[string]string{}}}
 	t.manifest = l.manifest(name, &t.Record)
-	entries, err := readDir(l.folder, name)
+	entries, err := l.readDir(name)
 	if err != nil {
 		l.unreadable(name, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,28 @@ type Change struct {
 	Kind   Kind
 	Record topology.TemplateRecord  // to be the last of its name, but for its time
 	Before *topology.TemplateRecord // what was published last, perhaps retired; nil for a New one
+}
+
+// CheckTypes says which changes concern event types that are not among those of patterns
+// such as order_*: of what is to be live, and of what is live by that name. No patterns
+// are all types.
+func CheckTypes(changes []Change, patterns []string) error {
+	var foreign []error
+	for _, c := range changes {
+		types := c.Record.Types
+		if c.Before != nil {
+			types = slices.Concat(types, c.Before.Types)
+		}
+		for _, t := range types {
+			isOurs := func(pattern string) bool { ours, _ := path.Match(pattern, t); return ours }
+			if len(patterns) > 0 && c.Kind != Unchanged && !slices.ContainsFunc(patterns, isOurs) {
+				foreign = append(foreign, fmt.Errorf("%s is for %s, which is not among the types of MEDDELA_TEMPLATES_TYPES",
+					c.Record.Name, strconv.Quote(t)))
+				break
+			}
+		}
+	}
+	return errors.Join(foreign...)
 }
 
 // PlanPublication says what publishing the records changes; other templates stay as they are.

@@ -3,6 +3,7 @@ package authoring
 import (
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,14 @@ func (l *loader) warnings(templates []Template) faults.List {
 				path.Join(t.Record.Name, samplesName)+", one with all optional data and one with none")
 		}
 		warnOfLackingParts(&w, t)
+		for language, body := range t.Record.Bodies {
+			for line, text := range strings.Split(body[template.EmailHTML], "\n") {
+				if telling.MatchString(text) {
+					w.Add(path.Join(t.Record.Name, language, template.EmailHTML), line+1, "loads from a host that is told something "+
+						"of the event whenever somebody opens the message: leave the value out of the address")
+				}
+			}
+		}
 		for j := range i {
 			warnOfTie(&w, &templates[j], t)
 		}
@@ -33,6 +42,9 @@ func (l *loader) warnings(templates []Template) faults.List {
 	}
 	return w
 }
+
+// telling is an address that mail programs load by themselves, with a value behind its host.
+var telling = regexp.MustCompile(`(?i)(src|background|srcset)\s*=\s*["']?https?://[^"'\s{]*\{\{|url\(["']?https?://[^)]*\{\{`)
 
 // warnOfLackingParts finds parts that some of a template's languages have and others do not.
 func warnOfLackingParts(w *faults.List, t *Template) {

@@ -45,6 +45,7 @@ type Config struct {
 		Grace          time.Duration `envconfig:"MEDDELA_LOOP_GRACE" default:"20s" min:"1s" max:"10m" desc:"how long a stopped process may take to finish what it has fetched"`
 	}
 	Templates struct {
+		Types        List          `envconfig:"MEDDELA_TEMPLATES_TYPES" desc:"event types whose templates the commands may change, such as order_*,parcel_arrived; default: all"`
 		StartTimeout time.Duration `envconfig:"MEDDELA_TEMPLATES_START_TIMEOUT" default:"1m" min:"1s" max:"1h" desc:"how long a starting role tries to read the templates before it stops with an error"`
 	}
 	Status struct {

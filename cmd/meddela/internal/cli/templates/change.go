@@ -175,6 +175,9 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 	}
 	live := follower.Snapshot()
 	changes, err := plan(live)
+	if err == nil {
+		err = authoring.CheckTypes(changes, c.env.Config.Templates.Types)
+	}
 	if err != nil {
 		return err
 	}

@@ -26,12 +26,13 @@ func New(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// openFolder is a folder of templates, which must be there.
+// openFolder is a folder of templates, which must be there. No link leads out of it.
 func openFolder(name string) (fs.FS, error) {
-	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+	root, err := os.OpenRoot(name)
+	if err != nil {
 		return nil, fmt.Errorf("there is no folder %s", name)
 	}
-	return os.DirFS(name), nil
+	return root.FS(), nil
 }
 
 // checkFolder reads a folder of templates. Faults in it are in the report.

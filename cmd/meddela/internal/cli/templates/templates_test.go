@@ -232,3 +232,76 @@ func TestDiffIsSafeOnATerminal(t *testing.T) {
 		"…\n    … 3 more lines\n"
 	wantSame(t, "diff", b.String(), want)
 }
+
+// TestLinksOutOfTheFolder: whoever may change a folder of templates has no file of the
+// machine that reads it. A link within the folder is followed.
+func TestLinksOutOfTheFolder(t *testing.T) {
+	base := t.TempDir()
+	folder := filepath.Join(base, "templates")
+	writeTemplate(t, folder, "code", "types: [code]", "Your code is {{.ctx.code}}")
+	secret := filepath.Join(base, "secret.txt")
+	if err := os.WriteFile(secret, []byte("s3cr3t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for at, to := range map[string]string{
+		"code/sv/sms.txt": secret, "code/fi/sms.txt": "/proc/self/environ", "code/de/sms.txt": "/dev/zero",
+		"code/nb/sms.txt": "../../../secret.txt", "code/da/sms.txt": "../en/sms.txt", "code/samples": base, "other": base,
+		"_partials": base, "code/fr/sms.txt": "nowhere",
+	} {
+		link := filepath.Join(folder, at)
+		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(link); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := meddela(t, nil, "", "templates", "lint", folder)
+	got.Want(t, command.ExitFailed)
+	for _, want := range []string{"code/sv/sms.txt", "code/fi/sms.txt", "code/de/sms.txt", "code/nb/sms.txt",
+		"code/samples",
+		"other", "_partials", "code/fr/sms.txt"} {
+		if !strings.Contains(got.Out, want+": cannot be read: ") {
+			t.Errorf("no fault about %s:\n%s", want, got.Out)
+		}
+	}
+	if strings.Contains(got.Out, "s3cr3t") || strings.Contains(got.Out, "PATH=") || strings.Contains(got.Out, "code/da") {
+		t.Errorf("it says\n%s", got.Out)
+	}
+}
+
+// TestTypesOfOthers: who may change the templates of some types changes those of no
+// others, neither by the types nor by the name, and outbids nobody.
+func TestTypesOfOthers(t *testing.T) {
+	environment, folder := templatesSite(t), t.TempDir()
+	writeTemplate(t, folder, "password_reset", "types: [password_reset]", "Reset {{.ctx.code}}")
+	changed(t, environment, "publish", folder)
+
+	environment["MEDDELA_TEMPLATES_TYPES"] = "order_*,parcel_arrived"
+	theirs := t.TempDir()
+	writeTemplate(t, theirs, "order", "types: [order_placed, parcel_arrived]", "Order {{.ctx.code}}")
+	if got := changed(t, environment, "publish", theirs); got.kinds() != "order new" {
+		t.Errorf("their own: %s", got.kinds())
+	}
+	for name, manifest := range map[string]string{
+		"order_reset":    "types: [order_placed, password_reset]\nwhen: \"true && true && true\"",
+		"password_reset": "types: [order_placed]",
+	} {
+		stolen := t.TempDir()
+		writeTemplate(t, stolen, name, manifest, "Reset {{.ctx.code}} here")
+		got := meddela(t, environment, "", "templates", "publish", stolen)
+		got.Want(t, command.ExitFailed)
+		if !strings.Contains(got.Err, name+` is for "password_reset", which is not among the types of MEDDELA_TEMPLATES_TYPES`) {
+			t.Errorf("%s: %s", name, got.Err)
+		}
+	}
+	for _, args := range []string{"retire password_reset", "rollback password_reset"} {
+		meddela(t, environment, "", append([]string{"templates"}, strings.Fields(args)...)...).Want(t, command.ExitFailed)
+	}
+	if got := states(t, environment); got != "order live, password_reset live" {
+		t.Errorf("there are %s", got)
+	}
+}
