@@ -21,8 +21,9 @@ type Connection struct {
 	// Topics are those that metadata is asked for, every second or so. Default all
 	// of the cluster, which may be many.
 	Topics []topology.Topic
-	TLS    *tls.Config    // nil is plain text
-	SASL   sasl.Mechanism // says who we are; nil is nobody
+	// TLS is asked at each connection, so that certificates can be replaced; nil is plain text.
+	TLS  func() *tls.Config
+	SASL sasl.Mechanism // says who we are, at each connection and before a session ends; nil is nobody
 }
 
 const (
@@ -44,27 +45,18 @@ func (c Connection) Transport() *kafka.Transport {
 	for _, t := range c.Topics {
 		topics = append(topics, string(t))
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &kafka.Transport{
-		Dial:        dialer.DialContext,
+		Dial:        c.dial,
 		DialTimeout: dialTimeout,
 		IdleTimeout: idleTimeout,
 		MetadataTTL: metadataTTL, MetadataTopics: topics,
 		ClientID: c.clientID(),
-		TLS:      c.TLS,
-		SASL:     c.SASL,
 	}
 }
 
 // Dialer makes the connections of consumer groups.
 func (c Connection) Dialer() *kafka.Dialer {
-	return &kafka.Dialer{
-		ClientID:      c.clientID(),
-		Timeout:       dialTimeout,
-		DualStack:     true,
-		TLS:           c.TLS,
-		SASLMechanism: c.SASL,
-	}
+	return &kafka.Dialer{ClientID: c.clientID(), Timeout: dialTimeout, DialFunc: c.dial}
 }
 
 func (c Connection) clientID() string { return cmp.Or(c.ClientID, "meddela") }

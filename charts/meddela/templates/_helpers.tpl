@@ -85,6 +85,8 @@ by the delivery group of the lane.
 {{- define "meddela.check" -}}
 {{- $_ := required "kafka.brokers is empty: name the brokers to start from, such as kafka:9092" .Values.kafka.brokers }}
 {{- $_ := required "redis.addrs is empty: name the servers to start from, such as redis:6379" .Values.redis.addrs }}
+{{- if and .Values.kafka.sasl.mechanism (not .Values.kafka.tls.enabled) (not .Values.kafka.sasl.inClear) }}{{ fail "kafka.tls.enabled is false, so that who listens could log in as the pods do: set it, or kafka.sasl.inClear" }}{{ end }}
+{{- if and .Values.redis.auth.existingSecret (not .Values.redis.tls.enabled) (not .Values.redis.auth.inClear) }}{{ fail "redis.tls.enabled is false, so that who listens could log in as the pods do: set it, or redis.auth.inClear" }}{{ end }}
 {{- if and .Values.kafka.sasl.mechanism (not .Values.kafka.sasl.existingSecret) }}{{ fail "kafka.sasl.existingSecret is empty: kafka.sasl.mechanism needs the secret that has user and password" }}{{ end }}
 {{- if and (eq .Values.redis.mode "sentinel") (not .Values.redis.masterName) }}{{ fail "redis.masterName is empty: redis.mode sentinel needs the name that sentinels know the master by" }}{{ end }}
 {{- $sources := 0 }}
@@ -128,9 +130,22 @@ by the delivery group of the lane.
 {{- end }}
 {{- end }}
 
+{{/*
+What a container is given, as the templates below take it: (dict "root" $ "login" VALUES "also" (list "redis" "pepper" "smtp")).
+All have Kafka; "also" lists what else. "login" may name secrets of its own: kafkaSecret, redisSecret.
+*/}}
+{{- define "meddela.kafkaSecret" -}}
+{{- (.login | default dict).kafkaSecret | default .root.Values.kafka.sasl.existingSecret }}
+{{- end }}
+{{- define "meddela.redisSecret" -}}
+{{- (.login | default dict).redisSecret | default .root.Values.redis.auth.existingSecret }}
+{{- end }}
+
 {{/* Environment of every container that reaches Kafka. */}}
 {{- define "meddela.env.kafka" -}}
-{{- with .Values.kafka }}
+{{- $secret := include "meddela.kafkaSecret" . }}
+{{- $ := .root }}
+{{- with .root.Values.kafka }}
 - {name: MEDDELA_KAFKA_BROKERS, value: {{ .brokers | quote }}}
 - {name: MEDDELA_KAFKA_COMPRESSION, value: {{ .compression | quote }}}
 - {name: MEDDELA_TOPIC_PREFIX, value: {{ include "meddela.topicPrefix" $ | default "-" | quote }}}
@@ -153,25 +168,30 @@ by the delivery group of the lane.
 {{- end }}
 {{- if .sasl.mechanism }}
 - {name: MEDDELA_KAFKA_SASL_MECHANISM, value: {{ .sasl.mechanism | quote }}}
-- {name: MEDDELA_KAFKA_SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .sasl.existingSecret | quote }}, key: {{ .sasl.usernameKey | quote }}}}}
+- {name: MEDDELA_KAFKA_SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ .sasl.usernameKey | quote }}}}}
 - {name: MEDDELA_KAFKA_SASL_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/kafka-sasl/%s" .sasl.passwordKey | quote }}}
+{{- if .sasl.inClear }}
+- {name: MEDDELA_KAFKA_SASL_IN_CLEAR, value: "true"}
 {{- end }}
 {{- end }}
-- {name: MEDDELA_TOPICS_PARTITIONS, value: {{ .Values.topics.partitions | int | quote }}}
-- {name: MEDDELA_TOPICS_REPLICATION, value: {{ .Values.topics.replication | int | quote }}}
-- {name: MEDDELA_TOPICS_MIN_INSYNC, value: {{ .Values.topics.minInSync | int | quote }}}
-{{- if not (hasKey .Values.settings "MEDDELA_LOG_FORMAT") }}
+{{- end }}
+- {name: MEDDELA_TOPICS_PARTITIONS, value: {{ $.Values.topics.partitions | int | quote }}}
+- {name: MEDDELA_TOPICS_REPLICATION, value: {{ $.Values.topics.replication | int | quote }}}
+- {name: MEDDELA_TOPICS_MIN_INSYNC, value: {{ $.Values.topics.minInSync | int | quote }}}
+{{- if not (hasKey $.Values.settings "MEDDELA_LOG_FORMAT") }}
 - {name: MEDDELA_LOG_FORMAT, value: json}
 {{- end }}
 {{- /* JSON writes a large number as people do; as text it would be 1.048576e+06. */}}
-{{- range $name, $value := .Values.settings }}
+{{- range $name, $value := $.Values.settings }}
 - {name: {{ $name }}, value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}}
 {{- end }}
 {{- end }}
 
 {{/* Environment of every container that reaches Redis. */}}
 {{- define "meddela.env.redis" -}}
-{{- with .Values.redis }}
+{{- if has "redis" (.also | default list) }}
+{{- $secret := include "meddela.redisSecret" . }}
+{{- with .root.Values.redis }}
 - {name: MEDDELA_REDIS_ADDRS, value: {{ .addrs | quote }}}
 - {name: MEDDELA_REDIS_MODE, value: {{ .mode | quote }}}
 - {name: MEDDELA_REDIS_DB, value: {{ .db | int | quote }}}
@@ -179,15 +199,18 @@ by the delivery group of the lane.
 {{- with .masterName }}
 - {name: MEDDELA_REDIS_MASTER_NAME, value: {{ . | quote }}}
 {{- end }}
-{{- if .auth.existingSecret }}
+{{- if $secret }}
+{{- if .auth.inClear }}
+- {name: MEDDELA_REDIS_LOGIN_IN_CLEAR, value: "true"}
+{{- end }}
 {{- with .auth.usernameKey }}
-- {name: MEDDELA_REDIS_USERNAME, valueFrom: {secretKeyRef: {name: {{ $.Values.redis.auth.existingSecret | quote }}, key: {{ . | quote }}}}}
+- {name: MEDDELA_REDIS_USERNAME, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ . | quote }}}}}
 {{- end }}
 {{- with .auth.passwordKey }}
 - {name: MEDDELA_REDIS_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/redis-auth/%s" . | quote }}}
 {{- end }}
 {{- with .auth.sentinelUsernameKey }}
-- {name: MEDDELA_REDIS_SENTINEL_USERNAME, valueFrom: {secretKeyRef: {name: {{ $.Values.redis.auth.existingSecret | quote }}, key: {{ . | quote }}}}}
+- {name: MEDDELA_REDIS_SENTINEL_USERNAME, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ . | quote }}}}}
 {{- end }}
 {{- with .auth.sentinelPasswordKey }}
 - {name: MEDDELA_REDIS_SENTINEL_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/redis-auth/%s" . | quote }}}
@@ -212,6 +235,7 @@ by the delivery group of the lane.
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
 
 {{/* Environment of a process that serves probes and may be traced. */}}
 {{- define "meddela.env.process" -}}
@@ -221,18 +245,21 @@ by the delivery group of the lane.
 - {name: MEDDELA_TRACE_ENDPOINT, value: {{ . | quote }}}
 - {name: MEDDELA_TRACE_SAMPLE, value: {{ $.Values.tracing.sample | quote }}}
 {{- end }}
-{{- if .Values.delivery.providers }}
-- {name: MEDDELA_PROVIDERS_FILE, value: /etc/meddela/providers.yaml}
-{{- end }}
-{{- if .Values.delivery.notices }}
-- {name: MEDDELA_NOTICES_FILE, value: /etc/meddela/notices.yaml}
-{{- end }}
 {{- end }}
 
 {{/* Whoever reads or writes the suppression list has the pepper: an address that is hashed without it is another address. */}}
 {{- define "meddela.env.pepper" -}}
-{{- if .Values.delivery.pepperSecret }}
-- {name: MEDDELA_SUPPRESS_PEPPER_FILE, value: {{ printf "/run/secrets/meddela/pepper/%s" .Values.delivery.pepperKey | quote }}}
+{{- if and (has "pepper" (.also | default list)) .root.Values.delivery.pepperSecret }}
+- {name: MEDDELA_SUPPRESS_PEPPER_FILE, value: {{ printf "/run/secrets/meddela/pepper/%s" .root.Values.delivery.pepperKey | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* The file that a role reads, as a list of its name, its text and the secrets that it refers to; of other roles nothing. */}}
+{{- define "meddela.file" -}}
+{{- with .root.Values.delivery }}
+{{- if and (eq $.role "deliver") .providers }}{{ list "providers" .providers .secrets | toJson }}
+{{- else if and (eq $.role "notify") .notices }}{{ list "notices" .notices .noticeSecrets | toJson }}
+{{- else }}[]{{ end }}
 {{- end }}
 {{- end }}
 
@@ -248,24 +275,21 @@ by the delivery group of the lane.
 {{- end }}
 {{- end }}
 
-{{/*
-Secrets of a container, as files: a JSON object of volumes and secrets. All have
-Kafka's; which others is what "also" lists: (dict "root" $ "also" (list "redis" "pepper" "smtp"))
-*/}}
+{{/* Secrets of a container, as files: a JSON object of volumes and secrets. */}}
 {{- define "meddela.secrets" -}}
 {{- $all := dict }}
 {{- $also := .also | default list }}
-{{- with .root }}
-{{- with .Values.kafka }}
+{{- with .root.Values.kafka }}
 {{- if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "kafka-tls" .tls.existingSecret }}{{ end }}
-{{- if .sasl.mechanism }}{{ $_ := set $all "kafka-sasl" .sasl.existingSecret }}{{ end }}
+{{- if .sasl.mechanism }}{{ $_ := set $all "kafka-sasl" (include "meddela.kafkaSecret" $) }}{{ end }}
 {{- end }}
-{{- if has "redis" $also }}{{ with .Values.redis }}
-{{- if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "redis-tls" .tls.existingSecret }}{{ end }}
-{{- with .auth.existingSecret }}{{ $_ := set $all "redis-auth" . }}{{ end }}
-{{- end }}{{ end }}
-{{- if has "pepper" $also }}{{ with .Values.delivery.pepperSecret }}{{ $_ := set $all "pepper" . }}{{ end }}{{ end }}
-{{- if has "smtp" $also }}{{ with .Values.delivery.smtp.existingSecret }}{{ $_ := set $all "smtp" . }}{{ end }}{{ end }}
+{{- if has "redis" $also }}
+{{- with .root.Values.redis }}{{ if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "redis-tls" .tls.existingSecret }}{{ end }}{{ end }}
+{{- with include "meddela.redisSecret" . }}{{ $_ := set $all "redis-auth" . }}{{ end }}
+{{- end }}
+{{- with .root.Values.delivery }}
+{{- if and (has "pepper" $also) .pepperSecret }}{{ $_ := set $all "pepper" .pepperSecret }}{{ end }}
+{{- if and (has "smtp" $also) .smtp.existingSecret }}{{ $_ := set $all "smtp" .smtp.existingSecret }}{{ end }}
 {{- end }}
 {{- toJson $all }}
 {{- end }}
@@ -281,25 +305,6 @@ Kafka's; which others is what "also" lists: (dict "root" $ "also" (list "redis" 
 - {name: tmp, mountPath: /tmp}
 {{- range $name, $secret := include "meddela.secrets" . | fromJson }}
 - {name: secret-{{ $name }}, mountPath: /run/secrets/meddela/{{ $name }}, readOnly: true}
-{{- end }}
-{{- end }}
-
-{{/* The files that roles read, and the secrets that these refer to. */}}
-{{- define "meddela.files.volumes" -}}
-{{- if or .Values.delivery.providers .Values.delivery.notices }}
-- {name: files, configMap: {name: {{ include "meddela.fullname" . }}-files}}
-{{- end }}
-{{- range .Values.delivery.secrets }}
-- {name: own-{{ . }}, secret: {secretName: {{ . | quote }}, defaultMode: 0440}}
-{{- end }}
-{{- end }}
-
-{{- define "meddela.files.mounts" -}}
-{{- if or .Values.delivery.providers .Values.delivery.notices }}
-- {name: files, mountPath: /etc/meddela, readOnly: true}
-{{- end }}
-{{- range .Values.delivery.secrets }}
-- {name: own-{{ . }}, mountPath: /run/secrets/{{ . }}, readOnly: true}
 {{- end }}
 {{- end }}
 

@@ -7,18 +7,25 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/testenv"
+	"github.com/meddela/meddela/test/fixtures"
 )
 
 // certificate makes a certificate of 127.0.0.1, and the files of it and its
@@ -194,5 +201,83 @@ func TestRedisLoginAndEncryption(t *testing.T) {
 				t.Errorf("it waited instead of telling the cause: %s", got.Err)
 			}
 		})
+	}
+}
+
+// Certificates and passwords that are replaced hold for the next connection, without a restart; what is half
+// replaced leaves things as they were.
+func TestReplacedFiles(t *testing.T) {
+	var serverTLS atomic.Pointer[tls.Config]
+	current := func(*tls.ClientHelloInfo) (*tls.Config, error) { return serverTLS.Load(), nil }
+	live := &tls.Config{GetConfigForClient: current}
+	folder := t.TempDir()
+	ca, key, password := filepath.Join(folder, "ca"), filepath.Join(folder, "key"), filepath.Join(folder, "password")
+	put := func(path, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace := func(secret string) {
+		server, newCA, newKey := certificate(t)
+		server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		text, _ := os.ReadFile(newCA)
+		server.ClientCAs.AppendCertsFromPEM(text)
+		serverTLS.Store(server)
+		put(ca, string(text))
+		text, _ = os.ReadFile(newKey)
+		put(key, string(text))
+		put(password, secret)
+	}
+	replace("hunter2")
+	brokers := make(map[string][]string)
+	for _, secret := range []string{"hunter2", "hunter3"} {
+		brokers[secret] = clitest.StartKafka(t, kfake.TLS(live), kfake.EnableSASL(),
+			kfake.Superuser("SCRAM-SHA-512", "kim", secret)).ListenAddrs()
+	}
+	store := clitest.StartRedis(t, live)
+	store.RequireUserAuth("kim", "hunter2")
+	var c config.Config
+	testenv.OnlyThese(t, map[string]string{
+		"MEDDELA_KAFKA_BROKERS": brokers["hunter2"][0], "MEDDELA_KAFKA_TLS": "true", "MEDDELA_KAFKA_TLS_CA_FILE": ca,
+		"MEDDELA_KAFKA_TLS_CERT_FILE": ca, "MEDDELA_KAFKA_TLS_KEY_FILE": key,
+		"MEDDELA_KAFKA_SASL_MECHANISM": "scram-sha-512", "MEDDELA_KAFKA_SASL_USERNAME": "kim",
+		"MEDDELA_KAFKA_SASL_PASSWORD_FILE": password,
+		"MEDDELA_REDIS_ADDRS":              store.Addr(), "MEDDELA_REDIS_TLS": "true", "MEDDELA_REDIS_TLS_CA_FILE": ca,
+		"MEDDELA_REDIS_TLS_CERT_FILE": ca, "MEDDELA_REDIS_TLS_KEY_FILE": key,
+		"MEDDELA_REDIS_USERNAME": "kim", "MEDDELA_REDIS_PASSWORD_FILE": password,
+	})
+	if _, faults := config.ReadSettings(&c, new(pflag.FlagSet)); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	kafka, err := connect.Kafka(&c.Kafka, c.Names())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := connect.Redis(&c.Redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	check := func() error {
+		store.Close() // and with it the connections
+		if err := store.StartTLS(live); err != nil {
+			t.Fatal(err)
+		}
+		ctx := fixtures.Soon(t)
+		return errors.Join(connect.CheckKafka(ctx, kafka), connect.CheckRedis(ctx, &c.Redis, client))
+	}
+	if err := check(); err != nil {
+		t.Fatal(err)
+	}
+	replace("hunter3")
+	kafka.Brokers = brokers["hunter3"]
+	store.RequireUserAuth("kim", "hunter3")
+	fixtures.Await(t, "new files", check)
+	put(key, "half a key")
+	put(password, "")
+	for begin := time.Now(); time.Since(begin) < 1500*time.Millisecond; {
+		if err := check(); err != nil {
+			t.Fatal("half replaced: ", err)
+		}
 	}
 }

@@ -35,6 +35,8 @@ func (k *KafkaSettings) check(f *Faults) {
 		f.add("MEDDELA_KAFKA_SASL_USERNAME is not set: MEDDELA_KAFKA_SASL_MECHANISM=%s needs it", k.SASLMechanism)
 	case k.SASLMechanism != "" && k.SASLPassword == "":
 		f.add("MEDDELA_KAFKA_SASL_PASSWORD is not set, nor MEDDELA_KAFKA_SASL_PASSWORD_FILE: MEDDELA_KAFKA_SASL_MECHANISM=%s needs one", k.SASLMechanism)
+	case k.SASLMechanism != "" && !k.TLS && !k.SASLInClear:
+		f.add("MEDDELA_KAFKA_TLS is false, so that who listens could log in as we do: set it to true, or MEDDELA_KAFKA_SASL_IN_CLEAR")
 	}
 }
 
@@ -47,6 +49,9 @@ func (r *RedisSettings) check(f *Faults) {
 		checkAddress(f, "MEDDELA_REDIS_ADDRS", addr, port)
 	}
 	checkTLS(f, "MEDDELA_REDIS_TLS", r.TLS, r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile)
+	if (r.Password != "" || r.SentinelPassword != "") && !r.TLS && !r.LoginInClear {
+		f.add("MEDDELA_REDIS_TLS is false, so that who listens could log in as we do: set it to true, or MEDDELA_REDIS_LOGIN_IN_CLEAR")
+	}
 	switch {
 	case r.Mode == "sentinel" && r.MasterName == "":
 		f.add("MEDDELA_REDIS_MASTER_NAME is not set: MEDDELA_REDIS_MODE=sentinel needs it")
@@ -82,7 +87,7 @@ func (c *Config) checkTopics(f *Faults) {
 
 func (d *DeliverSettings) check(f *Faults) {
 	if d.SMTPURL != "" {
-		if err := new(providerfile.File).AddMailServer(d.SMTPURL.Reveal()); err != nil {
+		if err := new(providerfile.File).AddMailServer(d.SMTPURL.Reveal); err != nil {
 			for line := range strings.Lines(err.Error()) {
 				f.add("MEDDELA_SMTP_URL: %s", strings.TrimSpace(line))
 			}

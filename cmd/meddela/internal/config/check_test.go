@@ -16,8 +16,22 @@ func TestFaultsBetweenSettings(t *testing.T) {
 		set  map[string]string
 		want Faults
 	}{
-		{name: "SASL", set: map[string]string{
+		{name: "SASL", set: map[string]string{"MEDDELA_KAFKA_TLS": "true",
 			"MEDDELA_KAFKA_SASL_MECHANISM": "plain", "MEDDELA_KAFKA_SASL_USERNAME": "u", "MEDDELA_KAFKA_SASL_PASSWORD": "p",
+		}},
+		{name: "logins in clear", set: map[string]string{"MEDDELA_REDIS_PASSWORD": "p",
+			"MEDDELA_KAFKA_SASL_MECHANISM": "scram-sha-512", "MEDDELA_KAFKA_SASL_USERNAME": "u",
+			"MEDDELA_KAFKA_SASL_PASSWORD": "p",
+		}, want: Faults{
+			"MEDDELA_KAFKA_TLS is false, so that who listens could log in as we do: set it to true, or MEDDELA_KAFKA_SASL_IN_CLEAR",
+			"MEDDELA_REDIS_TLS is false, so that who listens could log in as we do: set it to true, or MEDDELA_REDIS_LOGIN_IN_CLEAR",
+		}},
+		{name: "a sentinel's login in clear", set: map[string]string{"MEDDELA_REDIS_SENTINEL_PASSWORD": "p"}, want: Faults{
+			"MEDDELA_REDIS_TLS is false, so that who listens could log in as we do: set it to true, or MEDDELA_REDIS_LOGIN_IN_CLEAR"}},
+		{name: "logins in clear that are wanted", set: map[string]string{"MEDDELA_REDIS_PASSWORD": "p",
+			"MEDDELA_REDIS_LOGIN_IN_CLEAR": "true", "MEDDELA_KAFKA_SASL_IN_CLEAR": "true",
+			"MEDDELA_KAFKA_SASL_MECHANISM": "scram-sha-512", "MEDDELA_KAFKA_SASL_USERNAME": "u",
+			"MEDDELA_KAFKA_SASL_PASSWORD": "p",
 		}},
 		{
 			name: "SASL without mechanism", set: map[string]string{"MEDDELA_KAFKA_SASL_USERNAME": "u"},

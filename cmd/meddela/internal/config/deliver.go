@@ -28,7 +28,7 @@ func (d *DeliverSettings) Providers() (*providerfile.File, error) {
 		}
 	}
 	if d.SMTPURL != "" {
-		if err := file.AddMailServer(d.SMTPURL.Reveal()); err != nil {
+		if err := file.AddMailServer(d.SMTPURL.Current("MEDDELA_SMTP_URL")); err != nil {
 			return nil, Faults{"MEDDELA_SMTP_URL: " + err.Error()}
 		}
 	}

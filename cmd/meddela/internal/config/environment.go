@@ -128,19 +128,32 @@ func (s *Setting) read(faults *Faults) {
 	}
 }
 
-// readFile takes a secret from a file. One line end at its end is not part of the secret.
+// readFile takes a secret from a file.
 func (s *Setting) readFile(path string, faults *Faults) {
-	text, err := strictyaml.SecretIn(path)
-	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	text, err := secretIn(path)
 	switch variable := s.Name + FileSuffix; {
 	case s.Source == fromEnvironment:
 		faults.add("%s and %s are both set: set one of them", s.Name, variable)
 	case err != nil:
-		faults.add("%s cannot be read: %v", variable, err)
-	case text == "":
-		faults.add("%s names an empty file: %s", variable, path)
+		faults.add("%s names %s: %v", variable, path, err)
 	default:
-		s.field.SetString(text)
+		s.field.SetString(text())
 		s.Source = fromFile + " " + path
 	}
+}
+
+// secretIn is what a secret's file has at the moment. One line end at its end is not part of it.
+func secretIn(path string) (func() string, error) {
+	text, err := strictyaml.SecretIn(path)
+	return func() string { return strings.TrimSuffix(strings.TrimSuffix(text(), "\n"), "\r") }, err
+}
+
+// Current is the secret of a setting as it is at the moment, where it is in a file.
+func (s Secret) Current(name string) func() string {
+	if path := os.Getenv(name + FileSuffix); path != "" {
+		if current, err := secretIn(path); err == nil {
+			return current
+		}
+	}
+	return s.Reveal
 }

@@ -81,7 +81,7 @@ func TestFaultsOfTheEnvironment(t *testing.T) {
 			want: Faults{
 				`MEDDELA_KAFKA_COMPRESSION is "rar": it must be none, gzip, snappy, lz4 or zstd`,
 				`MEDDELA_KAFKA_TLS is "yes please": it must be true or false`,
-				`MEDDELA_REDIS_PASSWORD_FILE cannot be read: open /no/such: no such file or directory`,
+				`MEDDELA_REDIS_PASSWORD_FILE names /no/such: it cannot be read: open /no/such: no such file or directory`,
 				`MEDDELA_REDIS_DB is "-1": it must be at least 0`,
 				`MEDDELA_TOPICS_PARTITIONS is "0": it must be from 1 to 10000`,
 				`MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS is "1e3": it must be a whole number`,
@@ -114,6 +114,7 @@ func TestValuesOfTheEnvironment(t *testing.T) {
 		"MEDDELA_STATUS_TTL":        "48h",
 		"MEDDELA_SANDBOX_FAIL_RATE": "0.25",
 		"MEDDELA_REDIS_PASSWORD":    " p,\n",
+		"MEDDELA_REDIS_TLS":         "true",
 	})
 	var c Config
 	settings, faults := ReadSettings(&c, new(pflag.FlagSet))
@@ -159,16 +160,17 @@ func TestSecretsInFiles(t *testing.T) {
 		{name: "and one of Windows", text: "hunter2\r\n", want: "hunter2"},
 		{name: "but not two", text: "hunter2\n\n", want: "hunter2\n"},
 		{name: "nor blanks", text: " hunter2 ", want: " hunter2 "},
-		{name: "empty", text: "\n", fault: "MEDDELA_REDIS_PASSWORD_FILE names an empty file: PATH"},
+		{name: "empty", text: "\n", fault: "MEDDELA_REDIS_PASSWORD_FILE names PATH: it is empty"},
 		{name: "large", text: strings.Repeat("x", strictyaml.MaxSecretBytes+1),
-			fault: "MEDDELA_REDIS_PASSWORD_FILE cannot be read: PATH has more than 65536 bytes"},
+			fault: "MEDDELA_REDIS_PASSWORD_FILE names PATH: it has more than 65536 bytes"},
 		{name: "both", text: "a", also: "b",
 			fault: "MEDDELA_REDIS_PASSWORD and MEDDELA_REDIS_PASSWORD_FILE are both set: set one of them"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			path := file(strings.ReplaceAll(test.name, " ", "-"), test.text)
-			testenv.OnlyThese(t, map[string]string{"MEDDELA_REDIS_PASSWORD_FILE": path, "MEDDELA_REDIS_PASSWORD": test.also})
+			testenv.OnlyThese(t, map[string]string{"MEDDELA_REDIS_PASSWORD_FILE": path, "MEDDELA_REDIS_PASSWORD": test.also,
+				"MEDDELA_REDIS_TLS": "true"})
 			var c Config
 			_, faults := ReadSettings(&c, new(pflag.FlagSet))
 			if got := strings.ReplaceAll(faults.Error(), path, "PATH"); got != test.fault {

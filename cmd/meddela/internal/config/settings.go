@@ -85,6 +85,7 @@ type KafkaSettings struct {
 	SASLMechanism string `envconfig:"MEDDELA_KAFKA_SASL_MECHANISM" allowed:"plain,scram-sha-256,scram-sha-512" desc:"how to log in to Kafka; default: not at all"`
 	SASLUsername  string `envconfig:"MEDDELA_KAFKA_SASL_USERNAME" desc:"Kafka user"`
 	SASLPassword  Secret `envconfig:"MEDDELA_KAFKA_SASL_PASSWORD" desc:"Kafka user's password"`
+	SASLInClear   bool   `envconfig:"MEDDELA_KAFKA_SASL_IN_CLEAR" default:"false" desc:"log in to Kafka although the connection is not encrypted"`
 }
 
 // LaneClient is what brokers know a lane's roles as.
@@ -101,6 +102,7 @@ type RedisSettings struct {
 	Password         Secret `envconfig:"MEDDELA_REDIS_PASSWORD" desc:"Redis password"`
 	SentinelUsername string `envconfig:"MEDDELA_REDIS_SENTINEL_USERNAME" desc:"ACL user of the sentinels themselves"`
 	SentinelPassword Secret `envconfig:"MEDDELA_REDIS_SENTINEL_PASSWORD" desc:"password of the sentinels themselves"`
+	LoginInClear     bool   `envconfig:"MEDDELA_REDIS_LOGIN_IN_CLEAR" default:"false" desc:"send passwords to Redis although the connection is not encrypted"`
 	DB               int    `envconfig:"MEDDELA_REDIS_DB" default:"0" min:"0" desc:"Redis database number; a cluster has only 0"`
 	TLS              bool   `envconfig:"MEDDELA_REDIS_TLS" default:"false" desc:"encrypt connections to Redis"`
 	TLSCAFile        string `envconfig:"MEDDELA_REDIS_TLS_CA_FILE" desc:"certificates of the authorities to trust, PEM; default: the system's"`

@@ -8,7 +8,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/fresh"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
@@ -34,7 +37,7 @@ func Kafka(k *config.KafkaSettings, names topology.Topics) (producer.Connection,
 	}
 	connection := producer.Connection{Brokers: k.Brokers, ClientID: k.ClientID, Topics: names.All()}
 	var err error
-	if connection.SASL, err = login(k); err != nil {
+	if connection.SASL, err = loginOf(k); err != nil {
 		return connection, err
 	}
 	if k.TLS {
@@ -43,21 +46,38 @@ func Kafka(k *config.KafkaSettings, names topology.Topics) (producer.Connection,
 	return connection, err
 }
 
-func login(k *config.KafkaSettings) (sasl.Mechanism, error) {
-	user, password, algorithm := k.SASLUsername, k.SASLPassword.Reveal(), scram.SHA512
-	switch k.SASLMechanism {
-	case "":
-		return nil, nil
-	case "plain":
-		return plain.Mechanism{Username: user, Password: password}, nil
-	case "scram-sha-256":
-		algorithm = scram.SHA256
-	}
-	mechanism, err := scram.Mechanism(algorithm, user, password)
+// login is a mechanism with the password of the moment.
+type login struct {
+	name string
+	make func() (sasl.Mechanism, error)
+}
+
+func (l login) Name() string { return l.name }
+
+func (l login) Start(ctx context.Context) (sasl.StateMachine, []byte, error) {
+	mechanism, err := l.make()
 	if err != nil {
+		return nil, nil, err
+	}
+	return mechanism.Start(ctx)
+}
+
+func loginOf(k *config.KafkaSettings) (sasl.Mechanism, error) {
+	password := k.SASLPassword.Current("MEDDELA_KAFKA_SASL_PASSWORD")
+	makers := map[string]func() (sasl.Mechanism, error){
+		"plain": func() (sasl.Mechanism, error) {
+			return plain.Mechanism{Username: k.SASLUsername, Password: password()}, nil
+		},
+		"scram-sha-256": func() (sasl.Mechanism, error) { return scram.Mechanism(scram.SHA256, k.SASLUsername, password()) },
+		"scram-sha-512": func() (sasl.Mechanism, error) { return scram.Mechanism(scram.SHA512, k.SASLUsername, password()) },
+	}
+	if k.SASLMechanism == "" {
+		return nil, nil
+	}
+	if _, err := makers[k.SASLMechanism](); err != nil {
 		return nil, config.Faults{"MEDDELA_KAFKA_SASL_USERNAME or MEDDELA_KAFKA_SASL_PASSWORD has characters that SCRAM does not allow"}
 	}
-	return mechanism, nil
+	return login{strings.ToUpper(k.SASLMechanism), makers[k.SASLMechanism]}, nil
 }
 
 // Compression is the codec of what is published.
@@ -66,27 +86,29 @@ func Compression(k *config.KafkaSettings) (codec kafka.Compression) {
 	return codec
 }
 
-// tlsConfig reads the files of a TLS setting group. Its error is Faults.
-func tlsConfig(variable, ca, cert, key, serverName string) (*tls.Config, error) {
-	agreed := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: serverName}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, config.Faults{fmt.Sprintf("%s_CA_FILE cannot be read: %v", variable, err)}
+// tlsConfig is what the files of a TLS setting group say at the moment. Its error is Faults.
+func tlsConfig(variable, ca, cert, key, serverName string) (func() *tls.Config, error) {
+	return fresh.Value(func() (*tls.Config, error) {
+		agreed := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: serverName}
+		if ca != "" {
+			pem, err := os.ReadFile(ca)
+			if err != nil {
+				return nil, config.Faults{fmt.Sprintf("%s_CA_FILE cannot be read: %v", variable, err)}
+			}
+			agreed.RootCAs = x509.NewCertPool()
+			if !agreed.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, config.Faults{fmt.Sprintf("%s_CA_FILE has no certificate in PEM form: %s", variable, ca)}
+			}
 		}
-		agreed.RootCAs = x509.NewCertPool()
-		if !agreed.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, config.Faults{fmt.Sprintf("%s_CA_FILE has no certificate in PEM form: %s", variable, ca)}
+		if cert != "" {
+			pair, err := tls.LoadX509KeyPair(cert, key)
+			if err != nil {
+				return nil, config.Faults{fmt.Sprintf("%s_CERT_FILE and %s_KEY_FILE cannot be used: %v", variable, variable, err)}
+			}
+			agreed.Certificates = []tls.Certificate{pair}
 		}
-	}
-	if cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return nil, config.Faults{fmt.Sprintf("%s_CERT_FILE and %s_KEY_FILE cannot be used: %v", variable, variable, err)}
-		}
-		agreed.Certificates = []tls.Certificate{pair}
-	}
-	return agreed, nil
+		return agreed, nil
+	})
 }
 
 const dialTimeout = 5 * time.Second
@@ -101,8 +123,6 @@ func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
 		Addrs:                 r.Addrs,
 		ClientName:            "meddela",
 		DB:                    r.DB,
-		Username:              r.Username,
-		Password:              r.Password.Reveal(),
 		MasterName:            r.MasterName,
 		SentinelUsername:      r.SentinelUsername,
 		SentinelPassword:      r.SentinelPassword.Reveal(),
@@ -113,11 +133,18 @@ func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
 		// An extension of one vendor's servers.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
+	password := r.Password.Current("MEDDELA_REDIS_PASSWORD")
+	options.CredentialsProvider = func() (string, string) { return r.Username, password() }
 	if r.TLS {
-		var err error
-		if options.TLSConfig, err = tlsConfig("MEDDELA_REDIS_TLS", r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile,
-			r.TLSServerName); err != nil {
+		agreed, err := tlsConfig("MEDDELA_REDIS_TLS", r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile, r.TLSServerName)
+		if err != nil {
 			return nil, err
+		}
+		options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			defer cancel()
+			dialer := tls.Dialer{NetDialer: &net.Dialer{KeepAlive: time.Minute}, Config: agreed()}
+			return dialer.DialContext(ctx, network, address)
 		}
 	}
 	return redis.NewUniversalClient(options), nil

@@ -203,9 +203,9 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 // SigningSecrets are those of a list.
 func SigningSecrets(m *strictyaml.Map, key string, lookup func(string) (string, bool)) (all []outbound.Secret) {
 	for _, each := range m.Maps(key) {
-		value := each.Secret(lookup)
+		value, current := each.Secret(lookup)
 		if err := outbound.CheckSigningSecret(value); err == nil {
-			all = append(all, outbound.Fixed(value))
+			all = append(all, current)
 		} else if value != "" { // which has been told
 			m.Fail(key, err.Error())
 		}
@@ -231,7 +231,8 @@ func ruleOf(m *strictyaml.Map) httpapi.Rule {
 func (p *parser) secret(m *strictyaml.Map, key string) outbound.Secret {
 	switch {
 	case m.IsMap(key):
-		return outbound.Fixed(m.Map(key).Secret(p.lookup))
+		_, current := m.Map(key).Secret(p.lookup)
+		return current
 	case m.Has(key):
 		m.Fail(key, "a secret does not stand here: say where it is, with {env: VARIABLE} or {file: /run/secrets/NAME}")
 	}

@@ -19,12 +19,13 @@ const mailServerName = "smtp"
 // AddMailServer adds the mail server of a URL such as
 // smtp://user:password@mail.example.com:587?from=shop@example.com as the one
 // provider of e-mail. The error joins all that is wrong, and quotes nothing of the
-// URL: whatever is spelt wrong may be a piece of the password.
-func (f *File) AddMailServer(text string) error {
+// URL: whatever is spelt wrong may be a piece of the password. The password is that of the
+// URL at the moment.
+func (f *File) AddMailServer(current func() string) error {
 	if _, taken := f.Routes[topology.Email]; taken {
 		return errors.New("the providers' file has providers of e-mail, too: use one of them")
 	}
-	u, err := url.Parse(text)
+	u, err := url.Parse(current())
 	if err != nil {
 		return errors.New("it is no URL: write smtp://user:password@mail.example.com:587?from=shop@example.com," +
 			" with every character of user and password that is no letter or digit as %XX")
@@ -35,6 +36,14 @@ func (f *File) AddMailServer(text string) error {
 	c, err := mailServer(u)
 	if err != nil {
 		return err
+	}
+	c.Password = func() string {
+		u, err := url.Parse(current())
+		if err != nil {
+			return ""
+		}
+		password, _ := u.User.Password()
+		return password
 	}
 	if _, err = smtp.New(c); err != nil {
 		return err
@@ -66,7 +75,7 @@ func mailServer(u *url.URL) (smtp.Config, error) {
 	password, _ := u.User.Password()
 	c := smtp.Config{
 		Name: mailServerName, Host: u.Hostname(), From: query.Get("from"), FromName: query.Get("from_name"),
-		Username: u.User.Username(), Password: outbound.Fixed(password),
+		Username: u.User.Username(),
 		Security: smtp.Security(cmp.Or(query.Get("tls"), string(smtp.StartTLS))),
 	}
 	ports := map[smtp.Security]int{smtp.StartTLS: 587, smtp.StartTLSIfOffered: 25, smtp.NoTLS: 25}

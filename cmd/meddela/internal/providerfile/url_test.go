@@ -29,7 +29,7 @@ func TestMailServerOfAURL(t *testing.T) {
 			want.Password = outbound.Fixed("")
 		}
 		var f File
-		if err := f.AddMailServer(text); err != nil {
+		if err := f.AddMailServer(func() string { return text }); err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
@@ -63,7 +63,7 @@ func TestFaultsOfAURL(t *testing.T) {
 		"smtp://?from=a@example.com":                        "it has no host",
 		"smtp://kim:hunter2@mail?from=a@b.example&tls=none": "remove tls=none",
 	} {
-		err := new(File).AddMailServer(text)
+		err := new(File).AddMailServer(func() string { return text })
 		switch {
 		case err == nil || !strings.Contains(err.Error(), want):
 			t.Errorf("%s: %v, want %q", text, err, want)
@@ -72,7 +72,7 @@ func TestFaultsOfAURL(t *testing.T) {
 		}
 	}
 	f := File{Routes: map[topology.Channel]Route{topology.Email: {}}}
-	if err := f.AddMailServer("smtp://mail?from=a@example.com"); err == nil ||
+	if err := f.AddMailServer(func() string { return "smtp://mail?from=a@example.com" }); err == nil ||
 		!strings.Contains(err.Error(), "use one of them") {
 		t.Errorf("beside a route: %v", err)
 	}
@@ -81,7 +81,7 @@ func TestFaultsOfAURL(t *testing.T) {
 // TestNameOfAURLIsTaken: the URL replaces no provider of the file.
 func TestNameOfAURLIsTaken(t *testing.T) {
 	f := File{Providers: []Definition{{Name: "smtp", Kind: HTTP, Channels: []topology.Channel{topology.SMS}}}}
-	err := f.AddMailServer("smtp://mail.example.com?from=shop@example.com")
+	err := f.AddMailServer(func() string { return "smtp://mail.example.com?from=shop@example.com" })
 	if err == nil || !strings.Contains(err.Error(), "another name") || len(f.Providers) != 1 {
 		t.Errorf("error %v, providers %v", err, f.Providers)
 	}

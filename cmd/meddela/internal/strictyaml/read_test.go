@@ -93,7 +93,7 @@ func TestSecret(t *testing.T) {
 		"{}":              {"", "either env: VARIABLE or file:"},
 	} {
 		value, fault := "", ""
-		if err := Read("f", text, func(m *Map) { value = m.Secret(lookup) }); err != nil {
+		if err := Read("f", text, func(m *Map) { value, _ = m.Secret(lookup) }); err != nil {
 			fault = err.Error()
 		}
 		if value != c.value || !strings.Contains(fault, c.fault) || (c.fault == "") != (fault == "") {

@@ -33,9 +33,6 @@ func (env *Env) Kafka(ctx context.Context) (producer.Connection, error) {
 	if err != nil {
 		return connection, err
 	}
-	if connection.SASL != nil && connection.TLS == nil {
-		env.Log.Warn().Msg("logging in to Kafka without encryption: set MEDDELA_KAFKA_TLS=true")
-	}
 	ctx, cancel := context.WithTimeout(ctx, env.ReachTimeout)
 	defer cancel()
 	if err = connect.CheckKafka(ctx, connection); err == nil {

@@ -20,9 +20,11 @@ func TestConfigShowsWhatIsInForce(t *testing.T) {
 		"MEDDELA_KAFKA_BROKERS":            "a:9092,b:9092",
 		"MEDDELA_REDIS_ADDRS":              "r:6379",
 		"MEDDELA_REDIS_PASSWORD":           "hunter2",
+		"MEDDELA_REDIS_TLS":                "true",
 		"MEDDELA_STATUS_TTL":               "90m30s",
 		"MEDDELA_KAFKA_SASL_MECHANISM":     "plain",
 		"MEDDELA_KAFKA_SASL_USERNAME":      "u",
+		"MEDDELA_KAFKA_SASL_IN_CLEAR":      "true",
 		"MEDDELA_KAFKA_SASL_PASSWORD_FILE": password,
 	}
 	table := meddela(t, environment, "", "config", "--redis-addrs", "f:6379")

@@ -1,0 +1,33 @@
+// Package fresh keeps what was read of files as new as the files are: certificates,
+// passwords and tokens are replaced while processes run.
+package fresh
+
+import (
+	"sync"
+	"time"
+)
+
+// every is how long the files are believed not to have changed.
+const every = time.Second
+
+// Value reads once, and returns what reads again when it is asked a while later. What
+// cannot be read, such as a file that is just being replaced, leaves the value as it was.
+func Value[T any](read func() (T, error)) (get func() T, err error) {
+	value, err := read()
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	seen := time.Now()
+	return func() T {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(seen) >= every {
+			seen = time.Now()
+			if now, err := read(); err == nil {
+				value = now
+			}
+		}
+		return value
+	}, nil
+}
