@@ -294,7 +294,7 @@ func tierNames() []string {
 }
 
 var schemaNames = []string{"common.json", "control.json", "dead-letter-headers.json", "entry.json", "event.json",
-	"job.json", "template.json"}
+	"job.json", "suppression.json", "template.json"}
 
 func readFile(t *testing.T, name string) []byte {
 	t.Helper()

@@ -1,5 +1,7 @@
 package topology
 
+import "fmt"
+
 // DefaultKeyPrefix starts every Redis key unless configured otherwise.
 const DefaultKeyPrefix = "meddela:"
 
@@ -23,18 +25,12 @@ func (k Keys) StatusNotice(id EventID) string { return k.Prefix + "status:" + st
 // not be: a keyed hash of it, in hexadecimal.
 type AddressHash string
 
-// Suppression is the STRING that keeps messages of a channel from an address,
-// and says why. It expires when that ends.
-func (k Keys) Suppression(c Channel, h AddressHash) string {
-	return k.Suppressions() + string(c) + ":" + string(h)
+// Suppressions is the HASH of the suppressed addresses of a bucket, and of a mark that
+// says how far it is a copy of the suppressions topic: whoever loses the one loses the
+// other.
+func (k Keys) Suppressions(bucket int) string {
+	return fmt.Sprintf("%ssuppressions:%02x", k.Prefix, bucket)
 }
-
-// Suppressions starts every Suppression key.
-func (k Keys) Suppressions() string { return k.Prefix + "suppressed:" }
-
-// SuppressionPepper is the STRING that tells with which secret addresses are
-// hashed, without giving it away.
-func (k Keys) SuppressionPepper() string { return k.Prefix + "suppression-pepper" }
 
 // Cap is the ZSET of the jobs that an address had on a channel within the
 // channel's window, by time in Unix milliseconds. It expires with the window.

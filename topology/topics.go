@@ -62,6 +62,9 @@ func (t Topics) Templates() Topic { return Topic(t.Prefix + "templates") }
 // Control is the compacted topic of operators' orders.
 func (t Topics) Control() Topic { return Topic(t.Prefix + "control") }
 
+// Suppressions is the compacted topic of addresses that are not written to.
+func (t Topics) Suppressions() Topic { return Topic(t.Prefix + "suppressions") }
+
 func (t Topics) lane(l Lane, name string) Topic {
 	return Topic(t.Prefix + string(l) + "." + name)
 }
@@ -206,7 +209,7 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 			s.retained(t.Notices(l), s.Partitions, 7*day, 0),
 		)
 	}
-	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()))
+	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()), s.compacted(t.Suppressions()))
 }
 
 // All lists every topic of an installation.

@@ -18,6 +18,7 @@ func TestTopicNames(t *testing.T) {
 		names.Delay(Realtime, Tiers()[0]):     "meddela.realtime.delay.400ms",
 		names.Templates():                     "meddela.templates",
 		names.Control():                       "meddela.control",
+		names.Suppressions():                  "meddela.suppressions",
 		(Topics{}).Events(Batch):              "batch.events",
 		Topic(names.Group(RoleMatch, Batch)):  "meddela.batch.match",
 		Topic(names.DeliverGroup(Batch, SMS)): "meddela.batch.deliver.sms",
@@ -37,7 +38,7 @@ func TestSpecs(t *testing.T) {
 		names := Topics{Prefix: prefix}
 		specs := names.Specs(Sizing{Partitions: 12, DeadLetterPartitions: 3, Replication: -1, MinInSync: 2,
 			RetainBytes: 1 << 30})
-		if want := len(Lanes())*(7+len(Tiers())) + 2; len(specs) != want {
+		if want := len(Lanes())*(7+len(Tiers())) + 3; len(specs) != want {
 			t.Errorf("%d topics, want %d", len(specs), want)
 		}
 		seen := map[Topic]bool{}
@@ -73,7 +74,7 @@ func TestLaneOf(t *testing.T) {
 	names := Topics{Prefix: DefaultPrefix}
 	for _, topic := range []Topic{
 		"", "meddela.", "meddela.realtime", "realtime.events", "meddela.express.events", "other.realtime.events",
-		names.Control(), names.Templates(),
+		names.Control(), names.Suppressions(), names.Templates(),
 	} {
 		if lane, ok := names.LaneOf(topic); ok {
 			t.Errorf("%q is of lane %s", topic, lane)
@@ -109,12 +110,10 @@ func TestKeys(t *testing.T) {
 		keys.Claim("j-1"):        "meddela:claim:j-1",
 		keys.StatusNotice("e-1"): "meddela:status:e-1",
 
-		keys.Suppression(Email, "0f"): "meddela:suppressed:email:0f",
-		keys.Suppressions():           "meddela:suppressed:",
-		keys.SuppressionPepper():      "meddela:suppression-pepper",
-		keys.Cap(SMS, "0f"):           "meddela:cap:sms:0f",
-		keys.ProviderRate("ses"):      "meddela:provider:rate:ses",
-		keys.ProviderSlots("ses"):     "meddela:provider:slots:ses",
+		keys.Suppressions(0x0f):   "meddela:suppressions:0f",
+		keys.Cap(SMS, "0f"):       "meddela:cap:sms:0f",
+		keys.ProviderRate("ses"):  "meddela:provider:rate:ses",
+		keys.ProviderSlots("ses"): "meddela:provider:slots:ses",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

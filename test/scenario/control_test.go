@@ -85,12 +85,14 @@ func TestOrders(t *testing.T) {
 // at waits until a time.
 func (s *site) at(when time.Time) { time.Sleep(time.Until(when)) }
 
+const aPepper = "the pepper of a scenario, long enough"
+
 // TestWhoIsNotWrittenTo: suppressed addresses and those that have had enough
 // are ignored, each with its reason.
 func TestWhoIsNotWrittenTo(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site) {
 		const lane = topology.Realtime
-		s.settings = []string{"MEDDELA_SUPPRESS_PEPPER=the-pepper-of-a-test", "MEDDELA_CAP_SMS=2/1h"}
+		s.settings = []string{"MEDDELA_SUPPRESS_PEPPER=" + aPepper, "MEDDELA_CAP_SMS=2/1h"}
 		s.startRoles(lane)
 		want := map[string]string{}
 		s.run("suppressions", "add", "KIM@left."+recipientDomain, "--reason", "unsubscribed")

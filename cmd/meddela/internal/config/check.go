@@ -9,6 +9,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -19,6 +20,10 @@ func (c *Config) check() (f Faults) {
 	c.Redis.check(&f)
 	c.checkTopics(&f)
 	c.Deliver.check(&f)
+	if n := len(c.Recipient.Pepper); n > 0 && n < suppress.LeastPepper {
+		f.add("MEDDELA_SUPPRESS_PEPPER has %d bytes, fewer than %d: make one, such as with `openssl rand -base64 32`", n,
+			suppress.LeastPepper)
+	}
 	_, faults := c.Caps()
 	return append(f, faults...)
 }

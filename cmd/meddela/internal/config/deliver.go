@@ -58,8 +58,22 @@ func (d *DeliverSettings) Unprovided(file *providerfile.File, channels []topolog
 	})
 }
 
-// Hasher hashes recipients' addresses for Redis.
-func (c *Config) Hasher() *suppress.Hasher { return suppress.NewHasher(c.Recipient.Pepper.Reveal()) }
+// Hasher hashes recipients' addresses; nil where there is no pepper.
+func (c *Config) Hasher() *suppress.Hasher {
+	if c.Recipient.Pepper == "" {
+		return nil
+	}
+	return suppress.NewHasher(c.Recipient.Pepper.Reveal())
+}
+
+// CheckPepper wants one where there are caps.
+func (c *Config) CheckPepper() error {
+	if caps, _ := c.Caps(); len(caps) > 0 && c.Recipient.Pepper == "" {
+		return Faults{"MEDDELA_SUPPRESS_PEPPER is not set, and a MEDDELA_CAP_… is: Redis would have hashes of addresses " +
+			"that anybody can make. Set it to a secret such as `openssl rand -base64 32` makes"}
+	}
+	return nil
+}
 
 // Caps are those of the channels that have one, and what is wrong with them.
 func (c *Config) Caps() (caps map[topology.Channel]suppress.Cap, faults Faults) {

@@ -59,7 +59,7 @@ type Config struct {
 		TTL   time.Duration `envconfig:"MEDDELA_CLAIM_TTL" default:"192h" min:"1h" desc:"how long the outcome of a job is remembered, so that a repeated job sends nothing; longer than the jobs topics keep it"`
 	}
 	Recipient struct {
-		Pepper   Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret that addresses are hashed with in Redis; the same in every process and command"`
+		Pepper   Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret of at least 32 bytes that addresses are hashed with, for suppressions and caps; the same in every process and command, for ever"`
 		CapEmail string `envconfig:"MEDDELA_CAP_EMAIL" desc:"most e-mails that an address gets in a time, such as 5/24h; urgent templates pass; default: any number"`
 		CapSMS   string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
 		CapPush  string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`

@@ -24,6 +24,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 	"github.com/meddela/meddela/cmd/meddela/internal/fresh"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
@@ -170,4 +171,20 @@ func Follow[T any](ctx context.Context, kafka producer.Connection, topic topolog
 	ready, cancelWait := context.WithTimeout(ctx, within)
 	defer cancelWait()
 	return f, stop, f.AwaitReady(ready)
+}
+
+// Suppressions is Redis's copy of the suppressions topic. keep begins to keep it, until stop is called, even after the
+// end of ctx, as Follow does.
+func Suppressions(ctx context.Context, c *config.Config, kafka producer.Connection, client redis.UniversalClient,
+	log zerolog.Logger) (copy *suppress.Copy, keep, stop func()) {
+	transport := kafka.Transport()
+	copy = &suppress.Copy{
+		Client: client, Keys: c.Keys(), Hasher: c.Hasher(), Log: log,
+		Source: follow.FromTopic(kafka.Addr(), transport, c.Names().Suppressions()),
+	}
+	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	keep = func() { running.Go(func() { copy.Run(following) }) }
+	stop = func() { cancel(); running.Wait(); transport.CloseIdleConnections() }
+	return copy, keep, stop
 }

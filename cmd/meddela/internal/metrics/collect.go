@@ -14,6 +14,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/notify"
 	"github.com/meddela/meddela/topology"
 )
@@ -147,6 +148,14 @@ func (m *Metrics) Notices(h *notify.Handler) {
 		} {
 			show(out, "notices_total", "Notices to webhooks, by what became of them.", n, "outcome", outcome)
 		}
+	}))
+}
+
+// Suppressions shows whether it is known who is suppressed.
+func (m *Metrics) Suppressions(copy *suppress.Copy) {
+	m.register(collector(func(out chan<- prometheus.Metric) {
+		show(out, "suppressions_known", "1 while it is known who is suppressed; nothing is sent while it is not.",
+			truth(copy.Known() == nil))
 	}))
 }
 

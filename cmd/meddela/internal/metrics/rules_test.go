@@ -16,6 +16,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/consumer/notify"
 	"github.com/meddela/meddela/topology"
@@ -32,6 +33,7 @@ func shown(t *testing.T) map[string]bool {
 	status := m.Status()
 	status.Changed(&topology.State{Status: topology.Sent, Template: "t@1"})
 	m.Notices(new(notify.Handler))
+	m.Suppressions(new(suppress.Copy))
 	m.Templates(catalogue.NewFollower(nil, zerolog.Nop()))
 	sandbox, err := sandbox.New(sandbox.Config{})
 	if err != nil {

@@ -3,6 +3,7 @@ package roles
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -210,9 +211,12 @@ func (r *role) deliver(ctx context.Context) error {
 		return err
 	}
 	defer closeProviders()
-	caps, _ := r.Config.Caps() // which were checked as they were read
-	list := &suppress.List{Client: r.redis, Keys: r.Keys, Hasher: r.Config.Hasher()}
-	gate := &suppress.Gate{List: list, Caps: caps}
+	gate, stop, err := r.gate(ctx)
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	defer stop()
+	r.metrics.Suppressions(gate.Copy)
 	r.metrics.Templates(r.templates)
 	r.metrics.Redis(r.redis)
 	meter := r.metrics.Deliver()
@@ -244,6 +248,23 @@ func (r *role) deliver(ctx context.Context) error {
 		})
 	}
 	return loops.Wait()
+}
+
+// gate says who must not be written to, until stop is called. What it must know is read
+// while the role is at work already: until then nobody is written to.
+func (r *role) gate(ctx context.Context) (gate *suppress.Gate, stop func(), err error) {
+	if err := r.Config.CheckPepper(); err != nil {
+		return nil, nil, err
+	}
+	caps, _ := r.Config.Caps() // which were checked as they were read
+	suppressed, keep, stop := connect.Suppressions(ctx, r.Config, r.Kafka, r.redis, r.log)
+	err = suppressed.CheckPepper(ctx)
+	if errors.Is(err, suppress.ErrPepper) || errors.Is(err, suppress.ErrNoPepper) {
+		stop()
+		return nil, nil, err
+	}
+	keep() // whatever else there is may be mended meanwhile
+	return &suppress.Gate{Copy: suppressed, Caps: caps}, stop, nil
 }
 
 func (r *role) delay(ctx context.Context) error {

@@ -40,7 +40,7 @@ func BenchmarkCheck(b *testing.B) {
 					queries[i] = suppress.Query{Channel: topology.Email, Address: fmt.Sprintf("kim.%d@example.com", i),
 						Job: topology.JobID(fmt.Sprint("j", i))}
 					if i%10 == 0 {
-						mustAdd(b, s.list(), suppress.Bounced, time.Now().Add(time.Hour), emails(queries[i].Address)...)
+						mustAdd(b, s.list(), topology.Bounced, time.Now().Add(time.Hour), emails(queries[i].Address)...)
 					}
 				}
 				b.ReportAllocs()

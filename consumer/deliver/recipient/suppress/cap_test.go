@@ -146,7 +146,7 @@ func TestCapsHoldForAll(t *testing.T) {
 // TestTheGate: what is suppressed does not count for the cap.
 func TestTheGate(t *testing.T) {
 	onServers(t, func(t *testing.T, s store) {
-		mustAdd(t, s.list(), suppress.Complaint, time.Time{}, suppress.Subject{Channel: topology.SMS, Address: "112"})
+		mustAdd(t, s.list(), topology.Complaint, time.Time{}, suppress.Subject{Channel: topology.SMS, Address: "112"})
 		gate := s.caps(smsCap(1, time.Hour))
 		ask := []suppress.Query{sms("a", "112"), sms("b", "113"), sms("c", "113"),
 			{Channel: topology.Push, Address: "t", Job: "d"}}

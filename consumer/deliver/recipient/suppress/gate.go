@@ -19,14 +19,14 @@ type Query struct {
 // Answer is why a message must not go. The zero value is that it may.
 type Answer struct {
 	Reason topology.Reason // ReasonSuppressed or ReasonCapped
-	Detail string          // for people; the cause of a suppression is a Cause
+	Detail string          // for people; of a suppression its Cause
 }
 
-// Gate asks the list, and the caps about what is left. Several goroutines may use
-// it. Its user in Redis needs those commands of a List, and TIME,
+// Gate asks the copy, and the caps about what is left. Several goroutines may use
+// it. Its user in Redis needs those commands of a Copy, and TIME,
 // ZREMRANGEBYSCORE, ZSCORE, ZCARD, ZADD and PEXPIRE.
 type Gate struct {
-	List *List
+	Copy *Copy
 	Caps map[topology.Channel]Cap // of the channels that have one
 }
 
@@ -58,7 +58,7 @@ func (g *Gate) Find(ctx context.Context, queries []Query) (wait func() ([]Answer
 	for i := range queries {
 		subjects[i] = Subject{queries[i].Channel, queries[i].Address}
 	}
-	found := g.List.find(ctx, subjects)
+	found := g.Copy.find(ctx, subjects)
 	return func() ([]Answer, error) {
 		entries, err := found()
 		if err != nil {
@@ -86,13 +86,13 @@ func (g *Gate) Admit(ctx context.Context, queries []Query) ([]Answer, error) {
 		if !capped || q.Urgent {
 			continue
 		}
-		if hash, ok := g.List.hash(Subject{q.Channel, q.Address}); ok {
-			key := g.List.Keys.Cap(q.Channel, hash)
+		if of, ok := g.Copy.suppression(Subject{q.Channel, q.Address}); ok {
+			key := g.Copy.Keys.Cap(q.Channel, of.Hash)
 			list = append(list, call{key, []any{string(q.Job), limit.Most, limit.Window.Milliseconds()}})
 			which = append(which, i)
 		}
 	}
-	err := g.List.run(ctx, capScript, list, func(i int, passes bool) {
+	err := g.Copy.run(ctx, capScript, list, func(i int, passes bool) {
 		if !passes {
 			limit := g.Caps[queries[which[i]].Channel]
 			answers[which[i]] = Answer{topology.ReasonCapped, "at most " + limit.String()}

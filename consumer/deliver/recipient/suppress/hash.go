@@ -14,18 +14,22 @@ import (
 // goroutines.
 type Hasher struct {
 	pepper      []byte
-	fingerprint string // the same for the same pepper, which it does not give away
+	fingerprint topology.AddressHash // the same for the same pepper, which it does not give away
 }
 
 // hashBytes is how much of a hash is used: two of ten million addresses share
 // 16 bytes with a probability of about 10^-25.
 const hashBytes = 16
 
+// LeastPepper is the fewest bytes that a pepper may have: with fewer it could be
+// guessed by whoever sees a hash of an address that he knows.
+const LeastPepper = 32
+
 // NewHasher makes a Hasher. The pepper is the same in every process of an
-// installation; without one, hashes can be made by anybody.
+// installation.
 func NewHasher(pepper string) *Hasher {
 	h := &Hasher{pepper: []byte(pepper)}
-	h.fingerprint = string(h.Hash("the pepper's own fingerprint, which is no address"))
+	h.fingerprint = h.Hash("the pepper's own fingerprint, which is no address")
 	return h
 }
 

@@ -24,7 +24,7 @@ type Import struct {
 	// For rows that say nothing else. Channel and Cause may be empty where
 	// every row has its own; a zero Until is for good.
 	Channel topology.Channel
-	Cause   Cause
+	Cause   topology.Cause
 	Until   time.Time
 	// OnBad hears of each row that is not read; nil is nobody.
 	OnBad func(*BadLine)
@@ -50,16 +50,19 @@ type BadLine struct {
 func (b *BadLine) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Detail) }
 
 // rowsAtOnce is how many rows are added at once.
-const rowsAtOnce = 1000
+const rowsAtOnce = 5000
 
 // Import adds what the file has. Bad rows are told and passed over; repeating
 // an import adds nothing. Its error is ErrHeader, with nothing added, the
 // reader's own, or Redis's: what was read before is added all the same.
 func (l *List) Import(ctx context.Context, r io.Reader, how Import) (done Imported, err error) {
 	f, err := l.open(r, how)
-	for batch := make([]call, 0, rowsAtOnce); err == nil; batch = batch[:0] {
+	if err == nil && l.Hasher == nil {
+		err = ErrNoPepper
+	}
+	for batch := make([]topology.Suppression, 0, rowsAtOnce); err == nil; batch = batch[:0] {
 		for err == nil && len(batch) < rowsAtOnce {
-			var row call
+			var row topology.Suppression
 			row, err = f.next()
 			if bad, isBad := errors.AsType[*BadLine](err); isBad {
 				done.Read, done.Bad, err = done.Read+1, done.Bad+1, nil
@@ -166,15 +169,15 @@ func (f *file) readHeader(names []string) error {
 
 // next returns the next row. Its error is io.EOF at the end, a *BadLine for a
 // row that cannot be used, or the reader's own.
-func (f *file) next() (call, error) {
+func (f *file) next() (row topology.Suppression, err error) {
 	fields, err := f.rows.Read()
 	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
-		return call{}, &BadLine{syntax.StartLine, faultOf(syntax)}
+		return row, &BadLine{syntax.StartLine, faultOf(syntax)}
 	}
 	if err != nil {
-		return call{}, err
+		return row, err
 	}
-	row, err := f.row(fields)
+	row, err = f.row(fields)
 	if err != nil {
 		line, _ := f.rows.FieldPos(0)
 		err = &BadLine{line, err.Error()}
@@ -182,9 +185,9 @@ func (f *file) next() (call, error) {
 	return row, err
 }
 
-func (f *file) row(fields []string) (row call, err error) {
+func (f *file) row(fields []string) (row topology.Suppression, err error) {
 	s := Subject{f.how.Channel, f.field(fields, "address")}
-	e := Entry{Cause: f.how.Cause, Added: f.now, Until: f.how.Until}
+	e := topology.Suppression{Cause: f.how.Cause, Added: f.now, Until: f.how.Until}
 	if text := f.field(fields, "channel"); text != "" {
 		s.Channel = topology.Channel(strings.ToLower(text))
 	}
@@ -192,7 +195,7 @@ func (f *file) row(fields []string) (row call, err error) {
 		return row, errors.New("channel: use email, sms or push")
 	}
 	if text := f.field(fields, "reason"); text != "" {
-		if e.Cause, err = ParseCause(strings.ToLower(text)); err != nil {
+		if e.Cause, err = topology.ParseCause(strings.ToLower(text)); err != nil {
 			return row, fmt.Errorf("reason: %w", err)
 		}
 	}
@@ -204,16 +207,17 @@ func (f *file) row(fields []string) (row call, err error) {
 	switch {
 	case e.Cause == "":
 		return row, errors.New("reason: there is none, and none was given for all rows")
-	case e.over(f.now):
+	case e.Over(f.now):
 		return row, errors.New("until: it has ended already")
 	case s.Address == "":
 		return row, errors.New("address: there is none")
 	}
-	calls, err := f.list.calls(e.addition(), s)
-	if err != nil {
+	row, ok := f.list.suppression(s)
+	if !ok {
 		return row, fmt.Errorf("address: it is none of channel %s", s.Channel)
 	}
-	return calls[0], nil
+	row.Cause, row.Added, row.Until = e.Cause, e.Added, e.Until
+	return row, nil
 }
 
 // field is a column's text in a row; empty where the row is too short.

@@ -3,6 +3,7 @@ package suppress_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,12 +19,13 @@ import (
 func TestOutage(t *testing.T) {
 	server := miniredis.RunT(t)
 	s := store{
+		t: t, topic: newTopic(), kept: new(sync.Map),
 		client: redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1,
 			ContextTimeoutEnabled: true}),
 		keys: topology.Keys{Prefix: "test:"},
 	}
 	t.Cleanup(func() { _ = s.client.Close() })
-	mustAdd(t, s.list(), suppress.Manual, time.Time{}, emails("kim@example.com")...)
+	mustAdd(t, s.list(), topology.Manual, time.Time{}, emails("kim@example.com")...)
 	gate := s.caps(smsCap(1, time.Hour))
 	ask := []suppress.Query{{Channel: topology.Email, Address: "kim@example.com"}, sms("a", "112")}
 	want := strings.Join(answered(t, gate, ask...), ",")
@@ -35,7 +37,7 @@ func TestOutage(t *testing.T) {
 		if answers != nil || err == nil {
 			t.Errorf("%s: answers %v, %v", name, answers, err)
 		}
-		if _, err := s.list().Add(t.Context(), emails("lee@example.com"), suppress.Manual, time.Time{}); err == nil {
+		if _, err := s.list().Add(t.Context(), emails("lee@example.com"), topology.Manual, time.Time{}); err == nil {
 			t.Errorf("%s: adding succeeds", name)
 		}
 		if _, err := s.list().Counts(t.Context()); err == nil {

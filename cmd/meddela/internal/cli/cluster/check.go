@@ -8,10 +8,13 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/topology"
 )
@@ -55,8 +58,8 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 		findings = append(findings, f)
 		return f.Well
 	}
-	_, err := env.Redis(ctx)
-	note("Redis", strings.Join(env.Config.Redis.Addrs, ","), err)
+	client, err := env.Redis(ctx)
+	reached := note("Redis", strings.Join(env.Config.Redis.Addrs, ","), err)
 	if d := &env.Config.Deliver; d.File != "" || d.SMTPURL.Reveal() != "" || len(d.Sandbox) > 0 {
 		providers, err := inspectProviders(d)
 		note("providers", providers, err)
@@ -71,6 +74,10 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 	}
 	detail, err = inspectTemplates(ctx, env)
 	note("templates", detail, err)
+	if reached {
+		detail, err = inspectSuppressions(ctx, env, client)
+		note("suppressions", detail, err)
+	}
 	detail, err = inspectRoles(ctx, env)
 	note("roles", detail, err)
 	return findings
@@ -137,11 +144,35 @@ func inspectTemplates(ctx context.Context, env *command.Env) (string, error) {
 	return fmt.Sprintf("%d are in force", live), nil
 }
 
+// inspectSuppressions says whether it is known who is suppressed. Without a pepper it
+// cannot know for the deliverers, which have one.
+func inspectSuppressions(ctx context.Context, env *command.Env, client redis.UniversalClient) (string, error) {
+	kafka, err := env.Kafka(ctx)
+	if err != nil {
+		return "", err
+	}
+	copy, _, stop := connect.Suppressions(ctx, &env.Config, kafka, client, env.Log)
+	defer stop()
+	behind, end, err := copy.Behind(ctx)
+	switch {
+	case errors.Is(err, suppress.ErrNoPepper):
+		return "there are some; MEDDELA_SUPPRESS_PEPPER is not set here, so no more is looked at", nil
+	case err != nil:
+		return "", err
+	case behind > 0:
+		return "", fmt.Errorf("Redis's copy of the topic is %d records behind, so that nothing is sent: "+
+			"if no deliverer makes it anew, run `meddela suppressions list`", behind)
+	case end == 0:
+		return "there are none", nil
+	}
+	return "Redis's copy of the topic is complete", nil
+}
+
 // inspectRoles says which roles have no process. One error stands for all groups
 // that cannot be measured: mostly they have the same cause.
 func inspectRoles(ctx context.Context, env *command.Env) (string, error) {
 	gauge := lag.Gauge{Lanes: topology.Lanes(), Roles: topology.Roles(), Channels: topology.Channels()}
-	if err := connect(ctx, env, &gauge); err != nil {
+	if err := gaugeOf(ctx, env, &gauge); err != nil {
 		return "", err
 	}
 	report, err := gauge.Measure(ctx)

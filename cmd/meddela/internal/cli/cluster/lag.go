@@ -35,7 +35,7 @@ func NewLag(env *command.Env) *cobra.Command {
 		Long:    lagHelp,
 		Example: "  meddela lag\n  meddela lag --lane realtime --partitions -o json\n  meddela lag --listen --every 5s",
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
-			if err := connect(ctx, env, &gauge); err != nil {
+			if err := gaugeOf(ctx, env, &gauge); err != nil {
 				return err
 			}
 			if listen {
@@ -59,8 +59,8 @@ func NewLag(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// connect has a gauge measure the cluster.
-func connect(ctx context.Context, env *command.Env, gauge *lag.Gauge) error {
+// gaugeOf has a gauge measure the cluster.
+func gaugeOf(ctx context.Context, env *command.Env, gauge *lag.Gauge) error {
 	client, err := env.Client(ctx)
 	if err == nil {
 		gauge.Addr, gauge.Transport, gauge.Names = client.Addr, client.Transport, env.Config.Names()

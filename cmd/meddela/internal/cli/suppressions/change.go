@@ -2,6 +2,7 @@ package suppressions
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ first to have it for less.`,
 		RunE:    s.run(s.add),
 	}
 	s.addChannelFlag(cmd, topology.Email, "channel of the addresses: email, sms or push")
-	s.addCauseFlag(cmd, suppress.Manual, "unsubscribed, bounced, complaint or manual")
+	s.addCauseFlag(cmd, topology.Manual, "unsubscribed, bounced, complaint or manual")
 	s.addUntilFlags(cmd)
 	return cmd
 }
@@ -38,7 +39,7 @@ func (s *suppressions) add(ctx context.Context, list *suppress.List) error {
 	}
 	view := struct {
 		Channel topology.Channel `json:"channel"`
-		Reason  suppress.Cause   `json:"reason"`
+		Reason  topology.Cause   `json:"reason"`
 		Until   time.Time        `json:"until,omitzero"`
 		Added   int              `json:"added"`
 		Known   int              `json:"known"`
@@ -69,4 +70,49 @@ func (s *suppressions) remove(ctx context.Context, list *suppress.List) error {
 	unknown := len(s.subjects) - removed
 	return s.Print(map[string]int{"removed": removed, "unknown": unknown}, "%s removed, %d not suppressed\n",
 		wording.Count(removed, "address", "addresses"), unknown)
+}
+
+func newPrune(s *suppressions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "prune",
+		Short: "Take from the topic what has ended",
+		Long: `Take from the topic what has ended. What is suppressed until a time stays on the
+topic and in Redis after it, without effect; where much is, run this now and then.`,
+		Example: "  meddela suppressions prune",
+		RunE: s.run(func(ctx context.Context, list *suppress.List) error {
+			pruned, err := list.Prune(ctx)
+			if err != nil {
+				return err
+			}
+			return s.Print(map[string]int{"pruned": pruned}, "%s that had ended taken from the topic\n",
+				wording.Count(pruned, "suppression", "suppressions"))
+		}),
+	}
+}
+
+func newRestore(s *suppressions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore",
+		Short: "Write to the topic what only Redis has",
+		Long: `Write to the topic what only Redis has, after the topic was lost, or made anew; and
+once when coming from a version that kept suppressions in Redis alone. Nothing is
+sent before, and repeating it does no harm.
+
+Hashes are taken over as they are, so MEDDELA_SUPPRESS_PEPPER must be the one that
+they were made with. Where that is none, or of fewer than 32 bytes, import the
+addresses with a new one, and delete the key suppression-pepper in Redis.`,
+		Example: "  meddela suppressions restore",
+		RunE: s.with(func(ctx context.Context, list *suppress.List, keep func()) error {
+			restored, err := list.Restore(ctx)
+			if err != nil {
+				return fmt.Errorf("stopped after %s: %w", wording.Count(restored, "suppression", "suppressions"), err)
+			}
+			keep()
+			if err := list.CatchUp(ctx); err != nil {
+				return err
+			}
+			return s.Print(map[string]int{"restored": restored}, "%s written to the topic\n",
+				wording.Count(restored, "suppression", "suppressions"))
+		}),
+	}
 }

@@ -34,7 +34,7 @@ func (s *suppressions) checkAddress(ctx context.Context, list *suppress.List) er
 	e := found[0]
 	view := struct {
 		Suppressed bool `json:"suppressed"`
-		*suppress.Entry
+		*topology.Suppression
 	}{e != nil, e}
 	if e == nil {
 		return s.Print(view, "not suppressed on channel %s\n", s.channel)
@@ -67,7 +67,7 @@ come twice.`,
 }
 
 // wanted reports whether the flags ask for a channel's entries for a cause.
-func (s *suppressions) wanted(channel topology.Channel, cause suppress.Cause) bool {
+func (s *suppressions) wanted(channel topology.Channel, cause topology.Cause) bool {
 	return (s.channel == "" || s.channel == channel) && (s.cause == "" || s.cause == cause)
 }
 
@@ -101,7 +101,7 @@ func (s *suppressions) listCounts(ctx context.Context, list *suppress.List) erro
 
 // listEntries prints a line at a time: there may be millions.
 func (s *suppressions) listEntries(ctx context.Context, list *suppress.List) error {
-	return list.Walk(ctx, func(entries []suppress.Entry) error {
+	return list.Walk(ctx, func(entries []topology.Suppression) error {
 		for i := range entries {
 			e := &entries[i]
 			if !s.wanted(e.Channel, e.Cause) {

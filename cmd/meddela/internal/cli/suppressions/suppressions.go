@@ -3,14 +3,17 @@ package suppressions
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
@@ -26,12 +29,13 @@ func New(env *command.Env) *cobra.Command {
 		Long: `Say which addresses nothing is sent to, by channel and for a reason. A message to
 such an address becomes ignored, with reason suppressed.
 
-Redis has hashes of addresses only, so that a list of entries names nobody. They
-are made with a secret, MEDDELA_SUPPRESS_PEPPER, if there is one: it must be the
-one that the deliverers have.`,
+What is kept are hashes of addresses only, so that a list of entries names nobody.
+They are made with a secret, MEDDELA_SUPPRESS_PEPPER, which must be the one that
+the deliverers have. They are on the topic suppressions; Redis has a copy, which
+makes itself anew when it is lost, and without which nothing is sent.`,
 	})
 	cmd.AddCommand(newAdd(flags()), newRemove(flags()), newCheck(flags()))
-	cmd.AddCommand(newList(flags()), newImport(flags()))
+	cmd.AddCommand(newList(flags()), newImport(flags()), newPrune(flags()), newRestore(flags()))
 	return cmd
 }
 
@@ -40,7 +44,7 @@ type suppressions struct {
 	*command.Env
 
 	channel  topology.Channel
-	cause    suppress.Cause
+	cause    topology.Cause
 	until    string
 	length   time.Duration
 	end      time.Time          // when what --until or --for says is; zero for never
@@ -61,18 +65,51 @@ func (s *suppressions) parseAddresses(_ *cobra.Command, args []string) (err erro
 	return err
 }
 
-// run makes a command of what it does with the list.
+// run makes a command of what it does with the list, whose copy is kept meanwhile.
 func (s *suppressions) run(do func(context.Context, *suppress.List) error) func(*cobra.Command, []string) error {
+	return s.with(func(ctx context.Context, list *suppress.List, keep func()) error {
+		keep()
+		if err := list.CatchUp(ctx); err != nil {
+			return err
+		}
+		return do(ctx, list)
+	})
+}
+
+// with makes a command of what it does with the list, and a function that begins to keep
+// the copy.
+func (s *suppressions) with(
+	do func(context.Context, *suppress.List, func()) error,
+) func(*cobra.Command, []string) error {
 	return s.Loaded(func(ctx context.Context, _ []string) error {
+		if s.Config.Recipient.Pepper == "" {
+			return config.Faults{"MEDDELA_SUPPRESS_PEPPER is not set: addresses are hashed with it. " +
+				"Set it to what the deliverers have; if there is none yet, make one, such as with `openssl rand -base64 32`"}
+		}
 		client, err := s.Redis(ctx)
 		if err != nil {
 			return err
 		}
-		err = do(ctx, &suppress.List{Client: client, Keys: s.Config.Keys(), Hasher: s.Config.Hasher()})
-		if errors.Is(err, suppress.ErrPepper) {
-			err = fmt.Errorf("%w: correct MEDDELA_SUPPRESS_PEPPER", err)
+		kafka, err := s.Kafka(ctx)
+		if err != nil {
+			return err
 		}
-		return err
+		writer, err := s.Publisher(ctx)
+		if err != nil {
+			return err
+		}
+		list := &suppress.List{Topic: s.Config.Names().Suppressions()}
+		list.Publish = func(ctx context.Context, records []topology.Record) error {
+			refused, err := writer.Publish(ctx, 0, records)
+			if err == nil && len(refused) > 0 {
+				err = fmt.Errorf("the topic does not take %s", wording.Count(len(refused), "record", "records"))
+			}
+			return err
+		}
+		var keep, stop func()
+		list.Copy, keep, stop = connect.Suppressions(ctx, &s.Config, kafka, client, s.Log.Level(zerolog.ErrorLevel))
+		defer stop()
+		return do(ctx, list, keep)
 	})
 }
 
@@ -81,9 +118,9 @@ func (s *suppressions) addChannelFlag(cmd *cobra.Command, value topology.Channel
 	command.WordFlag(cmd, &s.channel, "channel", address.Channels(), usage)
 }
 
-func (s *suppressions) addCauseFlag(cmd *cobra.Command, value suppress.Cause, usage string) {
+func (s *suppressions) addCauseFlag(cmd *cobra.Command, value topology.Cause, usage string) {
 	s.cause = value
-	command.WordFlag(cmd, &s.cause, "reason", suppress.Causes(), usage)
+	command.WordFlag(cmd, &s.cause, "reason", topology.Causes(), usage)
 }
 
 func (s *suppressions) addUntilFlags(cmd *cobra.Command) {
