@@ -62,6 +62,10 @@ func (c Channel) addressField() string {
 	return ""
 }
 
+// MaxSchedule is how far ahead an event may be scheduled: what waits is written again
+// every few hours.
+const MaxSchedule = 366 * day
+
 // Greatest lengths of an event's texts, in characters.
 const (
 	MaxTypeLength     = 128

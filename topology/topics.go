@@ -194,8 +194,12 @@ const segmentTime = 6 * time.Hour
 func (t Topics) Specs(s Sizing) []TopicSpec {
 	var specs []TopicSpec
 	for _, l := range Lanes() {
+		events := s.retained(t.Events(l), s.Partitions, 7*day, 0)
+		// Retention, validity and alerts go by when events came, and not by what upstream's
+		// clocks, or upstream itself, say.
+		events.Config["message.timestamp.type"] = "LogAppendTime"
 		specs = append(specs,
-			s.retained(t.Events(l), s.Partitions, 7*day, 0),
+			events,
 			s.retained(t.Redrive(l), s.Partitions, 7*day, wrappedEventBytes),
 			s.retained(t.Jobs(l), s.Partitions, 7*day, wrappedEventBytes),
 			s.retained(t.DeliveryLog(l), s.Partitions, 30*day, 0),

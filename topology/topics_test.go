@@ -58,6 +58,10 @@ func checkSpec(t *testing.T, names Topics, spec TopicSpec) {
 	if compacted := spec.Config["cleanup.policy"] == "compact"; compacted == ofLane {
 		t.Errorf("%s: cleanup %s, lane %q", spec.Name, spec.Config["cleanup.policy"], lane)
 	}
+	upstreams := spec.Name == names.Events(lane)
+	if byBroker := spec.Config["message.timestamp.type"] == "LogAppendTime"; byBroker != upstreams {
+		t.Errorf("%s: the broker's time counts: %v", spec.Name, byBroker)
+	}
 	wantPartitions := 12
 	switch {
 	case !ofLane:

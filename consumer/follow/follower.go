@@ -169,7 +169,7 @@ func (f *Follower[S]) AwaitReady(ctx context.Context) error {
 // way.
 func (f *Follower[S]) CatchUp(ctx context.Context) error {
 	what := "catching up with the " + f.what
-	_, end, err := f.source.Bounds(ctx)
+	_, end, err := f.bounds(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -235,9 +235,23 @@ func (f *Follower[S]) step(ctx context.Context) error {
 	return nil
 }
 
+// errEmptied is that a topic which had records has none. It may have been deleted by
+// mistake: what is known stays in force until there is something to put in its place.
+var errEmptied = errors.New("the topic is empty, and was not before: publish again what was on it")
+
+// bounds are those of a topic that has not been emptied.
+func (f *Follower[S]) bounds(ctx context.Context) (first, end int64, err error) {
+	before, _ := f.Stats()
+	first, end, err = f.source.Bounds(ctx)
+	if err == nil && first == end && before.Applied > 0 {
+		err = errEmptied
+	}
+	return first, end, err
+}
+
 // begin starts a draft that is published once it has all that the topic has now.
 func (f *Follower[S]) begin(ctx context.Context) error {
-	first, end, err := f.source.Bounds(ctx)
+	first, end, err := f.bounds(ctx)
 	if err != nil {
 		return err
 	}

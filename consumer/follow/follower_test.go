@@ -124,8 +124,14 @@ func TestATopicThatWasMadeAnew(t *testing.T) {
 	if err := f.CatchUp(fixtures.Soon(t)); !errors.As(err, &missing) || missing.Topic != "pairs" {
 		t.Errorf("CatchUp said %v; want the missing topic", err)
 	}
+	source.change(func() { source.outage = nil }) // it is there again, and empty
+	if err := f.CatchUp(fixtures.Soon(t)); err == nil || !strings.Contains(err.Error(), "publish again what was on it") {
+		t.Errorf("CatchUp said %v; want the empty topic", err)
+	}
+	if stats, now := f.Stats(); !stats.Failing || len(now.of) != 3 {
+		t.Errorf("%d pairs while the topic is empty; want those that were: %+v", len(now.of), stats)
+	}
 	source.put("d", "1", "d", "2", "e", "1")
-	source.change(func() { source.outage = nil })
 	fixtures.Eventually(t, "the topic is followed", func() bool { return f.Snapshot().of["e"] == "1" })
 	if got := caughtUp(t, f); !maps.Equal(got, map[string]string{"d": "2", "e": "1"}) {
 		t.Errorf("the new topic is %v", got)

@@ -33,6 +33,9 @@ func Decide(event *topology.Event, received time.Time, templates *catalogue.Cata
 	trace *Trace) Decision {
 	candidates := templates.Candidates(event.Type, event.Channel)
 	switch {
+	case event.Scheduled.After(now.Add(topology.MaxSchedule)):
+		return Decision{Status: topology.NotCovered, Reason: topology.ReasonInvalid,
+			Detail: string(topology.ReasonBadValue) + ": scheduled: must be within a year"}
 	case len(candidates) > 0:
 	case templates.HasType(event.Type):
 		return Decision{Status: topology.NotCovered, Reason: topology.ReasonNoTemplateForChannel}

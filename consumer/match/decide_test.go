@@ -87,6 +87,10 @@ func TestDecide(t *testing.T) {
 		{"scheduled for later", with(order, func(e *topology.Event) { e.Scheduled = now.Add(time.Hour) }), now,
 			match.Decision{Status: topology.PendingDelivery, Reason: topology.ReasonScheduled, Template: "order-new@2",
 				Language: "en"}},
+		{"scheduled for no time that comes", with(order, func(e *topology.Event) {
+			e.Scheduled = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+		}), now, match.Decision{Status: topology.NotCovered, Reason: topology.ReasonInvalid,
+			Detail: "bad_value: scheduled: must be within a year"}},
 		{"scheduled for a time that has come", with(order, func(e *topology.Event) { e.Scheduled = now }), now,
 			match.Decision{Status: topology.PendingDelivery, Template: "order-new@2", Language: "en"}},
 		{"within the template's time to live", code, now.Add(-time.Minute + 1),
@@ -270,6 +274,28 @@ func TestAnEventPublishedAgain(t *testing.T) {
 	if entry.EventID != "event-7" || entry.Redrives != 2 || entry.Source != first.Source ||
 		!entry.ReceivedAt.Equal(first.At) {
 		t.Errorf("entry %+v", entry)
+	}
+}
+
+// TestAJobWaitsNoLongerThanItIsValid: then it is known at once that it has expired.
+func TestAJobWaitsNoLongerThanItIsValid(t *testing.T) {
+	h := match.Handler{
+		Lane: topology.Realtime, Names: names,
+		Catalogue: func() *catalogue.Catalogue { return templates },
+		Now:       func() time.Time { return now },
+	}
+	for expiration, want := range map[time.Time]time.Time{
+		now.Add(time.Hour): now.Add(time.Hour), now.Add(96 * time.Hour): now.Add(48 * time.Hour),
+	} {
+		event := topology.Event{ID: "e", Type: "code", Channel: topology.SMS, To: "+4670",
+			Scheduled: now.Add(48 * time.Hour), Expiration: expiration}
+		result, err := h.Handle(t.Context(), consumer.Batch{Records: []topology.Record{{Value: event.Append(nil)}}})
+		if err != nil || len(result.Out) != 2 {
+			t.Fatalf("%d records, %v", len(result.Out), err)
+		}
+		if due, _ := result.Out[0].Header(topology.HeaderDue); string(due) != want.Format(topology.TimeFormat) {
+			t.Errorf("valid until %v it waits until %s; want %v", expiration, due, want)
+		}
 	}
 }
 

@@ -147,8 +147,11 @@ func (m *matching) emitJob(r *topology.Record, event *topology.Event, d *Decisio
 		Value:   m.slab.Keep(job.Append(m.slab.Room(len(event.Raw) + 512))),
 		Headers: m.span.Carry(topology.JobHeaders(r.Headers, job.Channel)),
 	}
-	if d.Reason == topology.ReasonScheduled {
-		record = m.handler.Names.Delayed(m.handler.Lane, record, event.Scheduled, m.now)
+	if due := event.Scheduled; d.Reason == topology.ReasonScheduled {
+		if !d.Expires.IsZero() && d.Expires.Before(due) {
+			due = d.Expires // it waits no longer than it is valid
+		}
+		record = m.handler.Names.Delayed(m.handler.Lane, record, due, m.now)
 	}
 	m.out = append(m.out, record)
 }

@@ -96,7 +96,9 @@ func (h *Handler) readEvents(l *list, records []topology.Record) {
 			ReceivedAt: receipt.At,
 			At:         r.Time,
 		})
-		state.Scheduled = storable(event.Scheduled)
+		if !event.Scheduled.After(r.Time.Add(topology.MaxSchedule)) { // or else nothing waits for it
+			state.Scheduled = storable(event.Scheduled)
+		}
 		l.states = append(l.states, state)
 	}
 }

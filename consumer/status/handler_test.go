@@ -101,6 +101,25 @@ func TestAnEventPublishedAgain(t *testing.T) {
 	})
 }
 
+// TestASchedule holds a status for as long as the event waits, and not for one that is
+// never waited for.
+func TestASchedule(t *testing.T) {
+	for scheduled, want := range map[string]string{
+		"2026-12-24T08:00:00.000Z": "2026-12-24T08:00:00.000Z", "9999-12-31T23:59:59.000Z": "",
+	} {
+		var said list
+		r := published(`{"id":"a","type":"order","scheduled":"` + scheduled + `","ctx":{}}`)
+		(&Handler{Lane: topology.Realtime, Names: names}).readEvents(&said, []topology.Record{r})
+		got := ""
+		if at := said.states[0].Scheduled; !at.IsZero() {
+			got = at.Format(topology.TimeFormat)
+		}
+		if got != want {
+			t.Errorf("%s is %q; want %q", scheduled, got, want)
+		}
+	}
+}
+
 // TestEventsWithoutAnID are pending under the id of their position.
 func TestEventsWithoutAnID(t *testing.T) {
 	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
