@@ -22,6 +22,7 @@ type generation struct {
 	loop   *Loop
 	kafka  *kafka.Generation
 	ledger *ledger
+	note   func(reached map[string]map[int]int64) error // of Positions, if there are any
 
 	fetching, working, publishing context.Context
 }
@@ -75,6 +76,12 @@ func after(trigger, parent context.Context, d time.Duration) (context.Context, c
 
 func (g *generation) run() {
 	g.logAssignment()
+	if p := g.loop.config.Positions; p != nil {
+		note, end := p.Begin(g.kafka.Assignments)
+		defer end()
+		g.note = note
+		g.commit() // of nothing: what is missing is to be known before anything is handled
+	}
 	committing, stopCommitting := context.WithCancel(context.Background())
 	var committer, partitions sync.WaitGroup
 	committer.Go(func() { g.commitUntil(committing) })
@@ -112,7 +119,7 @@ func (g *generation) commitUntil(ctx context.Context) {
 	for passed := 1; ; passed++ {
 		select {
 		case <-ticker.C:
-			if g.ledger.worked() || passed%idleCommits == 0 {
+			if g.ledger.worked() || passed%idleCommits == 0 || g.loop.config.CommitInterval > time.Second {
 				g.commit()
 			}
 		case <-ctx.Done():
@@ -123,8 +130,19 @@ func (g *generation) commitUntil(ctx context.Context) {
 }
 
 func (g *generation) commit() {
-	if err := g.ledger.commit(g.kafka.CommitOffsets); err != nil {
-		g.loop.stats.commitFaults.Add(1)
+	err := g.ledger.commit(func(reached map[string]map[int]int64) error {
+		if g.note != nil {
+			if err := g.note(reached); err != nil {
+				return err
+			}
+		}
+		err := g.kafka.CommitOffsets(reached)
+		if err != nil {
+			g.loop.stats.commitFaults.Add(1)
+		}
+		return err
+	})
+	if err != nil {
 		g.loop.committing.Warn(func(n int) {
 			g.loop.log.Warn().Err(err).Int("times", n).Msg("offsets not committed; what they cover will be read again")
 		})

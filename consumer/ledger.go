@@ -29,16 +29,13 @@ func (l *ledger) ack(topic string, partition int, next int64, work bool) {
 	partitions[partition] = next
 }
 
-// commit passes what was acknowledged since the last commit to the given
-// function; if that fails it is kept for the next time.
+// commit passes what was acknowledged since the last commit, which may be nothing, to the
+// given function; if that fails it is kept for the next time.
 func (l *ledger) commit(commit func(map[string]map[int]int64) error) error {
 	l.mu.Lock()
 	taken := l.acked
 	l.acked, l.work = make(map[string]map[int]int64, len(taken)), false
 	l.mu.Unlock()
-	if len(taken) == 0 {
-		return nil
-	}
 	err := commit(taken)
 	if err != nil {
 		l.mu.Lock()
@@ -49,7 +46,7 @@ func (l *ledger) commit(commit func(map[string]map[int]int64) error) error {
 			}
 			maps.Copy(taken[topic], partitions)
 		}
-		l.acked, l.work = taken, true
+		l.acked, l.work = taken, len(taken) > 0
 	}
 	return err
 }

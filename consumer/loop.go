@@ -27,6 +27,15 @@ type Publisher interface {
 	Publish(ctx context.Context, partition int, records []topology.Record) (refused []int, err error)
 }
 
+// Positions notes how far a handler's work is, where that work is.
+type Positions interface {
+	// Begin is told of a generation's partitions, each with its committed offset or a
+	// negative one, by topic. Until end is called, note is told, at least once in ten
+	// seconds and before each commit, of what is handled since: up to which offsets. Its
+	// error keeps that from being committed for now.
+	Begin(committed map[string][]kafka.PartitionAssignment) (note func(reached map[string]map[int]int64) error, end func())
+}
+
 // Config says what a Loop reads, and what it does with it. The zero value of
 // the durations and sizes is their default.
 type Config struct {
@@ -51,6 +60,9 @@ type Config struct {
 	// handlers that wait for something else than this machine. Their outputs are
 	// published in any order, and committed in order. Default 1.
 	Parallel int
+
+	// Positions, if set, are noted before they are committed.
+	Positions Positions
 
 	// Reader fetches. Default one of its own, with DefaultInFlight.
 	Reader *Reader

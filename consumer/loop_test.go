@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
@@ -479,4 +480,124 @@ func (p refusingPublisher) Publish(ctx context.Context, partition int, records [
 	}
 	_, err := p.Publisher.Publish(ctx, partition, rest)
 	return refused, err
+}
+
+// noting are Positions that tell what they are told.
+type noting struct {
+	mu        sync.Mutex
+	committed map[int]int64
+	reached   map[int]int64
+	fault     error
+	generations,
+	ended int
+}
+
+func (n *noting) Begin(committed map[string][]kafka.PartitionAssignment) (func(map[string]map[int]int64) error, func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.committed = make(map[int]int64)
+	for _, a := range committed[string(names.Events(topology.Realtime))] {
+		n.committed[a.ID] = a.Offset
+	}
+	n.generations++
+	return n.note, func() { n.mu.Lock(); defer n.mu.Unlock(); n.ended++ }
+}
+
+func (n *noting) note(reached map[string]map[int]int64) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	maps.Copy(n.reached, reached[string(names.Events(topology.Realtime))])
+	return n.fault
+}
+
+func (n *noting) is(want map[int]int64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Equal(n.reached, want)
+}
+
+func (n *noting) fail(with error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fault = with
+}
+
+// TestPositions: what is to be committed is noted first, and is not committed while
+// that fails.
+func TestPositions(t *testing.T) {
+	w := newWorld(t)
+	n := &noting{reached: make(map[int]int64)}
+	stop := w.start(handlerFunc(toJobs), func(c *consumer.Config) { c.Positions = n })
+	all := func(offset int64) map[int]int64 { return map[int]int64{0: offset, 1: offset, 2: offset, 3: offset} }
+	w.publish(0, 10)
+	fixtures.Eventually(t, "noted and committed", func() bool {
+		return n.is(all(10)) && maps.Equal(w.committed(), all(10))
+	})
+	n.fail(errors.New("Redis is away"))
+	w.publish(10, 20)
+	fixtures.Eventually(t, "asked to note", func() bool { return n.is(all(20)) })
+	if got := w.committed(); !maps.Equal(got, all(10)) {
+		t.Errorf("committed %v, which is not noted", got)
+	}
+	n.fail(nil)
+	fixtures.Eventually(t, "committed", func() bool { return maps.Equal(w.committed(), all(20)) })
+	stop()
+	if n.generations == 0 || n.ended != n.generations {
+		t.Errorf("%d generations began, %d ended", n.generations, n.ended)
+	}
+	w.start(handlerFunc(toJobs), func(c *consumer.Config) { c.Positions = n })
+	fixtures.Eventually(t, "the next knows what is committed", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return maps.Equal(n.committed, all(20))
+	})
+}
+
+// deleteRecords deletes the records of a partition below an offset, as retention does.
+func (w *world) deleteRecords(partition int, below int64) {
+	w.t.Helper()
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic = string(names.Events(topology.Realtime))
+	one := kmsg.NewDeleteRecordsRequestTopicPartition()
+	one.Partition, one.Offset = int32(partition), below
+	topic.Partitions = append(topic.Partitions, one)
+	request.Topics = append(request.Topics, topic)
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.Link.Brokers...))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer client.Close()
+	response, err := request.RequestWith(w.t.Context(), client)
+	if err != nil || response.Topics[0].Partitions[0].ErrorCode != 0 {
+		w.t.Fatal(err, response)
+	}
+}
+
+// TestRecordsLost to retention are counted once, and not again at each restart of an
+// idle partition; also where batches are handled side by side.
+func TestRecordsLost(t *testing.T) {
+	for _, parallel := range []int{1, 4} {
+		w := newWorld(t)
+		config := func(c *consumer.Config) { c.Parallel = parallel }
+		w.publish(0, 10)
+		stop := w.start(handlerFunc(toJobs), config)
+		fixtures.Eventually(t, "committed", func() bool { return w.committed()[1] == 10 })
+		stop()
+		w.publish(10, 30)
+		w.deleteRecords(1, 30)
+		loops := make(chan *consumer.Loop, 2)
+		stop = w.startLoop(loops, handlerFunc(toJobs), config)
+		fixtures.Eventually(t, "where the records end is committed", func() bool { return w.committed()[1] == 30 })
+		stop()
+		if n := (<-loops).Stats().Skipped(); n != 20 {
+			t.Errorf("%d records were lost, want 20", n)
+		}
+		w.startLoop(loops, handlerFunc(toJobs), config)
+		w.publish(30, 40)
+		fixtures.Eventually(t, "what comes then is handled", func() bool { return w.committed()[1] == 40 })
+		if n := (<-loops).Stats().Skipped(); n != 0 {
+			t.Errorf("after a restart %d records were lost again", n)
+		}
+	}
 }

@@ -33,7 +33,8 @@ type pipeline struct {
 	took    time.Time // when the last batch was fetched
 
 	// Of the fetch that is under way, of which there is one at a time.
-	back     func() // says that the wait for Kafka is over
+	back     func()    // says that the wait for Kafka is over
+	last     time.Time // of the last record fetched
 	pause    retry.Backoff
 	failures retry.Warner
 }
@@ -82,7 +83,7 @@ func (p *pipeline) run() {
 	p.loop.config.Reader.budget.partitions.Add(1)
 	defer p.end()
 	// "The first there is" is no offset yet.
-	if p.fetcher.offset < 0 && !p.seekFirst() {
+	if p.fetcher.offset < 0 && !p.seek() {
 		return
 	}
 	p.loop.config.Reader.want(p)
@@ -151,6 +152,9 @@ func (p *pipeline) room() int {
 // there is room for more.
 func (p *pipeline) take(got *Fetched) bool {
 	p.loop.stats.in.Add(int64(len(got.Records)))
+	if n := len(got.Records); n > 0 {
+		p.last = got.Records[n-1].Time
+	}
 	p.tracker.fetched(got, time.Now())
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -427,49 +431,70 @@ func (p *pipeline) forward(outputs chan<- handled, h handled) bool {
 	}
 }
 
-// recoverFetch does what a fetch error asks for before the next try.
+// recoverFetch does what a fetch error asks for before the next try, and reports
+// whether there is to be one.
 func (p *pipeline) recoverFetch(err error) bool {
 	if !errors.Is(err, kafka.OffsetOutOfRange) {
 		return true
 	}
 	from := p.fetcher.offset
-	if !p.seekFirst() {
+	if !p.seek() {
 		return false
 	}
-	skipped := max(p.fetcher.offset-from, 0)
+	to := p.fetcher.offset
+	skipped := max(to-from, 0)
 	p.loop.stats.skipped.Add(skipped)
-	p.log.Error().Int64("from", from).Int64("to", p.fetcher.offset).Int64("skipped", skipped).
-		Msg("the wanted offset is not on the broker any more (retention, or a new topic); going on with the first that is")
-	return true
+	p.log.Error().Int64("from", from).Int64("to", to).Int64("skipped", skipped).
+		Msg("the wanted offset is not on the broker (retention, a lost leader, or a new topic); going on with one that is")
+	// It is committed in its turn: else the next owner would step over the same.
+	return to == 0 || p.take(&Fetched{Next: to, Moved: true, HighWatermark: to})
 }
 
-// seekFirst moves to the partition's first offset, trying for as long as the
-// partition is ours.
-func (p *pipeline) seekFirst() bool {
+// clockSkew is by how much the clocks of who writes records may differ.
+const clockSkew = time.Minute
+
+// seek moves to the first offset that there is; from beyond the end, where a lost
+// leader had more, to the first record that may be younger than the last one fetched. It
+// tries for as long as the partition is ours.
+func (p *pipeline) seek() bool {
 	defer p.tracker.awaitKafka()()
 	client := kafka.Client{Addr: kafka.TCP(p.loop.config.Brokers...), Transport: p.loop.config.Transport}
+	asked := []kafka.OffsetRequest{kafka.FirstOffsetOf(p.partition), kafka.LastOffsetOf(p.partition)}
+	if !p.last.IsZero() {
+		asked = append(asked, kafka.TimeOffsetOf(p.partition, p.last.Add(-clockSkew)))
+	}
 	return retry.Until(p.fetching, func() error {
-		first, err := firstOffset(p.fetching, &client, p.topic, p.partition)
-		if err == nil {
-			p.fetcher.SeekTo(first)
+		ctx, cancel := context.WithTimeout(p.fetching, requestTimeout)
+		defer cancel()
+		response, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+			Topics: map[string][]kafka.OffsetRequest{string(p.topic): asked},
+		})
+		if err != nil {
+			return err
 		}
-		return err
+		for _, is := range response.Topics[string(p.topic)] {
+			if is.Partition == p.partition && is.Error == nil {
+				p.fetcher.SeekTo(p.whereOf(&is))
+				return nil
+			} else if is.Partition == p.partition {
+				return is.Error
+			}
+		}
+		return errNoPartition
 	}, func(err error, n int) {
-		p.log.Warn().Err(err).Int("times", n).Msg("cannot find the first offset yet; trying on")
+		p.log.Warn().Err(err).Int("times", n).Msg("cannot find an offset to go on with yet; trying on")
 	})
 }
 
-func firstOffset(ctx context.Context, client *kafka.Client, topic topology.Topic, partition int) (int64, error) {
-	response, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Topics: map[string][]kafka.OffsetRequest{string(topic): {kafka.FirstOffsetOf(partition)}},
-	})
-	if err != nil {
-		return 0, err
+// whereOf is the offset to go on with of those that the partition has.
+func (p *pipeline) whereOf(is *kafka.PartitionOffsets) int64 {
+	if p.last.IsZero() || p.fetcher.offset <= is.LastOffset {
+		return is.FirstOffset
 	}
-	for _, p := range response.Topics[string(topic)] {
-		if p.Partition == partition {
-			return p.FirstOffset, p.Error
+	for offset := range is.Offsets { // of the one time that was asked for; none if all is older
+		if offset >= 0 {
+			return offset
 		}
 	}
-	return 0, errNoPartition
+	return is.LastOffset
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"github.com/meddela/meddela/topology"
 )
 
@@ -44,5 +46,31 @@ func TestThereIsRoomForWhatIsAskedFor(t *testing.T) {
 			asked <- struct{}{}
 		}
 		p.tracker.reached(1<<40, time.Now())
+	}
+}
+
+// TestWhereToGoOn when the wanted offset is not there.
+func TestWhereToGoOn(t *testing.T) {
+	last := time.Now()
+	at := func(offset int64) map[int64]time.Time { return map[int64]time.Time{offset: last} }
+	is := func(first, last int64, by map[int64]time.Time) kafka.PartitionOffsets {
+		return kafka.PartitionOffsets{FirstOffset: first, LastOffset: last, Offsets: by}
+	}
+	for name, test := range map[string]struct {
+		wanted, want int64
+		last         time.Time
+		is           kafka.PartitionOffsets
+	}{
+		"retention":                      {5, 20, last, is(20, 90, at(30))},
+		"all is gone":                    {5, 20, last, is(20, 20, at(-1))},
+		"a lost leader had more":         {95, 80, last, is(20, 90, at(80))},
+		"and nothing is new":             {95, 90, last, is(20, 90, at(-1))},
+		"a new topic":                    {95, 0, last, is(0, 3, at(0))},
+		"beyond the end since the start": {95, 20, time.Time{}, is(20, 90, nil)},
+	} {
+		p := &pipeline{fetcher: Fetcher{offset: test.wanted}, last: test.last}
+		if got := p.whereOf(&test.is); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package topology
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // DefaultKeyPrefix starts every Redis key unless configured otherwise.
 const DefaultKeyPrefix = "meddela:"
@@ -16,6 +19,13 @@ func (k Keys) Event(id EventID) string { return k.Prefix + "event:" + string(id)
 // Claim is the STRING by which a deliverer owns a job, and which keeps the
 // job's outcome afterwards.
 func (k Keys) Claim(id JobID) string { return k.Prefix + "claim:" + string(id) }
+
+// Position is one of the HASHes that say of each partition that a consumer group
+// reads, as "topic/partition", up to which offset Redis has what the group wrote. On
+// a cluster there are several, so that each server has one.
+func (k Keys) Position(group string, n int) string {
+	return k.Prefix + "position:" + group + ":" + strconv.Itoa(n)
+}
 
 // StatusNotice is the Pub/Sub channel on which changes of an event's status
 // are announced, when that is configured.

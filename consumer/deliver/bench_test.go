@@ -3,6 +3,7 @@ package deliver
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ import (
 
 // BenchmarkHandle delivers batches of 500 jobs to a sandbox. It uses the Redis
 // at MEDDELA_BENCH_REDIS (an address, or those of a cluster) if that is set, or else one in this process, whose
-// work then counts too.
+// work then counts too. MEDDELA_BENCH_REPLICAS is on how many replicas claims must be.
 func BenchmarkHandle(b *testing.B) {
 	const batchJobs = 500
 	w := newWorld(b)
@@ -31,6 +32,7 @@ func BenchmarkHandle(b *testing.B) {
 			client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(address, ",")})
 			b.Cleanup(func() { _ = client.Close() })
 			c.Redis = client
+			c.ClaimReplicas, _ = strconv.Atoi(os.Getenv("MEDDELA_BENCH_REPLICAS"))
 			c.KeepClaims = time.Minute
 			c.Keys = topology.Keys{Prefix: fmt.Sprintf("bench-%d:", time.Now().UnixNano())}
 		}

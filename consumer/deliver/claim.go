@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/internal/script"
+	"github.com/meddela/meddela/topology"
 )
 
 // The scripts of the jobs' claims in Redis, by which of all deliverers one sends
@@ -29,7 +30,7 @@ type claimState int
 const (
 	unanswered   claimState = iota // what Redis did is not known
 	granted                        // the job is the owner's until the lease ends
-	leaseExpired                   // so too, and another owner, whose lease ended, may have sent it
+	leaseExpired                   // so too, and another owner, whose lease ended or whose claim is lost, may have sent it
 	ambiguous                      // so too, and an earlier attempt may have been accepted
 	leased                         // another owner has it
 	settled                        // it has an outcome
@@ -46,6 +47,7 @@ func (h *Handler) claim(ctx context.Context, owner string, deliveries []*deliver
 	return claimScript.Run(ctx, h.config.Redis, &script.Batch{
 		N:      len(deliveries),
 		Head:   []any{owner, h.config.Lease.Milliseconds(), h.config.KeepClaims.Milliseconds()},
+		Copies: h.config.ClaimReplicas,
 		Key:    h.keysOf(deliveries),
 		Args:   func(a *script.Args, i int) { a.Add(a.Int(int64(deliveries[i].job.Attempt))) },
 		Answer: func(i int, answer any) { deliveries[i].claimed(answer) },
@@ -104,6 +106,24 @@ func (h *Handler) record(ctx context.Context, deliveries []*delivery) (wait func
 			}
 		},
 	})
+}
+
+// Restore records again the outcomes of jobs that entries of the delivery log tell of,
+// where a Redis that lost something has none.
+func Restore(ctx context.Context, c Config, log []topology.Record) error {
+	var deliveries []*delivery
+	for i := range log {
+		e, err := topology.DecodeEntry(log[i].Value)
+		if err != nil || e.JobID == "" || !e.Status.Final() || time.Since(e.At) > c.KeepClaims {
+			continue
+		}
+		d := &delivery{job: topology.Job{JobID: e.JobID, Attempt: e.Attempt}}
+		d.outcome = newOutcome(&d.job, ending{e.Status, e.Reason, e.Detail}, e.At)
+		d.outcome.template, d.outcome.provider = topology.TemplateRef(field(string(e.Template))), field(e.Provider)
+		d.outcome.messageID = field(e.ProviderMessageID)
+		deliveries = append(deliveries, d)
+	}
+	return (&Handler{config: c}).record(ctx, deliveries)()
 }
 
 // release gives up the claims of jobs for which nothing was begun.

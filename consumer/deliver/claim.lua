@@ -6,7 +6,8 @@
 --       then for each key the job's attempt
 -- Returns for each key:
 --   0     claimed
---   1     claimed; another owner's lease ended without an outcome
+--   1     claimed; another owner's lease ended without an outcome, or what an earlier
+--         attempt left here is lost
 --   2     the key holds what is no claim
 --   3     claimed; an earlier attempt of the same job may have been accepted
 --   n<0   held by another owner, whose lease ends in -n ms
@@ -30,12 +31,12 @@ end
 
 local function contest(key, mine, attempt, was)
 	local state, last = string.match(was, '^(%a+)\t(%d+)')
-	if state == 'claimed' then
+	if state == 'claimed' then -- a lease that ends at 0 was released
 		local leased, holder, sent = string.match(was, '^%a+\t%d+\t(%d+)\t([^\t]+)\t?(.*)$')
 		if holder == owner then return take(key, mine, sent) end
 		local left = (tonumber(leased) or 0) - now
 		if left > 0 then return -left end
-		return take(key, mine, tonumber(leased) == 0 and sent or 'expired') -- 0: released
+		return take(key, mine, tonumber(leased) == 0 and sent or 'expired')
 	end
 	if state == 'retry' and tonumber(attempt) > tonumber(last) then return take(key, mine, '') end
 	if state == 'ambiguous' and tonumber(attempt) > tonumber(last) then return take(key, mine, 'earlier') end
@@ -49,7 +50,7 @@ for i, key in ipairs(KEYS) do
 	local mine = 'claimed\t' .. attempt .. '\t' .. ends .. '\t' .. owner
 	local was = redis.pcall('SET', key, mine, 'PX', ttl, 'NX', 'GET')
 	if not was then
-		answers[i] = 0
+		answers[i] = tonumber(attempt) > 1 and 1 or 0
 	elseif type(was) == 'string' then
 		answers[i] = contest(key, mine, attempt, was)
 	elseif string.find(was.err, 'WRONGTYPE', 1, true) then

@@ -46,6 +46,9 @@ type Config struct {
 	// KeepClaims is how long a job's outcome is known: longer than its record
 	// can be read. Default 8 days, one more than the jobs topic keeps.
 	KeepClaims time.Duration
+	// ClaimReplicas is how many replicas of Redis must have a claim before its job is
+	// sent. Default 0.
+	ClaimReplicas int
 	// Tries is how often a job is sent while the provider fails for now or is
 	// down. Default 3.
 	Tries int

@@ -37,7 +37,7 @@ func beforeSending(d *delivery, now time.Time) ending {
 	switch {
 	case d.claim == leaseExpired && d.policy.HoldAmbiguous:
 		return failure(topology.ReasonAmbiguous,
-			"a deliverer died while it had this job: it may have been sent, and is not sent again")
+			"a deliverer died while it had this job, or Redis lost its claim: it may have been sent, and is not sent again")
 	case d.job.Expired(now):
 		return expiry(ambiguous)
 	case unfit != topology.NoReason:

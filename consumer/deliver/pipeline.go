@@ -53,6 +53,7 @@ func (h *Handler) deliver(ctx context.Context, deliveries []delivery, owner stri
 			defer func() {
 				if cause := recover(); cause != nil {
 					p.crash = fmt.Errorf("%v\n%s", cause, debug.Stack())
+					p.settleFinished(ctx)() // its workers have ended
 				}
 			}()
 			p.run(ctx)

@@ -64,14 +64,24 @@ func TestNoRetryPastTheLastOrTheValidity(t *testing.T) {
 		"the last attempt":      func(j *topology.Job) { j.Attempt = 2 },
 		"not valid for so long": func(j *topology.Job) { j.Expires = time.Now().Add(5 * time.Second) },
 	} {
-		h := newWorld(t).handler(t, func(c *Config) {
+		w := newWorld(t)
+		first := &delivery{job: aJob("event-1")}
+		first.outcome = newOutcome(&first.job, ending{status: topology.PendingDelivery}, time.Now())
+		first.outcome.retry = true
+		h := w.handler(t, func(c *Config) {
 			c.Tries = 1
 			c.Retries = []time.Duration{10 * time.Second}
 			c.Providers = map[topology.Channel]provider.Provider{
 				topology.Email: &fakeProvider{name: "fake", concurrency: 1, script: []provider.Response{{Verdict: provider.Down}}},
 			}
 		})
-		entry := deliverOne(t, h, aJob("event-1", change))
+		job := aJob("event-1", change)
+		if job.Attempt > 1 {
+			if err := h.record(t.Context(), []*delivery{first})(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entry := deliverOne(t, h, job)
 		if entry.Status != topology.DeliveryError || entry.Reason != topology.ReasonProviderDown {
 			t.Errorf("%s: %s %s", name, entry.Status, entry.Reason)
 		}

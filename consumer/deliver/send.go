@@ -50,7 +50,7 @@ func (h *Handler) attempt(ctx context.Context, d *delivery) (o outcome) {
 		}
 	}()
 	if d.claim == leaseExpired {
-		h.noteAmbiguous(d, "a deliverer died while it had this job; it may have been sent")
+		h.noteAmbiguous(d, "a deliverer died while it had this job, or Redis lost its claim; it may have been sent")
 	}
 	if end := beforeSending(d, h.config.Now()); end != (ending{}) {
 		return h.end(d, end)

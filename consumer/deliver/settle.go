@@ -57,6 +57,16 @@ func (h *Handler) settleOn(ctx, last context.Context, deliveries []*delivery, re
 	for _, d := range deliveries { // without the batch that they are of
 		h.unsettled = append(h.unsettled, &delivery{job: topology.Job{JobID: d.job.JobID}, outcome: d.outcome})
 	}
+	go h.settleLater()
+}
+
+// settleLater records the outcomes that are left over though there may be no other
+// Handle, for as long as another deliverer waits for their leases to end.
+func (h *Handler) settleLater() {
+	ctx, cancel := context.WithTimeout(context.Background(), h.config.Lease)
+	defer cancel()
+	for wait := (retry.Backoff{}); wait.Wait(ctx) && h.settleLeftovers(ctx) != nil; {
+	}
 }
 
 // settleLeftovers records the outcomes that an earlier Handle could not.

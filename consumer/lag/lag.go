@@ -73,6 +73,17 @@ func (g *Group) Lag() (records int64) {
 	return records
 }
 
+// Committed are the offsets that the group has committed.
+func (g *Group) Committed() map[string][]kafka.PartitionAssignment {
+	all := make(map[string][]kafka.PartitionAssignment)
+	for i := range g.Partitions {
+		p := &g.Partitions[i]
+		of := kafka.PartitionAssignment{ID: p.ID, Offset: p.Committed}
+		all[string(p.Topic)] = append(all[string(p.Topic)], of)
+	}
+	return all
+}
+
 // Oldest is since when the oldest record of all has waited; zero if none does.
 func (g *Group) Oldest() (oldest time.Time) {
 	for i := range g.Partitions {

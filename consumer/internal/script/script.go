@@ -11,6 +11,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -42,6 +43,9 @@ type Batch struct {
 	N int
 	// Head are the arguments that come before those of items, in every call.
 	Head []any
+	// Copies is how many replicas must have what the script has written, or else the
+	// run has failed. A cluster cannot be asked.
+	Copies int
 	// PerCall is the most items in one call. Default 100.
 	PerCall int
 	// Key appends the key of an item.
@@ -51,6 +55,11 @@ type Batch struct {
 	// Answer is given each item's answer, once.
 	Answer func(item int, answer any)
 }
+
+// copyTime is how long replicas may take.
+const copyTime = time.Second
+
+var errCopies = errors.New("too few replicas of Redis have what was written")
 
 // errAnswer is a reply that no script of ours makes.
 var errAnswer = errors.New("a script in Redis answered something unknown")
@@ -76,7 +85,19 @@ func (s *Script) Start(ctx context.Context, client redis.UniversalClient, b *Bat
 		defer r.release()
 		line.Help()
 		r.underWay.Wait()
-		return r.answer(b)
+		again, err := r.answer(b)
+		if len(again) > 0 {
+			one := Batch{
+				N: len(again), Head: b.Head, PerCall: 1, Copies: b.Copies,
+				Key:    func(text []byte, i int) []byte { return b.Key(text, again[i]) },
+				Answer: func(i int, answer any) { b.Answer(again[i], answer) },
+			}
+			if b.Args != nil {
+				one.Args = func(a *Args, i int) { b.Args(a, again[i]) }
+			}
+			err = cmp.Or(err, s.Run(ctx, client, &one))
+		}
+		return err
 	}
 }
 
@@ -102,10 +123,11 @@ func (a *Args) Int(n int64) *int64 {
 
 // call is one call of a script, for the items whose indexes it has.
 type call struct {
-	of    *run
-	args  []any
-	items []int
-	reply *redis.Cmd
+	of     *run
+	args   []any
+	items  []int
+	copies int
+	reply  *redis.Cmd
 }
 
 // run is how a batch's items become calls.
@@ -178,13 +200,18 @@ func (r *run) add(b *Batch, items []int) {
 			b.Args(&r.Args, i)
 		}
 	}
-	r.calls = append(r.calls, &call{of: r, args: r.List[start:len(r.List):len(r.List)], items: items})
+	r.calls = append(r.calls, &call{of: r, args: r.List[start:len(r.List):len(r.List)], items: items, copies: b.Copies})
 }
 
-// answer gives the items their answers.
-func (r *run) answer(b *Batch) (failed error) {
+// answer gives the items their answers. Those whose keys are on two servers of a
+// cluster, while their slot moves, are to be asked for again one by one.
+func (r *run) answer(b *Batch) (again []int, failed error) {
 	for _, call := range r.calls {
 		answers, err := call.reply.Slice()
+		if redis.IsTryAgainError(err) && len(call.items) > 1 {
+			again = append(again, call.items...)
+			continue
+		}
 		if err == nil && len(answers) != len(call.items) {
 			err = errAnswer
 		}
@@ -196,7 +223,7 @@ func (r *run) answer(b *Batch) (failed error) {
 			b.Answer(item, answers[i])
 		}
 	}
-	return failed
+	return again, failed
 }
 
 // lines are the ways to the servers of clients.
@@ -239,7 +266,7 @@ func sendTogether(client redis.UniversalClient, group []*call) {
 	for _, call := range group {
 		call.queue(ctx, pipe)
 	}
-	_, _ = pipe.Exec(ctx) // each call keeps its own error
+	exec(ctx, pipe, group)
 	for _, call := range group {
 		if err := call.reply.Err(); errors.Is(err, redis.ErrNoScript) || redis.HasErrorPrefix(err, "NOSCRIPT") {
 			call.args = append([]any{"eval", call.of.script.source}, call.args[2:]...)
@@ -247,10 +274,31 @@ func sendTogether(client redis.UniversalClient, group []*call) {
 		}
 	}
 	if again.Len() > 0 {
-		_, _ = again.Exec(ctx)
+		exec(ctx, again, group)
 	}
 	for _, call := range group {
 		call.of.underWay.Done()
+	}
+}
+
+// exec sends calls in one pipeline, which is one connection, and has them fail that too
+// few replicas have. Else each keeps its own error.
+func exec(ctx context.Context, pipe redis.Pipeliner, calls []*call) {
+	most := 0
+	for _, call := range calls {
+		most = max(most, call.copies)
+	}
+	if most == 0 {
+		_, _ = pipe.Exec(ctx)
+		return
+	}
+	copies := redis.NewIntCmd(ctx, "wait", most, copyTime.Milliseconds())
+	_ = pipe.Process(ctx, copies)
+	_, _ = pipe.Exec(ctx)
+	for _, call := range calls {
+		if call.reply.Err() == nil && int(copies.Val()) < call.copies {
+			call.reply.SetErr(errCopies)
+		}
 	}
 }
 

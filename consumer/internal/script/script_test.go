@@ -225,3 +225,89 @@ func TestShared(t *testing.T) {
 		}
 	})
 }
+
+// moving is a cluster whose slot is on its way to another server: keys that are on
+// both can be asked for only one by one.
+type moving struct{ server }
+
+func (m *moving) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	answers := m.server.ProcessPipelineHook(next)
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		err := answers(ctx, commands)
+		for _, c := range commands {
+			if c.Args()[2].(int) > 1 {
+				c.SetErr(answered("TRYAGAIN Multiple keys request during rehashing of slot"))
+			}
+		}
+		return err
+	}
+}
+
+// answered is an error that a server answers.
+type answered string
+
+func (a answered) Error() string { return string(a) }
+func (a answered) RedisError()   {}
+
+// TestAMovingSlot holds up nothing: its keys are asked for one by one.
+func TestAMovingSlot(t *testing.T) {
+	client := redis.NewClusterClient(&redis.ClusterOptions{})
+	defer func() { _ = client.Close() }()
+	m := new(moving)
+	client.AddHook(m)
+	names, answers := []string{"{a}1", "{b}1", "{a}2", "{a}3"}, make([]int, 4)
+	err := New("return {}").Run(t.Context(), client, &Batch{
+		N: len(names), Head: []any{"head"},
+		Key:    func(b []byte, i int) []byte { return append(b, names[i]...) },
+		Args:   func(a *Args, i int) { a.Add(names[i]) },
+		Answer: func(i int, _ any) { answers[i]++ },
+	})
+	if want := []int{1, 1, 1, 1}; err != nil || !slices.Equal(answers, want) {
+		t.Errorf("answered %v, %v", answers, err)
+	}
+	for _, args := range m.calls {
+		if args[2] == 1 && args[3] != args[5] {
+			t.Errorf("a key with another's arguments: %v", args)
+		}
+	}
+}
+
+// copying answers that so many replicas have what was written.
+type copying struct{ replicas int64 }
+
+func (c *copying) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (c *copying) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (c *copying) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(_ context.Context, commands []redis.Cmder) error {
+		for _, command := range commands {
+			switch command := command.(type) {
+			case *redis.Cmd:
+				command.SetVal([]any{int64(1)})
+			case *redis.IntCmd:
+				command.SetVal(c.replicas)
+			}
+		}
+		return nil
+	}
+}
+
+// TestCopies: a run that is to be on replicas has failed when it is on too few, and no
+// other beside it has.
+func TestCopies(t *testing.T) {
+	client := redis.NewClient(&redis.Options{})
+	defer func() { _ = client.Close() }()
+	client.AddHook(&copying{replicas: 1})
+	start := func(copies int) func() error {
+		return New("return {1}").Start(t.Context(), client, &Batch{
+			N: 1, Copies: copies, Key: func(b []byte, _ int) []byte { return append(b, 'k') }, Answer: func(int, any) {},
+		})
+	}
+	none, one, two := start(0), start(1), start(2)
+	if err := errors.Join(none(), one()); err != nil {
+		t.Error(err)
+	}
+	if err := two(); !errors.Is(err, errCopies) {
+		t.Errorf("on one of two replicas: %v", err)
+	}
+}

@@ -24,6 +24,9 @@ func (c *Config) check() (f Faults) {
 		f.add("MEDDELA_SUPPRESS_PEPPER has %d bytes, fewer than %d: make one, such as with `openssl rand -base64 32`", n,
 			suppress.LeastPepper)
 	}
+	if c.Claim.Replicas > 0 && c.Redis.Mode == "cluster" {
+		f.add("MEDDELA_CLAIM_REPLICAS is %d: a cluster cannot be asked for that, set it to 0", c.Claim.Replicas)
+	}
 	_, faults := c.Caps()
 	return append(f, faults...)
 }

@@ -55,8 +55,9 @@ type Config struct {
 	}
 	Deliver DeliverSettings
 	Claim   struct {
-		Lease time.Duration `envconfig:"MEDDELA_CLAIM_LEASE" default:"15s" min:"11s" max:"1h" desc:"how long a deliverer owns a job that it is sending; another takes over a dead one's jobs after it"`
-		TTL   time.Duration `envconfig:"MEDDELA_CLAIM_TTL" default:"192h" min:"1h" desc:"how long the outcome of a job is remembered, so that a repeated job sends nothing; longer than the jobs topics keep it"`
+		Lease    time.Duration `envconfig:"MEDDELA_CLAIM_LEASE" default:"15s" min:"11s" max:"1h" desc:"how long a deliverer owns a job that it is sending; another takes over a dead one's jobs after it"`
+		TTL      time.Duration `envconfig:"MEDDELA_CLAIM_TTL" default:"192h" min:"1h" desc:"how long the outcome of a job is remembered, so that a repeated job sends nothing; longer than the jobs topics keep it"`
+		Replicas int           `envconfig:"MEDDELA_CLAIM_REPLICAS" default:"0" min:"0" max:"5" desc:"how many replicas of Redis must have a claim before its message is sent, which costs a round trip to them; not with mode cluster"`
 	}
 	Recipient struct {
 		Pepper   Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret of at least 32 bytes that addresses are hashed with, for suppressions and caps; the same in every process and command, for ever"`

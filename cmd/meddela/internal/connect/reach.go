@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
@@ -120,6 +121,29 @@ func CheckRedis(ctx context.Context, r *config.RedisSettings, client redis.Unive
 		return fmt.Errorf("cannot use Redis at %s: %w", r.Addrs, err)
 	}
 	return nil
+}
+
+// Eviction is how many keys all masters have evicted since they started, and the
+// policy by which they do, if they do.
+func Eviction(ctx context.Context, client redis.UniversalClient) (keys int64, policy string, err error) {
+	var mu sync.Mutex
+	look := func(ctx context.Context, server *redis.Client) error {
+		info, err := server.InfoMap(ctx, "memory", "stats").Result()
+		n, _ := strconv.ParseInt(info["Stats"]["evicted_keys"], 10, 64)
+		mu.Lock()
+		defer mu.Unlock()
+		keys += n
+		if p := info["Memory"]["maxmemory_policy"]; p != "noeviction" && info["Memory"]["maxmemory"] != "0" {
+			policy = p
+		}
+		return err
+	}
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(ctx, look)
+	} else {
+		err = look(ctx, client.(*redis.Client))
+	}
+	return keys, policy, err
 }
 
 // redisVersion is in the server's INFO. Valkey gives the Redis version that it is compatible with.

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/deliver"
@@ -16,6 +17,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/notify"
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -159,14 +161,34 @@ func (m *Metrics) Suppressions(copy *suppress.Copy) {
 	}))
 }
 
-// pingTime is how long Redis may take to answer when Prometheus asks for it.
-const pingTime = time.Second
+// probeTime is how long Redis may take to answer when Prometheus asks for it.
+const probeTime = time.Second
 
-// Redis shows whether the role reaches Redis, by asking it.
+// Redis shows what it has thrown away, for want of memory.
 func (m *Metrics) Redis(client redis.UniversalClient) {
 	m.register(collector(func(out chan<- prometheus.Metric) {
-		ctx, cancel := context.WithTimeout(context.Background(), pingTime)
+		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 		defer cancel()
-		show(out, "redis_up", "1 if Redis answered when the metrics were asked for.", truth(client.Ping(ctx).Err() == nil))
+		if evicted, _, err := connect.Eviction(ctx, client); err == nil {
+			show(out, "redis_evicted_total", "Keys that Redis has evicted, ours or others', since it started.", evicted)
+		}
+	}))
+}
+
+// Positions shows whether a group reaches Redis, by writing a little, and whether Redis
+// has what the group has written.
+func (m *Metrics) Positions(p *position.Positions) {
+	m.register(collector(func(out chan<- prometheus.Metric) {
+		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+		defer cancel()
+		of := []string{"group", p.Group}
+		show(out, "redis_up", "1 if Redis took a write when the metrics were asked for.", truth(p.Probe(ctx) == nil), of...)
+		last, left := p.Lost()
+		if !last.IsZero() {
+			show(out, "redis_lost_timestamp_seconds", "When it was last noticed that Redis had lost what was written to it.",
+				unix(last), of...)
+		}
+		show(out, "redis_lost_records", "Records that are to be read again because Redis has lost what they said.", left,
+			of...)
 	}))
 }

@@ -7,11 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -146,4 +150,31 @@ func BenchmarkAttempted(b *testing.B) {
 	for b.Loop() {
 		meter.Attempted(a)
 	}
+}
+
+// TestRedis: that it takes no write, that it has lost something, and what it has evicted.
+func TestRedis(t *testing.T) {
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	m := New(topology.Batch, []topology.Role{topology.RoleStatus}, "1").Of(topology.RoleStatus)
+	p := &position.Positions{Client: client, Group: "g"}
+	m.Redis(client)
+	m.Positions(p)
+	const of = `{group="g",lane="batch",role="status"} `
+	text := textOf(t, m)
+	expect(t, text, "meddela_redis_up"+of+"1", "meddela_redis_lost_records"+of+"0")
+	if strings.Contains(text, "meddela_redis_lost_timestamp_seconds") {
+		t.Error("a loss is shown, and there was none")
+	}
+	note, end := p.Begin(map[string][]kafka.PartitionAssignment{"t": {{Offset: 5}}})
+	defer end()
+	if err := note(nil); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(textOf(t, m), "meddela_redis_lost_timestamp_seconds"+of) {
+		t.Error("a loss is not shown")
+	}
+	server.SetError("OOM command not allowed when used memory > 'maxmemory'.")
+	expect(t, textOf(t, m), "meddela_redis_up"+of+"0")
 }

@@ -49,7 +49,9 @@ func shown(t *testing.T) map[string]bool {
 	monitor.Lag().Measured(&lag.Report{Groups: []lag.Group{{Partitions: []lag.Partition{{}}}}})
 
 	names := map[string]bool{ // shown only where there is something to say
-		"meddela_redis_up": true, "meddela_process_lag_records": true, "meddela_process_lag_seconds": true,
+		"meddela_redis_up": true, "meddela_redis_evicted_total": true,
+		"meddela_redis_lost_timestamp_seconds": true, "meddela_redis_lost_records": true,
+		"meddela_process_lag_records": true, "meddela_process_lag_seconds": true,
 		"meddela_catalogue_age_seconds": true, "meddela_catalogue_changed_timestamp_seconds": true,
 	}
 	for line := range strings.SplitSeq(textOf(t, m)+textOf(t, monitor), "\n") {

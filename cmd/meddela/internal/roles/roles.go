@@ -26,6 +26,8 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/recipient/quiet"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/match"
+	"github.com/meddela/meddela/consumer/position"
+	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/consumer/tracing"
@@ -230,11 +232,11 @@ func (r *role) deliver(ctx context.Context) error {
 				Orders:     r.orders.Snapshot,
 				Gate:       gate,
 				Lease:      r.Config.Claim.Lease,
-				KeepClaims: r.Config.Claim.TTL,
-				Retries:    retries,
-				Meter:      meter(channel),
-				Tracer:     r.tracer,
-				Log:        r.log.With().Str("channel", string(channel)).Logger(),
+				KeepClaims: r.Config.Claim.TTL, ClaimReplicas: r.Config.Claim.Replicas,
+				Retries: retries,
+				Meter:   meter(channel),
+				Tracer:  r.tracer,
+				Log:     r.log.With().Str("channel", string(channel)).Logger(),
 			})
 			if err != nil {
 				return err
@@ -243,6 +245,7 @@ func (r *role) deliver(ctx context.Context) error {
 			r.metrics.Delivery(channel, &handler.Counters, route)
 			config := r.loopConfig(handler, []topology.Topic{r.Names.Jobs(r.lane)}, deliverParallel)
 			config.Group = r.Names.DeliverGroup(r.lane, channel)
+			config.Positions = r.positions(config.Group)
 			config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
 			return r.loop(ctx, config)
 		})
@@ -281,7 +284,32 @@ func (r *role) status(ctx context.Context) error {
 	store := &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.PubSub,
 		Meter: r.metrics.Status()}
 	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.tracer}
-	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), statusParallel))
+	config := r.loopConfig(handler, handler.Topics(), statusParallel)
+	positions := r.positions(r.Names.Group(topology.RoleStatus, r.lane))
+	transport := r.Kafka.Transport()
+	defer transport.CloseIdleConnections()
+	positions.Topics = &scan.Topics{Addr: r.Kafka.Addr(), Transport: transport}
+	// What is mended is no news: it is neither counted nor announced.
+	mender := &status.Handler{Lane: r.lane, Names: r.Names,
+		Store: &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL}}
+	claims := deliver.Config{Redis: r.redis, Keys: r.Keys, KeepClaims: r.Config.Claim.TTL}
+	positions.Mend = func(ctx context.Context, records []topology.Record) error {
+		topic := records[0].Topic
+		_, err := mender.Handle(ctx, consumer.Batch{Topic: topic, Partition: records[0].Partition, Records: records})
+		if err == nil && topic == r.Names.DeliveryLog(r.lane) {
+			err = deliver.Restore(ctx, claims, records)
+		}
+		return err
+	}
+	config.Positions = positions
+	return r.loop(ctx, config)
+}
+
+// positions are those of a consumer group that writes to Redis.
+func (r *role) positions(group string) *position.Positions {
+	p := &position.Positions{Client: r.redis, Keys: r.Keys, Group: group, Log: r.log}
+	r.metrics.Positions(p)
+	return p
 }
 
 // templates is the catalogue as the deliverer sees it.

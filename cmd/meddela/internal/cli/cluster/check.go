@@ -16,6 +16,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/connect"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -59,6 +60,11 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 		return f.Well
 	}
 	client, err := env.Redis(ctx)
+	if err == nil { // of which a server may tell nothing
+		if _, policy, _ := connect.Eviction(ctx, client); policy != "" {
+			err = fmt.Errorf("its maxmemory_policy is %s: set it to noeviction, or claims and statuses get lost", policy)
+		}
+	}
 	reached := note("Redis", strings.Join(env.Config.Redis.Addrs, ","), err)
 	if d := &env.Config.Deliver; d.File != "" || d.SMTPURL.Reveal() != "" || len(d.Sandbox) > 0 {
 		providers, err := inspectProviders(d)
@@ -78,9 +84,39 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 		detail, err = inspectSuppressions(ctx, env, client)
 		note("suppressions", detail, err)
 	}
-	detail, err = inspectRoles(ctx, env)
-	note("roles", detail, err)
+	gauge := lag.Gauge{Lanes: topology.Lanes(), Roles: topology.Roles(), Channels: topology.Channels()}
+	var report *lag.Report
+	if err = gaugeOf(ctx, env, &gauge); err == nil {
+		report, err = gauge.Measure(ctx)
+	}
+	if err == nil {
+		detail, err = inspectRoles(report)
+	}
+	if note("roles", detail, err) && reached {
+		note("data in Redis", "all is there that roles have written", inspectWritten(ctx, env, client, report))
+	}
 	return findings
+}
+
+// inspectWritten says whether Redis has what the roles that write to it have handled.
+func inspectWritten(ctx context.Context, env *command.Env, client redis.UniversalClient, report *lag.Report) error {
+	for i := range report.Groups {
+		g := &report.Groups[i]
+		if g.Role != topology.RoleStatus && g.Role != topology.RoleDeliver {
+			continue
+		}
+		positions := position.Positions{Client: client, Keys: env.Config.Keys(), Group: g.Name}
+		missing, err := positions.Missing(ctx, g.Committed())
+		switch {
+		case err != nil:
+			return err
+		case missing > 0:
+			return fmt.Errorf("what %d records of group %s came to is missing: Redis has lost data, or MEDDELA_REDIS_DB or "+
+				"MEDDELA_KEY_PREFIX is another than before; role status writes statuses again: docs/operations.md, Redis",
+				missing, g.Name)
+		}
+	}
+	return nil
 }
 
 // inspectProviders says who the messages of each channel are handed to, as far as
@@ -170,15 +206,7 @@ func inspectSuppressions(ctx context.Context, env *command.Env, client redis.Uni
 
 // inspectRoles says which roles have no process. One error stands for all groups
 // that cannot be measured: mostly they have the same cause.
-func inspectRoles(ctx context.Context, env *command.Env) (string, error) {
-	gauge := lag.Gauge{Lanes: topology.Lanes(), Roles: topology.Roles(), Channels: topology.Channels()}
-	if err := gaugeOf(ctx, env, &gauge); err != nil {
-		return "", err
-	}
-	report, err := gauge.Measure(ctx)
-	if err != nil {
-		return "", err
-	}
+func inspectRoles(report *lag.Report) (string, error) {
 	var idle []string
 	var faults []error
 	for i := range report.Groups {
