@@ -492,7 +492,8 @@ type noting struct {
 	ended int
 }
 
-func (n *noting) Begin(committed map[string][]kafka.PartitionAssignment) (func(map[string]map[int]int64) error, func()) {
+func (n *noting) Begin(committed map[string][]kafka.PartitionAssignment) (
+	note func(map[string]map[int]int64) error, end func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.committed = make(map[int]int64)
