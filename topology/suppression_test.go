@@ -12,7 +12,8 @@ const aHash = "339ddf2e8137246f604b58d371b67a01"
 func TestSuppressionKeys(t *testing.T) {
 	for key, want := range map[string]bool{
 		"email:" + aHash + ":bounced": true, "sms:" + aHash + ":manual": true, "push:" + aHash + ":complaint": true,
-		"": false, "email": false, "email:" + aHash: false, "email:" + aHash + ":": false, "email:" + aHash + ":dislike": false,
+		"": false, "email": false, "email:" + aHash: false, "email:" + aHash + ":": false,
+		"email:" + aHash + ":dislike": false,
 		"fax:" + aHash + ":manual": false, "email:" + aHash[1:] + ":manual": false, "email:" + aHash[1:] + "Z:manual": false,
 		"email:" + aHash + ":manual:x": false, "pepper:" + aHash + ":X": false,
 	} {
@@ -32,7 +33,9 @@ func TestSuppressionHead(t *testing.T) {
 	if pepper, ok := PepperOf(SuppressionHead(aHash, "ID")); !ok || pepper != aHash {
 		t.Errorf("%s, %v", pepper, ok)
 	}
-	for _, key := range []string{"", "pepper:x:ID", "pepper:" + aHash + ":", "pepper:" + aHash + ":a b", "email:" + aHash + ":manual"} {
+	for _, key := range []string{
+		"", "pepper:x:ID", "pepper:" + aHash + ":", "pepper:" + aHash + ":a b", "email:" + aHash + ":manual",
+	} {
 		if _, ok := PepperOf(key); ok {
 			t.Errorf("%q is of a topic's first record", key)
 		}

@@ -123,7 +123,8 @@ func Create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpe
 func Quota(ctx context.Context, client *kafka.Client, id string, bytesPerSecond int) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	entry := kafka.AlterClientQuotaEntry{Entities: []kafka.AlterClientQuotaEntity{{EntityType: "client-id", EntityName: id}}}
+	entity := kafka.AlterClientQuotaEntity{EntityType: "client-id", EntityName: id}
+	entry := kafka.AlterClientQuotaEntry{Entities: []kafka.AlterClientQuotaEntity{entity}}
 	for _, key := range []string{"consumer_byte_rate", "producer_byte_rate"} {
 		entry.Ops = append(entry.Ops, kafka.AlterClientQuotaOps{Key: key, Value: float64(bytesPerSecond)})
 	}

@@ -65,7 +65,8 @@ func TestALostCopy(t *testing.T) {
 		},
 		"a piece of time": func(ctx context.Context, s store) error {
 			// As a failover does: an older state of a bucket, its mark along.
-			old := store{t: s.t, client: s.client, keys: topology.Keys{Prefix: s.keys.Prefix + "old:"}, topic: newTopic(), kept: new(sync.Map)}
+			old := store{t: s.t, client: s.client, topic: newTopic(), kept: new(sync.Map)}
+			old.keys.Prefix = s.keys.Prefix + "old:"
 			half := s.topic.all()
 			_ = old.topic.publish(ctx, half[:len(half)/2])
 			old.list()
@@ -169,7 +170,8 @@ func TestALostTopic(t *testing.T) {
 
 // anotherTopic is what another topic of the same pepper has.
 func anotherTopic(t *testing.T) (all []topology.Record) {
-	head := topology.SuppressionHead(suppress.NewHasher("pepper").Hash("the pepper's own fingerprint, which is no address"), "X")
+	fingerprint := suppress.NewHasher("pepper").Hash("the pepper's own fingerprint, which is no address")
+	head := topology.SuppressionHead(fingerprint, "X")
 	all = append(all, topology.Record{Key: []byte(head), Value: []byte("{}")})
 	for range 100 {
 		all = append(all, topology.Record{Key: []byte("email:00000000000000000000000000000000:manual"), Value: []byte("{}")})
@@ -232,7 +234,8 @@ func TestOldSuppressions(t *testing.T) {
 			}
 		}
 		again := s.another()
-		found, err := again.Find(t.Context(), append(numbered(0, 4), suppress.Subject{Channel: topology.SMS, Address: "+46701234567"}))
+		lee := suppress.Subject{Channel: topology.SMS, Address: "+46701234567"}
+		found, err := again.Find(t.Context(), append(numbered(0, 4), lee))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +264,8 @@ func TestCauses(t *testing.T) {
 		hash := l.Hasher.Hash("kim@example.com")
 		late := topology.Suppression{Channel: topology.Email, Hash: hash, Cause: topology.Bounced, Added: time.Now(),
 			Until: time.Now().Add(2 * time.Hour)}
-		if err := s.topic.publish(t.Context(), []topology.Record{{Key: []byte(late.Key()), Value: late.Append(nil)}}); err != nil {
+		record := topology.Record{Key: []byte(late.Key()), Value: late.Append(nil)}
+		if err := s.topic.publish(t.Context(), []topology.Record{record}); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.CatchUp(t.Context()); err != nil {

@@ -238,7 +238,8 @@ func TestWhatElseIsThere(t *testing.T) {
 		if err := s.client.HSet(t.Context(), bucket, "email:"+hash, "?").Err(); err != nil {
 			t.Fatal(err)
 		}
-		if got := answered(t, gateOf(l), suppress.Query{Channel: topology.Email, Address: "kim@example.com"}); got[0] != "suppressed manual" {
+		kim := suppress.Query{Channel: topology.Email, Address: "kim@example.com"}
+		if got := answered(t, gateOf(l), kim); got[0] != "suppressed manual" {
 			t.Errorf("what is written by hand answers %q", got)
 		}
 	})

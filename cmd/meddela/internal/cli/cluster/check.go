@@ -196,7 +196,7 @@ func inspectSuppressions(ctx context.Context, env *command.Env, client redis.Uni
 	case err != nil:
 		return "", err
 	case behind > 0:
-		return "", fmt.Errorf("Redis's copy of the topic is %d records behind, so that nothing is sent: "+
+		return "", fmt.Errorf("the copy of the topic in Redis is %d records behind, so that nothing is sent: "+
 			"if no deliverer makes it anew, run `meddela suppressions list`", behind)
 	case end == 0:
 		return "there are none", nil

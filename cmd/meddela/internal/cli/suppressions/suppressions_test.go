@@ -112,8 +112,8 @@ func TestSuppressionsPepper(t *testing.T) {
 	} {
 		other := maps.Clone(environment)
 		other["MEDDELA_SUPPRESS_PEPPER"] = pepper
-		for _, args := range []string{"add lee@example.com", "check kim@example.com", "remove kim@example.com", "list", "prune",
-			"restore"} {
+		for _, args := range []string{"add lee@example.com", "check kim@example.com", "remove kim@example.com", "list",
+			"prune", "restore"} {
 			got := meddela(t, other, "", strings.Fields("suppressions "+args)...)
 			if got.Status == command.ExitOK || got.Out != "" || !strings.Contains(got.Err, want) {
 				t.Errorf("%q: %s: exit status %d, %s%s; want %s", pepper, args, got.Status, got.Out, got.Err, want)
@@ -139,11 +139,13 @@ func TestLostSuppressions(t *testing.T) {
 		}
 	}
 	check("suppressions well there are none")
-	meddela(t, environment, "", strings.Fields("suppressions add kim@example.com lee@example.com")...).Want(t, command.ExitOK)
+	add := strings.Fields("suppressions add kim@example.com lee@example.com")
+	meddela(t, environment, "", add...).Want(t, command.ExitOK)
 	check("suppressions well Redis's copy of the topic is complete")
 	redis.FlushAll()
-	check("suppressions WRONG Redis's copy of the topic is 3 records behind, so that nothing is sent")
-	meddela(t, environment, "", strings.Fields("suppressions check kim@example.com")...).Says(t, "suppressed on channel email")
+	check("suppressions WRONG the copy of the topic in Redis is 3 records behind, so that nothing is sent")
+	isKim := strings.Fields("suppressions check kim@example.com")
+	meddela(t, environment, "", isKim...).Says(t, "suppressed on channel email")
 	check("suppressions well Redis's copy of the topic is complete")
 
 	environment["MEDDELA_TOPIC_PREFIX"] = "anew."
@@ -154,7 +156,8 @@ func TestLostSuppressions(t *testing.T) {
 		t.Errorf("it says %s", got.Out)
 	}
 	meddela(t, environment, "", "suppressions", "restore").WantOut(t, "2 suppressions written to the topic\n")
-	meddela(t, environment, "", strings.Fields("suppressions check lee@example.com")...).Says(t, "suppressed on channel email")
+	isLee := strings.Fields("suppressions check lee@example.com")
+	meddela(t, environment, "", isLee...).Says(t, "suppressed on channel email")
 	meddela(t, environment, "", "suppressions", "restore").WantOut(t, "0 suppressions written to the topic\n")
 	meddela(t, environment, "", "suppressions", "prune").WantOut(t, "0 suppressions that had ended taken from the topic\n")
 }
