@@ -8,6 +8,8 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // generation is one assignment of partitions to this member. Three contexts
@@ -31,6 +33,7 @@ type generation struct {
 // acknowledged is committed.
 func (l *Loop) runGeneration(ctx context.Context, m *membership, k *kafka.Generation) {
 	done := make(chan struct{})
+	k.Start(l.watch)
 	k.Start(func(owned context.Context) {
 		defer close(done)
 		working, stopWorking := after(ctx, owned, l.config.Grace)
@@ -51,6 +54,28 @@ func (l *Loop) runGeneration(ctx context.Context, m *membership, k *kafka.Genera
 		}
 	})
 	<-done
+}
+
+// watch returns, which ends the generation, when a topic has other partitions than at
+// its beginning. The library's own watcher would create a topic that was deleted.
+func (l *Loop) watch(ctx context.Context) {
+	addr := kafka.TCP(l.config.Brokers...)
+	counts := make(map[topology.Topic]int)
+	for {
+		for _, topic := range l.config.Topics {
+			ids, err := wire.LeadersOf(ctx, addr, l.config.Transport, topic)
+			if err != nil {
+				continue // the topic is gone, or nobody answers: nothing is gained by a new generation
+			}
+			if before := counts[topic]; before != 0 && before != len(ids) {
+				return
+			}
+			counts[topic] = len(ids)
+		}
+		if !retry.Sleep(ctx, watchInterval) {
+			return
+		}
+	}
 }
 
 // after returns a context that ends with parent, or d after trigger has ended.

@@ -203,19 +203,17 @@ func (l *Loop) groupConfig(brokers []string) kafka.ConsumerGroupConfig {
 		topics[i] = string(t)
 	}
 	return kafka.ConsumerGroupConfig{
-		ID:                     l.config.Group,
-		Brokers:                brokers,
-		Dialer:                 l.config.Dialer,
-		Topics:                 topics,
-		GroupBalancers:         []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
-		HeartbeatInterval:      heartbeatInterval,
-		SessionTimeout:         l.config.SessionTimeout,
-		Timeout:                requestTimeout,
-		RebalanceTimeout:       l.config.SessionTimeout,
-		JoinGroupBackoff:       joinBackoff,
-		WatchPartitionChanges:  true,
-		PartitionWatchInterval: watchInterval,
-		StartOffset:            kafka.FirstOffset,
+		ID:                l.config.Group,
+		Brokers:           brokers,
+		Dialer:            l.config.Dialer,
+		Topics:            topics,
+		GroupBalancers:    []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
+		HeartbeatInterval: heartbeatInterval,
+		SessionTimeout:    l.config.SessionTimeout,
+		Timeout:           requestTimeout,
+		RebalanceTimeout:  l.config.SessionTimeout,
+		JoinGroupBackoff:  joinBackoff,
+		StartOffset:       kafka.FirstOffset,
 	}
 }
 

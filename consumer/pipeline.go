@@ -272,8 +272,9 @@ func (p *pipeline) publishRefused(ctx context.Context, out []topology.Record, re
 			return before, err
 		}
 	}
+	p.loop.stats.skipped.Add(int64(len(refused)))
 	p.log.Error().Int("records", len(refused)).
-		Msg("the dead letters take nothing; these records are only on the topic that they were read from")
+		Msg("the dead letters take nothing, perhaps for our rights (`meddela check --user`); these records are only on the topic that they were read from")
 	return before - int64(len(refused)), nil
 }
 

@@ -31,7 +31,8 @@ func (s *Stats) DeadLetters() int64 { return s.deadLetters.Load() }
 // Retries is how often a handler was called again because a server was away.
 func (s *Stats) Retries() int64 { return s.retries.Load() }
 
-// Skipped is how many records retention deleted before they were read.
+// Skipped is how many records retention deleted before they were read, and how many
+// could not be kept as dead letters.
 func (s *Stats) Skipped() int64 { return s.skipped.Load() }
 
 // Faults are how often Kafka failed to answer to a fetch, to a join of the group

@@ -159,14 +159,14 @@ func (p *Producer) assign(lane topology.Lane, records []topology.Record, receipt
 // output is what the call writes to one partition; it fills in the receipts.
 func (p *Producer) output(topic topology.Topic, partition int, lane topology.Lane, records []topology.Record,
 	members []int, receipts []Receipt) *output {
-	o := &output{topic: topic, partition: partition}
+	o := &output{topic: topic, number: partition, partition: partition}
 	for _, m := range members {
 		o.records = append(o.records, &records[m])
 	}
 	o.tell = func(from, to int, base int64, err error) {
 		for i := from; i < to; i++ {
 			r := &receipts[members[i]]
-			r.Partition, r.Offset, r.Err = partition, base+int64(i-from), explain(topic, err)
+			r.Partition, r.Offset, r.Err = o.partition, base+int64(i-from), explain(topic, err)
 			if r.ID == "" && err == nil {
 				r.ID = topology.PositionID(lane, r.Partition, r.Offset)
 			}

@@ -32,6 +32,9 @@ type Publisher struct {
 	BatchBytes int
 	// Log hears of failed tries. Default: nothing is logged.
 	Log zerolog.Logger
+	// Expendable are topics that nothing waits for: what our user has no right to write
+	// there is left out, like what is too large.
+	Expendable []topology.Topic
 
 	once    sync.Once // fills in leaders
 	leaders wire.Leaders
@@ -78,14 +81,10 @@ func (p *Publisher) Publish(ctx context.Context, partition int, records []topolo
 			}
 		}
 		at = at[len(o.members):]
-		count, err := p.awaitCount(ctx, o.topic)
-		if err != nil {
-			return nil, err
-		}
-		o.partition = partition % count
-		o.tell = func(from, _ int, _ int64, err error) {
+		o.number = partition
+		o.tell = func(from, to int, _ int64, err error) {
 			if err != nil {
-				refused = append(refused, o.members[from])
+				refused = append(refused, o.members[from:to]...)
 			}
 		}
 		outputs = append(outputs, o)
@@ -111,7 +110,8 @@ func (p *Publisher) awaitCount(ctx context.Context, topic topology.Topic) (int, 
 // output is what a call writes to one partition, in order.
 type output struct {
 	topic     topology.Topic
-	partition int
+	number    int // of the partition, which wraps around
+	partition int // that it last was
 	records   []*topology.Record
 	members   []int // the records' indexes in the call
 	// tell hears of records, from one index to another, that they were written, with
@@ -148,7 +148,11 @@ func (p *Publisher) write(ctx context.Context, outputs []*output) error {
 			if o.done == len(o.records) {
 				continue
 			}
-			if err := p.send(ctx, o, result); err != nil {
+			if err := p.send(ctx, o, result); p.refuses(o, err) {
+				o.tell(o.done, len(o.records), 0, err)
+				o.done = len(o.records)
+				continue
+			} else if err != nil {
 				failed, failure = o, err
 				continue
 			}
@@ -160,7 +164,7 @@ func (p *Publisher) write(ctx context.Context, outputs []*output) error {
 		for ; sent > 0; sent-- {
 			select {
 			case w := <-result:
-				if err := w.output.settle(w); err != nil {
+				if err := p.settle(w); err != nil {
 					p.leaders.Expire()
 					failed, failure = w.output, err
 				}
@@ -185,12 +189,12 @@ func (p *Publisher) write(ctx context.Context, outputs []*output) error {
 }
 
 // settle takes up what became of a write. Its error is one after which to try again.
-func (o *output) settle(w *write) error {
-	n := len(w.records)
-	switch {
-	case isRefusal(w.err) && n > 1:
+func (p *Publisher) settle(w *write) error {
+	o, n := w.output, len(w.records)
+	switch refused := p.refuses(o, w.err); {
+	case refused && n > 1:
 		o.limit = n / 2
-	case isRefusal(w.err), w.err == nil:
+	case refused, w.err == nil:
 		o.tell(o.done, o.done+n, w.base, w.err)
 		o.done += n
 		o.limit = 0
@@ -204,10 +208,11 @@ func (o *output) settle(w *write) error {
 
 // send hands the next batch of an output to its broker.
 func (p *Publisher) send(ctx context.Context, o *output, result chan<- *write) error {
-	leader, err := p.known().Leader(ctx, o.topic, o.partition)
+	leader, partition, err := p.known().Wrapped(ctx, o.topic, o.number)
 	if err != nil {
 		return err
 	}
+	o.partition = partition
 	w := &write{ctx: ctx, output: o, records: o.records[o.done:], result: result, separated: o.limit > 0}
 	if w.separated {
 		w.records = w.records[:min(o.limit, len(w.records))]
@@ -364,10 +369,15 @@ func (p *Publisher) sendOnce(batches []*batch, tell func(b *batch, base int64, e
 	return err
 }
 
+// refuses reports whether nothing of an output's topic is to be tried again after an error.
+func (p *Publisher) refuses(o *output, err error) bool {
+	return isRefusal(err) || errors.Is(err, kafka.TopicAuthorizationFailed) && slices.Contains(p.Expendable, o.topic)
+}
+
 // isRefusal reports whether a topic will never take what it was given, however
 // often it is tried.
 func isRefusal(err error) bool {
 	return errors.Is(err, kafka.MessageSizeTooLarge) ||
 		errors.Is(err, kafka.RecordListTooLarge) ||
-		errors.Is(err, kafka.InvalidRecord)
+		errors.Is(err, kafka.InvalidRecord) || errors.Is(err, kafka.InvalidTimestamp)
 }

@@ -45,6 +45,24 @@ func (c Connection) dial(ctx context.Context, network, address string) (net.Conn
 	return s, nil
 }
 
+// Ask makes a request that any broker can answer, of a version, on a connection of its own.
+func (c Connection) Ask(ctx context.Context, request protocol.Message, version int16) (protocol.Message, error) {
+	err := error(net.UnknownNetworkError("no brokers"))
+	for _, address := range c.Brokers {
+		var conn net.Conn
+		if conn, err = c.dial(ctx, "tcp", address); err != nil {
+			continue
+		}
+		defer func() { _ = conn.Close() }()
+		deadline, _ := ctx.Deadline()
+		_ = conn.SetDeadline(deadline)
+		requests := protocol.NewConn(conn, c.clientID())
+		requests.SetVersions(map[protocol.ApiKey]int16{request.ApiKey(): version})
+		return requests.RoundTrip(request)
+	}
+	return nil, err
+}
+
 // login says who we are, and returns how long brokers believe it; 0 is for ever.
 func (c Connection) login(ctx context.Context, conn net.Conn, address string) (time.Duration, error) {
 	deadline, _ := ctx.Deadline()

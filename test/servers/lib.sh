@@ -125,6 +125,28 @@ end() {
     rm -f "$dir/$1.pid"
 }
 
+# authority: one that is trusted beside those that were before.
+authority() {
+    mkdir -p "$dir/certs"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=authority-$RANDOM" \
+        -keyout "$dir/certs/ca.key" -out "$dir/certs/authority.crt"
+    cat "$dir/certs/authority.crt" "$dir/certs/ca.crt" >"$dir/certs/trusted" || true
+    mv "$dir/certs/trusted" "$dir/certs/ca.crt"
+} >>"$dir/log/openssl.log" 2>&1
+
+# certificates: the servers' and our own, of the last authority.
+certificates() {
+    local name
+    for name in server client; do
+        openssl req -newkey rsa:2048 -nodes -subj "/CN=$name" \
+            -keyout "$dir/certs/$name.key" -out "$dir/certs/$name.csr"
+        openssl x509 -req -days 30 -in "$dir/certs/$name.csr" -out "$dir/certs/$name.crt" \
+            -CA "$dir/certs/authority.crt" -CAkey "$dir/certs/ca.key" -CAcreateserial \
+            -extfile <(echo subjectAltName=IP:127.0.0.1)
+    done
+    cat "$dir/certs/server.key" "$dir/certs/server.crt" >"$dir/certs/server.pem"
+} >>"$dir/log/openssl.log" 2>&1
+
 # ---- whether they answer
 
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

@@ -44,16 +44,24 @@ func (l *Leaders) Partitions(ctx context.Context, topic topology.Topic) (int, er
 
 // Leader is the id of the broker that led a partition a moment ago.
 func (l *Leaders) Leader(ctx context.Context, topic topology.Topic, partition int) (int, error) {
-	ids, err := l.leaders(ctx, topic)
-	switch {
-	case err != nil:
-		return 0, err
-	case partition >= len(ids):
-		return 0, fmt.Errorf("topic %s has no partition %d", topic, partition)
-	case ids[partition] < 0:
-		return 0, fmt.Errorf("%s/%d: %w", topic, partition, kafka.LeaderNotAvailable)
+	id, wrapped, err := l.Wrapped(ctx, topic, partition)
+	if err == nil && wrapped != partition {
+		err = fmt.Errorf("topic %s has no partition %d", topic, partition)
 	}
-	return ids[partition], nil
+	return id, err
+}
+
+// Wrapped is Leader for a number that wraps around where a topic has fewer partitions.
+func (l *Leaders) Wrapped(ctx context.Context, topic topology.Topic, number int) (id, partition int, err error) {
+	ids, err := l.leaders(ctx, topic)
+	if err != nil {
+		return 0, 0, err
+	}
+	partition = number % len(ids)
+	if ids[partition] < 0 {
+		err = fmt.Errorf("%s/%d: %w", topic, partition, kafka.LeaderNotAvailable)
+	}
+	return ids[partition], partition, err
 }
 
 // Expire makes it look again, after a request that went to the wrong broker.
@@ -74,14 +82,16 @@ func (l *Leaders) leaders(ctx context.Context, topic topology.Topic) ([]int, err
 		return known.ids, nil
 	}
 	ids, err := LeadersOf(ctx, l.Addr, l.Transport, topic)
-	if err != nil {
-		if known.ids != nil {
-			return known.ids, nil
-		}
-		return nil, err
+	said := errors.As(err, new(*topology.NoTopicError)) || errors.Is(err, kafka.TopicAuthorizationFailed)
+	if err != nil && known.ids != nil && !said {
+		return known.ids, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err != nil {
+		delete(l.known, topic)
+		return nil, err
+	}
 	if l.known == nil {
 		l.known = make(map[topology.Topic]brokers)
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/status"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/suppressions"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/templates"
-	"github.com/meddela/meddela/cmd/meddela/internal/cli/up"
 )
 
 // Main runs one command line on the streams of this process, and returns the exit
@@ -31,9 +30,11 @@ func Main(ctx context.Context, version string, args []string) int {
 
 // commands are those of the program, in no order: the help sorts them.
 func commands() []func(*command.Env) *cobra.Command {
-	return []func(*command.Env) *cobra.Command{
-		up.NewDemo, up.NewUp, run.New, cluster.NewTopics, templates.New, publish.New, status.New, templates.NewUncovered,
+	return append(withServers, run.New, cluster.NewTopics, templates.New, publish.New, status.New, templates.NewUncovered,
 		suppressions.New, control.New, settings.NewProviders, cluster.NewCheck, cluster.NewLag, bench.New, settings.NewConfig,
-		settings.NewVersion,
-	}
+		settings.NewVersion)
 }
+
+// withServers are the commands that bring servers of their own, which an image of
+// production has no use for.
+var withServers []func(*command.Env) *cobra.Command

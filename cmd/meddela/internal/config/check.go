@@ -10,6 +10,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -26,6 +27,12 @@ func (c *Config) check() (f Faults) {
 	}
 	if c.Claim.Replicas > 0 && c.Redis.Mode == "cluster" {
 		f.add("MEDDELA_CLAIM_REPLICAS is %d: a cluster cannot be asked for that, set it to 0", c.Claim.Replicas)
+	}
+	if addr := c.HTTP.PprofAddr; addr != "" {
+		checkAddress(&f, "MEDDELA_PPROF_ADDR", addr, "6060")
+		if host, _, _ := net.SplitHostPort(addr); host != "" && !outbound.IsLoopback(host) {
+			f.add("MEDDELA_PPROF_ADDR is %q: profiles show what is in memory, so it must be an address of this machine alone, such as 127.0.0.1:6060", addr)
+		}
 	}
 	_, faults := c.Caps()
 	return append(f, faults...)

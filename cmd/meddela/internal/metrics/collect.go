@@ -60,7 +60,8 @@ func (m *Metrics) Loop(loop *consumer.Loop) {
 		show(out, "dead_letters_total", "Records that could not be handled, and are kept on the dead letters topic.",
 			s.DeadLetters(), of...)
 		show(out, "retries_total", "How often handling waited for a server, and was tried again.", s.Retries(), of...)
-		show(out, "records_lost_total", "Records that retention deleted before they were read.", s.Skipped(), of...)
+		show(out, "records_lost_total", "Records that retention deleted before they were read, or that could not be kept as dead letters.",
+			s.Skipped(), of...)
 		fetches, joins, commits := s.Faults()
 		for request, n := range map[string]int64{"fetch": fetches, "join": joins, "commit": commits} {
 			show(out, "kafka_errors_total", "Requests that Kafka did not answer as wanted, and that were tried again.",

@@ -79,7 +79,7 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 			dialer: connection.Dialer(), transport: transport,
 			publisher: &producer.Publisher{
 				Addr: addr, Transport: transport, Compression: connect.Compression(&c.Kafka),
-				Log: log.With().Str("lane", string(lane)).Logger(),
+				Log: log.With().Str("lane", string(lane)).Logger(), Expendable: []topology.Topic{in.Names.DeadLetters(lane)},
 			},
 			reader: consumer.NewReader(addr, transport, int64(c.Loop.InFlightBytes)),
 		}

@@ -25,19 +25,69 @@ var errNotWell = errors.New("not everything is as it must be: see above")
 
 // NewCheck makes the command check.
 func NewCheck(env *command.Env) *cobra.Command {
-	return &cobra.Command{
+	var users []topology.User
+	lanes := topology.Lanes()
+	cmd := &cobra.Command{
 		Use:     "check",
 		GroupID: command.GroupOperate,
 		Short:   "Look whether everything is there that messages need",
 		Long: `Look whether everything is there that messages need: the settings, Kafka and its
 topics, Redis, templates, and a process of every role. Nothing is changed. The
 exit code is 0 only if all is well; that there are no templates yet, or that a role
-does not run, is told, and is no fault.`,
-		Example: "  meddela check\n  meddela check -o json",
+does not run, is told, and is no fault.
+
+With --user it looks whether the users that are logged in as have the rights of that
+role, or of upstream, engine, reader, monitor or operator, and names those that are missing.`,
+		Example: "  meddela check\n  meddela check -o json\n  meddela check --user match --lane realtime",
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
+			if len(users) > 0 {
+				return printFindings(env, inspectRights(ctx, env, users, lanes))
+			}
 			return printFindings(env, inspect(ctx, env))
 		}),
 	}
+	command.WordsFlag(cmd, &users, "user", topology.Users(), "look only at the rights that these need")
+	command.WordsFlag(cmd, &lanes, "lane", topology.Lanes(), "with --user: on these lanes")
+	return cmd
+}
+
+// inspectRights says which rights our users of Kafka and Redis lack for what some do.
+func inspectRights(ctx context.Context, env *command.Env, users []topology.User,
+	lanes []topology.Lane) (findings []finding) {
+	ctx, cancel := context.WithTimeout(ctx, command.ApplyTimeout)
+	defer cancel()
+	note := func(what string, missing []string, err error) {
+		f := finding{What: what, Well: err == nil && len(missing) == 0, Detail: "all are there"}
+		if err != nil {
+			f.Detail = err.Error()
+		} else if len(missing) > 0 {
+			f.Detail = "missing: " + strings.Join(missing, ", ")
+		}
+		findings = append(findings, f)
+	}
+	connection, err := env.Kafka(ctx)
+	for _, user := range users {
+		var rights []topology.Right
+		for _, lane := range lanes {
+			rights = append(rights, env.Config.Names().Rights(user, lane)...)
+		}
+		if len(rights) > 0 {
+			var missing []string
+			if err == nil {
+				missing, err = connect.MissingInKafka(ctx, connection, rights)
+			}
+			note("rights of "+string(user)+" on Kafka", missing, err)
+		}
+		if rights := env.Config.Keys().Rights(user); len(rights.Keys) > 0 {
+			client, err := env.Redis(ctx)
+			var missing []string
+			if err == nil {
+				missing = connect.MissingInRedis(ctx, client, rights)
+			}
+			note("rights of "+string(user)+" on Redis", missing, err)
+		}
+	}
+	return findings
 }
 
 // finding is what was looked at, and how it was found.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/cmd/meddela/internal/connect"
 	"github.com/meddela/meddela/cmd/meddela/internal/health"
 	"github.com/meddela/meddela/cmd/meddela/internal/roles"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
@@ -94,8 +95,15 @@ func runRoles(ctx context.Context, env *command.Env, names []topology.Role, lane
 			return err
 		}
 	}
-	if _, err := env.Kafka(ctx); err != nil {
+	connection, err := env.Kafka(ctx)
+	if err != nil {
 		return err
+	}
+	for _, name := range names {
+		missing, err := connect.MissingInKafka(ctx, connection, in.Names.Rights(topology.User(name), lane))
+		if err != nil || len(missing) > 0 {
+			env.Log.Warn().Err(err).Str("role", string(name)).Strs("missing", missing).Msg("our Kafka user lacks rights")
+		}
 	}
 	v := health.New(lane, names, env.Version, loops)
 	in.Started, in.Metrics, in.Version = v.Add, v.Metrics, env.Version

@@ -1,0 +1,92 @@
+package producer_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/meddela/meddela/producer"
+	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
+	"github.com/meddela/meddela/topology"
+)
+
+// What our user may not write to an expendable topic is left out, whether it may see the
+// topic or not, and what goes to others beside it is written.
+func TestDenied(t *testing.T) {
+	log, letters := names.DeliveryLog(topology.Realtime), names.DeadLetters(topology.Realtime)
+	right := func(topic topology.Topic, operation kmsg.ACLOperation) kfake.ACL {
+		return kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: string(topic),
+			Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: operation, Allow: true}
+	}
+	for name, rights := range map[string][]kfake.ACL{
+		"unseen": {right(log, kmsg.ACLOperationWrite)},
+		"seen":   {right(log, kmsg.ACLOperationWrite), right(letters, kmsg.ACLOperationDescribe)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, string(log), string(letters)),
+				kfake.EnableSASL(), kfake.EnableACLs(), kfake.User("PLAIN", "u", "p", rights...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(cluster.Close)
+			link := producer.Connection{Brokers: cluster.ListenAddrs(), Topics: []topology.Topic{log, letters},
+				SASL: plain.Mechanism{Username: "u", Password: "p"}}
+			to := &producer.Publisher{Addr: link.Addr(), Transport: transport(t, link), Expendable: link.Topics[1:]}
+			refused, err := to.Publish(fixtures.Soon(t), 1, []topology.Record{
+				{Topic: letters, Value: []byte("a")}, {Topic: log, Value: []byte("b")}, {Topic: letters, Value: []byte("c")}})
+			if err != nil || !slices.Equal(refused, []int{0, 2}) {
+				t.Errorf("refused %v, %v", refused, err)
+			}
+		})
+	}
+}
+
+// A timestamp that the broker does not take is the record's fault.
+func TestInvalidTimestamp(t *testing.T) {
+	k := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	topic := names.Jobs(topology.Realtime)
+	k.CreateTopic(t, topic, 1, nil)
+	k.Cluster.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		k.Cluster.KeepControl()
+		r := request.(*kmsg.ProduceRequest)
+		response := r.ResponseKind().(*kmsg.ProduceResponse)
+		for _, t := range r.Topics {
+			one := kmsg.NewProduceResponseTopic()
+			one.Topic = t.Topic
+			one.TopicID = t.TopicID
+			part := kmsg.NewProduceResponseTopicPartition()
+			part.ErrorCode = int16(kafka.InvalidTimestamp)
+			one.Partitions = append(one.Partitions, part)
+			response.Topics = append(response.Topics, one)
+		}
+		return response, nil, true
+	})
+	refused, err := k.Publisher.Publish(fixtures.Soon(t), 0, []topology.Record{{Topic: topic, Value: []byte("a")}})
+	if err != nil || len(refused) != 1 {
+		t.Errorf("refused %v, %v", refused, err)
+	}
+}
+
+// A topic that is made again with fewer partitions is written to all the same.
+func TestFewerPartitions(t *testing.T) {
+	k := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	topic := names.Jobs(topology.Realtime)
+	record := []topology.Record{{Topic: topic, Value: []byte("a")}}
+	for _, partitions := range []int{4, 2} {
+		k.CreateTopic(t, topic, partitions, nil)
+		if refused, err := k.Publisher.Publish(fixtures.Soon(t), 3, record); err != nil || refused != nil {
+			t.Fatalf("%d partitions: refused %v, %v", partitions, refused, err)
+		}
+		if partitions == 4 {
+			answer, err := k.Client.DeleteTopics(fixtures.Soon(t), &kafka.DeleteTopicsRequest{Topics: []string{string(topic)}})
+			if err != nil || answer.Errors[string(topic)] != nil {
+				t.Fatal(answer, err)
+			}
+		}
+	}
+}
