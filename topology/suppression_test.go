@@ -13,8 +13,8 @@ func TestSuppressionKeys(t *testing.T) {
 	for key, want := range map[string]bool{
 		"email:" + aHash + ":bounced": true, "sms:" + aHash + ":manual": true, "push:" + aHash + ":complaint": true,
 		"": false, "email": false, "email:" + aHash: false, "email:" + aHash + ":": false,
-		"email:" + aHash + ":dislike": false,
-		"fax:" + aHash + ":manual":    false, "email:" + aHash[1:] + ":manual": false, "email:" + aHash[1:] + "Z:manual": false,
+		"email:" + aHash + ":dislike": false, "fax:" + aHash + ":manual": false,
+		"email:" + aHash[1:] + ":manual": false, "email:" + aHash[1:] + "Z:manual": false,
 		"email:" + aHash + ":manual:x": false, "pepper:" + aHash + ":X": false,
 	} {
 		for _, value := range []string{"{}", "yes", ""} {
