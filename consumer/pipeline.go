@@ -387,11 +387,10 @@ func (p *pipeline) entryOn(r *topology.Record, reason topology.Reason) (log []to
 	defer func() { _ = recover() }() // it may be what no decoder bears
 	lane, names, now := p.loop.config.Lane, p.loop.config.Names, time.Now()
 	var entry topology.Entry
-	job, err := topology.DecodeJob(r.Value)
-	switch {
-	case err == nil:
-		entry = topology.EntryOf(&job, topology.DeliveryError, reason, now)
-	case p.loop.config.Role == topology.RoleMatch && r.Topic == p.topic && r.Value != nil:
+	switch role := p.loop.config.Role; {
+	case role == topology.RoleStatus || role == topology.RoleNotify || r.Value == nil:
+		return nil // others have its event
+	case role == topology.RoleMatch && r.Topic == p.topic:
 		event, _ := topology.DecodeEvent(*r, lane)
 		receipt := topology.ReceiptOf(r)
 		entry = topology.Entry{
@@ -399,7 +398,11 @@ func (p *pipeline) entryOn(r *topology.Record, reason topology.Reason) (log []to
 			Type: event.Type, Channel: event.Channel, Source: receipt.Source, ReceivedAt: receipt.At, At: now,
 		}
 	default:
-		return nil
+		job, err := topology.DecodeJob(r.Value)
+		if err != nil {
+			return nil
+		}
+		entry = topology.EntryOf(&job, topology.DeliveryError, reason, now)
 	}
 	return []topology.Record{{
 		Topic: names.DeliveryLog(lane), Key: []byte(entry.EventID), Value: entry.Append(nil),

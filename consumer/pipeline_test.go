@@ -74,3 +74,36 @@ func TestWhereToGoOn(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoseEndingItIs: a record that cannot be handled ends its own event, whatever its value looks like; a role that
+// may not write to the log ends none.
+func TestWhoseEndingItIs(t *testing.T) {
+	names := topology.Topics{Prefix: "test."}
+	job := topology.Job{
+		JobID: "j", EventID: "victim", Lane: topology.Realtime, Attempt: 1, Template: "a@1", Type: "a",
+		Channel: topology.Email, Source: "test.realtime.events/2/5", Event: []byte("{}"),
+	}
+	events, jobs := names.Events(topology.Realtime), names.Jobs(topology.Realtime)
+	for _, test := range []struct {
+		role      topology.Role
+		reads, of topology.Topic
+		want      topology.EventID
+	}{
+		{topology.RoleMatch, events, events, "realtime-2-5"},
+		{topology.RoleMatch, events, jobs, "victim"},
+		{topology.RoleDeliver, jobs, jobs, "victim"},
+		{topology.RoleStatus, events, events, ""},
+		{topology.RoleNotify, jobs, jobs, ""},
+	} {
+		l := New(Config{Role: test.role, Lane: topology.Realtime, Names: names})
+		p := (&generation{loop: l}).newPipeline(test.reads, kafka.PartitionAssignment{ID: 2})
+		record := topology.Record{Topic: test.of, Partition: 2, Offset: 5, Value: job.Append(nil)}
+		var got topology.EventID
+		for _, entry := range p.entryOn(&record, topology.ReasonTopicRejected) {
+			got = topology.EventID(entry.Key)
+		}
+		if got != test.want {
+			t.Errorf("%s, %s: the event %q is ended, want %q", test.role, test.of, got, test.want)
+		}
+	}
+}

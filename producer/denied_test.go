@@ -1,8 +1,10 @@
 package producer_test
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl/plain"
@@ -66,9 +68,17 @@ func TestInvalidTimestamp(t *testing.T) {
 		}
 		return response, nil, true
 	})
-	refused, err := k.Publisher.Publish(fixtures.Soon(t), 0, []topology.Record{{Topic: topic, Value: []byte("a")}})
+	of := func(at time.Time) []topology.Record {
+		return []topology.Record{{Topic: topic, Value: []byte("a"), Time: at}}
+	}
+	refused, err := k.Publisher.Publish(fixtures.Soon(t), 0, of(time.Unix(1, 0)))
 	if err != nil || len(refused) != 1 {
 		t.Errorf("refused %v, %v", refused, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if refused, err = k.Publisher.Publish(ctx, 0, of(time.Time{})); err == nil {
+		t.Errorf("with a clock of ours that is wrong, %v are given up", refused)
 	}
 }
 

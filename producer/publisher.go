@@ -191,7 +191,10 @@ func (p *Publisher) write(ctx context.Context, outputs []*output) error {
 // settle takes up what became of a write. Its error is one after which to try again.
 func (p *Publisher) settle(w *write) error {
 	o, n := w.output, len(w.records)
-	switch refused := p.refuses(o, w.err); {
+	// What has our own clock's time is taken when that is right again.
+	itsTime := func(r *topology.Record) bool { return !r.Time.IsZero() }
+	ofItsTime := errors.Is(w.err, kafka.InvalidTimestamp) && slices.ContainsFunc(w.records, itsTime)
+	switch refused := ofItsTime || p.refuses(o, w.err); {
 	case refused && n > 1:
 		o.limit = n / 2
 	case refused, w.err == nil:
@@ -305,7 +308,7 @@ func (p *Publisher) batches(writes []*write) (batches []*batch, left []*write) {
 func (p *Publisher) request(batches []*batch) {
 	failure := p.sendOnce(batches, func(b *batch, base int64, err error) {
 		b.answered = true
-		if len(b.writes) > 1 && isRefusal(err) {
+		if len(b.writes) > 1 && (isRefusal(err) || errors.Is(err, kafka.InvalidTimestamp)) {
 			err = errSeparate
 		}
 		for _, w := range b.writes {
@@ -379,5 +382,5 @@ func (p *Publisher) refuses(o *output, err error) bool {
 func isRefusal(err error) bool {
 	return errors.Is(err, kafka.MessageSizeTooLarge) ||
 		errors.Is(err, kafka.RecordListTooLarge) ||
-		errors.Is(err, kafka.InvalidRecord) || errors.Is(err, kafka.InvalidTimestamp)
+		errors.Is(err, kafka.InvalidRecord)
 }

@@ -53,12 +53,15 @@ func (c Connection) Ask(ctx context.Context, request protocol.Message, version i
 		if conn, err = c.dial(ctx, "tcp", address); err != nil {
 			continue
 		}
-		defer func() { _ = conn.Close() }()
-		deadline, _ := ctx.Deadline()
-		_ = conn.SetDeadline(deadline)
+		_ = conn.SetDeadline(time.Now().Add(dialTimeout))
 		requests := protocol.NewConn(conn, c.clientID())
 		requests.SetVersions(map[protocol.ApiKey]int16{request.ApiKey(): version})
-		return requests.RoundTrip(request)
+		var answer protocol.Message
+		answer, err = requests.RoundTrip(request)
+		_ = conn.Close()
+		if err == nil {
+			return answer, nil
+		}
 	}
 	return nil, err
 }

@@ -179,7 +179,7 @@ func ReceiptOf(r *Record) Receipt {
 // Again is the event's record to be published again, as one redrive
 // more: the same bytes and headers, and its receipt.
 func (t Topics) Again(l Lane, r Record, id EventID, receipt Receipt) Record {
-	r.Topic = t.Redrive(l)
+	r.Topic, r.Time = t.Redrive(l), time.Time{} // or its retention would begin with the event
 	r.Headers = append(without(r.Headers, HeaderEventID, HeaderRedrives, HeaderSource, HeaderReceivedAt),
 		Header{HeaderEventID, []byte(id)},
 		Header{HeaderRedrives, strconv.AppendInt(nil, int64(receipt.Redrives)+1, 10)},

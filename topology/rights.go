@@ -142,7 +142,7 @@ func (k Keys) Rights(u User) RedisRights {
 	case User(RoleStatus):
 		return RedisRights{Keys: []string{events, k.Claim("*"), k.Prefix + "position:*"},
 			Channels: []string{k.StatusNotice("*")},
-			Commands: append(scripts, "time", "get KEY", "set KEY v", "hget KEY f", "hmget KEY f", "hset KEY f v",
+			Commands: append(scripts, "info server", "time", "get KEY", "set KEY v", "hget KEY f", "hmget KEY f", "hset KEY f v",
 				"hdel KEY f", "del KEY", "pexpireat KEY 1", "publish CHANNEL m", "spublish CHANNEL m")}
 	case User(RoleDeliver):
 		return RedisRights{Keys: append(suppressions, k.Claim("*"), k.Prefix+"position:*", k.Prefix+"cap:*",

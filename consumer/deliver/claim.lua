@@ -50,7 +50,7 @@ for i, key in ipairs(KEYS) do
 	local mine = 'claimed\t' .. attempt .. '\t' .. ends .. '\t' .. owner
 	local was = redis.pcall('SET', key, mine, 'PX', ttl, 'NX', 'GET')
 	if not was then
-		answers[i] = tonumber(attempt) > 1 and 1 or 0
+		answers[i] = tonumber(attempt) > 1 and take(key, mine, 'expired') or 0
 	elseif type(was) == 'string' then
 		answers[i] = contest(key, mine, attempt, was)
 	elseif string.find(was.err, 'WRONGTYPE', 1, true) then

@@ -39,6 +39,26 @@ func TestALostClaim(t *testing.T) {
 	}
 }
 
+// TestALostClaimStaysLost, however often its owner claims it, or gives it up.
+func TestALostClaimStaysLost(t *testing.T) {
+	onServers(t, func(t *testing.T, store func(*Config)) {
+		w := newWorld(t)
+		a, b := w.handler(t, store), w.handler(t, store)
+		jobs := jobsOf(aJob("event", retried))
+		first := a.owner(&consumer.Batch{})
+		for i, owner := range []string{first, first, b.owner(&consumer.Batch{})} {
+			if err := a.claim(t.Context(), owner, jobs); err != nil || jobs[0].claim != leaseExpired {
+				t.Fatalf("claim %d: %v, %v", i, jobs[0].claim, err)
+			}
+			if i == 1 {
+				if err := a.release(t.Context(), owner, jobs); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
 // TestAGivenUpRetry is no lost claim: its earlier attempt is known.
 func TestAGivenUpRetry(t *testing.T) {
 	onServers(t, func(t *testing.T, store func(*Config)) {

@@ -208,6 +208,7 @@ func (p *pipeline) prepare(ctx context.Context, deliveries []*delivery) []*deliv
 	}
 	suppressed := p.find(ctx, ready)
 	p.err = p.claim(ctx, p.owner, ready)
+	p.refused = p.err != nil
 	err := bar(ready, suppressed)
 	ready = slices.DeleteFunc(ready, func(d *delivery) bool { return !p.take(d) })
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -41,19 +42,34 @@ func CheckSigningSecret(secret string) error {
 // Signer signs requests by the scheme of Standard Webhooks
 // (https://www.standardwebhooks.com), whose libraries check them. While secrets are
 // being changed it has several: a receiver needs to know one of them.
-type Signer []*webhooks.Webhook
+type Signer []*signingKey
+
+// signingKey is a secret's key, which is read again each time.
+type signingKey struct {
+	secret Secret
+	last   atomic.Pointer[webhooks.Webhook] // that could be read
+}
+
+func (k *signingKey) read() error {
+	value := k.secret()
+	if err := CheckSigningSecret(value); err != nil {
+		return err
+	}
+	key, err := webhooks.NewWebhook(value)
+	if err != nil {
+		return errSigningSecret
+	}
+	k.last.Store(key)
+	return nil
+}
 
 // NewSigner returns a Signer.
 func NewSigner(secrets ...Secret) (Signer, error) {
 	s := make(Signer, len(secrets))
 	for i, secret := range secrets {
-		value := secret()
-		err := CheckSigningSecret(value)
-		if err == nil {
-			s[i], err = webhooks.NewWebhook(value)
-		}
-		if err != nil {
-			return nil, errSigningSecret
+		s[i] = &signingKey{secret: secret}
+		if err := s[i].read(); err != nil {
+			return nil, err
 		}
 	}
 	return s, nil
@@ -67,7 +83,8 @@ func (s Signer) Sign(h http.Header, id string, body []byte, at time.Time) {
 	}
 	signatures := make([]string, len(s))
 	for i, key := range s {
-		signatures[i], _ = key.Sign(id, at, body) // which cannot fail
+		_ = key.read()                                        // or the last one serves on
+		signatures[i], _ = key.last.Load().Sign(id, at, body) // which cannot fail
 	}
 	h.Set(HeaderID, id)
 	h.Set(HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -65,6 +66,35 @@ func FuzzSign(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestReplacedSecret: a secret is read again, and one that is none leaves the last in force.
+func TestReplacedSecret(t *testing.T) {
+	first := secretPrefix + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("a"), 32))
+	second := secretPrefix + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("b"), 32))
+	value := first
+	replaced, err := NewSigner(func() string { return value })
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(s Signer) string {
+		h := make(http.Header)
+		s.Sign(h, "id", []byte("body"), time.Unix(1e9, 0))
+		return h.Get(HeaderSignature)
+	}
+	for _, now := range []string{first, second, "half of"} {
+		want := now
+		if value = now; now == "half of" {
+			want = second
+		}
+		fixed, err := NewSigner(Fixed(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sign(replaced); got != sign(fixed) {
+			t.Errorf("with %q it is signed with another secret", now)
+		}
+	}
 }
 
 func TestSignWithoutSecret(t *testing.T) {

@@ -7,9 +7,12 @@
 package position
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +50,8 @@ type Positions struct {
 	// Topics, while the group goes on.
 	Mend   func(ctx context.Context, records []topology.Record) error
 	Topics *scan.Topics
+	// Servers names the processes that have the keys. Default what they say themselves.
+	Servers func(ctx context.Context) (string, error)
 
 	lostAt atomic.Int64 // Unix milliseconds
 	left   atomic.Int64
@@ -62,6 +67,29 @@ func (p *Positions) Lost() (last time.Time, left int64) {
 		last = time.UnixMilli(at)
 	}
 	return last, p.left.Load()
+}
+
+// servers names the processes that a client's keys are with.
+func servers(ctx context.Context, client redis.UniversalClient) (string, error) {
+	var mu sync.Mutex
+	var names []string
+	ask := func(ctx context.Context, node redis.Cmdable) error {
+		info, err := node.Info(ctx, "server").Result()
+		_, name, _ := strings.Cut(info, "run_id:")
+		name, _, _ = strings.Cut(name, "\r")
+		mu.Lock()
+		defer mu.Unlock()
+		names = append(names, name)
+		return err
+	}
+	var err error
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return ask(ctx, node) })
+	} else {
+		err = ask(ctx, client)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " "), err
 }
 
 // keys are those of the group.
@@ -118,6 +146,7 @@ type generation struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
+	servers string // that had the keys when positions were last noted
 	first   int
 	parts   []*part
 	mending bool
@@ -193,46 +222,68 @@ func (g *generation) note(reached map[string]map[int]int64) error {
 		return err
 	}
 	g.first = 0
+	others := g.otherServers(ctx) // only now: what was noted on the last ones may be with them
+	if others {
+		g.first = 1
+	}
 	lost, left := 0, int64(0)
 	for i, p := range g.parts {
-		if behind[i] < p.noted {
+		switch {
+		case behind[i] < p.noted:
 			p.noted, p.lost = behind[i], g.Mend != nil
 			lost++
-		} else {
+		case others && p.noted >= 0:
+			p.lost = true
+		default:
 			p.noted = p.position()
 		}
 		left += p.reached - p.position()
 	}
 	g.left.Store(left)
-	if lost == 0 {
-		return nil
+	if lost > 0 {
+		g.lostAt.Store(time.Now().UnixMilli())
+		g.Log.Error().Str("group", g.Group).Int("partitions", lost).Int64("records", left).
+			Msg("Redis has lost some of what was written to it, or is another one than before")
 	}
-	g.lostAt.Store(time.Now().UnixMilli())
-	g.Log.Error().Str("group", g.Group).Int("partitions", lost).Int64("records", left).
-		Msg("Redis has lost some of what was written to it, or is another one than before")
-	if g.Mend != nil && !g.mending {
+	if (lost > 0 || others) && g.Mend != nil && !g.mending {
 		g.mending = true
 		g.running.Go(g.mendAll)
 	}
 	return nil
 }
 
+// otherServers reports whether keys are with other processes than before. After a
+// failover one may lack what was written since its last position, though it has that.
+func (g *generation) otherServers(ctx context.Context) bool {
+	last, now, err := g.servers, "", error(nil)
+	switch {
+	case g.Mend == nil:
+		return false
+	case g.Servers != nil:
+		now, err = g.Servers(ctx)
+	default:
+		now, err = servers(ctx, g.Client)
+	}
+	if err == nil {
+		g.servers = now
+	}
+	return last != "" && g.servers != last
+}
+
 // mendAll mends what is lost, and what is lost meanwhile.
 func (g *generation) mendAll() {
 	for wait := (retry.Backoff{}); ; {
 		parts, ranges, err := g.take()
-		if len(parts) == 0 {
+		if len(parts) == 0 && err == nil {
 			return
 		}
-		if err == nil {
-			err = g.Topics.Scan(g.ctx, ranges, nil, g.mend)
-		}
+		fault := g.Topics.Scan(g.ctx, ranges, nil, g.mend)
 		g.mu.Lock()
 		for _, p := range parts {
-			p.From, p.lost = p.To, p.lost || err != nil
+			p.From, p.lost = p.To, p.lost || fault != nil
 		}
 		g.mu.Unlock()
-		if err == nil {
+		if cmp.Or(err, fault) == nil {
 			g.Log.Info().Str("group", g.Group).Msg("what Redis had lost is written again, as far as the topics have it")
 		} else if !wait.Wait(g.ctx) {
 			return
@@ -241,25 +292,28 @@ func (g *generation) mendAll() {
 }
 
 // take returns what is to be mended: up to the ends of partitions, so that what was
-// under way when the loss was noticed is among it.
+// under way when the loss was noticed is among it. A partition whose end is not known
+// stays lost.
 func (g *generation) take() (parts []*part, ranges []scan.Range, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.mending = false
 	for _, p := range g.parts {
 		if !p.lost {
 			continue
 		}
-		parts = append(parts, p)
+		g.mending = true
+		g.mu.Unlock() // commits do not wait for brokers that do not answer
 		kept, fault := g.Topics.Kept(g.ctx, p.Topic, p.Partition)
+		g.mu.Lock()
 		if fault != nil {
 			err = fault
 			continue
 		}
 		p.Range, p.lost = kept[0], false
 		p.From = min(max(p.From, p.noted), p.To)
-		ranges = append(ranges, p.Range)
+		parts, ranges = append(parts, p), append(ranges, p.Range)
 	}
-	g.mending = len(parts) > 0
 	return parts, ranges, err
 }
 

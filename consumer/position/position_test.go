@@ -220,6 +220,33 @@ func (l *log) took() map[string]int {
 	return all
 }
 
+// TestAnotherServer: what was written since the last note is written again, also where the position is there, and
+// nobody is alarmed.
+func TestAnotherServer(t *testing.T) {
+	w, broker := newWorld(t), fixtures.StartKafka(t, embedded.BrokerConfig{})
+	broker.CreateTopic(t, topic, 1, nil)
+	for i := range 100 {
+		broker.Publish(t, topic, 0, topology.Record{Value: fmt.Append(nil, i)})
+	}
+	again := &log{said: make(map[string]int)}
+	w.Topics, w.Mend = &scan.Topics{Addr: broker.Link.Addr(), Transport: broker.Transport}, again.write
+	server := "a"
+	w.Servers = func(context.Context) (string, error) { return server, nil }
+	note := w.begin(0)
+	note(95)
+	server = "b"
+	note(99)
+	fixtures.Eventually(t, "it is written again", func() bool {
+		note(99)
+		return w.store.HGet(w.Keys.Position(group, 0), topic+"/0") == "99"
+	})
+	w.want("at the end", "99", false)
+	want := map[string]int{"0/95": 1, "0/96": 1, "0/97": 1, "0/98": 1, "0/99": 1}
+	if got := again.took(); !maps.Equal(got, want) {
+		t.Errorf("%v is written again, want %v", got, want)
+	}
+}
+
 // TestMended: what was lost is read again from where Redis was, to the end, while new
 // records are noted; what is not mended in one generation is in the next.
 func TestMended(t *testing.T) {

@@ -136,7 +136,9 @@ func TestBatchQuota(t *testing.T) {
 		s.startRoles(topology.Batch, topology.Realtime)
 		for i := range 200 {
 			id := fmt.Sprintf("b-%d", i)
-			s.publish(topology.Batch, event(id, `{"id":%q,"type":"unheard_of","ctx":{"x":"%01000d"}}`, id, i))
+			e := event(id, `{"id":%q,"type":"unheard_of","ctx":{"x":"%01000d"}}`, id, i)
+			e.partition = 0 // of one broker, which has a quota of its own
+			s.publish(topology.Batch, e)
 		}
 		s.publish(topology.Realtime, order("quick", "mail"))
 		s.awaitOutcomes(5*time.Second, map[string]string{"quick": "sent"})

@@ -90,6 +90,7 @@ type Copy struct {
 
 	// Of the goroutine in Run.
 	topic  string // empty when it is not known
+	first  int64
 	end    int64
 	goal   state // what is to become the state
 	closed time.Time
@@ -215,12 +216,12 @@ func (c *Copy) look(ctx context.Context) (first, end int64, marks []int64, err e
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	if c.topic == "" || c.topic == emptyTopic || end < c.end {
+	if c.topic == "" || c.topic == emptyTopic || end < c.end || first != c.first {
 		if c.topic, err = c.identify(ctx, first, end); err != nil {
 			return 0, 0, nil, err
 		}
 	}
-	c.end = end
+	c.first, c.end = first, end
 	marks = make([]int64, len(found))
 	for i := range found {
 		of, at, none := parseMark(found[i][0])
@@ -411,7 +412,9 @@ func parseLines(subject, lines string) (all []topology.Suppression) {
 		s := topology.Suppression{Channel: topology.Channel(channel), Hash: topology.AddressHash(hash)}
 		s.Cause = topology.Manual
 		if len(parts) == 3 { // or else it suppresses for good: it was put there for that
-			s.Cause = topology.Cause(parts[1])
+			if cause, err := topology.ParseCause(parts[1]); err == nil {
+				s.Cause = cause
+			}
 			s.Until, s.Added = parseMillis(parts[0]), parseMillis(parts[2])
 		}
 		all = append(all, s)

@@ -98,8 +98,14 @@ func (l *List) record(s *topology.Suppression) topology.Record {
 // begin catches up with the topic, and writes its first record where there is none. Of
 // two who do so at once one meets the other's pepper, if that is another.
 func (l *List) begin(ctx context.Context) error {
-	if err := l.CatchUp(ctx); err != nil || l.state.Load().topic != emptyTopic {
+	if err := l.CatchUp(ctx); err != nil {
 		return err
+	}
+	switch known := l.state.Load(); {
+	case known == nil: // since then
+		return errUnknown
+	case known.topic != emptyTopic:
+		return nil
 	}
 	return l.write(ctx, []topology.Record{l.head()})
 }

@@ -2,6 +2,7 @@ package suppress
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
@@ -155,9 +156,12 @@ func (l *List) walkOldAt(ctx context.Context, node redis.Cmdable, f func([]topol
 		for i, key := range keys {
 			values[i] = pipe.Get(ctx, key)
 		}
-		_, _ = pipe.Exec(ctx) // each keeps its own error; what has ended meanwhile is not there
+		_, _ = pipe.Exec(ctx) // each keeps its own error
 		var all []topology.Suppression
 		for i, key := range keys {
+			if err := values[i].Err(); err != nil && !errors.Is(err, redis.Nil) { // nil has ended meanwhile
+				return err
+			}
 			all = append(all, parseLines(strings.TrimPrefix(key, prefix), values[i].Val())...)
 		}
 		if err := f(all); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -43,11 +44,11 @@ role, or of upstream, engine, reader, monitor or operator, and names those that 
 			if len(users) > 0 {
 				return printFindings(env, inspectRights(ctx, env, users, lanes))
 			}
-			return printFindings(env, inspect(ctx, env))
+			return printFindings(env, inspect(ctx, env, lanes))
 		}),
 	}
 	command.WordsFlag(cmd, &users, "user", topology.Users(), "look only at the rights that these need")
-	command.WordsFlag(cmd, &lanes, "lane", topology.Lanes(), "with --user: on these lanes")
+	command.WordsFlag(cmd, &lanes, "lane", topology.Lanes(), "on these lanes: with --user, or where each has a Redis of its own")
 	return cmd
 }
 
@@ -98,7 +99,7 @@ type finding struct {
 }
 
 // inspect looks at one thing after the other; without Kafka at what needs none.
-func inspect(ctx context.Context, env *command.Env) (findings []finding) {
+func inspect(ctx context.Context, env *command.Env, lanes []topology.Lane) (findings []finding) {
 	ctx, cancel := context.WithTimeout(ctx, command.ApplyTimeout)
 	defer cancel()
 	note := func(what, detail string, err error) bool {
@@ -143,16 +144,17 @@ func inspect(ctx context.Context, env *command.Env) (findings []finding) {
 		detail, err = inspectRoles(report)
 	}
 	if note("roles", detail, err) && reached {
-		note("data in Redis", "all is there that roles have written", inspectWritten(ctx, env, client, report))
+		note("data in Redis", "all is there that roles have written", inspectWritten(ctx, env, client, report, lanes))
 	}
 	return findings
 }
 
 // inspectWritten says whether Redis has what the roles that write to it have handled.
-func inspectWritten(ctx context.Context, env *command.Env, client redis.UniversalClient, report *lag.Report) error {
+func inspectWritten(ctx context.Context, env *command.Env, client redis.UniversalClient, report *lag.Report,
+	lanes []topology.Lane) error {
 	for i := range report.Groups {
 		g := &report.Groups[i]
-		if g.Role != topology.RoleStatus && g.Role != topology.RoleDeliver {
+		if g.Role != topology.RoleStatus && g.Role != topology.RoleDeliver || !slices.Contains(lanes, g.Lane) {
 			continue
 		}
 		positions := position.Positions{Client: client, Keys: env.Config.Keys(), Group: g.Name}

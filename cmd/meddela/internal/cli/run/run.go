@@ -100,7 +100,9 @@ func runRoles(ctx context.Context, env *command.Env, names []topology.Role, lane
 		return err
 	}
 	for _, name := range names {
-		missing, err := connect.MissingInKafka(ctx, connection, in.Names.Rights(topology.User(name), lane))
+		asking, cancel := context.WithTimeout(ctx, env.ReachTimeout)
+		missing, err := connect.MissingInKafka(asking, connection, in.Names.Rights(topology.User(name), lane))
+		cancel()
 		if err != nil || len(missing) > 0 {
 			env.Log.Warn().Err(err).Str("role", string(name)).Strs("missing", missing).Msg("our Kafka user lacks rights")
 		}
