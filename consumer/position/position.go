@@ -74,12 +74,10 @@ func servers(ctx context.Context, client redis.UniversalClient) (string, error) 
 	var mu sync.Mutex
 	var names []string
 	ask := func(ctx context.Context, node redis.Cmdable) error {
-		info, err := node.Info(ctx, "server").Result()
-		_, name, _ := strings.Cut(info, "run_id:")
-		name, _, _ = strings.Cut(name, "\r")
+		info, err := node.InfoMap(ctx, "server").Result()
 		mu.Lock()
 		defer mu.Unlock()
-		names = append(names, name)
+		names = append(names, info["Server"]["run_id"])
 		return err
 	}
 	var err error
