@@ -90,6 +90,9 @@ func (t Topics) Rights(u User, l Lane) (rights []Right) {
 	default:
 		topics(OpRead, t.Reads(role, l)...)
 		topics(OpRead, t.Follows(role)...)
+		if l == Batch { // which yields to them
+			topics(OpDescribe, t.Events(Realtime))
+		}
 		topics(OpWrite, t.Writes(role, l)...)
 		groups(OpRead, role)
 	}

@@ -4,6 +4,7 @@ package roles
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -95,6 +96,7 @@ type shared struct {
 	transport *kafka.Transport
 	publisher *producer.Publisher
 	reader    *consumer.Reader
+	watched   sync.Once // by the first role: yield is for all that share the reader
 }
 
 // role is one role on one lane.
@@ -121,7 +123,7 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 	}
 	defer r.transport.CloseIdleConnections()
 	if lane == topology.Batch && in.Config.Loop.Yield {
-		go r.yield(ctx)
+		r.watched.Do(func() { go r.yield(ctx) })
 	}
 	var flush func()
 	var err error

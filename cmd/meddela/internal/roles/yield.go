@@ -20,13 +20,20 @@ const (
 // yield has what the batch lane reads yield while real-time events come, until ctx
 // ends.
 func (r *role) yield(ctx context.Context) {
-	topics, last := scan.Topics{Addr: r.Kafka.Addr(), Transport: r.Kafka.Transport()}, int64(-1)
+	transport := r.Kafka.Transport()
+	defer transport.CloseIdleConnections()
+	topics, last := scan.Topics{Addr: r.Kafka.Addr(), Transport: transport}, int64(-1)
+	var unknown retry.Warner
 	r.reader.Yield(time.Now().Add(yieldFor))
 	for retry.Sleep(ctx, watchEvery) {
 		ranges, err := topics.Ranges(ctx, r.Names.Events(topology.Realtime), time.Time{})
 		if err != nil {
-			continue // nothing is known of them: nobody is helped by a lane that stands
+			unknown.Warn(func(n int) {
+				r.log.Warn().Err(err).Int("times", n).Msg("cannot see whether real-time events come; batch does not yield to them")
+			})
+			continue
 		}
+		unknown = retry.Warner{}
 		end := int64(0)
 		for _, partition := range ranges {
 			end += partition.To
