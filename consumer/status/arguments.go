@@ -22,10 +22,9 @@ func arguments(a *script.Args, s *topology.State) {
 		final = s.UpdatedAt
 	}
 	a.Add(
-		(*string)(&s.Rank), (*string)(&s.Reason), &s.Detail, (*string)(&s.Template), &s.Provider, &s.ProviderMessageID,
-		milliseconds(final),
-		(*string)(&s.Source), (*string)(&s.Lane), &s.Type, (*string)(&s.Channel),
+		(*string)(&s.Rank), (*string)(&s.Source), (*string)(&s.Lane), &s.Type, (*string)(&s.Channel),
 		milliseconds(s.PendingAt), milliseconds(s.PendingDeliveryAt), milliseconds(s.Scheduled),
 		(*string)(&s.Status), a.Int(s.UpdatedAt.UnixMilli()), a.Int(int64(s.Redrives)), a.Int(int64(s.Attempt)),
+		(*string)(&s.Template), &s.Provider, &s.ProviderMessageID, milliseconds(final), (*string)(&s.Reason), &s.Detail,
 	)
 }

@@ -37,7 +37,7 @@ func (s *scribe) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPip
 			n := args[2].(int)
 			fields := (len(args) - 4 - n) / n
 			for k := range n {
-				id, status := strings.TrimPrefix(*args[3+k].(*string), "event:"), *args[4+n+k*fields+14].(*string)
+				id, status := strings.TrimPrefix(*args[3+k].(*string), "event:"), *args[4+n+k*fields+8].(*string)
 				s.written = append(s.written, fmt.Sprintf("%s %s %v", id, status, time.Since(s.began)))
 			}
 			c.(*redis.Cmd).SetVal(make([]any, n))

@@ -13,14 +13,14 @@ local call, unpack, tonumber, byte = redis.call, unpack, tonumber, string.byte
 local keys, argv = KEYS, ARGV
 local ttl = tonumber(argv[1])
 
--- From SOURCE to SCHEDULED_AT each field is merged by itself. Of the others the
--- state with the greatest rank brings all, or has none.
+-- What is merged by itself comes first. Of the others the state with the greatest
+-- rank brings all, or has none.
 local names = {
-  'rank', 'reason', 'detail', 'template', 'provider', 'provider_message_id', 'final_at',
-  'source', 'lane', 'type', 'channel', 'pending_at', 'pending_delivery_at', 'scheduled_at',
-  'status', 'updated_at', 'redrives', 'attempt',
+  'rank', 'source', 'lane', 'type', 'channel', 'pending_at', 'pending_delivery_at', 'scheduled_at',
+  'status', 'updated_at', 'redrives', 'attempt', 'template', 'provider', 'provider_message_id', 'final_at',
+  'reason', 'detail',
 }
-local RANK, SOURCE, LANE, TYPE, CHANNEL, SCHEDULED_AT, UPDATED_AT = 1, 8, 9, 10, 11, 14, 16
+local RANK, SOURCE, CHANNEL, SCHEDULED_AT, UPDATED_AT = 1, 2, 5, 8, 10
 
 -- Returns what is stored of the fields up to SCHEDULED_AT, by their places in `names`.
 local function read_by(how, key) return how('HMGET', key, unpack(names, 1, SCHEDULED_AT)) end
@@ -43,60 +43,63 @@ local function less(a, b)
   return #a < #b
 end
 
--- The number that a text says; none for what is absent, or no number.
-local function number(text) return text and tonumber(text) end
-
-local function expire(key, updated_at, scheduled_at)
-  local from = math.max(number(updated_at) or 0, number(scheduled_at) or 0)
-  call('PEXPIREAT', key, from + ttl)
-end
-
 -- The digit of the status in a rank.
 local function status(rank) return rank and byte(rank, 13) end
 
--- Whether a value must replace the one that is stored in that place.
-local function better(place, value, stored, ours)
-  if place == SOURCE then return not stored or less(value, stored) end
-  if place <= CHANNEL then return ours and (not stored or less(stored, value)) end
-  local new, old = tonumber(value), number(stored)
+-- Whether a value must replace the other one that is stored in that place, where the
+-- identity is of the same copy of the event.
+local function better(place, value, stored)
+  if not stored then return true end
+  if place <= CHANNEL then return less(stored, value) end
+  local new, old = tonumber(value), tonumber(stored)
   if not old then return true end
   if place == SCHEDULED_AT then return new > old end
   return new < old
 end
 
+local set, gone = {}, {} -- the fields to write, each with its value, and those to delete
+
 -- Merges the values behind argv[at] into what is stored. Reports whether the status
 -- changed.
 local function merge(key, at)
-  local old = read(key)
-  local rank, old_rank, scheduled_at = argv[at + RANK], old[RANK], old[SCHEDULED_AT]
+  local old, n, m = read(key), 0, 0
+  local rank, old_rank, source, old_source = argv[at + RANK], old[RANK], argv[at + SOURCE], old[SOURCE]
   local won = not old_rank or rank > old_rank
-  -- Whether lane, type and channel are of the copy that gives the identity.
-  local ours = (old[SOURCE] or '') == argv[at + SOURCE]
-  local set, n, gone = {}, 0, {}
-  for place = 1, #names do
-    local value, stored, take = argv[at + place], old[place], false
-    if place < SOURCE or place > SCHEDULED_AT then
-      take = won and value ~= ''
-      if won and not take and stored then gone[#gone + 1] = names[place] end
-    elseif value ~= '' and value ~= stored then
-      take = better(place, value, stored, ours)
+  if won then set[1], set[2], n = 'rank', rank, 2 end
+  local first = SOURCE + 1
+  if source ~= old_source then
+    if source ~= '' and (not old_source or less(source, old_source)) then -- its copy gives the identity, and all of it
+      if old_source or old[3] or old[4] or old[5] then call('HDEL', key, 'lane', 'type', 'channel') end
+      old[3], old[4], old[5] = false, false, false
+      set[n + 1], set[n + 2], n = 'source', source, n + 2
+    elseif old_source or source ~= '' then
+      first = CHANNEL + 1
     end
-    if take then
+  end
+  for place = first, SCHEDULED_AT do
+    local value, stored = argv[at + place], old[place]
+    if value ~= '' and value ~= stored and better(place, value, stored) then
       set[n + 1], set[n + 2], n = names[place], value, n + 2
-      old[place] = value
-      if place == SOURCE then
-        ours = true
-        if old[LANE] or old[TYPE] or old[CHANNEL] then call('HDEL', key, 'lane', 'type', 'channel') end
-        old[LANE], old[TYPE], old[CHANNEL] = false, false, false
+    end
+  end
+  if won then
+    for place = SCHEDULED_AT + 1, #names do
+      local value = argv[at + place]
+      if value ~= '' then
+        set[n + 1], set[n + 2], n = names[place], value, n + 2
+      elseif old_rank then
+        m = m + 1
+        gone[m] = names[place]
       end
     end
   end
-  if n > 0 then call('HSET', key, unpack(set)) end
-  if #gone > 0 then call('HDEL', key, unpack(gone)) end
-  if won then
-    expire(key, argv[at + UPDATED_AT], old[SCHEDULED_AT])
-  elseif old[SCHEDULED_AT] ~= scheduled_at then
-    expire(key, call('HGET', key, 'updated_at'), old[SCHEDULED_AT])
+  if n > 0 then call('HSET', key, unpack(set, 1, n)) end
+  if m > 0 then call('HDEL', key, unpack(gone, 1, m)) end
+  local scheduled_at = argv[at + SCHEDULED_AT]
+  if won or scheduled_at ~= '' then
+    local updated_at = won and argv[at + UPDATED_AT] or call('HGET', key, 'updated_at')
+    local until_at = math.max(tonumber(scheduled_at) or 0, tonumber(old[SCHEDULED_AT] or 0) or 0)
+    call('PEXPIREAT', key, math.max(tonumber(updated_at) or 0, until_at) + ttl)
   end
   return won and status(rank) ~= status(old_rank)
 end

@@ -139,11 +139,13 @@ func TestALostTopic(t *testing.T) {
 				l := s.idle()
 				stop := s.keep(l.Copy)
 				mustAdd(t, l, topology.Unsubscribed, time.Time{}, gone...)
-				s.topic.replace(test.left(s.topic.all()))
 				if test.fault == suppress.ErrForeign { // which a process sees when it starts
 					stop()
+					s.topic.replace(test.left(s.topic.all()))
 					l = s.idle()
 					stop = s.keep(l.Copy)
+				} else {
+					s.topic.replace(test.left(s.topic.all()))
 				}
 				eventually(t, "it is told", func() bool { return errors.Is(l.Known(), test.fault) })
 				if passed, err := letPass(t.Context(), l, numbered(100, 110)); passed > 0 || err == nil {
