@@ -139,6 +139,9 @@ func (l *Loop) Stats() *Stats { return &l.stats }
 // Yielding reports whether the loop's Reader yields now.
 func (l *Loop) Yielding() bool { return l.config.Reader.budget.yielding() }
 
+// InFlight is how many bytes the loop's Reader has in flight.
+func (l *Loop) InFlight() int64 { return l.config.Reader.InFlight() }
+
 // Run handles records until ctx ends, then finishes what is fetched, publishes
 // it, commits, and leaves the group. Servers being away is not an error: Run
 // waits for them. Its error is of the configuration.

@@ -70,6 +70,8 @@ func (m *Metrics) Loop(loop *consumer.Loop) {
 		show(out, "group_joined", "1 while the process is a member of its consumer group.", truth(s.Joined()), of...)
 		show(out, "yielding", "1 while the batch lane is slowed down because real-time events come.",
 			truth(loop.Yielding()), of...)
+		show(out, "in_flight_bytes", "What the process has fetched and not acknowledged, of all its groups together.",
+			loop.InFlight(), of...)
 		for topic, p := range byTopic(s.Lags()) {
 			of := append(of, "topic", string(topic))
 			show(out, "process_lag_records", "Records of this process's partitions that are not done with.", p.Records,

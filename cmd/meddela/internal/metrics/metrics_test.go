@@ -83,6 +83,7 @@ func TestMeters(t *testing.T) {
 		`meddela_status_write_seconds_count{lane="realtime",role="match"} 1`,
 		`meddela_status_write_errors_total{lane="realtime",role="match"} 1`,
 		`meddela_group_joined{group="g",lane="realtime",role="match"} 0`,
+		`meddela_in_flight_bytes{group="g",lane="realtime",role="match"} 0`,
 		`meddela_ambiguous_sends_total{channel="sms",lane="realtime",role="match"} 0`,
 	)
 	lint(t, text)
