@@ -39,7 +39,8 @@ func NewTopics(env *command.Env) *cobra.Command {
 Topics that exist are never changed: what differs is shown with what to do about
 it. A lane's topics need equal partition counts, because a record keeps its
 partition number on its way; so a missing one gets as many as the lane's events
-topic has. Run it as often as you like.`,
+topic has. MEDDELA_TOPICS_BATCH_QUOTA sets the quota of the batch lane as well.
+Run it as often as you like.`,
 		Example: `  meddela topics apply --dry-run
   meddela topics apply --wait 2m
   MEDDELA_TOPICS_PARTITIONS=24 MEDDELA_TOPICS_REPLICATION=3 meddela topics apply -o json`,
@@ -120,6 +121,7 @@ func topicsOf(specs []topology.TopicSpec) []topology.Topic {
 type planView struct {
 	DryRun  bool        `json:"dry_run"`
 	Created []topicView `json:"created"`
+	Quota   int         `json:"batch_quota,omitempty"`
 	Ready   int         `json:"ready"`
 	Differs []driftView `json:"differs"`
 }
@@ -135,10 +137,11 @@ type driftView struct {
 }
 
 func printPlan(env *command.Env, plan provision.Plan, dryRun bool) error {
-	view := planView{DryRun: dryRun, Created: []topicView{}, Ready: len(plan.Ready), Differs: []driftView{}}
-	verb, mark := "created", env.Paint(text.FgGreen, "created")
+	view := planView{DryRun: dryRun, Created: []topicView{}, Ready: len(plan.Ready), Differs: []driftView{},
+		Quota: env.Config.Topics.BatchQuota}
+	verb, mark, set := "created", env.Paint(text.FgGreen, "created"), "set to"
 	if dryRun {
-		verb, mark = "to be created", env.Paint(text.FgYellow, "missing")
+		verb, mark, set = "to be created", env.Paint(text.FgYellow, "missing"), "to be set to"
 	}
 	created := command.NewTable("topic", "", "partitions")
 	for _, spec := range plan.Create {
@@ -156,6 +159,9 @@ func printPlan(env *command.Env, plan provision.Plan, dryRun bool) error {
 	var err error
 	if len(view.Created) > 0 {
 		err = env.PrintTable(created)
+	}
+	if view.Quota > 0 {
+		err = errors.Join(err, env.Printf("quota of the batch lane %s %d bytes a second on each broker\n", set, view.Quota))
 	}
 	if len(view.Differs) > 0 {
 		err = errors.Join(err, env.PrintTable(differs), env.Printf("what to do:\n%s", whatToDo(view.Differs)))

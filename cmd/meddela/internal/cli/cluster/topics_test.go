@@ -20,6 +20,7 @@ import (
 func TestPlanTable(t *testing.T) {
 	var out bytes.Buffer
 	env := &command.Env{Out: &out, Output: command.Table}
+	env.Config.Topics.BatchQuota = 4000000
 	drift := func(topic topology.Topic, kind provision.Kind, setting, have, want string) provision.Drift {
 		return provision.Drift{Topic: topic, Kind: kind, Setting: setting, Have: have, Want: want}
 	}
