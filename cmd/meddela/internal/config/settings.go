@@ -21,7 +21,7 @@ type Config struct {
 		Partitions           int    `envconfig:"MEDDELA_TOPICS_PARTITIONS" default:"12" min:"1" max:"10000" desc:"partitions of each topic of a lane: the most consumers that can share a role"`
 		DeadLetterPartitions int    `envconfig:"MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS" default:"3" min:"1" max:"10000" desc:"partitions of each lane's dead letters"`
 		Replication          int    `envconfig:"MEDDELA_TOPICS_REPLICATION" default:"-1" min:"-1" max:"100" desc:"replicas of each partition; -1 is the cluster's own default"`
-		BatchQuota           int    `envconfig:"MEDDELA_TOPICS_BATCH_QUOTA" default:"0" min:"0" desc:"bytes a second that each broker lets roles of the batch lane read, and as many write; set by topics apply; 0 leaves the quota as it is"`
+		BatchQuota           int    `envconfig:"MEDDELA_TOPICS_BATCH_QUOTA" default:"0" min:"0" desc:"bytes a second that each broker lets roles of the batch lane read, and as many write; set by topics apply; 0 leaves it as it is"`
 		MinInSync            int    `envconfig:"MEDDELA_TOPICS_MIN_INSYNC" default:"0" min:"0" max:"100" desc:"replicas that must have a record before it counts as written; 0 is the cluster's own default"`
 	}
 	Log struct {
@@ -37,9 +37,9 @@ type Config struct {
 		Sample   float64 `envconfig:"MEDDELA_TRACE_SAMPLE" default:"0.01" min:"0" max:"1" desc:"share of the events without a trace of their own that are traced; those with one are traced as it says"`
 	}
 	Loop struct {
-		FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once"`
-		InFlightBytes  int           `envconfig:"MEDDELA_LOOP_IN_FLIGHT_BYTES" default:"8388608" min:"65536" max:"1073741824" desc:"most bytes that a process has in flight over all partitions: fetched, unpacked and not acknowledged yet. It takes about 64 MiB and four times this of memory"`
-		Yield          bool          `envconfig:"MEDDELA_LOOP_YIELD" default:"true" desc:"while real-time events come, roles of the batch lane keep little in flight and rest as long as they work, so that servers and processors that both lanes use are free for the other; false where no server is shared, or where batches come first"`
+		FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once, unpacked; a larger batch comes alone. Lower it where one batch is in work for too long"`
+		InFlightBytes  int           `envconfig:"MEDDELA_LOOP_IN_FLIGHT_BYTES" default:"8388608" min:"65536" max:"1073741824" desc:"most bytes that a process has in flight over all partitions: fetched, unpacked and not acknowledged yet. Raise it where records are large and processors idle although the role lags. Go's runtime keeps below 48 MiB and four times this where it can; a container's memory limit must be well above that"`
+		Yield          bool          `envconfig:"MEDDELA_LOOP_YIELD" default:"true" desc:"while records are published to realtime.events, and two seconds after, roles of the batch lane keep little in flight and rest as long as they work (at most 200 ms), so that servers and processors that both lanes use are free for the other; false where none is shared, or where batches come first"`
 		CommitInterval time.Duration `envconfig:"MEDDELA_LOOP_COMMIT_INTERVAL" default:"100ms" min:"10ms" max:"1m" desc:"how often offsets are committed"`
 		SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" desc:"how long a process that died keeps its partitions"`
 		Grace          time.Duration `envconfig:"MEDDELA_LOOP_GRACE" default:"20s" min:"1s" max:"10m" desc:"how long a stopped process may take to finish what it has fetched"`
@@ -51,7 +51,7 @@ type Config struct {
 	Status struct {
 		TTL         time.Duration `envconfig:"MEDDELA_STATUS_TTL" default:"720h" min:"1m" desc:"how long Redis keeps an event's status after its last change"`
 		NoticesFile string        `envconfig:"MEDDELA_NOTICES_FILE" desc:"file that says which webhooks role notify tells what became of events"`
-		PubSub      bool          `envconfig:"MEDDELA_STATUS_PUBSUB" default:"false" desc:"announce every change of a status by Redis Pub/Sub"`
+		PubSub      bool          `envconfig:"MEDDELA_STATUS_PUBSUB" default:"false" desc:"announce changes of a status by Redis Pub/Sub; under load only the last of several that come together"`
 	}
 	Deliver DeliverSettings
 	Claim   struct {

@@ -66,6 +66,14 @@ func TestConfigShowsWhatIsInForce(t *testing.T) {
 func TestConfigReference(t *testing.T) {
 	got := meddela(t, map[string]string{"MEDDELA_NONSENSE": "1"}, "", "config", "--markdown")
 	got.Want(t, command.ExitOK)
+	clitest.Golden(t, "../../../../../../docs/settings.md", `# Settings
+
+Environment variables; [operations.md](operations.md#configuration) says how they are read.
+`+"`meddela config`"+` shows what is in force.
+
+<!-- made by go test ./cmd/meddela/internal/cli/settings -update -->
+
+`+got.Out)
 	for _, want := range []string{
 		"| Variable | Default | Allowed | Meaning |",
 		"| `MEDDELA_REDIS_PASSWORD`, `MEDDELA_REDIS_PASSWORD_FILE` |",
