@@ -34,8 +34,8 @@ func rightsTables() string {
 	var b strings.Builder
 	b.WriteString("\n| Who | Kafka: reads topics | writes topics | reads groups | besides |\n|---|---|---|---|---|\n")
 	for _, u := range Users() {
-		cells := make(map[string][]string)
-		for _, r := range (Topics{}).Rights(u, "<lane>") {
+		cells, all := make(map[string][]string), (Topics{}).Rights(u, "<lane>")
+		for _, r := range all {
 			name, kind := "`"+string(r.Topic)+r.Group+"`", string(r.Operation)
 			switch {
 			case r.Operation == OpCreate || r.Operation == OpDescribe && r.Topic != "" || r.Operation == OpDescribeConfigs:
@@ -47,6 +47,13 @@ func rightsTables() string {
 			}
 			if !slices.Contains(cells[kind], name) {
 				cells[kind] = append(cells[kind], name)
+			}
+		}
+		for _, r := range (Topics{}).Rights(u, Batch) { // what the other lane does not need
+			general := Right{Operation: r.Operation, Topic: Topic(strings.Replace(string(r.Topic), "batch", "<lane>", 1)),
+				Group: strings.Replace(r.Group, "batch", "<lane>", 1)}
+			if !slices.Contains(all, r) && !slices.Contains(all, general) {
+				cells["besides"] = append(cells["besides"], fmt.Sprintf("%s on `%s` (lane batch)", r.Operation, r.Topic))
 			}
 		}
 		fmt.Fprintf(&b, "| %s |", u)
