@@ -116,6 +116,15 @@ by the delivery group of the lane.
 {{- range include "meddela.workloads" . | fromJsonArray }}
 {{- if and (eq .role "delay") (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: what waits on the delay topics is no backlog, so role delay cannot be scaled by lag: use autoscaling.kind hpa or none" .component) }}{{ end }}
 {{- if lt (int .settings.autoscaling.maxReplicas) (int (include "meddela.minReplicas" .)) }}{{ fail (printf "%s: autoscaling.maxReplicas is less than minReplicas" .component) }}{{ end }}
+{{- $environment := dict "MEDDELA_LOOP_IN_FLIGHT_BYTES" 8388608 }}
+{{- $environment = mergeOverwrite $environment $.Values.settings }}
+{{- range .settings.extraEnv }}{{ $_ := set $environment .name .value }}{{ end }}
+{{- $least := div (mul 5 (add 50331648 (mul 4 (int64 $environment.MEDDELA_LOOP_IN_FLIGHT_BYTES)))) 4 }}
+{{- $limit := dig "resources" "limits" "memory" "" .settings }}
+{{- $unit := get (dict "Mi" 1048576 "Gi" 1073741824 "M" 1000000 "G" 1000000000) (regexFind "[A-Za-z]+$" (toString $limit)) }}
+{{- if and $unit (not (hasKey $environment "GOMEMLIMIT")) }}
+{{- if lt (mulf (float64 (regexFind "^[0-9.]+" $limit)) $unit) (float64 $least) }}{{ fail (printf "%s: resources.limits.memory is %s, and MEDDELA_LOOP_IN_FLIGHT_BYTES needs %d MiB: raise the limit, or lower the setting" .component $limit (div (add $least 1048575) 1048576)) }}{{ end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
