@@ -27,8 +27,8 @@ same role and lane share its partitions, and each may come and go at any time.
   status   folds events and delivery log into Redis
   delay    holds what is scheduled for later until it is due
   notify   tells webhooks what became of events, where MEDDELA_NOTICES_FILE names some
-  all      is all of these in one process, which reads each record from Kafka once:
-           for a small installation
+  all      is all of these in one process, for a small installation: while they are
+           at the same place, one read serves them all
 
 A process serves /livez, /readyz, /startupz, /version and /metrics on
 MEDDELA_HTTP_ADDR. On SIGTERM it finishes what it has fetched, commits, and leaves its groups.`
