@@ -50,6 +50,6 @@ func (s *worker) call(b Batch) (result Result, err, crash error) {
 			crash = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
 		}
 	}()
-	result, err = s.loop.config.Handler.Handle(s.tracker.in(s.working), b)
+	result, err = s.config.Handler.Handle(s.tracker.in(s.working), b)
 	return result, err, nil
 }

@@ -3,10 +3,6 @@ package consumer
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,10 +25,11 @@ type Publisher interface {
 
 // Positions notes how far a handler's work is, where that work is.
 type Positions interface {
-	// Begin is told of a generation's partitions, each with its committed offset or a
-	// negative one, by topic. Until end is called, note is told, at least once in ten
-	// seconds and before each commit, of what is handled since: up to which offsets. Its
-	// error keeps that from being committed for now.
+	// Begin is told of partitions that came to this member together, each with its committed
+	// offset or a negative one, by topic. Until end is called, note is told, at least once in
+	// ten seconds and before each commit, of what is handled since: up to which offsets, and
+	// a negative one for a partition that is another member's now. Its error keeps that from
+	// being committed for now.
 	Begin(committed map[string][]kafka.PartitionAssignment) (note func(reached map[string]map[int]int64) error, end func())
 }
 
@@ -52,7 +49,6 @@ type Config struct {
 	Only topology.Header
 
 	Brokers   []string
-	Dialer    *kafka.Dialer
 	Transport kafka.RoundTripper
 	Log       zerolog.Logger
 
@@ -76,6 +72,10 @@ type Config struct {
 	// SessionTimeout is how long a dead member keeps its partitions.
 	// Default 10 s.
 	SessionTimeout time.Duration
+	// Instance, if set, is the name of this process beyond its life, which no other in the
+	// group has: one that comes back under it within the session has its partitions
+	// at once.
+	Instance string
 	// Grace is how long a stopped loop may take to finish what it has
 	// fetched. Default 20 s.
 	Grace time.Duration
@@ -83,15 +83,21 @@ type Config struct {
 
 const (
 	heartbeatInterval = 500 * time.Millisecond
-	joinBackoff       = 500 * time.Millisecond
+	// rebalanceTimeout is how long the others wait for a member that has to join anew: it
+	// is longer than the work takes that goes to others.
+	rebalanceTimeout = 30 * time.Second
+	// drainTime is how long what was fetched may take before a partition goes to
+	// another member.
+	drainTime = 5 * time.Second
+	// commitTime is how long a commit is tried before a partition goes to another member.
+	commitTime = 2 * time.Second
 	// requestTimeout is longer than a coordinator takes to give up on a commit
-	// while one of its replicas is dead, which would else end the generation.
+	// while one of its replicas is dead.
 	requestTimeout = 10 * time.Second
 	// joinTime is how long a stopped member waits for a join that is under way.
 	joinTime = 2 * time.Second
-	// patience is how many failed joins in a row are taken from one list of
-	// brokers before another of them is asked first.
-	patience = 3
+	// leaveTimeout bounds the request by which a member says that it leaves.
+	leaveTimeout = 2 * time.Second
 	// watchInterval is how often new partitions are looked for.
 	watchInterval = 5 * time.Second
 	// lingerAfterLoss is how long a publication that is under way when a
@@ -114,13 +120,10 @@ func (c Config) withDefaults() Config {
 
 // Loop is a member of a consumer group that runs one role.
 type Loop struct {
-	config Config
-	log    zerolog.Logger
-	stats  Stats
-	// joining and committing keep the log quiet while that fails.
-	joining, committing retry.Warner
-	// leaving are the goroutines of abandon.
-	leaving sync.WaitGroup
+	config     Config
+	log        zerolog.Logger
+	stats      Stats
+	committing retry.Warner // keeps the log quiet while that fails
 }
 
 // New makes a Loop. It connects to nothing yet.
@@ -146,78 +149,10 @@ func (l *Loop) InFlight() int64 { return l.config.Reader.InFlight() }
 // it, commits, and leaves the group. Servers being away is not an error: Run
 // waits for them. Its error is of the configuration.
 func (l *Loop) Run(ctx context.Context) error {
-	defer l.leaving.Wait()
-	brokers := slices.Clone(l.config.Brokers)
-	for ctx.Err() == nil {
-		if !l.awaitTopics(ctx) {
-			return nil
-		}
-		group, err := kafka.NewConsumerGroup(l.groupConfig(brokers))
-		if err != nil {
-			return fmt.Errorf("consumer group %s: %w", l.config.Group, err)
-		}
-		m := &membership{group: group}
-		l.follow(ctx, m)
-		l.leave(m)
-		// The client asks its brokers in order, and waits long for one that
-		// hangs: begin with another.
-		brokers = append(brokers[1:], brokers[0])
+	if !l.awaitTopics(ctx) {
+		return nil
 	}
-	return nil
-}
-
-// follow runs the group's generations until ctx ends or joining has failed
-// several times in a row. A join that is under way when ctx ends is waited for:
-// only then is it known which member is to leave.
-func (l *Loop) follow(ctx context.Context, m *membership) {
-	joining, stop := after(ctx, context.Background(), joinTime)
-	defer stop()
-	for failures := 0; failures < patience; {
-		generation, err := m.group.Next(joining)
-		switch {
-		case err == nil:
-			failures = 0
-			l.joining = retry.Warner{}
-			m.id = generation.MemberID
-			if ctx.Err() == nil {
-				l.runGeneration(ctx, m, generation)
-			}
-		case errors.Is(err, kafka.RebalanceInProgress):
-			continue
-		default:
-			failures++
-			l.stats.joinFaults.Add(1)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			l.abandon(ctx, m)
-			l.joining.Warn(func(n int) {
-				l.log.Warn().Err(err).Int("times", n).Msg("cannot join the consumer group yet; trying on")
-			})
-		}
-	}
-}
-
-func (l *Loop) groupConfig(brokers []string) kafka.ConsumerGroupConfig {
-	topics := make([]string, len(l.config.Topics))
-	for i, t := range l.config.Topics {
-		topics[i] = string(t)
-	}
-	return kafka.ConsumerGroupConfig{
-		ID:                l.config.Group,
-		Brokers:           brokers,
-		Dialer:            l.config.Dialer,
-		Topics:            topics,
-		GroupBalancers:    []kafka.GroupBalancer{kafka.RangeGroupBalancer{}},
-		HeartbeatInterval: heartbeatInterval,
-		SessionTimeout:    l.config.SessionTimeout,
-		Timeout:           requestTimeout,
-		RebalanceTimeout:  l.config.SessionTimeout,
-		JoinGroupBackoff:  joinBackoff,
-		StartOffset:       kafka.FirstOffset,
-	}
+	return newMember(l).run(ctx)
 }
 
 // Group is the consumer group that the loop is a member of.

@@ -74,7 +74,7 @@ func (w *world) startLoop(loops chan<- *consumer.Loop, h consumer.Handler, chang
 		Role: topology.RoleMatch, Lane: topology.Realtime, Names: names,
 		Topics:  []topology.Topic{names.Events(topology.Realtime)},
 		Handler: h, Publisher: w.Publisher,
-		Brokers: w.Link.Brokers, Dialer: w.Link.Dialer(), Transport: w.Link.Transport(),
+		Brokers: w.Link.Brokers, Transport: w.Link.Transport(),
 		Log: w.log, FetchWait: 200 * time.Millisecond, Grace: 5 * time.Second,
 		SessionTimeout: 6 * time.Second,
 	}

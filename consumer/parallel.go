@@ -7,7 +7,7 @@ import "sync"
 // what is acknowledged is what all batches before have reached.
 func (p *pipeline) runParallel() {
 	var handling sync.WaitGroup
-	free := make(chan *worker, p.loop.config.Parallel)
+	free := make(chan *worker, p.config.Parallel)
 	for i := range cap(free) {
 		free <- &worker{pipeline: p, number: i}
 	}
@@ -39,7 +39,7 @@ type window struct {
 
 // progress is how far a batch has come.
 type progress struct {
-	next int64 // 0 for nowhere
+	next int64 // -1 for nowhere
 	work bool
 	done bool
 }
@@ -48,7 +48,7 @@ type progress struct {
 func (w *window) open() *progress {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := new(progress)
+	p := &progress{next: -1}
 	w.batches = append(w.batches, p)
 	return p
 }
@@ -63,7 +63,7 @@ func (w *window) reach(p *progress, next int64, work, done bool, ack func(next i
 		return
 	}
 	var reached progress
-	for len(w.batches) > 0 && w.batches[0].next > 0 {
+	for len(w.batches) > 0 && w.batches[0].next >= 0 {
 		first := w.batches[0]
 		reached.next, reached.work = first.next, reached.work || first.work
 		if !first.done {

@@ -17,7 +17,8 @@ import (
 // is handled and the one after that fetched. The order of the lines in deliver
 // is the delivery guarantee.
 type pipeline struct {
-	*generation
+	*assignment
+	tenure
 	topic     topology.Topic
 	partition int
 	fetcher   Fetcher
@@ -29,7 +30,7 @@ type pipeline struct {
 	mu      sync.Mutex
 	full    bool      // nothing is asked for, because there is no room
 	held    int       // bytes of what was fetched and is not acknowledged
-	ended   bool      // nothing is held any more
+	closed  bool      // nothing is held any more
 	took    time.Time // when the last batch was fetched
 
 	// Of the fetch that is under way, of which there is one at a time.
@@ -37,6 +38,50 @@ type pipeline struct {
 	last     time.Time // of the last record fetched
 	pause    retry.Backoff
 	failures retry.Warner
+}
+
+// tenure is how long a partition is ours. Three contexts bound what may be done:
+//
+//   - fetching ends when the partition is given up, or lost;
+//   - working ends when it is lost, or what was fetched is not finished in time;
+//   - publishing ends a little after working, so that a publication under way
+//     can be acknowledged and committed rather than repeated.
+type tenure struct {
+	fetching, working, publishing context.Context
+	stopFetching, stopWorking     context.CancelFunc
+	stopPublishing                context.CancelFunc
+	ended                         chan struct{} // closed when all is stopped
+}
+
+func newTenure() (t tenure) {
+	t.ended = make(chan struct{})
+	t.working, t.stopWorking = context.WithCancel(context.Background())
+	t.fetching, t.stopFetching = context.WithCancel(t.working)
+	t.publishing, t.stopPublishing = after(t.working, context.Background(), lingerAfterLoss)
+	return t
+}
+
+// finish ends the tenure when what was fetched is finished, or that time is over.
+func (t *tenure) finish(within time.Duration) {
+	t.stopFetching()
+	late := time.AfterFunc(within, t.stopWorking)
+	go func() { <-t.ended; late.Stop() }()
+}
+
+// end says that all is stopped.
+func (t *tenure) end() {
+	t.stopWorking()
+	t.stopPublishing()
+	close(t.ended)
+}
+
+func (t *tenure) over() bool {
+	select {
+	case <-t.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // ahead is how many batches of a partition are fetched ahead of the handler: one
@@ -60,34 +105,36 @@ type handled struct {
 	bytes int  // that are acknowledged with it
 }
 
-func (g *generation) newPipeline(topic topology.Topic, assigned kafka.PartitionAssignment) *pipeline {
+func (a *assignment) newPipeline(topic topology.Topic, assigned kafka.PartitionAssignment) *pipeline {
 	p := &pipeline{
-		generation: g,
+		assignment: a,
+		tenure:     newTenure(),
 		topic:      topic,
 		partition:  assigned.ID,
 		fetcher: Fetcher{
 			Topic:     topic,
 			Partition: assigned.ID,
-			Only:      g.loop.config.Only,
+			Only:      a.config.Only,
 		},
 		batches: make(chan fetched, ahead),
 		tracker: newTracker(topic, assigned.ID, time.Now()),
-		log:     g.loop.log.With().Str("topic", string(topic)).Int("partition", assigned.ID).Logger(),
+		log:     a.Loop.log.With().Str("topic", string(topic)).Int("partition", assigned.ID).Logger(),
 	}
 	p.fetcher.SeekTo(assigned.Offset)
 	return p
 }
 
 func (p *pipeline) run() {
-	defer p.loop.stats.track(p.tracker)()
-	p.loop.config.Reader.budget.partitions.Add(1)
-	defer p.end()
+	defer p.tenure.end()
+	defer p.stats.track(p.tracker)()
+	p.config.Reader.budget.partitions.Add(1)
+	defer p.giveBack()
 	// "The first there is" is no offset yet.
 	if p.fetcher.offset < 0 && !p.seek() {
 		return
 	}
-	p.loop.config.Reader.want(p)
-	if p.loop.config.Parallel > 1 {
+	p.config.Reader.want(p)
+	if p.config.Parallel > 1 {
 		p.runParallel()
 		return
 	}
@@ -122,7 +169,7 @@ func (p *pipeline) next() (b fetched, ok bool) {
 
 // roomAgain reports whether there is room now and was none. It is called with mu held.
 func (p *pipeline) roomAgain() bool {
-	again := p.full && !p.ended && p.hasRoom()
+	again := p.full && !p.closed && p.hasRoom()
 	if again {
 		p.full = false
 	}
@@ -130,7 +177,7 @@ func (p *pipeline) roomAgain() bool {
 }
 
 func (p *pipeline) hasRoom() bool {
-	return len(p.batches) < cap(p.batches) && p.loop.config.Reader.budget.room(p.held, p.loop.config.FetchBytes) > 0
+	return len(p.batches) < cap(p.batches) && p.config.Reader.budget.room(p.held, p.config.FetchBytes) > 0
 }
 
 // rest is as long as the last batch has been in work.
@@ -144,26 +191,26 @@ func (p *pipeline) rest() time.Duration {
 func (p *pipeline) room() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	most := p.loop.config.FetchBytes
-	return max(p.loop.config.Reader.budget.room(p.held, most), min(leastFetch, most))
+	most := p.config.FetchBytes
+	return max(p.config.Reader.budget.room(p.held, most), min(leastFetch, most))
 }
 
 // take passes on what was fetched, for which there is room. It reports whether
 // there is room for more.
 func (p *pipeline) take(got *Fetched) bool {
-	p.loop.stats.in.Add(int64(len(got.Records)))
+	p.stats.in.Add(int64(len(got.Records)))
 	if n := len(got.Records); n > 0 {
 		p.last = got.Records[n-1].Time
 	}
 	p.tracker.fetched(got, time.Now())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ended || !got.Moved {
-		return !p.ended
+	if p.closed || !got.Moved {
+		return !p.closed
 	}
 	p.held += got.bytes
 	p.took = time.Now()
-	p.loop.config.Reader.budget.take(got.fetched, got.bytes)
+	p.config.Reader.budget.take(got.fetched, got.bytes)
 	// A batch without records, of which only the offset counts, goes the same
 	// way, so that offsets stay in order.
 	p.batches <- fetched{
@@ -179,21 +226,21 @@ func (p *pipeline) take(got *Fetched) bool {
 func (p *pipeline) release(bytes int) {
 	p.mu.Lock()
 	p.held -= bytes
-	p.loop.config.Reader.budget.give(bytes)
+	p.config.Reader.budget.give(bytes)
 	again := p.roomAgain()
 	p.mu.Unlock()
 	if again {
-		p.loop.config.Reader.want(p)
+		p.config.Reader.want(p)
 	}
 }
 
-// end gives back what is still held.
-func (p *pipeline) end() {
+// giveBack gives back what is still held.
+func (p *pipeline) giveBack() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ended = true
-	p.loop.config.Reader.budget.give(p.held)
-	p.loop.config.Reader.budget.partitions.Add(-1)
+	p.closed = true
+	p.config.Reader.budget.give(p.held)
+	p.config.Reader.budget.partitions.Add(-1)
 }
 
 // deliver publishes every output, waits for the acknowledgement, and only then
@@ -207,7 +254,7 @@ func (p *pipeline) deliver(h handled, acknowledge func(next int64, work bool)) b
 	}
 	acknowledge(h.next, h.work)
 	p.release(h.bytes)
-	p.loop.stats.out.Add(int64(len(h.out)))
+	p.stats.out.Add(int64(len(h.out)))
 	return true
 }
 
@@ -224,7 +271,7 @@ func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
 		return nil
 	}
 	defer p.tracker.awaitKafka()()
-	refused, err := p.loop.config.Publisher.Publish(ctx, p.partition, out)
+	refused, err := p.config.Publisher.Publish(ctx, p.partition, out)
 	if err != nil {
 		return err
 	}
@@ -234,7 +281,7 @@ func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
 			return err
 		}
 	}
-	p.loop.stats.deadLetters.Add(letters)
+	p.stats.deadLetters.Add(letters)
 	return nil
 }
 
@@ -268,11 +315,11 @@ func (p *pipeline) publishRefused(ctx context.Context, out []topology.Record, re
 			Msg("a topic does not take records; they are now dead letters, or by their position what was to be one")
 		var err error
 		out = instead
-		if refused, err = p.loop.config.Publisher.Publish(ctx, p.partition, out); err != nil || len(refused) == 0 {
+		if refused, err = p.config.Publisher.Publish(ctx, p.partition, out); err != nil || len(refused) == 0 {
 			return before, err
 		}
 	}
-	p.loop.stats.skipped.Add(int64(len(refused)))
+	p.stats.skipped.Add(int64(len(refused)))
 	p.log.Error().Int("records", len(refused)).
 		Msg("the dead letters take nothing, perhaps for our rights (`meddela check --user`); these records are only on the topic that they were read from")
 	return before - int64(len(refused)), nil
@@ -291,11 +338,11 @@ func rejected(r *topology.Record) *topology.Fault {
 }
 
 func (p *pipeline) deadLetters() topology.Topic {
-	return p.loop.config.Names.DeadLetters(p.loop.config.Lane)
+	return p.config.Names.DeadLetters(p.config.Lane)
 }
 
 func (p *pipeline) deadLetter(r *topology.Record, fault *topology.Fault) topology.Record {
-	return p.loop.config.Names.DeadLetter(p.loop.config.Lane, r, fault, p.loop.config.Role, time.Now())
+	return p.config.Names.DeadLetter(p.config.Lane, r, fault, p.config.Role, time.Now())
 }
 
 // handleAll runs the handler over every batch, in order.
@@ -385,9 +432,9 @@ func (p *pipeline) ending(r *topology.Record, fault *topology.Fault, reason topo
 // role match of an event.
 func (p *pipeline) entryOn(r *topology.Record, reason topology.Reason) (log []topology.Record) {
 	defer func() { _ = recover() }() // it may be what no decoder bears
-	lane, names, now := p.loop.config.Lane, p.loop.config.Names, time.Now()
+	lane, names, now := p.config.Lane, p.config.Names, time.Now()
 	var entry topology.Entry
-	switch role := p.loop.config.Role; {
+	switch role := p.config.Role; {
 	case role == topology.RoleStatus || role == topology.RoleNotify || r.Value == nil:
 		return nil // others have its event
 	case role == topology.RoleMatch && r.Topic == p.topic:
@@ -418,7 +465,7 @@ func (p *pipeline) waitAfter(err error, wait *retry.Backoff) bool {
 		p.tracker.wait(early.Until)
 		return retry.Sleep(p.fetching, time.Until(early.Until))
 	}
-	p.loop.stats.retries.Add(1)
+	p.stats.retries.Add(1)
 	p.tracker.beat()
 	p.waiting.Warn(func(n int) {
 		p.log.Warn().Err(err).Int("times", n).Msg("handling waits for a server; trying on")
@@ -447,22 +494,23 @@ func (p *pipeline) recoverFetch(err error) bool {
 	}
 	to := p.fetcher.offset
 	skipped := max(to-from, 0)
-	p.loop.stats.skipped.Add(skipped)
+	p.stats.skipped.Add(skipped)
 	p.log.Error().Int64("from", from).Int64("to", to).Int64("skipped", skipped).
 		Msg("the wanted offset is not on the broker (retention, a lost leader, or a new topic); going on with one that is")
 	// It is committed in its turn: else the next owner would step over the same.
-	return to == 0 || p.take(&Fetched{Next: to, Moved: true, HighWatermark: to})
+	return p.take(&Fetched{Next: to, Moved: true, HighWatermark: to})
 }
 
 // clockSkew is by how much the clocks of who writes records may differ.
 const clockSkew = time.Minute
 
-// seek moves to the first offset that there is; from beyond the end, where a lost
-// leader had more, to the first record that may be younger than the last one fetched. It
-// tries for as long as the partition is ours.
+// seek moves to the first offset that there is where retention has deleted what was
+// wanted; where a lost leader had more, to the first record that may be younger than the
+// last one fetched, as others may have filled the gap meanwhile. It tries for as long as
+// the partition is ours.
 func (p *pipeline) seek() bool {
 	defer p.tracker.awaitKafka()()
-	client := kafka.Client{Addr: kafka.TCP(p.loop.config.Brokers...), Transport: p.loop.config.Transport}
+	client := kafka.Client{Addr: kafka.TCP(p.config.Brokers...), Transport: p.config.Transport}
 	asked := []kafka.OffsetRequest{kafka.FirstOffsetOf(p.partition), kafka.LastOffsetOf(p.partition)}
 	if !p.last.IsZero() {
 		asked = append(asked, kafka.TimeOffsetOf(p.partition, p.last.Add(-clockSkew)))
@@ -492,7 +540,7 @@ func (p *pipeline) seek() bool {
 
 // whereOf is the offset to go on with of those that the partition has.
 func (p *pipeline) whereOf(is *kafka.PartitionOffsets) int64 {
-	if p.last.IsZero() || p.fetcher.offset <= is.LastOffset {
+	if p.last.IsZero() || p.fetcher.offset < is.FirstOffset {
 		return is.FirstOffset
 	}
 	for offset := range is.Offsets { // of the one time that was asked for; none if all is older

@@ -15,7 +15,7 @@ import (
 func TestThereIsRoomForWhatIsAskedFor(t *testing.T) {
 	const batches = 200_000
 	p := &pipeline{
-		generation: &generation{loop: New(Config{})},
+		assignment: &assignment{member: newMember(New(Config{}))},
 		batches:    make(chan fetched, ahead),
 		tracker:    newTracker("t", 0, time.Now()),
 	}
@@ -64,6 +64,7 @@ func TestWhereToGoOn(t *testing.T) {
 		"retention":                      {5, 20, last, is(20, 90, at(30))},
 		"all is gone":                    {5, 20, last, is(20, 20, at(-1))},
 		"a lost leader had more":         {95, 80, last, is(20, 90, at(80))},
+		"and the new one has them now":   {95, 80, last, is(20, 200, at(80))},
 		"and nothing is new":             {95, 90, last, is(20, 90, at(-1))},
 		"a new topic":                    {95, 0, last, is(0, 3, at(0))},
 		"beyond the end since the start": {95, 20, time.Time{}, is(20, 90, nil)},
@@ -96,7 +97,7 @@ func TestWhoseEndingItIs(t *testing.T) {
 		{topology.RoleNotify, jobs, jobs, ""},
 	} {
 		l := New(Config{Role: test.role, Lane: topology.Realtime, Names: names})
-		p := (&generation{loop: l}).newPipeline(test.reads, kafka.PartitionAssignment{ID: 2})
+		p := (&assignment{member: newMember(l)}).newPipeline(test.reads, kafka.PartitionAssignment{ID: 2})
 		record := topology.Record{Topic: test.of, Partition: 2, Offset: 5, Value: job.Append(nil)}
 		var got topology.EventID
 		for _, entry := range p.entryOn(&record, topology.ReasonTopicRejected) {

@@ -113,6 +113,9 @@ func (r *Reader) want(pipelines ...*pipeline) {
 func (r *Reader) ask(pipelines ...*pipeline) {
 	led := make(map[int][]*pipeline)
 	for _, p := range pipelines {
+		if p.fetching.Err() != nil {
+			continue
+		}
 		leader, err := r.leaders.Leader(p.fetching, p.topic, p.partition)
 		if err != nil {
 			r.failed(p, err)
@@ -155,6 +158,16 @@ func (r *Reader) broker(id int) *broker {
 
 // fetch sends one request and passes on what it brings.
 func (r *Reader) fetch(b *broker, group []*pipeline) {
+	group = slices.DeleteFunc(group, func(p *pipeline) bool {
+		over := p.fetching.Err() != nil
+		if over {
+			p.back()
+		}
+		return over
+	})
+	if len(group) == 0 {
+		return
+	}
 	reads, left := readsOf(group)
 	b.Add(left...)
 	request, ctx, stop := r.request(b, reads)
@@ -238,7 +251,7 @@ func (r *Reader) request(b *broker, reads []*read) (*wire.Fetch, context.Context
 	shares, wait, lazy := 0, time.Duration(math.MaxInt64), b.passed.Load() >= manyPassed
 	for _, one := range reads {
 		for _, p := range one.pipelines {
-			wait, lazy = min(wait, p.loop.config.FetchWait), lazy && p.fetcher.Only.Key != ""
+			wait, lazy = min(wait, p.config.FetchWait), lazy && p.fetcher.Only.Key != ""
 			if !slices.Contains(fetching, p.fetching) {
 				fetching = append(fetching, p.fetching)
 			}
@@ -318,7 +331,7 @@ func (r *Reader) failed(p *pipeline, err error) {
 	if p.fetching.Err() != nil {
 		return
 	}
-	p.loop.stats.fetchFaults.Add(1)
+	p.stats.fetchFaults.Add(1)
 	p.tracker.beat()
 	p.failures.Warn(func(n int) {
 		p.log.Warn().Err(err).Int("times", n).Msg("fetch failed; trying on")

@@ -56,8 +56,10 @@ func (c *cluster) RoundTrip(ctx context.Context, _ net.Addr, r kafka.Request) (k
 // pipelineOn is that of a loop of its own that reads t/0 from an offset on.
 func pipelineOn(ctx context.Context, r *Reader, offset int64, only topology.Header) *pipeline {
 	l := New(Config{Reader: r, Only: only, Brokers: []string{"localhost:1"}, Transport: r.leaders.Transport})
-	g := &generation{loop: l, ledger: newLedger(), fetching: ctx, working: ctx, publishing: ctx}
-	return g.newPipeline("t", kafka.PartitionAssignment{ID: 0, Offset: offset})
+	a := &assignment{member: newMember(l), ledger: newLedger()}
+	p := a.newPipeline("t", kafka.PartitionAssignment{ID: 0, Offset: offset})
+	p.fetching, p.working, p.publishing = ctx, ctx, ctx
+	return p
 }
 
 // TestAnotherReadsOffset: who is ahead of a read whose offset is not there any more is not taken back.
@@ -84,7 +86,7 @@ func TestAnotherReadsOffset(t *testing.T) {
 		if ahead.fetcher.offset != 60 || behind.fetcher.offset != 50 {
 			t.Errorf("they are at %d and %d, want 60 and 50", ahead.fetcher.offset, behind.fetcher.offset)
 		}
-		if n := ahead.loop.stats.skipped.Load(); n != 0 {
+		if n := ahead.stats.skipped.Load(); n != 0 {
 			t.Errorf("%d skipped", n)
 		}
 	})
@@ -168,7 +170,7 @@ func TestLazy(t *testing.T) {
 // TestSmallFetches: a fetch is no larger than it may be.
 func TestSmallFetches(t *testing.T) {
 	l := New(Config{FetchBytes: 1 << 10})
-	p := (&generation{loop: l}).newPipeline("t", kafka.PartitionAssignment{})
+	p := (&assignment{member: newMember(l)}).newPipeline("t", kafka.PartitionAssignment{})
 	if room := p.room(); room != 1<<10 {
 		t.Errorf("%d bytes, want 1024", room)
 	}

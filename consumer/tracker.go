@@ -75,7 +75,7 @@ func (t *tracker) fetched(got *Fetched, now time.Time) {
 func (t *tracker) reached(next int64, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.moved, t.next, t.until = now, max(t.next, next), time.Time{}
+	t.moved, t.next, t.until = now, next, time.Time{} // which is less after a seek
 	done := 0
 	for done < len(t.flights) && t.flights[done].next <= t.next {
 		done++

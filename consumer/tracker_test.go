@@ -53,4 +53,9 @@ func TestTracker(t *testing.T) {
 	tr.fetched(&Fetched{Next: 40, Moved: true, HighWatermark: 50}, at(601))
 	tr.reached(40, at(602))
 	expect(610, 10, 10)
+	// The topic was made anew: what is there counts, not how far the old one went.
+	tr.fetched(&Fetched{Next: 0, Moved: true, HighWatermark: 0}, at(611))
+	tr.reached(0, at(611))
+	tr.fetched(&Fetched{Records: []topology.Record{{Time: at(600)}}, Next: 5, Moved: true, HighWatermark: 20}, at(612))
+	expect(613, 20, 13)
 }

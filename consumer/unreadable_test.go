@@ -116,7 +116,9 @@ func TestHandlersAreGivenSomeAtATime(t *testing.T) {
 		return Result{Handled: len(b.Records)}, nil
 	})
 	l := New(Config{Handler: h, Role: topology.RoleMatch})
-	p := &pipeline{generation: &generation{loop: l, working: t.Context()}, tracker: newTracker("t", 0, time.Now())}
+	p := &pipeline{
+		assignment: &assignment{member: newMember(l)}, tenure: tenure{working: t.Context()}, tracker: newTracker("t", 0, time.Now()),
+	}
 	b := fetched{Batch: Batch{Records: make([]topology.Record, 10_003)}, next: 10_003, bytes: 7}
 	for i := range b.Records {
 		b.Records[i].Offset = int64(i)

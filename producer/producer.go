@@ -95,7 +95,8 @@ func (p *Producer) Publish(ctx context.Context, lane topology.Lane, events []top
 
 // PublishRecords is Publish for events that are encoded already: Value, and
 // where wanted Key, Headers and Time. A record without a key is given its
-// event's id as key. Events without an id of their own may be written twice,
+// event's id as key. When ctx has ended first, some may still be on their way: their bytes
+// are not to be changed then. Events without an id of their own may be written twice,
 // and then are two events, when an acknowledgement is lost.
 func (p *Producer) PublishRecords(ctx context.Context, lane topology.Lane, records []topology.Record) ([]Receipt,
 	error) {

@@ -195,12 +195,19 @@ func (p *Publisher) settle(w *write) error {
 	itsTime := func(r *topology.Record) bool { return !r.Time.IsZero() }
 	ofItsTime := errors.Is(w.err, kafka.InvalidTimestamp) && slices.ContainsFunc(w.records, itsTime)
 	switch refused := ofItsTime || p.refuses(o, w.err); {
+	case refused && errors.Is(w.err, kafka.TopicAuthorizationFailed): // as all others of it would be
+		o.tell(o.done, len(o.records), 0, w.err)
+		o.done = len(o.records)
 	case refused && n > 1:
 		o.limit = n / 2
-	case refused, w.err == nil:
-		o.tell(o.done, o.done+n, w.base, w.err)
+	case refused:
+		o.tell(o.done, o.done+n, 0, w.err)
 		o.done += n
-		o.limit = 0
+		o.limit = 2 // the next may be like it
+	case w.err == nil:
+		o.tell(o.done, o.done+n, w.base, nil)
+		o.done += n
+		o.limit *= 2
 	case errors.Is(w.err, errSeparate):
 		o.limit = n
 	default:

@@ -126,8 +126,11 @@ type session struct {
 	reads, writes   time.Time // deadlines
 }
 
-// begin goes on over a connection.
+// begin goes on over a connection, which a broker may believe without end.
 func (s *session) begin(conn net.Conn, lifetime time.Duration) {
+	if lifetime <= 0 {
+		lifetime = 100 * 365 * 24 * time.Hour
+	}
 	now := time.Now()
 	s.conn, s.renew, s.end = conn, now.Add(lifetime*2/3), now.Add(lifetime)
 }

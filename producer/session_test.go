@@ -78,7 +78,7 @@ func TestSessionsEnd(t *testing.T) {
 	loop := consumer.New(consumer.Config{
 		Role: topology.RoleMatch, Lane: topology.Realtime, Names: names, Topics: []topology.Topic{topic},
 		Handler:   handlesAll{},
-		Publisher: publisher, Brokers: link.Brokers, Dialer: link.Dialer(), Transport: transport,
+		Publisher: publisher, Brokers: link.Brokers, Transport: transport,
 		Log: zerolog.New(zerolog.NewTestWriter(t)),
 	})
 	ctx, stop := context.WithCancel(t.Context())

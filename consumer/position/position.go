@@ -133,10 +133,10 @@ func (p *Positions) Begin(committed assignments) (note func(map[string]map[int]i
 	g.first = 1
 	ctx, cancel := context.WithCancel(context.Background())
 	g.ctx = ctx
-	return g.note, func() { cancel(); g.running.Wait(); p.left.Store(0) }
+	return g.note, func() { cancel(); g.running.Wait(); p.left.Add(-g.left) }
 }
 
-// generation is one assignment of partitions.
+// generation is partitions that came together.
 type generation struct {
 	*Positions
 	ctx     context.Context
@@ -148,6 +148,7 @@ type generation struct {
 	first   int
 	parts   []*part
 	mending bool
+	left    int64 // offsets still to be mended
 }
 
 // part is a partition. The range is what is being mended.
@@ -210,11 +211,13 @@ func (g *generation) note(reached map[string]map[int]int64) error {
 	defer g.mu.Unlock()
 	ctx, cancel := context.WithTimeout(g.ctx, noteTime)
 	defer cancel()
-	for _, p := range g.parts {
-		if offset, moved := reached[string(p.Topic)][p.Partition]; moved {
+	g.parts = slices.DeleteFunc(g.parts, func(p *part) bool {
+		offset, moved := reached[string(p.Topic)][p.Partition]
+		if moved {
 			p.reached = offset
 		}
-	}
+		return moved && offset < 0
+	})
 	behind, err := g.ask(ctx)
 	if err != nil {
 		return err
@@ -237,7 +240,8 @@ func (g *generation) note(reached map[string]map[int]int64) error {
 		}
 		left += p.reached - p.position()
 	}
-	g.left.Store(left)
+	g.Positions.left.Add(left - g.left)
+	g.left = left
 	if lost > 0 {
 		g.lostAt.Store(time.Now().UnixMilli())
 		g.Log.Error().Str("group", g.Group).Int("partitions", lost).Int64("records", left).

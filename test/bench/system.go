@@ -106,7 +106,7 @@ func (s *system) run(role topology.Role, handler consumer.Handler, topics ...top
 	loop := consumer.New(consumer.Config{
 		Role: role, Lane: lane, Names: s.names, Topics: topics, Handler: handler,
 		Publisher: &producer.Publisher{Addr: s.broker.Addr(), Transport: transport, Log: zerolog.Nop()},
-		Brokers:   s.broker.Brokers, Dialer: s.broker.Dialer(), Transport: transport, Log: zerolog.Nop(),
+		Brokers:   s.broker.Brokers, Transport: transport, Log: zerolog.Nop(),
 	})
 	s.background(transport, loop.Run)
 	return loop

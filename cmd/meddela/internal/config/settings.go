@@ -77,6 +77,7 @@ type Config struct {
 type KafkaSettings struct {
 	Brokers       List   `envconfig:"MEDDELA_KAFKA_BROKERS" flag:"kafka-brokers" desc:"Kafka brokers to start from, host:port, separated by commas"`
 	ClientID      string `envconfig:"MEDDELA_KAFKA_CLIENT_ID" default:"meddela" desc:"what brokers log and meter us as; roles with their lane behind it, such as meddela-batch"`
+	Instance      string `envconfig:"MEDDELA_KAFKA_INSTANCE" desc:"name of this process in its consumer groups (group.instance.id) that no other has, and that it keeps when it is started again, such as its pod's: back within 10 s, it has its partitions again at once, and nobody else's move"`
 	Compression   string `envconfig:"MEDDELA_KAFKA_COMPRESSION" default:"none" allowed:"none,gzip,snappy,lz4,zstd" desc:"compression of what is published"`
 	TLS           bool   `envconfig:"MEDDELA_KAFKA_TLS" default:"false" desc:"encrypt connections to Kafka"`
 	TLSCAFile     string `envconfig:"MEDDELA_KAFKA_TLS_CA_FILE" desc:"certificates of the authorities to trust, PEM; default: the system's"`

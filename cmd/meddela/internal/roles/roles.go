@@ -77,7 +77,7 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 		connection.ClientID = c.Kafka.LaneClient(lane)
 		transport, addr := connection.Transport(), connection.Addr()
 		in.lanes[lane] = &shared{
-			dialer: connection.Dialer(), transport: transport,
+			transport: transport,
 			publisher: &producer.Publisher{
 				Addr: addr, Transport: transport, Compression: connect.Compression(&c.Kafka),
 				Log: log.With().Str("lane", string(lane)).Logger(), Expendable: []topology.Topic{in.Names.DeadLetters(lane)},
@@ -92,7 +92,6 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 // shared is what all roles of a lane read and write Kafka with in this process. A lane
 // shares nothing with the other, which so cannot hold it up.
 type shared struct {
-	dialer    *kafka.Dialer
 	transport *kafka.Transport
 	publisher *producer.Publisher
 	reader    *consumer.Reader
@@ -184,7 +183,7 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic, par
 	return consumer.Config{
 		Role: r.name, Lane: r.lane, Names: r.Names, Topics: topics, Handler: handler, Parallel: parallel,
 		Publisher: r.publisher, Reader: r.reader,
-		Brokers: r.Kafka.Brokers, Dialer: r.dialer, Transport: r.transport, Log: r.Installation.Log,
+		Brokers: r.Kafka.Brokers, Instance: r.Config.Kafka.Instance, Transport: r.transport, Log: r.Installation.Log,
 		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
 		SessionTimeout: settings.SessionTimeout, Grace: settings.Grace,
 	}
