@@ -100,7 +100,7 @@ func (w *world) join() (leave func()) {
 	transport := w.Link.Transport()
 	loop := consumer.New(consumer.Config{
 		Role: topology.RoleMatch, Lane: lane, Names: names, Topics: names.Reads(topology.RoleMatch, lane),
-		Publisher: w.Publisher, Brokers: w.Link.Brokers, Dialer: w.Link.Dialer(), Transport: transport,
+		Publisher: w.Publisher, Brokers: w.Link.Brokers, Transport: transport,
 		Log: zerolog.Nop(), FetchWait: 100 * time.Millisecond, SessionTimeout: 6 * time.Second,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
