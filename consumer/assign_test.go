@@ -159,7 +159,8 @@ func TestAssignToEarlierVersions(t *testing.T) {
 	}
 	now.Owned["events"] = []int{0}
 	want["old"] = partitionsOf{"events": {1}}
-	if got := assign(map[string]*said{"old": old, "now": now}, map[string]int{"events": 2, "log": 2}); !reflect.DeepEqual(got, want) {
+	got = assign(map[string]*said{"old": old, "now": now}, map[string]int{"events": 2, "log": 2})
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

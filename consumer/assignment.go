@@ -96,7 +96,7 @@ func (a *assignment) commitUntil(ctx context.Context) {
 		select {
 		case <-ticker.C:
 			if a.ledger.worked() || passed%idleCommits == 0 || a.config.CommitInterval > time.Second {
-				a.commitOnce()
+				_ = a.commitOnce() // tried again at the next tick
 			}
 		case <-ctx.Done():
 			a.commitNow()

@@ -31,7 +31,8 @@ type member struct {
 
 func newMember(l *Loop) *member {
 	m := &member{Loop: l, group: wire.Group{
-		Name: l.config.Group, Instance: l.config.Instance, Addr: kafka.TCP(l.config.Brokers...), Transport: l.config.Transport,
+		Name: l.config.Group, Instance: l.config.Instance,
+		Addr: kafka.TCP(l.config.Brokers...), Transport: l.config.Transport,
 	}}
 	m.is.Store(new(wire.Membership))
 	return m

@@ -117,7 +117,8 @@ func TestHandlersAreGivenSomeAtATime(t *testing.T) {
 	})
 	l := New(Config{Handler: h, Role: topology.RoleMatch})
 	p := &pipeline{
-		assignment: &assignment{member: newMember(l)}, tenure: tenure{working: t.Context()}, tracker: newTracker("t", 0, time.Now()),
+		assignment: &assignment{member: newMember(l)}, tenure: tenure{working: t.Context()},
+		tracker: newTracker("t", 0, time.Now()),
 	}
 	b := fetched{Batch: Batch{Records: make([]topology.Record, 10_003)}, next: 10_003, bytes: 7}
 	for i := range b.Records {

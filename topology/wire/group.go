@@ -52,7 +52,8 @@ const protocolName = "range"
 // Join joins the group, and returns when all members have, which may take as long as
 // rebalance. The metadata is for the member that leads. Its first answer may be a
 // kafka.MemberIDRequired with the name to join by.
-func (g *Group) Join(ctx context.Context, member string, session, rebalance time.Duration, metadata []byte) (Joined, error) {
+func (g *Group) Join(ctx context.Context, member string, session, rebalance time.Duration, metadata []byte) (
+	Joined, error) {
 	m, err := g.send(ctx, rebalance+answerTime, func(broker int32) protocol.Message {
 		return &joinRequest{at: broker, Request: joingroup.Request{
 			GroupID: g.Name, MemberID: member, GroupInstanceID: g.Instance,
