@@ -68,26 +68,21 @@ const (
 // records that the next try writes again.
 func (p *Publisher) Publish(ctx context.Context, partition int, records []topology.Record) (refused []int, err error) {
 	var outputs []*output
-	at := make([]int, len(records)) // the members of the outputs, one after the other
-	for len(at) > 0 {
-		o := &output{members: at[:0]}
-		for i := range records {
-			r := &records[i]
-			isNew := len(o.members) == 0 && !slices.ContainsFunc(outputs, func(o *output) bool { return o.topic == r.Topic })
-			if isNew || len(o.members) > 0 && o.topic == r.Topic {
-				o.topic = r.Topic
-				o.members = append(o.members, i)
-				o.records = append(o.records, r)
+	for i := range records {
+		at := slices.IndexFunc(outputs, func(o *output) bool { return o.topic == records[i].Topic })
+		if at < 0 {
+			at = len(outputs)
+			o := &output{topic: records[i].Topic, number: partition}
+			o.records, o.members = make([]*topology.Record, 0, len(records)-i), make([]int, 0, len(records)-i)
+			o.tell = func(from, to int, _ int64, err error) {
+				if err != nil {
+					refused = append(refused, o.members[from:to]...)
+				}
 			}
+			outputs = append(outputs, o)
 		}
-		at = at[len(o.members):]
-		o.number = partition
-		o.tell = func(from, to int, _ int64, err error) {
-			if err != nil {
-				refused = append(refused, o.members[from:to]...)
-			}
-		}
-		outputs = append(outputs, o)
+		outputs[at].records = append(outputs[at].records, &records[i])
+		outputs[at].members = append(outputs[at].members, i)
 	}
 	err = p.write(ctx, outputs)
 	slices.Sort(refused)

@@ -87,11 +87,10 @@ func (s *Script) Start(ctx context.Context, client redis.UniversalClient, b *Bat
 		r.underWay.Wait()
 		again, err := r.answer(b)
 		if len(again) > 0 {
-			one := Batch{
-				N: len(again), Head: b.Head, PerCall: 1, Copies: b.Copies,
-				Key:    func(text []byte, i int) []byte { return b.Key(text, again[i]) },
-				Answer: func(i int, answer any) { b.Answer(again[i], answer) },
-			}
+			one := *b
+			one.N, one.PerCall = len(again), 1
+			one.Key = func(text []byte, i int) []byte { return b.Key(text, again[i]) }
+			one.Answer = func(i int, answer any) { b.Answer(again[i], answer) }
 			if b.Args != nil {
 				one.Args = func(a *Args, i int) { b.Args(a, again[i]) }
 			}
