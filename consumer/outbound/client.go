@@ -36,6 +36,8 @@ type Config struct {
 	// AllowPrivate lets this machine and private networks be dialled; link-local
 	// addresses, and those of cloud metadata, never are.
 	AllowPrivate bool
+	// ClearInside lets no request that is not encrypted go to a public address.
+	ClearInside bool
 }
 
 const (
@@ -60,8 +62,9 @@ type Client struct {
 // New returns a Client.
 func New(c Config) *Client {
 	conns := cmp.Or(c.MaxConns, 32)
+	dialer := &net.Dialer{Timeout: connectTimeout, ControlContext: guard(c.AllowPrivate, c.ClearInside)}
 	return &Client{maxBody: cmp.Or(c.MaxBody, 64<<10), transport: &http.Transport{
-		DialContext:            wired(&net.Dialer{Timeout: connectTimeout, ControlContext: guard(c.AllowPrivate)}),
+		DialContext:            wired(dialer),
 		TLSHandshakeTimeout:    connectTimeout,
 		DisableCompression:     true,
 		MaxConnsPerHost:        conns,
@@ -145,6 +148,9 @@ func (c *Client) Do(ctx context.Context, r *Request) (Response, error) {
 // request has one, also a GET: net/http asks GetBody before it repeats a request
 // with a body, and nobody otherwise.
 func (f *flight) request(ctx context.Context, r *Request) *http.Request {
+	if r.URL.Scheme == "http" {
+		ctx = context.WithValue(ctx, inClear{}, true)
+	}
 	header := r.Header
 	if header == nil {
 		header = http.Header{}

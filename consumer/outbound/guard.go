@@ -14,16 +14,19 @@ type blocked string
 
 func (b blocked) Error() string { return "outbound: " + string(b) + " addresses may not be dialled" }
 
+// inClear marks the context of a request that is not encrypted, in which its connection is dialled.
+type inClear struct{}
+
 // guard returns what is called with each address that is about to be connected
 // to: it lets those be dialled that IANA's special-purpose registries have as
-// public.
-func guard(allowPrivate bool) func(context.Context, string, string, syscall.RawConn) error {
+// public, where requests may go there as they are.
+func guard(allowPrivate, clearInside bool) func(context.Context, string, string, syscall.RawConn) error {
 	options := []ssrf.Option{ssrf.WithAnyNetwork(), ssrf.WithAnyPort()}
 	if allowPrivate {
 		options = append(options, ssrf.WithAllowedV4Prefixes(private4...), ssrf.WithAllowedV6Prefixes(private6...))
 	}
 	registry := ssrf.New(options...)
-	return func(_ context.Context, _, address string, _ syscall.RawConn) error {
+	return func(ctx context.Context, _, address string, _ syscall.RawConn) error {
 		target, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return blocked("unreadable")
@@ -37,6 +40,11 @@ func guard(allowPrivate bool) func(context.Context, string, string, syscall.RawC
 		}
 		if slices.Contains(metadata, addr) || registry.SafeAddr(addr) != nil {
 			return blocked(kindOf(addr))
+		}
+		contains := func(p netip.Prefix) bool { return p.Contains(addr) }
+		if clearInside && ctx.Value(inClear{}) != nil && !slices.ContainsFunc(private4, contains) &&
+			!slices.ContainsFunc(private6, contains) {
+			return blocked("public, for a request in clear text")
 		}
 		return nil
 	}

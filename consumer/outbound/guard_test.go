@@ -1,7 +1,10 @@
 package outbound
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"testing"
@@ -35,16 +38,45 @@ func TestGuard(t *testing.T) {
 				want = ""
 			}
 			target := netip.AddrPortFrom(netip.MustParseAddr(address), 443).String()
-			err := guard(allowPrivate)(t.Context(), "tcp", target, nil)
+			err := guard(allowPrivate, false)(t.Context(), "tcp", target, nil)
 			var refused blocked
 			if errors.As(err, &refused) != (want != "") || string(refused) != want {
 				t.Errorf("%s, private %v: %v, want %q", address, allowPrivate, err, want)
 			}
 		}
 	}
-	if err := guard(true)(t.Context(), "tcp4", "no address", nil); err == nil {
+	if err := guard(true, false)(t.Context(), "tcp4", "no address", nil); err == nil {
 		t.Error("an address that cannot be read is dialled")
 	}
+}
+
+// Clear text goes to private addresses only, where that is asked for: whatever the name was that led there.
+func TestClearInside(t *testing.T) {
+	inTheClear := context.WithValue(t.Context(), inClear{}, true)
+	for address, want := range map[string]bool{
+		"127.0.0.1": true, "10.1.2.3": true, "fd12::1": true, "100.64.0.1": true, "::ffff:10.0.0.1": true,
+		"8.8.8.8": false, "2a00:1450::1": false, "::ffff:8.8.8.8": false, "64:ff9b::808:808": false,
+		"169.254.169.254": false,
+	} {
+		target := netip.AddrPortFrom(netip.MustParseAddr(address), 80).String()
+		if err := guard(true, true)(inTheClear, "tcp", target, nil); (err == nil) != want {
+			t.Errorf("%s: %v", address, err)
+		}
+		if err := guard(true, true)(t.Context(), "tcp", target, nil); err != nil && address != "169.254.169.254" {
+			t.Errorf("%s, encrypted: %v", address, err)
+		}
+	}
+	target, encrypted := newTarget(t), startTarget(t, (*httptest.Server).StartTLS)
+	c := newClient(t, Config{AllowPrivate: true, ClearInside: true})
+	c.transport.TLSClientConfig = &tls.Config{RootCAs: roots(encrypted.Server)}
+	for _, u := range []*url.URL{target.url, encrypted.url} {
+		if _, err := c.Do(t.Context(), &Request{URL: u}); err != nil {
+			t.Errorf("%s: %v", u.Scheme, err)
+		}
+	}
+	public := mustURL(t, "http://8.8.8.8/") // which is refused before anything is sent
+	_, err := c.Do(t.Context(), &Request{URL: public})
+	wantFault(t, err, Blocked, "8.8.8.8: the target's address is public, for a request in clear text")
 }
 
 // A name is judged by the address that it leads to.

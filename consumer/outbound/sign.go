@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -42,37 +42,24 @@ func CheckSigningSecret(secret string) error {
 // Signer signs requests by the scheme of Standard Webhooks
 // (https://www.standardwebhooks.com), whose libraries check them. While secrets are
 // being changed it has several: a receiver needs to know one of them.
-type Signer []*signingKey
-
-// signingKey is a secret's key, which is read again each time.
-type signingKey struct {
-	secret Secret
-	last   atomic.Pointer[webhooks.Webhook] // that could be read
-}
-
-func (k *signingKey) read() error {
-	value := k.secret()
-	if err := CheckSigningSecret(value); err != nil {
-		return err
-	}
-	key, err := webhooks.NewWebhook(value)
-	if err != nil {
-		return errSigningSecret
-	}
-	k.last.Store(key)
-	return nil
-}
+type Signer []*Parsed[*webhooks.Webhook]
 
 // NewSigner returns a Signer.
-func NewSigner(secrets ...Secret) (Signer, error) {
+func NewSigner(secrets ...Secret) (_ Signer, err error) {
 	s := make(Signer, len(secrets))
 	for i, secret := range secrets {
-		s[i] = &signingKey{secret: secret}
-		if err := s[i].read(); err != nil {
+		if s[i], err = NewParsed(secret, signingKey); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+func signingKey(secret string) (*webhooks.Webhook, error) {
+	if err := CheckSigningSecret(secret); err != nil {
+		return nil, err
+	}
+	return webhooks.NewWebhook(secret)
 }
 
 // Sign sets the three headers that say whose a body is; none without secrets. The
@@ -83,8 +70,7 @@ func (s Signer) Sign(h http.Header, id string, body []byte, at time.Time) {
 	}
 	signatures := make([]string, len(s))
 	for i, key := range s {
-		_ = key.read()                                        // or the last one serves on
-		signatures[i], _ = key.last.Load().Sign(id, at, body) // which cannot fail
+		signatures[i], _ = key.Now().Sign(id, at, body) // which cannot fail
 	}
 	h.Set(HeaderID, id)
 	h.Set(HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
@@ -105,3 +91,32 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
 // MarshalText implements encoding.TextMarshaler.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
+
+// Parsed is what a secret is read as, anew when it has changed. One that cannot be read leaves the last one.
+type Parsed[T any] struct {
+	secret Secret
+	read   func(string) (T, error)
+
+	mu    sync.Mutex
+	text  string
+	value T
+}
+
+// NewParsed reads a secret.
+func NewParsed[T any](secret Secret, read func(string) (T, error)) (*Parsed[T], error) {
+	text := secret()
+	value, err := read(text)
+	return &Parsed[T]{secret: secret, read: read, text: text, value: value}, err
+}
+
+// Now is the value of the moment.
+func (p *Parsed[T]) Now() T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if text := p.secret(); text != p.text {
+		if value, err := p.read(text); err == nil {
+			p.text, p.value = text, value
+		}
+	}
+	return p.value
+}

@@ -5,11 +5,9 @@ package connect
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -89,16 +87,11 @@ func Compression(k *config.KafkaSettings) (codec kafka.Compression) {
 
 // tlsConfig is what the files of a TLS setting group say at the moment. Its error is Faults.
 func tlsConfig(variable, ca, cert, key, serverName string) (func() *tls.Config, error) {
-	return fresh.Value(func() (*tls.Config, error) {
+	return fresh.Value(func() (_ *tls.Config, err error) {
 		agreed := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: serverName}
 		if ca != "" {
-			pem, err := os.ReadFile(ca)
-			if err != nil {
-				return nil, config.Faults{fmt.Sprintf("%s_CA_FILE cannot be read: %v", variable, err)}
-			}
-			agreed.RootCAs = x509.NewCertPool()
-			if !agreed.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, config.Faults{fmt.Sprintf("%s_CA_FILE has no certificate in PEM form: %s", variable, ca)}
+			if agreed.RootCAs, err = fresh.Authorities(ca); err != nil {
+				return nil, config.Faults{fmt.Sprintf("%s_CA_FILE %v", variable, err)}
 			}
 		}
 		if cert != "" {

@@ -3,6 +3,10 @@
 package fresh
 
 import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
 	"sync"
 	"time"
 )
@@ -30,4 +34,16 @@ func Value[T any](read func() (T, error)) (get func() T, err error) {
 		}
 		return value
 	}, nil
+}
+
+// Authorities reads the certificates of a file in PEM form.
+func Authorities(file string) (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	switch pem, err := os.ReadFile(file); {
+	case err != nil:
+		return nil, fmt.Errorf("cannot be read: %w", err)
+	case !pool.AppendCertsFromPEM(pem):
+		return nil, errors.New("has no certificate in PEM form: " + file)
+	}
+	return pool, nil
 }

@@ -2,9 +2,9 @@ package providerfile
 
 import (
 	"crypto/tls"
-	"crypto/x509"
+	"fmt"
 	"net"
-	"os"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/fresh"
 	"github.com/meddela/meddela/cmd/meddela/internal/strictyaml"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
@@ -25,7 +26,7 @@ import (
 // Parse reads a file's text. Secrets are looked up by the references in it: in
 // the environment, by lookup, or in files. The error is faults.List.
 func Parse(name, text string, lookup func(string) (string, bool)) (*File, error) {
-	p := &parser{lookup: lookup, file: &File{Routes: make(map[topology.Channel]Route)}}
+	p := &parser{lookup: lookup, file: &File{Routes: make(map[topology.Channel]Route)}, signing: make(Signing)}
 	err := strictyaml.Read(name, text, func(top *strictyaml.Map) {
 		if !top.Has("providers") {
 			top.Fail("providers", "there are none: add a list of them")
@@ -44,8 +45,9 @@ func Parse(name, text string, lookup func(string) (string, bool)) (*File, error)
 }
 
 type parser struct {
-	lookup func(string) (string, bool)
-	file   *File
+	lookup  func(string) (string, bool)
+	file    *File
+	signing Signing
 }
 
 func (p *parser) provider(m *strictyaml.Map) {
@@ -144,7 +146,7 @@ func (p *parser) smtp(m *strictyaml.Map, d *Definition) smtp.Config {
 	if dkim := m.Map("dkim"); dkim != nil {
 		dkim.Needs("key", "say where it is, such as key: {file: /run/secrets/key}")
 		c.DKIM = smtp.DKIM{Domain: dkim.Needed("domain", "example.com"), Selector: dkim.Needed("selector", "s1"),
-			Key: p.secret(dkim, "key")}
+			Key: p.secret(dkim, "key"), Headers: dkim.Texts("headers")}
 	}
 	if files := m.Map("attachments"); files != nil {
 		files.Needs("hosts", "name the hosts that files may be fetched from")
@@ -158,22 +160,20 @@ func (p *parser) smtp(m *strictyaml.Map, d *Definition) smtp.Config {
 	return c
 }
 
-// authorities are those of ca_file, instead of the system's; nil without it.
-func authorities(m *strictyaml.Map) *tls.Config {
+// authorities are those of ca_file at the moment, instead of the system's; nil without it.
+func authorities(m *strictyaml.Map) func() *tls.Config {
 	name := m.Text("ca_file")
 	if name == "" {
 		return nil
 	}
-	pem, err := os.ReadFile(name)
+	current, err := fresh.Value(func() (*tls.Config, error) {
+		pool, err := fresh.Authorities(name)
+		return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, err
+	})
 	if err != nil {
-		m.Fail("ca_file", "it cannot be read: "+err.Error())
-		return nil
+		m.Fail("ca_file", "it "+err.Error())
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		m.Fail("ca_file", name+" has no certificate in PEM form")
-	}
-	return c
+	return current
 }
 
 func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
@@ -193,21 +193,43 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 			Header: auth.Text("header"), Key: p.headerSecret(auth, "key"),
 		}
 	}
-	c.Sign = SigningSecrets(m, "sign", p.lookup)
+	host := ""
+	if target, err := url.Parse(c.URL); err == nil && c.URL != "" {
+		host = target.Host
+	} else if len(c.Hosts) == 1 {
+		host = strings.ToLower(c.Hosts[0])
+	}
+	c.Sign = p.signing.Secrets(m, "sign", host, p.lookup)
 	for _, each := range m.Maps("answers") {
 		c.Rules = append(c.Rules, ruleOf(each))
 	}
 	return c
 }
 
-// SigningSecrets are those of a list.
-func SigningSecrets(m *strictyaml.Map, key string, lookup func(string) (string, bool)) (all []outbound.Secret) {
+// Signing has the host that each secret to sign with is of: who shares one could replay to another what it gets.
+type Signing map[string]string
+
+// Secrets are those of a list, by host: the one that is given, or what each says.
+func (s Signing) Secrets(m *strictyaml.Map, key, host string,
+	lookup func(string) (string, bool)) map[string][]outbound.Secret {
+	all := make(map[string][]outbound.Secret)
 	for _, each := range m.Maps(key) {
+		host := host
+		if host == "" {
+			host = strings.ToLower(each.Text("host"))
+		}
 		value, current := each.Secret(lookup)
-		if err := outbound.CheckSigningSecret(value); err == nil {
-			all = append(all, current)
-		} else if value != "" { // which has been told
+		other, known := s[value]
+		switch err := outbound.CheckSigningSecret(value); {
+		case value == "": // which has been told
+		case err != nil:
 			m.Fail(key, err.Error())
+		case known && other != host:
+			m.Fail(key, fmt.Sprintf("a secret of %s is that of %s, too, and either could replay to the other what it gets: "+
+				"give each one of its own", host, other))
+		default:
+			s[value] = host
+			all[host] = append(all[host], current)
 		}
 	}
 	return all

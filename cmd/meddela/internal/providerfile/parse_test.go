@@ -1,12 +1,19 @@
 package providerfile
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"flag"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
@@ -28,6 +35,8 @@ func secrets(name string) (string, bool) {
 		return "hunter2", true
 	case "WEBHOOK_SECRET", "WEBHOOK_SECRET_BEFORE":
 		return "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", true
+	case "WEBHOOK_SECRET_ERP":
+		return "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=", true
 	}
 	return "the secret of " + name, true
 }
@@ -167,5 +176,54 @@ func FuzzParse(f *testing.F) {
 			return // which may name any file of this machine
 		}
 		_, _ = Parse("providers.yaml", text, secrets)
+	})
+}
+
+// anAuthority is one's certificate in PEM, and what trusts it.
+func anAuthority(t *testing.T) (text []byte, trusts *x509.CertPool) {
+	t.Helper()
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, plan, plan, public, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, trusts = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), x509.NewCertPool()
+	if !trusts.AppendCertsFromPEM(text) {
+		t.Fatal("no certificate")
+	}
+	return text, trusts
+}
+
+// TestReplacedAuthorities: those of ca_file are read again, and stay where they cannot be.
+func TestReplacedAuthorities(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before, trustsBefore := anAuthority(t)
+		after, trustsAfter := anAuthority(t)
+		name := filepath.Join(t.TempDir(), "ca.crt")
+		var current func() *tls.Config
+		for i, step := range []struct {
+			text []byte
+			want *x509.CertPool
+		}{{before, trustsBefore}, {after, trustsAfter}, {[]byte("half a fi"), trustsAfter}, {before, trustsBefore}} {
+			if err := os.WriteFile(name, step.text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if current == nil {
+				file, err := Parse("providers.yaml", "providers:\n  - {name: a, kind: smtp, channels: [email], smtp: "+
+					"{addr: \"mail.example.com:587\", from: shop@example.com, ca_file: "+name+"}}\n", secrets)
+				if err != nil {
+					t.Fatal(err)
+				}
+				current = file.Providers[0].SMTP.TLS
+			}
+			time.Sleep(2 * time.Second)
+			if !current().RootCAs.Equal(step.want) {
+				t.Errorf("step %d: others are trusted", i)
+			}
+		}
 	})
 }

@@ -39,9 +39,9 @@ func parseWebhooks(name, text string, lookup func(string) (string, bool)) (webho
 		if !top.Has("webhooks") {
 			top.Fail("webhooks", "there are none: add a list of them")
 		}
-		seen := make(map[string]bool)
+		seen, signing := make(map[string]bool), make(providerfile.Signing)
 		for _, m := range top.Maps("webhooks") {
-			w := webhookOf(m, lookup)
+			w := webhookOf(m, signing, lookup)
 			if seen[w.Name] {
 				m.Fail("name", strconv.Quote(w.Name)+" is there already: give each webhook a name of its own")
 			}
@@ -52,16 +52,17 @@ func parseWebhooks(name, text string, lookup func(string) (string, bool)) (webho
 	return webhooks, err
 }
 
-func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Webhook {
+func webhookOf(m *strictyaml.Map, signing providerfile.Signing, lookup func(string) (string, bool)) notify.Webhook {
 	w := notify.Webhook{
 		Name: m.Name("crm"), URL: m.Needed("url", "https://crm.example.com/meddela"),
 		Types: m.Texts("types"), Timeout: m.Duration("timeout", 10*time.Millisecond, 10*time.Second),
 		AllowPrivate: m.Bool("allow_private"),
 	}
-	if w.URL != "" {
-		if _, err := outbound.ParseURL(w.URL); err != nil {
-			m.Fail("url", "it "+err.Error())
-		}
+	host := w.Name
+	if target, err := outbound.ParseURL(w.URL); err == nil {
+		host = target.Host
+	} else if w.URL != "" {
+		m.Fail("url", "it "+err.Error())
 	}
 	for _, word := range m.Texts("statuses") {
 		status, err := topology.ParseStatus(word)
@@ -71,7 +72,7 @@ func webhookOf(m *strictyaml.Map, lookup func(string) (string, bool)) notify.Web
 		}
 		w.Statuses = append(w.Statuses, status)
 	}
-	w.Secrets = providerfile.SigningSecrets(m, "secrets", lookup)
+	w.Secrets = signing.Secrets(m, "secrets", host, lookup)[host]
 	if !m.Has("secrets") {
 		m.Fail("secrets", "there are none: receivers must be able to tell who tells them; say secrets: [{env: NOTICES_SECRET}]")
 	}

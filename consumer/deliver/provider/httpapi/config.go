@@ -18,9 +18,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -40,7 +42,8 @@ type Config struct {
 	// which only webhooks have.
 	URL string
 	// Hosts, if there are any, are the only ones that a message's own target may
-	// have: "hooks.example.com", "hooks.example.com:8443", "*.example.com".
+	// have: "hooks.example.com", "hooks.example.com:8443", "*.example.com". They are
+	// needed where requests have, or reach, what an author has not.
 	Hosts []string
 	// Headers by name. Content-Type is application/json by default.
 	Headers map[string]string
@@ -49,8 +52,9 @@ type Config struct {
 	Body string
 
 	Auth Auth
-	// Sign has the secrets to sign bodies with; none for no signature.
-	Sign []outbound.Secret
+	// Sign has the secrets to sign bodies with, by host: one of Hosts, or that of URL. Who knows the secret of
+	// another could hand on to that what it gets. None for no signature.
+	Sign map[string][]outbound.Secret
 
 	// Idempotent says that the provider takes requests with the same key as one
 	// message.
@@ -100,13 +104,31 @@ func (c *Config) check() (err error) {
 	if err := c.Auth.check(); err != nil {
 		return fmt.Errorf("auth: %w", err)
 	}
-	if c.URL == "" && c.Auth.name != "" && len(c.Hosts) == 0 {
-		return errors.New("hosts: name those that credentials may be sent to")
+	special := func(name string) bool { return textproto.CanonicalMIMEHeaderKey(name) != contentType }
+	if c.URL == "" && len(c.Hosts) == 0 && (c.Auth.name != "" || len(c.Sign) > 0 || c.AllowPrivate ||
+		slices.ContainsFunc(slices.Collect(maps.Keys(c.Headers)), special)) {
+		return errors.New("hosts: name those that requests with auth, sign, headers or allow_private may go to")
 	}
 	if c.Hosts, err = checkHosts(c.Hosts); err != nil {
 		return err
 	}
 	return c.checkHeaders()
+}
+
+// signers are those of hosts, in their order.
+func (c *Config) signers(hosts []string) (signers []outbound.Signer, err error) {
+	for _, host := range hosts {
+		signer, err := outbound.NewSigner(c.Sign[host]...)
+		if err != nil {
+			return nil, err
+		}
+		if len(c.Sign) > 0 && (len(signer) == 0 || host[0] == '*' || len(c.Sign) != len(hosts)) {
+			return nil, fmt.Errorf("sign: each of the hosts (%s) needs a secret of its own, and none can begin with *: "+
+				"say host beside each", strings.Join(hosts, ", "))
+		}
+		signers = append(signers, signer)
+	}
+	return signers, nil
 }
 
 // Headers that are not written as they stand: net/http's own, those of a

@@ -19,7 +19,10 @@ func TestNewRefuses(t *testing.T) {
 	const api = "https://api.example.com/v1"
 	header := func(name, value string) map[string]string { return map[string]string{name: value} }
 	rule := func(r Rule) Config { return Config{URL: api, Rules: []Rule{r}} }
-	key := outbound.Fixed("SECRET")
+	key, one := outbound.Fixed("SECRET"), outbound.Fixed(key1)
+	by := func(host string, secret outbound.Secret) map[string][]outbound.Secret {
+		return map[string][]outbound.Secret{host: {secret}}
+	}
 	for name, c := range map[string]struct {
 		config Config
 		want   string
@@ -68,18 +71,29 @@ func TestNewRefuses(t *testing.T) {
 		"key in a wrong header": {Config{URL: api, Auth: Auth{Header: "Host", Key: key}}, "auth: that header"},
 		"secrets without TLS":   {Config{URL: "http://api.example.com", Auth: Auth{Bearer: key}}, "over https only"},
 		"secrets to anywhere":   {Config{Auth: Auth{Bearer: key}}, "hosts: name those"},
-		"hosts and a URL":       {Config{URL: api, Hosts: []string{"a.example"}}, "hosts: they are for"},
-		"a host with a path":    {Config{Hosts: []string{"a.example/x"}}, "hosts: "},
-		"a host of stars":       {Config{Hosts: []string{"*.*.example"}}, "hosts: "},
-		"an empty host":         {Config{Hosts: []string{""}}, "hosts: "},
-		"empty signing secret":  {Config{URL: api, Sign: []outbound.Secret{outbound.Fixed("")}}, "a signing secret is"},
-		"bad signing secret":    {Config{URL: api, Sign: []outbound.Secret{key}}, "a signing secret is"},
-		"rule for everything":   {rule(Rule{Verdict: provider.Rejected}), "rule 1: it would fit every answer"},
-		"rule's status":         {rule(Rule{Status: "6xx"}), `rule 1: status "6xx"`},
-		"rule's range":          {rule(Rule{Status: "299-200"}), "status"},
-		"rule's number":         {rule(Rule{Status: "x"}), "status"},
-		"rule's path":           {rule(Rule{JSON: "$.a[", Equals: "1"}), "use a path"},
-		"rule without a path":   {rule(Rule{Status: "200", Equals: "1"}), "no path"},
+		"a key to anywhere":     {Config{Auth: Auth{Header: "X-Key", Key: key}}, "hosts: name those"},
+		"signed to anywhere":    {Config{Sign: by("a.example", one)}, "hosts: name those"},
+		"headers to anywhere":   {Config{Headers: header("X-Key", "1")}, "hosts: name those"},
+		"inside anywhere":       {Config{AllowPrivate: true}, "hosts: name those"},
+		"a secret for two hosts": {Config{Hosts: []string{"a.example", "b.example"}, Sign: by("a.example", one)},
+			"sign: each of the hosts (a.example, b.example) needs a secret of its own"},
+		"a secret for no host": {Config{Hosts: []string{"a.example"}, Sign: map[string][]outbound.Secret{
+			"a.example": {one}, "b.example": {one}}}, "sign: each of the hosts (a.example)"},
+		"a secret of many hosts": {Config{Hosts: []string{"*.a.example"}, Sign: by("*.a.example", one)},
+			"none can begin with *"},
+		"a secret of another":  {Config{URL: api, Sign: by("b.example", one)}, "sign: each of the hosts (api.example.com)"},
+		"hosts and a URL":      {Config{URL: api, Hosts: []string{"a.example"}}, "hosts: they are for"},
+		"a host with a path":   {Config{Hosts: []string{"a.example/x"}}, "hosts: "},
+		"a host of stars":      {Config{Hosts: []string{"*.*.example"}}, "hosts: "},
+		"an empty host":        {Config{Hosts: []string{""}}, "hosts: "},
+		"empty signing secret": {Config{URL: api, Sign: by("api.example.com", outbound.Fixed(""))}, "a signing secret is"},
+		"bad signing secret":   {Config{URL: api, Sign: by("api.example.com", key)}, "a signing secret is"},
+		"rule for everything":  {rule(Rule{Verdict: provider.Rejected}), "rule 1: it would fit every answer"},
+		"rule's status":        {rule(Rule{Status: "6xx"}), `rule 1: status "6xx"`},
+		"rule's range":         {rule(Rule{Status: "299-200"}), "status"},
+		"rule's number":        {rule(Rule{Status: "x"}), "status"},
+		"rule's path":          {rule(Rule{JSON: "$.a[", Equals: "1"}), "use a path"},
+		"rule without a path":  {rule(Rule{Status: "200", Equals: "1"}), "no path"},
 		"rule's reason": {rule(Rule{Status: "200", Verdict: provider.Skipped, Reason: topology.ReasonKilled}),
 			"must be invalid_address"},
 		"a reason too many": {rule(Rule{Status: "200", Verdict: provider.Rejected, Reason: topology.ReasonSuppressed}),
@@ -98,7 +112,7 @@ func TestNewRefuses(t *testing.T) {
 func TestConfigDoesNotPrintSecrets(t *testing.T) {
 	key := outbound.Fixed("SECRET")
 	c := Config{Name: "a", URL: "https://a.example", Auth: Auth{Bearer: key},
-		Sign: []outbound.Secret{outbound.Fixed(key1)}}
+		Sign: map[string][]outbound.Secret{"a.example": {outbound.Fixed(key1)}}}
 	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -23,8 +23,8 @@ type Provider struct {
 	client    *outbound.Client
 	target    *target // nil where messages name their own
 	headers   *headers
-	body      *body // nil with GET
-	signer    outbound.Signer
+	body      *body             // nil with GET
+	signers   []outbound.Signer // of the hosts, or of the target
 	messageID func(*outbound.Response) string
 }
 
@@ -34,12 +34,15 @@ func New(c Config) (_ *Provider, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	p := &Provider{}
+	p, signed := &Provider{}, c.Hosts
 	if c.URL != "" {
 		if p.target, err = newTarget(c.URL); err != nil {
 			return nil, fmt.Errorf("url: %w", err)
 		}
-		if c.Auth.name != "" && !c.mayHaveSecrets(p.target.base) {
+		signed = []string{p.target.base.Host}
+		// With AllowPrivate it is judged by the address that is dialled.
+		if base := p.target.base; c.Auth.name != "" && base.Scheme != "https" && !c.AllowPrivate &&
+			!outbound.IsLoopback(base.Hostname()) {
 			return nil, errors.New(
 				"url: credentials are sent over https only, except to private targets that are allowed")
 		}
@@ -52,7 +55,7 @@ func New(c Config) (_ *Provider, err error) {
 			return nil, fmt.Errorf("body: %w", err)
 		}
 	}
-	if p.signer, err = outbound.NewSigner(c.Sign...); err != nil {
+	if p.signers, err = c.signers(signed); err != nil {
 		return nil, err
 	}
 	c.Rules = slices.Clone(c.Rules)
@@ -68,13 +71,10 @@ func New(c Config) (_ *Provider, err error) {
 		}
 	}
 	p.config = c
-	p.client = outbound.New(outbound.Config{MaxConns: c.Concurrency, AllowPrivate: c.AllowPrivate})
+	p.client = outbound.New(outbound.Config{
+		MaxConns: c.Concurrency, AllowPrivate: c.AllowPrivate, ClearInside: c.Auth.name != "",
+	})
 	return p, nil
-}
-
-// mayHaveSecrets reports whether credentials may be sent to a URL.
-func (c *Config) mayHaveSecrets(u *url.URL) bool {
-	return u.Scheme == "https" || c.AllowPrivate || outbound.IsLoopback(u.Hostname())
 }
 
 // Name implements provider.Provider.
@@ -127,7 +127,8 @@ func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Re
 	data := dataOf(job, m)
 	r := &outbound.Request{Method: p.config.Method, NotAfter: job.Expires}
 	var err error
-	if r.URL, err = p.url(&data); err != nil {
+	var signer outbound.Signer
+	if r.URL, signer, err = p.url(&data); err != nil {
 		return nil, err
 	}
 	if r.Header, err = p.headers.make(&data); err != nil {
@@ -145,28 +146,30 @@ func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Re
 	if err := p.config.Auth.apply(r.Header); err != nil {
 		return nil, err
 	}
-	p.signer.Sign(r.Header, string(job.JobID), r.Body, time.Now())
+	signer.Sign(r.Header, string(job.JobID), r.Body, time.Now())
 	return r, nil
 }
 
 // url is where the request for a message goes: to the configured target, or to
-// the one that the message's template names.
-func (p *Provider) url(data *Data) (*url.URL, error) {
+// the one that the message's template names; and what signs it there.
+func (p *Provider) url(data *Data) (u *url.URL, signer outbound.Signer, err error) {
 	if p.target != nil {
-		return p.target.make(data)
+		u, err = p.target.make(data)
+		return u, p.signers[0], err
 	}
 	if data.Channel != topology.Webhook {
-		return nil, errors.New("the provider has no URL, and the message no target of its own")
+		return nil, nil, errors.New("the provider has no URL, and the message no target of its own")
 	}
-	c := &p.config
-	u, err := outbound.ParseURL(data.To)
-	switch {
-	case err != nil:
-		return nil, errors.New("the template's target is no http or https URL")
-	case len(c.Hosts) > 0 && !slices.ContainsFunc(c.Hosts, func(pattern string) bool { return hostFits(u, pattern) }):
-		return nil, errors.New("the template's target is on a host that the provider's hosts do not name")
-	case c.Auth.name != "" && !c.mayHaveSecrets(u):
-		return nil, errors.New("the template's target is http, and the provider's credentials need https")
+	if u, err = outbound.ParseURL(data.To); err != nil {
+		return nil, nil, errors.New("the template's target is no http or https URL")
 	}
-	return u, nil
+	hosts := p.config.Hosts
+	if len(hosts) == 0 {
+		return u, nil, nil
+	}
+	i := slices.IndexFunc(hosts, func(pattern string) bool { return hostFits(u, pattern) })
+	if i < 0 {
+		return nil, nil, errors.New("the template's target is on a host that the provider's hosts do not name")
+	}
+	return u, p.signers[i], nil
 }

@@ -25,9 +25,10 @@ func TestRequest(t *testing.T) {
 		Headers: map[string]string{
 			"x-event": "{{.EventID}}", "X-Fixed": "a b", "content-type": "application/vnd.sms+json",
 		},
-		Body: `{"to":{{json .To}},"text":{{json .Text}},"by":{{json (print "job " .JobID)}}}`,
-		Auth: Auth{Username: "u", Password: outbound.Fixed("p:w")},
-		Sign: []outbound.Secret{outbound.Fixed(key1), outbound.Fixed(key2)}, MessageID: "$.id",
+		Body:      `{"to":{{json .To}},"text":{{json .Text}},"by":{{json (print "job " .JobID)}}}`,
+		Auth:      Auth{Username: "u", Password: outbound.Fixed("p:w")},
+		Sign:      map[string][]outbound.Secret{s.Listener.Addr().String(): {outbound.Fixed(key1), outbound.Fixed(key2)}},
+		MessageID: "$.id",
 	})
 	const text = "a/../b?x=1&y#z %2e \"q\"\r\n\\ <å>"
 	got := p.Send(t.Context(), smsJob(), sms(text))
@@ -98,7 +99,7 @@ func TestDefaultBodies(t *testing.T) {
 	} {
 		config := Config{URL: s.URL + "/v1"}
 		if c.m.Channel == topology.Webhook {
-			config.URL = ""
+			config.URL, config.Hosts = "", []string{"127.0.0.1"}
 		}
 		got := newProvider(t, config).Send(t.Context(), smsJob(), &c.m)
 		r, body := s.last(t)
@@ -176,7 +177,7 @@ func TestRefusedMessages(t *testing.T) {
 			Body: `{"a":{{if eq .Text "PRIVATE"}}{{json (index .Attachments 7)}}{{else}}1{{end}}}`}, sms("PRIVATE"),
 			provider.Rejected},
 		"attachments":   {Config{URL: s.URL, Body: `{}`}, attached, provider.Rejected},
-		"no own target": {Config{}, sms("PRIVATE"), provider.Rejected},
+		"no own target": {Config{Hosts: []string{"127.0.0.1"}}, sms("PRIVATE"), provider.Rejected},
 		"empty token":   {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("")}}, sms("PRIVATE"), provider.Down},
 		"token with a newline": {Config{URL: s.URL, Auth: Auth{Bearer: outbound.Fixed("SECRET\n")}}, sms("PRIVATE"),
 			provider.Down},
@@ -201,7 +202,7 @@ func TestWebhooks(t *testing.T) {
 		target string
 		want   provider.Verdict
 	}{
-		{nil, s.URL + "/hook?a=b", provider.Accepted},
+		{[]string{"other.example", "127.0.0.1"}, s.URL + "/hook?a=b", provider.Accepted},
 		{[]string{"127.0.0.1"}, s.URL, provider.Accepted},
 		{[]string{"127.0.0.1" + port}, s.URL, provider.Accepted},
 		{[]string{"other.example", "localhost"}, local, provider.Accepted},
@@ -209,10 +210,10 @@ func TestWebhooks(t *testing.T) {
 		{[]string{"hooks.example.com", "*.example.com"}, s.URL, provider.Rejected},
 		{[]string{"*.example.com"}, "https://example.com", provider.Rejected},
 		{[]string{"*.example.com"}, "https://badexample.com", provider.Rejected},
-		{nil, "file:///etc/passwd", provider.Rejected},
-		{nil, "https://u:p@example.com", provider.Rejected},
-		{nil, "", provider.Rejected},
-		{nil, "::", provider.Rejected},
+		{[]string{"127.0.0.1"}, "file:///etc/passwd", provider.Rejected},
+		{[]string{"example.com"}, "https://u:p@example.com", provider.Rejected},
+		{[]string{"127.0.0.1"}, "", provider.Rejected},
+		{[]string{"127.0.0.1"}, "::", provider.Rejected},
 	} {
 		p := newProvider(t, Config{Hosts: c.hosts})
 		m := &template.Message{Channel: topology.Webhook, To: c.target, Body: []byte(`{}`)}
@@ -222,6 +223,45 @@ func TestWebhooks(t *testing.T) {
 	}
 	if n := s.count(); n != 4 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// TestReplay: what a receiver gets is signed for it alone, so that no other that it hands it on to takes it for ours.
+func TestReplay(t *testing.T) {
+	one, two := newStand(t, nil), newStand(t, nil)
+	host := func(s *stand) string { return strings.TrimPrefix(s.URL, "http://") }
+	p := newProvider(t, Config{Hosts: []string{host(one), host(two)}, Sign: map[string][]outbound.Secret{
+		host(two): {outbound.Fixed(key2)}, host(one): {outbound.Fixed(key1)}}})
+	for s, keys := range map[*stand][2]string{one: {key1, key2}, two: {key2, key1}} {
+		m := &template.Message{Channel: topology.Webhook, To: s.URL + "/hook", Body: []byte(`{"a":1}`)}
+		if got := p.Send(t.Context(), smsJob(), m); got.Verdict != provider.Accepted {
+			t.Fatalf("%+v", got)
+		}
+		r, body := s.last(t)
+		checkSignature(t, r.Header, body, keys[0])
+		other, err := webhooks.NewWebhook(keys[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Verify([]byte(body), r.Header); err == nil {
+			t.Error("another receiver takes it")
+		}
+	}
+}
+
+// TestCredentialsInClear: they go to a private address only, whatever name the url has.
+func TestCredentialsInClear(t *testing.T) {
+	s := newStand(t, nil)
+	auth := Auth{Bearer: outbound.Fixed("SECRET")}
+	m := &template.Message{Channel: topology.Webhook, Body: []byte(`{}`)}
+	for target, want := range map[string]provider.Verdict{
+		s.URL: provider.Accepted, "http://8.8.8.8": provider.Rejected, // which is refused before anything is sent
+	} {
+		m.To = target
+		got := newProvider(t, Config{Hosts: []string{"127.0.0.1", "8.8.8.8"}, Auth: auth}).Send(t.Context(), smsJob(), m)
+		if got.Verdict != want || want == provider.Rejected && !strings.Contains(got.Detail, "clear text") {
+			t.Errorf("%s: %+v", target, got)
+		}
 	}
 }
 

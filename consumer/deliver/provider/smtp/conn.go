@@ -101,7 +101,7 @@ func (s *Provider) greet(ctx context.Context, conn *session) *failure {
 func (s *Provider) tls() *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.config.TLS != nil {
-		config = s.config.TLS.Clone()
+		config = s.config.TLS().Clone()
 	}
 	config.ServerName = cmp.Or(config.ServerName, s.config.Host)
 	return config

@@ -292,6 +292,8 @@ func (m *mailServer) all() []received {
 	return append([]received(nil), m.messages...)
 }
 
+func always(c *tls.Config) func() *tls.Config { return func() *tls.Config { return c } }
+
 // certificate makes one for 127.0.0.1, and the pool that trusts it.
 func certificate(t *testing.T) (*tls.Config, *tls.Config) {
 	t.Helper()

@@ -9,6 +9,8 @@ import (
 	"encoding/pem"
 	"errors"
 	netmail "net/mail"
+	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,12 +50,11 @@ func (s *Provider) compose(id string, m *template.Message, files []file) ([]byte
 			return nil, err
 		}
 	}
-	var plain, signed bytes.Buffer
+	var plain bytes.Buffer
 	if _, err := msg.WriteTo(&plain); err != nil || s.dkim == nil {
 		return plain.Bytes(), err
 	}
-	err := dkim.Sign(&signed, &plain, s.dkim)
-	return signed.Bytes(), err
+	return s.dkim.sign(plain.Bytes())
 }
 
 var errUnsubscribe = errors.New("the way to unsubscribe is no https URL, or no address")
@@ -102,30 +103,62 @@ type DKIM struct {
 	Domain, Selector string
 	// Key is a private key in PEM: RSA of 2048 bits or more, or Ed25519.
 	Key outbound.Secret
+	// Headers that are signed, where a message has them; not those that the next server replaces. Default: all
+	// that say whose the message is, and what.
+	Headers []string
+
+	key *outbound.Parsed[crypto.Signer]
 }
 
-// signedHeaders are those that a signature covers, where a message has them.
-var signedHeaders = []string{
-	"From", "Reply-To", "To", "Subject", "Date", "Message-ID",
-	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
-	"Auto-Submitted", "List-Unsubscribe", "List-Unsubscribe-Post",
-}
+var (
+	signedHeaders = []string{
+		"From", "Reply-To", "To", "Subject", "Date", "Message-ID",
+		"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+		"Auto-Submitted", "List-Unsubscribe", "List-Unsubscribe-Post",
+	}
+	// oversigned are those of which nobody may add another one, which could be shown instead.
+	oversigned = []string{"From", "To", "Subject", "Date", "Content-Type"}
+)
 
-func (d *DKIM) options() (*dkim.SignOptions, error) {
-	if d.Domain == "" && d.Selector == "" && d.Key == nil {
+// signing is nil for no signature.
+func (d DKIM) signing() (_ *DKIM, err error) {
+	if d.Domain == "" && d.Selector == "" && d.Key == nil && len(d.Headers) == 0 {
 		return nil, nil
 	}
 	if d.Domain == "" || d.Selector == "" || d.Key == nil {
 		return nil, errors.New("domain, selector and key are all needed")
 	}
-	signer, err := signerOf(d.Key())
+	if len(d.Headers) == 0 {
+		d.Headers = signedHeaders
+	}
+	if d.key, err = outbound.NewParsed(d.Key, signerOf); err != nil {
+		return nil, err
+	}
+	_, err = d.sign([]byte("From: a@example.com\r\n\r\n"))
+	return &d, err
+}
+
+// sign puts a signature before a message.
+func (d *DKIM) sign(message []byte) ([]byte, error) {
+	m, err := netmail.ReadMessage(bytes.NewReader(message))
 	if err != nil {
 		return nil, err
 	}
-	return &dkim.SignOptions{
-		Domain: d.Domain, Selector: d.Selector, Signer: signer, Hash: crypto.SHA256, HeaderKeys: signedHeaders,
+	options := &dkim.SignOptions{
+		Domain: d.Domain, Selector: d.Selector, Signer: d.key.Now(), Hash: crypto.SHA256, HeaderKeys: []string{},
 		HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
-	}, nil
+	}
+	for _, name := range d.Headers {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		n := len(m.Header[name])
+		if slices.Contains(oversigned, name) {
+			n++
+		}
+		options.HeaderKeys = append(options.HeaderKeys, slices.Repeat([]string{name}, n)...)
+	}
+	var signed bytes.Buffer
+	err = dkim.Sign(&signed, bytes.NewReader(message), options)
+	return signed.Bytes(), err
 }
 
 func signerOf(text string) (crypto.Signer, error) {

@@ -12,7 +12,9 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -200,6 +202,18 @@ func testDKIM(t *testing.T, private crypto.Signer) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
 	}
+	found := verification(t, text, record)
+	if found.Err != nil || found.Domain != "example.com" {
+		t.Fatalf("%+v", found)
+	}
+	if !strings.Contains(strings.ToLower(strings.Join(found.HeaderKeys, " ")), "list-unsubscribe-post") {
+		t.Errorf("it covers %v", found.HeaderKeys)
+	}
+}
+
+// verification is what becomes of a message's one signature.
+func verification(t *testing.T, text, record string) *dkim.Verification {
+	t.Helper()
 	lookup := func(domain string) ([]string, error) {
 		if domain != "s1._domainkey.example.com" {
 			return nil, errors.New("no such record")
@@ -207,11 +221,68 @@ func testDKIM(t *testing.T, private crypto.Signer) {
 		return []string{record}, nil
 	}
 	found, err := dkim.VerifyWithOptions(strings.NewReader(text), &dkim.VerifyOptions{LookupTXT: lookup})
-	if err != nil || len(found) != 1 || found[0].Err != nil || found[0].Domain != "example.com" {
+	if err != nil || len(found) != 1 {
 		t.Fatalf("%+v, %v", found, err)
 	}
-	if !strings.Contains(strings.ToLower(strings.Join(found[0].HeaderKeys, " ")), "list-unsubscribe-post") {
-		t.Errorf("it covers %v", found[0].HeaderKeys)
+	return found[0]
+}
+
+// TestOversigning: nobody can put another header before those that are shown; what
+// the next server adds of its own accord, or is known to replace, breaks nothing.
+func TestOversigning(t *testing.T) {
+	key, record := signingKey(t, ed25519Key(t))
+	date := regexp.MustCompile("\r\nDate: [^\r]*")
+	for name, headers := range map[string][]string{"usual": nil, "date": {"From", "to", "Subject"}} {
+		d := newDialogue(t, nil)
+		s := newSMTP(t, d.port, func(c *Config) {
+			c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key, Headers: headers}
+		})
+		job, m := aMail("event")
+		m.Text = "Dear reader\n"
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted {
+			t.Fatalf("%+v", r)
+		}
+		text := d.taken()[0]
+		for change, want := range map[string]bool{
+			"": true, "Reply-To: help@example.com\r\n": true, "List-Unsubscribe: <https://a.example/>\r\n": true,
+			"Received: by relay.example.com\r\n": true, "Subject: another\r\n": false, "From: kim@evil.example\r\n": false,
+			"To: all@example.com\r\n": false, "date: Tue, 1 Dec 2026 08:00:00 +0000\r\n": name == "date",
+			"Content-Type: text/html\r\n": name == "date",
+		} {
+			if err := verification(t, change+text, record).Err; (err == nil) != want {
+				t.Errorf("%s, with %q: %v", name, change, err)
+			}
+		}
+		replaced := date.ReplaceAllString(text, "\r\nDate: Tue, 1 Dec 2026 08:00:00 +0000")
+		if err := verification(t, replaced, record).Err; replaced == text || (err == nil) != (name == "date") {
+			t.Errorf("%s, with another date: %v", name, err)
+		}
+	}
+}
+
+// TestReplacedKey: the next message is signed by the key of the moment; while that
+// cannot be read, by the last one.
+func TestReplacedKey(t *testing.T) {
+	before, recordBefore := signingKey(t, ed25519Key(t))
+	after, recordAfter := signingKey(t, rsaKey(t, 2048))
+	var now atomic.Value
+	now.Store(before())
+	d := newDialogue(t, nil)
+	s := newSMTP(t, d.port, func(c *Config) {
+		c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: func() string { return now.Load().(string) }}
+	})
+	for i, step := range []struct{ key, record string }{
+		{before(), recordBefore}, {"half a fi", recordBefore}, {after(), recordAfter}, {"", recordAfter},
+	} {
+		now.Store(step.key)
+		job, m := aMail("event")
+		m.Text = "Dear reader\n"
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted {
+			t.Fatalf("%+v", r)
+		}
+		if err := verification(t, d.taken()[i], step.record).Err; err != nil {
+			t.Errorf("step %d: %v", i, err)
+		}
 	}
 }
 
@@ -222,7 +293,9 @@ func TestBadDKIM(t *testing.T) {
 		"no selector": {Domain: "example.com", Key: key}, "no domain": {Selector: "s1", Key: key},
 		"no key": {Domain: "example.com", Selector: "s1"}, "no PEM": {Domain: "example.com", Selector: "s1",
 			Key: outbound.Fixed("secret")},
-		"too short": {Domain: "example.com", Selector: "s1", Key: short},
+		"unsigned sender": {Domain: "example.com", Selector: "s1", Key: key, Headers: []string{"To"}},
+		"headers alone":   {Headers: []string{"From"}},
+		"too short":       {Domain: "example.com", Selector: "s1", Key: short},
 		"no key in it": {Domain: "example.com", Selector: "s1",
 			Key: outbound.Fixed(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")})))},
 	} {

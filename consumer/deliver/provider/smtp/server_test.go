@@ -76,7 +76,7 @@ func TestPostfixLogin(t *testing.T) {
 		{NoTLS, "", "kim", right, provider.Down}, // not offered there
 	} {
 		s, err := New(Config{
-			Host: host, Port: port, Security: test.security, From: "shop@example.com", TLS: authority(t),
+			Host: host, Port: port, Security: test.security, From: "shop@example.com", TLS: always(authority(t)),
 			Username: "shop@mx.example.test", Password: outbound.Fixed(test.password), Mechanism: test.mechanism,
 		})
 		if err != nil {
@@ -103,7 +103,7 @@ func TestPostfix(t *testing.T) {
 	for _, security := range []Security{NoTLS, StartTLS} {
 		s, err := New(Config{
 			Host: host, Port: port, Security: security, From: "shop@example.com", Concurrency: 2,
-			TLS: trust,
+			TLS: always(trust),
 		})
 		if err != nil {
 			t.Fatal(err)

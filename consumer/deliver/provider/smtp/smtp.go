@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/emersion/go-msgauth/dkim"
-
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/outbound"
@@ -46,9 +44,9 @@ type Config struct {
 	Port int
 	// Security. Default StartTLS.
 	Security Security
-	// TLS settings. Default: at least TLS 1.2, and Host must be in the
-	// server's certificate.
-	TLS *tls.Config
+	// TLS settings for the next connection. Default: at least TLS 1.2, and Host must
+	// be in the server's certificate.
+	TLS func() *tls.Config
 
 	// Username and Password, if the server wants them. They are not sent
 	// over connections that are not encrypted, except to this machine.
@@ -88,8 +86,8 @@ type Provider struct {
 	from   mail.Address
 	domain string // of the sender, and of message ids
 	idle   pool
-	dkim   *dkim.SignOptions // nil for no signature
-	files  *outbound.Client  // of attachments
+	dkim   *DKIM            // nil for no signature
+	files  *outbound.Client // of attachments
 }
 
 // New returns a Provider, or what is wrong with the configuration. It does
@@ -133,7 +131,7 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2",
 			c.Mechanism)
 	}
-	signing, err := c.DKIM.options()
+	signing, err := c.DKIM.signing()
 	if err != nil {
 		return nil, fmt.Errorf("smtp: dkim: %w", err)
 	}

@@ -217,8 +217,9 @@ func TestEncryption(t *testing.T) {
 		{"a certificate that nobody signed", starttls.port, func(c *Config) { c.Security, c.TLS = StartTLS, nil },
 			provider.Down, "encrypting", false, ""},
 		{"a certificate for another", starttls.port, func(c *Config) {
-			c.Security, c.TLS = StartTLS, client.Clone()
-			c.TLS.ServerName = "mx.example.test"
+			other := client.Clone()
+			other.ServerName = "mx.example.test"
+			c.Security, c.TLS = StartTLS, always(other)
 		}, provider.Down, "encrypting", false, ""},
 		{"login", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", secret },
 			provider.Accepted, "", true, "PLAIN shop"},
@@ -238,7 +239,7 @@ func TestEncryption(t *testing.T) {
 			"does not offer the authentication", false, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newSMTP(t, test.port, func(c *Config) { c.TLS = client; test.change(c) })
+			s := newSMTP(t, test.port, func(c *Config) { c.TLS = always(client); test.change(c) })
 			r := s.try(t, "event")
 			if r.Verdict != test.verdict || !strings.Contains(r.Detail, test.detail) {
 				t.Errorf("%v %q", r.Verdict, r.Detail)
@@ -265,11 +266,11 @@ func TestImplicitTLS(t *testing.T) {
 	server, client := certificate(t)
 	m := newMailServer(t, nil)
 	proxy := tlsInFront(t, server, m.port)
-	s := newSMTP(t, proxy, func(c *Config) { c.Security, c.TLS = ImplicitTLS, client })
+	s := newSMTP(t, proxy, func(c *Config) { c.Security, c.TLS = ImplicitTLS, always(client) })
 	if r := s.try(t, "event"); r.Verdict != provider.Accepted {
 		t.Errorf("%v", r)
 	}
-	s = newSMTP(t, m.port, func(c *Config) { c.Security, c.TLS = ImplicitTLS, client })
+	s = newSMTP(t, m.port, func(c *Config) { c.Security, c.TLS = ImplicitTLS, always(client) })
 	if r := s.try(t, "event"); r.Verdict != provider.Down {
 		t.Errorf("%v", r)
 	}
