@@ -15,12 +15,13 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
-	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/outbound"
@@ -37,6 +38,7 @@ type Webhook struct {
 	AllowPrivate bool              // lets it have an address that is not public
 
 	url     *url.URL
+	slots   *semaphore.Weighted
 	client  *outbound.Client
 	signer  outbound.Signer
 	breaker *gobreaker.TwoStepCircuitBreaker[any]
@@ -48,8 +50,11 @@ func Waits() []time.Duration {
 }
 
 const (
-	// atOnce is how many requests a batch makes side by side.
+	// atOnce is how many requests a receiver has side by side.
 	atOnce = 16
+	// patience is how long a batch goes on to begin requests. No receiver waits longer for another one, but for the
+	// answers that are under way then.
+	patience = 2 * time.Second
 	// Breaker: so many failures in a row, and a receiver is not asked for so long.
 	mostFailures = 5
 	openFor      = 10 * time.Second
@@ -91,6 +96,7 @@ func (w *Webhook) open() (err error) {
 	if w.signer, err = outbound.NewSigner(w.Secrets...); err != nil {
 		return err
 	}
+	w.slots = semaphore.NewWeighted(atOnce)
 	w.client = outbound.New(outbound.Config{AllowPrivate: w.AllowPrivate, MaxConns: atOnce})
 	w.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Name: w.Name, Timeout: openFor,
@@ -112,35 +118,60 @@ func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.Role
 // notice is one entry for one receiver.
 type notice struct {
 	record *topology.Record
+	at     int // the record's place in its batch
 	entry  topology.Entry
 	to     *Webhook
 	tries  int // before this one
+	done   bool
 	out    *topology.Record
 }
 
-// Handle hands over the notices of a batch. Those that fail are put off, so that
-// a batch takes no longer than the slowest answer.
+// Handle hands over the notices of a batch. Those that fail are put off, and those of
+// a slow receiver where another one would wait; alone, it gets the first of them.
 func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
 	var notices []*notice
 	for i := range b.Records {
-		notices = append(notices, h.noticesOf(&b.Records[i])...)
+		for _, n := range h.noticesOf(&b.Records[i]) {
+			n.at = i
+			notices = append(notices, n)
+		}
 	}
-	var all errgroup.Group
-	all.SetLimit(atOnce)
+	var result consumer.Result
+	for result.Handled == 0 && ctx.Err() == nil {
+		consumer.Alive(ctx)
+		h.tell(ctx, notices)
+		result.Handled = len(b.Records)
+		if i := slices.IndexFunc(notices, func(n *notice) bool { return !n.done }); i >= 0 {
+			result.Handled = notices[i].at
+		}
+	}
 	for _, n := range notices {
-		all.Go(func() error { h.hand(ctx, n); return nil })
-	}
-	_ = all.Wait()
-	if ctx.Err() != nil {
-		return consumer.Result{}, ctx.Err() // read again
-	}
-	result := consumer.Result{Handled: len(b.Records)}
-	for _, n := range notices {
-		if n.out != nil {
+		if n.at < result.Handled && n.out != nil {
 			result.Out = append(result.Out, *n.out)
 		}
 	}
-	return result, nil
+	return result, ctx.Err() // what is not handled is read again
+}
+
+// tell tells each receiver for itself.
+func (h *Handler) tell(ctx context.Context, notices []*notice) {
+	begin, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range h.webhooks {
+		all.Go(func() {
+			for _, n := range notices {
+				switch w := &h.webhooks[i]; {
+				case n.to != w || n.done:
+				case w.slots.Acquire(begin, 1) == nil:
+					all.Go(func() { defer w.slots.Release(1); h.hand(ctx, n) })
+				case len(h.webhooks) > 1 && ctx.Err() == nil:
+					h.putOff(n, n.tries, Waits()[1])
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // noticesOf are those of a record: of the delivery log for each receiver that
@@ -183,28 +214,35 @@ func (h *Handler) hand(ctx context.Context, n *notice) {
 		if detail == "" {
 			report(nil)
 			h.Sent.Add(1)
+			n.done = true
 			return
 		}
 		report(errors.New(detail))
 	}
-	waits := Waits()
-	if n.tries >= len(waits) {
+	switch waits := Waits(); {
+	case ctx.Err() != nil: // which may be why
+	case n.tries < len(waits):
+		h.putOff(n, n.tries+1, waits[n.tries])
+	default:
 		h.Failed.Add(1)
 		letter := h.Names.DeadLetter(h.Lane, n.record, &topology.Fault{
 			Reason: topology.ReasonNoticeFailed, Detail: "webhook " + n.to.Name + ": " + detail,
 		}, topology.RoleNotify, time.Now())
-		n.out = &letter
-		return
+		n.out, n.done = &letter, true
 	}
+}
+
+// putOff has a notice come again after a while.
+func (h *Handler) putOff(n *notice, tries int, wait time.Duration) {
 	h.Retried.Add(1)
 	now := time.Now()
 	next := h.Names.Delayed(h.Lane, topology.Record{
 		Topic: h.Names.Notices(h.Lane), Key: n.record.Key, Value: n.record.Value,
 		Headers: append(topology.CarriedByEntries(n.record.Headers),
 			topology.Header{Key: HeaderWebhook, Value: []byte(n.to.Name)},
-			topology.Header{Key: HeaderTries, Value: strconv.AppendInt(nil, int64(n.tries+1), 10)}),
-	}, now.Add(waits[n.tries]), now)
-	n.out = &next
+			topology.Header{Key: HeaderTries, Value: strconv.AppendInt(nil, int64(tries), 10)}),
+	}, now.Add(wait), now)
+	n.out, n.done = &next, true
 }
 
 // post makes the request, and says why the receiver does not have the notice;

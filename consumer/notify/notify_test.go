@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +32,8 @@ const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 type receiver struct {
 	url string
 
+	delay time.Duration // of each answer
+
 	mu     sync.Mutex
 	status int
 	bodies []string
@@ -40,6 +44,7 @@ func newReceiver(t *testing.T) *receiver {
 	r := &receiver{status: http.StatusNoContent}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		body, _ := io.ReadAll(request.Body)
+		time.Sleep(r.delay)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.bodies, r.heads = append(r.bodies, string(body)), append(r.heads, request.Header)
@@ -163,6 +168,63 @@ func TestAReceiverThatIsAway(t *testing.T) {
 	}
 }
 
+// TestSlowReceiver takes its time to say yes. No other waits for it for longer than patience
+// and one answer, what it is not asked in time costs it no try, and nobody is told twice.
+func TestSlowReceiver(t *testing.T) {
+	t.Parallel()
+	slow, fast := newReceiver(t), newReceiver(t)
+	slow.delay = 1500 * time.Millisecond
+	h := handler(t, Webhook{Name: "slow", URL: slow.url}, Webhook{Name: "fast", URL: fast.url})
+	var records []topology.Record
+	for i := range 200 { // which would take the slow one 19 s
+		records = append(records, entry("e-"+strconv.Itoa(i), "order", topology.Sent))
+	}
+	began := time.Now()
+	out := handle(t, h, records...)
+	if took := time.Since(began); took > patience+slow.delay+4*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if told := len(slow.bodies); len(fast.bodies) != 200 || told < atOnce || told == 200 || len(out) != 200-told {
+		t.Errorf("told %d and %d, %d put off", len(slow.bodies), len(fast.bodies), len(out))
+	}
+	for _, r := range out {
+		to, _ := r.Header(HeaderWebhook)
+		tries, _ := r.Header(HeaderTries)
+		if r.Topic != names.Delay(topology.Realtime, topology.TierFor(Waits()[1])) || string(to) != "slow" ||
+			string(tries) != "0" {
+			t.Fatalf("%+v", r)
+		}
+	}
+}
+
+// TestSlowReceiverAlone gets what it has time for, and hands back that, so that a restart repeats
+// no more; batches that it has no time for at all wait for those before.
+func TestSlowReceiverAlone(t *testing.T) {
+	t.Parallel()
+	slow := newReceiver(t)
+	slow.delay = patience + 500*time.Millisecond
+	h := handler(t, Webhook{Name: "slow", URL: slow.url})
+	var batches sync.WaitGroup
+	var handled atomic.Int64
+	for i := range 2 {
+		batches.Go(func() {
+			var records []topology.Record
+			for j := range 100 {
+				records = append(records, entry(strconv.Itoa(i*100+j), "order", topology.Sent))
+			}
+			result, err := h.Handle(t.Context(), consumer.Batch{Records: records})
+			if err != nil || result.Handled == 0 || result.Handled == 100 || len(result.Out) > 0 {
+				t.Errorf("handled %d, %d outputs, %v", result.Handled, len(result.Out), err)
+			}
+			handled.Add(int64(result.Handled))
+		})
+	}
+	batches.Wait()
+	if int(handled.Load()) != len(slow.bodies) {
+		t.Errorf("%d handled, %d told", handled.Load(), len(slow.bodies))
+	}
+}
+
 // TestTriesOfAnySize: who writes a header can neither crash the role nor have a notice
 // tried for ever.
 func TestTriesOfAnySize(t *testing.T) {
@@ -215,6 +277,34 @@ func TestStopped(t *testing.T) {
 	if result, err := h.Handle(ctx,
 		consumer.Batch{Records: []topology.Record{entry("e-1", "order", topology.Sent)}}); err == nil || result.Handled != 0 {
 		t.Errorf("handled %d, %v", result.Handled, err)
+	}
+}
+
+// TestStoppedMidway: what is done by then is handed back, so that it is not told again.
+func TestStoppedMidway(t *testing.T) {
+	r := newReceiver(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	hangs := make(chan struct{})
+	var h *Handler
+	stuck := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		for h.Retried.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		<-hangs
+	}))
+	defer stuck.Close()
+	defer close(hangs)
+	r.answer(http.StatusBadGateway) // and its notice is put off before the other's
+	h = handler(t, Webhook{Name: "crm", URL: r.url, Types: []string{"order"}},
+		Webhook{Name: "stuck", URL: stuck.URL, Types: []string{"code"}})
+	result, err := h.Handle(ctx, consumer.Batch{Records: []topology.Record{
+		{Topic: names.DeliveryLog(topology.Realtime), Value: []byte("no entry")}, entry("e-1", "code", topology.Sent),
+		entry("e-2", "order", topology.Sent),
+	}})
+	if err == nil || result.Handled != 1 || len(result.Out) != 0 {
+		t.Errorf("handled %d, %d outputs, %v", result.Handled, len(result.Out), err)
 	}
 }
 
