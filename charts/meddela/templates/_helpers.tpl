@@ -369,3 +369,18 @@ startupProbe: {httpGet: {path: /startupz, port: http}, periodSeconds: 2, timeout
 livenessProbe: {httpGet: {path: /livez, port: http}, periodSeconds: 20, timeoutSeconds: 5, failureThreshold: 3}
 readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 5, timeoutSeconds: 2, failureThreshold: 3}
 {{- end }}
+
+{{/* Where pods may go: to these peers, or else anywhere but to the metadata of clouds. Some networks do not count pods
+among addresses. */}}
+{{- define "meddela.egress.to" -}}
+to:
+{{- with . }}
+  {{- toYaml . | nindent 2 }}
+{{- else }}
+  - ipBlock:
+      cidr: 0.0.0.0/0
+      except: [169.254.169.254/32, 169.254.170.2/32, 169.254.170.23/32, 100.100.100.200/32, 168.63.129.16/32, 192.0.0.192/32]
+  - ipBlock: {cidr: "::/0", except: ["fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128"]}
+  - namespaceSelector: {}
+{{- end }}
+{{- end }}
