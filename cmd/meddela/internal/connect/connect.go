@@ -3,6 +3,7 @@
 package connect
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -105,7 +106,10 @@ func tlsConfig(variable, ca, cert, key, serverName string) (func() *tls.Config, 
 	})
 }
 
-const dialTimeout = 5 * time.Second
+const (
+	clientName  = "meddela"
+	dialTimeout = 5 * time.Second
+)
 
 // Redis makes a client of one Redis, of a cluster, or of what sentinels
 // watch. Its error is Faults.
@@ -115,17 +119,29 @@ func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
 	}
 	options := &redis.UniversalOptions{
 		Addrs:                 r.Addrs,
-		ClientName:            "meddela",
+		ClientName:            clientName,
 		DB:                    r.DB,
 		MasterName:            r.MasterName,
-		SentinelUsername:      r.SentinelUsername,
-		SentinelPassword:      r.SentinelPassword.Reveal(),
 		IsClusterMode:         r.Mode == "cluster",
 		ContextTimeoutEnabled: true,
 		DialTimeout:           dialTimeout,
 		DialerRetries:         1, // commands are tried again anyway
 		// An extension of one vendor's servers.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if r.Mode == "sentinel" && r.SentinelPassword != "" {
+		// The client's own login at sentinels is by the password of its start, and names the connection before
+		// ours could be. The master's connections are those of no address.
+		options.ClientName = ""
+		sentinels := r.SentinelPassword.Current("MEDDELA_REDIS_SENTINEL_PASSWORD")
+		options.OnConnect = func(ctx context.Context, c *redis.Conn) error {
+			if !strings.Contains(c.String(), "FailoverClient") {
+				if err := c.AuthACL(ctx, cmp.Or(r.SentinelUsername, "default"), sentinels()).Err(); err != nil {
+					return err
+				}
+			}
+			return c.ClientSetName(ctx, clientName).Err()
+		}
 	}
 	password := r.Password.Current("MEDDELA_REDIS_PASSWORD")
 	options.CredentialsProvider = func() (string, string) { return r.Username, password() }
