@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -56,6 +57,40 @@ func TestNoServersInTheImage(t *testing.T) {
 		}
 		if found := servers.FindAllString(string(out), -1); (len(found) > 0) != want {
 			t.Errorf("with tags %q: %q", tags, found)
+		}
+	}
+}
+
+// TestReleaseRecipe: a release that is signed as the documentation says is taken by those who check it as it says, and
+// one that was changed is not. The image itself is .ci/image/check's; cosign is not everywhere.
+func TestReleaseRecipe(t *testing.T) {
+	_, recipe, _ := strings.Cut(read(t, "docs/kubernetes.md"), "## A release and its signature")
+	recipe, _, _ = strings.Cut(recipe, "\n## ")
+	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(recipe, -1)
+	if len(blocks) != 3 {
+		t.Fatalf("%d blocks", len(blocks))
+	}
+	home := t.TempDir()
+	run := func(script string) (string, error) {
+		build := regexp.MustCompile(`(?m)^\.ci/image/build .* --output (\S+)$`)
+		script = build.ReplaceAllString(script, "mkdir $1; for f in digest meddela.tar a.json; do echo $$f > $1/$$f; done")
+		script = regexp.MustCompile(`(?m)^cosign .*$`).ReplaceAllString(script, "")
+		script = strings.ReplaceAll(script, "-t ed25519", "-t ed25519 -N ''")
+		command := exec.CommandContext(t.Context(), "bash", "-euc", script)
+		command.Dir, command.Env = home, append(os.Environ(), "HOME="+home)
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	sign, check := "mkdir .ssh\n"+blocks[0][1]+blocks[1][1], "cp allowed_signers out; cd out\n"+blocks[2][1]
+	if out, err := run(sign); err != nil {
+		t.Fatal(out)
+	}
+	for _, step := range []struct {
+		change string
+		want   bool
+	}{{"", true}, {"echo more >> out/meddela.tar\n", false}, {"sha256sum out/digest > out/SHA256SUMS\n", false}} {
+		if out, err := run(step.change + check); (err == nil) != step.want {
+			t.Errorf("%q: %s", step.change, out)
 		}
 	}
 }
