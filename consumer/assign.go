@@ -50,18 +50,26 @@ func assign(members map[string]*said, counts map[string]int) map[string]partitio
 			most = max(most, counts[topic])
 		}
 		holders := make([]string, most)
-		for _, id := range readers[topics[0]] {
-			for _, topic := range topics {
+		held := make(map[string][]string) // the same, by topic
+		hold := func(holders []string, n int, id string) {
+			if holders[n] == "" || members[id].Since > members[holders[n]].Since {
+				holders[n] = id
+			}
+		}
+		for _, topic := range topics {
+			held[topic] = make([]string, most)
+			for _, id := range readers[topic] {
 				for _, n := range members[id].Owned[topic] {
-					if n >= 0 && n < most && (holders[n] == "" || members[id].Since > members[holders[n]].Since) {
-						holders[n] = id
+					if n >= 0 && n < most {
+						hold(holders, n, id)
+						hold(held[topic], n, id)
 					}
 				}
 			}
 		}
 		for n, id := range shareOut(readers[topics[0]], holders) {
 			for _, topic := range topics {
-				if id != "" && n < counts[topic] {
+				if by := held[topic][n]; id != "" && n < counts[topic] && (by == "" || by == id) {
 					made[id][topic] = append(made[id][topic], n)
 				}
 			}
@@ -112,19 +120,19 @@ func (s *said) encode() ([]byte, error) {
 	return protocol.Marshal(0, subscription.Subscription{Topics: s.Topics, UserData: more})
 }
 
-// decodeSaid reads what encode, or an earlier version, has made.
-func decodeSaid(metadata []byte) (*said, error) {
+// decodeSaid reads what encode, or an earlier version, has made. What it cannot read is
+// as if it had not been said.
+func decodeSaid(metadata []byte) *said {
 	var of subscription.Subscription
 	if err := protocol.Unmarshal(metadata, 0, &of); err != nil {
-		return nil, err
+		return new(said)
 	}
-	s := said{Topics: of.Topics}
-	if len(of.UserData) > 0 {
-		if err := json.Unmarshal(of.UserData, &s); err != nil {
-			return nil, err
-		}
+	s := new(said)
+	if len(of.UserData) > 0 && json.Unmarshal(of.UserData, s) != nil {
+		s = new(said)
 	}
-	return &s, nil
+	s.Topics = of.Topics
+	return s
 }
 
 // encodeAll makes what the coordinator gives each member.

@@ -16,19 +16,21 @@ import (
 // together or one by one.
 type assignment struct {
 	*member
+	held      context.Context // ends when the member's place is lost
 	committed map[string][]kafka.PartitionAssignment
 	pipelines []*pipeline
 	ledger    *ledger
 	note      func(reached map[string]map[int]int64) error // of Positions, if there are any
-	done      chan struct{}
+	done      chan struct{}                                // closed when all is given up or lost
 
 	mu sync.Mutex // of commits, so that who has committed knows that nothing is still under way
 }
 
-// begin works on partitions from their committed offsets on.
-func (m *member) begin(committed map[string]map[int]int64) *assignment {
+// begin works on partitions from their committed offsets on, until they are given up or
+// lost; when ctx ends what is fetched is finished.
+func (m *member) begin(ctx, held context.Context, committed map[string]map[int]int64) *assignment {
 	a := &assignment{
-		member: m, ledger: newLedger(), done: make(chan struct{}),
+		member: m, held: held, ledger: newLedger(), done: make(chan struct{}),
 		committed: make(map[string][]kafka.PartitionAssignment),
 	}
 	for topic, partitions := range committed {
@@ -41,14 +43,15 @@ func (m *member) begin(committed map[string]map[int]int64) *assignment {
 			a.pipelines = append(a.pipelines, a.newPipeline(topology.Topic(topic), one))
 		}
 	}
-	go a.run()
+	go a.run(ctx)
 	return a
 }
 
-// run returns when the partitions are given up or lost, and everything that was
-// acknowledged is committed.
-func (a *assignment) run() {
+func (a *assignment) run(ctx context.Context) {
 	defer close(a.done)
+	for _, p := range a.pipelines {
+		defer context.AfterFunc(ctx, func() { p.finish(a.config.Grace) })()
+	}
 	if p := a.config.Positions; p != nil {
 		note, end := p.Begin(a.committed)
 		defer end()
@@ -66,7 +69,7 @@ func (a *assignment) run() {
 	committer.Wait()
 }
 
-// over reports whether all partitions are given up or lost.
+// finished reports whether all partitions are given up or lost.
 func (a *assignment) finished() bool {
 	for _, p := range a.pipelines {
 		if !p.over() {
@@ -74,6 +77,24 @@ func (a *assignment) finished() bool {
 		}
 	}
 	return true
+}
+
+// giveUp waits for the end of work on some partitions, and for the commit of that.
+func (a *assignment) giveUp(gone []*pipeline) {
+	for _, p := range gone {
+		<-p.ended
+	}
+	if a.finished() {
+		<-a.done
+		return
+	}
+	a.commitNow()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	left := a.ledger.drop(gone) // another commits these from now on
+	if a.note != nil {
+		_ = a.note(left) // and notes them
+	}
 }
 
 // after returns a context that ends with parent, or d after trigger has ended.
@@ -96,7 +117,7 @@ func (a *assignment) commitUntil(ctx context.Context) {
 		select {
 		case <-ticker.C:
 			if a.ledger.worked() || passed%idleCommits == 0 || a.config.CommitInterval > time.Second {
-				_ = a.commitOnce() // tried again at the next tick
+				_ = a.commit(a.held) // tried again at the next tick
 			}
 		case <-ctx.Done():
 			a.commitNow()
@@ -107,43 +128,35 @@ func (a *assignment) commitUntil(ctx context.Context) {
 
 // commitNow commits before others read on, and does not give up at once.
 func (a *assignment) commitNow() {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
+	ctx, cancel := context.WithTimeout(a.held, commitTime)
 	defer cancel()
-	for wait := (retry.Backoff{}); ; {
-		err := a.commitOnce()
-		if err == nil || isOver(err) || !wait.Wait(ctx) {
-			return
-		}
+	for wait := (retry.Backoff{}); a.commit(ctx) != nil && wait.Wait(ctx); {
 	}
 }
 
-// forget has Positions no longer note partitions that are others' now.
-func (a *assignment) forget(gone []*pipeline) {
-	if a.note == nil {
-		return
-	}
-	left := make(map[string]map[int]int64)
-	for _, p := range gone {
-		if left[string(p.topic)] == nil {
-			left[string(p.topic)] = make(map[int]int64)
-		}
-		left[string(p.topic)][p.partition] = -1
-	}
+// commit commits once what is acknowledged. A place that is lost commits nothing more.
+func (a *assignment) commit(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_ = a.note(left) // what could not be noted is noted by those who have them
-}
-
-func (a *assignment) commitOnce() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	err := a.ledger.commit(func(reached map[string]map[int]int64) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if a.note != nil {
 			if err := a.note(reached); err != nil {
 				return err
 			}
 		}
-		return a.member.commit(reached)
+		if len(reached) == 0 {
+			return nil
+		}
+		err := a.group.Commit(ctx, a.is.Load().Membership, reached)
+		if err != nil {
+			a.stats.commitFaults.Add(1)
+		}
+		return err
 	})
 	if err != nil && !errors.Is(err, kafka.RebalanceInProgress) { // which is over a moment later
 		a.committing.Warn(func(n int) {

@@ -51,6 +51,24 @@ func (l *ledger) commit(commit func(map[string]map[int]int64) error) error {
 	return err
 }
 
+// drop forgets some partitions, and returns them with a negative offset.
+func (l *ledger) drop(gone []*pipeline) map[string]map[int]int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	dropped := make(map[string]map[int]int64)
+	for _, p := range gone {
+		topic := string(p.topic)
+		if dropped[topic] == nil {
+			dropped[topic] = make(map[int]int64)
+		}
+		dropped[topic][p.partition] = -1
+		if delete(l.acked[topic], p.partition); len(l.acked[topic]) == 0 {
+			delete(l.acked, topic)
+		}
+	}
+	return dropped
+}
+
 // worked reports whether anything was handled since the last commit.
 func (l *ledger) worked() bool {
 	l.mu.Lock()

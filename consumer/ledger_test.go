@@ -62,3 +62,22 @@ func TestLedgerWork(t *testing.T) {
 		t.Errorf("after the commit, %v, there is still work: %v", err, l.worked())
 	}
 }
+
+// TestLedgerDrops what another commits from now on, also what was to be committed again.
+func TestLedgerDrops(t *testing.T) {
+	l := newLedger()
+	l.ack("events", 0, 5, true)
+	l.ack("events", 1, 6, true)
+	l.ack("log", 0, 7, true)
+	_ = l.commit(func(map[string]map[int]int64) error { return errors.New("away") })
+	dropped := l.drop([]*pipeline{{topic: "events", partition: 0}, {topic: "log", partition: 0}})
+	if want := (map[string]map[int]int64{"events": {0: -1}, "log": {0: -1}}); !reflect.DeepEqual(dropped, want) {
+		t.Errorf("dropped %v", dropped)
+	}
+	_ = l.commit(func(left map[string]map[int]int64) error {
+		if want := (map[string]map[int]int64{"events": {1: 6}}); !reflect.DeepEqual(left, want) {
+			t.Errorf("left %v, want %v", left, want)
+		}
+		return nil
+	})
+}

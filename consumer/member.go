@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,62 +23,138 @@ import (
 // than a session, is waited for, with the work going on.
 type member struct {
 	*Loop
-	group  wire.Group
-	is     atomic.Pointer[wire.Membership]
-	seen   time.Time      // when the coordinator last said that we are a member
+	group wire.Group
+	is    atomic.Pointer[standing]
+	// joining tells beat that the generation may change any moment; again is told that
+	// the group is to be joined anew.
+	joining atomic.Bool
+	again   chan struct{}
+
+	// Of the goroutine of run.
+	tried  bool           // to join
 	counts map[string]int // of partitions, when the group was joined
-	since  int32          // the generation in which partitions were last given
+	since  int32          // the generation in which partitions were last given; 0 for none
 	work   []*assignment
+	given  chan struct{} // closed when what is being given up is given up; nil if there is nothing
 }
 
+// standing is what the coordinator knows a member as. It is lost when held ends, with the
+// cause.
+type standing struct {
+	wire.Membership
+	seen *atomic.Int64 // when the coordinator last said so, in ns since 1970
+	held context.Context
+	lose context.CancelCauseFunc
+}
+
+var errSilent = errors.New("the coordinator has not answered for the time of a session")
+
 func newMember(l *Loop) *member {
-	m := &member{Loop: l, group: wire.Group{
+	m := &member{Loop: l, again: make(chan struct{}, 1), group: wire.Group{
 		Name: l.config.Group, Instance: l.config.Instance,
 		Addr: kafka.TCP(l.config.Brokers...), Transport: l.config.Transport,
 	}}
-	m.is.Store(new(wire.Membership))
+	m.outside("")
 	return m
+}
+
+// outside makes m no member, with the name that the coordinator may know.
+func (m *member) outside(name string) {
+	held, lose := context.WithCancelCause(context.Background())
+	m.is.Store(&standing{wire.Membership{Member: name}, new(atomic.Int64), held, lose})
 }
 
 // run is a member until ctx ends and what is fetched is finished.
 func (m *member) run(ctx context.Context) error {
+	beating, stop := context.WithCancel(context.Background())
+	var beats sync.WaitGroup
+	beats.Go(func() { m.beat(beating) })
+	defer beats.Wait()
+	defer stop()
+	defer m.leave()
 	var wait retry.Backoff
 	var failures retry.Warner
-	defer m.leave()
 	for ctx.Err() == nil {
 		assigned, err := m.join(ctx)
 		if err == nil {
-			m.seen = time.Now()
 			err = m.change(ctx, assigned)
 		}
-		if errors.Is(err, kafka.FencedInstanceID) {
-			m.lose()
-			return fmt.Errorf("consumer group %s: another process has the name %q: give each its own: %w",
-				m.config.Group, m.config.Instance, err)
-		}
 		if err == nil {
+			err = m.stay(ctx)
 			wait.Reset()
 			failures = retry.Warner{}
+		}
+		if cause := context.Cause(m.is.Load().held); cause != nil {
+			m.lose(cause)
+			err = cause
+		}
+		switch {
+		case errors.Is(err, kafka.FencedInstanceID):
+			m.lose(err)
+			return fmt.Errorf("consumer group %s: another process has the name %q: give each its own: %w",
+				m.config.Group, m.config.Instance, err)
+		case errors.Is(err, kafka.UnknownMemberId):
+			m.lose(err)
+		case err == nil, errors.Is(err, kafka.RebalanceInProgress), ctx.Err() != nil:
 			continue
 		}
-		if m.isLost(err) {
-			m.lose()
-		}
-		if ctx.Err() == nil && !errors.Is(err, kafka.RebalanceInProgress) {
-			m.stats.joinFaults.Add(1)
-			failures.Warn(func(n int) {
-				m.log.Warn().Err(err).Int("times", n).Msg("cannot join the consumer group yet; trying on")
-			})
-			wait.Wait(ctx)
+		m.stats.joinFaults.Add(1)
+		failures.Warn(func(n int) {
+			m.log.Warn().Err(err).Int("times", n).Msg("cannot join the consumer group yet; trying on")
+		})
+		wait.Wait(ctx)
+	}
+	m.stats.joined.Store(false)
+	m.giveUp(m.config.Grace, func(*pipeline) bool { return true })
+	if m.given != nil {
+		select {
+		case <-m.given:
+		case <-m.is.Load().held.Done():
+			m.lose(context.Cause(m.is.Load().held))
 		}
 	}
-	return m.stay(ctx, nil)
+	return nil
+}
+
+// beat tells the coordinator, until ctx ends, that the member is there. It sees to it that
+// the group is joined anew when the coordinator says so, and that the place is lost when that
+// says so, or has said nothing for the time of a session.
+func (m *member) beat(ctx context.Context) {
+	for retry.Sleep(ctx, heartbeatInterval) {
+		is, at := m.is.Load(), time.Now()
+		if is.Generation == 0 {
+			continue
+		}
+		err := m.group.Heartbeat(ctx, is.Membership)
+		switch {
+		case m.is.Load() != is: // that was about another generation
+		case err == nil, errors.Is(err, kafka.IllegalGeneration) && m.joining.Load():
+			is.seen.Store(at.UnixNano())
+		case errors.Is(err, kafka.RebalanceInProgress):
+			is.seen.Store(at.UnixNano())
+			if !m.joining.Load() {
+				m.joinAgain()
+			}
+		case errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration),
+			errors.Is(err, kafka.FencedInstanceID):
+			is.lose(err)
+		case time.Since(time.Unix(0, is.seen.Load())) > m.config.SessionTimeout:
+			is.lose(errSilent)
+		}
+	}
 }
 
 // join joins the group and returns the partitions that are for this member.
 func (m *member) join(ctx context.Context) (partitionsOf, error) {
-	ctx, stop := after(ctx, context.Background(), joinTime) // only then is it known who is to leave
+	m.joining.Store(true)
+	defer m.joining.Store(false)
+	within := joinTime // for it to be known who is to leave
+	if len(m.work) > 0 {
+		within = m.config.Grace // and which generation is to commit what is finished meanwhile
+	}
+	ctx, stop := after(ctx, context.Background(), within)
 	defer stop()
+	defer context.AfterFunc(m.is.Load().held, stop)()
 	counts, err := m.countAll(ctx)
 	if err != nil {
 		return nil, err
@@ -90,15 +168,20 @@ func (m *member) join(ctx context.Context) (partitionsOf, error) {
 	if err != nil {
 		return nil, err
 	}
-	joined, err := m.group.Join(ctx, m.is.Load().Member, m.config.SessionTimeout, rebalanceTimeout, metadata)
+	m.tried = true
+	rebalance := max(rebalanceTimeout, m.config.Grace+requestTimeout)
+	joined, err := m.group.Join(ctx, m.is.Load().Member, m.config.SessionTimeout, rebalance, metadata)
 	if errors.Is(err, kafka.MemberIDRequired) {
-		m.is.Store(&wire.Membership{Member: joined.Member})
-		joined, err = m.group.Join(ctx, joined.Member, m.config.SessionTimeout, rebalanceTimeout, metadata)
+		m.outside(joined.Member)
+		joined, err = m.group.Join(ctx, joined.Member, m.config.SessionTimeout, rebalance, metadata)
 	}
 	if err != nil {
 		return nil, err
 	}
-	m.is.Store(&joined.Membership)
+	now := *m.is.Load()
+	now.Membership = joined.Membership
+	now.seen.Store(time.Now().UnixNano())
+	m.is.Store(&now)
 	var made map[string][]byte
 	if joined.Leads {
 		if made, err = m.lead(joined.Members); err != nil {
@@ -109,28 +192,28 @@ func (m *member) join(ctx context.Context) (partitionsOf, error) {
 	if err != nil {
 		return nil, err
 	}
+	select { // what was said before is done
+	case <-m.again:
+	default:
+	}
 	return decodeAssigned(encoded)
 }
 
-// lead says who has what.
+// lead says who has what. Who says what is not understood gets nothing.
 func (m *member) lead(others map[string][]byte) (map[string][]byte, error) {
-	members := make(map[string]*said, len(others))
+	members, counts := make(map[string]*said, len(others)), maps.Clone(m.counts)
 	for id, metadata := range others {
-		s, err := decodeSaid(metadata)
-		if err != nil {
-			return nil, fmt.Errorf("member %s says what is not understood: %w", id, err)
+		members[id] = decodeSaid(metadata)
+		for topic, n := range members[id].Counts {
+			counts[topic] = max(counts[topic], n)
 		}
-		members[id] = s
 	}
-	return encodeAll(assign(members, m.counts))
+	return encodeAll(assign(members, counts))
 }
 
-// change begins work on what is new, and gives up what is others'; then it stays until
-// the group is to be joined anew.
+// change begins work on what is new, and begins to give up what is others'.
 func (m *member) change(ctx context.Context, assigned partitionsOf) error {
-	owned := m.owned()
-	gone := m.giveUp(drainTime, func(p *pipeline) bool { return !slices.Contains(assigned[string(p.topic)], p.partition) })
-	fresh := make(partitionsOf)
+	owned, fresh := m.owned(), make(partitionsOf)
 	for topic, numbers := range assigned {
 		for _, n := range numbers {
 			if !slices.Contains(owned[topic], n) {
@@ -138,84 +221,76 @@ func (m *member) change(ctx context.Context, assigned partitionsOf) error {
 			}
 		}
 	}
+	first, is := m.since == 0, m.is.Load()
 	if len(fresh) > 0 {
 		committed, err := m.group.Committed(ctx, fresh)
 		if err != nil {
 			return err
 		}
-		m.since = m.is.Load().Generation
-		m.work = append(m.work, m.begin(committed))
+		m.work = append(m.work, m.begin(ctx, is.held, committed))
 	}
-	event := m.log.Info().Int32("generation", m.is.Load().Generation)
+	if first || len(fresh) > 0 {
+		m.since = is.Generation
+	}
+	m.giveUp(drainTime, func(p *pipeline) bool { return !slices.Contains(assigned[string(p.topic)], p.partition) })
+	event := m.log.Info().Int32("generation", is.Generation)
 	for topic, numbers := range assigned {
 		event = event.Int(topic, len(numbers))
 	}
 	event.Msg("partitions assigned")
 	m.stats.joined.Store(true)
-	return m.stay(ctx, gone)
+	if first && m.config.Instance != "" {
+		// Who comes back under a name is answered without the group being shared out: what
+		// its predecessor was giving up would be nobody's.
+		m.joinAgain()
+	}
+	return nil
 }
 
-// stay keeps the member's place, until what it gives up is given up, or the group is to be
-// joined anew. When ctx ends it gives up everything, and returns when that is done.
-func (m *member) stay(ctx context.Context, given <-chan struct{}) error {
-	beats, looks := time.NewTicker(heartbeatInterval), time.NewTicker(watchInterval)
-	defer beats.Stop()
+func (m *member) joinAgain() {
+	select {
+	case m.again <- struct{}{}:
+	default: // it is known
+	}
+}
+
+// stay returns when the group is to be joined anew, which is after what is to be given up is
+// given up, or when ctx ends or the place is lost.
+func (m *member) stay(ctx context.Context) error {
+	looks := time.NewTicker(watchInterval)
 	defer looks.Stop()
-	stopping := ctx.Done()
+	again := m.again
+	if m.given != nil {
+		again = nil
+	}
 	for {
 		select {
-		case <-stopping:
-			m.stats.joined.Store(false)
-			stopping, given = nil, m.giveUp(m.config.Grace, func(*pipeline) bool { return true })
-			if given == nil {
-				return nil
-			}
-		case <-given:
+		case <-ctx.Done():
+			return nil
+		case <-m.is.Load().held.Done():
+			return nil
+		case <-again:
+			return nil
+		case <-m.given:
+			m.given = nil
 			m.work = slices.DeleteFunc(m.work, (*assignment).finished)
 			return nil
 		case <-looks.C:
-			if given == nil && m.countsChanged(ctx) {
+			if m.given == nil && m.countsChanged(ctx) {
 				return nil
-			}
-		case <-beats.C:
-			err := m.group.Heartbeat(context.WithoutCancel(ctx), *m.is.Load())
-			switch {
-			case err == nil:
-				m.seen = time.Now()
-			case errors.Is(err, kafka.RebalanceInProgress):
-				m.seen = time.Now()
-				if given == nil {
-					return nil
-				}
-			case m.isLost(err):
-				return err
 			}
 		}
 	}
 }
 
-// isLost reports whether others may have the partitions: after what the coordinator said, or
-// where it has said nothing for the time of a session.
-func (m *member) isLost(err error) bool {
-	if errors.Is(err, kafka.UnknownMemberId) {
-		m.is.Store(new(wire.Membership))
-	}
-	return isOver(err) || time.Since(m.seen) > m.config.SessionTimeout
-}
-
-// isOver reports whether the coordinator said that the membership has ended.
-func isOver(err error) bool {
-	return errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.IllegalGeneration) ||
-		errors.Is(err, kafka.FencedInstanceID)
-}
-
 // lose stops all work, of which nothing more is published or committed.
-func (m *member) lose() {
+func (m *member) lose(cause error) {
 	m.stats.joined.Store(false)
 	if len(m.work) > 0 {
-		m.log.Warn().Msg("the place in the consumer group is lost, and with it the partitions")
+		m.log.Warn().Err(cause).Msg("the place in the consumer group is lost, and with it the partitions")
 	}
-	m.is.Store(&wire.Membership{Member: m.is.Load().Member})
+	is := m.is.Load()
+	is.lose(cause)
 	for _, a := range m.work {
 		for _, p := range a.pipelines {
 			p.stopWorking()
@@ -224,7 +299,11 @@ func (m *member) lose() {
 	for _, a := range m.work {
 		<-a.done
 	}
-	m.work = nil
+	m.work, m.given, m.since = nil, nil, 0
+	if errors.Is(cause, kafka.UnknownMemberId) || errors.Is(cause, kafka.FencedInstanceID) {
+		is, m.tried = new(standing), false
+	}
+	m.outside(is.Member)
 }
 
 // owned are the partitions that are worked on.
@@ -241,42 +320,32 @@ func (m *member) owned() partitionsOf {
 }
 
 // giveUp ends the work on some partitions, which has so much time to finish what was
-// fetched. What it returns is closed when that is done and committed; it is nil if there
-// is nothing to give up.
-func (m *member) giveUp(within time.Duration, which func(*pipeline) bool) <-chan struct{} {
-	var of []*assignment
-	var gone []*pipeline
+// fetched. m.given is closed when that, and what was being given up before, is done and
+// committed.
+func (m *member) giveUp(within time.Duration, which func(*pipeline) bool) {
+	gone := make(map[*assignment][]*pipeline)
 	for _, a := range m.work {
-		before := len(gone)
 		for _, p := range a.pipelines {
 			if !p.over() && which(p) {
-				gone = append(gone, p)
+				gone[a] = append(gone[a], p)
 				p.finish(within)
 			}
 		}
-		if len(gone) > before {
-			of = append(of, a)
-		}
 	}
 	if len(gone) == 0 {
-		return nil
+		return
 	}
-	given := make(chan struct{})
+	before, given := m.given, make(chan struct{})
+	m.given = given
 	go func() {
 		defer close(given)
-		for _, p := range gone {
-			<-p.ended
+		for a, pipelines := range gone {
+			a.giveUp(pipelines)
 		}
-		for _, a := range of {
-			if a.finished() {
-				<-a.done
-				continue
-			}
-			a.commitNow()
-			a.forget(gone)
+		if before != nil {
+			<-before
 		}
 	}()
-	return given
 }
 
 // countAll returns how many partitions each topic has.
@@ -284,8 +353,8 @@ func (m *member) countAll(ctx context.Context) (map[string]int, error) {
 	counts := make(map[string]int)
 	for _, topic := range m.config.Topics {
 		ids, err := wire.LeadersOf(ctx, m.group.Addr, m.config.Transport, topic)
-		if errors.As(err, new(*topology.NoTopicError)) && m.counts[string(topic)] > 0 {
-			ids, err = make([]int, m.counts[string(topic)]), nil // deleted: nothing is gained by giving up the others
+		if before := m.counts[string(topic)]; before > 0 && errors.As(err, new(*topology.NoTopicError)) {
+			ids, err = make([]int, before), nil // deleted: nothing is gained by giving up the others
 		}
 		if err != nil {
 			return nil, err
@@ -296,40 +365,19 @@ func (m *member) countAll(ctx context.Context) (map[string]int, error) {
 }
 
 // countsChanged reports whether a topic has other partitions than when the group was
-// joined. One that is gone, or about which nobody answers, has not.
+// joined. One that is gone, or about which nobody answers soon, has not.
 func (m *member) countsChanged(ctx context.Context) bool {
-	for _, topic := range m.config.Topics {
-		ids, err := wire.LeadersOf(ctx, m.group.Addr, m.config.Transport, topic)
-		if err == nil && len(ids) != m.counts[string(topic)] {
-			return true
-		}
-	}
-	return false
-}
-
-// commit commits offsets of partitions that are ours.
-func (m *member) commit(offsets map[string]map[int]int64) error {
-	is := *m.is.Load()
-	switch {
-	case len(offsets) == 0:
-		return nil
-	case is.Generation == 0: // lost
-		return kafka.IllegalGeneration
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
 	defer cancel()
-	err := m.group.Commit(ctx, is, offsets)
-	if err != nil {
-		m.stats.commitFaults.Add(1)
-	}
-	return err
+	counts, err := m.countAll(ctx)
+	return err == nil && !maps.Equal(counts, m.counts)
 }
 
 // leave tells the coordinator that this member is gone, so that others have its
-// partitions at once.
+// partitions at once: by its name, where a join was not answered.
 func (m *member) leave() {
 	id := m.is.Load().Member
-	if id == "" {
+	if id == "" && (m.config.Instance == "" || !m.tried) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)

@@ -300,7 +300,7 @@ func (g *generation) take() (parts []*part, ranges []scan.Range, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.mending = false
-	for _, p := range g.parts {
+	for _, p := range slices.Clone(g.parts) { // some may become others' meanwhile
 		if !p.lost {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -368,4 +369,42 @@ func TestOnServers(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestGivenUp: a partition that is another's now is not noted any more, though what is lost of
+// it was just to be mended.
+func TestGivenUp(t *testing.T) {
+	w := newWorld(t)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	w.Topics = &scan.Topics{Addr: kafka.TCP("127.0.0.1:1"), Transport: roundTrip(func(ctx context.Context) error {
+		once.Do(func() { close(asked) })
+		<-answer
+		return errors.New("nobody is there")
+	})}
+	w.Mend = func(context.Context, []topology.Record) error { return nil }
+	noting, end := w.Begin(from(10, 10, 10))
+	note := func(reached ...int64) {
+		if err := noting(at(reached...)); err != nil {
+			t.Error(err)
+		}
+	}
+	note(20, 20, 20)
+	w.store.FlushAll()
+	note()
+	<-asked
+	note(-1, -1)
+	close(answer)
+	note(-1, -1, 30)
+	end()
+	if _, left := w.Lost(); left != 0 {
+		t.Errorf("%d offsets are to be mended when all is over", left)
+	}
+}
+
+// roundTrip is a cluster that does what a function does.
+type roundTrip func(context.Context) error
+
+func (f roundTrip) RoundTrip(ctx context.Context, _ net.Addr, _ kafka.Request) (kafka.Response, error) {
+	return nil, f(ctx)
 }
