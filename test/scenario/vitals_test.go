@@ -128,28 +128,30 @@ func TestTheBatchLaneYields(t *testing.T) {
 }
 
 // TestBatchQuota: topics apply limits what the batch lane may ask of a real broker, whose answers then come late:
-// 400 KB at 8,000 B/s, of which a broker lets 11 seconds' worth go at once, take longer than a slow machine would.
+// 4 MB at 128 KiB/s, of which a broker lets 11 seconds' worth go at once, take longer than a slow machine would.
 func TestBatchQuota(t *testing.T) {
 	onlyReal(t, func(t *testing.T, s *site) {
-		s.settings = append(s.settings, "MEDDELA_TOPICS_BATCH_QUOTA=8000",
+		s.settings = append(s.settings, "MEDDELA_TOPICS_BATCH_QUOTA=131072",
 			"MEDDELA_KAFKA_CLIENT_ID="+s.client("batch-match-1")) // the first that starts
 		s.run("topics", "apply")
 		s.startRoles(topology.Batch, topology.Realtime)
-		var flood []record
-		for i := range 400 {
-			id := fmt.Sprintf("b-%d", i)
-			e := event(id, `{"id":%q,"type":"unheard_of","ctx":{"x":"%01000d"}}`, id, i)
-			e.partition = 0 // of one broker, which has a quota of its own
-			flood = append(flood, e)
-		}
 		start := time.Now()
-		s.publish(topology.Batch, flood...)
+		for batch := range 40 {
+			var flood []record
+			for i := range 100 {
+				id := fmt.Sprintf("b-%d-%d", batch, i)
+				e := event(id, `{"id":%q,"type":"unheard_of","ctx":{"x":"%01000d"}}`, id, i)
+				e.partition = 0 // of one broker, which has a quota of its own
+				flood = append(flood, e)
+			}
+			s.publish(topology.Batch, flood...)
+		}
 		s.publish(topology.Realtime, order("quick", "mail"))
 		s.awaitOutcomes(20*time.Second, map[string]string{"quick": "sent"})
 		quick := time.Since(start)
-		s.awaitOutcomes(3*time.Minute, map[string]string{"b-399": "not_covered/no_template_for_type"})
-		if late := time.Since(start); late < 20*time.Second {
-			t.Errorf("400 KB of batch events were read within %v, a real-time event was sent after %v", late, quick)
+		s.awaitOutcomes(3*time.Minute, map[string]string{"b-39-99": "not_covered/no_template_for_type"})
+		if late := time.Since(start); late < 12*time.Second {
+			t.Errorf("4 MB of batch events were read within %v, a real-time event was sent after %v", late, quick)
 		}
 	})
 }

@@ -49,12 +49,16 @@ func (f *Fetch) Add(topic topology.Topic, partition int, offset int64, most int)
 	})
 }
 
+// fetchTime is how much longer than it was asked to a broker may take to answer a fetch. A quota has
+// it wait for as long as it looks back, which is 11 s by default.
+const fetchTime = 15 * time.Second
+
 // answerTime is how much longer than it was asked to a broker may take to answer.
 const answerTime = 10 * time.Second
 
 // Send returns the answer's partitions by topic.
 func (f *Fetch) Send(ctx context.Context, transport kafka.RoundTripper, addr net.Addr) ([]FetchedTopic, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.request.MaxWaitTime)*time.Millisecond+answerTime)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.request.MaxWaitTime)*time.Millisecond+fetchTime)
 	defer cancel()
 	m, err := transport.RoundTrip(ctx, addr, &f.request)
 	if err != nil {

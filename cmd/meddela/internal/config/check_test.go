@@ -86,6 +86,10 @@ func TestFaultsBetweenSettings(t *testing.T) {
 			name: "no replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "0"},
 			want: Faults{"MEDDELA_TOPICS_REPLICATION is 0: it must be -1 for the cluster's own default, or at least 1"},
 		}, {
+			name: "a quota below a batch", set: map[string]string{"MEDDELA_TOPICS_BATCH_QUOTA": "8000"},
+			want: Faults{"MEDDELA_TOPICS_BATCH_QUOTA is 8000: it must be at least 131072, as a broker never answers with a batch " +
+				"of records that is larger than eleven seconds' worth; or 0 for none"},
+		}, {
 			name: "too few replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "1",
 				"MEDDELA_TOPICS_MIN_INSYNC": "2"},
 			want: Faults{"MEDDELA_TOPICS_MIN_INSYNC is 2, more than MEDDELA_TOPICS_REPLICATION, 1: nothing could be written"},

@@ -21,7 +21,7 @@ type Config struct {
 		Partitions           int    `envconfig:"MEDDELA_TOPICS_PARTITIONS" default:"12" min:"1" max:"10000" desc:"partitions of each topic of a lane: the most consumers that can share a role"`
 		DeadLetterPartitions int    `envconfig:"MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS" default:"3" min:"1" max:"10000" desc:"partitions of each lane's dead letters"`
 		Replication          int    `envconfig:"MEDDELA_TOPICS_REPLICATION" default:"-1" min:"-1" max:"100" desc:"replicas of each partition; -1 is the cluster's own default"`
-		BatchQuota           int    `envconfig:"MEDDELA_TOPICS_BATCH_QUOTA" default:"0" min:"0" desc:"bytes a second that each broker lets roles of the batch lane read, and as many write; set by topics apply; 0 leaves it as it is"`
+		BatchQuota           int    `envconfig:"MEDDELA_TOPICS_BATCH_QUOTA" default:"0" min:"0" desc:"bytes a second that each broker lets roles of the batch lane read, and as many write; set by topics apply; at least 131072, or 0, which leaves it as it is"`
 		MinInSync            int    `envconfig:"MEDDELA_TOPICS_MIN_INSYNC" default:"0" min:"0" max:"100" desc:"replicas that must have a record before it counts as written; 0 is the cluster's own default"`
 	}
 	Log struct {
