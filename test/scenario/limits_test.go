@@ -49,7 +49,9 @@ func TestHostileBatches(t *testing.T) {
 			{"500,000 headers", kgo.GzipCompression(), []*kgo.Record{
 				record(kgo.Record{Value: []byte("{}"), Headers: make([]kgo.RecordHeader, 500_000)}),
 			}},
-			{"130,000 null values", kgo.GzipCompression(), times(130_000, func(int) *kgo.Record { return record(kgo.Record{}) })},
+			{"130,000 null values", kgo.GzipCompression(), times(130_000, func(int) *kgo.Record {
+				return record(kgo.Record{})
+			})},
 		} {
 			s.publishBatch(hostile.packing, hostile.records)
 			id := fmt.Sprintf("next-%d", i)
@@ -87,7 +89,8 @@ func times[T any](n int, make func(int) T) (all []T) {
 // publishBatch publishes records to partition 0, as one batch.
 func (s *site) publishBatch(packing kgo.CompressionCodec, records []*kgo.Record) {
 	s.t.Helper()
-	upstream, err := newFranz(s.brokers, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(packing),
+	upstream, err := newFranz(s.brokers,
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(packing),
 		kgo.ProducerBatchMaxBytes(900<<20), kgo.BrokerMaxWriteBytes(1000<<20), kgo.ProducerLinger(2*time.Second),
 		kgo.MaxBufferedRecords(1_000_000))
 	if err != nil {

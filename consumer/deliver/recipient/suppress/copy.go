@@ -50,8 +50,6 @@ const (
 	ErrForeign Fault = "Redis has a copy of another suppressions topic: correct MEDDELA_TOPIC_PREFIX or " +
 		"MEDDELA_KEY_PREFIX; if the topic was lost, run `meddela suppressions restore`"
 	ErrLost Fault = "the suppressions topic has lost what Redis has a copy of: run `meddela suppressions restore`"
-	ErrOld  Fault = "Redis has suppressed addresses of a version that kept them nowhere else: " +
-		"run `meddela suppressions restore`"
 )
 
 // errUnknown is for as long as the copy is not, or not any more, known to be complete.
@@ -243,9 +241,6 @@ func (c *Copy) look(ctx context.Context) (first, end int64, marks []int64, err e
 // identify returns the key of the topic's first record, which is its name, and looks
 // whether its pepper is ours.
 func (c *Copy) identify(ctx context.Context, first, end int64) (string, error) {
-	if old, err := c.hasOld(ctx); err != nil || old {
-		return "", cmp.Or(err, error(ErrOld))
-	}
 	if first == end {
 		return emptyTopic, nil
 	}

@@ -202,59 +202,6 @@ func TestTheTopicIsAway(t *testing.T) {
 	})
 }
 
-// TestOldSuppressions: what a version without the topic has left keeps the gate closed
-// until it is taken over.
-func TestOldSuppressions(t *testing.T) {
-	onServers(t, func(t *testing.T, s store) {
-		hasher := suppress.NewHasher("pepper")
-		hash := func(address string) string { return string(hasher.Hash(address)) }
-		end := time.Now().Add(time.Hour).UnixMilli()
-		for key, value := range map[string]string{
-			"suppression-pepper":                             hash("the pepper's own fingerprint, which is no address"),
-			"suppressed:email:" + hash("kim0@example.com"):   "0\tunsubscribed\t1790000000000",
-			"suppressed:email:" + hash("kim1@example.com"):   fmt.Sprintf("%d\tbounced\t1790000000000", end),
-			"suppressed:email:" + hash("kim2@example.com"):   "yes",
-			"suppressed:sms:" + hash("+46701234567"):         "0\tmanual\t1790000000000",
-			"suppressed:webhook:nothing that we know the of": "0\tmanual\t1790000000000",
-		} {
-			if err := s.client.Set(t.Context(), s.keys.Prefix+key, value, 0).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		l := s.idle()
-		stop := s.keep(l.Copy)
-		if err := l.CatchUp(t.Context()); !errors.Is(err, suppress.ErrOld) {
-			t.Fatalf("it is told %v", err)
-		}
-		if passed, err := letPass(t.Context(), l, numbered(0, 9)); passed > 0 || err == nil {
-			t.Errorf("%d pass, %v", passed, err)
-		}
-		stop()
-		for range 2 { // the second changes nothing
-			if _, err := s.idle().Restore(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		again := s.another()
-		lee := suppress.Subject{Channel: topology.SMS, Address: "+46701234567"}
-		found, err := again.Find(t.Context(), append(numbered(0, 4), lee))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var causes []string
-		for _, f := range found {
-			if f == nil {
-				causes = append(causes, "")
-			} else {
-				causes = append(causes, string(f.Cause))
-			}
-		}
-		if want := []string{"unsubscribed", "bounced", "manual", "", "manual"}; !slices.Equal(causes, want) {
-			t.Errorf("found %q, want %q", causes, want)
-		}
-	})
-}
-
 // TestCauses: none takes the place of another, whichever is later.
 func TestCauses(t *testing.T) {
 	onServers(t, func(t *testing.T, s store) {

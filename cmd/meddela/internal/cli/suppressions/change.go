@@ -94,13 +94,11 @@ func newRestore(s *suppressions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore",
 		Short: "Write to the topic what only Redis has",
-		Long: `Write to the topic what only Redis has, after the topic was lost, or made anew; and
-once when coming from a version that kept suppressions in Redis alone. Nothing is
-sent before, and repeating it does no harm.
+		Long: `Write to the topic what only Redis has, after the topic was lost, or made anew.
+Nothing is sent before, and repeating it does no harm.
 
 Hashes are taken over as they are, so MEDDELA_SUPPRESS_PEPPER must be the one that
-they were made with. Where that is none, or of fewer than 32 bytes, import the
-addresses with a new one, and delete the key suppression-pepper in Redis.`,
+they were made with.`,
 		Example: "  meddela suppressions restore",
 		RunE: s.with(func(ctx context.Context, list *suppress.List, keep func()) error {
 			restored, err := list.Restore(ctx)
