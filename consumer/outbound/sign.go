@@ -29,16 +29,6 @@ var errSigningSecret = fmt.Errorf(
 	"a signing secret is %s and %d to %d bytes in base64: make one with echo %s$(openssl rand -base64 32)",
 	secretPrefix, minKey, maxKey, secretPrefix)
 
-// CheckSigningSecret says what is wrong with a secret to sign with.
-func CheckSigningSecret(secret string) error {
-	text, ok := strings.CutPrefix(secret, secretPrefix)
-	key, err := base64.StdEncoding.DecodeString(text)
-	if !ok || err != nil || len(key) < minKey || len(key) > maxKey {
-		return errSigningSecret
-	}
-	return nil
-}
-
 // Signer signs requests by the scheme of Standard Webhooks
 // (https://www.standardwebhooks.com), whose libraries check them. While secrets are
 // being changed it has several: a receiver needs to know one of them.
@@ -56,10 +46,12 @@ func NewSigner(secrets ...Secret) (_ Signer, err error) {
 }
 
 func signingKey(secret string) (*webhooks.Webhook, error) {
-	if err := CheckSigningSecret(secret); err != nil {
-		return nil, err
+	text, ok := strings.CutPrefix(secret, secretPrefix)
+	key, err := base64.StdEncoding.DecodeString(text)
+	if !ok || err != nil || len(key) < minKey || len(key) > maxKey {
+		return nil, errSigningSecret
 	}
-	return webhooks.NewWebhook(secret)
+	return webhooks.NewWebhookRaw(key)
 }
 
 // Sign sets the three headers that say whose a body is; none without secrets. The

@@ -112,12 +112,12 @@ func TestSignWithoutSecret(t *testing.T) {
 		if err == nil || secret != "" && strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if !errors.Is(CheckSigningSecret(secret), errSigningSecret) {
+		if _, err := NewSigner(Fixed(secret)); !errors.Is(err, errSigningSecret) {
 			t.Errorf("%s is taken", name)
 		}
 	}
 	for _, n := range []int{24, 32, 64} {
-		if err := CheckSigningSecret("whsec_" + key(make([]byte, n))); err != nil {
+		if _, err := NewSigner(Fixed("whsec_" + key(make([]byte, n)))); err != nil {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}

@@ -220,7 +220,7 @@ func (s Signing) Secrets(m *strictyaml.Map, key, host string,
 		}
 		value, current := each.Secret(lookup)
 		other, known := s[value]
-		switch err := outbound.CheckSigningSecret(value); {
+		switch _, err := outbound.NewSigner(outbound.Fixed(value)); {
 		case value == "": // which has been told
 		case err != nil:
 			m.Fail(key, err.Error())
