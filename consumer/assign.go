@@ -36,7 +36,9 @@ func assign(members map[string]*said, counts map[string]int) map[string]partitio
 	for _, id := range slices.Sorted(maps.Keys(members)) {
 		made[id] = make(partitionsOf)
 		for _, topic := range members[id].Topics {
-			readers[topic] = append(readers[topic], id)
+			if !slices.Contains(readers[topic], id) {
+				readers[topic] = append(readers[topic], id)
+			}
 		}
 	}
 	alike := make(map[string][]string) // topics, by their readers

@@ -54,7 +54,12 @@ func (a *assignment) run(ctx context.Context) {
 	}
 	if p := a.config.Positions; p != nil {
 		note, end := p.Begin(a.committed)
-		defer end()
+		defer func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			end()
+			a.note = nil
+		}()
 		a.note = note
 		a.commitNow() // of nothing: what is missing is to be known before anything is handled
 	}
@@ -78,6 +83,9 @@ func (a *assignment) finished() bool {
 	}
 	return true
 }
+
+// isOver reports whether that, and the commit of it, is done.
+func (a *assignment) isOver() bool { return isClosed(a.done) }
 
 // giveUp waits for the end of work on some partitions, and for the commit of that.
 func (a *assignment) giveUp(gone []*pipeline) {

@@ -106,11 +106,19 @@ func (m *member) run(ctx context.Context) error {
 	}
 	m.stats.joined.Store(false)
 	m.giveUp(m.config.Grace, func(*pipeline) bool { return true })
-	if m.given != nil {
+	ends := []chan struct{}{m.given}
+	for _, a := range m.work { // of which some have ended by themselves, and commit what they did
+		ends = append(ends, a.done)
+	}
+	for _, end := range ends {
+		if end == nil {
+			continue
+		}
 		select {
-		case <-m.given:
+		case <-end:
 		case <-m.is.Load().held.Done():
-			m.lose(context.Cause(m.is.Load().held))
+			m.lose(context.Cause(m.is.Load().held)) // which waits for all
+			return nil
 		}
 	}
 	return nil
@@ -126,13 +134,14 @@ func (m *member) beat(ctx context.Context) {
 			continue
 		}
 		err := m.group.Heartbeat(ctx, is.Membership)
+		joining := m.joining.Load() // first: a join that is over has changed m.is before
 		switch {
 		case m.is.Load() != is: // that was about another generation
-		case err == nil, errors.Is(err, kafka.IllegalGeneration) && m.joining.Load():
+		case err == nil, errors.Is(err, kafka.IllegalGeneration) && joining:
 			is.seen.Store(at.UnixNano())
 		case errors.Is(err, kafka.RebalanceInProgress):
 			is.seen.Store(at.UnixNano())
-			if !m.joining.Load() {
+			if !joining {
 				m.joinAgain()
 			}
 		case errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration),
@@ -146,9 +155,8 @@ func (m *member) beat(ctx context.Context) {
 
 // join joins the group and returns the partitions that are for this member.
 func (m *member) join(ctx context.Context) (partitionsOf, error) {
-	m.joining.Store(true)
-	defer m.joining.Store(false)
-	within := joinTime // for it to be known who is to leave
+	m.joining.Store(true) // until one succeeds: of one that fails the coordinator may have heard
+	within := joinTime    // for it to be known who is to leave
 	if len(m.work) > 0 {
 		within = m.config.Grace // and which generation is to commit what is finished meanwhile
 	}
@@ -196,6 +204,7 @@ func (m *member) join(ctx context.Context) (partitionsOf, error) {
 	case <-m.again:
 	default:
 	}
+	m.joining.Store(false)
 	return decodeAssigned(encoded)
 }
 
@@ -273,7 +282,7 @@ func (m *member) stay(ctx context.Context) error {
 			return nil
 		case <-m.given:
 			m.given = nil
-			m.work = slices.DeleteFunc(m.work, (*assignment).finished)
+			m.work = slices.DeleteFunc(m.work, (*assignment).isOver)
 			return nil
 		case <-looks.C:
 			if m.given == nil && m.countsChanged(ctx) {
@@ -339,9 +348,11 @@ func (m *member) giveUp(within time.Duration, which func(*pipeline) bool) {
 	m.given = given
 	go func() {
 		defer close(given)
+		var all sync.WaitGroup
 		for a, pipelines := range gone {
-			a.giveUp(pipelines)
+			all.Go(func() { a.giveUp(pipelines) })
 		}
+		all.Wait()
 		if before != nil {
 			<-before
 		}

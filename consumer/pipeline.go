@@ -75,9 +75,11 @@ func (t *tenure) end() {
 	close(t.ended)
 }
 
-func (t *tenure) over() bool {
+func (t *tenure) over() bool { return isClosed(t.ended) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-t.ended:
+	case <-c:
 		return true
 	default:
 		return false
