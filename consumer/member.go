@@ -106,16 +106,9 @@ func (m *member) run(ctx context.Context) error {
 	}
 	m.stats.joined.Store(false)
 	m.giveUp(m.config.Grace, func(*pipeline) bool { return true })
-	ends := []chan struct{}{m.given}
-	for _, a := range m.work { // of which some have ended by themselves, and commit what they did
-		ends = append(ends, a.done)
-	}
-	for _, end := range ends {
-		if end == nil {
-			continue
-		}
+	for _, a := range m.work { // also what ended by itself commits what it did
 		select {
-		case <-end:
+		case <-a.done:
 		case <-m.is.Load().held.Done():
 			m.lose(context.Cause(m.is.Load().held)) // which waits for all
 			return nil
