@@ -84,9 +84,6 @@ func (a *assignment) finished() bool {
 	return true
 }
 
-// isOver reports whether that, and the commit of it, is done.
-func (a *assignment) isOver() bool { return isClosed(a.done) }
-
 // giveUp waits for the end of work on some partitions, and for the commit of that.
 func (a *assignment) giveUp(gone []*pipeline) {
 	for _, p := range gone {

@@ -275,7 +275,7 @@ func (m *member) stay(ctx context.Context) error {
 			return nil
 		case <-m.given:
 			m.given = nil
-			m.work = slices.DeleteFunc(m.work, (*assignment).isOver)
+			m.work = slices.DeleteFunc(m.work, func(a *assignment) bool { return isClosed(a.done) })
 			return nil
 		case <-looks.C:
 			if m.given == nil && m.countsChanged(ctx) {
