@@ -54,7 +54,7 @@ func (c Connection) Transport() *kafka.Transport {
 	}
 }
 
-// Dialer makes the connections of consumer groups.
+// Dialer makes single connections, to ask brokers one by one.
 func (c Connection) Dialer() *kafka.Dialer {
 	return &kafka.Dialer{ClientID: c.clientID(), Timeout: dialTimeout, DialFunc: c.dial}
 }
