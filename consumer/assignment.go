@@ -102,13 +102,6 @@ func (a *assignment) giveUp(gone []*pipeline) {
 	}
 }
 
-// after returns a context that ends with parent, or d after trigger has ended.
-func after(trigger, parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(parent)
-	stop := context.AfterFunc(trigger, func() { retry.Sleep(ctx, d); cancel() })
-	return ctx, func() { stop(); cancel() }
-}
-
 // idleCommits is how many intervals pass between commits of what was only passed
 // over: reading that again costs little, and a commit is a replicated write.
 const idleCommits = 10

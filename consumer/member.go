@@ -153,7 +153,7 @@ func (m *member) join(ctx context.Context) (partitionsOf, error) {
 	if len(m.work) > 0 {
 		within = m.config.Grace // and which generation is to commit what is finished meanwhile
 	}
-	ctx, stop := after(ctx, context.Background(), within)
+	ctx, stop := retry.After(ctx, context.Background(), within)
 	defer stop()
 	defer context.AfterFunc(m.is.Load().held, stop)()
 	counts, err := m.countAll(ctx)

@@ -57,7 +57,7 @@ func newTenure() (t tenure) {
 	t.ended = make(chan struct{})
 	t.working, t.stopWorking = context.WithCancel(context.Background())
 	t.fetching, t.stopFetching = context.WithCancel(t.working)
-	t.publishing, t.stopPublishing = after(t.working, context.Background(), lingerAfterLoss)
+	t.publishing, t.stopPublishing = retry.After(t.working, context.Background(), lingerAfterLoss)
 	return t
 }
 

@@ -87,10 +87,5 @@ func unsettled(deliveries []*delivery) []*delivery {
 
 // withGrace returns a context that ends the grace period after ctx.
 func (h *Handler) withGrace(ctx context.Context) (last context.Context, cancel func()) {
-	last, end := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		retry.Sleep(last, h.grace)
-		end()
-	})
-	return last, func() { stop(); end() }
+	return retry.After(ctx, context.WithoutCancel(ctx), h.grace)
 }

@@ -61,6 +61,13 @@ func Until(ctx context.Context, try func() error, warn func(err error, times int
 	}
 }
 
+// After returns a context that ends with parent, or d after trigger has ended.
+func After(trigger, parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	stop := context.AfterFunc(trigger, func() { Sleep(ctx, d); cancel() })
+	return ctx, func() { stop(); cancel() }
+}
+
 // Reconnect makes requests use new connections from now on, where the transport
 // keeps some that nobody uses: the Kafka client finds out that such a one is
 // broken only by a request that fails on it.
