@@ -21,7 +21,7 @@ import (
 // of a key that comes twice the last counts, and members that the event does
 // not use are not looked at. Missing addresses are no faults: delivery ignores
 // the event. Nor is an expiration before the scheduled time: such an event
-// expires.
+// expires. A language that cannot be one is UnknownLanguage.
 func DecodeEvent(r Record, lane Lane) (Event, error) {
 	e := Event{Raw: r.Value}
 	id, kind, source := attribute(&r, "ce_id"), attribute(&r, "ce_type"), attribute(&r, "ce_source")
@@ -60,7 +60,7 @@ func (d *objectReader) event(e *Event, m *eventMembers) {
 	}
 	e.Channel = d.channel(m)
 	e.To = d.address(e.Channel, m)
-	e.Language = d.text("language", &m.language, MaxLanguageLength)
+	e.Language = d.language(&m.language)
 	e.Country = d.text("country", &m.country, MaxCountryLength)
 	e.Timezone = d.text("timezone", &m.timezone, MaxTimezoneLength)
 	e.Origin = d.text("origin", &m.origin, MaxOriginLength)
@@ -109,6 +109,16 @@ func (d *objectReader) text(name string, m *member, limit int) string {
 		return d.keep(raw)
 	}
 	return ""
+}
+
+// language reads the language. What cannot be one is no fault.
+func (d *objectReader) language(m *member) string {
+	before := d.first
+	text := d.text("language", m, MaxLanguageLength)
+	if d.first != before {
+		d.first, text = before, UnknownLanguage
+	}
+	return text
 }
 
 func hasControl(text []byte) bool {

@@ -229,7 +229,6 @@ func TestDecodeEventText(t *testing.T) {
 		{"email", "kim\x7f@example.com", ReasonBadValue},
 		{"email", strings.Repeat("k", MaxEmailLength), ""},
 		{"email", strings.Repeat("k", MaxEmailLength+1), ReasonBadValue},
-		{"language", strings.Repeat("s", MaxLanguageLength+1), ReasonBadValue},
 		{"country", strings.Repeat("s", MaxCountryLength+1), ReasonBadValue},
 		{"timezone", strings.Repeat("s", MaxTimezoneLength+1), ReasonBadValue},
 		{"origin", strings.Repeat("s", MaxOriginLength+1), ReasonBadValue},

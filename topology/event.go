@@ -72,11 +72,15 @@ const (
 	MaxEmailLength    = 254
 	MaxPhoneLength    = 32
 	MaxTokenLength    = 4096
-	MaxLanguageLength = 35
+	MaxLanguageLength = 256 // what browsers say in Accept-Language is longer than a tag
 	MaxCountryLength  = 64
 	MaxTimezoneLength = 64
 	MaxOriginLength   = 512 // of origin, externalId and correlationId
 )
+
+// UnknownLanguage is the Language of an event whose own cannot be one: it costs the event no
+// more than that.
+const UnknownLanguage = "und"
 
 // Event is something that happened upstream.
 type Event struct {
@@ -84,7 +88,7 @@ type Event struct {
 	Type          string
 	Channel       Channel
 	To            string // the address on Channel; empty when the event has none
-	Language      string
+	Language      string // a tag such as sv-FI, or what a browser said in Accept-Language
 	Country       string
 	Timezone      string // of the recipient, an IANA name such as Europe/Stockholm
 	Origin        string

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/catalogue"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/consumer/template/condition"
 	"github.com/meddela/meddela/topology"
 )
@@ -51,6 +52,10 @@ func Decide(event *topology.Event, received time.Time, templates *catalogue.Cata
 		Template: chosen.Ref(),
 		Language: language,
 		Expires:  expiry(event, received, time.Duration(chosen.Record().TTL)),
+	}
+	if _, away := chosen.Languages().Nearest(event.Language); away == template.DefaultDistance &&
+		event.Language != "" && !template.IsLanguage(event.Language) {
+		decision.Detail = "the event's language is none: the default is used"
 	}
 	switch {
 	case !decision.Expires.IsZero() && !now.Before(decision.Expires):

@@ -130,7 +130,7 @@ var ValidName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`).MatchString
 
 func (c *compiler) body(language string) []*part {
 	body := c.record.Bodies[language]
-	if len(language) > topology.MaxLanguageLength || !validLanguage.MatchString(language) {
+	if len(language) > maxTag || !validLanguage.MatchString(language) {
 		c.fail(Fault{Language: language, Detail: "is not a language tag such as sv or sv-FI: rename the folder"})
 	}
 	if lack := incomplete(c.record.Channel, body); lack != "" {

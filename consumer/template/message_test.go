@@ -3,6 +3,7 @@ package template_test
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -330,32 +331,65 @@ func TestAHugeValueIsRefused(t *testing.T) {
 	}
 }
 
-func TestLanguageFallsBack(t *testing.T) {
-	r := record(map[string]string{template.SMSText: "Hi"}, nil)
-	r.Bodies["sv"] = map[string]string{template.SMSText: "Hej"}
-	r.Bodies["pt-BR"] = map[string]string{template.SMSText: "Oi"}
-	tmpl, err := template.Compile(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for tag, want := range map[string]string{
-		"sv": "sv", "sv-FI": "sv", "SV_fi": "sv", "sv-Latn-FI": "sv", "pt-br": "pt-BR", "pt": "en", "de": "en", "": "en",
-		"svenska": "en", "-": "en", strings.Repeat("sv-", 40): "en",
+// TestNearestLanguage: by CLDR, whoever wrote the tag. Bodies are a template's, of which the first is the
+// default.
+func TestNearestLanguage(t *testing.T) {
+	const other = template.DefaultDistance
+	for _, test := range []struct{ bodies, wanted, want string }{
+		{"en sv sv-FI", "sv-FI", "sv-FI"}, {"en sv", "SV", "sv"}, {"en sv", "sv_SE", "sv"}, {"en sv", "sv-Latn-FI", "sv"},
+		{"en sv", "sv_SE.UTF-8", "sv"}, {"en sv", "swe", "sv"}, {"en sv", "sv-x-shop", "sv"}, {"en sv", "sv-XX", "sv"},
+		{"en no", "nb-NO", "no"}, {"en no", "nb", "no"}, {"en no", "nn", "no"}, {"en nb", "no", "nb"},
+		{"en nb nn", "nn-NO", "nn"},
+		{"en pt-BR pt-PT", "pt", "pt-BR"}, {"en pt-BR pt-PT", "pt-AO", "pt-PT"}, {"en pt", "pt-PT", "pt"},
+		{"en pt-BR", "pt-PT", "pt-BR"}, {"en pt-BR", "pt-br", "pt-BR"},
+		{"en zh zh-Hant", "zh-Hant-TW", "zh-Hant"}, {"en zh zh-Hant", "zh-HK", "zh-Hant"},
+		{"en zh zh-Hant", "zh-SG", "zh"}, {"en zh-TW", "zh-Hant-HK", "zh-TW"},
+		{"en sr-Latn", "sr-Latn-RS", "sr-Latn"}, {"en sr sr-Latn", "sr_Latn", "sr-Latn"}, {"en sr-Latn", "sh", "sr-Latn"},
+		{"en he", "iw", "he"}, {"en iw", "he-IL", "iw"}, {"en id", "in", "id"}, {"en fil", "tl", "fil"},
+		{"en es es-419", "es-MX", "es-419"}, {"en es es-419", "es-ES", "es"}, {"en es", "es-419", "es"},
+		{"en en-GB", "en-AU", "en-GB"}, {"en en-GB", "en-US", "en"}, {"sv en-US", "en-GB", "en-US"},
+		{"en de", "de-AT", "de"},
+		{"en sv", "sv-SE,sv;q=0.9,en-US;q=0.8,en;q=0.7", "sv"}, {"en de", "sv-SE,sv;q=0.9,de;q=0.8,en;q=0.7", "de"},
+		{"sv en", "en;q=0.1,sv", "sv"}, {"en sv", "fr,*;q=0.5", "en"}, {"en sv", "sv;q=0,de", "en"},
+		{"en sv", "de", "en"}, {"en sv", "", "en"}, {"en sv", "svenska", "en"}, {"en sv", "-", "en"}, {"en sv", "und", "en"},
+		{"en sv", strings.Repeat("sv-", 90), "en"}, {"en sv", "sv;;q=,,x", "en"}, {"en xx", "xx", "xx"},
+		{"sv xx", "zz", "sv"}, {"sv xx", "en", "sv"}, {"en ru", "uk", "en"},
 	} {
-		m, err := tmpl.Render(event(`{}`), tag)
-		if err != nil || m.Language != want {
-			t.Errorf("language %q: rendered %q, %v; want %q", tag, m.Language, err, want)
+		bodies := strings.Fields(test.bodies)
+		languages := template.NewLanguages(bodies, bodies[0])
+		for range 2 { // the second time from memory
+			name, distance := languages.Nearest(test.wanted)
+			asWritten := strings.EqualFold(name, strings.ReplaceAll(test.wanted, "_", "-"))
+			if name != test.want || asWritten != (distance == 0) || name != bodies[0] && distance == other {
+				t.Errorf("%s for %q: %s at %d; want %s", test.bodies, test.wanted, name, distance, test.want)
+			}
 		}
 	}
 }
 
-func TestNearestLanguage(t *testing.T) {
-	languages := template.NewLanguages([]string{"sv", "en", "sv-FI"}, "en")
-	for tag, want := range map[string]int{"sv-FI": 0, "sv": 0, "en": 0, "sv-SE": 1, "sv-Latn-SE": 2, "en-GB": 1,
-		"de": template.DefaultDistance, "": template.DefaultDistance} {
-		if name, distance := languages.Nearest(tag); distance != want {
-			t.Errorf("Nearest(%q) = %q, %d; want distance %d", tag, name, distance, want)
+// TestNearnessOrders: of several templates the one whose language is nearer comes first.
+func TestNearnessOrders(t *testing.T) {
+	last := -1
+	for _, body := range []string{"zh-HK", "zh-Hant-HK", "zh-TW", "zh-CN", "de"} {
+		_, distance := template.NewLanguages([]string{body}, body).Nearest("zh-HK")
+		if distance <= last {
+			t.Errorf("%s is at %d, and the one before at %d", body, distance, last)
 		}
+		last = distance
+	}
+}
+
+// TestNearestIsRemembered: tags are read once, and however many there are, it stays correct.
+func TestNearestIsRemembered(t *testing.T) {
+	languages := template.NewLanguages([]string{"en", "no"}, "en")
+	for i := range 1000 {
+		if name, _ := languages.Nearest("nb-x-" + strconv.Itoa(i)); name != "no" {
+			t.Fatalf("the %d. is %s", i, name)
+		}
+	}
+	languages.Nearest("nb-NO")
+	if n := testing.AllocsPerRun(100, func() { languages.Nearest("nb-NO") }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

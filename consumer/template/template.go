@@ -60,9 +60,8 @@ type Template struct {
 	bodies    map[string][]*part
 }
 
-// Render makes the message for an event. The body is the one in that language
-// or, where the template has none, in a shorter form of its tag (sv for
-// sv-FI), or else in the template's default language. The error is an *Error.
+// Render makes the message for an event. The body is the one whose language
+// is the nearest. The error is an *Error.
 func (t *Template) Render(ev *topology.Event, language string) (m Message, err error) {
 	m = Message{Channel: t.Channel, To: ev.To}
 	if t.Channel == topology.Webhook {

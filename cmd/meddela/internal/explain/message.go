@@ -26,18 +26,16 @@ type Link struct {
 	Found    bool   `json:"found"`
 }
 
-// languageOf lists the wanted tag, that with ever fewer parts, and the default, up to the used one.
+// languageOf lists what was wanted and, where that is not there, the nearest or the default.
 func languageOf(wanted string, languages template.Languages, used string) *Language {
 	l := &Language{Wanted: wanted, Chain: []Link{}, Used: used}
-	for tag := wanted; tag != ""; {
-		_, distance := languages.Nearest(tag)
-		l.Chain = append(l.Chain, Link{Language: tag, Found: distance == 0})
-		if distance == 0 {
-			return l
-		}
-		tag = tag[:max(strings.LastIndexAny(tag, "-_"), 0)]
+	_, distance := languages.Nearest(wanted)
+	if wanted != "" {
+		l.Chain = append(l.Chain, Link{Language: wanted, Found: distance == 0})
 	}
-	l.Chain = append(l.Chain, Link{Language: languages.Default, Default: true, Found: true})
+	if distance > 0 {
+		l.Chain = append(l.Chain, Link{Language: used, Default: distance == template.DefaultDistance, Found: true})
+	}
 	return l
 }
 
