@@ -46,8 +46,8 @@ type builder struct {
 	*treeSet
 	source    *source
 	name      string // of the tree
-	json      jsonState
-	loops     []jsonState // the states in which the loops around began
+	within    state
+	loops     []state // the states in which the loops around began
 	dot       scope
 	variables []variable
 }
@@ -85,12 +85,20 @@ func (s *treeSet) build(name string, root *parse.ListNode, from *source) {
 	made := s.block(name)
 	b := &builder{treeSet: s, source: from, name: name, dot: scope{made.dot, "."}, variables: []variable{{"$", made.dot}}}
 	made.steps = b.list(root)
-	if b.json != outside {
-		b.fail(parse.Pos(len(from.text)), "ends within a JSON string: close it")
+	if b.within != outside {
+		b.fail(parse.Pos(len(from.text)), "ends within a "+b.unit()+": close it")
 	}
 }
 
 func (b *builder) fail(at parse.Pos, detail string) { b.treeSet.fail(b.source, at, detail) }
+
+// unit is what its state is about.
+func (b *builder) unit() string {
+	if b.syntax == html {
+		return "conditional comment"
+	}
+	return "JSON string"
+}
 
 func (b *builder) place(at parse.Pos, shown string) *place { return &place{b.source, at, shown} }
 
@@ -131,16 +139,22 @@ func (b *builder) node(node parse.Node) step {
 // text follows a text of a JSON part. A string that goes on in the next line is
 // where its quote was forgotten.
 func (b *builder) text(n *parse.TextNode) step {
+	switch {
+	case b.escaped:
+		return b.marked(n)
+	case b.syntax == html:
+		b.sign(n)
+	}
 	for i, c := range n.Text {
 		if b.syntax != jsonText {
 			break
 		}
-		if c == '\n' && b.json != outside {
+		if c == '\n' && b.within != outside {
 			b.fail(n.Pos+parse.Pos(i),
 				"a JSON string goes on at the end of the line: close it with \", and write line ends within as \\n")
-			b.json = outside
+			b.within = outside
 		}
-		b.json = b.json.after(c)
+		b.within = b.within.after(c)
 	}
 	text := string(n.Text)
 	return func(r *rendering) jump { return r.write(text) }
@@ -148,7 +162,7 @@ func (b *builder) text(n *parse.TextNode) step {
 
 // action builds {{…}} that writes something or declares a variable.
 func (b *builder) action(n *parse.ActionNode) step {
-	if b.json == escaping {
+	if b.within == escaping {
 		b.fail(n.Pos, "a value stands right after a backslash: remove the backslash")
 	}
 	escape, ready := b.escaper(n.Pipe), b.inLines && escapes(n.Pipe)
@@ -179,7 +193,7 @@ func (b *builder) escaper(p *parse.PipeNode) func(v value) string {
 	}
 	p.Cmds = p.Cmds[:len(p.Cmds)-len(names)]
 	switch {
-	case b.json != outside:
+	case b.within != outside && b.syntax == jsonText:
 		return quoted
 	case b.syntax == jsonText && called(p.Cmds[len(p.Cmds)-1]) != "json":
 		return toJSON
@@ -222,17 +236,17 @@ func (b *builder) forget(n int) { b.variables = b.variables[:n] }
 
 // branches builds both lists and checks that they agree on being in a string.
 func (b *builder) branches(n *parse.BranchNode, inner scope) (then, otherwise []step) {
-	start, outer, declared := b.json, b.dot, len(b.variables)
+	start, outer, declared := b.within, b.dot, len(b.variables)
 	b.dot = inner
 	then = b.list(n.List)
 	b.dot = outer
 	b.forget(declared)
-	end := b.json
-	b.json = start
+	end := b.within
+	b.within = start
 	otherwise = b.list(n.ElseList)
-	if b.json != end {
-		b.fail(n.Pos, "one branch ends within a JSON string and the other does not: close it in both, or in neither")
-		b.json = end
+	if b.within != end {
+		b.fail(n.Pos, "one branch ends within a "+b.unit()+" and the other does not: close it in both, or in neither")
+		b.within = end
 	}
 	return then, otherwise
 }
@@ -250,13 +264,13 @@ func (b *builder) loop(n *parse.RangeNode) step {
 		element = b.slotOf(declared[len(declared)-1])
 		key = b.slotOf(declared[0])
 	}
-	start := b.json
+	start := b.within
 	b.loops = append(b.loops, start)
 	body, otherwise := b.branches(&n.BranchNode, inner)
 	b.loops = b.loops[:len(b.loops)-1]
-	if b.json != start {
-		b.fail(n.Pos, "the loop's body opens a JSON string without closing it, or the other way round")
-		b.json = start
+	if b.within != start {
+		b.fail(n.Pos, "the loop's body opens a "+b.unit()+" without closing it, or the other way round")
+		b.within = start
 	}
 	at := b.place(n.Pos, "")
 	return func(r *rendering) jump {
@@ -295,14 +309,14 @@ func (b *builder) loop(n *parse.RangeNode) step {
 }
 
 func (b *builder) leaveLoop(at parse.Pos, to jump) step {
-	if n := len(b.loops); n > 0 && b.json != b.loops[n-1] {
-		b.fail(at, "leaves the loop's body within a JSON string")
+	if n := len(b.loops); n > 0 && b.within != b.loops[n-1] {
+		b.fail(at, "leaves the loop's body within a "+b.unit())
 	}
 	return func(*rendering) jump { return to }
 }
 
 func (b *builder) inclusion(n *parse.TemplateNode) step {
-	if b.json != outside {
+	if b.within != outside && b.syntax == jsonText {
 		b.fail(n.Pos, "includes "+strconv.Quote(n.Name)+" within a JSON string: include it outside of strings")
 	}
 	isIt := func(other *parse.TemplateNode) bool { return other.Name == n.Name }
@@ -516,17 +530,18 @@ func called(c *parse.CommandNode) string {
 	return ""
 }
 
-// jsonState follows through the text of a JSON part whether a value stands
-// within a string or outside of one, which decides how it is escaped.
-type jsonState int
+// state follows through the text of a JSON part whether a value stands
+// within a string or outside of one, which decides how it is escaped. In an HTML
+// part it is about conditional comments.
+type state int
 
 const (
-	outside jsonState = iota
+	outside state = iota
 	inside
 	escaping // right after a backslash within a string
 )
 
-func (s jsonState) after(c byte) jsonState {
+func (s state) after(c byte) state {
 	switch {
 	case s == escaping:
 		return inside

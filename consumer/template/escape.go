@@ -31,16 +31,29 @@ func (s *treeSet) escapeHTML(part string) {
 	_, refusing := io.Pipe()
 	_ = refusing.Close()
 	if fault, ok := errors.AsType[*htmltemplate.Error](t.Execute(refusing, nil)); ok {
+		if sign := quotedSign.FindStringSubmatch(fault.Description); sign != nil {
+			i, _ := strconv.Atoi(sign[1])
+			s.misplaced(&s.marks[i])
+			return
+		}
 		s.faults = append(s.faults, s.escapingFault(fault, part))
 		return
 	}
 	s.functions["_eval_args_"] = function{"VALUE", 1, 1, ofText(strings.Clone)} // put before an escaper of the author's
-	s.blocks, s.slots, s.escaped = make(map[string]*block), 0, true
+	s.blocks, s.includes, s.slots, s.escaped = make(map[string]*block), make(map[string][]*parse.TemplateNode), 0, true
 	// It keeps to itself what it makes of a template that is included in an attribute or the like.
 	all := (*template.Template)(reflect.ValueOf(t).Elem().FieldByName("text").UnsafePointer())
-	for _, one := range all.Templates() {
-		name, _, _ := strings.Cut(one.Name(), "$htmltemplate") // which it adds to the name there
-		s.build(one.Name(), one.Root, s.sources[name])
+	s.buildEscaped(all, part)
+}
+
+// buildEscaped builds a tree and those that it includes: others were not escaped.
+func (s *treeSet) buildEscaped(all *template.Template, name string) {
+	written, _, _ := strings.Cut(name, "$htmltemplate") // which html/template adds to the name there
+	s.build(name, all.Lookup(name).Root, s.sources[written])
+	for _, inclusion := range s.includes[name] {
+		if s.blocks[inclusion.Name].steps == nil {
+			s.buildEscaped(all, inclusion.Name)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ func FuzzTemplate(f *testing.F) {
 		`{{number .ctx.n 3}}{{percent .ctx.n}}{{currency "SEK" .ctx.n}}`,
 		`{{plural .ctx.n "=0" "no" "one" "#" "other" "##"}}{{truncate 3 .ctx.a}}{{join "," .ctx.l}}`,
 		`<a href="{{link .ctx.u "a" .ctx.a}}">{{trim .ctx.u}}</a>`, `{{print}}{{printf}}{{and}}{{len}}`,
+		"<!--[if mso]><a href=\"{{.ctx.u}}\">{{.ctx.a}}<![endif]--><!--[if !mso]><!-->x<!--<![endif]-->", "<!--[if <\ufdd07;",
 		`{{_html_template_htmlescaper}}`, `{{.ctx.a | _html_template_urlfilter | _eval_args_}}`,
 	} {
 		f.Add(source)

@@ -21,6 +21,7 @@ type treeSet struct {
 	includes  map[string][]*parse.TemplateNode // of a tree, each template where it is first
 	blocks    map[string]*block                // of trees
 	slots     int                              // that the blocks need
+	marks     []mark                           // in HTML
 	escaped   bool                             // the trees are, by html/template
 	faults    []Fault
 }

@@ -30,11 +30,12 @@ type rendering struct {
 	deadline time.Time
 	slots    []value // what the blocks at work have in hand
 	args     []value // of the calls that are being made
+	comment  int     // where the conditional comment that is open begins in out
 }
 
 // render writes the part to r.out.
 func (p *part) render(r *rendering) {
-	r.out, r.at, r.steps, r.work, r.args = r.out[:0], nil, 0, 0, r.args[:0]
+	r.out, r.at, r.steps, r.work, r.args, r.comment = r.out[:0], nil, 0, 0, r.args[:0], none
 	r.slots = slices.Grow(r.slots[:0], p.slots)[:p.slots]
 	clear(r.slots)
 	r.slots[p.block.dot] = r.root
