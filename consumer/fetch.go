@@ -8,9 +8,11 @@ import (
 	"io"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 
@@ -33,6 +35,8 @@ type Fetcher struct {
 	// Only, if it has a key, passes over the records whose header of that key
 	// has another value.
 	Only topology.Header
+	// Log hears of what Fetch passes over because it can never be read.
+	Log zerolog.Logger
 
 	offset int64
 }
@@ -47,6 +51,8 @@ type Fetched struct {
 	Moved bool
 	// HighWatermark is the offset after the last record of the partition.
 	HighWatermark int64
+	// Lost is how many offsets Fetch has passed over because they can never be read.
+	Lost int64
 
 	faults         map[int64]*topology.Fault
 	fetched, bytes int // as in contents
@@ -63,8 +69,8 @@ const (
 // SeekTo sets the offset of the next fetch.
 func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
 
-// Fetch waits for records and returns them. Its error is of the kafka package
-// or of the network; after one, Fetch may be called again.
+// Fetch waits for records and returns them, but for those that can never be read. Its
+// error is of the kafka package or of the network; after one, Fetch may be called again.
 func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 	request := wire.NewFetch(f.MaxWait, 1, f.MaxBytes)
 	request.Add(f.Topic, f.Partition, f.offset, f.MaxBytes)
@@ -80,7 +86,23 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 		return Fetched{}, err
 	}
 	defer c.free()
-	return f.keep(c), nil
+	got := f.keep(c)
+	f.passOver(&got)
+	return got, nil
+}
+
+// passOver leaves out the records that have faults.
+func (f *Fetcher) passOver(got *Fetched) {
+	end := got.Next
+	for i, r := range slices.Backward(got.Records) {
+		if fault := got.faults[r.Offset]; fault != nil {
+			f.Log.Error().Str("topic", string(f.Topic)).Int("partition", f.Partition).Int64("offset", r.Offset).
+				Int64("up_to", end-1).Err(fault).Msg("this can never be read; it is passed over")
+			got.Records = slices.Delete(got.Records, i, i+1)
+			got.Lost += end - r.Offset
+		}
+		end = r.Offset
+	}
 }
 
 // keep takes the wanted records of what was read, without copying their bytes, and
@@ -152,9 +174,7 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most in
 			break
 		}
 		if err == nil && aborted.keeps(&batch) && batch.LastOffset >= offset {
-			if whole, err = c.readBatch(&batch, at, offset); err != nil {
-				err = &unreadableError{batch, err}
-			}
+			whole = c.readBatch(&batch, at, offset)
 		}
 		if err != nil {
 			if len(c.records) > 0 {
@@ -173,10 +193,11 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most in
 }
 
 // readBatch adds a batch's records from an offset on, and reports whether that are all.
-func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) (whole bool, err error) {
+// Of one that came undamaged and can never be read, a record stands for the whole.
+func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) (whole bool) {
 	records, err := batch.Records(mostUnpacked)
 	if err != nil {
-		return false, err
+		return c.standIn(batch, at, offset, err)
 	}
 	before, overhead := len(c.records), 0
 	for overhead < mostRead {
@@ -185,7 +206,7 @@ func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) (whole b
 		switch {
 		case errors.Is(err, io.EOF):
 			c.bytes += records.Bytes() + overhead
-			return true, nil
+			return true
 		case r.Offset < offset && (err == nil || errors.Is(err, wire.ErrTooManyHeaders)):
 			continue
 		case errors.Is(err, wire.ErrTooManyHeaders):
@@ -194,13 +215,28 @@ func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) (whole b
 		case err != nil:
 			clear(c.records[before:])
 			c.records = c.records[:before]
-			return false, err
+			return c.standIn(batch, at, offset, err)
 		}
 		c.records = append(c.records, r)
 		overhead += recordOverhead + len(r.Headers)*headerOverhead
 	}
 	c.bytes += records.Bytes() + overhead
-	return false, nil
+	return false
+}
+
+// standIn adds a record that stands for a whole batch, and what is wrong with that.
+func (c *contents) standIn(batch *wire.Batch, at place, offset int64, err error) (whole bool) {
+	fault := &topology.Fault{Reason: topology.ReasonBadValue}
+	if errors.Is(err, wire.ErrTooLarge) {
+		fault.Reason = topology.ReasonTooLarge
+	}
+	fault.Detail = fmt.Sprintf("no record up to offset %d can be read: %v; publish them again, in smaller batches",
+		batch.LastOffset, err)
+	r := topology.Record{Topic: at.topic, Partition: at.partition, Offset: max(offset, batch.FirstOffset), Time: time.Now()}
+	c.records = append(c.records, r)
+	c.bytes += recordOverhead
+	c.fail(r.Offset, fault)
+	return true
 }
 
 func (c *contents) fail(offset int64, fault *topology.Fault) {
@@ -208,31 +244,6 @@ func (c *contents) fail(offset int64, fault *topology.Fault) {
 		c.faults = make(map[int64]*topology.Fault)
 	}
 	c.faults[offset] = fault
-}
-
-// unreadableError is that the records of a batch which came undamaged can never be
-// read.
-type unreadableError struct {
-	batch wire.Batch
-	error
-}
-
-// contents has a record that stands for the whole batch, and what is wrong with it.
-func (e *unreadableError) contents(at place, offset, highWatermark int64) *contents {
-	offset = max(offset, e.batch.FirstOffset)
-	fault := &topology.Fault{Reason: topology.ReasonBadValue}
-	if errors.Is(e.error, wire.ErrTooLarge) {
-		fault.Reason = topology.ReasonTooLarge
-	}
-	fault.Detail = fmt.Sprintf("no record up to offset %d can be read: %v; publish them again, in smaller batches",
-		e.batch.LastOffset, e.error)
-	return &contents{
-		records: []topology.Record{
-			{Topic: at.topic, Partition: at.partition, Offset: offset, Time: time.Now()},
-		},
-		next: e.batch.LastOffset + 1, highWatermark: highWatermark,
-		faults: map[int64]*topology.Fault{offset: fault},
-	}
 }
 
 func (f *Fetcher) passesOver(headers []topology.Header) bool {

@@ -1,6 +1,7 @@
 package consumer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -403,20 +404,22 @@ func TestATopicThatRefuses(t *testing.T) {
 		error  string
 	}{
 		"a job": {topology.Record{Topic: names.Jobs(topology.Realtime), Value: job(mostJob)}, len(job(mostJob)), true,
-			"the job of test.realtime.events/2/5"},
+			"topic test.realtime.jobs does not take this record"},
 		"a large job": {topology.Record{Topic: names.Jobs(topology.Realtime), Value: job(mostLetter)}, 0, true,
-			"the job of test.realtime.events/2/5"},
-		"a dead letter": {names.DeadLetter(topology.Realtime, &topology.Record{Value: make([]byte, mostLetter+1)},
+			"topic test.realtime.jobs does not take this record"},
+		"a dead letter": {names.DeadLetter(topology.Realtime, &topology.Record{Topic: names.Events(topology.Realtime),
+			Partition: 2, Offset: 5, Value: make([]byte, mostLetter+1)},
 			&topology.Fault{Detail: "why"}, topology.RoleMatch, time.Unix(1, 0)), 0, false, "why"},
 		"what is no job": {topology.Record{Topic: names.Jobs(topology.Realtime), Value: make([]byte, mostJob+1)}, mostJob + 1,
-			false, "the topic does not take this record"},
+			false, "topic test.realtime.jobs does not take this record"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.log = zerolog.Nop()
+			var log bytes.Buffer
+			w.log = zerolog.New(zerolog.SyncWriter(&log))
 			w.publish(0, 10)
 			loops := make(chan *consumer.Loop, 1)
-			w.startLoop(loops, handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+			stop := w.startLoop(loops, handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
 				result, err := toJobs(ctx, b)
 				for i := range result.Out {
 					if string(result.Out[i].Value) == "2/5" {
@@ -455,7 +458,62 @@ func TestATopicThatRefuses(t *testing.T) {
 			}
 			loop := <-loops
 			fixtures.Eventually(t, "one is counted", func() bool { return loop.Stats().DeadLetters() == 1 })
+			stop()
+			told, of := `"records":1,"first":"","last":"","lost":0`, topology.Source("test.realtime.jobs/0/0")
+			if name != "what is no job" {
+				of = "test.realtime.events/2/5"
+				told = fmt.Sprintf(`"records":1,"first":%q,"last":%q,"lost":0`, of, of)
+			}
+			for _, h := range got.Records[0].Headers {
+				if place := topology.HeaderOriginalOffset; h.Key == place && !strings.HasSuffix(string(of), "/"+string(h.Value)) {
+					t.Errorf("the dead letter is of offset %s, want %s", h.Value, of)
+				}
+			}
+			if topic, _ := got.Records[0].Header(topology.HeaderOriginalTopic); !strings.HasPrefix(string(of), string(topic)+"/") {
+				t.Errorf("the dead letter is of %s, want %s", topic, of)
+			}
+			if !strings.Contains(log.String(), told) {
+				t.Errorf("no %s in the log\n%s", told, &log)
+			}
 		})
+	}
+}
+
+// refusingAll refuses whatever is for the dead letters, and jobs.
+type refusingAll struct{}
+
+func (refusingAll) Publish(_ context.Context, _ int, records []topology.Record) (refused []int, err error) {
+	for i, r := range records {
+		if r.Topic != names.DeliveryLog(topology.Realtime) {
+			refused = append(refused, i)
+		}
+	}
+	return refused, nil
+}
+
+// TestWhatNothingTakes is counted as lost, once, and told of with its place, and its partition goes on.
+func TestWhatNothingTakes(t *testing.T) {
+	w := newWorld(t)
+	var log bytes.Buffer
+	w.log = zerolog.New(zerolog.SyncWriter(&log))
+	w.publish(0, 3)
+	loops := make(chan *consumer.Loop, 1)
+	stop := w.startLoop(loops, handlerFunc(func(_ context.Context, b consumer.Batch) (result consumer.Result, err error) {
+		for i := range b.Records {
+			result.Out = append(result.Out, names.DeadLetter(topology.Realtime, &b.Records[i], &topology.Fault{},
+				topology.RoleMatch, time.Unix(1, 0)))
+		}
+		result.Handled = len(b.Records)
+		return result, nil
+	}), func(c *consumer.Config) { c.Publisher = refusingAll{} })
+	fixtures.Eventually(t, "all is committed", func() bool { return w.committed()[2] == 3 && w.committed()[1] == 3 })
+	stop()
+	if stats := (<-loops).Stats(); stats.Skipped() != partitions*3 || stats.DeadLetters() != 0 {
+		t.Errorf("%d are lost and %d dead letters", stats.Skipped(), stats.DeadLetters())
+	}
+	told := `"records":3,"first":"test.realtime.events/2/0","last":"test.realtime.events/2/2","lost":`
+	if strings.Count(log.String(), told+"0") != 1 || strings.Count(log.String(), told+"3") != 1 {
+		t.Errorf("no %s in the log\n%s", told, &log)
 	}
 }
 

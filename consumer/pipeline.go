@@ -1,8 +1,10 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -266,77 +268,68 @@ func (p *pipeline) acknowledge(next int64, work bool) {
 	p.tracker.reached(next, time.Now())
 }
 
-// publish writes the outputs. Those that their topic will never take become dead
-// letters.
+// publish writes the outputs. In place of what its topic will never take come dead
+// letters, and in place of one of those its place alone.
 func (p *pipeline) publish(ctx context.Context, out []topology.Record) error {
-	if len(out) == 0 {
-		return nil
-	}
 	defer p.tracker.awaitKafka()()
-	refused, err := p.config.Publisher.Publish(ctx, p.partition, out)
-	if err != nil {
-		return err
-	}
-	letters := p.countLetters(out)
-	if len(refused) > 0 {
-		if letters, err = p.publishRefused(ctx, out, refused, letters); err != nil {
+	for len(out) > 0 {
+		refused, err := p.config.Publisher.Publish(ctx, p.partition, out)
+		if err != nil {
 			return err
 		}
+		for i := range out {
+			if out[i].Topic == p.deadLetters() && !slices.Contains(refused, i) {
+				p.stats.deadLetters.Add(1)
+			}
+		}
+		out = p.instead(out, refused)
 	}
-	p.stats.deadLetters.Add(letters)
 	return nil
 }
 
-func (p *pipeline) countLetters(out []topology.Record) (n int64) {
-	for i := range out {
-		if out[i].Topic == p.deadLetters() {
-			n++
-		}
+// instead is what to write in place of what was refused.
+func (p *pipeline) instead(out []topology.Record, refused []int) (letters []topology.Record) {
+	if len(refused) == 0 {
+		return nil
 	}
-	return n
-}
-
-// publishRefused writes dead letters in place of what was refused, and returns how
-// many dead letters there are now.
-func (p *pipeline) publishRefused(ctx context.Context, out []topology.Record, refused []int, before int64) (int64,
-	error) {
-	const rounds = 3 // the record, its dead letter, its place
-	for range rounds {
-		var instead []topology.Record
-		for _, at := range refused {
-			r := &out[at]
-			if r.Topic == p.deadLetters() {
-				instead = append(instead, r.Place())
-				continue
+	lost, target := int64(0), out[refused[0]].Topic
+	first, last := sourceOf(&out[refused[0]]), sourceOf(&out[refused[len(refused)-1]])
+	for _, at := range refused {
+		r := &out[at]
+		switch place := r.Place(); {
+		case r.Topic != p.deadLetters():
+			letters = append(letters, p.entryOn(r, topology.ReasonTopicRejected)...)
+			fault := &topology.Fault{Reason: topology.ReasonTopicRejected, Detail: "topic " + string(r.Topic) +
+				" does not take this record: see its max.message.bytes, or run `meddela topics apply`"}
+			if topic, partition, offset, ok := sourceOf(r).Split(); ok {
+				r.Topic, r.Partition, r.Offset = topic, partition, offset
 			}
-			instead = append(instead, p.ending(r, rejected(r), topology.ReasonTopicRejected)...)
-			before++
-		}
-		what, _ := instead[len(instead)-1].Header(topology.HeaderError)
-		p.log.Error().Str("target", string(out[refused[0]].Topic)).Int("records", len(refused)).Bytes("last", what).
-			Msg("a topic does not take records; they are now dead letters, or by their position what was to be one")
-		var err error
-		out = instead
-		if refused, err = p.config.Publisher.Publish(ctx, p.partition, out); err != nil || len(refused) == 0 {
-			return before, err
+			letters = append(letters, p.deadLetter(r, fault))
+		case r.Key != nil || r.Value != nil || len(place.Headers) < len(r.Headers):
+			letters = append(letters, place)
+		default:
+			lost++
 		}
 	}
-	p.stats.skipped.Add(int64(len(refused)))
-	p.log.Error().Int("records", len(refused)).
-		Msg("the dead letters take nothing, perhaps for our rights (`meddela check --user`); these records are only on the topic that they were read from")
-	return before - int64(len(refused)), nil
+	p.stats.skipped.Add(lost)
+	p.log.Error().Str("target", string(target)).Int("records", len(refused)).Str("first", string(first)).
+		Str("last", string(last)).Int64("lost", lost).
+		Msg("a topic does not take what records came to, for its max.message.bytes or our rights (`meddela check --user`): that becomes dead letters, or by their places what was one; what is lost is only on the topic that it was read from")
+	return letters
 }
 
-// rejected is why an output is a dead letter; it names the event's record, if it has one.
-func rejected(r *topology.Record) *topology.Fault {
-	of := ""
+// sourceOf is the place of the record that an output came of, as far as it says that.
+func sourceOf(r *topology.Record) topology.Source {
+	if topic, ok := r.Header(topology.HeaderOriginalTopic); ok {
+		partition, _ := r.Header(topology.HeaderOriginalPartition)
+		offset, _ := r.Header(topology.HeaderOriginalOffset)
+		return topology.Source(bytes.Join([][]byte{topic, partition, offset}, []byte("/")))
+	}
 	if job, err := topology.DecodeJob(r.Value); err == nil {
-		of = ", the job of " + string(job.Source)
+		return job.Source
 	}
-	return &topology.Fault{
-		Reason: topology.ReasonTopicRejected,
-		Detail: "the topic does not take this record" + of + ": see its max.message.bytes, or run `meddela topics apply`",
-	}
+	entry, _ := topology.DecodeEntry(r.Value)
+	return entry.Source
 }
 
 func (p *pipeline) deadLetters() topology.Topic {
@@ -434,27 +427,24 @@ func (p *pipeline) ending(r *topology.Record, fault *topology.Fault, reason topo
 // role match of an event.
 func (p *pipeline) entryOn(r *topology.Record, reason topology.Reason) (log []topology.Record) {
 	defer func() { _ = recover() }() // it may be what no decoder bears
-	lane, names, now := p.config.Lane, p.config.Names, time.Now()
-	var entry topology.Entry
-	switch role := p.config.Role; {
-	case role == topology.RoleStatus || role == topology.RoleNotify || r.Value == nil:
+	if p.config.Role == topology.RoleStatus || p.config.Role == topology.RoleNotify || r.Value == nil {
 		return nil // others have its event
-	case role == topology.RoleMatch && r.Topic == p.topic:
+	}
+	lane, now := p.config.Lane, time.Now()
+	job, err := topology.DecodeJob(r.Value)
+	entry := topology.EntryOf(&job, topology.DeliveryError, reason, now)
+	if p.config.Role == topology.RoleMatch && r.Topic == p.topic {
 		event, _ := topology.DecodeEvent(*r, lane)
 		receipt := topology.ReceiptOf(r)
 		entry = topology.Entry{
 			EventID: event.ID, Lane: lane, Redrives: receipt.Redrives, Status: topology.NotCovered, Reason: reason,
 			Type: event.Type, Channel: event.Channel, Source: receipt.Source, ReceivedAt: receipt.At, At: now,
 		}
-	default:
-		job, err := topology.DecodeJob(r.Value)
-		if err != nil {
-			return nil
-		}
-		entry = topology.EntryOf(&job, topology.DeliveryError, reason, now)
+	} else if err != nil {
+		return nil
 	}
 	return []topology.Record{{
-		Topic: names.DeliveryLog(lane), Key: []byte(entry.EventID), Value: entry.Append(nil),
+		Topic: p.config.Names.DeliveryLog(lane), Key: []byte(entry.EventID), Value: entry.Append(nil),
 		Headers: topology.CarriedByEntries(r.Headers),
 	}}
 }

@@ -310,7 +310,7 @@ func byPlace(topics []wire.FetchedTopic) map[place]*wire.FetchedPartition {
 }
 
 // contents are what the answer has of the read's partition, up to most bytes
-// unpacked. A batch that can never be read is a record of its own.
+// unpacked.
 func (one *read) contents(answer *wire.FetchedPartition, failure error, most int) (*contents, error) {
 	switch {
 	case failure != nil:
@@ -318,12 +318,7 @@ func (one *read) contents(answer *wire.FetchedPartition, failure error, most int
 	case answer == nil:
 		return nil, errNoPartition
 	}
-	c, err := readContents(answer, one.place, one.offset, most)
-	var bad *unreadableError
-	if errors.As(err, &bad) {
-		return bad.contents(one.place, one.offset, answer.HighWatermark), nil
-	}
-	return c, err
+	return readContents(answer, one.place, one.offset, most)
 }
 
 // failed asks again for a pipeline after a while, and after what the error asks for.

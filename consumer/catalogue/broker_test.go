@@ -45,7 +45,7 @@ func (w *world) follow() *catalogue.Follower {
 	w.t.Helper()
 	transport := w.Link.Transport()
 	w.t.Cleanup(transport.CloseIdleConnections) // once the follower has stopped
-	return followWith(w.t, topicfollow.FromTopic(w.Link.Addr(), transport, topic), zerolog.Nop())
+	return followWith(w.t, topicfollow.FromTopic(w.Link.Addr(), transport, topic, zerolog.Nop()), zerolog.Nop())
 }
 
 func TestFollowingATopic(t *testing.T) {

@@ -40,7 +40,7 @@ func (w *world) give(t *testing.T, orders ...topology.ControlRecord) {
 func (w *world) follow(t *testing.T) *control.Follower {
 	t.Helper()
 	transport := w.Link.Transport()
-	f := control.NewFollower(follow.FromTopic(w.Link.Addr(), transport, topic), zerolog.Nop())
+	f := control.NewFollower(follow.FromTopic(w.Link.Addr(), transport, topic, zerolog.Nop()), zerolog.Nop())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f.Run(ctx) }()

@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
 
+	"github.com/meddela/meddela/consumer/follow"
+	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
@@ -135,5 +138,27 @@ func TestATopicThatWasMadeAnew(t *testing.T) {
 	fixtures.Eventually(t, "the topic is followed", func() bool { return f.Snapshot().of["e"] == "1" })
 	if got := caughtUp(t, f); !maps.Equal(got, map[string]string{"d": "2", "e": "1"}) {
 		t.Errorf("the new topic is %v", got)
+	}
+}
+
+// TestWhatCanNeverBeRead stops no follower: it is passed over, and told of.
+func TestWhatCanNeverBeRead(t *testing.T) {
+	broker := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	broker.CreateTopic(t, "test.pairs", 1, nil)
+	broker.Publisher.Compression = kafka.Zstd
+	for _, r := range []topology.Record{
+		{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b"), Value: make([]byte, 40<<20)},
+		{Key: []byte("b"), Value: make([]byte, 40<<20)}, {Key: []byte("c"), Value: []byte("1")},
+	} {
+		broker.Publish(t, "test.pairs", 0, r)
+	}
+	var log bytes.Buffer
+	f := startWith(t, follow.FromTopic(broker.Link.Addr(), broker.Transport, "test.pairs", zerolog.New(&log)), nil,
+		zerolog.Nop())
+	if got := caughtUp(t, f); !maps.Equal(got, map[string]string{"a": "1", "c": "1"}) {
+		t.Errorf("%v", got)
+	}
+	if n := strings.Count(log.String(), "this can never be read"); n != 2 {
+		t.Errorf("told of %d:\n%s", n, &log)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer"
@@ -35,10 +36,11 @@ const (
 type topicSource struct{ consumer.Fetcher }
 
 // FromTopic is the Source that is a Kafka topic. Its fetches wait at the broker,
-// so the transport should not be shared with who must not wait.
-func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic) Source {
+// so the transport should not be shared with who must not wait. The log hears of what
+// is passed over because it can never be read.
+func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic, log zerolog.Logger) Source {
 	return &topicSource{consumer.Fetcher{
-		Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait,
+		Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait, Log: log,
 	}}
 }
 

@@ -281,10 +281,12 @@ func (g *Gauge) oldest(ctx context.Context, p *Partition, now time.Time) time.Ti
 	fetcher := consumer.Fetcher{
 		Addr: g.Addr, Transport: g.Transport, Topic: p.Topic, Partition: p.ID, MaxBytes: oneFetchBytes, MaxWait: shortWait,
 	}
-	fetcher.SeekTo(p.End - p.Lag)
-	got, err := fetcher.Fetch(ctx)
-	if err != nil || len(got.Records) == 0 {
-		return time.Time{}
+	got, err := consumer.Fetched{Next: p.End - p.Lag, Moved: true}, error(nil)
+	fetcher.SeekTo(got.Next)
+	for len(got.Records) == 0 { // what has none, or can never be read, comes first
+		if got, err = fetcher.Fetch(ctx); err != nil || !got.Moved {
+			return time.Time{}
+		}
 	}
 	since := got.Records[0].Time
 	text, _ := got.Records[0].Header(topology.HeaderDue)

@@ -285,3 +285,15 @@ func TestPartitionsWithoutLeader(t *testing.T) {
 		t.Errorf("healed: %d offline, %d behind", report.Offline, report.Groups[0].Lag())
 	}
 }
+
+// TestTheOldestBehindABomb: what can never be read hides nothing that waits behind it.
+func TestTheOldestBehindABomb(t *testing.T) {
+	w := newWorld(t)
+	topic, at := names.Events(lane), time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+	w.Publisher.Compression = kafka.Zstd
+	w.Publish(t, topic, 0, topology.Record{Value: make([]byte, 40<<20)})
+	w.write(topic, 0, at)
+	if oldest := w.group(topology.RoleMatch).Oldest(); !oldest.Equal(at) {
+		t.Errorf("the oldest is of %v, want %v", oldest, at)
+	}
+}

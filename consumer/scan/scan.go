@@ -23,8 +23,8 @@ import (
 // handle's own. progress may be nil.
 //
 // Each record is given once, also through outages and moves of leaders. Offsets
-// without a record are passed over. So is what the topic has removed since the
-// range was made, which counts as Progress.Lost.
+// without a record are passed over. So is what can never be read, and what the topic has
+// removed since the range was made, which both count as Progress.Lost.
 //
 // The first error of handle ends the scan and is returned, and so is the
 // context's. Any other error is a *topology.NoTopicError, or of the kafka package or the
@@ -48,7 +48,7 @@ func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 		group.Go(func() error {
 			s := scanner{topics: t, Range: r, next: r.From, progress: progress, handle: handle, fetcher: consumer.Fetcher{
 				Addr: t.Addr, Transport: t.Transport, Topic: r.Topic, Partition: r.Partition,
-				MaxBytes: cmp.Or(t.FetchBytes, 1<<20), MaxWait: fetchWait,
+				MaxBytes: cmp.Or(t.FetchBytes, 1<<20), MaxWait: fetchWait, Log: t.Log,
 			}}
 			s.fetcher.SeekTo(r.From)
 			return s.run(scanning)
@@ -108,7 +108,7 @@ func (s *scanner) take(fetched consumer.Fetched) {
 		s.refused = s.handle(records)
 	}
 	if s.refused == nil {
-		s.passTo(fetched.Next)
+		s.progress.Lost.Add(min(fetched.Lost, s.passTo(fetched.Next)))
 	}
 }
 
@@ -149,7 +149,7 @@ var errNothing = errors.New("the broker brings nothing, though there are records
 type Progress struct {
 	Total atomic.Int64 // that there are to pass; 0 before the scan
 	Done  atomic.Int64 // that have been passed, with their records handled
-	Lost  atomic.Int64 // of Done: removed before they were read, by the topic's retention for instance
+	Lost  atomic.Int64 // of Done: removed before they were read, by the topic's retention for instance, or unreadable
 }
 
 const defaultPatience = 30 * time.Second

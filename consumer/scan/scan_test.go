@@ -1,20 +1,24 @@
 package scan_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 func TestEverythingOnceAndInOrder(t *testing.T) {
@@ -328,5 +332,40 @@ func TestAMissingTopic(t *testing.T) {
 	if _, err := w.topics.Ranges(t.Context(), "test.none", time.Time{}); !errors.As(err, &missing) ||
 		missing.Topic != "test.none" {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestWhatCanNeverBeRead is passed over, counted and told of once, with its place, and what is around it is given.
+func TestWhatCanNeverBeRead(t *testing.T) {
+	w := newWorld(t, 1)
+	var log bytes.Buffer
+	w.topics.Log, w.topics.Patience = zerolog.New(&log), time.Second
+	w.write(0, numbers(0, 2)...)
+	hostile := w.client(kgo.ProducerBatchCompression(kgo.ZstdCompression()), kgo.ProducerBatchMaxBytes(100<<20),
+		kgo.BrokerMaxWriteBytes(200<<20))
+	for range 2 { // of 40 MB each, which are some kilobytes on the wire
+		if err := hostile.ProduceSync(t.Context(), &kgo.Record{Value: make([]byte, 40<<20)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.write(0, numbers(2, 3)...)
+	w.write(0, &kgo.Record{Headers: make([]kgo.RecordHeader, wire.MostHeaders+1)})
+	w.write(0, numbers(3, 4)...)
+	f, progress := w.scan(w.ranges())
+	if got := f.values[0]; !slices.Equal(got, []string{"000000", "000001", "000002", "000003"}) || len(f.values) != 1 {
+		t.Errorf("given %v", f.values)
+	}
+	if lost := progress.Lost.Load(); lost != 3 {
+		t.Errorf("%d are lost, want 3", lost)
+	}
+	for _, offset := range []int{2, 3, 5} {
+		of := fmt.Sprintf(`"topic":"test.events","partition":0,"offset":%d,"up_to":%d,"error":`, offset, offset)
+		if n := strings.Count(log.String(), of); n != 1 {
+			t.Errorf("told %d times of offset %d:\n%s", n, offset, &log)
+		}
+	}
+	if _, err := w.topics.At(t.Context(), topic, 0, 3); err == nil || !strings.Contains(err.Error(),
+		"offset 3 of test.events/0 can never be read") {
+		t.Errorf("it alone: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/topology"
@@ -30,6 +31,8 @@ type Topics struct {
 	// 1 MiB. About twice as much is held for each fetcher.
 	FetchBytes int
 	Patience   time.Duration // how long an outage may last before it is an error; default 30 s
+	// Log hears of what a Scan passes over because it can never be read. Default: nothing is logged.
+	Log zerolog.Logger
 }
 
 // Range is the offsets of one partition from From up to, and without, To.
@@ -179,12 +182,17 @@ func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, of
 	}
 	one := *t
 	one.FetchBytes = oneFetchBytes
-	found := false
-	err = one.Scan(ctx, []Range{{topic, partition, offset, offset + 1}}, nil, func(records []topology.Record) error {
+	var found bool
+	var progress Progress
+	err = one.Scan(ctx, []Range{{topic, partition, offset, offset + 1}}, &progress, func(records []topology.Record) error {
 		r, found = records[0], true
 		return nil
 	})
-	if err == nil && !found {
+	switch {
+	case err != nil || found:
+	case progress.Lost.Load() > 0:
+		err = fmt.Errorf("what is at %s can never be read: the log says why", where)
+	default:
 		err = fmt.Errorf("there is no record at %s: it was compacted away, or belongs to an aborted transaction, "+
 			"or is a transaction's marker", where)
 	}

@@ -47,7 +47,7 @@ const liveTopic topology.Topic = "test.templates"
 // liveOn reads what is live on a broker.
 func liveOn(t *testing.T, broker *fixtures.Kafka) *catalogue.Catalogue {
 	t.Helper()
-	source := follow.FromTopic(broker.Link.Addr(), broker.Transport, liveTopic)
+	source := follow.FromTopic(broker.Link.Addr(), broker.Transport, liveTopic, zerolog.Nop())
 	follower := catalogue.NewFollower(source, zerolog.Nop())
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	ended := make(chan struct{})

@@ -172,7 +172,7 @@ func Follow[T any](ctx context.Context, kafka producer.Connection, topic topolog
 	makes func(follow.Source, zerolog.Logger) *follow.Follower[T], log zerolog.Logger) (f *follow.Follower[T],
 	stop func(), err error) {
 	transport := kafka.Transport()
-	f = makes(follow.FromTopic(kafka.Addr(), transport, topic), log)
+	f = makes(follow.FromTopic(kafka.Addr(), transport, topic, log), log)
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { f.Run(following) })
@@ -189,7 +189,7 @@ func Suppressions(ctx context.Context, c *config.Config, kafka producer.Connecti
 	transport := kafka.Transport()
 	copy = &suppress.Copy{
 		Client: client, Keys: c.Keys(), Hasher: c.Hasher(), Log: log,
-		Source: follow.FromTopic(kafka.Addr(), transport, c.Names().Suppressions()),
+		Source: follow.FromTopic(kafka.Addr(), transport, c.Names().Suppressions(), log),
 	}
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup

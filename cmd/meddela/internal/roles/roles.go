@@ -289,7 +289,7 @@ func (r *role) status(ctx context.Context) error {
 	positions := r.positions(r.Names.Group(topology.RoleStatus, r.lane))
 	transport := r.Kafka.Transport()
 	defer transport.CloseIdleConnections()
-	positions.Topics = &scan.Topics{Addr: r.Kafka.Addr(), Transport: transport}
+	positions.Topics = &scan.Topics{Addr: r.Kafka.Addr(), Transport: transport, Log: r.log}
 	// What is mended is no news: it is neither counted nor announced.
 	mender := &status.Handler{Lane: r.lane, Names: r.Names,
 		Store: &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL}}

@@ -58,7 +58,7 @@ func (env *Env) Topics(ctx context.Context) (*scan.Topics, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &scan.Topics{Addr: client.Addr, Transport: client.Transport}, nil
+	return &scan.Topics{Addr: client.Addr, Transport: client.Transport, Log: env.Log}, nil
 }
 
 // Publisher writes to topics, over connections of its own.

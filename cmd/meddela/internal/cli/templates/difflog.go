@@ -228,7 +228,7 @@ func (r *diffLogResult) summary() string {
 		fmt.Fprintf(b, "%s no event\n", wording.Count(int(r.Unreadable), "record is", "records are"))
 	}
 	if r.Lost > 0 {
-		fmt.Fprintf(b, "%s removed from the topics before being read\n",
+		fmt.Fprintf(b, "%s removed from the topics before being read, or can never be read\n",
 			wording.Count(int(r.Lost), "record was", "records were"))
 	}
 	if r.Events > 0 {
