@@ -131,7 +131,7 @@ func (p *parser) smtp(m *strictyaml.Map, d *Definition) smtp.Config {
 	c := smtp.Config{
 		Name: d.Name, Timeout: d.Timeout, Concurrency: d.Concurrency, Host: host, Port: number,
 		From: m.Needed("from", "shop@example.com"), FromName: m.Text("from_name"), ReplyTo: m.Text("reply_to"),
-		Hello: m.Text("hello"), TLS: authorities(m),
+		Hello: m.Text("hello"), TLS: authorities(m), ServerName: m.Text("server_name"),
 		Security: smtp.Security(m.OneOf("tls", string(smtp.StartTLS),
 			string(smtp.NoTLS), string(smtp.StartTLS), string(smtp.StartTLSIfOffered), string(smtp.ImplicitTLS))),
 		Username: m.Text("username"), Password: p.secret(m, "password"), Mechanism: m.Text("mechanism"),
@@ -142,6 +142,13 @@ func (p *parser) smtp(m *strictyaml.Map, d *Definition) smtp.Config {
 		m.Fail("password", "it needs a username beside it")
 	case m.Has("username") && !m.Has("password"):
 		m.Fail("username", "it needs a password beside it, such as password: {file: /run/secrets/password}")
+	}
+	for _, each := range m.Maps("answers") {
+		c.Answers = append(c.Answers, smtp.Rule{
+			At: each.OneOf("at", "", smtp.Places()...), Code: each.Text("code"), Enhanced: each.Text("enhanced"),
+			Text: each.Text("text"), Verdict: verdictOf(each), Reason: reasonOf(each),
+			RetryAfter: each.Duration("retry_after", time.Second, 24*time.Hour),
+		})
 	}
 	if dkim := m.Map("dkim"); dkim != nil {
 		dkim.Needs("key", "say where it is, such as key: {file: /run/secrets/key}")
@@ -238,15 +245,22 @@ func (s Signing) Secrets(m *strictyaml.Map, key, host string,
 var verdicts = []string{"accepted", "skipped", "rejected", "failed", "down", "unknown"}
 
 func ruleOf(m *strictyaml.Map) httpapi.Rule {
+	return httpapi.Rule{
+		Status: m.Text("status"), JSON: m.Text("json"), Equals: m.Text("equals"),
+		Verdict: verdictOf(m), Reason: reasonOf(m),
+	}
+}
+
+func verdictOf(m *strictyaml.Map) provider.Verdict {
 	m.Needs("verdict", "say "+strings.Join(verdicts, ", "))
 	word := m.OneOf("verdict", verdicts[0], verdicts...)
 	all := provider.Verdicts()
-	return httpapi.Rule{
-		Status: m.Text("status"), JSON: m.Text("json"), Equals: m.Text("equals"),
-		Verdict: all[slices.IndexFunc(all, func(v provider.Verdict) bool { return v.String() == word })],
-		Reason: topology.Reason(m.OneOf("reason", "", string(topology.ReasonInvalidAddress),
-			string(topology.ReasonSuppressed))),
-	}
+	return all[slices.IndexFunc(all, func(v provider.Verdict) bool { return v.String() == word })]
+}
+
+func reasonOf(m *strictyaml.Map) topology.Reason {
+	return topology.Reason(m.OneOf("reason", "", string(topology.ReasonInvalidAddress),
+		string(topology.ReasonSuppressed)))
 }
 
 // secret is what a key refers to; nil where there is none.

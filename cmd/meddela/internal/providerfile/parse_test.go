@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
+	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -226,4 +228,33 @@ func TestReplacedAuthorities(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMailServer: what a file says of a mail server's name, ours, and its answers is what the provider is made of.
+func TestMailServer(t *testing.T) {
+	f, err := Parse("providers.yaml", `
+providers:
+  - name: a
+    kind: smtp
+    channels: [email]
+    smtp:
+      addr: mail.mail.svc:587
+      from: shop@example.com
+      server_name: mail.example.com
+      hello: pods.example.com
+      answers:
+        - {at: message, code: 55x, enhanced: 5.4.5, text: limit, verdict: failed, retry_after: 2h}
+        - {code: "551", verdict: skipped, reason: suppressed}
+`, secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := f.Providers[0].SMTP
+	want := []smtp.Rule{
+		{At: "message", Code: "55x", Enhanced: "5.4.5", Text: "limit", Verdict: provider.Failed, RetryAfter: 2 * time.Hour},
+		{Code: "551", Verdict: provider.Skipped, Reason: topology.ReasonSuppressed},
+	}
+	if got.ServerName != "mail.example.com" || got.Hello != "pods.example.com" || !reflect.DeepEqual(got.Answers, want) {
+		t.Errorf("%+v", got)
+	}
 }

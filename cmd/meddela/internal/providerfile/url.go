@@ -67,15 +67,15 @@ func mailServer(u *url.URL) (smtp.Config, error) {
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	refuse(err != nil || u.Fragment != "" || (u.Path != "" && u.Path != "/") || u.Opaque != "",
-		"behind the host there can only be ?from=…&from_name=…&tls=…, with special characters as %XX")
+		"behind the host there can only be ?from=…&from_name=…&hello=…&server_name=…&tls=…, with special characters as %XX")
 	for name := range query {
-		refuse(!slices.Contains([]string{"from", "from_name", "tls"}, name),
-			"it has a parameter other than from, from_name and tls")
+		refuse(!slices.Contains([]string{"from", "from_name", "hello", "server_name", "tls"}, name),
+			"it has a parameter other than from, from_name, hello, server_name and tls")
 	}
 	password, _ := u.User.Password()
 	c := smtp.Config{
 		Name: mailServerName, Host: u.Hostname(), From: query.Get("from"), FromName: query.Get("from_name"),
-		Username: u.User.Username(),
+		Hello: query.Get("hello"), ServerName: query.Get("server_name"), Username: u.User.Username(),
 		Security: smtp.Security(cmp.Or(query.Get("tls"), string(smtp.StartTLS))),
 	}
 	ports := map[smtp.Security]int{smtp.StartTLS: 587, smtp.StartTLSIfOffered: 25, smtp.NoTLS: 25}

@@ -18,6 +18,10 @@ func TestMailServerOfAURL(t *testing.T) {
 			Host: "mail.example.com", Port: 465, Security: smtp.ImplicitTLS, Username: "kim", Password: outbound.Fixed("p@ss?"),
 			From: "shop@example.com", FromName: "The Shop",
 		},
+		"smtp://mail.mail.svc?from=shop@example.com&hello=pods.example.com&server_name=mail.example.com": {
+			Host: "mail.mail.svc", Port: 587, Security: smtp.StartTLS, From: "shop@example.com", Hello: "pods.example.com",
+			ServerName: "mail.example.com",
+		},
 		"smtp://[::1]:2525?from=shop@example.com&tls=none": {
 			Host: "::1", Port: 2525, Security: smtp.NoTLS, From: "shop@example.com",
 		},
@@ -35,7 +39,7 @@ func TestMailServerOfAURL(t *testing.T) {
 		}
 		got := f.Providers[0].SMTP
 		if got.Name != "smtp" || got.Host != want.Host || got.Port != want.Port || got.Security != want.Security ||
-			got.From != want.From ||
+			got.From != want.From || got.Hello != want.Hello || got.ServerName != want.ServerName ||
 			got.FromName != want.FromName || got.Username != want.Username || got.Password() != want.Password() {
 			t.Errorf("%s is %+v", text, got)
 		}

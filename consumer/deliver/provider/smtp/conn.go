@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -83,7 +85,7 @@ func (s *Provider) greet(ctx context.Context, conn *session) *failure {
 		return &failure{stage: stageGreeting, err: err}
 	}
 	conn.client = client
-	if err := client.Hello(s.config.Hello); err != nil {
+	if err := client.Hello(s.hello(conn.raw.LocalAddr())); err != nil {
 		return &failure{stage: stageGreeting, err: err}
 	}
 	offered, _ := client.Extension("STARTTLS")
@@ -103,8 +105,37 @@ func (s *Provider) tls() *tls.Config {
 	if s.config.TLS != nil {
 		config = s.config.TLS().Clone()
 	}
-	config.ServerName = cmp.Or(config.ServerName, s.config.Host)
+	config.ServerName = cmp.Or(s.config.ServerName, config.ServerName, s.config.Host)
 	return config
+}
+
+// hello is the name that this machine gives itself: in full, or else its address on the connection (RFC 5321, 4.1.3).
+func (s *Provider) hello(local net.Addr) string {
+	here, err := netip.ParseAddrPort(local.String())
+	switch ip := here.Addr().Unmap().WithZone(""); {
+	case s.config.Hello != "":
+		return s.config.Hello
+	case err != nil:
+		return "[127.0.0.1]"
+	case ip.Is4():
+		return "[" + ip.String() + "]"
+	default:
+		return "[IPv6:" + ip.String() + "]"
+	}
+}
+
+var (
+	helloName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.|$))+$|^\[[A-Za-z0-9:.]+\]$`)
+	// hereOnly are names that mean nothing elsewhere.
+	hereOnly = regexp.MustCompile(`^[^.]*$|(?i)\.(local|localdomain|localhost|internal|lan|home\.arpa)$`)
+)
+
+// fullName is a machine's name if others may know it, or else empty.
+func fullName(name string) string {
+	if name = strings.TrimSuffix(name, "."); !helloName.MatchString(name) || hereOnly.MatchString(name) {
+		return ""
+	}
+	return name
 }
 
 var longAgo = time.Unix(1, 0)
@@ -143,10 +174,11 @@ func (c *session) send(ctx context.Context, from, to string, text []byte) *failu
 		_, _, err = c.client.Text.ReadResponse(250)
 	}
 	// It may be accepted in other words than usual.
-	if code, _ := reply(err); err == nil || code/100 == 2 {
+	failed := &failure{stage: stageEnd, err: err}
+	if code, _, _ := failed.answered(); err == nil || strings.HasPrefix(code, "2") {
 		return nil
 	}
-	return &failure{stage: stageEnd, err: err}
+	return failed
 }
 
 // drop closes the connection without a word.

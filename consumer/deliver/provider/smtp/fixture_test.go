@@ -39,6 +39,8 @@ const (
 type dialogue struct {
 	script map[string]string // by verb; "GREETING", "TEXT" (hang up within it) and "END" besides
 	port   int
+	over   map[string]string // what it says instead when a connection has had the most messages
+	most   int
 
 	mu          sync.Mutex
 	connections int
@@ -88,6 +90,7 @@ func (d *dialogue) talk(conn net.Conn) {
 	if _, ok := d.reply(conn, "GREETING"); !ok {
 		return
 	}
+	messages := 0
 	lines := bufio.NewReader(conn)
 	for {
 		line, err := lines.ReadString('\n')
@@ -98,9 +101,16 @@ func (d *dialogue) talk(conn net.Conn) {
 		d.mu.Lock()
 		d.heard = append(d.heard, strings.TrimSpace(line))
 		d.mu.Unlock()
-		word, ok := d.reply(conn, verb)
+		answers := d.reply
+		if word := d.over[verb]; word != "" && messages >= d.most {
+			answers = func(conn net.Conn, _ string) (string, bool) { return d.utter(conn, verb, word) }
+		}
+		word, ok := answers(conn, verb)
 		if !ok || verb == "DATA" && strings.HasPrefix(word, "354") && !d.read(conn, lines) {
 			return
+		}
+		if verb == "DATA" {
+			messages++
 		}
 	}
 }
@@ -158,7 +168,11 @@ func (d *dialogue) say(verb, word string) {
 
 // reply answers a verb; ok reports whether the connection goes on.
 func (d *dialogue) reply(conn net.Conn, verb string) (word string, ok bool) {
-	switch word = d.word(verb); word {
+	return d.utter(conn, verb, d.word(verb))
+}
+
+func (d *dialogue) utter(conn net.Conn, verb, word string) (string, bool) {
+	switch word {
 	case hangUp:
 		return word, false
 	case saysNone:
@@ -297,12 +311,17 @@ func always(c *tls.Config) func() *tls.Config { return func() *tls.Config { retu
 // certificate makes one for 127.0.0.1, and the pool that trusts it.
 func certificate(t *testing.T) (*tls.Config, *tls.Config) {
 	t.Helper()
+	return certificateUntil(t, time.Now().Add(time.Hour))
+}
+
+func certificateUntil(t *testing.T, end time.Time) (*tls.Config, *tls.Config) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	plan := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), NotAfter: end,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, plan, plan, &key.PublicKey, key)

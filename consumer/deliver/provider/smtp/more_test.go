@@ -37,7 +37,7 @@ func TestPipelining(t *testing.T) {
 		connections   int
 	}{
 		{"", "", provider.Accepted, "", 1},
-		{"MAIL", "451 4.3.0 later", provider.Failed, "", 1}, {"MAIL", "550 5.7.1 no", provider.Rejected, "", 1},
+		{"MAIL", "451 4.3.0 later", provider.Failed, "", 1}, {"MAIL", "550 5.7.1 no", provider.Down, "", 1},
 		{"RCPT", "450 4.2.1 later", provider.Failed, "", 1}, {"RCPT", "550 5.1.1 unknown", provider.Skipped,
 			topology.ReasonInvalidAddress, 1},
 		{"RCPT", "550 5.7.1 policy", provider.Rejected, "", 1}, {"DATA", "554 5.5.1 no", provider.Rejected, "", 1},
@@ -86,7 +86,7 @@ func TestEmptyMessages(t *testing.T) {
 		ends        int // messages that the server took to their end
 		connections int
 	}{
-		{"MAIL", provider.Rejected, 0, 2}, {"RCPT", provider.Rejected, 1, 1}, {"RSET", provider.Accepted, 2, 3},
+		{"MAIL", provider.Down, 0, 2}, {"RCPT", provider.Rejected, 1, 1}, {"RSET", provider.Accepted, 2, 3},
 	} {
 		d := newDialogue(t, map[string]string{"EHLO": pipelines})
 		s := newSMTP(t, d.port, nil)

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
@@ -70,10 +71,9 @@ func (c *session) say(steps []step) (failed *failure) {
 			waits = s.stage == stageData
 			continue
 		}
-		if failed == nil {
-			failed = &failure{stage: s.stage, err: err}
-		}
-		if code, _ := reply(err); code == 0 || code == 421 {
+		this := &failure{stage: s.stage, err: err}
+		failed = cmp.Or(failed, this)
+		if code, _, _ := this.answered(); code == "" || code == codeClosing {
 			c.broken = true
 			return failed
 		}

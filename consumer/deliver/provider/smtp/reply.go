@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"crypto/x509"
 	"errors"
 	"net/textproto"
 	"regexp"
@@ -34,85 +35,82 @@ type failure struct {
 	err   error // a *textproto.Error if the server has answered
 }
 
-// reply is the code of a server's answer, and its enhanced status code (RFC
-// 3463) where it has one; 0 and nothing if the error is no answer.
-func reply(err error) (code int, enhanced string) {
-	answer, ok := errors.AsType[*textproto.Error](err)
-	if !ok {
-		return 0, ""
-	}
-	if first, _, _ := strings.Cut(answer.Msg, " "); enhancedCode.MatchString(first) {
-		enhanced = first
-	}
-	return answer.Code, enhanced
-}
+// mostRead is how many bytes of an answer count.
+const mostRead = 1 << 10
 
-// enhancedCode is class.subject.detail.
-var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}$`)
+// answered is the code of a server's answer, its enhanced status code where it has one, and its text; all empty if the
+// error is no answer.
+func (f *failure) answered() (code, enhanced, text string) {
+	answer, ok := errors.AsType[*textproto.Error](f.err)
+	if !ok {
+		return "", "", ""
+	}
+	code = strconv.Itoa(answer.Code)
+	text = answer.Msg[:min(len(answer.Msg), mostRead)]
+	return code, enhancedIn(code, text), text
+}
 
 // keepsConnection reports whether another message can be sent over the
 // connection: the server has answered, in its turn, and has not hung up.
 func (f *failure) keepsConnection() bool {
-	code, _ := reply(f.err)
-	return f.err == errNotInternational || code >= 400 && code != 421
+	code, _, _ := f.answered()
+	return f.err == errNotInternational || code >= "400" && code != codeClosing
+}
+
+// codeClosing is that of a server that ends the connection.
+const codeClosing = "421"
+
+// ofSession is what servers say that take so many messages of a connection, and no more.
+var ofSession = regexp.MustCompile(`(?i)(per|this|one|a|same) (smtp )?(session|connection)`)
+
+// endsSession reports whether the server takes no other message over the connection, and may over a new one.
+func (f *failure) endsSession() bool {
+	code, _, text := f.answered()
+	switch f.stage {
+	case stageReset:
+		return true
+	case stageMail, stageRcpt, stageData, stageContent:
+		return code == "" && f.err != errNotInternational || code == codeClosing ||
+			strings.HasPrefix(code, "4") && ofSession.MatchString(text)
+	}
+	return false
 }
 
 // response is what the failure means for the message.
-func (f *failure) response() provider.Response {
-	code, enhanced := reply(f.err)
-	r := provider.Response{Verdict: f.verdict(code), Detail: f.detail(code, enhanced)}
-	if f.stage == stageRcpt && r.Verdict == provider.Rejected && refusesAddress(code, enhanced) ||
-		f.err == errNotInternational {
-		r.Verdict, r.Reason = provider.Skipped, topology.ReasonInvalidAddress
-	}
-	return r
-}
-
-// verdict judges by stage and by the first digit of the answer. Before the
-// transaction, whatever is wrong is the server's or the configuration's, and
-// not the message's. At its end, only an answer tells what became of it.
-func (f *failure) verdict(code int) provider.Verdict {
-	before := []stage{stageConnect, stageTLS, stageGreeting, stageAuth, stageReset}
-	class := code / 100
+func (f *failure) response(rules []Rule) provider.Response {
+	code, enhanced, text := f.answered()
 	switch {
-	case f.stage == stageEnd && class != 4 && class != 5:
-		return provider.Unknown
-	case code == 0, slices.Contains(before, f.stage):
-		return provider.Down
-	case class == 5:
-		return provider.Rejected
+	case code != "":
+		r := judge(rules, f.stage, code, enhanced, text)
+		r.Detail = "the mail server answered " + strings.TrimSpace(code+" "+enhanced) + " while " + string(f.stage)
+		if said := shown(strings.ReplaceAll(text, enhanced, "")); said != "" {
+			r.Detail += ": " + said
+		}
+		return r
+	case f.err == errNotInternational:
+		return provider.Response{
+			Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress, Detail: f.err.Error(),
+		}
+	case f.stage == stageEnd:
+		return provider.Response{Verdict: provider.Unknown, Detail: f.unanswered()}
 	}
-	return provider.Failed
+	return provider.Response{Verdict: provider.Down, Detail: f.unanswered()}
 }
 
-// refusesAddress reports whether a refusal of RCPT is about the recipient's
-// address, rather than about policy, the mailbox or the sender. The enhanced
-// code says so where there is one.
-func refusesAddress(code int, enhanced string) bool {
-	switch {
-	case enhanced == "5.1.7", enhanced == "5.1.8": // the sender's address
-		return false
-	case strings.HasPrefix(enhanced, "5.1."):
-		return true
-	case enhanced != "":
-		return code == 501 && strings.HasPrefix(enhanced, "5.5.") // its syntax
+// unanswered says why there is no answer, without anything of the message.
+func (f *failure) unanswered() string {
+	if slices.Contains([]error{errNoTLSOffered, errNoMechanism, errOpenConnection}, f.err) {
+		return f.err.Error()
 	}
-	return code == 501 || code == 553 || code == 556
-}
-
-// detail names the stage and the codes. The server's text is left out: it
-// often has the address.
-func (f *failure) detail(code int, enhanced string) string {
-	switch f.err {
-	case errNoTLSOffered, errNoMechanism, errOpenConnection, errNotInternational:
-		return f.err.Error() // which has nothing of the message
+	const certificate = "the mail server's certificate "
+	if unnamed, ok := errors.AsType[x509.HostnameError](f.err); ok {
+		return certificate + "is not for the name " + unnamed.Host + ": say which one it has with server_name"
 	}
-	if code == 0 {
-		return "no answer from the mail server while " + string(f.stage)
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](f.err); ok {
+		return certificate + "is of an authority that is not trusted: say which ones are with ca_file"
 	}
-	detail := "the mail server answered " + strconv.Itoa(code)
-	if enhanced != "" {
-		detail += " " + enhanced
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](f.err); ok && invalid.Reason == x509.Expired {
+		return certificate + "has expired, or does not hold yet"
 	}
-	return detail + " while " + string(f.stage)
+	return "no answer from the mail server while " + string(f.stage)
 }

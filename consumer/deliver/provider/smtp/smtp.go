@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/mail"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -70,8 +71,13 @@ type Config struct {
 	IdleTimeout time.Duration
 	// MaxMessages of one connection. Default 100.
 	MaxMessages int
-	// Hello is the name that this machine gives itself. Default its own.
+	// Hello is the name that this machine gives itself. Default its own where that is a full one, such as
+	// mail.example.com, and else its address.
 	Hello string
+	// ServerName is the name in the server's certificate. Default Host.
+	ServerName string
+	// Answers say what refusals mean, the first that fits, before what is known of them anyway.
+	Answers []Rule
 
 	// DKIM signs messages, if it has a domain.
 	DKIM DKIM
@@ -105,7 +111,7 @@ func New(c Config) (*Provider, error) {
 	_, domain := address.Split(c.From)
 	if c.Hello == "" {
 		name, _ := os.Hostname()
-		c.Hello = cmp.Or(name, domain)
+		c.Hello = fullName(name)
 	}
 	switch {
 	case c.Host == "":
@@ -121,8 +127,10 @@ func New(c Config) (*Provider, error) {
 		return nil, errors.New("smtp: the sender (from) must be a plain address such as shop@example.com")
 	case c.ReplyTo != "" && !address.ValidEmail(c.ReplyTo):
 		return nil, errors.New("smtp: reply-to must be a plain address such as help@example.com")
-	case hasControl(c.FromName) || hasControl(c.Hello):
-		return nil, errors.New("smtp: the sender's name and hello must not have control characters")
+	case hasControl(c.FromName):
+		return nil, errors.New("smtp: the sender's name must not have control characters")
+	case c.Hello != "" && !helloName.MatchString(c.Hello):
+		return nil, errors.New("smtp: hello must be a full name such as mail.example.com, or an address such as [192.0.2.1]")
 	case c.Username != "" && c.Security == NoTLS && !outbound.IsLoopback(c.Host):
 		return nil, errors.New("smtp: credentials need encryption: set security to starttls or tls")
 	case c.Username != "" && c.Password == nil:
@@ -130,6 +138,12 @@ func New(c Config) (*Provider, error) {
 	case !knownMechanism(c.Mechanism):
 		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2",
 			c.Mechanism)
+	}
+	c.Answers = slices.Clone(c.Answers)
+	for i := range c.Answers {
+		if err := c.Answers[i].read(); err != nil {
+			return nil, fmt.Errorf("smtp: answer %d: %w", i+1, err)
+		}
 	}
 	signing, err := c.DKIM.signing()
 	if err != nil {
@@ -190,19 +204,20 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	case errExpired:
 		return provider.Response{Verdict: provider.Expired}
 	default:
-		return failed.response()
+		return failed.response(s.config.Answers)
 	}
 }
 
 // errExpired is that the job's validity has ended.
 var errExpired = new(failure)
 
-// hand hands a message to the server. A kept connection that the server has
-// closed meanwhile says so before the message is sent, and another is taken.
+// hand hands a message to the server. A kept connection over which the server takes no more says so before the message
+// is there, and another is taken.
 func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text []byte) *failure {
 	for {
 		conn := s.idle.take()
-		if conn == nil {
+		kept := conn != nil
+		if !kept {
 			var failed *failure
 			if conn, failed = s.connect(ctx); failed != nil {
 				return failed
@@ -213,15 +228,16 @@ func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text 
 			return errExpired
 		}
 		failed := conn.send(ctx, s.config.From, to, text)
+		ended := failed != nil && failed.endsSession()
 		switch {
 		case failed == nil && (conn.broken || conn.messages >= s.config.MaxMessages):
 			conn.quit()
-		case failed == nil, failed.stage != stageReset && failed.keepsConnection() && !conn.broken:
+		case failed == nil, !ended && failed.keepsConnection() && !conn.broken:
 			s.idle.put(conn)
 		default:
 			conn.drop()
 		}
-		if failed == nil || failed.stage != stageReset || ctx.Err() != nil {
+		if !ended || !kept || ctx.Err() != nil {
 			return failed
 		}
 	}

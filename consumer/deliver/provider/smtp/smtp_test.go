@@ -189,6 +189,8 @@ var secret = outbound.Fixed("secret")
 
 func TestEncryption(t *testing.T) {
 	server, client := certificate(t)
+	old, expiredClient := certificateUntil(t, time.Now().Add(-time.Hour))
+	expired := newMailServer(t, func(s *smtp.Server, _ *mailServer) { s.TLSConfig = old })
 	starttls := newMailServer(t, func(s *smtp.Server, m *mailServer) {
 		s.TLSConfig = server
 		m.users = map[string]string{"shop": "secret"}
@@ -215,12 +217,21 @@ func TestEncryption(t *testing.T) {
 		{"no STARTTLS, but it need not", plain.port, func(c *Config) { c.Security = StartTLSIfOffered }, provider.Accepted,
 			"", false, ""},
 		{"a certificate that nobody signed", starttls.port, func(c *Config) { c.Security, c.TLS = StartTLS, nil },
-			provider.Down, "encrypting", false, ""},
+			provider.Down, "authority", false, ""},
 		{"a certificate for another", starttls.port, func(c *Config) {
 			other := client.Clone()
 			other.ServerName = "mx.example.test"
 			c.Security, c.TLS = StartTLS, always(other)
-		}, provider.Down, "encrypting", false, ""},
+		}, provider.Down, "not for the name mx.example.test", false, ""},
+		{"a certificate that has expired", expired.port, func(c *Config) {
+			c.Security, c.TLS = StartTLS, always(expiredClient)
+		}, provider.Down, "has expired", false, ""},
+		{"a server of another name", starttls.port, func(c *Config) {
+			c.Security, c.Host, c.ServerName = StartTLS, "localhost", "127.0.0.1"
+		}, provider.Accepted, "", true, ""},
+		{"a server of another name, and nothing said", starttls.port, func(c *Config) {
+			c.Security, c.Host = StartTLS, "localhost"
+		}, provider.Down, "not for the name localhost", false, ""},
 		{"login", starttls.port, func(c *Config) { c.Security, c.Username, c.Password = StartTLS, "shop", secret },
 			provider.Accepted, "", true, "PLAIN shop"},
 		{"LOGIN", starttls.port, func(c *Config) {
@@ -314,6 +325,8 @@ func TestConfig(t *testing.T) {
 		"the sender":        func(c *Config) { c.From = "Shop <shop@example.com>" },
 		"reply-to":          func(c *Config) { c.ReplyTo = "x\r\n@example.com" },
 		"control":           func(c *Config) { c.FromName = "a\nb" },
+		"a full name":       func(c *Config) { c.Hello = "mail.example.com\r\nQUIT" },
+		"such as [192":      func(c *Config) { c.Hello = "my host" },
 		"need encryption":   func(c *Config) { c.Security, c.Username = NoTLS, "shop" },
 		"unknown mechanism": func(c *Config) { c.Mechanism = "NTLM" },
 	} {
@@ -333,4 +346,64 @@ func tlsInFront(t *testing.T, config *tls.Config, port int) int {
 		t.Fatal(err)
 	}
 	return forward(t, listener, port)
+}
+
+// TestHello: the name given is the configured one, a full one, or an address in brackets.
+func TestHello(t *testing.T) {
+	for name, want := range map[string]string{
+		"mail.example.com": "mail.example.com", "mail.example.com.": "mail.example.com", "messages-realtime-deliver-7c9d": "",
+		"localhost": "", "pod.svc.cluster.local": "", "ip-10-0-0-1.ec2.internal": "", "a_b.example.com": "", "": "",
+		"-a.example.com": "", "localhost.localdomain": "",
+	} {
+		if got := fullName(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+	for local, want := range map[string]string{
+		"192.0.2.1:5025": "[192.0.2.1]", "[2001:db8::1]:5025": "[IPv6:2001:db8::1]", "[::ffff:192.0.2.1]:1": "[192.0.2.1]",
+		"[fe80::1%eth0]:25": "[IPv6:fe80::1]",
+	} {
+		if got := new(Provider).hello(addr(local)); got != want {
+			t.Errorf("%s: %s, want %s", local, got, want)
+		}
+	}
+	d := newDialogue(t, nil)
+	s := newSMTP(t, d.port, nil)
+	s.config.Hello = ""
+	if r := s.try(t, "event"); r.Verdict != provider.Accepted || d.count("EHLO [127.0.0.1]") != 1 {
+		t.Errorf("%+v: %q", r, d.heard)
+	}
+}
+
+type addr string
+
+func (addr) Network() string  { return "tcp" }
+func (a addr) String() string { return string(a) }
+
+// TestMessagesOfASession: a server that takes so many of a connection gets the next by another, in the same try.
+func TestMessagesOfASession(t *testing.T) {
+	for _, pipelining := range []string{"250 mx", pipelines} {
+		for _, stage := range []string{"MAIL", "RCPT", "DATA"} {
+			for _, answer := range []string{
+				"421 4.7.0 too many messages", "451 4.7.0 Too many messages in this session", hangUp,
+			} {
+				d := newDialogue(t, map[string]string{"EHLO": pipelining})
+				d.most, d.over = 2, map[string]string{stage: answer}
+				s := newSMTP(t, d.port, nil)
+				for _, id := range manyMails(7) {
+					if r := s.try(t, id); r.Verdict != provider.Accepted {
+						t.Errorf("%s %s: %+v", stage, answer, r)
+					}
+				}
+				if n := strings.Count(strings.Join(d.taken(), ""), "Message-ID:"); d.met() != 4 || n != 7 {
+					t.Errorf("%s %s: %d connections, %d messages", stage, answer, d.met(), n)
+				}
+				d = newDialogue(t, map[string]string{"EHLO": pipelining, stage: answer})
+				r := newSMTP(t, d.port, nil).try(t, "another")
+				if r.Verdict != provider.Down && r.Verdict != provider.Failed || d.met() > 1 {
+					t.Errorf("%s %s: on a new connection: %+v, %d connections", stage, answer, r, d.met())
+				}
+			}
+		}
+	}
 }
