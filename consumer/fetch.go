@@ -115,7 +115,7 @@ func (f *Fetcher) keep(c *contents) Fetched {
 	wanted := func(r *topology.Record) bool {
 		return r.Offset >= f.offset && !f.passesOver(r.Headers)
 	}
-	n := 0
+	n, now := 0, time.Now()
 	for i := range c.records {
 		if wanted(&c.records[i]) {
 			n++
@@ -127,12 +127,19 @@ func (f *Fetcher) keep(c *contents) Fetched {
 		for i := range c.records {
 			if wanted(&c.records[i]) {
 				got.Records = append(got.Records, c.records[i])
+				if r := &got.Records[len(got.Records)-1]; r.Time.After(now) || r.Time.Before(earliest) {
+					r.Time = now
+				}
 			}
 		}
 	}
 	f.offset = got.Next
 	return got
 }
+
+// earliest is before any record. A time before it, or to come, is of a wrong clock or in
+// other units: the record counts as written when it is read, and no validity ends by it.
+var earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // contents are what an answer has of a partition.
 type contents struct {

@@ -29,6 +29,7 @@ type document struct {
 				Config struct {
 					Cleanup   []string `yaml:"cleanup.policy"`
 					Retention int64    `yaml:"retention.ms"`
+					Time      string   `yaml:"message.timestamp.type"`
 				} `yaml:"topicConfiguration"`
 			} `yaml:"kafka"`
 		} `yaml:"bindings"`
@@ -76,7 +77,7 @@ func TestAsyncAPITopics(t *testing.T) {
 			if other, twice := described[topic]; twice {
 				t.Errorf("topic %s is described by %s and %s", topic, other, name)
 			}
-			described[topic] = fmt.Sprint(config.Cleanup, config.Retention)
+			described[topic] = fmt.Sprint(config.Cleanup, config.Retention, config.Time)
 		}
 		if len(channel.Messages) == 0 {
 			t.Errorf("channel %s has no messages", name)
@@ -84,7 +85,7 @@ func TestAsyncAPITopics(t *testing.T) {
 	}
 	for _, spec := range names.Specs(Sizing{Partitions: 1}) {
 		retention, _ := strconv.ParseInt(spec.Config["retention.ms"], 10, 64)
-		want := fmt.Sprint([]string{spec.Config["cleanup.policy"]}, retention)
+		want := fmt.Sprint([]string{spec.Config["cleanup.policy"]}, retention, spec.Config["message.timestamp.type"])
 		if got := described[spec.Name]; got != want {
 			t.Errorf("topic %s is described as %q, want %q", spec.Name, got, want)
 		}

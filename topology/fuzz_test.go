@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -161,6 +162,66 @@ func FuzzText(f *testing.F) {
 		var got string
 		if err := json.Unmarshal(quoted, &got); err != nil || got != string([]rune(text)) {
 			t.Fatalf("%q is written as %s, and read as %q, %v", text, quoted, got, err)
+		}
+	})
+}
+
+// FuzzCompacted: the records of the compacted topics are read as they were written, or refused with a fault.
+func FuzzCompacted(f *testing.F) {
+	key := []byte("email:339ddf2e8137246f604b58d371b67a01:manual")
+	for _, dir := range []string{"templates", "controls", "suppressions"} {
+		seeds(f, dir, func(r Record) { f.Add(key, r.Value) })
+	}
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		if _, err := DecodeTemplate(value); err != nil {
+			checkFault(t, err)
+		}
+		if c, err := DecodeControl(value); err != nil {
+			checkFault(t, err)
+		} else if again, err := DecodeControl(c.Append(nil)); err != nil || again.Subject != c.Subject ||
+			again.Action != c.Action {
+			t.Fatalf("%+v is read as %+v, %v", c, again, err)
+		}
+		s, known, err := DecodeSuppression(&Record{Key: key, Value: value})
+		if err != nil {
+			checkFault(t, err)
+		}
+		if known && (s.Key() != string(key) || s.Hash.Bucket() >= SuppressionBuckets) {
+			t.Fatalf("%q is read as %q", key, s.Key())
+		}
+		_, _ = PepperOf(string(key))
+	})
+}
+
+// FuzzHeaders: whatever a redriven record's headers are, its receipt is one that the log takes.
+func FuzzHeaders(f *testing.F) {
+	f.Add([]byte("2"), []byte("meddela.realtime.events/3/7"), []byte("2026-12-01T08:00:00.000Z"))
+	f.Add([]byte("-1"), []byte("/\xff/"), []byte("9999-99-99"))
+	f.Fuzz(func(t *testing.T, redrives, source, at []byte) {
+		r := Record{Topic: "meddela.realtime.redrive", Headers: []Header{{HeaderRedrives, redrives}, {HeaderSource, source},
+			{HeaderReceivedAt, at}, {HeaderHeldUntil, at}, {"traceparent", source}}}
+		receipt := ReceiptOf(&r)
+		if receipt.Redrives < 0 || receipt.Redrives > MaxRedrives || len(receipt.Source) > maxEntryTextBytes {
+			t.Fatalf("%+v", receipt)
+		}
+		if topic, partition, offset, ok := Source(source).Split(); ok && (partition < 0 || offset < 0 || topic == "") {
+			t.Fatalf("%q is at %q %d %d", source, topic, partition, offset)
+		}
+		if carried := CarriedByEntries(r.Headers); len(carried) > 0 && len(carried[0].Value) != 55 {
+			t.Fatalf("carried: %q", carried)
+		}
+		_ = HeldUntil(&r)
+	})
+}
+
+// FuzzParseState: whatever Redis holds of an event, it is a state or an error.
+func FuzzParseState(f *testing.F) {
+	f.Add("sent", "1", "1700000000000")
+	f.Add("", "-9223372036854775808", "1e3")
+	f.Fuzz(func(t *testing.T, status, redrives, at string) {
+		s, ok, err := ParseState("e-1", map[string]string{FieldStatus: status, FieldRedrives: redrives, FieldPendingAt: at})
+		if _, wrong := ParseStatus(status); !ok || err == nil && (wrong != nil || s.PendingAt.Before(time.Time{})) {
+			t.Fatalf("%+v, %v", s, err)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,9 +95,8 @@ func Tiers() []Tier {
 // TierFor returns the longest tier that is no longer than wait, or the
 // shortest tier when all are longer.
 func TierFor(wait time.Duration) Tier {
-	tiers := Tiers()
-	best := tiers[0]
-	for _, t := range tiers {
+	best := Tiers()[0]
+	for _, t := range Tiers() {
 		if t.Wait <= wait {
 			best = t
 		}
@@ -194,12 +194,8 @@ const segmentTime = 6 * time.Hour
 func (t Topics) Specs(s Sizing) []TopicSpec {
 	var specs []TopicSpec
 	for _, l := range Lanes() {
-		events := s.retained(t.Events(l), s.Partitions, 7*day, 0)
-		// Retention, validity and alerts go by when events came, and not by what upstream's
-		// clocks, or upstream itself, say.
-		events.Config["message.timestamp.type"] = "LogAppendTime"
 		specs = append(specs,
-			events,
+			s.retained(t.Events(l), s.Partitions, 7*day, 0),
 			s.retained(t.Redrive(l), s.Partitions, 7*day, wrappedEventBytes),
 			s.retained(t.Jobs(l), s.Partitions, 7*day, wrappedEventBytes),
 			s.retained(t.DeliveryLog(l), s.Partitions, 30*day, 0),
@@ -212,6 +208,13 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 			s.retained(t.Paused(l), s.Partitions, 7*day, wrappedEventBytes),
 			s.retained(t.Notices(l), s.Partitions, 7*day, 0),
 		)
+		// Validity and what waits go by when records came, and not by their writers' clocks.
+		byBroker := slices.Concat(t.Reads(RoleMatch, l), t.Reads(RoleDelay, l))
+		for i := range specs {
+			if slices.Contains(byBroker, specs[i].Name) {
+				specs[i].Config["message.timestamp.type"] = "LogAppendTime"
+			}
+		}
 	}
 	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()), s.compacted(t.Suppressions()))
 }

@@ -58,8 +58,9 @@ func checkSpec(t *testing.T, names Topics, spec TopicSpec) {
 	if compacted := spec.Config["cleanup.policy"] == "compact"; compacted == ofLane {
 		t.Errorf("%s: cleanup %s, lane %q", spec.Name, spec.Config["cleanup.policy"], lane)
 	}
-	upstreams := spec.Name == names.Events(lane)
-	if byBroker := spec.Config["message.timestamp.type"] == "LogAppendTime"; byBroker != upstreams {
+	goesByTime := ofLane && slices.Contains(append(names.Reads(RoleDelay, lane), names.Events(lane), names.Redrive(lane)),
+		spec.Name)
+	if byBroker := spec.Config["message.timestamp.type"] == "LogAppendTime"; byBroker != goesByTime {
 		t.Errorf("%s: the broker's time counts: %v", spec.Name, byBroker)
 	}
 	wantPartitions := 12

@@ -17,17 +17,6 @@ func (v Verdict) Paused() bool { return v.Order != nil && v.Order.Action == topo
 // Killed reports whether the job is to be ignored.
 func (v Verdict) Killed() bool { return v.Order != nil && v.Order.Action == topology.Kill }
 
-// Reason is the entry's: ReasonPaused, ReasonKilled, or none.
-func (v Verdict) Reason() topology.Reason {
-	switch {
-	case v.Paused():
-		return topology.ReasonPaused
-	case v.Killed():
-		return topology.ReasonKilled
-	}
-	return topology.NoReason
-}
-
 // Detail is the entry's: what was stopped, by whom, and why; empty when
 // nothing was.
 func (v Verdict) Detail() string {
@@ -61,8 +50,7 @@ func (o *Orders) Verdict(j *topology.Job, now time.Time) Verdict {
 	return v
 }
 
-// About says what the order about one subject is, for who has a choice, such as
-// among providers.
+// About says what the order about one subject is, as for a choice among providers.
 func (o *Orders) About(kind topology.SubjectKind, name string, now time.Time) Verdict {
 	var v Verdict
 	v.weigh(o.stops[kind][name], now)

@@ -75,11 +75,11 @@ func TestVerdict(t *testing.T) {
 // said is a verdict as text, by all that it can be asked.
 func said(v control.Verdict) string {
 	switch {
-	case v.Paused() && v.Reason() == topology.ReasonPaused:
+	case v.Paused():
 		return "pause " + string(v.Order.Subject)
-	case v.Killed() && v.Reason() == topology.ReasonKilled:
+	case v.Killed():
 		return "kill " + string(v.Order.Subject)
-	case v == control.Verdict{} && v.Reason() == topology.NoReason && v.Detail() == "":
+	case v == control.Verdict{} && v.Detail() == "":
 		return ""
 	}
 	return fmt.Sprintf("contradictory: %+v", v)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/delay"
 	"github.com/meddela/meddela/topology"
 )
@@ -105,4 +106,33 @@ func TestRecordsThatSayNotWhenOrWhere(t *testing.T) {
 			t.Errorf("%s: got %+v, %v; want one dead letter", name, result, err)
 		}
 	}
+}
+
+// FuzzHandle: whatever a record that waits has, it stays for no longer than its tier, or goes to one place: home, to
+// another tier, or to the dead letters.
+func FuzzHandle(f *testing.F) {
+	good := waiting(time.Hour)
+	f.Add(good.Headers[1].Value, good.Headers[2].Value, []byte("a,b"), good.Value, false)
+	f.Add([]byte("9999-12-31T23:59:59.999Z"), []byte("payments"), []byte(","), []byte("\xff"), true)
+	f.Fuzz(func(t *testing.T, due, target, providers, value []byte, isPaused bool) {
+		r := topology.Record{Topic: good.Topic, Value: value, Time: start, Headers: []topology.Header{
+			{Key: topology.HeaderDue, Value: due}, {Key: topology.HeaderTarget, Value: target},
+			{Key: topology.HeaderOrders, Value: due}, {Key: topology.HeaderPausedProviders, Value: providers},
+		}}
+		if isPaused {
+			r.Topic = names.Paused(topology.Realtime)
+		}
+		h := delay.Handler{
+			Lane: topology.Realtime, Names: names, Now: func() time.Time { return start.Add(time.Hour) },
+			Orders: func() *control.Orders { return new(control.Orders) },
+		}
+		result, err := h.Handle(t.Context(), consumer.Batch{Topic: r.Topic, Records: []topology.Record{r}})
+		lane, ofLane := topology.Realtime, false
+		for _, out := range result.Out {
+			lane, ofLane = names.LaneOf(out.Topic)
+		}
+		if err != nil || result.Handled != 1 || len(result.Out) != 1 || lane != topology.Realtime || !ofLane {
+			t.Fatalf("%+v, %v", result, err)
+		}
+	})
 }

@@ -42,7 +42,7 @@ func TestPaused(t *testing.T) {
 		return control.Of(all...)
 	}
 	soon := start.Add(time.Second)
-	const held, home, back = "held", "home", "back in line"
+	const held, home, back, later = "held", "home", "back in line", "home in two seconds"
 	for name, test := range map[string]struct {
 		then, now *control.Orders
 		at        time.Duration
@@ -53,6 +53,9 @@ func TestPaused(t *testing.T) {
 		"nothing changed": {pause(email), pause(email), time.Minute, time.Time{}, nil, held},
 		"resumed": {pause(email), control.Of(order(topology.Resume, email, time.Time{})), time.Second,
 			time.Time{}, nil, home},
+		"resumed for us alone, it may be": {pause(email), pause(sms), time.Second - 1, time.Time{}, nil, later},
+		"until a time that is over here alone": {control.Of(order(topology.Pause, email, soon)),
+			control.Of(order(topology.Pause, email, start)), time.Millisecond, time.Time{}, nil, later},
 		"another order came":  {pause(email), pause(email, sms), time.Second, time.Time{}, nil, back},
 		"another order ended": {pause(email, sms), pause(email), time.Second, time.Time{}, nil, back},
 		"killed": {pause(email), control.Of(order(topology.Kill, email, time.Time{})), time.Second,
@@ -61,8 +64,9 @@ func TestPaused(t *testing.T) {
 			control.Of(order(topology.Pause, email, soon)), time.Second - 1, time.Time{}, nil, held},
 		"until a time that is over": {control.Of(order(topology.Pause, email, soon)),
 			control.Of(order(topology.Pause, email, soon)), time.Second, time.Time{}, nil, home},
-		"looked at after an hour": {pause(email), pause(email), time.Hour, time.Time{}, nil, back},
-		"expired, after an hour":  {pause(email), pause(email), time.Hour, soon, nil, home},
+		"not looked at hourly":      {pause(email), pause(email), 6*time.Hour - 1, soon, nil, held},
+		"looked at after six hours": {pause(email), pause(email), 6 * time.Hour, time.Time{}, nil, back},
+		"expired, after six hours":  {pause(email), pause(email), 6 * time.Hour, soon, nil, home},
 		"all of its providers are paused": {pause(first, second), pause(first, second, sms), time.Second, time.Time{},
 			[]string{"first", "second"}, back},
 		"one of its providers is not": {pause(first, second), pause(first), time.Second, time.Time{},
@@ -91,6 +95,13 @@ func TestPaused(t *testing.T) {
 				mark, _ := result.Out[0].Header(topology.HeaderOrders)
 				if string(mark) != test.now.Mark(now) || len(result.Out[0].Headers) != len(r.Headers) {
 					t.Errorf("put back with %q", result.Out[0].Headers)
+				}
+			case result.Out[0].Topic == names.Delay(topology.Realtime, topology.TierFor(2*time.Second)):
+				got = later
+				due, _ := result.Out[0].Header(topology.HeaderDue)
+				at, err := time.Parse(topology.TimeFormat, string(due))
+				if wait := at.Sub(now); err != nil || wait < 2*time.Second || wait > 2001*time.Millisecond {
+					t.Errorf("due %s, in %v", due, wait)
 				}
 			case result.Out[0].Topic != names.Jobs(topology.Realtime) || len(result.Out[0].Headers) != 2 ||
 				topology.HeldUntil(&result.Out[0]) != now:

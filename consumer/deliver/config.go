@@ -77,6 +77,8 @@ type Templates interface {
 	// CatchUp returns when everything that was published before the call is
 	// known. Its error means that this cannot be found out now.
 	CatchUp(ctx context.Context) error
+	// Unreadable reports whether a version is published that cannot be read here.
+	Unreadable(ref string) bool
 }
 
 // Template is one version of a template.

@@ -33,6 +33,7 @@ type delivery struct {
 	ours      bool          // it is claimed, or may be, and nothing was begun
 	span      *tracing.Span // of the attempt; nil if there was none or it is not traced
 	throttled bool          // nothing was tried: a limit left no room in time
+	early     bool          // as pipeline.early counts it
 	outcome   outcome
 	settled   bool // the outcome is the one that stands
 }
@@ -53,6 +54,15 @@ func (d *delivery) wantedAt() time.Time {
 		held = topology.HeldUntil(d.record)
 	}
 	return slices.MaxFunc([]time.Time{d.job.ReceivedAt, d.job.NotBefore, held}, time.Time.Compare)
+}
+
+// clock is the time for a job: by another process's clock, a little ahead, it may have
+// come until when the job was held, which would be held again at once, and again.
+func (d *delivery) clock(now time.Time) time.Time {
+	if held := topology.HeldUntil(d.record); held.After(now) && !held.After(now.Add(time.Minute)) {
+		return held
+	}
+	return now
 }
 
 var noPolicy Policy

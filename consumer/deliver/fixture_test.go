@@ -71,6 +71,8 @@ type shelf struct {
 	late     map[topology.TemplateRef]*fakeTemplate
 	err      error
 	caughtUp int
+
+	unreadable string
 }
 
 func newShelf() *shelf {
@@ -97,6 +99,8 @@ func (s *shelf) Template(ref topology.TemplateRef) Template {
 	}
 	return nil
 }
+
+func (s *shelf) Unreadable(ref string) bool { return ref == s.unreadable }
 
 func (s *shelf) CatchUp(context.Context) error {
 	s.mu.Lock()

@@ -356,6 +356,73 @@ func TestOwnRetries(t *testing.T) {
 	}
 }
 
+// TestOtherClocks: what was held until its time, by a clock that is ahead of ours by no more than clocks differ,
+// is not held again for the same: not for an order, nor for quiet hours, nor to be sent after its end.
+func TestOtherClocks(t *testing.T) {
+	hours, err := quiet.Parse("21:00-08:00 Europe/Stockholm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	morning := time.Date(2026, 12, 2, 7, 0, 0, 0, time.UTC)
+	pause := order(topology.Pause, topology.SubjectChannel, "email")
+	pause.Until = morning
+	const sent, waits = topology.Sent, topology.PendingDelivery
+	for name, test := range map[string]struct {
+		template topology.TemplateRef
+		ours     time.Time
+		held     time.Duration // until then, from the morning
+		change   func(*topology.Job)
+		want     topology.Status
+	}{
+		"an order":                  {"order@1", morning.Add(-2 * time.Second), 0, expires(time.Time{}), sent},
+		"an order that is in force": {"order@1", morning.Add(-2 * time.Second), -time.Second, expires(time.Time{}), waits},
+		"quiet hours":               {"night@1", morning.Add(-time.Minute), 0, expires(time.Time{}), sent},
+		"quiet hours, much later":   {"night@1", morning.Add(-time.Hour), 0, expires(time.Time{}), waits},
+		"its end": {"night@1", morning.Add(-time.Hour), time.Second - time.Hour,
+			expires(morning.Add(time.Second - time.Hour)), topology.Expired},
+	} {
+		w := newWorld(t)
+		w.shelf.all["night@1"] = &fakeTemplate{channel: topology.Email, quiet: hours}
+		h := w.handler(t, at(test.ours), func(c *Config) {
+			if test.template == "order@1" {
+				c.Orders = ordersOf(pause)
+			}
+		})
+		b := batchOf(aJob("event-1", withTemplate(test.template), test.change))
+		b.Records[0].Headers = topology.Released(b.Records[0].Headers, morning.Add(test.held))
+		result, err := h.Handle(t.Context(), b)
+		if err != nil || result.Handled != 1 {
+			t.Fatalf("%s: handled %d, %v", name, result.Handled, err)
+		}
+		if e := entriesOf(t, result.Out[:1])[0]; e.Status != test.want {
+			t.Errorf("%s: it is %s %s, want %s", name, e.Status, e.Reason, test.want)
+		}
+	}
+}
+
+// TestOneThatHangs: the jobs behind one that a provider does not answer are sent while it waits.
+func TestOneThatHangs(t *testing.T) {
+	const n = 40
+	w := newWorld(t)
+	jobs := manyJobs(n)
+	w.provider.answer = func(ctx context.Context, job *topology.Job) provider.Response {
+		for end := 50 * time.Millisecond; retry.Sleep(ctx, end); {
+			if job.JobID != jobs[2].JobID || w.provider.sent() == n {
+				return accepted
+			}
+		}
+		return failed
+	}
+	died(t, w, jobs[n-1]) // and comes back when its lease has ended
+	h := w.handler(t, func(c *Config) { c.SendTimeout = 8 * time.Second })
+	time.AfterFunc(500*time.Millisecond, func() { w.store.SetTime(time.Now().Add(h.config.Lease)) })
+	result, err := h.Handle(t.Context(), batchOf(jobs...))
+	if err != nil || result.Handled != n {
+		t.Fatalf("handled %d, %v", result.Handled, err)
+	}
+	w.provider.once(t, n)
+}
+
 // TestSoonKnown: what a slow provider has taken is known before the batch ends.
 func TestSoonKnown(t *testing.T) {
 	w := newWorld(t)

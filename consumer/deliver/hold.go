@@ -19,22 +19,20 @@ type wait struct {
 // claimed, so that they count for whatever is queued. A job whose validity has
 // ended waits for nothing.
 func (h *Handler) hold(deliveries []*delivery) (ready []*delivery) {
-	orders, now, mark := h.config.Orders(), h.config.Now(), ""
+	orders, now := h.config.Orders(), h.config.Now()
 	ready = make([]*delivery, 0, len(deliveries))
 	for _, d := range deliveries {
-		order, byProviders := orders.Judge(&d.job, d.route.names, now)
-		morning, night := d.quietUntil(now)
-		late := d.job.Expired(now)
+		at := d.clock(now)
+		order, byProviders := orders.Judge(&d.job, d.route.names, at)
+		morning, night := d.quietUntil(at)
+		late := d.job.Expired(at)
 		switch {
 		case !late && order.Paused():
-			if mark == "" {
-				mark = orders.Mark(now)
-			}
-			d.wait = &wait{orders: mark}
+			d.wait = &wait{orders: orders.Mark(at)}
 			if byProviders {
 				d.wait.providers = d.route.names
 			}
-			d.conclude(ending{topology.PendingDelivery, order.Reason(), order.Detail()}, now)
+			d.conclude(ending{topology.PendingDelivery, topology.ReasonPaused, order.Detail()}, now)
 		case !late && night:
 			d.wait = &wait{due: morning}
 			until := "until " + morning.UTC().Format(topology.TimeFormat)
@@ -42,7 +40,7 @@ func (h *Handler) hold(deliveries []*delivery) (ready []*delivery) {
 		default:
 			d.barred = ending{}
 			if order.Killed() {
-				d.barred = ending{topology.Ignored, order.Reason(), order.Detail()}
+				d.barred = ending{topology.Ignored, topology.ReasonKilled, order.Detail()}
 			}
 			ready = append(ready, d)
 		}

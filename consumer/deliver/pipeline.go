@@ -22,6 +22,8 @@ const (
 	// handleTime is how long a batch may be handled while there is something to
 	// hand back: what is sent is to be known soon, whatever is behind it.
 	handleTime = 250 * time.Millisecond
+	// patience is how long that waits for sends that hang before others begin again.
+	patience = time.Second
 	// Bounds of the time between two looks at jobs that other deliverers have.
 	minPoll, maxPoll = 5 * time.Millisecond, 500 * time.Millisecond
 )
@@ -90,7 +92,9 @@ type pipeline struct {
 	queue   chan *delivery // to be sent by workers
 	done    chan *delivery // sent by them
 	busy    int            // deliveries that are queued and not taken from done yet
-	started int            // workers, as many as were ever busy
+	overAt  time.Time      // when the time was over; those of the busy that began before are
+	early   int
+	started int // workers, as many as were ever busy
 	workers sync.WaitGroup
 
 	err     error // why it cannot go on
@@ -128,9 +132,15 @@ func (p *pipeline) run(ctx context.Context) {
 }
 
 // overdue reports whether the batch has been handled for long enough, and has
-// something to show for it.
+// something to show for it; but while a send hangs, others may as well begin.
 func (p *pipeline) overdue() bool {
-	return len(p.todo)+len(p.leased) > 0 && time.Since(p.began) >= handleTime && p.deliveries[0].settled
+	if len(p.todo)+len(p.leased) == 0 || time.Since(p.began) < handleTime || !p.deliveries[0].settled {
+		return false
+	}
+	if p.overAt.IsZero() {
+		p.overAt = time.Now()
+	}
+	return p.early == 0 || time.Since(p.overAt) < patience
 }
 
 // start prepares and sends as many deliveries as can be sent at once, and settles
@@ -166,6 +176,9 @@ func (p *pipeline) start(ctx context.Context) {
 			continue
 		}
 		slots--
+		if d.early = p.overAt.IsZero(); d.early {
+			p.early++
+		}
 		if p.busy++; p.started < p.busy {
 			p.started++
 			p.workers.Go(func() { p.work(context.WithoutCancel(ctx)) })
@@ -294,13 +307,21 @@ func (p *pipeline) work(ctx context.Context) {
 
 func (p *pipeline) finish(d *delivery) {
 	p.busy--
+	if d.early {
+		p.early--
+	}
 	p.finished = append(p.finished, d)
 }
 
-// collect waits for a send to end, and settles it with those that have ended.
+// collect waits, for a while, for a send to end, and settles it with those that have.
 func (p *pipeline) collect(ctx context.Context) {
-	p.finish(<-p.done)
-	p.settleFinished(ctx)()
+	select {
+	case d := <-p.done:
+		p.finish(d)
+		p.settleFinished(ctx)()
+	case <-time.After(patience):
+		p.todo, p.leased = append(p.todo, p.leased...), nil
+	}
 }
 
 // settleFinished begins to settle what has been sent, and returns what waits for

@@ -59,6 +59,32 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// TestUnreadableTemplates: a version that is published, but which this deliverer cannot read, as one of a later
+// release may be, is waited for like a provider that is away: the next attempt may be another deliverer's.
+func TestUnreadableTemplates(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.unreadable = "order@2"
+	h := w.handler(t, func(c *Config) { c.Retries = []time.Duration{time.Minute} })
+	out := handleAll(t.Context(), t, h, batchOf(aJob("event-1", withTemplate("order@2"))))
+	e := entriesOf(t, out[:1])[0]
+	if len(out) != 2 || e.Status != topology.PendingDelivery || e.Reason != topology.ReasonTransient ||
+		out[1].Topic != names.Delay(topology.Realtime, topology.TierFor(time.Minute)) {
+		t.Fatalf("%s %s %q, %d outputs", e.Status, e.Reason, e.Detail, len(out))
+	}
+	next, err := topology.DecodeJob(out[1].Value)
+	if err != nil || next.Attempt != 2 {
+		t.Fatalf("attempt %d, %v", next.Attempt, err)
+	}
+	if e := deliverOne(t, h, next); e.Status != topology.DeliveryError || e.Reason != topology.ReasonRetriesExhausted {
+		t.Errorf("at last it is %s %s", e.Status, e.Reason)
+	}
+	w.shelf.all["order@2"] = &fakeTemplate{channel: topology.Email}
+	other := aJob("event-2", withTemplate("order@2"), nth(2))
+	if e := deliverOne(t, h, other); e.Status != topology.Sent {
+		t.Errorf("by one that can read it, it is %s %s", e.Status, e.Reason)
+	}
+}
+
 func TestNoRetryPastTheLastOrTheValidity(t *testing.T) {
 	for name, change := range map[string]func(*topology.Job){
 		"the last attempt":      func(j *topology.Job) { j.Attempt = 2 },

@@ -52,10 +52,14 @@ func (h *Handler) attempt(ctx context.Context, d *delivery) (o outcome) {
 	if d.claim == leaseExpired {
 		h.noteAmbiguous(d, "a deliverer died while it had this job, or Redis lost its claim; it may have been sent")
 	}
-	if end := beforeSending(d, h.config.Now()); end != (ending{}) {
+	if end := beforeSending(d, d.clock(h.config.Now())); end != (ending{}) {
 		return h.end(d, end)
 	}
 	m, end := render(d)
+	if d.template == nil && h.config.Templates.Unreadable(string(d.job.Template)) {
+		return h.giveUp(d, &provider.Response{Detail: "the template cannot be read here: it may be of a later release"},
+			d.claim != granted)
+	}
 	if end != (ending{}) {
 		return h.end(d, end)
 	}

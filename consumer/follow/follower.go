@@ -39,6 +39,8 @@ type Config[S, V any] struct {
 	// ready, before anybody else has it.
 	Loaded func(snapshot *S)
 	Log    zerolog.Logger
+
+	bad *sync.Map // keys whose last record was not taken
 }
 
 // Change is the last word on a key; nil takes away what there was.
@@ -53,6 +55,7 @@ type Change[V any] struct {
 type Follower[S any] struct {
 	source Source
 	what   string
+	bad    *sync.Map // as in Config
 	// apply returns the next draft, and how many of the records it took.
 	apply  func(draft *S, records []topology.Record) (next *S, taken int)
 	loaded func(*S)
@@ -84,8 +87,9 @@ type Stats struct {
 
 // New makes a Follower. It connects to nothing yet.
 func New[S, V any](c Config[S, V]) *Follower[S] {
+	c.bad = new(sync.Map)
 	f := &Follower[S]{
-		source: c.Source, what: c.What, apply: c.apply, loaded: c.Loaded, log: c.Log,
+		source: c.Source, what: c.What, bad: c.bad, apply: c.apply, loaded: c.Loaded, log: c.Log,
 		ready: make(chan struct{}), moved: make(chan struct{}), next: -1,
 	}
 	f.now.Store(new(S))
@@ -109,9 +113,11 @@ func (c *Config[S, V]) apply(snapshot *S, records []topology.Record) (next *S, t
 	good := decoded[:0]
 	for i, err := range errs {
 		if err == nil {
+			c.bad.Delete(string(records[i].Key))
 			good = append(good, decoded[i])
 			continue
 		}
+		c.bad.Store(string(records[i].Key), true)
 		c.Log.Error().Err(err).Int64("offset", records[i].Offset).Bytes("key", records[i].Key).
 			Msg("one of the " + c.What + " is not taken; what was there before it stays")
 	}
@@ -139,6 +145,12 @@ func (c *Config[S, V]) change(r *topology.Record) (Change[V], error) {
 // Snapshot is the latest snapshot; that of an empty topic before the Follower
 // is ready. It must not be changed.
 func (f *Follower[S]) Snapshot() *S { return f.now.Load() }
+
+// Unreadable reports whether the last record of a key was not taken.
+func (f *Follower[S]) Unreadable(key string) bool {
+	_, is := f.bad.Load(key)
+	return is
+}
 
 // Ready is closed once the topic has been read to the end that it had when the
 // reading began.

@@ -82,6 +82,13 @@ func TestBadRecords(t *testing.T) {
 	if stats, _ := f.Stats(); stats.Bad != 3 {
 		t.Errorf("%d bad records", stats.Bad)
 	}
+	if !f.Unreadable("a") || f.Unreadable("b") || f.Unreadable("c") {
+		t.Errorf("a is unreadable: %v; want it alone", f.Unreadable("a"))
+	}
+	source.put("a", "2")
+	if caughtUp(t, f); f.Unreadable("a") {
+		t.Error("a is unreadable though its last record is not")
+	}
 }
 
 func TestOutages(t *testing.T) {

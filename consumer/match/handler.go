@@ -21,7 +21,7 @@ type Handler struct {
 	Names topology.Topics
 
 	Catalogue func() *catalogue.Catalogue // as it is now
-	Now       func() time.Time            // the clock; default time.Now
+	Now       func() time.Time            // the clock
 	Meter     Meter                       // if set, hears of every decision
 	Tracer    *tracing.Tracer             // default none
 }
@@ -36,14 +36,11 @@ func (h *Handler) Handle(_ context.Context, b consumer.Batch) (consumer.Result, 
 	m := matching{
 		handler:   h,
 		templates: h.Catalogue(),
-		now:       time.Now(),
+		now:       h.Now(),
 		jobs:      h.Names.Jobs(h.Lane),
 		log:       h.Names.DeliveryLog(h.Lane),
 		out:       make([]topology.Record, 0, 2*len(b.Records)),
 		batch:     h.Tracer.Batch(b.Topic, b.Partition, len(b.Records)),
-	}
-	if h.Now != nil {
-		m.now = h.Now()
 	}
 	defer m.batch.End()
 	for i := range b.Records {

@@ -112,9 +112,6 @@ func (h *Handler) Close() {
 	}
 }
 
-// Topics lists the topics that the role reads.
-func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.RoleNotify, h.Lane) }
-
 // notice is one entry for one receiver.
 type notice struct {
 	record *topology.Record

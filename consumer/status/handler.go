@@ -30,14 +30,9 @@ type Handler struct {
 	Lane  topology.Lane
 	Names topology.Topics
 	Store Writer
-	// Now is the clock of dead letters. Default time.Now.
-	Now func() time.Time
 	// Tracer traces records. Default none.
 	Tracer *tracing.Tracer
 }
-
-// Topics lists the topics that the role reads.
-func (h *Handler) Topics() []topology.Topic { return h.Names.Reads(topology.RoleStatus, h.Lane) }
 
 // Handle writes what each record says of its event, and makes dead letters of
 // what is no entry. While the store is away nothing of the batch is handled.
@@ -119,15 +114,11 @@ func storable(t time.Time) time.Time {
 }
 
 func (h *Handler) readEntries(l *list, records []topology.Record) (letters []topology.Record) {
-	now := time.Now
-	if h.Now != nil {
-		now = h.Now
-	}
 	for i := range records {
 		r := &records[i]
 		entry, err := topology.DecodeEntry(r.Value)
 		if fault, ok := errors.AsType[*topology.Fault](err); ok {
-			letters = append(letters, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleStatus, now()))
+			letters = append(letters, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleStatus, time.Now()))
 			continue
 		}
 		l.states = append(l.states, topology.StateOf(&entry))

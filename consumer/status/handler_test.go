@@ -63,14 +63,6 @@ func newHandler(client redis.UniversalClient, keys topology.Keys) *Handler {
 	return &Handler{Lane: topology.Realtime, Names: names, Store: &Store{Client: client, Keys: keys}}
 }
 
-func TestTopics(t *testing.T) {
-	h := Handler{Lane: topology.Batch, Names: names}
-	want := []topology.Topic{"meddela.batch.events", "meddela.batch.redrive", "meddela.batch.delivery-log"}
-	if got := h.Topics(); !slices.Equal(got, want) {
-		t.Errorf("reads %v, want %v", got, want)
-	}
-}
-
 // TestAnEventPublishedAgain is pending again, whatever became of it before.
 func TestAnEventPublishedAgain(t *testing.T) {
 	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
@@ -141,7 +133,6 @@ func TestEventsWithoutAnID(t *testing.T) {
 func TestBadLines(t *testing.T) {
 	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
 		h := newHandler(client, keys)
-		h.Now = func() time.Time { return after(5) }
 		bad := logged(said("x", 1, topology.Sent, 1))
 		bad.Value, bad.Offset, bad.Headers = []byte(`{"event_id":"x"`), 12,
 			[]topology.Header{{Key: "traceparent", Value: []byte("00-1")}}
@@ -160,7 +151,6 @@ func TestBadLines(t *testing.T) {
 			topology.HeaderOriginalOffset: "12",
 			topology.HeaderReason:         string(topology.ReasonNotJSON),
 			topology.HeaderRole:           "status",
-			topology.HeaderFailedAt:       after(5).Format(topology.TimeFormat),
 			"traceparent":                 "00-1",
 		} {
 			if got, _ := letter.Header(header); string(got) != want {

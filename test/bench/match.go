@@ -46,7 +46,7 @@ func (s *system) matcher() consumer.Handler {
 
 func newMatcher(names topology.Topics, templates *catalogue.Catalogue) consumer.Handler {
 	return &match.Handler{
-		Lane: lane, Names: names,
+		Lane: lane, Names: names, Now: time.Now,
 		Catalogue: func() *catalogue.Catalogue { return templates },
 	}
 }

@@ -93,5 +93,5 @@ func (r *role) notify(ctx context.Context) error {
 	}
 	defer handler.Close()
 	r.metrics.Notices(handler)
-	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), noticeParallel))
+	return r.loop(ctx, r.loopConfig(handler, noticeParallel))
 }

@@ -178,11 +178,11 @@ func (r *role) loop(ctx context.Context, config consumer.Config) error {
 }
 
 // loopConfig is that of a loop in which so many batches of a partition are handled side by side.
-func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic, parallel int) consumer.Config {
+func (r *role) loopConfig(handler consumer.Handler, parallel int) consumer.Config {
 	settings := r.Config.Loop
 	return consumer.Config{
-		Role: r.name, Lane: r.lane, Names: r.Names, Topics: topics, Handler: handler, Parallel: parallel,
-		Publisher: r.publisher, Reader: r.reader,
+		Role: r.name, Lane: r.lane, Names: r.Names, Topics: r.Names.Reads(r.name, r.lane), Handler: handler,
+		Publisher: r.publisher, Reader: r.reader, Parallel: parallel,
 		Brokers: r.Kafka.Brokers, Instance: r.Config.Kafka.Instance, Transport: r.transport, Log: r.Installation.Log,
 		FetchBytes: settings.FetchBytes, CommitInterval: settings.CommitInterval,
 		SessionTimeout: settings.SessionTimeout, Grace: settings.Grace,
@@ -192,9 +192,10 @@ func (r *role) loopConfig(handler consumer.Handler, topics []topology.Topic, par
 func (r *role) match(ctx context.Context) error {
 	r.metrics.Templates(r.templates)
 	handler := &match.Handler{
-		Lane: r.lane, Names: r.Names, Catalogue: r.templates.Snapshot, Meter: r.metrics.Match(), Tracer: r.tracer,
+		Lane: r.lane, Names: r.Names, Catalogue: r.templates.Snapshot, Now: time.Now,
+		Meter: r.metrics.Match(), Tracer: r.tracer,
 	}
-	return r.loop(ctx, r.loopConfig(handler, r.Names.Reads(topology.RoleMatch, r.lane), 0))
+	return r.loop(ctx, r.loopConfig(handler, 0))
 }
 
 // deliverParallel is how many batches of a partition are delivered side by side.
@@ -244,7 +245,7 @@ func (r *role) deliver(ctx context.Context) error {
 			}
 			route, _ := providers[channel].(*failover.Route)
 			r.metrics.Delivery(channel, &handler.Counters, route)
-			config := r.loopConfig(handler, []topology.Topic{r.Names.Jobs(r.lane)}, deliverParallel)
+			config := r.loopConfig(handler, deliverParallel)
 			config.Group = r.Names.DeliverGroup(r.lane, channel)
 			config.Positions = r.positions(config.Group)
 			config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
@@ -272,8 +273,8 @@ func (r *role) gate(ctx context.Context) (gate *suppress.Gate, stop func(), err 
 }
 
 func (r *role) delay(ctx context.Context) error {
-	handler := &delay.Handler{Lane: r.lane, Names: r.Names, Orders: r.orders.Snapshot}
-	return r.loop(ctx, r.loopConfig(handler, handler.Topics(), 0))
+	handler := &delay.Handler{Lane: r.lane, Names: r.Names, Orders: r.orders.Snapshot, Now: time.Now}
+	return r.loop(ctx, r.loopConfig(handler, 0))
 }
 
 // statusParallel is how many batches of a partition are written side by side, so
@@ -285,7 +286,7 @@ func (r *role) status(ctx context.Context) error {
 	store := &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL, Notices: r.Config.Status.PubSub,
 		Meter: r.metrics.Status()}
 	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.tracer}
-	config := r.loopConfig(handler, handler.Topics(), statusParallel)
+	config := r.loopConfig(handler, statusParallel)
 	positions := r.positions(r.Names.Group(topology.RoleStatus, r.lane))
 	transport := r.Kafka.Transport()
 	defer transport.CloseIdleConnections()

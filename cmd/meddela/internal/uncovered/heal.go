@@ -21,7 +21,7 @@ type Healer struct {
 	Catalogue *catalogue.Catalogue
 	To        authoring.Writer                            // where the events go; nowhere if nil
 	Pace      func(ctx context.Context, events int) error // if set, is called before so many are published, and may wait
-	Now       func() time.Time                            // the clock; default time.Now
+	Now       func() time.Time                            // the clock
 
 	mu      sync.Mutex // one batch at a time is paced and published
 	wanted  map[topology.Source]*Event
@@ -44,9 +44,6 @@ const publishAtOnce = 500
 // Heal publishes the events again for which there is a template now, each to the partition
 // that it came from. An error leaves those behind it: to repeat the whole is safe.
 func (h *Healer) Heal(ctx context.Context, events []Event, progress *scan.Progress) (Outcome, error) {
-	if h.Now == nil {
-		h.Now = time.Now
-	}
 	h.outcome = Outcome{
 		Uncovered: len(events), DryRun: h.To == nil,
 		ByTemplate: map[topology.TemplateRef]int{}, Left: map[topology.Reason]int{},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -281,4 +282,21 @@ func TestLateAfterWaiting(t *testing.T) {
 	if got := <-first; got.Verdict != provider.Accepted || s.count() != 1 {
 		t.Errorf("%+v, %d requests", got, s.count())
 	}
+}
+
+// FuzzAnswer: whatever a provider answers has a meaning, which has no part of the address.
+func FuzzAnswer(f *testing.F) {
+	f.Add(200, `{"id":"m-1","errors":[{"code":21211}]}`, "7")
+	f.Add(429, "\xff{", "Wed, 21 Oct 2099 07:28:00 GMT")
+	f.Add(200, `{"id":"`+phone+`"}`, "-1")
+	p := newProvider(f, Config{URL: "https://api.example.com/", MessageID: "$.id", Rules: []Rule{
+		{JSON: "$.errors[0].code", Equals: "21211", Verdict: provider.Skipped}, {Status: "5xx", Verdict: provider.Down},
+	}})
+	f.Fuzz(func(t *testing.T, status int, body, after string) {
+		a := &outbound.Response{Status: status, Body: []byte(body), Header: http.Header{"Retry-After": {after}}}
+		r := p.meaning(a, "api.example.com", sms("hi"))
+		if r.RetryAfter < 0 || r.RetryAfter > time.Hour || len(r.MessageID) > 256 || hasAddress(r.MessageID+r.Detail, phone) {
+			t.Fatalf("%d %q means %+v", status, body, r)
+		}
+	})
 }

@@ -28,6 +28,7 @@ type oneTemplate struct{ policy deliver.Policy }
 
 func (o oneTemplate) Template(topology.TemplateRef) deliver.Template { return o }
 func (oneTemplate) CatchUp(context.Context) error                    { return nil }
+func (oneTemplate) Unreadable(string) bool                           { return false }
 func (o oneTemplate) Policy() *deliver.Policy                        { return &o.policy }
 func (oneTemplate) Render(e *topology.Event, language string) (template.Message, error) {
 	return template.Message{Channel: topology.SMS, To: e.To, Text: "Your code is 004211", Language: language}, nil

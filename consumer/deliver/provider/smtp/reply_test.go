@@ -1,7 +1,10 @@
 package smtp
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"net/textproto"
 	"strings"
 	"testing"
 	"time"
@@ -221,4 +224,30 @@ func TestAnAnswerWithoutEnd(t *testing.T) {
 			t.Errorf("%s: %+v", verb, r)
 		}
 	}
+}
+
+// FuzzReply: whatever a server answers, at whatever stage, has a meaning, without the server's own words.
+func FuzzReply(f *testing.F) {
+	f.Add("550-5.1.1 secret\r\n550 5.1.1 secret\r\n", 6)
+	f.Add("999 \xff\r\n", 9)
+	f.Add("2", 0)
+	stages := []stage{stageConnect, stageTLS, stageGreeting, stageAuth, stageReset, stageMail, stageRcpt, stageData,
+		stageContent, stageEnd}
+	f.Fuzz(func(t *testing.T, text string, at int) {
+		if at < 0 || at >= len(stages) {
+			return
+		}
+		_, _, err := textproto.NewReader(bufio.NewReader(strings.NewReader(text))).ReadResponse(250)
+		if err == nil {
+			return
+		}
+		failed := &failure{stage: stages[at], err: err}
+		r, code := failed.response(nil), 0
+		if _, scanned := fmt.Sscanf(text, "%3d", &code); scanned == nil && failed.keepsConnection() && code < 100 {
+			t.Fatalf("%q keeps the connection", text)
+		}
+		if r.Verdict == provider.Accepted || len(r.Detail) > 100 || strings.Contains(r.Detail, "secret") {
+			t.Fatalf("%q means %+v", text, r)
+		}
+	})
 }

@@ -156,7 +156,8 @@ func (f *healing) heal(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	healer := uncovered.Healer{Names: f.env.Config.Names(), Topics: f.topics, Catalogue: follower.Snapshot()}
+	healer := uncovered.Healer{Names: f.env.Config.Names(), Topics: f.topics, Catalogue: follower.Snapshot(),
+		Now: time.Now}
 	if !f.dryRun {
 		if healer.To, err = f.env.Publisher(ctx); err != nil {
 			return err
