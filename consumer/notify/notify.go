@@ -205,21 +205,25 @@ func (w *Webhook) wants(e *topology.Entry) bool {
 
 // hand hands a notice over, or puts it off, or gives it up.
 func (h *Handler) hand(ctx context.Context, n *notice) {
-	detail := "the receiver has failed several times in a row, and its circuit breaker is open"
+	detail, wait := "the receiver has failed several times in a row, and its circuit breaker is open", time.Duration(0)
 	if report, err := n.to.breaker.Allow(); err == nil {
-		detail = n.to.post(ctx, &n.entry)
+		var answered bool
+		detail, wait, answered = n.to.post(ctx, &n.entry)
+		if detail == "" || answered {
+			report(nil) // it is there, whatever it thinks of this notice
+		} else {
+			report(errors.New(detail))
+		}
 		if detail == "" {
-			report(nil)
 			h.Sent.Add(1)
 			n.done = true
 			return
 		}
-		report(errors.New(detail))
 	}
 	switch waits := Waits(); {
 	case ctx.Err() != nil: // which may be why
 	case n.tries < len(waits):
-		h.putOff(n, n.tries+1, waits[n.tries])
+		h.putOff(n, n.tries+1, max(waits[n.tries], wait))
 	default:
 		h.Failed.Add(1)
 		letter := h.Names.DeadLetter(h.Lane, n.record, &topology.Fault{
@@ -242,9 +246,9 @@ func (h *Handler) putOff(n *notice, tries int, wait time.Duration) {
 	n.out, n.done = &next, true
 }
 
-// post makes the request, and says why the receiver does not have the notice;
-// nothing if it has.
-func (w *Webhook) post(ctx context.Context, e *topology.Entry) (failure string) {
+// post makes the request, and says why the receiver does not have the notice, how long
+// it asks to wait, and whether it is at work; nothing if it has it.
+func (w *Webhook) post(ctx context.Context, e *topology.Entry) (failure string, wait time.Duration, answered bool) {
 	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
 	id := idOf(e)
@@ -259,11 +263,12 @@ func (w *Webhook) post(ctx context.Context, e *topology.Entry) (failure string) 
 	answer, err := w.client.Do(ctx, &outbound.Request{URL: w.url, Header: header, Body: body})
 	switch {
 	case err != nil:
-		return err.Error()
+		return err.Error(), 0, false
 	case answer.Status/100 != 2:
-		return "the receiver answered " + strconv.Itoa(answer.Status)
+		return "the receiver answered " + strconv.Itoa(answer.Status), outbound.RetryAfter(answer.Header, time.Now()),
+			answer.Status < 500
 	}
-	return ""
+	return "", 0, true
 }
 
 // idOf is a notice's id: the same whenever the same is told again, so that a receiver

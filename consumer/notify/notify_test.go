@@ -36,6 +36,7 @@ type receiver struct {
 
 	mu     sync.Mutex
 	status int
+	wait   string // Retry-After
 	bodies []string
 	heads  []http.Header
 }
@@ -48,6 +49,9 @@ func newReceiver(t *testing.T) *receiver {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.bodies, r.heads = append(r.bodies, string(body)), append(r.heads, request.Header)
+		if r.wait != "" {
+			w.Header().Set("Retry-After", r.wait)
+		}
 		w.WriteHeader(r.status)
 	}))
 	t.Cleanup(server.Close)
@@ -165,6 +169,53 @@ func TestAReceiverThatIsAway(t *testing.T) {
 	if string(reason) != string(topology.ReasonNoticeFailed) || len(there.bodies) != 1 ||
 		len(away.bodies) > mostFailures+1 {
 		t.Errorf("reason %s, %d and %d told", reason, len(there.bodies), len(away.bodies))
+	}
+}
+
+// TestRetryAfter: a receiver that says when to come back is not told again before, nor sooner than is usual.
+func TestRetryAfter(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		text   string
+		tries  int
+		least  time.Duration
+	}{
+		{429, "120", 0, 2 * time.Minute}, {503, "120", 0, 2 * time.Minute}, {429, "120", 2, Waits()[2]},
+		{429, "3", 0, Waits()[0]},
+		{429, "", 0, Waits()[0]}, {503, "soon", 0, Waits()[0]}, {429, "86400", 0, time.Hour},
+		{429, time.Now().Add(10 * time.Minute).UTC().Format(http.TimeFormat), 0, 9 * time.Minute},
+	} {
+		r := newReceiver(t)
+		r.answer(c.status)
+		r.wait = c.text
+		notice := entry("e-1", "order", topology.Sent)
+		notice.Topic = names.Notices(topology.Realtime)
+		notice.Headers = []topology.Header{{Key: HeaderWebhook, Value: []byte("crm")},
+			{Key: HeaderTries, Value: strconv.AppendInt(nil, int64(c.tries), 10)}}
+		began := time.Now()
+		out := handle(t, handler(t, Webhook{Name: "crm", URL: r.url}), notice)
+		if len(out) != 1 {
+			t.Fatalf("%d %s: %+v", c.status, c.text, out)
+		}
+		text, _ := out[0].Header(topology.HeaderDue)
+		due, err := time.Parse(topology.TimeFormat, string(text))
+		if wait := due.Sub(began); err != nil || wait < c.least-time.Second || wait > c.least+2*time.Minute {
+			t.Errorf("%d %q after %d tries: told again after %v, want %v, %v", c.status, c.text, c.tries, wait, c.least, err)
+		}
+	}
+}
+
+// TestRefusedNotices: a receiver that refuses some is told the others.
+func TestRefusedNotices(t *testing.T) {
+	r := newReceiver(t)
+	h := handler(t, Webhook{Name: "crm", URL: r.url})
+	r.answer(http.StatusUnprocessableEntity)
+	for i := range 2 * mostFailures {
+		handle(t, h, entry(strconv.Itoa(i), "order", topology.Sent))
+	}
+	r.answer(http.StatusOK)
+	if out := handle(t, h, entry("e-1", "order", topology.Sent)); len(out) != 0 {
+		t.Errorf("put off: %+v", out)
 	}
 }
 

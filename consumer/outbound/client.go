@@ -15,6 +15,9 @@ package outbound
 import (
 	"bytes"
 	"cmp"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"errors"
 	"io"
@@ -100,10 +103,9 @@ type Request struct {
 type Response struct {
 	Status int
 	Header http.Header
-	Body   []byte
-	// Partial says that Body is not all of it: the rest is over the bound, or
-	// did not come.
-	Partial bool
+	Body   []byte // decoded
+	// Fault is why Body is not all of it, in words; empty if it is.
+	Fault string
 }
 
 // ParseURL reads a target's address: http or https, with a host, without
@@ -138,7 +140,7 @@ func (c *Client) Do(ctx context.Context, r *Request) (Response, error) {
 	defer got.Body.Close()
 	response := Response{Status: got.StatusCode, Header: got.Header}
 	if got.StatusCode != http.StatusSwitchingProtocols {
-		response.Body, response.Partial = readBody(got, c.maxBody)
+		response.Body, response.Fault = readBody(got, c.maxBody)
 	}
 	return response, nil
 }
@@ -182,35 +184,81 @@ func (f *flight) request(ctx context.Context, r *Request) *http.Request {
 // connection can be used again.
 const maxDrain = 256 << 10
 
-// readBody keeps what limit lets it. What comes after that, or does not come in
-// time, costs the connection.
-func readBody(r *http.Response, limit int) (body []byte, partial bool) {
+const (
+	tooLong = "its body is too long, or broke off"
+	uncoded = "its body is not what its Content-Encoding says, or that is none that is known"
+)
+
+// readBody keeps what limit lets it, of the body as it comes and as it is decoded, which it is whether or not that was
+// asked for. What comes after that, or does not come in time, costs the connection.
+func readBody(r *http.Response, limit int) (body []byte, fault string) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)))
-	if err != nil || len(body) < limit {
-		return body, err != nil
+	if err == nil && len(body) == limit {
+		if n, end := io.CopyN(io.Discard, r.Body, maxDrain); n > 0 || end != io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
 	}
-	n, err := io.CopyN(io.Discard, r.Body, maxDrain)
-	return body, n > 0 || err != io.EOF
+	codings := strings.Split(strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")), ",")
+	for len(body) > 0 && err == nil && len(codings) > 0 {
+		decoded, wrong := decode(strings.TrimSpace(codings[len(codings)-1]), body)
+		if wrong == nil && len(codings) <= 3 {
+			body, wrong = io.ReadAll(io.LimitReader(decoded, int64(limit)+1))
+		}
+		if wrong != nil || len(codings) > 3 {
+			return nil, uncoded
+		}
+		if len(body) > limit {
+			body, err = body[:limit], io.ErrUnexpectedEOF
+		}
+		codings = codings[:len(codings)-1]
+	}
+	if err != nil {
+		fault = tooLong
+	}
+	return body, fault
+}
+
+// decode undoes a coding. Some servers send deflate without the header that it has by definition.
+func decode(coding string, body []byte) (io.Reader, error) {
+	switch coding {
+	case "", "identity":
+		return bytes.NewReader(body), nil
+	case "gzip", "x-gzip":
+		return gzip.NewReader(bytes.NewReader(body))
+	case "deflate":
+		if r, err := zlib.NewReader(bytes.NewReader(body)); err == nil {
+			return r, nil
+		}
+		return flate.NewReader(bytes.NewReader(body)), nil
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // maxRetryAfter is the longest wait that a target is granted.
 const maxRetryAfter = time.Hour
 
-// RetryAfter is how long a response's header Retry-After asks to wait:
-// seconds, or a date. It is 0 if the header is not there, is neither, or is
-// over, and maxRetryAfter at most.
-func RetryAfter(h http.Header, now time.Time) time.Duration {
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	seconds, err := strconv.ParseUint(text, 10, 32)
-	switch {
-	case err == nil:
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
-	case errors.Is(err, strconv.ErrRange):
-		return maxRetryAfter
+// RetryAfter is how long a response's header Retry-After asks to wait, as Wait reads it.
+func RetryAfter(h http.Header, now time.Time) time.Duration { return Wait(h.Get("Retry-After"), now) }
+
+// Wait is how long a text asks to wait: seconds, a length of time (30s), a date, or a moment in Unix seconds. It is 0
+// if the text is none of them or the time is over, and maxRetryAfter at most.
+func Wait(text string, now time.Time) time.Duration {
+	text = strings.TrimSpace(text)
+	wait, err := time.ParseDuration(text)
+	if seconds, notNumber := strconv.ParseFloat(text, 64); notNumber == nil || errors.Is(notNumber, strconv.ErrRange) {
+		if seconds > 1e9 { // a moment of this century
+			seconds -= float64(now.UnixMilli()) / 1000
+		}
+		wait, err = time.Duration(min(seconds, maxRetryAfter.Seconds())*float64(time.Second)), nil
 	}
-	at, err := http.ParseTime(text)
 	if err != nil {
-		return 0
+		at, notHTTP := http.ParseTime(text)
+		if notHTTP != nil {
+			if at, err = time.Parse(time.RFC3339, text); err != nil {
+				return 0
+			}
+		}
+		wait = at.Sub(now)
 	}
-	return max(0, min(at.Sub(now), maxRetryAfter))
+	return max(0, min(wait, maxRetryAfter))
 }

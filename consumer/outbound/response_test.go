@@ -1,6 +1,9 @@
 package outbound
 
 import (
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"crypto/tls"
 	"io"
@@ -50,14 +53,67 @@ func TestAnswers(t *testing.T) {
 			client := newClient(t, Config{AllowPrivate: true, MaxBody: 1000})
 			for range 2 {
 				answer, err := client.Do(t.Context(), &Request{URL: target.url, Body: []byte("x")})
-				if err != nil || answer.Status != c.status || len(answer.Body) != c.body || answer.Partial != c.partial {
-					t.Errorf("status %d, %d bytes, partial %v, %v", answer.Status, len(answer.Body), answer.Partial, err)
+				if err != nil || answer.Status != c.status || len(answer.Body) != c.body || (answer.Fault != "") != c.partial {
+					t.Errorf("status %d, %d bytes, fault %q, %v", answer.Status, len(answer.Body), answer.Fault, err)
 				}
 			}
 			if reused := target.connections.Load() == 1; reused != c.reused || target.requests.Load() != 2 {
 				t.Errorf("%d connections, %d requests", target.connections.Load(), target.requests.Load())
 			}
 		})
+	}
+}
+
+// TestEncodedAnswers: bodies are decoded, whether or not that was asked for, within the bound; what cannot be is said.
+func TestEncodedAnswers(t *testing.T) {
+	const text = `{"status":"rejected"}`
+	coded := func(make func(io.Writer) io.WriteCloser, plain string) string {
+		var b strings.Builder
+		w := make(&b)
+		io.WriteString(w, plain)
+		w.Close()
+		return b.String()
+	}
+	zip := func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
+	zlibbed := func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }
+	raw := func(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 9); return f }
+	for name, c := range map[string]struct {
+		codings  []string
+		sent     string
+		want     string
+		fault    string
+		tornAway bool
+	}{
+		"gzip":               {[]string{"gzip"}, coded(zip, text), text, "", false},
+		"in capitals":        {[]string{" GZip "}, coded(zip, text), text, "", false},
+		"by its old name":    {[]string{"x-gzip"}, coded(zip, text), text, "", false},
+		"deflate":            {[]string{"deflate"}, coded(zlibbed, text), text, "", false},
+		"deflate, bare":      {[]string{"deflate"}, coded(raw, text), text, "", false},
+		"identity":           {[]string{"identity"}, text, text, "", false},
+		"both":               {[]string{"deflate, gzip"}, coded(zip, coded(zlibbed, text)), text, "", false},
+		"both, in two":       {[]string{"deflate", "gzip"}, coded(zip, coded(zlibbed, text)), text, "", false},
+		"nothing":            {[]string{"gzip"}, "", "", "", false},
+		"brotli":             {[]string{"br"}, "\x0b\x02\x80ok\x03", "", "Content-Encoding", false},
+		"unknown over gzip":  {[]string{"gzip, zstd"}, coded(zip, text), "", "Content-Encoding", false},
+		"too many":           {[]string{"gzip, gzip, gzip, gzip"}, coded(zip, text), "", "Content-Encoding", false},
+		"plain all the same": {[]string{"gzip"}, text, "", "Content-Encoding", false},
+		"a bomb": {[]string{"gzip"}, coded(zip, strings.Repeat("x", 900<<10)), strings.Repeat("x", 1000), "too long",
+			false},
+		"torn": {[]string{"gzip"}, coded(zip, text)[:20], "", "too long, or broke off", true},
+	} {
+		target := newTarget(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Encoding"] = c.codings
+			if c.tornAway {
+				w.Header().Set("Content-Length", "99")
+			}
+			io.WriteString(w, c.sent)
+		})
+		client := newClient(t, Config{AllowPrivate: true, MaxBody: 1000})
+		answer, err := client.Do(t.Context(), &Request{URL: target.url})
+		if err != nil || !c.tornAway && string(answer.Body) != c.want || !strings.Contains(answer.Fault, c.fault) ||
+			(answer.Fault == "") != (c.fault == "") {
+			t.Errorf("%s: %.100q, fault %q, %v", name, answer.Body, answer.Fault, err)
+		}
 	}
 }
 
@@ -91,7 +147,7 @@ func TestSlowBody(t *testing.T) {
 		<-r.Context().Done()
 	})
 	answer, err := local(t).Do(soon(t), &Request{URL: target.url})
-	if err != nil || answer.Status != 200 || string(answer.Body) != "begun" || !answer.Partial {
+	if err != nil || answer.Status != 200 || string(answer.Body) != "begun" || answer.Fault == "" {
 		t.Errorf("%+v, %v", answer, err)
 	}
 }
@@ -163,7 +219,10 @@ func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
 		"": 0, "0": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "3600": time.Hour, "3601": time.Hour,
-		"99999999999999999999": time.Hour, "-1": 0, "1.5": 0, "soon": 0,
+		"99999999999999999999": time.Hour, "-1": 0, "1.5": 1500 * time.Millisecond, "soon": 0, "NaN": 0, "-Inf": 0,
+		"+Inf": time.Hour, "1e999": time.Hour, "30s": 30 * time.Second, "1m0.5s": time.Minute + time.Second/2, "-5m": 0,
+		"1795435230": 30 * time.Second, "1795435199": 0, "1795435230000": time.Hour, "2026-11-23T12:00:30Z": 30 * time.Second,
+		"2026-11-23T14:00:30.5+02:00":    30*time.Second + time.Second/2,
 		"Mon, 23 Nov 2026 12:00:30 GMT":  30 * time.Second,
 		"Mon, 23 Nov 2026 11:00:00 GMT":  0,
 		"Tue, 24 Nov 2026 12:00:00 GMT":  time.Hour,

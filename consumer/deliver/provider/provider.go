@@ -54,6 +54,9 @@ type Response struct {
 	// RetryAfter is how long the provider asks to wait, with Failed
 	// and Down; 0 if it does not say.
 	RetryAfter time.Duration
+	// OfMessage says that a failure may be this message's, its recipient's or its
+	// target's alone: it tells nothing of others, and opens no circuit.
+	OfMessage bool
 	// Provider is the name of the one that answered, where Send chooses among
 	// several; empty otherwise.
 	Provider string

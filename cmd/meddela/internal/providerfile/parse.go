@@ -242,20 +242,44 @@ func (s Signing) Secrets(m *strictyaml.Map, key, host string,
 	return all
 }
 
+const unauthorized = "unauthorized" // which is down, for want of valid credentials
+
 var verdicts = []string{"accepted", "skipped", "rejected", "failed", "down", "unknown"}
 
 func ruleOf(m *strictyaml.Map) httpapi.Rule {
-	return httpapi.Rule{
-		Status: m.Text("status"), JSON: m.Text("json"), Equals: m.Text("equals"),
-		Verdict: verdictOf(m), Reason: reasonOf(m),
+	verdict := verdictOf(m, unauthorized)
+	r := httpapi.Rule{
+		Status: m.Text("status"), Text: m.Text("text"), Headers: m.TextMap("headers"), RetryAfter: m.Text("retry_after"),
+		Verdict: verdict, Unauthorized: m.Text("verdict") == unauthorized, Reason: reasonOf(m),
 	}
+	switch {
+	case m.IsMap("json"):
+		r.JSON = make(map[string][]string)
+		values := m.Map("json")
+		for _, path := range values.Keys() {
+			r.JSON[path] = values.Texts(path)
+		}
+	case m.Has("json"):
+		r.JSON = map[string][]string{m.Text("json"): m.Texts("equals")}
+		return r
+	}
+	if m.Has("equals") {
+		m.Fail("equals", "it needs the path of one value beside it, such as json: $.code")
+	}
+	return r
 }
 
-func verdictOf(m *strictyaml.Map) provider.Verdict {
-	m.Needs("verdict", "say "+strings.Join(verdicts, ", "))
-	word := m.OneOf("verdict", verdicts[0], verdicts...)
-	all := provider.Verdicts()
-	return all[slices.IndexFunc(all, func(v provider.Verdict) bool { return v.String() == word })]
+// verdictOf is the verdict of a rule; Down where it is one of the words that are more of a kind of provider.
+func verdictOf(m *strictyaml.Map, more ...string) provider.Verdict {
+	words := slices.Concat(verdicts, more)
+	m.Needs("verdict", "say "+strings.Join(words, ", "))
+	word := m.OneOf("verdict", verdicts[0], words...)
+	for _, verdict := range provider.Verdicts() {
+		if verdict.String() == word {
+			return verdict
+		}
+	}
+	return provider.Down
 }
 
 func reasonOf(m *strictyaml.Map) topology.Reason {

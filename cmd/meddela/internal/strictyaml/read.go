@@ -252,7 +252,7 @@ func inRange[T cmp.Ordered](m *Map, key, what, example string, least, most T, pa
 	return value
 }
 
-// Texts is a list of texts, or the only one. A number counts as it is written.
+// Texts is a list of texts, or the only one. A number, true and false count as they are written.
 func (m *Map) Texts(key string) []string { return m.texts(key, scalarOf) }
 
 // Strings is Texts without numbers, which must be in quotes.
@@ -354,9 +354,10 @@ func textOf(n ast.Node) string {
 	return ""
 }
 
-// scalarOf is a text, or a number as it is written.
+// scalarOf is a text, or a number, true or false as it is written.
 func scalarOf(n ast.Node) string {
-	if n.Type() == ast.IntegerType || n.Type() == ast.FloatType {
+	switch n.Type() {
+	case ast.IntegerType, ast.FloatType, ast.BoolType:
 		return n.GetToken().Value
 	}
 	return textOf(n)

@@ -283,11 +283,11 @@ func (b *backend) send(
 	began := time.Now()
 	response = provider.Response{Verdict: provider.Unknown}
 	defer func() { // also when Send crashes
-		switch response.Verdict {
-		case provider.Failed, provider.Down, provider.Unknown: // what may pass when it is not asked for a while
+		failed := []provider.Verdict{provider.Failed, provider.Down, provider.Unknown}
+		if !response.OfMessage && slices.Contains(failed, response.Verdict) {
 			report(errFailed)
-		default:
-			report(nil)
+		} else {
+			report(nil) // it is there, and may take other messages
 		}
 		b.sends[response.Verdict].Add(1)
 		b.sending.Add(int64(time.Since(began)))

@@ -129,6 +129,20 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
+// TestOneMessagesFault: what failed for a message's own sake opens no circuit, and shows that the provider is there.
+func TestOneMessagesFault(t *testing.T) {
+	for _, verdict := range []provider.Verdict{provider.Failed, provider.Down, provider.Unknown} {
+		alone, all := provider.Response{Verdict: verdict, OfMessage: true}, provider.Response{Verdict: verdict}
+		one := &fake{name: "one", answers: []provider.Response{alone, alone, alone, all, alone, all, all}}
+		o := route(t, func(c *Config) { c.Backends[0].Breaker.Failures = 2 }, one)
+		for i, open := range []bool{false, false, false, false, false, false, true} {
+			if send(o, "job"); o.Stats()[0].Open != open {
+				t.Errorf("%v: after answer %d the circuit is open: %t", verdict, i+1, !open)
+			}
+		}
+	}
+}
+
 // TestAllOpen: it is said when to come back, as soon as any of them may be
 // asked.
 func TestAllOpen(t *testing.T) {

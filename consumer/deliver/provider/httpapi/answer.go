@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,34 +24,96 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// meaning is what an answer says of the message. The answer's own words are left
-// out: they often have the address.
-func (p *Provider) meaning(a *outbound.Response, host string, m *template.Message) provider.Response {
-	response := p.verdict(a)
-	switch response.Verdict {
-	case provider.Accepted:
-		return provider.Response{Verdict: provider.Accepted, MessageID: clean(p.messageID(a), m)}
-	case provider.Failed, provider.Down:
-		response.RetryAfter = outbound.RetryAfter(a.Header, time.Now())
-	}
-	response.Detail = host + " answered " + strconv.Itoa(a.Status) + response.Detail
-	return response
+// answer is an outbound.Response with what rules ask of it.
+type answer struct {
+	*outbound.Response
+	text   string // of the body, if all of it is there
+	isJSON bool
 }
 
-func (p *Provider) verdict(a *outbound.Response) provider.Response {
-	for i := range p.config.Rules {
-		r := &p.config.Rules[i]
-		switch {
-		case a.Status < r.least || a.Status > r.most:
-		case r.path != "" && a.Partial:
-			if a.Status/100 == 2 {
-				return provider.Response{Verdict: provider.Unknown, Detail: ", and its body is too long, or broke off"}
-			}
-		case r.path == "" || r.isAbout(a.Body):
-			return provider.Response{Verdict: r.Verdict, Reason: r.Reason, Detail: r.detail}
+func newAnswer(of *outbound.Response) *answer {
+	a := &answer{Response: of}
+	if of.Fault == "" {
+		body := bytes.TrimSpace(bytes.TrimPrefix(of.Body, []byte("\ufeff")))
+		a.text, a.isJSON = string(body), topology.CheckJSON(body) == nil
+	}
+	return a
+}
+
+// texts are those of a value, or of each member of a list, but for null.
+func texts(all []string, value gjson.Result) []string {
+	switch {
+	case value.IsArray():
+		for _, each := range value.Array() {
+			all = texts(all, each)
+		}
+	case value.Type != gjson.Null:
+		all = append(all, value.String(), value.Raw)
+	}
+	return all
+}
+
+// first is the first text that is found, empty if none is.
+func (a *answer) first(find finder) string {
+	if find != nil {
+		for _, text := range find(a) {
+			return text
 		}
 	}
-	return provider.Response{Verdict: usual(a.Status, p.config.Idempotent)}
+	return ""
+}
+
+// meaning is what an answer says of the message, and whether it refuses the credentials. The
+// answer's own words are left out: they often have the address.
+func (p *Provider) meaning(got *outbound.Response, host string, m *template.Message) (provider.Response, bool) {
+	a := newAnswer(got)
+	response, rule := p.verdict(a)
+	id := a.first(p.messageID)
+	if rule == nil && response.Verdict == provider.Accepted && p.config.MessageID != "" && id == "" {
+		response = provider.Response{Verdict: provider.Unknown, Detail: ", without " + p.config.MessageID}
+	}
+	switch response.Verdict {
+	case provider.Accepted:
+		return provider.Response{Verdict: provider.Accepted, MessageID: clean(id, m)}, false
+	case provider.Failed, provider.Down:
+		if rule != nil {
+			response.RetryAfter = outbound.Wait(a.first(rule.wait), time.Now())
+		}
+		response.RetryAfter = cmp.Or(response.RetryAfter, outbound.RetryAfter(a.Header, time.Now()))
+	}
+	// A provider that answers is there. What it says is about the message unless it says that it
+	// is at fault itself, or a rule does, or nobody is let in. One may be barred from writing to
+	// some recipients only.
+	response.OfMessage = p.target == nil || a.Status < 500 && (response.Verdict != provider.Down ||
+		rule == nil && a.Status == http.StatusForbidden)
+	response.Detail = host + " answered " + strconv.Itoa(a.Status) + response.Detail
+	return response, rule != nil && rule.Unauthorized || rule == nil && a.Status == http.StatusUnauthorized
+}
+
+// verdict is that of the first rule that fits, or else the usual one. Where what a rule asks
+// of a body cannot be read, it is not known what a 2xx means.
+func (p *Provider) verdict(a *answer) (provider.Response, *Rule) {
+	response, unread := provider.Response{Verdict: usual(a.Status, p.config.Idempotent)}, ""
+	for i := range p.config.Rules {
+		r := &p.config.Rules[i]
+		if a.Status < r.least || a.Status > r.most {
+			continue
+		}
+		if detail, fits := r.fits(a); fits {
+			return provider.Response{Verdict: r.Verdict, Reason: r.Reason, Detail: detail}, r
+		}
+		if a.Fault != "" && r.readsBody {
+			unread = ", and " + a.Fault
+			break
+		}
+		if a.text != "" && !a.isJSON && len(r.JSON) > 0 {
+			unread = ", and its body is no JSON, as the rules for answers expect" // a later one may be about its text
+		}
+	}
+	if response.Verdict == provider.Accepted && unread != "" {
+		response = provider.Response{Verdict: provider.Unknown, Detail: unread}
+	}
+	return response, nil
 }
 
 // clean is a message id as the delivery log may have it: without the address,
@@ -77,38 +142,57 @@ func hasAddress(id, to string) bool {
 }
 
 // unanswered is what it means that there is no answer.
-func (p *Provider) unanswered(kind outbound.Kind) provider.Verdict {
-	if kind == outbound.Blocked && p.target == nil {
-		return provider.Rejected // the template's fault, and not the provider's
-	}
-	switch kind {
+func (p *Provider) unanswered(failed *outbound.Error) provider.Response {
+	r := provider.Response{Verdict: provider.Unknown, Detail: failed.Error(), OfMessage: p.target == nil}
+	switch failed.Kind {
 	case outbound.Blocked, outbound.Unresolved, outbound.Unreachable, outbound.Insecure:
-		return provider.Down
+		r.Verdict = provider.Down
+		if failed.Kind == outbound.Blocked && p.target == nil {
+			r.Verdict = provider.Rejected // the template's fault, and not the provider's
+		}
 	case outbound.Expired:
-		return provider.Expired
+		r.Verdict = provider.Expired
 	case outbound.Broken:
-		return provider.Failed
+		r.Verdict = provider.Failed
 	}
-	return provider.Unknown
+	return r
 }
 
-// Rule says what an answer means that has both the status and the value.
+// Rule says what an answer means that has the status and fits every condition.
 type Rule struct {
 	// Status: "429", "4xx", "500-599"; empty for any.
 	Status string
-	// JSON is the path of a value, such as $.error.code; empty for none.
-	JSON string
-	// Equals is the value's text; empty for any value but null.
-	Equals string
+	// JSON has the paths of values, such as $.error.code, and the texts of which a value must
+	// be one; without texts any value but null fits. Of a list each member counts.
+	JSON map[string][]string
+	// Text is a regular expression (RE2) for the whole body, without the blanks around it.
+	Text string
+	// Headers have regular expressions for the whole value of headers, by name.
+	Headers map[string]string
 	// Verdict: Accepted, Skipped, Rejected, Failed, Down or Unknown.
 	Verdict provider.Verdict
+	// Unauthorized says of Down that the credentials are refused, so that it is asked once more
+	// if there are others by then.
+	Unauthorized bool
 	// Reason of Skipped: ReasonInvalidAddress (the default) or
 	// ReasonSuppressed.
 	Reason topology.Reason
+	// RetryAfter is where an answer says how long to wait, with Failed and Down: a path, or "header:" and a name. Default
+	// the header Retry-After.
+	RetryAfter string
 
-	least, most int    // of Status
-	path        string // gjson's; empty for none
-	detail      string // of the value
+	least, most int // of Status
+	conditions  []condition
+	readsBody   bool
+	wait        finder
+}
+
+// condition is one that an answer fits if a text that is found there is one of several, or has a form, or is there.
+type condition struct {
+	name  string
+	find  finder
+	texts []string
+	form  *regexp.Regexp
 }
 
 // read checks a rule, and keeps what is read of it.
@@ -116,22 +200,45 @@ func (r *Rule) read() (err error) {
 	if r.least, r.most, err = parseStatus(r.Status); err != nil {
 		return err
 	}
-	if r.JSON != "" {
-		if r.path, err = gjsonPath(r.JSON); err != nil {
-			return err
+	add := func(name, at, form string, texts []string) {
+		c := condition{name: name, texts: texts}
+		find, wrong := locate(at)
+		if c.find = find; form != "" && wrong == nil {
+			c.name += " is " + form
+			if _, wrong = regexp.Compile(form); wrong == nil {
+				c.form, wrong = regexp.Compile(`(?s)^(?:` + form + `)$`)
+			}
 		}
-		r.detail = ", and has " + r.JSON
-		if r.Equals != "" {
-			r.detail = ", and " + r.JSON + " is " + r.Equals
+		if wrong != nil {
+			err = cmp.Or(err, fmt.Errorf("%s: %w", name, wrong))
+		}
+		r.conditions = append(r.conditions, c)
+	}
+	for _, path := range slices.Sorted(maps.Keys(r.JSON)) {
+		add(path, path, "", r.JSON[path])
+	}
+	if r.Text != "" {
+		add("its text", wholeText, r.Text, nil)
+	}
+	r.readsBody = len(r.conditions) > 0
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		add(name, inHeader+name, r.Headers[name], nil)
+	}
+	if r.RetryAfter != "" {
+		var wrong error
+		if r.wait, wrong = locate(r.RetryAfter); wrong != nil {
+			err = cmp.Or(err, fmt.Errorf("retry after: %w", wrong))
 		}
 	}
 	switch {
-	case r.Status == "" && r.JSON == "":
-		return errors.New("it would fit every answer: give it a status or a path")
-	case r.Equals != "" && r.JSON == "":
-		return errors.New("it has a value to be equal to, and no path of it")
+	case err != nil:
+		return err
+	case r.Status == "" && len(r.conditions) == 0:
+		return errors.New("it would fit every answer: give it a status, a path, a text or a header")
 	case r.Verdict == provider.Expired || r.Verdict == provider.Throttled:
 		return errors.New("answers do not have that verdict")
+	case r.wait != nil && r.Verdict != provider.Failed && r.Verdict != provider.Down:
+		return errors.New("only what failed, or is down, is asked again after a wait")
 	case r.Verdict != provider.Skipped && r.Reason != topology.NoReason:
 		return errors.New("only skipped has a reason")
 	case r.Verdict == provider.Skipped:
@@ -141,6 +248,29 @@ func (r *Rule) read() (err error) {
 		}
 	}
 	return nil
+}
+
+// fits reports whether an answer fits every condition but the status, and tells them.
+func (r *Rule) fits(a *answer) (detail string, fits bool) {
+	for i := range r.conditions {
+		c := &r.conditions[i]
+		found := c.find(a)
+		at := slices.IndexFunc(found, func(text string) bool {
+			return c.form != nil && c.form.MatchString(text) || c.form == nil && len(c.texts) == 0 ||
+				slices.Contains(c.texts, text)
+		})
+		switch {
+		case at < 0:
+			return "", false
+		case len(c.texts) > 0:
+			detail += ", and " + c.name + " is " + found[at]
+		case c.form != nil:
+			detail += ", and " + c.name
+		default:
+			detail += ", and has " + c.name
+		}
+	}
+	return detail, true
 }
 
 const anyStatus = 999
@@ -161,15 +291,6 @@ func parseStatus(text string) (least, most int, err error) {
 		return 0, 0, fmt.Errorf("status %q: use one (429), a class (4xx) or a range (500-599)", text)
 	}
 	return least, most, nil
-}
-
-// isAbout reports whether a body has the rule's value.
-func (r *Rule) isAbout(body []byte) bool {
-	if topology.CheckJSON(body) != nil {
-		return false
-	}
-	value := gjson.GetBytes(body, r.path)
-	return value.Type != gjson.Null && (r.Equals == "" || value.String() == r.Equals || value.Raw == r.Equals)
 }
 
 // usual is what a status means where no rule says it. Not to be let in is the
@@ -194,10 +315,10 @@ func usual(status int, idempotent bool) provider.Verdict {
 	return provider.Unknown
 }
 
-var errPathSyntax = errors.New("use a path such as $.messages[0].id")
+var errPathSyntax = errors.New("use a path such as $.messages[0].id, or $.messages[*].id for any of them")
 
-// pathStep is .name, [0] or ['name'].
-var pathStep = regexp.MustCompile(`(?s)^(?:\.([^].['"]+)|\[(\d+)]|\['(.+?)']|\["(.+?)"])`)
+// pathStep is .name, [0], [*] or ['name'].
+var pathStep = regexp.MustCompile(`(?s)^(?:\.([^].['"]+)|\[(\d+|\*)]|\['(.+?)']|\["(.+?)"])`)
 
 // gjsonPath translates the paths of configuration, $.a[0]['b c'], whose $ may be
 // missing, to those of gjson.
@@ -213,7 +334,12 @@ func gjsonPath(text string) (string, error) {
 			return "", errPathSyntax
 		}
 		rest = rest[len(step[0]):]
-		steps = append(steps, gjson.Escape(strings.Join(step[1:], "")))
+		switch {
+		case step[2] != "*":
+			steps = append(steps, gjson.Escape(strings.Join(step[1:], "")))
+		case rest != "": // every member of a list at the end counts anyhow
+			steps = append(steps, "#")
+		}
 	}
 	if len(steps) == 0 || !utf8.ValidString(text) {
 		return "", errPathSyntax
@@ -221,20 +347,26 @@ func gjsonPath(text string) (string, error) {
 	return strings.Join(steps, "."), nil
 }
 
-// locate returns what finds a value in an answer: empty if it is not there, as with
-// a body that is not complete.
-func locate(text string) (func(*outbound.Response) string, error) {
-	if name, ok := strings.CutPrefix(text, "header:"); ok {
+// finder finds texts in an answer: none if they are not there, as with a body that is not complete.
+type finder func(*answer) []string
+
+const inHeader, wholeText = "header:", "text:" // in place of a path
+
+func locate(at string) (finder, error) {
+	if name, ok := strings.CutPrefix(at, inHeader); ok {
 		if !httpguts.ValidHeaderFieldName(name) {
 			return nil, errors.New("that is no name of a header")
 		}
-		return func(a *outbound.Response) string { return a.Header.Get(name) }, nil
+		return func(a *answer) []string { return a.Header.Values(name) }, nil
 	}
-	path, err := gjsonPath(text)
-	return func(a *outbound.Response) string {
-		if a.Partial || topology.CheckJSON(a.Body) != nil {
-			return ""
+	if at == wholeText {
+		return func(a *answer) []string { return []string{a.text} }, nil
+	}
+	path, err := gjsonPath(at)
+	return func(a *answer) []string {
+		if !a.isJSON {
+			return nil
 		}
-		return gjson.GetBytes(a.Body, path).String()
+		return texts(nil, gjson.Get(a.text, path))
 	}, err
 }

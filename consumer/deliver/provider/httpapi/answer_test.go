@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"compress/gzip"
 	"context"
 	"io"
 	"net"
@@ -52,9 +53,10 @@ func TestStatuses(t *testing.T) {
 			if verdict == provider.Accepted {
 				detail = ""
 			}
+			ofMessage := verdict != provider.Accepted && code < 500 && code != 401 && code != 407
 			got := p.Send(t.Context(), smsJob(), sms(strconv.Itoa(code)))
-			if got != (provider.Response{Verdict: verdict, RetryAfter: wait, Detail: detail}) {
-				t.Errorf("%d: %+v, want %v, %v, %q", code, got, verdict, wait, detail)
+			if got != (provider.Response{Verdict: verdict, RetryAfter: wait, Detail: detail, OfMessage: ofMessage}) {
+				t.Errorf("%d: %+v, want %v, %v, %q, %v", code, got, verdict, wait, detail, ofMessage)
 			}
 		}
 	}
@@ -63,17 +65,20 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
+func is(path string, texts ...string) map[string][]string { return map[string][]string{path: texts} }
+
 func TestRules(t *testing.T) {
 	rules := []Rule{
-		{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: provider.Rejected},
-		{Status: "2xx", JSON: "$.status", Equals: "blocked", Verdict: provider.Skipped, Reason: topology.ReasonSuppressed},
-		{Status: "2xx", JSON: "$.error", Verdict: provider.Failed},
-		{JSON: "$.errors[0].code", Equals: "21211", Verdict: provider.Skipped},
+		{Status: "200", JSON: is("$.status", "rejected"), Verdict: provider.Rejected},
+		{Status: "2xx", JSON: is("$.status", "blocked"), Verdict: provider.Skipped, Reason: topology.ReasonSuppressed},
+		{Status: "2xx", JSON: is("$.error"), Verdict: provider.Failed},
+		{JSON: is("$.errors[0].code", "21211"), Verdict: provider.Skipped},
 		{Status: "409", Verdict: provider.Accepted},
 		{Status: "460-469", Verdict: provider.Down},
 		{Status: "500", Verdict: provider.Unknown},
 	}
 	huge := strings.Repeat(" ", 70<<10)
+	const noJSON = " answered 200, and its body is no JSON, as the rules for answers expect"
 	for _, c := range []struct {
 		status  int
 		body    string
@@ -84,11 +89,11 @@ func TestRules(t *testing.T) {
 	}{
 		{200, `{"status":"ok","id":"m-7"}`, provider.Accepted, "", "", "m-7"},
 		{200, `{"status":"rejected"}`, provider.Rejected, "", " answered 200, and $.status is rejected", ""},
-		{201, `{"status":"rejected"}`, provider.Accepted, "", "", ""},
+		{201, `{"status":"rejected","id":1}`, provider.Accepted, "", "", "1"},
 		{202, `{"status":"blocked"}`, provider.Skipped, topology.ReasonSuppressed, " answered 202, and $.status is blocked",
 			""},
 		{200, `{"error":{"PRIVATE":1}}`, provider.Failed, "", " answered 200, and has $.error", ""},
-		{200, `{"error":null}`, provider.Accepted, "", "", ""},
+		{200, `{"error":null,"id":1.5}`, provider.Accepted, "", "", "1.5"},
 		{400, `{"errors":[{"code":21211,"message":"PRIVATE"}]}`, provider.Skipped, topology.ReasonInvalidAddress,
 			" answered 400, and $.errors[0].code is 21211", ""},
 		{400, `{"errors":[{"code":21212}]}`, provider.Rejected, "", " answered 400", ""},
@@ -96,8 +101,18 @@ func TestRules(t *testing.T) {
 		{465, ``, provider.Down, "", " answered 465", ""},
 		{470, ``, provider.Rejected, "", " answered 470", ""},
 		{500, ``, provider.Unknown, "", " answered 500", ""},
-		{200, `<html>PRIVATE`, provider.Accepted, "", "", ""},
-		{200, `{"status":"rejected"`, provider.Accepted, "", "", ""},
+		{200, `<html>PRIVATE`, provider.Unknown, "", noJSON, ""},
+		{200, `{"status":"rejected"`, provider.Unknown, "", noJSON, ""},
+		{404, `<html>PRIVATE`, provider.Rejected, "", " answered 404", ""},
+		{200, ``, provider.Unknown, "", " answered 200, without $.id", ""},
+		{204, ``, provider.Unknown, "", " answered 204, without $.id", ""},
+		{200, `{"status":"ok"}`, provider.Unknown, "", " answered 200, without $.id", ""},
+		{200, `{"id":null}`, provider.Unknown, "", " answered 200, without $.id", ""},
+		{200, `{"id":""}`, provider.Unknown, "", " answered 200, without $.id", ""},
+		{200, "\ufeff {\"status\":\"rejected\"}", provider.Rejected, "", " answered 200, and $.status is rejected", ""},
+		{200, `{"id":["m-1","m-2"]}`, provider.Accepted, "", "", "m-1"},
+		{200, `{"error":[],"id":"m-3"}`, provider.Accepted, "", "", "m-3"},
+		{200, `{"error":[null,"x"],"id":"m-3"}`, provider.Failed, "", " answered 200, and has $.error", ""},
 		{200, huge + `{"status":"rejected"}`, provider.Unknown, "", " answered 200, and its body is too long, or broke off",
 			""},
 		{400, huge + `{"status":"rejected"}`, provider.Rejected, "", " answered 400", ""},
@@ -113,9 +128,110 @@ func TestRules(t *testing.T) {
 		if c.detail != "" {
 			c.detail = strings.TrimPrefix(s.URL, "http://") + c.detail
 		}
-		if got != (provider.Response{Verdict: c.verdict, Reason: c.reason, Detail: c.detail, MessageID: c.id}) {
+		if got != (provider.Response{Verdict: c.verdict, Reason: c.reason, Detail: c.detail, MessageID: c.id,
+			OfMessage: c.verdict != provider.Accepted && c.verdict != provider.Down && c.status < 500}) {
 			t.Errorf("%d %.60s: %+v", c.status, c.body, got)
 		}
+	}
+}
+
+// TestConditions: every condition of a rule holds, whatever it looks at; then it says how long to wait.
+func TestConditions(t *testing.T) {
+	const wait = 30 * time.Second
+	now := time.Now()
+	for name, c := range map[string]struct {
+		rule    Rule
+		body    string
+		headers []string
+		fits    bool
+		wait    time.Duration
+	}{
+		"a text":           {Rule{Text: `ERROR:\d+`}, " ERROR:14\n", nil, true, 0},
+		"a part of a text": {Rule{Text: `ERROR`}, "ERROR:14", nil, false, 0},
+		"either text":      {Rule{Text: `OK|ERROR`}, "OKERROR", nil, false, 0},
+		"text of lines":    {Rule{Text: `ERROR.*`}, "ERROR\nCode: 14", nil, true, 0},
+		"text of JSON":     {Rule{Text: `.*"e":1.*`}, `{"e":1}`, nil, true, 0},
+		"a header":         {Rule{Headers: map[string]string{"x-error": `4\d`}}, "", []string{"X-Error", "41"}, true, 0},
+		"another header": {Rule{Headers: map[string]string{"x-error": `4\d`}}, "", []string{"X-Error", "410"}, false,
+			0},
+		"no header":         {Rule{Headers: map[string]string{"x-error": `4\d`}}, "", nil, false, 0},
+		"one of two values": {Rule{JSON: map[string][]string{"$.a": {"1"}, "$.b": nil}}, `{"a":1}`, nil, false, 0},
+		"both values": {Rule{JSON: map[string][]string{"$.a": {"1"}, "$.b": nil}}, `{"a":1,"b":false}`, nil, true,
+			0},
+		"one of several texts": {Rule{JSON: is("$.a", "1", "2")}, `{"a":"2"}`, nil, true, 0},
+		"true":                 {Rule{JSON: is("$.a", "true")}, `{"a":true}`, nil, true, 0},
+		"a long number":        {Rule{JSON: is("$.a", "12345678901234567890")}, `{"a":12345678901234567890}`, nil, true, 0},
+		"a number of digits":   {Rule{JSON: is("$.a", "21211")}, `{"a":2.1211e4}`, nil, true, 0},
+		"as it is written":     {Rule{JSON: is("$.a", "21211.0")}, `{"a":21211.0}`, nil, true, 0},
+		"in a list":            {Rule{JSON: is("$.a", "x")}, `{"a":["y","x"]}`, nil, true, 0},
+		"in lists":             {Rule{JSON: is("$.a[*].b[*].c", "x")}, `{"a":[{},{"b":[{"c":1},{"c":"x"}]}]}`, nil, true, 0},
+		"nowhere in lists":     {Rule{JSON: is("$.a[*].b", "x")}, `{"a":{"b":"x"}}`, nil, false, 0},
+		"a list's end":         {Rule{JSON: is("$.a[*]", "x")}, `{"a":["x"]}`, nil, true, 0},
+		"a list at the top":    {Rule{JSON: is("$[*].code", "7")}, `[{"code":6},{"code":7}]`, nil, true, 0},
+		"all together": {Rule{JSON: is("$.a", "1"), Text: `.*"b".*`, Headers: map[string]string{"X-Error": ".+"}},
+			`{"a":1,"b":2}`, []string{"X-Error", "x"}, true, 0},
+		"all but one": {Rule{JSON: is("$.a", "1"), Text: `.*"b".*`, Headers: map[string]string{"X-Error": ".+"}},
+			`{"a":1,"c":2}`, []string{"X-Error", "x"}, false, 0},
+		"wait by a path":   {Rule{JSON: is("$.w"), RetryAfter: "$.w"}, `{"w":30}`, nil, true, wait},
+		"wait as a length": {Rule{JSON: is("$.d"), RetryAfter: "$.d[*].w"}, `{"d":[{},{"w":"30s"}]}`, nil, true, wait},
+		"wait by a header": {Rule{JSON: is("$.a"), RetryAfter: "header:X-Reset"}, `{"a":1}`, []string{"X-Reset", "30"}, true,
+			wait},
+		"the usual header": {Rule{JSON: is("$.a"), RetryAfter: "$.w"}, `{"a":1}`, []string{"Retry-After", "30"}, true, wait},
+		"wait until a second": {Rule{JSON: is("$.a"), RetryAfter: "header:X-Reset"}, `{"a":1}`,
+			[]string{"X-Reset", strconv.FormatInt(now.Add(time.Minute).Unix(), 10)}, true, time.Minute},
+	} {
+		c.rule.Verdict = provider.Failed
+		p := newProvider(t, Config{URL: newStand(t, status(200, c.body, c.headers...)).URL, Rules: []Rule{c.rule}})
+		got := p.Send(t.Context(), smsJob(), sms("x"))
+		if (got.Verdict == provider.Failed) != c.fits || got.RetryAfter > c.wait || got.RetryAfter < c.wait*9/10 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestUnreadableAnswers: a body that the rules, or the id, are to be read of and cannot be, accepts nothing.
+func TestUnreadableAnswers(t *testing.T) {
+	json, text := Rule{JSON: is("$.e"), Verdict: provider.Rejected}, Rule{Text: "E", Verdict: provider.Rejected}
+	for name, c := range map[string]struct {
+		config  Config
+		coding  string
+		body    string
+		verdict provider.Verdict
+		detail  string
+	}{
+		"HTML for JSON":      {Config{Rules: []Rule{json}}, "", "<html>", provider.Unknown, "no JSON"},
+		"HTML for an id":     {Config{MessageID: "$.id"}, "", "<html>", provider.Unknown, "without $.id"},
+		"no header of an id": {Config{MessageID: "header:X-Id"}, "", "{}", provider.Unknown, "without header:X-Id"},
+		"nothing for JSON":   {Config{Rules: []Rule{json}}, "", "", provider.Accepted, ""},
+		"HTML for text":      {Config{Rules: []Rule{text}}, "", "<html>", provider.Accepted, ""},
+		"text after JSON":    {Config{Rules: []Rule{json, text}}, "", "E", provider.Rejected, ""},
+		"brotli for JSON":    {Config{Rules: []Rule{json}}, "br", "x", provider.Unknown, "Content-Encoding"},
+		"brotli for text":    {Config{Rules: []Rule{text}}, "br", "x", provider.Unknown, "Content-Encoding"},
+		"brotli for an id":   {Config{MessageID: "$.id"}, "br", "x", provider.Unknown, "without $.id"},
+		"brotli for nobody": {Config{Rules: []Rule{{Status: "400", Verdict: provider.Failed}}}, "br", "x",
+			provider.Accepted, ""},
+		"brotli, and a rule that is sure": {Config{Rules: []Rule{{Status: "200", Verdict: provider.Accepted}, json}}, "br",
+			"x", provider.Accepted, ""},
+	} {
+		c.config.URL = newStand(t, status(200, c.body, "Content-Encoding", c.coding)).URL
+		got := newProvider(t, c.config).Send(t.Context(), smsJob(), sms("x"))
+		if got.Verdict != c.verdict || !strings.Contains(got.Detail, c.detail) ||
+			got.OfMessage != (c.verdict != provider.Accepted) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestRefusalInGzip: what a provider says in a coding that was not asked for is heard.
+func TestRefusalInGzip(t *testing.T) {
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	io.WriteString(w, `{"status":"rejected"}`)
+	w.Close()
+	s := newStand(t, status(200, b.String(), "Content-Encoding", "gzip"))
+	p := newProvider(t, Config{URL: s.URL, Rules: []Rule{{JSON: is("$.status", "rejected"), Verdict: provider.Rejected}}})
+	if got := p.Send(t.Context(), smsJob(), sms("x")); got.Verdict != provider.Rejected {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -156,11 +272,11 @@ func TestFaults(t *testing.T) {
 		"slow body": {"", func(_ int, c net.Conn) bool {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
 			return true
-		}, provider.Accepted, ""},
+		}, provider.Unknown, "without $.id"},
 		"torn body": {"", func(_ int, c net.Conn) bool {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
 			return false
-		}, provider.Accepted, ""},
+		}, provider.Unknown, "without $.id"},
 		"torn error": {"", func(_ int, c net.Conn) bool {
 			io.WriteString(c, "HTTP/1.1 503 x\r\nContent-Length: 9\r\n\r\n{")
 			return false
@@ -174,7 +290,7 @@ func TestFaults(t *testing.T) {
 					target = u
 					defer func() {
 						want := int64(1)
-						if idempotent && c.verdict == provider.Unknown && !strings.Contains(c.detail, "in time") {
+						if idempotent && strings.Contains(c.detail, "not answered") && !strings.Contains(c.detail, "in time") {
 							want = 2 // the same key, to the same provider
 						}
 						if n := requests.Load() - before; n != want {
@@ -290,11 +406,11 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(429, "\xff{", "Wed, 21 Oct 2099 07:28:00 GMT")
 	f.Add(200, `{"id":"`+phone+`"}`, "-1")
 	p := newProvider(f, Config{URL: "https://api.example.com/", MessageID: "$.id", Rules: []Rule{
-		{JSON: "$.errors[0].code", Equals: "21211", Verdict: provider.Skipped}, {Status: "5xx", Verdict: provider.Down},
+		{JSON: is("$.errors[0].code", "21211"), Verdict: provider.Skipped}, {Status: "5xx", Verdict: provider.Down},
 	}})
 	f.Fuzz(func(t *testing.T, status int, body, after string) {
 		a := &outbound.Response{Status: status, Body: []byte(body), Header: http.Header{"Retry-After": {after}}}
-		r := p.meaning(a, "api.example.com", sms("hi"))
+		r, _ := p.meaning(a, "api.example.com", sms("hi"))
 		if r.RetryAfter < 0 || r.RetryAfter > time.Hour || len(r.MessageID) > 256 || hasAddress(r.MessageID+r.Detail, phone) {
 			t.Fatalf("%d %q means %+v", status, body, r)
 		}

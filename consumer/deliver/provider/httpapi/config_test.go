@@ -92,8 +92,14 @@ func TestNewRefuses(t *testing.T) {
 		"rule's status":        {rule(Rule{Status: "6xx"}), `rule 1: status "6xx"`},
 		"rule's range":         {rule(Rule{Status: "299-200"}), "status"},
 		"rule's number":        {rule(Rule{Status: "x"}), "status"},
-		"rule's path":          {rule(Rule{JSON: "$.a[", Equals: "1"}), "use a path"},
-		"rule without a path":  {rule(Rule{Status: "200", Equals: "1"}), "no path"},
+		"rule's path":          {rule(Rule{JSON: is("$.a[", "1")}), "use a path"},
+		"rule's text":          {rule(Rule{Text: "a(", Verdict: provider.Rejected}), "its text: error parsing"},
+		"rule's text's end":    {rule(Rule{Text: "a)|(b", Verdict: provider.Rejected}), "its text: error parsing"},
+		"rule's look ahead":    {rule(Rule{Text: "a(?=b)", Verdict: provider.Rejected}), "its text: error parsing"},
+		"rule's header":        {rule(Rule{Headers: header("a b", "x"), Verdict: provider.Rejected}), "a b: that is no name"},
+		"rule's wait's path": {rule(Rule{Status: "429", RetryAfter: "$.a[", Verdict: provider.Failed}),
+			"retry after: use a path"},
+		"a wait for nothing": {rule(Rule{Status: "429", RetryAfter: "$.a", Verdict: provider.Rejected}), "asked again"},
 		"rule's reason": {rule(Rule{Status: "200", Verdict: provider.Skipped, Reason: topology.ReasonKilled}),
 			"must be invalid_address"},
 		"a reason too many": {rule(Rule{Status: "200", Verdict: provider.Rejected, Reason: topology.ReasonSuppressed}),
@@ -128,7 +134,7 @@ func TestPaths(t *testing.T) {
 		"$.id": "a", "id": "a", "$.messages[0].id": "7", "messages[0]['x.y']": "b", `$.messages[0]["it's"]`: "q",
 		"$.@this": "c", "$['@this']": "c", "$.é": "d", "$.nope": "", "$.messages[1].id": "", "$.messages.0.id": "7",
 		"$.0":             "zero",
-		"$.messages.#.id": "", "$.*": "", "$.id|@reverse": "",
+		"$.messages.#.id": "", "$.*": "", "$.id|@reverse": "", "$.messages[*].id": "[7]", "$['*']": "",
 	} {
 		translated, err := gjsonPath(path)
 		if got := gjson.Get(answer, translated).String(); err != nil || got != want {

@@ -56,8 +56,10 @@ func TestWireMock(t *testing.T) {
 	}{
 		"200": {stub: stub{"status": 200, "jsonBody": stub{"id": "m-7"}}, status: topology.Sent,
 			id: "m-7"},
-		"202": {stub: status(202), status: topology.Sent},
-		"204": {stub: status(204), status: topology.Sent},
+		"202":                {stub: stub{"status": 202, "jsonBody": stub{"id": 7}}, status: topology.Sent, id: "7"},
+		"204, without an id": {stub: status(204), status: pending, reason: topology.ReasonTransient},
+		"200 of maintenance": {stub: stub{"status": 200, "body": "<html>"}, hold: true, status: topology.DeliveryError,
+			reason: topology.ReasonAmbiguous},
 		"302": {stub: stub{"status": 302, "headers": stub{"Location": peer + "/elsewhere"}},
 			status: topology.DeliveryError, reason: topology.ReasonProviderRejected},
 		"400": {stub: status(400), status: topology.DeliveryError,
@@ -99,7 +101,8 @@ func TestWireMock(t *testing.T) {
 			reason: topology.ReasonAmbiguous},
 		"a body that is cut off": {stub: stub{"status": 400, "fault": "MALFORMED_RESPONSE_CHUNK"}, status: pending,
 			reason: topology.ReasonTransient},
-		"an answer of a megabyte": {stub: stub{"status": 201, "body": strings.Repeat("x", 1<<20)}, status: topology.Sent},
+		"an answer of a megabyte": {stub: stub{"status": 201, "body": strings.Repeat("x", 1<<20)}, status: pending,
+			reason: topology.ReasonTransient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := "/" + strings.NewReplacer(" ", "-", ",", "").Replace(name)
@@ -108,9 +111,11 @@ func TestWireMock(t *testing.T) {
 				Name: "sms-1", URL: peer + path, Body: `{"to":{{ json .To }},"text":{{ json .Text }}}`, MessageID: "$.id",
 				Idempotent: test.idempotent, Timeout: 700 * time.Millisecond, AllowPrivate: true,
 				Rules: []httpapi.Rule{
-					{Status: "400", JSON: "$.code", Equals: "21211", Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress},
-					{Status: "400", JSON: "$.code", Equals: "21610", Verdict: provider.Skipped, Reason: topology.ReasonSuppressed},
-					{Status: "200", JSON: "$.status", Equals: "rejected", Verdict: provider.Rejected},
+					{Status: "400", JSON: map[string][]string{"$.code": {"21211"}}, Verdict: provider.Skipped,
+						Reason: topology.ReasonInvalidAddress},
+					{Status: "400", JSON: map[string][]string{"$.code": {"21610"}}, Verdict: provider.Skipped,
+						Reason: topology.ReasonSuppressed},
+					{Status: "200", JSON: map[string][]string{"$.status": {"rejected"}}, Verdict: provider.Rejected},
 				},
 			})
 			if err != nil {

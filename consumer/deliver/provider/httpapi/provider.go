@@ -25,7 +25,7 @@ type Provider struct {
 	headers   *headers
 	body      *body             // nil with GET
 	signers   []outbound.Signer // of the hosts, or of the target
-	messageID func(*outbound.Response) string
+	messageID finder
 }
 
 // New returns a Provider, or what is wrong with the configuration. It does not
@@ -64,7 +64,6 @@ func New(c Config) (_ *Provider, err error) {
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
 	}
-	p.messageID = func(*outbound.Response) string { return "" }
 	if c.MessageID != "" {
 		if p.messageID, err = locate(c.MessageID); err != nil {
 			return nil, fmt.Errorf("message id: %w", err)
@@ -100,25 +99,35 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
-	answer, err := p.client.Do(ctx, r)
+	response, err := p.ask(ctx, r, m)
 	if err == nil {
-		return p.meaning(&answer, r.URL.Host, m)
+		return response
 	}
 	failed, _ := errors.AsType[*outbound.Error](err) // which it always is
-	response := provider.Response{Verdict: p.unanswered(failed.Kind), Detail: failed.Error()}
+	response = p.unanswered(failed)
 	if response.Verdict != provider.Unknown || !p.config.Idempotent || failed.Timeout() {
 		return response
 	}
 	// The connection broke, and the provider knows the request by its key. Only the
 	// acceptance of a second one, or a refusal, tells of the first too.
-	if answer, err = p.client.Do(ctx, r); err != nil {
+	second, err := p.ask(ctx, r, m)
+	if err != nil {
 		return response
 	}
-	response = p.meaning(&answer, r.URL.Host, m)
-	if response.Verdict == provider.Failed || response.Verdict == provider.Down {
-		response.Verdict = provider.Unknown
+	if second.Verdict == provider.Failed || second.Verdict == provider.Down {
+		second.Verdict = provider.Unknown
 	}
-	return response
+	return second
+}
+
+// ask makes a request, and says what its answer means.
+func (p *Provider) ask(ctx context.Context, r *outbound.Request, m *template.Message) (provider.Response, error) {
+	answer, err := p.client.Do(ctx, r)
+	if err != nil {
+		return provider.Response{}, err
+	}
+	response, _ := p.meaning(&answer, r.URL.Host, m)
+	return response, nil
 }
 
 // request makes the request for a message. Its errors have nothing of the

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -261,6 +262,22 @@ func TestCredentialsInClear(t *testing.T) {
 		got := newProvider(t, Config{Hosts: []string{"127.0.0.1", "8.8.8.8"}, Auth: auth}).Send(t.Context(), smsJob(), m)
 		if got.Verdict != want || want == provider.Rejected && !strings.Contains(got.Detail, "clear text") {
 			t.Errorf("%s: %+v", target, got)
+		}
+	}
+}
+
+// TestOneTargetsFault: that a template's target is away tells nothing of the others.
+func TestOneTargetsFault(t *testing.T) {
+	gone, failing := newStand(t, nil), newStand(t, status(500, ""))
+	gone.Close()
+	mute, _ := script(t, func(int, net.Conn) bool { return false })
+	for _, target := range []string{gone.URL, failing.URL, mute} {
+		m := &template.Message{Channel: topology.Webhook, To: target, Body: []byte(`{}`)}
+		for own, c := range map[bool]Config{true: {Hosts: []string{"127.0.0.1"}}, false: {URL: target}} {
+			got := newProvider(t, c).Send(t.Context(), smsJob(), m)
+			if got.OfMessage != own || got.Verdict == provider.Accepted {
+				t.Errorf("%s, of the template %t: %+v", target, own, got)
+			}
 		}
 	}
 }

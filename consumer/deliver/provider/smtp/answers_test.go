@@ -114,7 +114,8 @@ func TestConfiguredAnswers(t *testing.T) {
 		line string
 		want provider.Response
 	}{
-		{stageRcpt, "550 5.7.1 Over Quota", provider.Response{Verdict: provider.Failed, RetryAfter: time.Minute}},
+		{stageRcpt, "550 5.7.1 Over Quota", provider.Response{Verdict: provider.Failed, RetryAfter: time.Minute,
+			OfMessage: true}},
 		{stageEnd, "550 5.7.1 over quota", provider.Response{Verdict: provider.Rejected}},
 		{stageRcpt, "550 5.7.2 over quota", provider.Response{Verdict: provider.Rejected}},
 		{stageRcpt, "500 5.7.1 over quota", provider.Response{Verdict: provider.Rejected}},

@@ -74,11 +74,11 @@ func (s *Provider) fetchOne(ctx context.Context, a *template.Attachment) (file, 
 		response.Status == http.StatusTooManyRequests, response.Status == http.StatusRequestTimeout:
 		return file{}, &provider.Response{
 			Verdict: provider.Failed, Detail: "an attachment cannot be fetched now",
-			RetryAfter: outbound.RetryAfter(response.Header, time.Now()),
+			RetryAfter: outbound.RetryAfter(response.Header, time.Now()), OfMessage: true,
 		}
 	case response.Status != http.StatusOK:
 		return file{}, rejected("an attachment is not there")
-	case response.Partial:
+	case response.Fault != "":
 		return file{}, rejected("the attachments are larger than is allowed")
 	}
 	return file{name: a.Name, kind: kindOf(response.Header), content: response.Body}, nil

@@ -82,6 +82,7 @@ func (f *failure) response(rules []Rule) provider.Response {
 	switch {
 	case code != "":
 		r := judge(rules, f.stage, code, enhanced, text)
+		r.OfMessage = f.stage == stageRcpt && r.Verdict == provider.Failed // such as greylisting
 		r.Detail = "the mail server answered " + strings.TrimSpace(code+" "+enhanced) + " while " + string(f.stage)
 		if said := shown(strings.ReplaceAll(text, enhanced, "")); said != "" {
 			r.Detail += ": " + said
