@@ -52,6 +52,7 @@ const (
 	ReasonProviderRejected Reason = "provider_rejected"
 	ReasonProviderDown     Reason = "provider_down"
 	ReasonAmbiguous        Reason = "ambiguous"
+	ReasonBounced          Reason = "bounced"
 
 	ReasonExternal Reason = "external"
 )
@@ -77,7 +78,7 @@ var reasons = []struct {
 	{[]Status{DeliveryError}, []Reason{ReasonTemplateMissing, ReasonMissingData, ReasonRenderFailed, ReasonNoProvider,
 		ReasonRetriesExhausted, ReasonProviderRejected}},
 	{[]Status{PendingDelivery, DeliveryError}, []Reason{ReasonProviderDown}},
-	{[]Status{DeliveryError}, []Reason{ReasonAmbiguous}},
+	{[]Status{DeliveryError}, []Reason{ReasonAmbiguous, ReasonBounced}},
 	{[]Status{PendingDelivery, Ignored, Expired, DeliveryError}, []Reason{ReasonExternal}},
 }
 

@@ -20,7 +20,7 @@ func Users() []User {
 	for _, role := range append(Roles(), RoleNotify) {
 		users = append(users, User(role))
 	}
-	return append(users, UserEngine, UserReader, UserMonitor, UserOperator)
+	return append(users, User(RoleReceive), UserEngine, UserReader, UserMonitor, UserOperator)
 }
 
 // Operation is what may be done with a topic or a group, as Kafka names it.
@@ -68,6 +68,9 @@ func (t Topics) Rights(u User, l Lane) (rights []Right) {
 		topics(OpRead, t.Jobs(l))
 		topics(OpWrite, t.DeliveryLog(l), t.DeadLetters(l))
 		groups(OpRead, RoleDeliver)
+	case User(RoleReceive):
+		topics(OpRead, t.Suppressions())
+		topics(OpWrite, t.DeliveryLog(l), t.Suppressions())
 	case UserMonitor, UserOperator:
 		for _, role := range append(Roles(), RoleNotify) {
 			for _, topic := range t.Reads(role, l) {
@@ -152,6 +155,8 @@ func (k Keys) Rights(u User) RedisRights {
 			k.Prefix+"provider:*"),
 			Commands: append(append(scripts, list...), "time", "del KEY", "pexpire KEY 1", "zadd KEY 1 m", "zcard KEY",
 				"zscore KEY m", "zrem KEY m", "zremrangebyscore KEY 0 1")}
+	case User(RoleReceive):
+		return RedisRights{Keys: append(suppressions, events), Commands: append(append(scripts, list...), "hgetall KEY")}
 	case UserReader:
 		return RedisRights{Keys: []string{events}, Commands: []string{"hgetall KEY", "hmget KEY f", "hget KEY f"}}
 	case UserOperator:

@@ -156,7 +156,8 @@ const (
 	RoleDeliver Role = "deliver"
 	RoleStatus  Role = "status"
 	RoleDelay   Role = "delay"
-	RoleNotify  Role = "notify" // where webhooks are configured
+	RoleNotify  Role = "notify"  // where webhooks are configured
+	RoleReceive Role = "receive" // where providers send receipts; of both lanes
 )
 
 // Roles lists every role that an installation needs, in the order in which an

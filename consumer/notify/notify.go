@@ -274,7 +274,7 @@ func (w *Webhook) post(ctx context.Context, e *topology.Entry) (failure string, 
 // idOf is a notice's id: the same whenever the same is told again, so that a receiver
 // can tell.
 func idOf(e *topology.Entry) string {
-	text := fmt.Sprintf("%s\t%d\t%d\t%s\t%s", e.EventID, e.Redrives, e.Attempt, e.Status, e.Reason)
+	text := fmt.Sprintf("%s\t%d\t%d\t%s\t%s\t%s", e.EventID, e.Redrives, e.Attempt, e.Status, e.Reason, e.Detail)
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }

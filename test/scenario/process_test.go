@@ -31,7 +31,7 @@ type process struct {
 // stopTime is how long a stopped role may take: its grace, and leaving.
 const stopTime = 25 * time.Second
 
-// start starts a role on a lane. It does not wait for it to join its group.
+// start starts a role on a lane, or receive on none. It does not wait for it to join its group.
 func (s *site) start(role topology.Role, lane topology.Lane, flags ...string) *process {
 	s.t.Helper()
 	s.started++
@@ -49,7 +49,10 @@ func (s *site) start(role topology.Role, lane topology.Lane, flags ...string) *p
 		s.t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	p.command = exec.Command(binary, append([]string{"run", string(role), "--lane", string(lane)}, flags...)...)
+	if lane != "" { // which receive, of both, has not
+		flags = append(flags, "--lane", string(lane))
+	}
+	p.command = exec.Command(binary, append([]string{"run", string(role)}, flags...)...)
 	p.command.Env = append(s.environment(),
 		"MEDDELA_KAFKA_CLIENT_ID="+s.client(p.name),
 		"MEDDELA_HTTP_ADDR="+p.http,

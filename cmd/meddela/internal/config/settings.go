@@ -65,6 +65,10 @@ type Config struct {
 		CapSMS   string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
 		CapPush  string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`
 	}
+	Receive struct {
+		Addr     string `envconfig:"MEDDELA_RECEIVE_ADDR" default:"127.0.0.1:9095" desc:"where role receive takes providers' receipts, by HTTP: at a path that ends with the provider's name; - is nowhere"`
+		SMTPAddr string `envconfig:"MEDDELA_RECEIVE_SMTP_ADDR" desc:"where role receive takes bounces by SMTP, such as :2525; default: nowhere"`
+	}
 	Sandbox struct {
 		Latency  time.Duration `envconfig:"MEDDELA_SANDBOX_LATENCY" default:"0s" min:"0s" max:"1m" desc:"how long the sandbox takes to accept a message"`
 		Dir      string        `envconfig:"MEDDELA_SANDBOX_DIR" desc:"folder that the sandbox writes each message to; default: none, they are kept in memory"`

@@ -44,6 +44,7 @@ type Checks struct {
 
 	mu       sync.Mutex
 	loops    []*consumer.Loop
+	begun    bool      // a role without loops is at work
 	started  bool      // it has been ready once
 	joinedAt time.Time // when all loops were last seen joined
 }
@@ -59,6 +60,13 @@ func (v *Checks) Add(loop *consumer.Loop) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.loops = append(v.loops, loop)
+}
+
+// Begin hears that a role without loops is at work.
+func (v *Checks) Begin() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.begun = true
 }
 
 // live says what stands still, if anything does. That a server is away is no
@@ -85,6 +93,8 @@ func (v *Checks) Ready() error {
 		}
 	}
 	switch {
+	case v.begun:
+		v.started = true
 	case len(v.loops) < v.expected:
 		return errors.New("starting: what the role must know is being read")
 	case joined == v.expected:

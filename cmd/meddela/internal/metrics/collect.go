@@ -18,6 +18,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/notify"
 	"github.com/meddela/meddela/consumer/position"
+	"github.com/meddela/meddela/consumer/receive"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -152,6 +153,15 @@ func (m *Metrics) Notices(h *notify.Handler) {
 			"sent": h.Sent.Load(), "retried": h.Retried.Load(), "failed": h.Failed.Load(),
 		} {
 			show(out, "notices_total", "Notices to webhooks, by what became of them.", n, "outcome", outcome)
+		}
+	}))
+}
+
+// Receipts shows what role receive counts.
+func (m *Metrics) Receipts(r *receive.Receiver) {
+	m.register(collector(func(out chan<- prometheus.Metric) {
+		for of, n := range r.Counts() {
+			show(out, "receipts_total", "Receipts of providers, by what they mean.", n, "provider", of.Provider, "means", of.Means)
 		}
 	}))
 }

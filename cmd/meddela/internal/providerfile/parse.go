@@ -87,6 +87,9 @@ func (p *parser) provider(m *strictyaml.Map) {
 			}
 		}
 	}
+	if section := m.Map("receipts"); section != nil {
+		d.Receipts = p.receipts(section, &d)
+	}
 	p.file.Providers = append(p.file.Providers, d)
 }
 
@@ -135,7 +138,7 @@ func (p *parser) smtp(m *strictyaml.Map, d *Definition) smtp.Config {
 		Security: smtp.Security(m.OneOf("tls", string(smtp.StartTLS),
 			string(smtp.NoTLS), string(smtp.StartTLS), string(smtp.StartTLSIfOffered), string(smtp.ImplicitTLS))),
 		Username: m.Text("username"), Password: p.secret(m, "password"), Mechanism: m.Text("mechanism"),
-		MaxMessages: m.Int("max_messages", 1, 1_000_000),
+		MaxMessages: m.Int("max_messages", 1, 1_000_000), Bounces: m.Text("bounces"),
 	}
 	switch {
 	case !m.Has("username") && m.Has("password"):

@@ -20,6 +20,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
+	"github.com/meddela/meddela/consumer/receive"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -105,6 +106,38 @@ func TestExamples(t *testing.T) {
 		if len(routes) != 1 {
 			t.Errorf("%s: %d channels", name, len(routes))
 		}
+		closeAll()
+	}
+}
+
+// TestReceipts: the example of docs/receipts.md reads what SendGrid sends.
+func TestReceipts(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/receipts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	const key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEDr2LjtURuePQzplybdC+u4CwrqDqBaWjcMMsTbhdbcwHBcepxo7yAQGhHPTnlvFYPAZFceEu/1FwCM/QmGUhA=="
+	file, err := Parse("receipts.md", example, func(name string) (string, bool) {
+		return map[string]string{"SENDGRID_KEY": "k", "SENDGRID_WEBHOOK_KEY": key}[name], true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := file.Sources()
+	if len(sources) != 1 || sources[0].Provider != "sendgrid" || sources[0].Channel != topology.Email ||
+		sources[0].Verify.Scheme != receive.SendGrid || sources[0].Ref != "$.ref" || len(sources[0].Rules) != 7 ||
+		sources[0].Rules[1].Means != receive.Bounced || sources[0].Rules[1].When["$.type"] != "bounce" {
+		t.Errorf("%+v", sources)
+	}
+	if _, _, err := file.Build(Site{Lane: topology.Realtime}); err == nil || !strings.Contains(err.Error(), "MEDDELA_SUPPRESS_PEPPER") {
+		t.Errorf("without a pepper: %v", err)
+	}
+	ref := func(*topology.Job, string) string { return "r" }
+	if _, closeAll, err := file.Build(Site{Lane: topology.Realtime, Ref: ref}); err != nil {
+		t.Error(err)
+	} else {
 		closeAll()
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider/quota"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
+	"github.com/meddela/meddela/consumer/receive"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -51,6 +52,8 @@ type Definition struct {
 
 	SMTP smtp.Config
 	HTTP httpapi.Config
+	// Receipts that the provider sends; nil for none.
+	Receipts *receive.Source
 }
 
 // Limit is what all processes together keep to.
@@ -91,6 +94,8 @@ type Site struct {
 	Keys  topology.Keys
 	// Stopped reports whether an operator has stopped a provider.
 	Stopped func(provider string) bool
+	// Ref makes the reference of a message, by which receipts are known; nil without a pepper.
+	Ref func(job *topology.Job, to string) string
 }
 
 // Build makes the providers, and a failover.Route for each channel that has some.
@@ -110,6 +115,9 @@ func (f *File) Build(site Site) (routes map[topology.Channel]provider.Provider, 
 	made := make(map[string]failover.Backend)
 	for i := range f.Providers {
 		d := &f.Providers[i]
+		if d.SMTP.Ref, d.HTTP.Ref = site.Ref, site.Ref; site.Ref == nil && d.wantsRefs() {
+			return nil, nil, fmt.Errorf("provider %s: its receipts are known by MEDDELA_SUPPRESS_PEPPER, which is not set", d.Name)
+		}
 		backend := failover.Backend{Breaker: d.Breaker}
 		if backend.Provider, err = d.provider(); err != nil {
 			return nil, nil, fmt.Errorf("provider %s: %w", d.Name, err)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/internal/jsonpath"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -315,38 +316,6 @@ func usual(status int, idempotent bool) provider.Verdict {
 	return provider.Unknown
 }
 
-var errPathSyntax = errors.New("use a path such as $.messages[0].id, or $.messages[*].id for any of them")
-
-// pathStep is .name, [0], [*] or ['name'].
-var pathStep = regexp.MustCompile(`(?s)^(?:\.([^].['"]+)|\[(\d+|\*)]|\['(.+?)']|\["(.+?)"])`)
-
-// gjsonPath translates the paths of configuration, $.a[0]['b c'], whose $ may be
-// missing, to those of gjson.
-func gjsonPath(text string) (string, error) {
-	rest, ok := strings.CutPrefix(text, "$")
-	if !ok && !strings.HasPrefix(rest, "[") {
-		rest = "." + rest
-	}
-	var steps []string
-	for rest != "" {
-		step := pathStep.FindStringSubmatch(rest)
-		if step == nil {
-			return "", errPathSyntax
-		}
-		rest = rest[len(step[0]):]
-		switch {
-		case step[2] != "*":
-			steps = append(steps, gjson.Escape(strings.Join(step[1:], "")))
-		case rest != "": // every member of a list at the end counts anyhow
-			steps = append(steps, "#")
-		}
-	}
-	if len(steps) == 0 || !utf8.ValidString(text) {
-		return "", errPathSyntax
-	}
-	return strings.Join(steps, "."), nil
-}
-
 // finder finds texts in an answer: none if they are not there, as with a body that is not complete.
 type finder func(*answer) []string
 
@@ -362,7 +331,7 @@ func locate(at string) (finder, error) {
 	if at == wholeText {
 		return func(a *answer) []string { return []string{a.text} }, nil
 	}
-	path, err := gjsonPath(at)
+	path, err := jsonpath.Parse(at)
 	return func(a *answer) []string {
 		if !a.isJSON {
 			return nil

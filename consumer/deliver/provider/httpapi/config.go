@@ -28,6 +28,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/topology"
 )
 
 // Config says what to request of whom. URL, Headers and Body are templates of
@@ -68,6 +69,9 @@ type Config struct {
 	// MessageID is where an answer has the provider's id of the message: the
 	// path of a JSON value ("$.messages[0].id"), or "header:" and a name.
 	MessageID string
+
+	// Ref makes the references that bodies and headers may carry, as .Ref; nil makes none.
+	Ref func(job *topology.Job, to string) string
 
 	// Timeout of a Send. Default 8 s.
 	Timeout time.Duration

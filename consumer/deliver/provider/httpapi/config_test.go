@@ -10,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/internal/jsonpath"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -136,16 +137,16 @@ func TestPaths(t *testing.T) {
 		"$.0":             "zero",
 		"$.messages.#.id": "", "$.*": "", "$.id|@reverse": "", "$.messages[*].id": "[7]", "$['*']": "",
 	} {
-		translated, err := gjsonPath(path)
+		translated, err := jsonpath.Parse(path)
 		if got := gjson.Get(answer, translated).String(); err != nil || got != want {
 			t.Errorf("%s (%s): %q, %v, want %q", path, translated, got, err, want)
 		}
 	}
-	if translated, err := gjsonPath("$[1].id"); err != nil || gjson.Get(`[1,{"id":"x"}]`, translated).String() != "x" {
+	if translated, err := jsonpath.Parse("$[1].id"); err != nil || gjson.Get(`[1,{"id":"x"}]`, translated).String() != "x" {
 		t.Errorf("%s, %v", translated, err)
 	}
 	for _, path := range []string{"", "$", "$.", "$..a", "$.a.", "$[", "$[]", "$[a]", "$['']", "$['a'", "$.a]b", "a[-1]"} {
-		if translated, err := gjsonPath(path); err == nil {
+		if translated, err := jsonpath.Parse(path); err == nil {
 			t.Errorf("%q is %q", path, translated)
 		}
 	}

@@ -134,6 +134,9 @@ func (p *Provider) ask(ctx context.Context, r *outbound.Request, m *template.Mes
 // message, nor of the credentials.
 func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Request, error) {
 	data := dataOf(job, m)
+	if p.config.Ref != nil {
+		data.ref = func() string { return p.config.Ref(job, m.To) }
+	}
 	r := &outbound.Request{Method: p.config.Method, NotAfter: job.Expires}
 	var err error
 	var signer outbound.Signer

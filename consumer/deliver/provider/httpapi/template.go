@@ -29,6 +29,17 @@ type Data struct {
 	Template topology.TemplateRef
 	Lane     topology.Lane
 	Attempt  int
+
+	ref func() string
+}
+
+// Ref is the message's reference, of letters and digits, which the provider gives back
+// in its receipts; empty where none are configured.
+func (d *Data) Ref() string {
+	if d.ref == nil {
+		return ""
+	}
+	return d.ref()
 }
 
 // JSON is a text that is valid JSON, or empty. It is written as it is.

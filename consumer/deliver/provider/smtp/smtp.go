@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/receipt"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -79,6 +80,13 @@ type Config struct {
 	// Answers say what refusals mean, the first that fits, before what is known of them anyway.
 	Answers []Rule
 
+	// Bounces is the domain that messages are sent from, at an address that is the
+	// message's reference, so that role receive knows what comes back (VERP). Messages
+	// whose reference is too long for that are sent from From. Default: all are.
+	Bounces string
+	// Ref makes the references.
+	Ref func(job *topology.Job, to string) string
+
 	// DKIM signs messages, if it has a domain.
 	DKIM DKIM
 	// Attachments says where files may be fetched from. Default nowhere.
@@ -127,6 +135,8 @@ func New(c Config) (*Provider, error) {
 		return nil, errors.New("smtp: the sender (from) must be a plain address such as shop@example.com")
 	case c.ReplyTo != "" && !address.ValidEmail(c.ReplyTo):
 		return nil, errors.New("smtp: reply-to must be a plain address such as help@example.com")
+	case c.Bounces != "" && !address.ValidEmail("a@"+c.Bounces):
+		return nil, errors.New("smtp: bounces must be a domain such as bounces.example.com")
 	case hasControl(c.FromName):
 		return nil, errors.New("smtp: the sender's name must not have control characters")
 	case c.Hello != "" && !helloName.MatchString(c.Hello):
@@ -208,6 +218,16 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	}
 }
 
+// sender is the address that bounces of a message go to.
+func (s *Provider) sender(job *topology.Job, to string) string {
+	if s.config.Bounces != "" && s.config.Ref != nil {
+		if ref := s.config.Ref(job, to); len(ref) <= receipt.MaxLength {
+			return ref + "@" + s.config.Bounces
+		}
+	}
+	return s.config.From
+}
+
 // errExpired is that the job's validity has ended.
 var errExpired = new(failure)
 
@@ -227,7 +247,7 @@ func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text 
 			s.idle.put(conn)
 			return errExpired
 		}
-		failed := conn.send(ctx, s.config.From, to, text)
+		failed := conn.send(ctx, s.sender(job, to), to, text)
 		ended := failed != nil && failed.endsSession()
 		switch {
 		case failed == nil && (conn.broken || conn.messages >= s.config.MaxMessages):

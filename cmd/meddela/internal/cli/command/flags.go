@@ -68,13 +68,16 @@ func WordsFlag[T ~string](cmd *cobra.Command, value *[]T, name string, known []T
 	Complete(cmd, name, known)
 }
 
+// ErrNoLane is the error of a command that cannot do without --lane.
+var ErrNoLane = Misusef("--lane is missing: use --lane %s or --lane %s", topology.Realtime, topology.Batch)
+
 // RequireLane adds --lane to a command that cannot do without.
 func RequireLane(cmd *cobra.Command, lane *topology.Lane) {
 	WordFlag(cmd, lane, "lane", topology.Lanes(), "realtime or batch")
 	arguments := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if *lane == "" {
-			return Misusef("--lane is missing: use --lane %s or --lane %s", topology.Realtime, topology.Batch)
+			return ErrNoLane
 		}
 		return arguments(cmd, args)
 	}

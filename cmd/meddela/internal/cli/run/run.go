@@ -27,7 +27,9 @@ same role and lane share its partitions, and each may come and go at any time.
   status   folds events and delivery log into Redis
   delay    holds what is scheduled for later until it is due
   notify   tells webhooks what became of events, where MEDDELA_NOTICES_FILE names some
-  all      is all of these in one process, for a small installation: while they are
+  receive  hears from providers what became of messages: delivered, bounced, unsubscribed.
+           It is of both lanes, and has no --lane
+  all      is all of these but receive in one process, for a small installation: while they are
            at the same place, one read serves them all
 
 A process serves /livez, /readyz, /startupz, /version and /metrics on
@@ -35,11 +37,11 @@ MEDDELA_HTTP_ADDR. On SIGTERM it finishes what it has fetched, commits, and leav
 
 // New makes the command run.
 func New(env *command.Env) *cobra.Command {
-	names := append(wording.Texts(append(topology.Roles(), topology.RoleNotify)), everyRole)
+	names := append(wording.Texts(append(topology.Roles(), topology.RoleNotify, topology.RoleReceive)), everyRole)
 	var lane topology.Lane
 	var channels []topology.Channel
 	cmd := &cobra.Command{
-		Use:   "run match|deliver|status|delay|notify|all --lane realtime|batch",
+		Use:   "run match|deliver|status|delay|notify|receive|all --lane realtime|batch",
 		Short: "Run one role of one lane, or all of them",
 		Long:  runHelp,
 		Example: "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n" +
@@ -51,6 +53,10 @@ func New(env *command.Env) *cobra.Command {
 			switch name := args[0]; {
 			case !slices.Contains(names, name):
 				return command.Misusef("unknown role %q: use %s", name, wording.OrList(names))
+			case lane == "" && name != receiveRole:
+				return command.ErrNoLane
+			case lane != "" && name == receiveRole:
+				return command.Misusef("role receive is of both lanes: leave out --lane")
 			case len(channels) == 0:
 				channels = topology.Channels()
 			case name != string(topology.RoleDeliver) && name != everyRole:
@@ -59,6 +65,9 @@ func New(env *command.Env) *cobra.Command {
 			return nil
 		},
 		RunE: env.Loaded(func(ctx context.Context, args []string) error {
+			if args[0] == receiveRole {
+				return runReceive(ctx, env)
+			}
 			run := []topology.Role{topology.Role(args[0])}
 			if args[0] == everyRole {
 				run = topology.Roles()
@@ -69,14 +78,32 @@ func New(env *command.Env) *cobra.Command {
 			return runRoles(ctx, env, run, lane, channels)
 		}),
 	}
-	command.RequireLane(cmd, &lane)
+	command.WordFlag(cmd, &lane, "lane", topology.Lanes(), "realtime or batch")
 	command.WordsFlag(cmd, &channels, "channel", topology.Channels(),
 		"channels that role deliver delivers; default: all. Each is a consumer group of its own")
 	return cmd
 }
 
-// everyRole stands for all roles that there are.
-const everyRole = "all"
+const (
+	everyRole   = "all" // that a lane has
+	receiveRole = string(topology.RoleReceive)
+)
+
+// runReceive runs role receive until ctx ends.
+func runReceive(ctx context.Context, env *command.Env) error {
+	in, err := roles.New(&env.Config, env.Log)
+	if err != nil {
+		return err
+	}
+	v := health.New("", []topology.Role{topology.RoleReceive}, env.Version, 1)
+	in.Metrics, in.Version = v.Metrics, env.Version
+	stop, err := v.Serve(env.Log, &env.Config)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return in.Receive(ctx, v.Begin)
+}
 
 // runRoles runs roles until ctx ends. At the start the servers that they need must
 // answer; later they wait for them.

@@ -1,0 +1,129 @@
+package receive
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/smtp"
+	"net/textproto"
+	"strings"
+	"testing"
+)
+
+// reportOf is a report as Postfix makes them.
+func reportOf(action, status, original, final string) string {
+	return strings.ReplaceAll(fmt.Sprintf(`From: MAILER-DAEMON@mx.example.org (Mail Delivery System)
+Subject: Undelivered Mail Returned to Sender
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status;
+	boundary="41F2C.1795809600/mx.example.org"
+
+--41F2C.1795809600/mx.example.org
+Content-Description: Notification
+Content-Type: text/plain; charset=us-ascii
+
+I'm sorry to have to inform you that your message could not
+be delivered to one or more recipients.
+
+--41F2C.1795809600/mx.example.org
+Content-Description: Delivery report
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.org
+X-Postfix-Queue-ID: 41F2C
+Arrival-Date: Fri, 27 Nov 2026 20:00:00 +0000 (UTC)
+
+Final-Recipient: rfc822; %s
+Original-Recipient: rfc822;%s
+Action: %s
+Status: %s
+Remote-MTA: dns; mail.example.net
+Diagnostic-Code: smtp; 550 5.1.1 <kim@example.net>: Recipient address
+    rejected: User unknown
+
+--41F2C.1795809600/mx.example.org
+Content-Type: message/rfc822
+
+Subject: hello
+
+--41F2C.1795809600/mx.example.org--
+`, final, original, action, status), "\n", "\r\n")
+}
+
+// TestBounces: a mail server brings reports over SMTP.
+func TestBounces(t *testing.T) {
+	for name, row := range map[string]struct {
+		to, text          string
+		entry, suppressed string
+		code              int // of a refusal
+		count             string
+	}{
+		"unknown user": {refTo(kim), reportOf("failed", "5.1.1", kim, kim),
+			"delivery_error/bounced/bounced: 5.1.1", "email " + kim + " bounced", 0, "bounced"},
+		"a forwarded one": {refTo(kim), reportOf("failed", "5.1.1", kim, "other@example.org"),
+			"delivery_error/bounced/bounced: 5.1.1", "email " + kim + " bounced", 0, "bounced"},
+		"a lower case": {strings.ToUpper(refTo(kim)), reportOf("FAILED", "5.1.10 (bad)", "Kim@Example.net", "x"),
+			"delivery_error/bounced/bounced: 5.1.10", "email Kim@Example.net bounced", 0, "bounced"},
+		"somebody else's": {refTo(kim), reportOf("failed", "5.1.1", "robin@example.net", "robin@example.net"),
+			"delivery_error/bounced/bounced: 5.1.1", "", 0, "bounced"},
+		"full":      {refTo(kim), reportOf("failed", "5.2.2", kim, kim), "delivery_error/bounced/failed: 5.2.2", "", 0, "failed"},
+		"too late":  {refTo(kim), reportOf("failed", "4.4.7", kim, kim), "delivery_error/bounced/failed: 4.4.7", "", 0, "failed"},
+		"policy":    {refTo(kim), reportOf("failed", "5.7.1", kim, kim), "delivery_error/bounced/failed: 5.7.1", "", 0, "failed"},
+		"delayed":   {refTo(kim), reportOf("delayed", "4.4.1", kim, kim), "", "", 0, "nothing"},
+		"delivered": {refTo(kim), reportOf("delivered", "2.0.0", kim, kim), "sent//delivered: 2.0.0", "", 0, "delivered"},
+		"a holiday": {refTo(kim), "Subject: away\r\n\r\nI am on holiday.\r\n", "", "", 0, Unknown},
+		"half a report": {refTo(kim), "Content-Type: multipart/report; boundary=a\r\n\r\n--a\r\nContent-Type: message/delivery-status\r\n\r\nA: b\r\n", "",
+			"", 0, Unknown},
+		"no message's": {"bounces", "", "", "", 550, Refused},
+	} {
+		s := newSite(t)
+		code := sendTo(t, s, row.to+"@bounces.example.com", row.text)
+		got := ""
+		for _, e := range s.entries {
+			got = fmt.Sprintf("%s/%s/%s", e.Status, e.Reason, e.Detail)
+			if e.EventID != eventID || e.Attempt != 2 || e.Provider != "ses" || e.ProviderMessageID != "m-1" {
+				t.Errorf("%s: %+v", name, e)
+			}
+		}
+		if got != row.entry || strings.Join(s.suppressed, "") != row.suppressed || code != row.code ||
+			s.Counts()[Count{Mail, row.count}] != 1 {
+			t.Errorf("%s: %q, suppressed %q, refused %d, %v", name, got, s.suppressed, code, s.Counts())
+		}
+	}
+	s := newSite(t)
+	s.away = errAway
+	if code := sendTo(t, s, refTo(kim)+"@bounces.example.com", reportOf("failed", "5.1.1", kim, kim)); code != 451 {
+		t.Errorf("while the servers are away: %d", code)
+	}
+}
+
+// sendTo has a mail server send a message, and returns the code of a refusal.
+func sendTo(t *testing.T, s *site, to, text string) (code int) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := s.NewServer()
+	done := make(chan error)
+	go func() { done <- server.Serve(listener) }()
+	defer func() { _ = server.Close(); <-done }()
+	err = smtp.SendMail(listener.Addr().String(), nil, "", []string{to}, []byte(text))
+	if refused, ok := errors.AsType[*textproto.Error](err); ok {
+		return refused.Code
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return 0
+}
+
+func FuzzReport(f *testing.F) {
+	f.Add([]byte(reportOf("failed", "5.1.1", kim, kim)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if r, ok := parseReport(text); ok && (r.means == "" || cleanCode(r.status) != r.status) {
+			t.Errorf("%+v", r)
+		}
+	})
+}

@@ -1,0 +1,235 @@
+// Package receive is the role that hears what became of messages after a provider
+// has accepted them: webhooks of providers, and bounces by e-mail. It writes the
+// delivery log, and the suppressions.
+//
+// A message carries a reference to its provider, which the provider gives back, so
+// that nothing needs to be kept to find the event. Whoever says something has to be
+// the provider, by its signature, and to know the reference.
+package receive
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/meddela/meddela/consumer/receipt"
+	"github.com/meddela/meddela/topology"
+)
+
+// Meaning is what a receipt says of a message.
+type Meaning string
+
+const (
+	Delivered    Meaning = "delivered"    // the recipient's server or phone has it
+	Opened       Meaning = "opened"       // or a link in it was followed
+	Failed       Meaning = "failed"       // it was not delivered; another one may be
+	Bounced      Meaning = "bounced"      // the address does not exist, or takes nothing
+	Complained   Meaning = "complained"   // the recipient called it spam
+	Unsubscribed Meaning = "unsubscribed" // the recipient wants no more of them
+	Nothing      Meaning = "nothing"      // that would change anything
+)
+
+// Meanings lists every meaning.
+func Meanings() []Meaning {
+	return []Meaning{Delivered, Opened, Failed, Bounced, Complained, Unsubscribed, Nothing}
+}
+
+// Words for what is counted beside meanings.
+const (
+	Unknown  = "unknown"  // no reference of ours, or a receipt that no rule fits
+	Refused  = "refused"  // not the provider's, by its signature
+	Deferred = "deferred" // Kafka or Redis was away, and the provider was asked to come again
+)
+
+// causes are why an address is suppressed after a receipt.
+var causes = map[Meaning]topology.Cause{
+	Bounced: topology.Bounced, Complained: topology.Complaint, Unsubscribed: topology.Unsubscribed,
+}
+
+// Config is what a Receiver needs. All functions may be called by several goroutines.
+type Config struct {
+	Names   topology.Topics
+	Key     *receipt.Key
+	Sources []Source
+	// States are what is known of events, in their order; the zero State of one of
+	// which nothing is.
+	States func(ctx context.Context, ids []topology.EventID) ([]topology.State, error)
+	// Publish writes records to partitions of a number, and returns when they are written.
+	Publish func(ctx context.Context, partition int, records []topology.Record) error
+	// Hash is that of an address on a channel; none of what is no address.
+	Hash func(channel topology.Channel, address string) topology.AddressHash
+	// Suppress adds to the suppressions, and returns when it is written.
+	Suppress func(ctx context.Context, channel topology.Channel, address string, cause topology.Cause) error
+	Log      zerolog.Logger
+}
+
+// Receiver takes receipts. Its ServeHTTP is for webhooks, NewSession for bounces.
+type Receiver struct {
+	Config
+	bySource map[string]*Source
+	atOnce   chan struct{}
+
+	mu     sync.Mutex
+	counts map[Count]int64
+}
+
+// Count is what receipts are counted by.
+type Count struct{ Provider, Means string }
+
+// New makes a Receiver, or says what is wrong with a source.
+func New(c Config) (*Receiver, error) {
+	r := &Receiver{Config: c, bySource: make(map[string]*Source), counts: make(map[Count]int64),
+		atOnce: make(chan struct{}, mostAtOnce)}
+	for i := range r.Sources {
+		s := &r.Sources[i]
+		if err := s.Check(); err != nil {
+			return nil, fmt.Errorf("receipts of %s: %w", s.Provider, err)
+		}
+		r.bySource[s.Provider] = s
+	}
+	return r, nil
+}
+
+// Counts returns how many receipts there were so far.
+func (r *Receiver) Counts() map[Count]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	copied := make(map[Count]int64, len(r.counts))
+	for of, n := range r.counts {
+		copied[of] = n
+	}
+	return copied
+}
+
+func (r *Receiver) count(provider, means string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts[Count{provider, means}]++
+}
+
+// note is one receipt.
+type note struct {
+	ref       receipt.Ref
+	provider  string
+	channel   topology.Channel
+	address   string // as the receipt names it; may be empty
+	messageID string
+	code      string // of the provider, for people
+	means     Meaning
+	at        time.Time
+}
+
+// take writes what receipts say, and returns when it is written. With an error the
+// provider is to come again: to take a receipt twice changes nothing.
+func (r *Receiver) take(ctx context.Context, notes []note) error {
+	notes = telling(notes)
+	if len(notes) == 0 {
+		return nil
+	}
+	ids := make([]topology.EventID, len(notes))
+	for i := range notes {
+		ids[i] = notes[i].ref.Event
+	}
+	states, err := r.States(ctx, ids)
+	if err != nil {
+		return err
+	}
+	records := make(map[int][]topology.Record) // by partition
+	for i := range notes {
+		entry := notes[i].entry(&states[i])
+		_, partition, _, ok := states[i].Source.Split()
+		if !ok {
+			partition = int(crc32.ChecksumIEEE([]byte(entry.EventID)) >> 1)
+		}
+		records[partition] = append(records[partition], topology.Record{
+			Topic: r.Names.DeliveryLog(entry.Lane), Key: []byte(entry.EventID), Value: entry.Append(nil),
+		})
+	}
+	for partition, some := range records {
+		if err := r.Publish(ctx, partition, some); err != nil {
+			return err
+		}
+	}
+	for i := range notes {
+		n := &notes[i]
+		cause, isCause := causes[n.means]
+		// Another address than the message's is another's, and not this one's to suppress.
+		if !isCause || !n.ref.IsTo(r.Hash(n.channel, n.address)) {
+			continue
+		}
+		if err := r.Suppress(ctx, n.channel, n.address, cause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// telling are the notes that change something.
+func telling(notes []note) []note {
+	var some []note
+	for i := range notes {
+		if notes[i].means != Nothing {
+			some = append(some, notes[i])
+		}
+	}
+	return some
+}
+
+// entry is what a receipt says in the delivery log, beside what is known of the
+// event. That a message came to nothing outranks that it was sent.
+func (n *note) entry(s *topology.State) topology.Entry {
+	e := topology.Entry{
+		EventID: n.ref.Event, JobID: topology.JobIDOf(n.ref.Event, n.ref.Redrives), Lane: n.ref.Lane,
+		Redrives: n.ref.Redrives, Attempt: n.ref.Attempt,
+		Status: topology.Sent, Detail: string(n.means),
+		Type: s.Type, Channel: s.Channel, Template: s.Template,
+		Provider: n.provider, ProviderMessageID: n.messageID,
+		Source: s.Source, ReceivedAt: s.PendingAt, At: n.at,
+	}
+	if e.Channel == "" {
+		e.Channel = n.channel
+	}
+	if s.Redrives == n.ref.Redrives && s.Attempt == n.ref.Attempt {
+		if e.Provider == "" {
+			e.Provider = s.Provider
+		}
+		if e.ProviderMessageID == "" {
+			e.ProviderMessageID = s.ProviderMessageID
+		}
+	}
+	if n.means == Failed || n.means == Bounced {
+		e.Status, e.Reason = topology.DeliveryError, topology.ReasonBounced
+	}
+	if n.code != "" {
+		e.Detail += ": " + n.code
+	}
+	return e
+}
+
+// codeForm is what a provider's code looks like, which nothing of a message does.
+var codeForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._ -]{0,59}$`)
+
+// cleanCode is a code, or nothing.
+func cleanCode(text string) string {
+	if text = strings.TrimSpace(text); codeForm.MatchString(text) {
+		return text
+	}
+	return ""
+}
+
+// oldest is how long ago a receipt's time may be.
+const oldest = 30 * 24 * time.Hour
+
+// plausible is a receipt's time, unless it cannot be.
+func plausible(at, now time.Time) time.Time {
+	if at.After(now) || at.Before(now.Add(-oldest)) {
+		return now
+	}
+	return at
+}

@@ -1,0 +1,185 @@
+package receive
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"hash"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/tidwall/gjson"
+
+	"github.com/meddela/meddela/consumer/outbound"
+)
+
+// Scheme is how a provider shows that a receipt is its own.
+type Scheme string
+
+const (
+	Token    Scheme = "token"    // the secret: a bearer token, a basic password, or the query's token
+	HMAC     Scheme = "hmac"     // SHA-256 over the body, hexadecimal or in base64, in a header
+	Standard Scheme = "standard" // Standard Webhooks
+	Twilio   Scheme = "twilio"   // SHA-1 over the URL that it was given and the form
+	SendGrid Scheme = "sendgrid" // ECDSA over a timestamp and the body; the secret is the public key
+	Mailgun  Scheme = "mailgun"  // SHA-256 over a timestamp and a token
+	Sinch    Scheme = "sinch"    // SHA-256 over body, nonce and timestamp
+	Vonage   Scheme = "vonage"   // a JSON Web Token, with the body's hash
+)
+
+// Schemes lists every scheme.
+func Schemes() []Scheme {
+	return []Scheme{Token, HMAC, Standard, Twilio, SendGrid, Mailgun, Sinch, Vonage}
+}
+
+// Verify says how to tell that a receipt is the provider's. What is sent a second
+// time by who has seen it says what it said the first time, and changes nothing.
+type Verify struct {
+	Scheme Scheme
+	Secret outbound.Secret
+	Header string // of HMAC
+	URL    string // of Twilio: the public one that the provider was given, without its query
+}
+
+func (v *Verify) check() error {
+	switch {
+	case !slices.Contains(Schemes(), v.Scheme):
+		return errors.New("verify: unknown scheme")
+	case v.Secret == nil || v.Secret() == "":
+		return errors.New("verify: it needs a secret")
+	case (v.Scheme == HMAC) != (v.Header != ""):
+		return errors.New("verify: a header is needed with scheme hmac, and with no other")
+	case (v.Scheme == Twilio) != (v.URL != ""):
+		return errors.New("verify: a url, as the provider was given it, is needed with scheme twilio, and with no other")
+	case v.Scheme == SendGrid:
+		_, err := publicKey(v.Secret())
+		return err
+	}
+	return nil
+}
+
+func (v *Verify) passes(r *http.Request, body []byte) bool {
+	secret, header := v.Secret(), r.Header.Get
+	if secret == "" {
+		return false // a file that is just being replaced
+	}
+	switch v.Scheme {
+	case Token:
+		_, password, _ := r.BasicAuth()
+		bearer, _ := strings.CutPrefix(header("Authorization"), "Bearer ")
+		return equal(password, secret) || equal(bearer, secret) || equal(r.URL.Query().Get("token"), secret)
+	case HMAC:
+		_, signature, prefixed := strings.Cut(header(v.Header), "sha256=")
+		if !prefixed {
+			signature = header(v.Header)
+		}
+		return signs(sha256.New, secret, signature, string(body))
+	case Standard:
+		key, err := webhooks.NewWebhook(secret)
+		return err == nil && key.Verify(body, r.Header) == nil
+	case Twilio:
+		form, _ := url.ParseQuery(string(body))
+		text := v.URL
+		if r.URL.RawQuery != "" {
+			text += "?" + r.URL.RawQuery
+		}
+		names := make([]string, 0, len(form))
+		for name := range form {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			text += name + strings.Join(form[name], "")
+		}
+		return signs(sha1.New, secret, header("X-Twilio-Signature"), text)
+	case SendGrid:
+		key, err := publicKey(secret)
+		signature, _ := base64.StdEncoding.DecodeString(header("X-Twilio-Email-Event-Webhook-Signature"))
+		sum := sha256.Sum256(append([]byte(header("X-Twilio-Email-Event-Webhook-Timestamp")), body...))
+		return err == nil && ecdsa.VerifyASN1(key, sum[:], signature)
+	case Mailgun:
+		text := gjson.GetManyBytes(body, "signature.signature", "signature.timestamp", "signature.token")
+		return json.Valid(body) && signs(sha256.New, secret, text[0].String(), text[1].String()+text[2].String())
+	case Sinch:
+		text := string(body) + "." + header("X-Sinch-Webhook-Signature-Nonce") + "." + header("X-Sinch-Webhook-Signature-Timestamp")
+		return signs(sha256.New, secret, header("X-Sinch-Webhook-Signature"), text)
+	case Vonage:
+		return verifyToken(header("Authorization"), secret, body)
+	}
+	return false
+}
+
+// equal compares in a time that tells nothing. Nothing equals no text.
+func equal(given, secret string) bool {
+	return given != "" && subtle.ConstantTimeCompare([]byte(given), []byte(secret)) == 1
+}
+
+// signs reports whether a signature, hexadecimal or in base64, is an HMAC over a text.
+func signs(algorithm func() hash.Hash, secret, signature, text string) bool {
+	mac := hmac.New(algorithm, []byte(secret))
+	_, _ = mac.Write([]byte(text)) // a hash never fails
+	sum := mac.Sum(nil)
+	given, err := hex.DecodeString(signature)
+	if err != nil {
+		given, err = base64.StdEncoding.DecodeString(signature)
+	}
+	return err == nil && hmac.Equal(given, sum)
+}
+
+func publicKey(text string) (*ecdsa.PublicKey, error) {
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err == nil {
+		var key crypto.PublicKey
+		if key, err = x509.ParsePKIXPublicKey(der); err == nil {
+			if ec, ok := key.(*ecdsa.PublicKey); ok {
+				return ec, nil
+			}
+		}
+	}
+	return nil, errors.New("verify: the secret must be the public key that SendGrid shows: ECDSA, in base64")
+}
+
+// verifyToken checks a JSON Web Token of HS256 that is about this body.
+func verifyToken(authorization, secret string, body []byte) bool {
+	token, _ := strings.CutPrefix(authorization, "Bearer ")
+	signed, signature, _ := cutLast(token, ".")
+	header, claims, _ := strings.Cut(signed, ".")
+	mac := hmac.New(sha256.New, []byte(secret))
+	_, _ = mac.Write([]byte(signed))
+	given, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil || !hmac.Equal(given, mac.Sum(nil)) {
+		return false
+	}
+	var head struct{ Alg string }
+	var says struct {
+		PayloadHash string `json:"payload_hash"`
+	}
+	for text, into := range map[string]any{header: &head, claims: &says} {
+		raw, err := base64.RawURLEncoding.DecodeString(text)
+		if err != nil || json.NewDecoder(bytes.NewReader(raw)).Decode(into) != nil {
+			return false
+		}
+	}
+	sum := sha256.Sum256(body)
+	return head.Alg == "HS256" && strings.EqualFold(says.PayloadHash, hex.EncodeToString(sum[:]))
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(text, separator)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(separator):], true
+}
