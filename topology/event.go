@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// EventID identifies an event, and is its idempotency key: the same id
-// published twice is one message.
+// EventID identifies an event, and is its idempotency key: the same id published
+// again is one message, for as long as claims are kept.
 type EventID string
 
 // MaxIDBytes is the greatest length of an EventID.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -18,6 +19,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/consumer/position"
+	"github.com/meddela/meddela/producer/provision"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -129,6 +131,7 @@ func inspect(ctx context.Context, env *command.Env, lanes []topology.Lane) (find
 	if !note("topics", detail, err) {
 		return findings
 	}
+	note("claims", "they outlive what the topics keep", inspectClaims(ctx, env))
 	detail, err = inspectTemplates(ctx, env)
 	note("templates", detail, err)
 	if reached {
@@ -213,6 +216,31 @@ func inspectTopics(ctx context.Context, env *command.Env) (string, error) {
 			len(plan.Ready)+len(plan.Drift), len(plan.Drift)), nil
 	}
 	return fmt.Sprintf("all %d are there", len(plan.Ready)), nil
+}
+
+// inspectClaims says whether a job's outcome is known for longer than the job can be read again.
+func inspectClaims(ctx context.Context, env *command.Env) error {
+	client, err := env.Client(ctx)
+	if err != nil {
+		return err
+	}
+	var topics []topology.Topic
+	for _, lane := range topology.Lanes() {
+		topics = append(topics, env.Config.Names().Reads(topology.RoleMatch, lane)...)
+		topics = append(topics, env.Config.Names().Jobs(lane))
+	}
+	existing, err := provision.Survey(ctx, client, topics)
+	for _, topic := range topics {
+		settings, ttl := existing[topic].Config, env.Config.Claim.TTL
+		retention, _ := strconv.ParseInt(settings["retention.ms"], 10, 64) // 0 where it is not told
+		segment, _ := strconv.ParseInt(settings["segment.ms"], 10, 64)
+		if retention < 0 || retention > 0 && retention > ttl.Milliseconds()-segment {
+			return fmt.Errorf("MEDDELA_CLAIM_TTL is %s, and %s keeps records for retention.ms=%d and segment.ms=%d more: what is "+
+				"read or published again after the first may be sent twice; set it to more than those together", ttl, topic, retention,
+				segment)
+		}
+	}
+	return err
 }
 
 func inspectTemplates(ctx context.Context, env *command.Env) (string, error) {
