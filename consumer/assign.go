@@ -3,6 +3,7 @@ package consumer
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -59,19 +60,20 @@ func assign(members map[string]*said, counts map[string]int) map[string]partitio
 			}
 		}
 		for _, topic := range topics {
-			held[topic] = make([]string, most)
+			held[topic] = make([]string, counts[topic])
 			for _, id := range readers[topic] {
 				for _, n := range members[id].Owned[topic] {
-					if n >= 0 && n < most {
+					if n >= 0 && n < counts[topic] {
 						hold(holders, n, id)
 						hold(held[topic], n, id)
 					}
 				}
 			}
 		}
-		for n, id := range shareOut(readers[topics[0]], holders) {
-			for _, topic := range topics {
-				if by := held[topic][n]; id != "" && n < counts[topic] && (by == "" || by == id) {
+		owners := shareOut(readers[topics[0]], holders)
+		for topic, by := range held {
+			for n, id := range owners[:len(by)] {
+				if id != "" && (by[n] == "" || by[n] == id) {
 					made[id][topic] = append(made[id][topic], n)
 				}
 			}
@@ -122,20 +124,71 @@ func (s *said) encode() ([]byte, error) {
 	return protocol.Marshal(0, subscription.Subscription{Topics: s.Topics, UserData: more})
 }
 
+// mostPartitions is how many partitions of all its topics a member is believed.
+const mostPartitions = 1 << 14
+
 // decodeSaid reads what encode, or an earlier version, has made. What it cannot read is
 // as if it had not been said.
-func decodeSaid(metadata []byte) *said {
-	var of subscription.Subscription
-	if err := protocol.Unmarshal(metadata, 0, &of); err != nil {
-		return new(said)
+func decodeSaid(metadata []byte) (*said, error) {
+	of, s, all := told{left: metadata}, new(said), 0
+	of.number(2) // the version
+	for range of.count(2) {
+		s.Topics = append(s.Topics, of.text())
 	}
-	s := new(said)
-	if len(of.UserData) > 0 && json.Unmarshal(of.UserData, s) != nil {
-		s = new(said)
+	if more := of.take(of.number(4)); len(more) > 0 && !of.short && json.Unmarshal(more, s) != nil {
+		s = &said{Topics: s.Topics}
 	}
-	s.Topics = of.Topics
-	return s
+	for _, n := range s.Counts {
+		if all += min(max(n, 0), mostPartitions+1); all > mostPartitions {
+			return new(said), fmt.Errorf("it counts more than %d partitions", mostPartitions)
+		}
+	}
+	if of.short {
+		return new(said), errShort
+	}
+	return s, nil
 }
+
+var errShort = errors.New("it ends in the middle")
+
+// told takes apart what another client has chosen. No number in it makes it take more than
+// there is, as the client's own decoder does.
+type told struct {
+	left  []byte
+	short bool
+}
+
+// take takes so many bytes; none of a negative length, which stands for null.
+func (t *told) take(n int) []byte {
+	if t.short = t.short || n > len(t.left); t.short || n < 0 {
+		return nil
+	}
+	taken := t.left[:n]
+	t.left = t.left[n:]
+	return taken
+}
+
+// number takes a number of so many bytes; 0 if they are not there.
+func (t *told) number(bytes int) (n int) {
+	for i, b := range t.take(bytes) {
+		if n = n<<8 | int(b); i == 0 {
+			n = int(int8(b))
+		}
+	}
+	return n
+}
+
+// count takes the number of an array's elements, each of so many bytes at least.
+func (t *told) count(least int) int {
+	n := t.number(4)
+	t.short = t.short || n > len(t.left)/least
+	if t.short {
+		return 0
+	}
+	return max(n, 0)
+}
+
+func (t *told) text() string { return string(t.take(t.number(2))) }
 
 // encodeAll makes what the coordinator gives each member.
 func encodeAll(made map[string]partitionsOf) (map[string][]byte, error) {
@@ -160,17 +213,19 @@ func encodeAll(made map[string]partitionsOf) (map[string][]byte, error) {
 
 // decodeAssigned reads what a member is given; nothing is no partitions.
 func decodeAssigned(b []byte) (partitionsOf, error) {
-	var of subscription.Assignment
-	if len(b) > 0 {
-		if err := protocol.Unmarshal(b, 0, &of); err != nil {
-			return nil, fmt.Errorf("assignment of the group's leader: %w", err)
+	assigned, of := make(partitionsOf), told{left: b}
+	if len(b) == 0 {
+		return assigned, nil
+	}
+	of.number(2) // the version
+	for range of.count(6) {
+		topic := of.text()
+		for range of.count(4) {
+			assigned[topic] = append(assigned[topic], of.number(4))
 		}
 	}
-	assigned := make(partitionsOf)
-	for _, one := range of.AssignedPartitions {
-		for _, n := range one.Partitions {
-			assigned[one.Topic] = append(assigned[one.Topic], int(n))
-		}
+	if of.short {
+		return nil, fmt.Errorf("assignment of the group's leader: %w", errShort)
 	}
 	return assigned, nil
 }

@@ -18,12 +18,17 @@ func FuzzMembership(f *testing.F) {
 	f.Add([]byte(nil), []byte(nil))
 	f.Fuzz(func(t *testing.T, saying, given []byte) {
 		_, _ = decodeAssigned(given)
-		members := map[string]*said{"a": decodeSaid(saying), "b": {Topics: []string{"events"}}}
+		one, _ := decodeSaid(saying)
+		members := map[string]*said{"a": one, "b": {Topics: []string{"events"}}}
+		counts := map[string]int{"events": 3, "log": 2}
+		for topic, n := range one.Counts {
+			counts[topic] = max(counts[topic], n)
+		}
 		taken := map[string]map[int]bool{}
-		for _, partitions := range assign(members, map[string]int{"events": 3, "log": 2}) {
+		for _, partitions := range assign(members, counts) {
 			for topic, numbers := range partitions {
 				for _, n := range numbers {
-					if n < 0 || n >= 3 || taken[topic][n] {
+					if n < 0 || n >= counts[topic] || taken[topic][n] {
 						t.Fatalf("%s/%d is given twice, or is not there", topic, n)
 					}
 					if taken[topic] == nil {

@@ -28,7 +28,7 @@ func (g *group) round() (came, gone int) {
 		if err != nil {
 			g.t.Fatal(err)
 		}
-		if heard[id] = decodeSaid(b); !reflect.DeepEqual(heard[id], s) {
+		if heard[id], _ = decodeSaid(b); !reflect.DeepEqual(heard[id], s) {
 			g.t.Fatalf("%+v became %+v", s, heard[id])
 		}
 	}
@@ -147,7 +147,7 @@ func TestAssign(t *testing.T) {
 
 // TestAssignToEarlierVersions, which say only what they read, and of which some read less.
 func TestAssignToEarlierVersions(t *testing.T) {
-	old := decodeSaid([]byte("\x00\x00\x00\x00\x00\x01\x00\x06events\xff\xff\xff\xff"))
+	old, _ := decodeSaid([]byte("\x00\x00\x00\x00\x00\x01\x00\x06events\xff\xff\xff\xff"))
 	now := &said{Topics: []string{"events", "log"}, Owned: partitionsOf{"events": {0, 1}, "log": {0, 1}}, Since: 3}
 	got := assign(map[string]*said{"old": old, "now": now}, map[string]int{"events": 2, "log": 2})
 	want := map[string]partitionsOf{"old": {}, "now": {"events": {0}, "log": {0, 1}}}
@@ -165,11 +165,20 @@ func TestAssignToEarlierVersions(t *testing.T) {
 // TestAssignmentsThatMakeNoSense are no reason to fall over.
 func TestAssignmentsThatMakeNoSense(t *testing.T) {
 	for _, b := range []string{"\x00", "\x00\x00\x00\x00\x00\x09", "\x00\x00\x00\x00\x00\x01\x00\x01t\x7f\xff\xff\xff"} {
-		if got, err := decodeAssigned([]byte(b)); err == nil && len(got) > 0 {
-			t.Errorf("%q: %v", b, got)
+		if got, err := decodeAssigned([]byte(b)); err == nil || len(got) > 0 {
+			t.Errorf("%q: %v, %v", b, got, err)
 		}
-		if got := decodeSaid([]byte(b)); len(got.Topics) > 1 {
-			t.Errorf("%q: %v", b, got)
+		if got, err := decodeSaid([]byte(b)); err == nil || len(got.Topics) > 0 {
+			t.Errorf("%q: %v, %v", b, got, err)
+		}
+	}
+	for _, count := range []int{mostPartitions + 1, 1 << 31, 1 << 62} {
+		b, err := (&said{Topics: []string{"t"}, Counts: map[string]int{"t": count, "u": -1}}).encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := decodeSaid(b); err == nil || len(got.Counts) > 0 {
+			t.Errorf("%d partitions are believed: %v", count, got)
 		}
 	}
 	odd := &said{Topics: []string{"t"}, Owned: partitionsOf{"t": {-1, 0, 7, 1 << 40}, "u": {3}}}

@@ -239,7 +239,8 @@ func (c *contents) standIn(batch *wire.Batch, at place, offset int64, err error)
 	}
 	fault.Detail = fmt.Sprintf("no record up to offset %d can be read: %v; publish them again, in smaller batches",
 		batch.LastOffset, err)
-	r := topology.Record{Topic: at.topic, Partition: at.partition, Offset: max(offset, batch.FirstOffset), Time: time.Now()}
+	offset = max(offset, batch.FirstOffset)
+	r := topology.Record{Topic: at.topic, Partition: at.partition, Offset: offset, Time: time.Now()}
 	c.records = append(c.records, r)
 	c.bytes += recordOverhead
 	c.fail(r.Offset, fault)

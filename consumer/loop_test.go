@@ -469,7 +469,8 @@ func TestATopicThatRefuses(t *testing.T) {
 					t.Errorf("the dead letter is of offset %s, want %s", h.Value, of)
 				}
 			}
-			if topic, _ := got.Records[0].Header(topology.HeaderOriginalTopic); !strings.HasPrefix(string(of), string(topic)+"/") {
+			topic, _ := got.Records[0].Header(topology.HeaderOriginalTopic)
+			if !strings.HasPrefix(string(of), string(topic)+"/") {
 				t.Errorf("the dead letter is of %s, want %s", topic, of)
 			}
 			if !strings.Contains(log.String(), told) {

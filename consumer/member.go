@@ -198,14 +198,19 @@ func (m *member) join(ctx context.Context) (partitionsOf, error) {
 	default:
 	}
 	m.joining.Store(false)
-	return decodeAssigned(encoded)
+	assigned, err := decodeAssigned(encoded)
+	maps.DeleteFunc(assigned, func(topic string, _ []int) bool { return counts[topic] == 0 }) // no topic of ours
+	return assigned, err
 }
 
 // lead says who has what. Who says what is not understood gets nothing.
 func (m *member) lead(others map[string][]byte) (map[string][]byte, error) {
 	members, counts := make(map[string]*said, len(others)), maps.Clone(m.counts)
 	for id, metadata := range others {
-		members[id] = decodeSaid(metadata)
+		var err error
+		if members[id], err = decodeSaid(metadata); err != nil {
+			m.log.Warn().Err(err).Str("member", id).Msg("a member of the consumer group cannot be understood; it gets nothing")
+		}
 		for topic, n := range members[id].Counts {
 			counts[topic] = max(counts[topic], n)
 		}

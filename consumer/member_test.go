@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // TestStoppedTogether stops the members of a group at the same time, in the
@@ -72,6 +73,39 @@ func TestNoWaitForAnOldSession(t *testing.T) {
 	w.Sleep()
 	time.Sleep(2 * time.Second) // some heartbeats
 	w.Wake()
+	w.publish(5, 10)
+	fixtures.Await(w.t, "after", func() error { return w.jobsAre(10, true) })
+}
+
+// TestAMemberThatTalksNonsense gets nothing, costs the others nothing, and ends none.
+func TestAMemberThatTalksNonsense(t *testing.T) {
+	w := newWorld(t)
+	w.start(handlerFunc(toJobs), func(c *consumer.Config) { c.SessionTimeout = time.Minute })
+	w.publish(0, 5)
+	fixtures.Await(w.t, "before", func() error { return w.jobsAre(5, false) })
+	for _, says := range []string{
+		"\x00\x00\x7f\xff\xff\xff\x00\x01t", // a count that the client's decoder would allocate
+		"\x00\x00\x00\x00\x00\x01\x00\x01t\x00\x00\x00\x24" + `{"counts":{"t":2147483647,"u":1000}}`,
+	} {
+		ctx, transport := fixtures.Soon(t), w.Link.Transport()
+		defer transport.CloseIdleConnections()
+		other := wire.Group{
+			Name: names.Group(topology.RoleMatch, topology.Realtime), Addr: w.Link.Addr(), Transport: transport,
+		}
+		joined, err := other.Join(ctx, "", time.Minute, time.Minute, []byte(says))
+		if errors.Is(err, kafka.MemberIDRequired) {
+			joined, err = other.Join(ctx, joined.Member, time.Minute, time.Minute, []byte(says))
+		}
+		if err != nil || joined.Leads {
+			t.Fatalf("joined %+v, %v", joined, err)
+		}
+		if given, err := other.Sync(ctx, joined.Membership, nil); err != nil || len(given) > 10 {
+			t.Errorf("it was given %q, %v", given, err)
+		}
+		if err := other.Leave(ctx, joined.Member); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.publish(5, 10)
 	fixtures.Await(w.t, "after", func() error { return w.jobsAre(10, true) })
 }

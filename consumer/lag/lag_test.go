@@ -2,6 +2,7 @@ package lag_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -115,6 +117,30 @@ func (w *world) join() (leave func()) {
 	})
 	w.t.Cleanup(leave)
 	return leave
+}
+
+// TestStrangeMembers: a member is one, whatever it says when it joins.
+func TestStrangeMembers(t *testing.T) {
+	w := newWorld(t)
+	group := wire.Group{Name: names.Group(topology.RoleMatch, lane), Addr: w.Link.Addr(), Transport: w.Transport}
+	says := []byte("\x00\x03\x7f\xff\xff\xffwhat is not known yet")
+	ctx := fixtures.Soon(t)
+	joined, err := group.Join(ctx, "", time.Minute, time.Minute, says)
+	if errors.Is(err, kafka.MemberIDRequired) {
+		joined, err = group.Join(ctx, joined.Member, time.Minute, time.Minute, says)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := group.Sync(ctx, joined.Membership, map[string][]byte{joined.Member: says}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.group(topology.RoleMatch); got.Members != 1 {
+		t.Errorf("%d members", got.Members)
+	}
+	if err := group.Leave(ctx, joined.Member); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAnEmptyInstallation(t *testing.T) {
