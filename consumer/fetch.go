@@ -17,6 +17,7 @@ import (
 	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 	"github.com/meddela/meddela/topology/wire"
 )
 
@@ -72,9 +73,12 @@ func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
 // Fetch waits for records and returns them, but for those that can never be read. Its
 // error is of the kafka package or of the network; after one, Fetch may be called again.
 func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
-	request := wire.NewFetch(f.MaxWait, 1, f.MaxBytes)
+	request := wire.NewFetch(wire.AnyLeader, f.MaxWait, 1, f.MaxBytes)
 	request.Add(f.Topic, f.Partition, f.offset, f.MaxBytes)
-	topics, err := request.Send(ctx, f.Transport, f.Addr)
+	topics, rest, err := request.Send(ctx, f.Transport, f.Addr)
+	for err == nil && rest > 0 && len(topics) == 0 && retry.Sleep(ctx, rest) {
+		topics, rest, err = request.Send(ctx, f.Transport, f.Addr)
+	}
 	switch {
 	case err != nil:
 		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, err)

@@ -54,6 +54,7 @@ func (r *Reader) Yield(until time.Time) { r.budget.yields.Store(until.UnixNano()
 
 // broker is what is asked of one.
 type broker struct {
+	id int
 	gather.Gather[*pipeline]
 	busy atomic.Bool // the last answer brought much, so the next may wait a little for more
 	// passed is how many records have been passed over since the last that was not:
@@ -150,7 +151,7 @@ func (r *Reader) broker(id int) *broker {
 	if b == nil {
 		b = new(broker)
 		b.Most, b.Pace = math.MaxInt, fetchPace
-		b.Do = func(group []*pipeline) { r.fetch(b, group) }
+		b.id, b.Do = id, func(group []*pipeline) { r.fetch(b, group) }
 		r.brokers[id] = b
 	}
 	return b
@@ -173,7 +174,8 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 	request, ctx, stop := r.request(b, reads)
 	defer stop()
 	r.open(reads)
-	topics, failure := request.Send(ctx, r.leaders.Transport, r.leaders.Addr)
+	topics, rest, failure := request.Send(ctx, r.leaders.Transport, r.leaders.Addr)
+	b.Rest(rest)
 	answers, kept, moved := byPlace(topics), 0, int64(0)
 	var again, fresh []*pipeline
 	for _, one := range reads {
@@ -183,6 +185,9 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 			p.back()
 			switch {
 			case err == nil:
+			case rest > 0 && errors.Is(err, errNoPartition):
+				again = append(again, p)
+				continue
 			case p.fetcher.offset != one.offset || ctx.Err() != nil && p.fetching.Err() == nil: // others had asked
 				again = append(again, p)
 				continue
@@ -266,7 +271,7 @@ func (r *Reader) request(b *broker, reads []*read) (*wire.Fetch, context.Context
 	case b.busy.Load():
 		least, wait = min(gatherBytes, shares), min(gatherTime, wait)
 	}
-	request := wire.NewFetch(wait, least, mostFetched)
+	request := wire.NewFetch(b.id, wait, least, mostFetched)
 	for _, one := range reads {
 		request.Add(one.topic, one.partition, one.offset, one.share)
 	}

@@ -283,3 +283,67 @@ func TestABatchThatUnpacksToTooMuch(t *testing.T) {
 		}
 	}
 }
+
+// TestQuota: a broker by which a quota is used up answers at once, and with nothing (KIP-219). It is asked no more
+// for as long as it says, which is no fault; then all is read.
+func TestQuota(t *testing.T) {
+	const throttle, times = 150 * time.Millisecond, 4
+	w := newWorld(t)
+	topic := topology.Topic("test.one")
+	w.CreateTopic(t, topic, 1, nil)
+	w.Publish(t, topic, 0, topology.Record{Value: []byte("x")})
+	var mu sync.Mutex
+	var until time.Time
+	early, throttled := 0, 0
+	w.Cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Now().Before(until) {
+			early++
+		}
+		if throttled == times {
+			return nil, nil, false
+		}
+		throttled++
+		until = time.Now().Add(throttle)
+		response := r.ResponseKind().(*kmsg.FetchResponse)
+		response.ThrottleMillis = int32(throttle.Milliseconds())
+		return response, nil, true
+	})
+	loops, goOn := make(chan *consumer.Loop, 1), make(chan struct{})
+	close(goOn)
+	var handled atomic.Int64
+	w.startLoop(loops, counting(&handled, goOn), func(c *consumer.Config) { c.Topics = []topology.Topic{topic} })
+	fixtures.Eventually(t, "all is read", func() bool { return handled.Load() == 1 })
+	mu.Lock()
+	defer mu.Unlock()
+	if early > 0 || throttled != times {
+		t.Errorf("%d requests came before the time that the broker had said, %d times", early, throttled)
+	}
+	if n, _, _ := (<-loops).Stats().Faults(); n > 0 {
+		t.Errorf("%d faults", n)
+	}
+}
+
+// TestQuotaOfOneFetch: a single fetch waits for a quota as well.
+func TestQuotaOfOneFetch(t *testing.T) {
+	w := newWorld(t)
+	w.publish(0, 1)
+	var fetches atomic.Int64
+	w.Cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		if fetches.Add(1) > 2 {
+			return nil, nil, false
+		}
+		response := r.ResponseKind().(*kmsg.FetchResponse)
+		response.ThrottleMillis = 20
+		return response, nil, true
+	})
+	f := consumer.Fetcher{
+		Addr: w.Link.Addr(), Transport: w.Transport, Topic: names.Events(topology.Realtime), MaxBytes: 1 << 20, MaxWait: time.Second,
+	}
+	if got, err := f.Fetch(t.Context()); err != nil || len(got.Records) != 1 || fetches.Load() != 3 {
+		t.Errorf("%d records after %d requests, %v; want one after three", len(got.Records), fetches.Load(), err)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // cluster is one broker that answers what it is told to.
@@ -45,9 +46,9 @@ func (c *cluster) RoundTrip(ctx context.Context, _ net.Addr, r kafka.Request) (k
 		return &listoffsets.Response{Topics: []listoffsets.ResponseTopic{{
 			Topic: "t", Partitions: []listoffsets.ResponsePartition{{Timestamp: kafka.FirstOffset, Offset: 50}},
 		}}}, nil
-	case *fetchapi.Request:
+	case *wire.FetchRequest:
 		c.offsets = append(c.offsets, r.Topics[0].Partitions[0].FetchOffset)
-		err := c.fetch(r)
+		err := c.fetch(&r.Request)
 		return nil, err
 	}
 	return nil, errors.New("nobody asks for that")
@@ -159,7 +160,7 @@ func TestLazy(t *testing.T) {
 		var waited int32
 		c.fetch = func(request *fetchapi.Request) error { waited = request.MaxWaitTime; return errors.New("that is all") }
 		request, ctx, stop := r.request(b, reads)
-		_, _ = request.Send(ctx, c, nil)
+		_, _, _ = request.Send(ctx, c, nil)
 		stop()
 		if waited != test.want {
 			t.Errorf("%d ask, %d passed over: it waits for %d ms, want %d", len(test.asking), test.passed, waited, test.want)

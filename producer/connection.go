@@ -2,6 +2,7 @@ package producer
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"net"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go/sasl"
 
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // Connection says how to reach a Kafka cluster. The client library has two
@@ -51,6 +53,38 @@ func (c Connection) Transport() *kafka.Transport {
 		IdleTimeout: idleTimeout,
 		MetadataTTL: metadataTTL, MetadataTopics: topics,
 		ClientID: c.clientID(),
+	}
+}
+
+// Transports carry requests as one does, but fetches and produces that name their broker
+// each over connections of their own: a broker reads nothing more from one for as long as
+// it throttles it, which may be longer than a session, and no heartbeat is to wait behind.
+type Transports struct{ others, fetches, produces *kafka.Transport }
+
+// Transports are for who has a quota.
+func (c Connection) Transports() *Transports {
+	t := &Transports{others: c.Transport()}
+	c.Topics = c.Topics[:min(1, len(c.Topics))] // only the brokers are looked up
+	t.fetches, t.produces = c.Transport(), c.Transport()
+	return t
+}
+
+func (t *Transports) RoundTrip(ctx context.Context, addr net.Addr, request kafka.Request) (kafka.Response, error) {
+	to := t.others
+	switch r := request.(type) {
+	case *wire.FetchRequest:
+		if r.Named() {
+			to = t.fetches
+		}
+	case *wire.ProduceRequest:
+		to = t.produces
+	}
+	return to.RoundTrip(ctx, addr, request)
+}
+
+func (t *Transports) CloseIdleConnections() {
+	for _, one := range []*kafka.Transport{t.others, t.fetches, t.produces} {
+		one.CloseIdleConnections()
 	}
 }
 

@@ -256,7 +256,7 @@ func (p *Publisher) broker(id int) *gather.Gather[*write] {
 		b.Do = func(writes []*write) {
 			batches, left := p.batches(writes)
 			b.Add(left...)
-			p.request(batches)
+			b.Rest(p.request(id, batches))
 		}
 		if p.brokers == nil {
 			p.brokers = make(map[int]*gather.Gather[*write])
@@ -306,9 +306,10 @@ func (p *Publisher) batches(writes []*write) (batches []*batch, left []*write) {
 	return batches, left
 }
 
-// request sends batches, and tells each write what became of it.
-func (p *Publisher) request(batches []*batch) {
-	failure := p.sendOnce(batches, func(b *batch, base int64, err error) {
+// request sends batches to a broker, and tells each write what became of it. It returns
+// how long the broker is to be left alone.
+func (p *Publisher) request(broker int, batches []*batch) (rest time.Duration) {
+	rest, failure := p.sendOnce(broker, batches, func(b *batch, base int64, err error) {
 		b.answered = true
 		if len(b.writes) > 1 && (isRefusal(err) || errors.Is(err, kafka.InvalidTimestamp)) {
 			err = errSeparate
@@ -326,13 +327,15 @@ func (p *Publisher) request(batches []*batch) {
 			w.result <- w
 		}
 	}
+	return rest
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // sendOnce sends one request, and tells what the broker says of each batch. Its error
 // is of the request as a whole.
-func (p *Publisher) sendOnce(batches []*batch, tell func(b *batch, base int64, err error)) error {
+func (p *Publisher) sendOnce(broker int, batches []*batch, tell func(b *batch, base int64, err error)) (
+	rest time.Duration, err error) {
 	var waiting []context.Context
 	total := 0
 	for _, b := range batches {
@@ -345,7 +348,7 @@ func (p *Publisher) sendOnce(batches []*batch, tell func(b *batch, base int64, e
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	request, now := wire.NewProduce(ackTimeout), time.Now()
+	request, now := wire.NewProduce(broker, ackTimeout), time.Now()
 	buffer := buffers.Get().(*[]byte)
 	room := slices.Grow((*buffer)[:0], total+total/16)
 	for _, b := range batches {
@@ -354,13 +357,12 @@ func (p *Publisher) sendOnce(batches []*batch, tell func(b *batch, base int64, e
 			records = append(records[:len(records):len(records)], w.records...)
 		}
 		start := len(room)
-		var err error
 		if room, err = wire.AppendSet(room, records, p.Compression, now); err != nil {
-			return err
+			return 0, err
 		}
 		request.Add(b.topic, b.partition, room[start:len(room):len(room)])
 	}
-	err := request.Send(ctx, p.Transport, p.Addr, func(topic topology.Topic, partition int, base int64, err error) {
+	rest, err = request.Send(ctx, p.Transport, p.Addr, func(topic topology.Topic, partition int, base int64, err error) {
 		for _, b := range batches {
 			if b.topic == topic && b.partition == partition {
 				tell(b, base, err)
@@ -371,7 +373,7 @@ func (p *Publisher) sendOnce(batches []*batch, tell func(b *batch, base int64, e
 		*buffer = room
 		buffers.Put(buffer)
 	}
-	return err
+	return rest, err
 }
 
 // refuses reports whether nothing of an output's topic is to be tried again after an error.

@@ -23,6 +23,7 @@ type Gather[T any] struct {
 	waiting  []T
 	underWay int
 	started  time.Time // the last group
+	rest     time.Time // when the next may start
 	timer    *time.Timer
 	armed    bool
 }
@@ -54,13 +55,26 @@ func (g *Gather[T]) Help() {
 	}
 }
 
+// Rest has no group start for so long.
+func (g *Gather[T]) Rest(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if until := time.Now().Add(d); until.After(g.rest) {
+		g.rest = until
+	}
+}
+
 // begin reports whether a group may begin, or sees to it that this is tried again
 // when it may.
 func (g *Gather[T]) begin() bool {
 	if len(g.waiting) == 0 || g.underWay >= g.Most {
 		return false
 	}
-	if early := g.Pace - time.Since(g.started); g.underWay > 0 && early > 0 {
+	early := time.Until(g.rest)
+	if g.underWay > 0 {
+		early = max(early, g.Pace-time.Since(g.started))
+	}
+	if early > 0 {
 		g.arm(early)
 		return false
 	}

@@ -160,3 +160,23 @@ func TestTogether(t *testing.T) {
 		}
 	})
 }
+
+// TestRest: nothing is sent while it rests, and what came meanwhile goes together, once.
+func TestRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, s := slow(9, time.Millisecond)
+		g.Add(0)
+		synctest.Wait()
+		g.Rest(50 * time.Millisecond)
+		g.Rest(20 * time.Millisecond) // which ends sooner
+		for i := range 4 {
+			g.Add(i + 1)
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if want := [][]int{{0}, {1, 2, 3, 4}}; !slices.EqualFunc(s.groups, want, slices.Equal) || s.at[1] != 50*time.Millisecond {
+			t.Errorf("groups %v at %v, want %v, the second at 50 ms", s.groups, s.at, want)
+		}
+	})
+}

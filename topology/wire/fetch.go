@@ -17,12 +17,32 @@ import (
 
 // Fetch is one request for the committed records of partitions that one broker
 // leads.
-type Fetch struct{ request fetchapi.Request }
+type Fetch struct{ request FetchRequest }
 
-// NewFetch makes a request that is answered when there are least bytes, or after
-// wait, and with about most bytes.
-func NewFetch(wait time.Duration, least, most int) *Fetch {
-	return &Fetch{fetchapi.Request{
+// FetchRequest goes to a broker by its id, or, where that is AnyLeader, to the one that
+// leads the partitions as far as the transport knows.
+type FetchRequest struct {
+	fetchapi.Request `kafka:"min=v0,max=v11"`
+	at               int32
+}
+
+// AnyLeader is no broker's id.
+const AnyLeader = -1
+
+func (r *FetchRequest) Broker(c protocol.Cluster) (protocol.Broker, error) {
+	if r.at == AnyLeader {
+		return r.Request.Broker(c)
+	}
+	return brokerOf(c, r.at)
+}
+
+// Named reports whether the request names its broker.
+func (r *FetchRequest) Named() bool { return r.at != AnyLeader }
+
+// NewFetch makes a request to a broker that is answered when there are least bytes, or
+// after wait, and with about most bytes.
+func NewFetch(broker int, wait time.Duration, least, most int) *Fetch {
+	return &Fetch{FetchRequest{at: int32(broker), Request: fetchapi.Request{
 		ReplicaID:      -1,
 		MaxWaitTime:    int32(wait.Milliseconds()),
 		MinBytes:       int32(least),
@@ -30,7 +50,7 @@ func NewFetch(wait time.Duration, least, most int) *Fetch {
 		IsolationLevel: int8(kafka.ReadCommitted),
 		SessionID:      -1,
 		SessionEpoch:   -1,
-	}}
+	}}}
 }
 
 // Add asks for about most bytes of a partition from an offset on. The partitions
@@ -49,34 +69,39 @@ func (f *Fetch) Add(topic topology.Topic, partition int, offset int64, most int)
 	})
 }
 
-// fetchTime is how much longer than it was asked to a broker may take to answer a fetch. A quota has
-// it wait for as long as it looks back, which is 11 s by default.
-const fetchTime = 15 * time.Second
-
 // answerTime is how much longer than it was asked to a broker may take to answer.
 const answerTime = 10 * time.Second
 
-// Send returns the answer's partitions by topic.
-func (f *Fetch) Send(ctx context.Context, transport kafka.RoundTripper, addr net.Addr) ([]FetchedTopic, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.request.MaxWaitTime)*time.Millisecond+fetchTime)
+// Send returns the answer's partitions by topic, and how long nothing more is to be asked
+// of the broker. Where our quota is used up it answers at once, with no partition, and
+// reads nothing from the connection until that is over.
+func (f *Fetch) Send(ctx context.Context, transport kafka.RoundTripper, addr net.Addr) (topics []FetchedTopic,
+	rest time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.request.MaxWaitTime)*time.Millisecond+answerTime)
 	defer cancel()
 	m, err := transport.RoundTrip(ctx, addr, &f.request)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	answer := m.(*fetchResponse)
 	if answer.ErrorCode != 0 {
-		return nil, kafka.Error(answer.ErrorCode)
+		return nil, 0, kafka.Error(answer.ErrorCode)
 	}
-	return answer.Topics, nil
+	return answer.Topics, throttled(answer.ThrottleTimeMs), nil
 }
+
+// mostThrottled bounds what a broker may say that it throttles for: more than a request
+// can use up of the least quota.
+const mostThrottled = time.Minute
+
+func throttled(ms int32) time.Duration { return min(time.Duration(ms)*time.Millisecond, mostThrottled) }
 
 // The client's own answer to a fetch unpacks and copies every record while it
 // reads it, and fails for all partitions where one of them cannot be read. This
 // one leaves the records of each partition as they came. The client knows one type
 // of answer for each request, so that kafka.Client.Fetch does not work in a program
 // that imports this package.
-func init() { protocol.Register(new(fetchapi.Request), new(fetchResponse)) }
+func init() { protocol.Register(new(FetchRequest), new(fetchResponse)) }
 
 type fetchResponse struct {
 	ThrottleTimeMs int32          `kafka:"min=v1,max=v11"`

@@ -17,11 +17,28 @@ import (
 
 // Produce is one request to write batches to partitions that one broker leads. It
 // is answered when all replicas in sync have them.
-type Produce struct{ request rawproduce.Request }
+type Produce struct{ request ProduceRequest }
 
-// NewProduce makes a request in which the broker waits so long for its replicas.
-func NewProduce(ackTimeout time.Duration) *Produce {
-	return &Produce{rawproduce.Request{Acks: int16(kafka.RequireAll), Timeout: int32(ackTimeout.Milliseconds())}}
+// ProduceRequest goes to a broker by its id.
+type ProduceRequest struct {
+	rawproduce.Request `kafka:"min=v0,max=v8"`
+	at                 int32
+}
+
+func (r *ProduceRequest) Broker(c protocol.Cluster) (protocol.Broker, error) {
+	return brokerOf(c, r.at)
+}
+
+func init() {
+	r := new(ProduceRequest)
+	protocol.RegisterOverride(r, new(produceapi.Response), r.TypeKey())
+}
+
+// NewProduce makes a request to a broker, which waits so long for its replicas.
+func NewProduce(broker int, ackTimeout time.Duration) *Produce {
+	return &Produce{ProduceRequest{at: int32(broker), Request: rawproduce.Request{
+		Acks: int16(kafka.RequireAll), Timeout: int32(ackTimeout.Milliseconds()),
+	}}}
 }
 
 // Add adds a partition's record set, as AppendSet makes it.
@@ -38,14 +55,16 @@ func (p *Produce) Add(topic topology.Topic, partition int, set []byte) {
 }
 
 // Send tells of each partition that the broker answers for the offset of its
-// batch's first record, or the error.
+// batch's first record, or the error. It returns how long nothing more is to be asked of
+// the broker, as our quota is used up.
 func (p *Produce) Send(ctx context.Context, transport kafka.RoundTripper, addr net.Addr,
-	tell func(topic topology.Topic, partition int, base int64, err error)) error {
+	tell func(topic topology.Topic, partition int, base int64, err error)) (rest time.Duration, err error) {
 	m, err := transport.RoundTrip(ctx, addr, &p.request)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	for _, t := range m.(*produceapi.Response).Topics {
+	answer := m.(*produceapi.Response)
+	for _, t := range answer.Topics {
 		for _, partition := range t.Partitions {
 			var err error
 			if partition.ErrorCode != 0 {
@@ -54,5 +73,5 @@ func (p *Produce) Send(ctx context.Context, transport kafka.RoundTripper, addr n
 			tell(topology.Topic(t.Topic), int(partition.Partition), partition.BaseOffset, err)
 		}
 	}
-	return nil
+	return throttled(answer.ThrottleTimeMs), nil
 }

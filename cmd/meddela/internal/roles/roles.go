@@ -9,7 +9,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
-	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
@@ -75,7 +74,7 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 	for _, lane := range topology.Lanes() {
 		connection := in.Kafka
 		connection.ClientID = c.Kafka.LaneClient(lane)
-		transport, addr := connection.Transport(), connection.Addr()
+		transport, addr := connection.Transports(), connection.Addr()
 		in.lanes[lane] = &shared{
 			transport: transport,
 			publisher: &producer.Publisher{
@@ -92,7 +91,7 @@ func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
 // shared is what all roles of a lane read and write Kafka with in this process. A lane
 // shares nothing with the other, which so cannot hold it up.
 type shared struct {
-	transport *kafka.Transport
+	transport *producer.Transports
 	publisher *producer.Publisher
 	reader    *consumer.Reader
 	watched   sync.Once // by the first role: yield is for all that share the reader
