@@ -38,8 +38,8 @@ const leastFetch = 16 << 10
 // room is how many bytes a partition that holds some may fetch now, unpacked, and no
 // more than most; 0 where it is to wait until it has given some back. Half of the
 // budget is for whoever comes, a quarter of what is left at a time; of the other half
-// each partition has its share. A partition that holds some fetches no crumbs: what is
-// given back in small pieces would otherwise be fetched in small pieces for ever.
+// each partition has its share. A partition that holds some waits for a good part of its
+// share: what is given back in small pieces would otherwise be fetched in small pieces from then on.
 func (b *budget) room(held, most int) int {
 	half := b.most / 2
 	if b.yielding() {

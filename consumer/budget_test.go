@@ -7,7 +7,7 @@ import (
 )
 
 // TestRoom: whatever partitions take and give back, all of them keep to the budget, but for what each may
-// always fetch; one that holds nothing is never left without, and one that holds some never fetches crumbs.
+// always fetch; one that holds nothing is never left without, and one that holds some never fetches little.
 func TestRoom(t *testing.T) {
 	for _, partitions := range []int{1, 12, 48, 384, -1, -12, -48} {
 		const batch = 256 << 10
@@ -71,5 +71,22 @@ func TestPackingIsLearntFromWhatIsKept(t *testing.T) {
 	}
 	if fetched := b.packed(1 << 20); fetched > 1<<18 {
 		t.Errorf("for a MiB unpacked it fetches %d bytes, though a byte becomes five", fetched)
+	}
+}
+
+// TestRoomForTheNext: of the half that is for whoever comes nobody takes more than a quarter of what is left, so that
+// there is some for the next; without any, a partition has its share.
+func TestRoomForTheNext(t *testing.T) {
+	const most, partitions, share = 8 << 20, 64, 8 << 20 / 2 / 64
+	for _, test := range []struct{ used, held, want int }{
+		{0, 0, 1 << 20}, {1 << 20, 0, 768 << 10}, {2 << 20, 0, 512 << 10}, {2 << 20, share, 512 << 10},
+		{4 << 20, 0, share}, {6 << 20, 0, share}, {4 << 20, share, 0}, {6 << 20, share / 2, share / 2},
+	} {
+		b := &NewReader(nil, nil, most).budget
+		b.partitions.Store(partitions)
+		b.used.Store(int64(test.used))
+		if got := b.room(test.held, most); got != test.want {
+			t.Errorf("%d in flight, one that holds %d has room for %d, want %d", test.used, test.held, got, test.want)
+		}
 	}
 }

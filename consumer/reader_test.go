@@ -341,7 +341,8 @@ func TestQuotaOfOneFetch(t *testing.T) {
 		return response, nil, true
 	})
 	f := consumer.Fetcher{
-		Addr: w.Link.Addr(), Transport: w.Transport, Topic: names.Events(topology.Realtime), MaxBytes: 1 << 20, MaxWait: time.Second,
+		Addr: w.Link.Addr(), Transport: w.Transport, Topic: names.Events(topology.Realtime),
+		MaxBytes: 1 << 20, MaxWait: time.Second,
 	}
 	if got, err := f.Fetch(t.Context()); err != nil || len(got.Records) != 1 || fetches.Load() != 3 {
 		t.Errorf("%d records after %d requests, %v; want one after three", len(got.Records), fetches.Load(), err)

@@ -69,6 +69,7 @@ func (c Connection) Transports() *Transports {
 	return t
 }
 
+// RoundTrip implements kafka.RoundTripper.
 func (t *Transports) RoundTrip(ctx context.Context, addr net.Addr, request kafka.Request) (kafka.Response, error) {
 	to := t.others
 	switch r := request.(type) {
@@ -82,6 +83,7 @@ func (t *Transports) RoundTrip(ctx context.Context, addr net.Addr, request kafka
 	return to.RoundTrip(ctx, addr, request)
 }
 
+// CloseIdleConnections closes those that nobody uses, and others once nobody does.
 func (t *Transports) CloseIdleConnections() {
 	for _, one := range []*kafka.Transport{t.others, t.fetches, t.produces} {
 		one.CloseIdleConnections()

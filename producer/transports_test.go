@@ -55,10 +55,11 @@ func (c *notedConn) Read(b []byte) (int, error) {
 // one another.
 func TestTransports(t *testing.T) {
 	all := noted{mu: new(sync.Mutex), kinds: make(map[net.Conn][]int16)}
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{Listen: func(network, address string) (l net.Listener, err error) {
-		l, err = net.Listen(network, address)
+	listen := func(network, address string) (net.Listener, error) {
+		l, err := net.Listen(network, address)
 		return noted{l, all.mu, all.kinds}, err
-	}})
+	}
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{Listen: listen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +73,9 @@ func TestTransports(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	publisher := &producer.Publisher{Addr: link.Addr(), Transport: transport}
 	group := wire.Group{Name: "g", Addr: link.Addr(), Transport: transport}
+	records := []topology.Record{{Topic: topic, Value: []byte("x")}}
 	for range 3 {
-		if _, err := publisher.Publish(fixtures.Soon(t), 0, []topology.Record{{Topic: topic, Value: []byte("x")}}); err != nil {
+		if _, err := publisher.Publish(fixtures.Soon(t), 0, records); err != nil {
 			t.Fatal(err)
 		}
 		fetch := wire.NewFetch(0, 0, 1, 1<<20)
@@ -139,8 +141,8 @@ func TestProduceQuota(t *testing.T) {
 		return response, nil, true
 	})
 	for i := range 3 {
-		if refused, err := k.Publisher.Publish(fixtures.Soon(t), 0, []topology.Record{{Topic: topic, Value: []byte("x")}}); err != nil ||
-			refused != nil {
+		records := []topology.Record{{Topic: topic, Value: []byte("x")}}
+		if refused, err := k.Publisher.Publish(fixtures.Soon(t), 0, records); err != nil || refused != nil {
 			t.Fatal(i, refused, err)
 		}
 	}

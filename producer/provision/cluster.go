@@ -118,15 +118,38 @@ func Create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpe
 	}
 }
 
+// quotaKeys are what a quota limits.
+var quotaKeys = []string{"consumer_byte_rate", "producer_byte_rate"}
+
+// Quotas are the limits in force of a client id, by their names in Kafka, in bytes a second.
+func Quotas(ctx context.Context, client *kafka.Client, id string) (map[string]float64, error) {
+	response, err := client.DescribeClientQuotas(ctx, &kafka.DescribeClientQuotasRequest{Strict: true,
+		Components: []kafka.DescribeClientQuotasRequestComponent{{EntityType: "client-id", Match: id}}})
+	if err == nil {
+		err = response.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the quota of client %s cannot be seen: %w", id, err)
+	}
+	quotas := make(map[string]float64)
+	for _, entry := range response.Entries {
+		for _, value := range entry.Values {
+			quotas[value.Key] = value.Value
+		}
+	}
+	return quotas, nil
+}
+
 // Quota has every broker limit a client id to so many bytes a second, read and written
-// each: over it, the broker answers late.
+// each, or, where that is negative, limit it no more.
 func Quota(ctx context.Context, client *kafka.Client, id string, bytesPerSecond int) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	entity := kafka.AlterClientQuotaEntity{EntityType: "client-id", EntityName: id}
 	entry := kafka.AlterClientQuotaEntry{Entities: []kafka.AlterClientQuotaEntity{entity}}
-	for _, key := range []string{"consumer_byte_rate", "producer_byte_rate"} {
-		entry.Ops = append(entry.Ops, kafka.AlterClientQuotaOps{Key: key, Value: float64(bytesPerSecond)})
+	for _, key := range quotaKeys {
+		entry.Ops = append(entry.Ops,
+			kafka.AlterClientQuotaOps{Key: key, Value: float64(max(bytesPerSecond, 0)), Remove: bytesPerSecond < 0})
 	}
 	request := &kafka.AlterClientQuotasRequest{Entries: []kafka.AlterClientQuotaEntry{entry}}
 	response, err := client.AlterClientQuotas(ctx, request)

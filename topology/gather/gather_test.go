@@ -175,7 +175,8 @@ func TestRest(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if want := [][]int{{0}, {1, 2, 3, 4}}; !slices.EqualFunc(s.groups, want, slices.Equal) || s.at[1] != 50*time.Millisecond {
+		want := [][]int{{0}, {1, 2, 3, 4}}
+		if !slices.EqualFunc(s.groups, want, slices.Equal) || s.at[1] != 50*time.Millisecond {
 			t.Errorf("groups %v at %v, want %v, the second at 50 ms", s.groups, s.at, want)
 		}
 	})

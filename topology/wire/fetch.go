@@ -29,6 +29,7 @@ type FetchRequest struct {
 // AnyLeader is no broker's id.
 const AnyLeader = -1
 
+// Broker implements protocol.BrokerMessage.
 func (r *FetchRequest) Broker(c protocol.Cluster) (protocol.Broker, error) {
 	if r.at == AnyLeader {
 		return r.Request.Broker(c)

@@ -25,6 +25,7 @@ type ProduceRequest struct {
 	at                 int32
 }
 
+// Broker implements protocol.BrokerMessage.
 func (r *ProduceRequest) Broker(c protocol.Cluster) (protocol.Broker, error) {
 	return brokerOf(c, r.at)
 }

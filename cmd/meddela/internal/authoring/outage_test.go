@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/rawproduce"
+
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
@@ -23,6 +23,7 @@ import (
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +37,7 @@ type cutting struct {
 
 func (c *cutting) RoundTrip(ctx context.Context, addr net.Addr, request protocol.Message) (protocol.Message, error) {
 	response, err := c.RoundTripper.RoundTrip(ctx, addr, request)
-	if _, ok := request.(*rawproduce.Request); ok && err == nil && c.writes.Add(-1) == 0 {
+	if _, ok := request.(*wire.ProduceRequest); ok && err == nil && c.writes.Add(-1) == 0 {
 		c.broker.Sleep()
 	}
 	return response, err

@@ -21,7 +21,7 @@ type Config struct {
 		Partitions           int    `envconfig:"MEDDELA_TOPICS_PARTITIONS" default:"12" min:"1" max:"10000" desc:"partitions of each topic of a lane: the most consumers that can share a role"`
 		DeadLetterPartitions int    `envconfig:"MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS" default:"3" min:"1" max:"10000" desc:"partitions of each lane's dead letters"`
 		Replication          int    `envconfig:"MEDDELA_TOPICS_REPLICATION" default:"-1" min:"-1" max:"100" desc:"replicas of each partition; -1 is the cluster's own default"`
-		BatchQuota           int    `envconfig:"MEDDELA_TOPICS_BATCH_QUOTA" default:"0" min:"0" desc:"bytes a second that each broker lets roles of the batch lane read, and as many write; set by topics apply; at least 131072, or 0, which leaves it as it is"`
+		BatchQuota           int    `envconfig:"MEDDELA_TOPICS_BATCH_QUOTA" default:"0" min:"-1" desc:"bytes a second that each broker lets roles of the batch lane read, and as many write; set by topics apply; at least 131072; 0 leaves it as it is, -1 removes it"`
 		MinInSync            int    `envconfig:"MEDDELA_TOPICS_MIN_INSYNC" default:"0" min:"0" max:"100" desc:"replicas that must have a record before it counts as written; 0 is the cluster's own default"`
 	}
 	Log struct {
@@ -37,8 +37,8 @@ type Config struct {
 		Sample   float64 `envconfig:"MEDDELA_TRACE_SAMPLE" default:"0.01" min:"0" max:"1" desc:"share of the events without a trace of their own that are traced; those with one are traced as it says"`
 	}
 	Loop struct {
-		FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once, unpacked; a larger batch comes alone. Lower it where one batch is in work for too long"`
-		InFlightBytes  int           `envconfig:"MEDDELA_LOOP_IN_FLIGHT_BYTES" default:"8388608" min:"65536" max:"1073741824" desc:"most bytes that a process has in flight over all partitions: fetched, unpacked and not acknowledged yet. Raise it where records are large and processors idle although the role lags. Go's runtime keeps below 48 MiB and four times this where it can; a container's memory limit must be well above that"`
+		FetchBytes     int           `envconfig:"MEDDELA_LOOP_FETCH_BYTES" default:"262144" min:"1024" max:"67108864" desc:"most bytes fetched from a partition at once, unpacked, and never more than half of MEDDELA_LOOP_IN_FLIGHT_BYTES; a larger batch comes alone. Lower it where one batch is in work for too long"`
+		InFlightBytes  int           `envconfig:"MEDDELA_LOOP_IN_FLIGHT_BYTES" default:"8388608" min:"65536" max:"1073741824" desc:"most bytes that a process has in flight over all partitions: fetched, unpacked and not acknowledged yet; but at least 16 KiB for each partition. Raise it where records are large and processors idle although the role lags. Go's runtime keeps below 48 MiB and four times this where it can, and what is resident is some 25 MiB more, the program itself; a container's memory limit must be well above that"`
 		Yield          bool          `envconfig:"MEDDELA_LOOP_YIELD" default:"true" desc:"while records are published to realtime.events, and two seconds after, roles of the batch lane keep little in flight and rest as long as they work (at most 200 ms), so that servers and processors that both lanes use are free for the other; false where none is shared, or where batches come first"`
 		CommitInterval time.Duration `envconfig:"MEDDELA_LOOP_COMMIT_INTERVAL" default:"100ms" min:"10ms" max:"1m" desc:"how often offsets are committed"`
 		SessionTimeout time.Duration `envconfig:"MEDDELA_LOOP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" desc:"how long a process that died keeps its partitions"`

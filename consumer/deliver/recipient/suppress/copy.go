@@ -26,6 +26,8 @@ const (
 	// KnownFor is how long a copy that was seen to be complete counts as such, while
 	// the topic or Redis does not answer.
 	KnownFor = 30 * time.Second
+	// tellAfter is how long the gate is closed before that is worth a warning.
+	tellAfter = time.Second
 	// markField is where a bucket has its mark: no subject has that name.
 	markField = "mark"
 	// emptyTopic is a topic that nothing was written to yet.
@@ -92,6 +94,8 @@ type Copy struct {
 	end    int64
 	goal   state // what is to become the state
 	closed time.Time
+	// telling is the warning that nothing is known any more.
+	telling *time.Timer
 }
 
 // state is what is known of the copy: it has all that its topic had at a time.
@@ -123,6 +127,7 @@ func (c *Copy) known() (*state, error) {
 // and then, and tried again.
 func (c *Copy) Run(ctx context.Context) {
 	c.closed = time.Now()
+	defer c.settle()
 	step := func() error {
 		err := c.step(ctx)
 		if ctx.Err() == nil {
@@ -160,10 +165,14 @@ func (c *Copy) wake() {
 	}
 }
 
+// forget closes the gate, and says so where that lasts: a first suppression, or another
+// topic, is known a moment later.
 func (c *Copy) forget() {
 	if c.state.Swap(nil) != nil {
 		c.closed = time.Now()
-		c.Log.Warn().Msg("it is not known any more who is suppressed: nothing is sent")
+		c.telling = time.AfterFunc(tellAfter, func() {
+			c.Log.Warn().Msg("it is not known any more who is suppressed: nothing is sent")
+		})
 	}
 }
 
@@ -193,9 +202,17 @@ func (c *Copy) step(ctx context.Context) error {
 	return c.apply(ctx, first, low, next, records, marks)
 }
 
+// settle ends a warning that is not due yet.
+func (c *Copy) settle() {
+	if c.telling != nil {
+		c.telling.Stop()
+	}
+}
+
 // know makes what was wanted the state.
 func (c *Copy) know(s state) {
 	if c.state.Swap(&s) == nil {
+		c.settle()
 		c.Log.Info().Int64("offset", s.end).Stringer("after", time.Since(c.closed).Round(time.Millisecond)).
 			Msg("Redis's copy of the suppressions is complete")
 	}

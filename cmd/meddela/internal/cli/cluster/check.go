@@ -287,14 +287,16 @@ func inspectSuppressions(ctx context.Context, env *command.Env, client redis.Uni
 // inspectRoles says which roles have no process. One error stands for all groups
 // that cannot be measured: mostly they have the same cause.
 func inspectRoles(report *lag.Report) (string, error) {
-	var idle []string
+	idle, running := make(map[topology.Lane][]string), make(map[topology.Lane]bool)
 	var faults []error
 	for i := range report.Groups {
 		g := &report.Groups[i]
 		if g.Err != nil {
 			faults = append(faults, g.Err)
 		} else if g.Members == 0 {
-			idle = append(idle, strings.TrimSpace(string(g.Lane)+" "+string(g.Role)+" "+string(g.Channel)))
+			idle[g.Lane] = append(idle[g.Lane], strings.TrimSpace(string(g.Lane)+" "+string(g.Role)+" "+string(g.Channel)))
+		} else {
+			running[g.Lane] = true
 		}
 	}
 	switch {
@@ -305,7 +307,16 @@ func inspectRoles(report *lag.Report) (string, error) {
 	case len(idle) == 0:
 		return "every role runs", nil
 	}
-	return "no process of " + strings.Join(idle, ", "), nil
+	var said []string
+	for _, lane := range topology.Lanes() {
+		switch {
+		case !running[lane] && len(idle[lane]) > 0:
+			said = append(said, "lane "+string(lane)+" is not run")
+		case len(idle[lane]) > 0:
+			said = append(said, "no process of "+strings.Join(idle[lane], ", "))
+		}
+	}
+	return strings.Join(said, "; "), nil
 }
 
 func printFindings(env *command.Env, findings []finding) (wrong error) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +40,8 @@ func NewTopics(env *command.Env) *cobra.Command {
 Topics that exist are never changed: what differs is shown with what to do about
 it. A lane's topics need equal partition counts, because a record keeps its
 partition number on its way; so a missing one gets as many as the lane's events
-topic has. MEDDELA_TOPICS_BATCH_QUOTA sets the quota of the batch lane as well.
+topic has. MEDDELA_TOPICS_BATCH_QUOTA sets the quota of the batch lane as well, or
+removes it (-1); what quotas are in force is shown.
 Run it as often as you like.`,
 		Example: `  meddela topics apply --dry-run
   meddela topics apply --wait 2m
@@ -90,13 +92,31 @@ func apply(ctx context.Context, env *command.Env, dryRun bool) error {
 		if err := provision.AwaitLeaders(ctx, client, topicsOf(plan.Create)); err != nil {
 			return err
 		}
-		if quota := env.Config.Topics.BatchQuota; quota > 0 {
+		if quota := env.Config.Topics.BatchQuota; quota != 0 {
 			if err := provision.Quota(ctx, client, env.Config.Kafka.LaneClient(topology.Batch), quota); err != nil {
 				return err
 			}
 		}
 	}
-	return printPlan(env, plan, dryRun)
+	quotas := quotasOf(ctx, env, client)
+	return printPlan(env, plan, quotas, dryRun)
+}
+
+// quotasOf says what each lane's client may read and write now, where that is limited.
+func quotasOf(ctx context.Context, env *command.Env, client *kafka.Client) map[topology.Lane]string {
+	quotas := make(map[topology.Lane]string)
+	for _, lane := range topology.Lanes() {
+		limits, err := provision.Quotas(ctx, client, env.Config.Kafka.LaneClient(lane))
+		if err != nil {
+			quotas[lane] = err.Error()
+			continue
+		}
+		for _, key := range slices.Sorted(maps.Keys(limits)) {
+			quotas[lane] += fmt.Sprintf(" %s=%.0f", key, limits[key])
+		}
+	}
+	maps.DeleteFunc(quotas, func(_ topology.Lane, said string) bool { return said == "" })
+	return quotas
 }
 
 // planTopics says what the cluster's topics lack.
@@ -122,8 +142,10 @@ type planView struct {
 	DryRun  bool        `json:"dry_run"`
 	Created []topicView `json:"created"`
 	Quota   int         `json:"batch_quota,omitempty"`
-	Ready   int         `json:"ready"`
-	Differs []driftView `json:"differs"`
+	// Quotas are those in force, by lane.
+	Quotas  map[topology.Lane]string `json:"quotas,omitempty"`
+	Ready   int                      `json:"ready"`
+	Differs []driftView              `json:"differs"`
 }
 
 type topicView struct {
@@ -136,9 +158,9 @@ type driftView struct {
 	Do string `json:"do"`
 }
 
-func printPlan(env *command.Env, plan provision.Plan, dryRun bool) error {
+func printPlan(env *command.Env, plan provision.Plan, quotas map[topology.Lane]string, dryRun bool) error {
 	view := planView{DryRun: dryRun, Created: []topicView{}, Ready: len(plan.Ready), Differs: []driftView{},
-		Quota: env.Config.Topics.BatchQuota}
+		Quota: env.Config.Topics.BatchQuota, Quotas: quotas}
 	verb, mark, set := "created", env.Paint(text.FgGreen, "created"), "set to"
 	if dryRun {
 		verb, mark, set = "to be created", env.Paint(text.FgYellow, "missing"), "to be set to"
@@ -162,6 +184,10 @@ func printPlan(env *command.Env, plan provision.Plan, dryRun bool) error {
 	}
 	if view.Quota > 0 {
 		err = errors.Join(err, env.Printf("quota of the batch lane %s %d bytes a second on each broker\n", set, view.Quota))
+	}
+	for _, lane := range slices.Sorted(maps.Keys(quotas)) {
+		err = errors.Join(err, env.Printf("quota in force on each broker, in bytes a second, of lane %s: %s\n", lane,
+			strings.TrimSpace(quotas[lane])))
 	}
 	if len(view.Differs) > 0 {
 		err = errors.Join(err, env.PrintTable(differs), env.Printf("what to do:\n%s", whatToDo(view.Differs)))

@@ -41,7 +41,8 @@ func TestPlanTable(t *testing.T) {
 		},
 	}
 	for _, dryRun := range []bool{true, false} {
-		if err := printPlan(env, plan, dryRun); err != nil {
+		quotas := map[topology.Lane]string{topology.Batch: " consumer_byte_rate=4000000 producer_byte_rate=4000000"}
+		if err := printPlan(env, plan, quotas, dryRun); err != nil {
 			t.Fatal(err)
 		}
 		plan.Drift = nil
@@ -73,6 +74,16 @@ func TestTopicsApplyInJSON(t *testing.T) {
 	}
 	if v := apply(); len(v.Created) != 0 || v.Ready != total || len(v.Differs) != 0 {
 		t.Errorf("apply again: %+v", v)
+	}
+	for quota, want := range map[string]string{"200000": " consumer_byte_rate=200000 producer_byte_rate=200000", "-1": ""} {
+		environment["MEDDELA_TOPICS_BATCH_QUOTA"] = quota
+		if v := apply(); v.Quotas[topology.Batch] != want || v.Quotas[topology.Realtime] != "" {
+			t.Errorf("with %s the quotas in force are %q", quota, v.Quotas)
+		}
+		environment["MEDDELA_TOPICS_BATCH_QUOTA"] = "0"
+		if v := apply("--dry-run"); v.Quotas[topology.Batch] != want {
+			t.Errorf("after %s the quotas in force are %q", quota, v.Quotas)
+		}
 	}
 	environment["MEDDELA_TOPICS_PARTITIONS"] = "3"
 	v := apply()

@@ -53,7 +53,7 @@ delivered, and its status kept up to date in Redis:
                  └──────> status <────┘──> Redis <── meddela status ID
 
 Two lanes, realtime and batch, have topics, consumer groups and processes of
-their own, so that a flood on one is not felt on the other.
+their own. Where they share brokers, Redis or processors, batch gives way.
 
 Try it, with nothing installed but this binary:
 
