@@ -75,7 +75,9 @@ func TestTopicsApplyInJSON(t *testing.T) {
 	if v := apply(); len(v.Created) != 0 || v.Ready != total || len(v.Differs) != 0 {
 		t.Errorf("apply again: %+v", v)
 	}
-	for quota, want := range map[string]string{"200000": " consumer_byte_rate=200000 producer_byte_rate=200000", "-1": ""} {
+	for quota, want := range map[string]string{
+		"200000": " consumer_byte_rate=200000 producer_byte_rate=200000", "-1": "",
+	} {
 		environment["MEDDELA_TOPICS_BATCH_QUOTA"] = quota
 		if v := apply(); v.Quotas[topology.Batch] != want || v.Quotas[topology.Realtime] != "" {
 			t.Errorf("with %s the quotas in force are %q", quota, v.Quotas)
