@@ -38,6 +38,13 @@ type Composite interface {
 	Names() []string
 }
 
+// Prober is a Provider that can say whether it would be let in.
+type Prober interface {
+	// Probe connects and logs in, sends no message, and returns Accepted, or what
+	// would have become of one.
+	Probe(ctx context.Context) Response
+}
+
 // Closer is a Provider that keeps something open.
 type Closer interface{ Close() }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
@@ -94,6 +95,8 @@ type Site struct {
 	Keys  topology.Keys
 	// Stopped reports whether an operator has stopped a provider.
 	Stopped func(provider string) bool
+	// Log says when a provider begins to fail, and when its circuit opens and closes.
+	Log zerolog.Logger
 	// Ref makes the reference of a message, by which receipts are known; nil without a pepper.
 	Ref func(job *topology.Job, to string) string
 }
@@ -119,7 +122,7 @@ func (f *File) Build(site Site) (routes map[topology.Channel]provider.Provider, 
 			return nil, nil, fmt.Errorf("provider %s: its receipts are known by MEDDELA_SUPPRESS_PEPPER, which is not set", d.Name)
 		}
 		backend := failover.Backend{Breaker: d.Breaker}
-		if backend.Provider, err = d.provider(); err != nil {
+		if backend.Provider, err = d.New(); err != nil {
 			return nil, nil, fmt.Errorf("provider %s: %w", d.Name, err)
 		}
 		if c, ok := backend.Provider.(provider.Closer); ok {
@@ -139,7 +142,7 @@ func (f *File) Build(site Site) (routes map[topology.Channel]provider.Provider, 
 	}
 	routes = make(map[topology.Channel]provider.Provider)
 	for channel, route := range f.Routes {
-		c := failover.Config{Name: string(channel), Order: route.Order, Stopped: site.Stopped}
+		c := failover.Config{Name: string(channel), Order: route.Order, Stopped: site.Stopped, Tell: site.tell}
 		for _, m := range route.Members {
 			backend := made[m.Provider]
 			backend.Weight = m.Weight
@@ -152,7 +155,18 @@ func (f *File) Build(site Site) (routes map[topology.Channel]provider.Provider, 
 	return routes, closeAll, nil
 }
 
-func (d *Definition) provider() (provider.Provider, error) {
+// tell logs what happens to a provider.
+func (s *Site) tell(name string, what failover.Turn, last provider.Response) {
+	level := zerolog.WarnLevel
+	if what == failover.Closed {
+		level = zerolog.InfoLevel
+	}
+	s.Log.WithLevel(level).Str("provider", name).Stringer("verdict", last.Verdict).Str("last_failure", last.Detail).
+		Msg("provider: " + string(what))
+}
+
+// New makes the provider.
+func (d *Definition) New() (provider.Provider, error) {
 	switch d.Kind {
 	case SMTP:
 		return smtp.New(d.SMTP)

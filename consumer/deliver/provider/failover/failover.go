@@ -41,7 +41,21 @@ type Config struct {
 	Backends []Backend
 	// Stopped reports whether an operator has stopped a provider. Default none is.
 	Stopped func(provider string) bool
+	// Tell is told what happens to a provider, with its last failure. Default nobody is.
+	Tell func(provider string, what Turn, last provider.Response)
 }
+
+// Turn is what happens to a provider.
+type Turn string
+
+const (
+	Failing Turn = "failing"        // for the first time since a minute at least
+	Opened  Turn = "circuit open"   // it is asked nothing for a while
+	Closed  Turn = "circuit closed" // it has taken a message again
+)
+
+// calm is how long a provider has not failed when its next failure is told.
+const calm = time.Minute
 
 // Backend is one provider of a Route.
 type Backend struct {
@@ -81,12 +95,15 @@ func New(c Config) (*Route, error) {
 	if c.Stopped == nil {
 		c.Stopped = func(string) bool { return false }
 	}
+	if c.Tell == nil {
+		c.Tell = func(string, Turn, provider.Response) {}
+	}
 	r := &Route{config: c}
 	for _, b := range c.Backends {
 		if c.Order == Weighted && b.Weight < 1 {
 			return nil, errors.New("every weight must be at least 1")
 		}
-		r.backends = append(r.backends, newBackend(b))
+		r.backends = append(r.backends, newBackend(b, c.Tell))
 		r.weights += uint64(max(b.Weight, 0))
 		r.concurrency += b.Concurrency()
 	}
@@ -227,12 +244,16 @@ type backend struct {
 	sending  atomic.Int64
 	opened   atomic.Int64
 	openedAt atomic.Int64 // Unix nanoseconds
+
+	tell     func(provider string, what Turn, last provider.Response)
+	failure  atomic.Pointer[provider.Response] // the last
+	failedAt atomic.Int64                      // Unix nanoseconds
 }
 
-func newBackend(of Backend) *backend {
+func newBackend(of Backend, tell func(string, Turn, provider.Response)) *backend {
 	of.Breaker.Failures = cmp.Or(max(of.Breaker.Failures, 0), 5)
 	of.Breaker.Open = cmp.Or(max(of.Breaker.Open, 0), 15*time.Second)
-	b := &backend{Backend: of, slots: make(chan struct{}, max(of.Concurrency(), 1))}
+	b := &backend{Backend: of, tell: tell, slots: make(chan struct{}, max(of.Concurrency(), 1))}
 	b.breaker = gobreaker.NewTwoStepCircuitBreaker[provider.Response](gobreaker.Settings{
 		Name:    of.Name(),
 		Timeout: of.Breaker.Open,
@@ -240,9 +261,13 @@ func newBackend(of Backend) *backend {
 			return counts.ConsecutiveFailures >= uint32(of.Breaker.Failures)
 		},
 		OnStateChange: func(_ string, _, to gobreaker.State) {
-			if to == gobreaker.StateOpen {
+			switch to {
+			case gobreaker.StateOpen:
 				b.opened.Add(1)
 				b.openedAt.Store(time.Now().UnixNano())
+				tell(b.Name(), Opened, *b.failure.Load())
+			case gobreaker.StateClosed:
+				tell(b.Name(), Closed, *b.failure.Load())
 			}
 		},
 	})
@@ -285,6 +310,11 @@ func (b *backend) send(
 	defer func() { // also when Send crashes
 		failed := []provider.Verdict{provider.Failed, provider.Down, provider.Unknown}
 		if !response.OfMessage && slices.Contains(failed, response.Verdict) {
+			b.failure.Store(&response)
+			now := time.Now().UnixNano()
+			if now-b.failedAt.Swap(now) > int64(calm) {
+				b.tell(b.Name(), Failing, response)
+			}
 			report(errFailed)
 		} else {
 			report(nil) // it is there, and may take other messages

@@ -105,8 +105,14 @@ func TestFailover(t *testing.T) {
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := answering("one", provider.Rejected, provider.Down), answering("two")
-		o := route(t, func(c *Config) { c.Backends[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond} }, one,
-			two)
+		one.answers[1].Detail = "why"
+		var told []string
+		o := route(t, func(c *Config) {
+			c.Backends[0].Breaker = Breaker{Failures: 3, Open: 100 * time.Millisecond}
+			c.Tell = func(name string, what Turn, last provider.Response) {
+				told = append(told, fmt.Sprintf("%s %s: %s", name, what, last.Detail))
+			}
+		}, one, two)
 		for range 10 {
 			send(o, "job")
 		}
@@ -125,6 +131,19 @@ func TestBreaker(t *testing.T) {
 		}
 		if o.Stats()[0].Open {
 			t.Error("its circuit is still open")
+		}
+		fail := func() {
+			one.mu.Lock()
+			one.answers = []provider.Response{{Verdict: provider.Failed, Detail: "again"}}
+			one.mu.Unlock()
+			send(o, "job")
+		}
+		fail() // soon after, which is no news
+		time.Sleep(calm + 1)
+		fail()
+		want := "one failing: why, one circuit open: why, one circuit closed: why, one failing: again"
+		if got := strings.Join(told, ", "); got != want {
+			t.Errorf("told %q, not %q", got, want)
 		}
 	})
 }

@@ -34,16 +34,21 @@ is the one that MEDDELA_PROVIDERS_FILE names.`,
 }
 
 func newProvidersCheckCommand(env *command.Env) *cobra.Command {
-	return &cobra.Command{
+	var connect bool
+	var only, to string
+	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a providers' file, and show what it comes to",
 		Long: `Check a providers' file, and show what it comes to: the one of
 MEDDELA_PROVIDERS_FILE, unless another is named.
 
 It is read as role deliver reads it, so secrets must be where the file says that
-they are. They are not shown. Nobody is connected to and nothing is sent.`,
-		Example: "  meddela providers check\n  meddela providers check docs/providers/email.yaml -o json",
-		Args:    command.Arguments(0, 1, "at most one file"),
+they are. They are not shown. Nobody is connected to and nothing is sent, but with
+--connect, which has each provider let us in, and with --send-to, which sends one
+test message. A message's reference is not in it, so that there is no receipt.`,
+		Example: "  meddela providers check\n  meddela providers check docs/providers/email.yaml -o json\n" +
+			"  meddela providers check --connect\n  meddela providers check --provider mail-1 --send-to kim@example.com",
+		Args: command.Arguments(0, 1, "at most one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := providersPath(env, cmd, args)
 			if err != nil {
@@ -55,9 +60,17 @@ they are. They are not shown. Nobody is connected to and nothing is sent.`,
 			if err != nil {
 				return err
 			}
+			if connect || to != "" {
+				return try(cmd.Context(), env, file, only, to)
+			}
 			return printProviders(env, providersViewOf(path, file))
 		},
 	}
+	cmd.Flags().BoolVar(&connect, "connect", false, "connect and log in to each provider; no message is sent")
+	cmd.Flags().StringVar(&only, "provider", "", "the one to try")
+	cmd.Flags().StringVar(&to, "send-to", "", "send a test message to this address, or whatever the channel has")
+	cmd.MarkFlagsMutuallyExclusive("connect", "send-to")
+	return cmd
 }
 
 // providersPath is the file that a command is about. A file that is named needs

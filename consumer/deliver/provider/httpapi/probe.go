@@ -1,0 +1,30 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/outbound"
+)
+
+// Probe implements provider.Prober: it asks the target's host for nothing. Whether the
+// credentials are good only a request for a message tells.
+func (p *Provider) Probe(ctx context.Context) provider.Response {
+	if err := p.config.Auth.apply(make(http.Header)); err != nil {
+		return provider.Response{Verdict: provider.Down, Detail: err.Error()}
+	}
+	if p.target == nil {
+		return provider.Response{Verdict: provider.Accepted, Detail: "templates name its targets"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	defer cancel()
+	origin := &url.URL{Scheme: p.target.base.Scheme, Host: p.target.base.Host, Path: "/"}
+	answer, err := p.client.Do(ctx, &outbound.Request{Method: http.MethodHead, URL: origin})
+	if err != nil {
+		return provider.Response{Verdict: provider.Down, Detail: err.Error()}
+	}
+	return provider.Response{Verdict: provider.Accepted, Detail: "it is there, and answered " + strconv.Itoa(answer.Status)}
+}
