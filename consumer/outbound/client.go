@@ -145,6 +145,20 @@ func (c *Client) Do(ctx context.Context, r *Request) (Response, error) {
 	return response, nil
 }
 
+// RoundTrip implements http.RoundTripper for libraries that make requests, which are guarded as others are. Its error
+// is a *Error.
+func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, f := r.Context(), &flight{}
+	if r.URL.Scheme == "http" {
+		ctx = context.WithValue(ctx, inClear{}, true)
+	}
+	got, err := c.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, f.trace())))
+	if err != nil {
+		return nil, &Error{Kind: f.kind(err), Host: r.URL.Host, Err: err}
+	}
+	return got, nil
+}
+
 // request makes net/http's form of a request. Its body is a reader that net/http
 // knows to be in memory, so that header and body are written at once. Every
 // request has one, also a GET: net/http asks GetBody before it repeats a request

@@ -16,7 +16,10 @@ const every = time.Second
 
 // Value reads once, and returns what reads again when it is asked a while later. What
 // cannot be read, such as a file that is just being replaced, leaves the value as it was.
-func Value[T any](read func() (T, error)) (get func() T, err error) {
+func Value[T any](read func() (T, error)) (get func() T, err error) { return Within(every, read) }
+
+// Within is Value that believes files not to have changed for so long.
+func Within[T any](every time.Duration, read func() (T, error)) (get func() T, err error) {
 	value, err := read()
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/outbound/token"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/nearest"
 )
@@ -200,7 +201,7 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 	if auth := m.Map("auth"); auth != nil {
 		c.Auth = httpapi.Auth{
 			Bearer: p.headerSecret(auth, "bearer"), Username: auth.Text("username"), Password: p.secret(auth, "password"),
-			Header: auth.Text("header"), Key: p.headerSecret(auth, "key"),
+			Header: auth.Text("header"), Key: p.headerSecret(auth, "key"), Token: p.token(auth),
 		}
 	}
 	host := ""
@@ -214,6 +215,30 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 		c.Rules = append(c.Rules, ruleOf(each))
 	}
 	return c
+}
+
+// token is how a provider's tokens are got; nil where they are not.
+func (p *parser) token(auth *strictyaml.Map) (kind token.Kind) {
+	if m := auth.Map("oauth2"); m != nil {
+		m.Needs("client_secret", "say where it is, such as client_secret: {file: /run/secrets/client}")
+		kind = token.OAuth2{TokenURL: m.Needed("token_url", "https://auth.example.com/token"),
+			ClientID: m.Needed("client_id", "shop"), ClientSecret: p.secret(m, "client_secret"), Scopes: m.Texts("scopes"),
+			Audience: m.Text("audience")}
+	}
+	if m := auth.Map("google"); m != nil {
+		m.Needs("scopes", "say what for, such as scopes: [https://www.googleapis.com/auth/firebase.messaging]")
+		if m.Needs("credentials", "say where they are, such as credentials: {file: /run/secrets/account.json}") {
+			kind = token.Google{Credentials: p.secret(m, "credentials"), Scopes: m.Texts("scopes")}
+		}
+	}
+	if m := auth.Map("apns"); m != nil {
+		a := token.APNs{KeyID: m.Needed("key_id", "ABC123DEFG"), TeamID: m.Needed("team_id", "DEF123GHIJ")}
+		if m.Needs("key", "say where it is, such as key: {file: /run/secrets/apns.p8}") {
+			a.Key = p.secret(m, "key")
+			kind = a
+		}
+	}
+	return kind
 }
 
 // Signing has the host that each secret to sign with is of: who shares one could replay to another what it gets.

@@ -15,6 +15,7 @@ package httpapi
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/outbound/token"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -165,7 +167,7 @@ func (c *Config) checkHeaders() error {
 	return nil
 }
 
-// Auth is how the provider knows who asks: by one of three ways, or by none.
+// Auth is how the provider knows who asks: by one of these ways, or by none.
 type Auth struct {
 	// Bearer is a token for the header Authorization.
 	Bearer outbound.Secret
@@ -175,8 +177,11 @@ type Auth struct {
 	// Header is the name of a header that has Key.
 	Header string
 	Key    outbound.Secret
+	// Token gets bearer tokens that end.
+	Token token.Kind
 
-	name string // of the header that is set; empty if none is
+	name   string // of the header that is set; empty if none is
+	tokens *token.Source
 }
 
 // errCredentials has nothing of them.
@@ -185,12 +190,13 @@ var errCredentials = errors.New("the provider's credentials are empty, or cannot
 func (a *Auth) check() error {
 	basic, key := a.Username != "" || a.Password != nil, a.Header != "" || a.Key != nil
 	a.name = textproto.CanonicalMIMEHeaderKey(a.Header)
-	if a.Bearer != nil || basic {
+	if a.Bearer != nil || basic || a.Token != nil {
 		a.name = "Authorization"
 	}
+	ways := slices.DeleteFunc([]bool{a.Bearer != nil, basic, key, a.Token != nil}, func(is bool) bool { return !is })
 	switch {
-	case a.Bearer != nil && (basic || key), basic && key:
-		return errors.New("use one of bearer, basic and header")
+	case len(ways) > 1:
+		return errors.New("use one of bearer, basic, header, oauth2, google and apns")
 	case basic && (a.Username == "" || a.Password == nil):
 		return errors.New("basic needs a username and a password")
 	case key && (a.Header == "" || a.Key == nil):
@@ -202,10 +208,15 @@ func (a *Auth) check() error {
 	return nil
 }
 
-// apply sets the header, with the secret as it is at this moment.
-func (a *Auth) apply(h http.Header) error {
+// apply sets the header, with the secret as it is at this moment. What the header has already was refused.
+func (a *Auth) apply(ctx context.Context, h http.Header) (err error) {
 	var secret, value string
 	switch {
+	case a.tokens != nil:
+		if secret, err = a.tokens.Get(ctx, strings.TrimPrefix(h.Get(a.name), "Bearer ")); err != nil {
+			return err
+		}
+		value = "Bearer " + secret
 	case a.Bearer != nil:
 		secret = a.Bearer()
 		value = "Bearer " + secret

@@ -12,6 +12,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/internal/jsonpath"
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/outbound/token"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -67,6 +68,8 @@ func TestNewRefuses(t *testing.T) {
 		"body's field":          {Config{URL: api, Body: `{{json .Phone}}`}, "body: "},
 		"body not closed":       {Config{URL: api, Body: `{{json .Text`}, "body: "},
 		"two ways in":           {Config{URL: api, Auth: Auth{Bearer: key, Username: "u", Password: key}}, "auth: use one"},
+		"two tokens":            {Config{URL: api, Auth: Auth{Bearer: key, Token: token.APNs{}}}, "auth: use one"},
+		"no key for tokens":     {Config{URL: api, Auth: Auth{Token: token.APNs{KeyID: "K", TeamID: "T"}}}, "auth: the key is not"},
 		"no password":           {Config{URL: api, Auth: Auth{Username: "u"}}, "auth: basic needs"},
 		"no key":                {Config{URL: api, Auth: Auth{Header: "X-Key"}}, "auth: a header needs"},
 		"key in a wrong header": {Config{URL: api, Auth: Auth{Header: "Host", Key: key}}, "auth: that header"},

@@ -11,16 +11,16 @@ import (
 )
 
 // Probe implements provider.Prober: it asks the target's host for nothing. Whether the
-// credentials are good only a request for a message tells.
+// credentials are good only a request for a message tells, but for tokens, which are got.
 func (p *Provider) Probe(ctx context.Context) provider.Response {
-	if err := p.config.Auth.apply(make(http.Header)); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	defer cancel()
+	if err := p.config.Auth.apply(ctx, make(http.Header)); err != nil {
 		return provider.Response{Verdict: provider.Down, Detail: err.Error()}
 	}
 	if p.target == nil {
 		return provider.Response{Verdict: provider.Accepted, Detail: "templates name its targets"}
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
-	defer cancel()
 	origin := &url.URL{Scheme: p.target.base.Scheme, Host: p.target.base.Host, Path: "/"}
 	answer, err := p.client.Do(ctx, &outbound.Request{Method: http.MethodHead, URL: origin})
 	if err != nil {

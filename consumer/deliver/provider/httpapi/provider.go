@@ -69,10 +69,15 @@ func New(c Config) (_ *Provider, err error) {
 			return nil, fmt.Errorf("message id: %w", err)
 		}
 	}
-	p.config = c
 	p.client = outbound.New(outbound.Config{
 		MaxConns: c.Concurrency, AllowPrivate: c.AllowPrivate, ClearInside: c.Auth.name != "",
 	})
+	if c.Auth.Token != nil {
+		if c.Auth.tokens, err = c.Auth.Token.Source(p.client); err != nil {
+			return nil, fmt.Errorf("auth: %w", err)
+		}
+	}
+	p.config = c
 	return p, nil
 }
 
@@ -91,14 +96,14 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 		return provider.Response{Verdict: provider.Expired}
 	}
 	r, err := p.request(job, m)
-	switch {
-	case errors.Is(err, errCredentials):
-		return provider.Response{Verdict: provider.Down, Detail: err.Error()}
-	case err != nil:
+	if err != nil {
 		return provider.Response{Verdict: provider.Rejected, Detail: err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
+	if err := p.config.Auth.apply(ctx, r.Header); err != nil {
+		return provider.Response{Verdict: provider.Down, Detail: err.Error()}
+	}
 	response, err := p.ask(ctx, r, m)
 	if err == nil {
 		return response
@@ -120,18 +125,28 @@ func (p *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	return second
 }
 
-// ask makes a request, and says what its answer means.
+// ask makes a request, and says what its answer means. Where the credentials are refused, and there are others by
+// now, it is made again with them.
 func (p *Provider) ask(ctx context.Context, r *outbound.Request, m *template.Message) (provider.Response, error) {
-	answer, err := p.client.Do(ctx, r)
-	if err != nil {
-		return provider.Response{}, err
+	for again := false; ; again = true {
+		answer, err := p.client.Do(ctx, r)
+		if err != nil {
+			return provider.Response{}, err
+		}
+		response, refused := p.meaning(&answer, r.URL.Host, m)
+		if !refused || again {
+			return response, nil
+		}
+		before := r.Header.Get(p.config.Auth.name)
+		r.Header = r.Header.Clone()
+		if err := p.config.Auth.apply(ctx, r.Header); err != nil || r.Header.Get(p.config.Auth.name) == before {
+			return response, nil
+		}
 	}
-	response, _ := p.meaning(&answer, r.URL.Host, m)
-	return response, nil
 }
 
-// request makes the request for a message. Its errors have nothing of the
-// message, nor of the credentials.
+// request makes the request for a message, without the credentials. Its errors have nothing of the
+// message.
 func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Request, error) {
 	data := dataOf(job, m)
 	if p.config.Ref != nil {
@@ -155,9 +170,6 @@ func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Re
 		return nil, errors.New("the job's id cannot stand in a header")
 	}
 	r.Header[p.config.IdempotencyHeader] = []string{string(job.JobID)}
-	if err := p.config.Auth.apply(r.Header); err != nil {
-		return nil, err
-	}
 	signer.Sign(r.Header, string(job.JobID), r.Body, time.Now())
 	return r, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/outbound/token"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -262,6 +263,51 @@ func TestCredentialsInClear(t *testing.T) {
 		got := newProvider(t, Config{Hosts: []string{"127.0.0.1", "8.8.8.8"}, Auth: auth}).Send(t.Context(), smsJob(), m)
 		if got.Verdict != want || want == provider.Rejected && !strings.Contains(got.Detail, "clear text") {
 			t.Errorf("%s: %+v", target, got)
+		}
+	}
+}
+
+// TestRenewedCredentials: where they are refused and there are others by then, the message is tried again with those,
+// at once and once.
+func TestRenewedCredentials(t *testing.T) {
+	for name, c := range map[string]struct {
+		secrets  []string // one after the other; none for tokens T-1, T-2, …
+		valid    string
+		refusal  http.HandlerFunc
+		verdict  provider.Verdict
+		requests int
+	}{
+		"taken":                 {[]string{"S-1", "S-2"}, "S-1", status(401, ""), provider.Accepted, 1},
+		"replaced":              {[]string{"S-1", "S-2"}, "S-2", status(401, ""), provider.Accepted, 2},
+		"replaced by a bad one": {[]string{"S-1", "S-2", "S-3"}, "S-3", status(401, ""), provider.Down, 2},
+		"not replaced":          {[]string{"S-1", "S-1"}, "S-2", status(401, ""), provider.Down, 1},
+		"not to do with it":     {[]string{"S-1", "S-2"}, "S-2", status(403, ""), provider.Down, 1},
+		"as a rule says":        {[]string{"S-1", "S-2"}, "S-2", status(403, `{"e":"expired"}`), provider.Accepted, 2},
+		"a token":               {nil, "T-1", status(401, ""), provider.Accepted, 1},
+		"a token that ended":    {nil, "T-2", status(401, ""), provider.Accepted, 2},
+		"tokens that are bad":   {nil, "none", status(401, ""), provider.Down, 2},
+		"no tokens":             {nil, "away", status(401, ""), provider.Down, 0},
+	} {
+		tokens, asked := 0, 0
+		s := newStand(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" && c.valid == "away" {
+				status(503, "SECRET")(w, r)
+			} else if r.URL.Path == "/token" {
+				tokens++
+				status(200, fmt.Sprintf(`{"access_token":"T-%d","expires_in":3600}`, tokens), "Content-Type", jsonType)(w, r)
+			} else if asked++; r.Header.Get("Authorization") != "Bearer "+c.valid {
+				c.refusal(w, r)
+			}
+		})
+		auth, calls := Auth{Bearer: outbound.Fixed("x")}, 0
+		if auth.Bearer = func() string { calls++; return c.secrets[calls-1] }; c.secrets == nil {
+			auth = Auth{Token: token.OAuth2{TokenURL: s.URL + "/token", ClientID: "shop", ClientSecret: outbound.Fixed("pw")}}
+		}
+		p := newProvider(t, Config{URL: s.URL, Auth: auth, Rules: []Rule{
+			{Status: "403", JSON: is("$.e", "expired"), Verdict: provider.Down, Unauthorized: true}}})
+		got := p.Send(t.Context(), smsJob(), sms("x"))
+		if got.Verdict != c.verdict || asked != c.requests || strings.Contains(got.Detail, "SECRET") {
+			t.Errorf("%s: %+v after %d requests", name, got, asked)
 		}
 	}
 }

@@ -159,6 +159,9 @@ func providerViewOf(d *providerfile.Definition) providerView {
 	if d.HTTP.Auth.Bearer != nil {
 		login = "bearer"
 	}
+	if d.HTTP.Auth.Token != nil {
+		login = d.HTTP.Auth.Token.String()
+	}
 	if login != "" {
 		v.Login = login + " " + config.Mask
 	}
