@@ -10,6 +10,7 @@ import (
 
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // assignment is partitions that a member was given at the same time. They are given up
@@ -28,19 +29,21 @@ type assignment struct {
 
 // begin works on partitions from their committed offsets on, until they are given up or
 // lost; when ctx ends what is fetched is finished.
-func (m *member) begin(ctx, held context.Context, committed map[string]map[int]int64) *assignment {
+func (m *member) begin(ctx, held context.Context, committed map[string]map[int]wire.Place) *assignment {
 	a := &assignment{
 		member: m, held: held, ledger: newLedger(), done: make(chan struct{}),
 		committed: make(map[string][]kafka.PartitionAssignment),
 	}
 	for topic, partitions := range committed {
-		for n, offset := range partitions {
-			if offset < 0 {
-				offset = kafka.FirstOffset
+		for n, place := range partitions {
+			if place.Offset < 0 {
+				place.Offset = kafka.FirstOffset
 			}
-			one := kafka.PartitionAssignment{ID: n, Offset: offset}
+			one := kafka.PartitionAssignment{ID: n, Offset: place.Offset}
 			a.committed[topic] = append(a.committed[topic], one)
-			a.pipelines = append(a.pipelines, a.newPipeline(topology.Topic(topic), one))
+			p := a.newPipeline(topology.Topic(topic), one)
+			p.id = place.ID
+			a.pipelines = append(a.pipelines, p)
 		}
 	}
 	go a.run(ctx)
@@ -132,6 +135,16 @@ func (a *assignment) commitNow() {
 	}
 }
 
+// idOf is the id under which a partition's offset counts. It is called with mu held.
+func (a *assignment) idOf(topic string, partition int) string {
+	for _, p := range a.pipelines {
+		if p.partition == partition && string(p.topic) == topic {
+			return p.id
+		}
+	}
+	return ""
+}
+
 // commit commits once what is acknowledged. A place that is lost commits nothing more.
 func (a *assignment) commit(ctx context.Context) error {
 	a.mu.Lock()
@@ -150,7 +163,7 @@ func (a *assignment) commit(ctx context.Context) error {
 		if len(reached) == 0 {
 			return nil
 		}
-		err := a.group.Commit(ctx, a.is.Load().Membership, reached)
+		err := a.group.Commit(ctx, a.is.Load().Membership, reached, a.idOf)
 		if err != nil {
 			a.stats.commitFaults.Add(1)
 		}

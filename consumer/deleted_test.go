@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -15,8 +16,10 @@ import (
 )
 
 // TestTopicDeleted: nobody asks the broker to make a topic again that was deleted under a loop, which keeps its
-// place in the group and does not join again and again; what is published when it is back is handled.
+// place in the group and does not join again and again; what is published when it is back is handled, from its first
+// record on, also where that is at once more than there was before.
 func TestTopicDeleted(t *testing.T) {
+	const before, after = 5, 8
 	w, topic := newWorld(t), string(names.Events(topology.Realtime))
 	var creating, joins atomic.Int64
 	w.Cluster.ControlKey(int16(kmsg.Metadata), func(request kmsg.Request) (kmsg.Response, error, bool) {
@@ -40,6 +43,8 @@ func TestTopicDeleted(t *testing.T) {
 	}))
 	loop := <-loops
 	fixtures.Eventually(t, "the loop has joined", loop.Stats().Joined)
+	w.publish(0, before)
+	fixtures.Eventually(t, "what is there is committed", func() bool { return w.allCommitted(before) })
 	creating.Store(0) // as it joins, the client asks so, when the topic is known to be there
 	joined := joins.Load()
 	answer, err := w.Client.DeleteTopics(fixtures.Soon(t), &kafka.DeleteTopicsRequest{Topics: []string{topic}})
@@ -54,10 +59,105 @@ func TestTopicDeleted(t *testing.T) {
 		t.Errorf("%d requests that create the topic, %d joins", creating.Load(), joins.Load()-joined)
 	}
 	w.CreateTopic(t, topology.Topic(topic), partitions, nil)
-	w.publish(0, 1)
-	fixtures.Eventually(t, "what is published then is handled", func() bool {
-		return loop.Stats().Fetched() >= partitions
+	w.publish(0, after)
+	fixtures.Eventually(t, "what is published then is committed", func() bool { return w.allCommitted(after) })
+	if n := loop.Stats().Fetched(); n != (before+after)*partitions {
+		t.Errorf("%d were handled, want %d", n, (before+after)*partitions)
+	}
+}
+
+// allCommitted reports whether so much is committed of each partition.
+func (w *world) allCommitted(offset int64) bool {
+	w.t.Helper()
+	of := w.committed()
+	for p := range partitions {
+		if of[p] != offset {
+			return false
+		}
+	}
+	return true
+}
+
+// recreate makes the events topic anew, with so much on each partition.
+func (w *world) recreate(n int) {
+	w.t.Helper()
+	topic := names.Events(topology.Realtime)
+	answer, err := w.Client.DeleteTopics(fixtures.Soon(w.t), &kafka.DeleteTopicsRequest{Topics: []string{string(topic)}})
+	if err != nil || answer.Errors[string(topic)] != nil {
+		w.t.Fatal(answer, err)
+	}
+	w.CreateTopic(w.t, topic, partitions, nil)
+	w.publish(0, n)
+}
+
+// TestTopicRecreatedMeanwhile: while no loop runs, though the coordinator still has the old offsets, and while a loop
+// has what it fetched in work. The new topic is read from its first record on, and no offset of an old one is committed
+// as one of the new one.
+func TestTopicRecreatedMeanwhile(t *testing.T) {
+	w, topic := newWorld(t), string(names.Events(topology.Realtime))
+	var mu sync.Mutex
+	commits := make(map[string]map[int64]bool) // offsets, by the id of the topic
+	w.Cluster.ControlKey(int16(kmsg.OffsetCommit), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, p := range request.(*kmsg.OffsetCommitRequest).Topics[0].Partitions {
+			id := ""
+			if p.Metadata != nil {
+				id = *p.Metadata
+			}
+			if commits[id] == nil {
+				commits[id] = make(map[int64]bool)
+			}
+			commits[id][p.Offset] = true
+		}
+		return nil, nil, false
 	})
+	goOn, free := make(chan struct{}), make(chan struct{})
+	close(free)
+	var handled atomic.Int64
+	w.publish(0, 5)
+	stop := w.start(counting(&handled, free))
+	fixtures.Eventually(t, "all is committed", func() bool { return w.allCommitted(5) })
+	stop()
+
+	group := names.Group(topology.RoleMatch, topology.Realtime)
+	old, err := w.Client.OffsetFetch(fixtures.Soon(t), &kafka.OffsetFetchRequest{
+		GroupID: group, Topics: map[string][]int{topic: {0, 1, 2, 3}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.recreate(8)
+	again := &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{}}
+	for _, p := range old.Topics[topic] {
+		again.Topics[topic] = append(again.Topics[topic],
+			kafka.OffsetCommit{Partition: p.Partition, Offset: p.CommittedOffset, Metadata: p.Metadata})
+	}
+	if _, err := w.Client.OffsetCommit(fixtures.Soon(t), again); err != nil || !w.allCommitted(5) {
+		t.Fatal("the old offsets are not back", err)
+	}
+	loops := make(chan *consumer.Loop, 1)
+	w.startLoop(loops, counting(&handled, goOn))
+	loop := <-loops
+	fixtures.Eventually(t, "all is in work", func() bool { return loop.Stats().Fetched() == 8*partitions })
+
+	w.recreate(12)
+	fixtures.Eventually(t, "it has noticed", func() bool {
+		fetches, _, _ := loop.Stats().Faults()
+		return fetches >= partitions
+	})
+	close(goOn)
+	fixtures.Eventually(t, "all is committed", func() bool { return w.allCommitted(12) })
+	if n := handled.Load(); n != (5+8+12)*partitions {
+		t.Errorf("%d are handled, want %d", n, (5+8+12)*partitions)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for id, offsets := range commits {
+		if len(id) != 22 || offsets[12] && (offsets[5] || offsets[8]) || len(commits) > 3 {
+			t.Errorf("topic %q has commits %v", id, offsets)
+		}
+	}
 }
 
 // TestTopicGrows: partitions that are added are read, soon.

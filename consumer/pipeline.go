@@ -40,6 +40,9 @@ type pipeline struct {
 	last     time.Time // of the last record fetched
 	pause    retry.Backoff
 	failures retry.Warner
+	sure     time.Time // when the topic was the one of id
+	id       string    // of the topic that the offset counts for; "" while that is not known; changed with assignment.mu
+	deleted  bool      // the topic of what is in work, of which nothing more is committed; of mu
 }
 
 // tenure is how long a partition is ours. Three contexts bound what may be done:
@@ -264,7 +267,11 @@ func (p *pipeline) deliver(h handled, acknowledge func(next int64, work bool)) b
 
 // acknowledge lets everything below next be committed.
 func (p *pipeline) acknowledge(next int64, work bool) {
-	p.ledger.ack(string(p.topic), p.partition, next, work)
+	p.mu.Lock()
+	if !p.deleted {
+		p.ledger.ack(string(p.topic), p.partition, next, work)
+	}
+	p.mu.Unlock()
 	p.tracker.reached(next, time.Now())
 }
 
@@ -474,6 +481,67 @@ func (p *pipeline) forward(outputs chan<- handled, h handled) bool {
 	}
 }
 
+// sureOfTopic has the offset count for the topic that is there now. Its error is that this is not known, or that
+// the partition is given up.
+func (p *pipeline) sureOfTopic() error {
+	id, err := p.config.Reader.leaders.ID(p.fetching, p.topic)
+	if err == nil && id != p.id {
+		err = p.takeTopic(id)
+	}
+	if err == nil {
+		p.sure = time.Now()
+	}
+	return err
+}
+
+// takeTopic notes the topic's id. Where there was another one the topic has been deleted and made again: what was
+// fetched of the old one is finished, and not committed; then the new one is read from its first record on.
+func (p *pipeline) takeTopic(id string) error {
+	anew := p.id != "" && id != ""
+	p.assignment.mu.Lock() // no commit is under way
+	p.mu.Lock()
+	if p.deleted = anew; anew {
+		p.ledger.drop([]*pipeline{p})
+	} else {
+		p.id = id
+	}
+	p.mu.Unlock()
+	p.assignment.mu.Unlock()
+	if !anew {
+		return nil
+	}
+	for p.busy() {
+		if !retry.Sleep(p.fetching, drainPause) {
+			return p.fetching.Err()
+		}
+	}
+	from := p.fetcher.offset
+	p.last = time.Time{}
+	if !p.seek() {
+		return p.fetching.Err()
+	}
+	p.assignment.mu.Lock()
+	p.mu.Lock()
+	p.id, p.deleted = id, false
+	p.mu.Unlock()
+	p.assignment.mu.Unlock()
+	to := p.fetcher.offset
+	p.log.Warn().Int64("was_at", from).Int64("begins_at", to).
+		Msg("the topic was deleted and made again; reading the new one from its first record on")
+	p.take(&Fetched{Next: to, Moved: true, HighWatermark: to}) // to be committed
+	return nil
+}
+
+// busy reports whether something is fetched and not done with.
+func (p *pipeline) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held > 0 || p.tracker.busy()
+}
+
+// drainPause is between two looks whether what was fetched of a deleted topic is finished.
+const drainPause = 20 * time.Millisecond
+
 // recoverFetch does what a fetch error asks for before the next try, and reports
 // whether there is to be one.
 func (p *pipeline) recoverFetch(err error) bool {
@@ -481,6 +549,9 @@ func (p *pipeline) recoverFetch(err error) bool {
 		return true
 	}
 	from := p.fetcher.offset
+	if p.sureOfTopic() != nil || p.fetcher.offset != from {
+		return true
+	}
 	if !p.seek() {
 		return false
 	}
@@ -488,7 +559,7 @@ func (p *pipeline) recoverFetch(err error) bool {
 	skipped := max(to-from, 0)
 	p.stats.skipped.Add(skipped)
 	p.log.Error().Int64("from", from).Int64("to", to).Int64("skipped", skipped).
-		Msg("the wanted offset is not on the broker (retention, a lost leader, or a new topic); going on with one that is")
+		Msg("the wanted offset is not on the broker (retention, or a lost leader); going on with one that is")
 	// It is committed in its turn: else the next owner would step over the same.
 	return p.take(&Fetched{Next: to, Moved: true, HighWatermark: to})
 }

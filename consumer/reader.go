@@ -97,6 +97,9 @@ const (
 	// mostRest is the longest rest between two batches of a partition while a
 	// Reader yields.
 	mostRest = 200 * time.Millisecond
+	// sureTime is how long after an answer a topic is taken to be the one that it was: a fetch that is under way
+	// when its topic is deleted fails.
+	sureTime = 500 * time.Millisecond
 )
 
 // want asks for more for pipelines that can take it, after their rest where the
@@ -117,6 +120,10 @@ func (r *Reader) ask(pipelines ...*pipeline) {
 		if p.fetching.Err() != nil {
 			continue
 		}
+		if time.Since(p.sure) > sureTime {
+			go r.makeSure(p)
+			continue
+		}
 		leader, err := r.leaders.Leader(p.fetching, p.topic, p.partition)
 		if err != nil {
 			r.failed(p, err)
@@ -130,6 +137,15 @@ func (r *Reader) ask(pipelines ...*pipeline) {
 	for leader, group := range led {
 		r.broker(leader).Add(group...)
 	}
+}
+
+// makeSure asks for a pipeline whose offset counts for the topic that is there now.
+func (r *Reader) makeSure(p *pipeline) {
+	if err := p.sureOfTopic(); err != nil {
+		r.failed(p, err)
+		return
+	}
+	r.ask(p)
 }
 
 // join has a read that is under way bring what it brings for a pipeline too.
@@ -197,6 +213,7 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 				continue
 			}
 			before := p.fetcher.offset
+			p.sure = time.Now()
 			got := p.fetcher.keep(brought)
 			p.pause.Reset()
 			kept += len(got.Records)
@@ -331,6 +348,7 @@ func (r *Reader) failed(p *pipeline, err error) {
 	if p.fetching.Err() != nil {
 		return
 	}
+	p.sure = time.Time{}
 	p.stats.fetchFaults.Add(1)
 	p.tracker.beat()
 	p.failures.Warn(func(n int) {

@@ -46,6 +46,8 @@ func (c *cluster) RoundTrip(ctx context.Context, _ net.Addr, r kafka.Request) (k
 		return &listoffsets.Response{Topics: []listoffsets.ResponseTopic{{
 			Topic: "t", Partitions: []listoffsets.ResponsePartition{{Timestamp: kafka.FirstOffset, Offset: 50}},
 		}}}, nil
+	case *wire.TopicRequest:
+		return r, nil
 	case *wire.FetchRequest:
 		c.offsets = append(c.offsets, r.Topics[0].Partitions[0].FetchOffset)
 		err := c.fetch(&r.Request)

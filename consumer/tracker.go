@@ -90,6 +90,13 @@ func (t *tracker) settle(now time.Time) {
 	}
 }
 
+// busy reports whether something is fetched and not done with.
+func (t *tracker) busy() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.flights) > 0
+}
+
 // beat notes that the loop does not stall.
 func (t *tracker) beat() {
 	t.mu.Lock()

@@ -213,6 +213,9 @@ func (g *generation) note(reached map[string]map[int]int64) error {
 	defer cancel()
 	g.parts = slices.DeleteFunc(g.parts, func(p *part) bool {
 		offset, moved := reached[string(p.Topic)][p.Partition]
+		if offset >= 0 && offset < p.reached && moved { // the topic was made anew, or a leader lost
+			g.first, p.noted = 1, min(p.noted, offset)
+		}
 		if moved {
 			p.reached = offset
 		}

@@ -110,8 +110,10 @@ func (g *Group) Heartbeat(ctx context.Context, of Membership) error {
 	return g.fault(m.(*heartbeatResponse).ErrorCode)
 }
 
-// Commit commits offsets, by topic and partition. After an error some may be committed.
-func (g *Group) Commit(ctx context.Context, of Membership, offsets map[string]map[int]int64) error {
+// Commit commits offsets, by topic and partition, each with the id of the topic that it counts for. After an
+// error some may be committed.
+func (g *Group) Commit(ctx context.Context, of Membership, offsets map[string]map[int]int64,
+	id func(topic string, partition int) string) error {
 	m, err := g.send(ctx, answerTime, func(broker int32) protocol.Message {
 		r := &commitRequest{
 			at: broker, GroupID: g.Name, GenerationID: of.Generation, MemberID: of.Member, GroupInstanceID: g.Instance,
@@ -122,6 +124,7 @@ func (g *Group) Commit(ctx context.Context, of Membership, offsets map[string]ma
 			for partition, offset := range partitions {
 				t.Partitions = append(t.Partitions, offsetcommit.RequestPartition{
 					PartitionIndex: int32(partition), CommittedOffset: offset, CommittedLeaderEpoch: -1,
+					CommittedMetadata: id(topic, partition),
 				})
 			}
 			r.Topics = append(r.Topics, t)
@@ -141,8 +144,15 @@ func (g *Group) Commit(ctx context.Context, of Membership, offsets map[string]ma
 	return nil
 }
 
-// Committed returns the committed offset of each partition, negative for none.
-func (g *Group) Committed(ctx context.Context, partitions map[string][]int) (map[string]map[int]int64, error) {
+// Place is what was committed of a partition: an offset, negative for none, and the id of the topic that it counts
+// for, where that was said.
+type Place struct {
+	Offset int64
+	ID     string
+}
+
+// Committed returns what is committed of each partition.
+func (g *Group) Committed(ctx context.Context, partitions map[string][]int) (map[string]map[int]Place, error) {
 	client := kafka.Client{Addr: g.Addr, Transport: g.Transport, Timeout: answerTime}
 	answer, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: g.Name, Topics: partitions})
 	if err == nil {
@@ -151,14 +161,18 @@ func (g *Group) Committed(ctx context.Context, partitions map[string][]int) (map
 	if err != nil {
 		return nil, err
 	}
-	committed := make(map[string]map[int]int64)
+	committed := make(map[string]map[int]Place)
 	for topic, of := range answer.Topics {
-		committed[topic] = make(map[int]int64)
+		committed[topic] = make(map[int]Place)
 		for _, p := range of {
 			if p.Error != nil {
 				return nil, fmt.Errorf("%s/%d: %w", topic, p.Partition, p.Error)
 			}
-			committed[topic][p.Partition] = p.CommittedOffset
+			place := Place{Offset: p.CommittedOffset}
+			if len(p.Metadata) == topicIDLength {
+				place.ID = p.Metadata
+			}
+			committed[topic][p.Partition] = place
 		}
 	}
 	return committed, nil

@@ -21,8 +21,17 @@ type Leaders struct {
 	Addr      net.Addr
 	Transport kafka.RoundTripper
 
-	mu    sync.Mutex
-	known map[topology.Topic]brokers
+	mu     sync.Mutex
+	known  map[topology.Topic]brokers
+	ids    map[topology.Topic]named
+	reset  time.Time  // of ids
+	asking sync.Mutex // for an id, so that many who want it ask once
+}
+
+// named is a topic's id.
+type named struct {
+	id   string
+	seen time.Time
 }
 
 // brokers are those that lead a topic's partitions.
@@ -72,6 +81,33 @@ func (l *Leaders) Expire() {
 		b.seen = time.Time{}
 		l.known[topic] = b
 	}
+	l.ids, l.reset = nil, time.Now()
+}
+
+// ID is the id that a topic had a moment ago, as TopicID has it.
+func (l *Leaders) ID(ctx context.Context, topic topology.Topic) (string, error) {
+	l.asking.Lock()
+	defer l.asking.Unlock()
+	l.mu.Lock()
+	known := l.ids[topic]
+	l.mu.Unlock()
+	if time.Since(known.seen) < ttl {
+		return known.id, nil
+	}
+	now := time.Now()
+	id, err := TopicID(ctx, l.Addr, l.Transport, topic)
+	if err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ids == nil {
+		l.ids = make(map[topology.Topic]named)
+	}
+	if now.After(l.reset) {
+		l.ids[topic] = named{id, now}
+	}
+	return id, nil
 }
 
 func (l *Leaders) leaders(ctx context.Context, topic topology.Topic) ([]int, error) {
