@@ -34,6 +34,8 @@ type Config struct {
 	Channel topology.Channel
 	// Orders are the operators' that are in force. Default none.
 	Orders func() *control.Orders
+	// Region is the country whose phone numbers may come without its code. Default none.
+	Region string
 	// Gate says who must not be written to. Default nobody.
 	Gate Gate
 

@@ -33,20 +33,28 @@ func expiry(ambiguous bool) ending {
 // beforeSending decides whether a claimed job ends without being sent.
 func beforeSending(d *delivery, now time.Time) ending {
 	ambiguous := d.claim != granted
-	unfit := address.Check(d.job.Channel, d.job.To)
 	switch {
 	case d.claim == leaseExpired && d.policy.HoldAmbiguous:
 		return failure(topology.ReasonAmbiguous,
 			"a deliverer died while it had this job, or Redis lost its claim: it may have been sent, and is not sent again")
 	case d.job.Expired(now):
 		return expiry(ambiguous)
-	case unfit != topology.NoReason:
-		return ending{topology.Ignored, unfit, ""}
+	case d.unfit != (ending{}):
+		return d.unfit
 	case ambiguous && d.barred != (ending{}):
 		return failure(topology.ReasonAmbiguous,
 			"it may have been sent; it is "+string(d.barred.reason)+" since, so it is not sent again")
 	}
 	return d.barred
+}
+
+// readAddress reads where the message goes, in a region's numbers, or why it cannot go there.
+func (d *delivery) readAddress(region string) {
+	var wrong topology.Reason
+	var detail string
+	if d.to, wrong, detail = address.Read(d.job.Channel, d.job.To, region); wrong != topology.NoReason {
+		d.unfit = ending{topology.Ignored, wrong, detail}
+	}
 }
 
 // afterAnswer decides whether a provider's answer ends the delivery. If not,

@@ -46,6 +46,7 @@ func TestBeforeSending(t *testing.T) {
 			job.To = test.to
 		}
 		d := &delivery{job: job, policy: &Policy{HoldAmbiguous: test.hold}, claim: test.claim, barred: test.barred}
+		d.readAddress("")
 		got := beforeSending(d, always)
 		if got.status != test.want.status || got.reason != test.want.reason {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)

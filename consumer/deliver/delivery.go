@@ -27,6 +27,8 @@ type delivery struct {
 	route    route // empty when there is no provider for the channel
 
 	wait      *wait         // where it goes, if hold found that it must wait
+	to        string        // where the message goes
+	unfit     ending        // of a job whose address is none
 	barred    ending        // of a job that is not to be sent at all, as hold and gate found
 	claim     claimState    // the last answer to a claim
 	left      time.Duration // of another owner's lease, if it is leased

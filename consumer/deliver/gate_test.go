@@ -203,7 +203,7 @@ func TestKilled(t *testing.T) {
 // and only one of them keeps what is no job.
 func TestForeignChannels(t *testing.T) {
 	w := newWorld(t)
-	b := batchOf(aJob("event-1"), aJob("event-2", to(topology.SMS, "+4670123"), withTemplate("code@1")))
+	b := batchOf(aJob("event-1"), aJob("event-2", to(topology.SMS, "+46701234567"), withTemplate("code@1")))
 	b.Records = append(b.Records, recordOf(50, []byte("no job")), recordOf(51, []byte("{")), recordOf(52, []byte("{")))
 	b.Records[3].Headers = []topology.Header{{Key: topology.HeaderChannel, Value: []byte("sms")}}
 	b.Records[4].Headers = []topology.Header{{Key: topology.HeaderChannel, Value: []byte("pigeon")}}

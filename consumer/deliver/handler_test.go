@@ -130,6 +130,35 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// TestAddressesAsProvidersWantThem: whoever wrote them, and if they are none, the entry says why.
+func TestAddressesAsProvidersWantThem(t *testing.T) {
+	for _, test := range []struct {
+		channel    topology.Channel
+		to, region string
+		want       string // empty for none
+		detail     string
+	}{
+		{topology.SMS, "0046 (0)70-123 45 67", "", "+46701234567", ""},
+		{topology.SMS, "070-123 45 67", "SE", "+46701234567", ""},
+		{topology.SMS, "070-123 45 67", "", "0701234567", ""},
+		{topology.SMS, "+4670", "", "", "the phone number is too short for its country"},
+		{topology.Email, "kim@example.com\u00a0", "", "kim@example.com", ""},
+		{topology.Email, "Kim@Example.com", "", "Kim@Example.com", ""},
+	} {
+		w := newWorld(t)
+		w.provider.to = []string{}
+		ref := map[topology.Channel]topology.TemplateRef{topology.SMS: "code@1", topology.Email: "order@1"}[test.channel]
+		h := w.handler(t, at(always), func(c *Config) {
+			c.Region, c.Providers = test.region, map[topology.Channel]provider.Provider{test.channel: w.provider}
+		})
+		entry := deliverOne(t, h, aJob("event", to(test.channel, test.to), withTemplate(ref)))
+		if got := strings.Join(w.provider.to, " "); got != test.want || entry.Detail != test.detail ||
+			(entry.Reason == topology.ReasonInvalidAddress) != (test.want == "") {
+			t.Errorf("%q: went to %q; %s %s %q", test.to, got, entry.Status, entry.Reason, entry.Detail)
+		}
+	}
+}
+
 // TestExpiryOnTheWay: it is looked at right before each try to send.
 func TestExpiryOnTheWay(t *testing.T) {
 	for _, calls := range []int{0, 1} {
@@ -340,7 +369,7 @@ func TestChannels(t *testing.T) {
 	}
 	h := w.handler(t, func(c *Config) { c.Providers[topology.SMS] = texts })
 	entries := entriesOf(t, handleAll(t.Context(), t, h, batchOf(
-		aJob("mail"), aJob("text", to(topology.SMS, "+46 70 123"), withTemplate("code@1")),
+		aJob("mail"), aJob("text", to(topology.SMS, "+46701234567"), withTemplate("code@1")),
 	)))
 	if entries[0].Provider != "fake" || entries[1].Provider != "texts" || entries[0].EventID != "mail" {
 		t.Errorf("entries %+v", entries)

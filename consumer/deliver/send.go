@@ -52,6 +52,7 @@ func (h *Handler) attempt(ctx context.Context, d *delivery) (o outcome) {
 	if d.claim == leaseExpired {
 		h.noteAmbiguous(d, "a deliverer died while it had this job, or Redis lost its claim; it may have been sent")
 	}
+	d.readAddress(h.config.Region)
 	if end := beforeSending(d, d.clock(h.config.Now())); end != (ending{}) {
 		return h.end(d, end)
 	}
@@ -89,7 +90,7 @@ func render(d *delivery) (template.Message, ending) {
 		return template.Message{}, failure(topology.ReasonRenderFailed,
 			"the template is for channel "+string(m.Channel)+", and the job for "+string(d.job.Channel))
 	case d.job.Channel != topology.Webhook:
-		m.To = d.job.To
+		m.To = d.to
 	}
 	return m, ending{}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/providerfile"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
@@ -24,6 +25,9 @@ func (c *Config) check() (f Faults) {
 	if n := len(c.Recipient.Pepper); n > 0 && n < suppress.LeastPepper {
 		f.add("MEDDELA_SUPPRESS_PEPPER has %d bytes, fewer than %d: make one, such as with `openssl rand -base64 32`", n,
 			suppress.LeastPepper)
+	}
+	if region := c.Recipient.PhoneRegion; region != "" && !address.IsRegion(region) {
+		f.add("MEDDELA_PHONE_REGION is %q: use a country's code of two capitals, such as SE", wording.Abridged(region))
 	}
 	if c.Claim.Replicas > 0 && c.Redis.Mode == "cluster" {
 		f.add("MEDDELA_CLAIM_REPLICAS is %d: a cluster cannot be asked for that, set it to 0", c.Claim.Replicas)

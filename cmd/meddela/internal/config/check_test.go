@@ -19,6 +19,9 @@ func TestFaultsBetweenSettings(t *testing.T) {
 		{name: "SASL", set: map[string]string{"MEDDELA_KAFKA_TLS": "true",
 			"MEDDELA_KAFKA_SASL_MECHANISM": "plain", "MEDDELA_KAFKA_SASL_USERNAME": "u", "MEDDELA_KAFKA_SASL_PASSWORD": "p",
 		}},
+		{name: "a region that is a word", set: map[string]string{"MEDDELA_PHONE_REGION": "Sweden"}, want: Faults{
+			`MEDDELA_PHONE_REGION is "Sweden": use a country's code of two capitals, such as SE`}},
+		{name: "a region", set: map[string]string{"MEDDELA_PHONE_REGION": "SE"}},
 		{name: "profiles for everybody", set: map[string]string{"MEDDELA_PPROF_ADDR": "0.0.0.0:6060"}, want: Faults{
 			`MEDDELA_PPROF_ADDR is "0.0.0.0:6060": profiles show what is in memory, so it must be an address of this machine alone, such as 127.0.0.1:6060`}},
 		{name: "profiles", set: map[string]string{"MEDDELA_PPROF_ADDR": "localhost:6060"}},

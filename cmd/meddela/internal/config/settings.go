@@ -60,10 +60,11 @@ type Config struct {
 		Replicas int           `envconfig:"MEDDELA_CLAIM_REPLICAS" default:"0" min:"0" max:"5" desc:"how many replicas of Redis must have a claim before its message is sent, which costs a round trip to them; not with mode cluster"`
 	}
 	Recipient struct {
-		Pepper   Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret of at least 32 bytes that addresses are hashed with, for suppressions and caps; the same in every process and command, for ever"`
-		CapEmail string `envconfig:"MEDDELA_CAP_EMAIL" desc:"most e-mails that an address gets in a time, such as 5/24h; urgent templates pass; default: any number"`
-		CapSMS   string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
-		CapPush  string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`
+		Pepper      Secret `envconfig:"MEDDELA_SUPPRESS_PEPPER" desc:"secret of at least 32 bytes that addresses are hashed with, for suppressions and caps; the same in every process and command, for ever"`
+		PhoneRegion string `envconfig:"MEDDELA_PHONE_REGION" desc:"country, such as SE, whose phone numbers may come without its code; the same in every process and command. Default: such numbers are handed on as they are, and are not the same as those with the code"`
+		CapEmail    string `envconfig:"MEDDELA_CAP_EMAIL" desc:"most e-mails that an address gets in a time, such as 5/24h; urgent templates pass; default: any number"`
+		CapSMS      string `envconfig:"MEDDELA_CAP_SMS" desc:"most text messages that a number gets in a time, such as 3/1h"`
+		CapPush     string `envconfig:"MEDDELA_CAP_PUSH" desc:"most push messages that a device gets in a time"`
 	}
 	Receive struct {
 		Addr     string `envconfig:"MEDDELA_RECEIVE_ADDR" default:"127.0.0.1:9095" desc:"where role receive takes providers' receipts, by HTTP: at a path that ends with the provider's name; - is nowhere"`

@@ -188,7 +188,7 @@ func Suppressions(ctx context.Context, c *config.Config, kafka producer.Connecti
 	log zerolog.Logger) (copy *suppress.Copy, keep, stop func()) {
 	transport := kafka.Transport()
 	copy = &suppress.Copy{
-		Client: client, Keys: c.Keys(), Hasher: c.Hasher(), Log: log,
+		Client: client, Keys: c.Keys(), Hasher: c.Hasher(), Region: c.Recipient.PhoneRegion, Log: log,
 		Source: follow.FromTopic(kafka.Addr(), transport, c.Names().Suppressions(), log),
 	}
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))

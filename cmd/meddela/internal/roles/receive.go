@@ -28,7 +28,7 @@ func (in *Installation) refs() func(job *topology.Job, to string) string {
 	}
 	key := receipt.NewKey(in.Config.Recipient.Pepper.Reveal())
 	return func(job *topology.Job, to string) string {
-		normal, _ := address.Normalize(job.Channel, to)
+		normal, _ := address.Normalize(job.Channel, to, in.Config.Recipient.PhoneRegion)
 		return key.Seal(job, hasher.Hash(normal))
 	}
 }
@@ -81,7 +81,7 @@ func (in *Installation) Receive(ctx context.Context, ready func()) error {
 			return publish(lane)(ctx, partition, records)
 		},
 		Hash: func(channel topology.Channel, to string) topology.AddressHash {
-			if normal, ok := address.Normalize(channel, to); ok {
+			if normal, ok := address.Normalize(channel, to, in.Config.Recipient.PhoneRegion); ok {
 				return hasher.Hash(normal)
 			}
 			return ""

@@ -231,6 +231,7 @@ func (r *role) deliver(ctx context.Context) error {
 				Templates:  templates{r.templates},
 				Providers:  map[topology.Channel]provider.Provider{channel: providers[channel]},
 				Orders:     r.orders.Snapshot,
+				Region:     r.Config.Recipient.PhoneRegion,
 				Gate:       gate,
 				Lease:      r.Config.Claim.Lease,
 				KeepClaims: r.Config.Claim.TTL, ClaimReplicas: r.Config.Claim.Replicas,

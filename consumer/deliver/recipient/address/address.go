@@ -4,10 +4,12 @@
 package address
 
 import (
+	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
 
@@ -20,19 +22,41 @@ func Channels() []topology.Channel {
 	return []topology.Channel{topology.Email, topology.SMS, topology.Push}
 }
 
-// Check returns what is wrong with the address of a recipient on a channel:
-// ReasonMissingAddress, ReasonInvalidAddress, or nothing. What it lets through
-// has no control characters and no spaces around it, so that it can stand in a
-// header or a command.
-func Check(channel topology.Channel, to string) topology.Reason {
-	_, ok := Normalize(channel, to)
-	switch {
-	case ok, channel == topology.Webhook:
-		return topology.NoReason
-	case to == "":
-		return topology.ReasonMissingAddress
+// Read returns an address as a provider is given it, or what is wrong with it: ReasonMissingAddress
+// or ReasonInvalidAddress, and a detail that has nothing of the address. Blanks and invisible
+// characters around it are left out. What it lets through has neither those nor control characters, so
+// that it can stand in a header or a command.
+//
+// A phone number is in the form of E.164. Without its country's code it is one of the region, an ISO 3166
+// code such as SE; where there is no region, its digits are all that is known of it.
+func Read(channel topology.Channel, to, region string) (address string, wrong topology.Reason, detail string) {
+	address = strings.TrimFunc(to, isUnseen)
+	ok := false
+	switch channel {
+	case topology.Webhook:
+		return to, topology.NoReason, ""
+	case topology.Email:
+		ok = ValidEmail(address)
+	case topology.Push:
+		ok = validToken(address)
+	case topology.SMS:
+		if address != "" {
+			address, detail = readPhone(address, region)
+			ok = detail == ""
+		}
 	}
-	return topology.ReasonInvalidAddress
+	switch {
+	case ok:
+		return address, topology.NoReason, ""
+	case address == "" && detail == "":
+		return "", topology.ReasonMissingAddress, ""
+	}
+	return "", topology.ReasonInvalidAddress, detail
+}
+
+// isUnseen reports whether a character is there without being seen. Control characters are left to fail.
+func isUnseen(r rune) bool {
+	return r == ' ' || r >= 0xa0 && (unicode.IsSpace(r) || unicode.Is(unicode.Cf, r))
 }
 
 // Normalize returns the form of an address that all ways to write it share,
@@ -43,30 +67,16 @@ func Check(channel topology.Channel, to string) topology.Reason {
 //     much is better than to write to one who said no. Letters outside ASCII
 //     are in Unicode's form C, domains in their ASCII form (xn--…). Dots and
 //     +tags in local parts stay: what they mean is each server's own affair.
-//   - SMS: the digits, with a plus before them if the number is international.
-//     A leading 00 is a plus, and the (0) within an international number is
-//     dropped. A national number and the same one with its country's code are
-//     two addresses.
-//   - Push: the token as it is.
-func Normalize(channel topology.Channel, to string) (normal string, ok bool) {
-	switch channel {
-	case topology.Email:
-		if ValidEmail(to) {
-			return normalEmail(to), true
-		}
-	case topology.SMS:
-		var digits [topology.MaxPhoneLength]byte
-		number, international, ok := readPhone(to, digits[:0])
-		if ok && international {
-			return "+" + string(number), true
-		}
-		return string(number), ok
-	case topology.Push:
-		if validToken(to) {
-			return to, true
-		}
+//   - SMS and push: as Read returns it.
+func Normalize(channel topology.Channel, to, region string) (normal string, ok bool) {
+	normal, wrong, _ := Read(channel, to, region)
+	if wrong != topology.NoReason || channel == topology.Webhook {
+		return "", false
 	}
-	return "", false
+	if channel == topology.Email {
+		normal = normalEmail(normal)
+	}
+	return normal, true
 }
 
 const (
@@ -157,34 +167,81 @@ func normalEmail(to string) string {
 
 const minDigits = 3
 
-// readPhone reads a number as people write it: at least 3 digits, perhaps a plus
-// before them, and spaces, brackets, dots, dashes and slashes between. The
-// digits are appended to number.
-func readPhone(to string, number []byte) (digits []byte, international, ok bool) {
-	if len(to) > topology.MaxPhoneLength {
-		return nil, false, false
+// readPhone reads a number as people write it. Detail says what is wrong with it.
+func readPhone(to, region string) (number, detail string) {
+	digits, international := digitsOf(to)
+	switch {
+	case len(digits) < minDigits:
+		return "", "it is no phone number: it has other characters than digits, or too few or too many of them"
+	case !international && region == "":
+		return digits, ""
+	case international:
+		digits = "+" + digits
 	}
-	for i := 0; i < len(to); i++ {
-		switch c := to[i]; {
-		case '0' <= c && c <= '9':
-			number = append(number, c)
-			if len(number) == 2 && !international && string(number) == "00" {
-				number, international = number[:0], true
+	read, err := phonenumbers.Parse(digits, region)
+	if errors.Is(err, phonenumbers.ErrInvalidCountryCode) {
+		return "", "no country has the code that the phone number begins with"
+	}
+	if err != nil {
+		return "", "it is no phone number: " + err.Error()
+	}
+	switch phonenumbers.IsPossibleNumberWithReason(read) {
+	case phonenumbers.IS_POSSIBLE:
+		return phonenumbers.Format(read, phonenumbers.E164), ""
+	case phonenumbers.TOO_LONG:
+		return "", "the phone number is too long for its country"
+	}
+	return "", "the phone number is too short for its country"
+}
+
+// IsNational reports whether a phone number is without its country's code, if it is one.
+func IsNational(to string) bool {
+	digits, international := digitsOf(to)
+	return digits != "" && !international
+}
+
+// digitsOf are those of a phone number: without the plus, or the 00, that makes it international, and without the
+// blanks, brackets, dots, dashes and slashes between. There are none where there is anything else.
+func digitsOf(to string) (digits string, international bool) {
+	var number [topology.MaxPhoneLength]byte
+	n := 0
+	for _, r := range to {
+		if r >= utf8.RuneSelf {
+			r = plainly(r)
+		}
+		switch {
+		case n == len(number):
+			return "", false
+		case '0' <= r && r <= '9':
+			number[n] = byte(r)
+			if n++; n == 2 && !international && string(number[:n]) == "00" {
+				n, international = 0, true
 			}
-		case c == '+' && len(number) == 0 && !international:
+		case r == '+' && n == 0 && !international:
 			international = true
-		case c == '(' && international && len(number) > 0 && strings.HasPrefix(to[i:], "(0)"):
-			i += len("(0)") - 1
-		case strings.IndexByte(" ()-./", c) >= 0:
+		case strings.ContainsRune(" ()-./", r):
 		default:
-			return nil, false, false
+			return "", false
 		}
 	}
-	if len(number) < minDigits {
-		return nil, false, false
-	}
-	return number, international, true
+	return string(number[:n]), international
 }
+
+// plainly is a character outside ASCII as it is meant in a phone number.
+func plainly(r rune) rune {
+	switch {
+	case r == '\uff0b':
+		return '+'
+	case unicode.IsDigit(r):
+		return rune(phonenumbers.NormalizeDigitsOnly(string(r))[0])
+	case isUnseen(r), unicode.Is(unicode.Pd, r), r == '\u2212':
+		return ' '
+	}
+	return r
+}
+
+// IsRegion reports whether phone numbers of that country are known.
+func IsRegion(region string) bool { return phonenumbers.GetCountryCodeForRegion(region) != 0 }
 
 // validToken takes any visible ASCII: what a token looks like is the push
 // service's own affair.

@@ -33,7 +33,8 @@ func TestAddresses(t *testing.T) {
 		{topology.Email, "k..m@example.com", invalid},
 		{topology.Email, "kim@example..com", invalid},
 		{topology.Email, "kim@example.com.", invalid},
-		{topology.Email, " kim@example.com", invalid},
+		{topology.Email, "\u00a0\u200bkim@example.com \ufeff", fine},
+		{topology.Email, "\u00a0", missing},
 		{topology.Email, "kim@example.com\n", invalid},
 		{topology.Email, "kim\x00@example.com", invalid},
 		{topology.Email, "kim\u202e@example.com", invalid},
@@ -57,6 +58,9 @@ func TestAddresses(t *testing.T) {
 		{topology.SMS, "12", invalid},
 		{topology.SMS, "070+123", invalid},
 		{topology.SMS, "+46701234567\r\n", invalid},
+		{topology.SMS, "\u202a+46701234567\u202c", fine},
+		{topology.SMS, " ", missing},
+		{topology.Push, "token\u00a0", fine},
 		{topology.SMS, "kim@example.com", invalid},
 		{topology.SMS, strings.Repeat("1", 33), invalid},
 		{topology.Push, "", missing},
@@ -67,7 +71,7 @@ func TestAddresses(t *testing.T) {
 		{topology.Push, strings.Repeat("t", 4097), invalid},
 		{topology.Webhook, "", fine},
 	} {
-		if got := Check(test.channel, test.to); got != test.want {
+		if _, got, _ := Read(test.channel, test.to, ""); got != test.want {
 			t.Errorf("%s %q: %q, want %q", test.channel, test.to, got, test.want)
 		}
 	}
@@ -122,6 +126,8 @@ func TestNormalize(t *testing.T) {
 		{sms, "(070) 1234567", "0701234567"},
 		{sms, "(0)70 1234567", "0701234567"},
 		{sms, "112", "112"},
+		{sms, "46701234567", "46701234567"},
+		{email, "\u200e kim@example.com\u00a0", "kim@example.com"},
 		{sms, "", ""}, {sms, "+", ""}, {sms, "12", ""}, {sms, "4670x", ""}, {sms, "46+70123", ""}, {sms, "++4670123", ""},
 		{sms, "00+4670123", ""},
 		{sms, strings.Repeat("1", 33), ""},
@@ -130,7 +136,7 @@ func TestNormalize(t *testing.T) {
 		{topology.Webhook, "https://example.com", ""},
 		{"pigeon", "kim@example.com", ""},
 	} {
-		got, ok := Normalize(test.channel, test.address)
+		got, ok := Normalize(test.channel, test.address, "")
 		if ok != (test.want != "") || ok && got != test.want {
 			t.Errorf("%s %q becomes %q, %v; want %q", test.channel, test.address, got, ok, test.want)
 		}
@@ -148,8 +154,10 @@ func TestOneRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		address := genAddress.Draw(t, "address")
 		for _, channel := range Channels() {
-			if _, ok := Normalize(channel, address); ok != (Check(channel, address) == topology.NoReason) {
-				t.Fatalf("%s %q: has a normal form: %t, and is %q", channel, address, ok, Check(channel, address))
+			region := rapid.SampledFrom([]string{"", "SE", "US"}).Draw(t, "region")
+			_, wrong, detail := Read(channel, address, region)
+			if _, ok := Normalize(channel, address, region); ok != (wrong == topology.NoReason) || ok && detail != "" {
+				t.Fatalf("%s %q: has a normal form: %t, and is %q, %s", channel, address, ok, wrong, detail)
 			}
 		}
 	})
@@ -159,12 +167,13 @@ func TestOneRule(t *testing.T) {
 func TestNormalizeOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		channel := rapid.SampledFrom(Channels()).Draw(t, "channel")
-		normal, ok := Normalize(channel, genAddress.Draw(t, "address"))
+		region := rapid.SampledFrom([]string{"", "SE", "US"}).Draw(t, "region")
+		normal, ok := Normalize(channel, genAddress.Draw(t, "address"), region)
 		if local, _, _ := strings.Cut(normal, "@"); !ok || len(normal) > topology.MaxEmailLength ||
 			len(local) > maxLocalBytes {
 			return // letters may get longer than they may be
 		}
-		if again, ok := Normalize(channel, normal); !ok || again != normal {
+		if again, ok := Normalize(channel, normal, region); !ok || again != normal {
 			t.Fatalf("%q becomes %q, %v", normal, again, ok)
 		}
 	})
@@ -175,23 +184,78 @@ func TestWritingDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		email := rapid.StringMatching(`[a-z0-9+]{1,10}(\.[a-z0-9+]{1,10})?@[a-z0-9-]{1,10}(\.[a-z0-9-]{1,10})?`).Draw(t,
 			"email")
-		a, okA := Normalize(topology.Email, email)
-		b, okB := Normalize(topology.Email, strings.ToUpper(email))
+		a, okA := Normalize(topology.Email, email, "")
+		b, okB := Normalize(topology.Email, strings.ToUpper(email), "")
 		if !okA || !okB || a != b {
 			t.Fatalf("%q and its capitals become %q and %q", email, a, b)
 		}
-		digits := rapid.StringMatching(`[1-9][0-9]{3,12}`).Draw(t, "digits")
-		plain, _ := Normalize(topology.SMS, "+"+digits)
-		for _, other := range []string{"00" + digits, "+" + digits[:2] + "(0)" + digits[2:], "+" +
-			strings.Join(strings.Split(digits, ""), " ")} {
-			if len(other) > topology.MaxPhoneLength {
-				continue
-			}
-			if got, ok := Normalize(topology.SMS, other); !ok || got != plain {
-				t.Fatalf("%q becomes %q, %v; want %q", other, got, ok, plain)
+		digits := rapid.StringMatching(`467[02369][0-9]{7}`).Draw(t, "digits")
+		for _, other := range []string{"+" + digits, "00" + digits, "+" + digits[:2] + "(0)" + digits[2:], digits,
+			"0" + digits[2:], "+" + strings.Join(strings.Split(digits, ""), " "),
+			"\uff0b" + strings.Join(strings.Split(digits, ""), "\u2011"),
+			"\u2068+" + strings.Join(strings.Split(digits, ""), "\u00a0") + "\u2069"} {
+			if got, ok := Normalize(topology.SMS, other, "SE"); !ok || got != "+"+digits {
+				t.Fatalf("%q becomes %q, %v; want +%s", other, got, ok, digits)
 			}
 		}
 	})
+}
+
+// TestPhoneNumbers: a provider is given E.164, whoever wrote the number.
+func TestPhoneNumbers(t *testing.T) {
+	for _, test := range []struct{ to, region, want, detail string }{
+		{"0046 (0)70-123 45 67", "", "+46701234567", ""},
+		{"0046 (0)70-123 45 67", "US", "+46701234567", ""},
+		{"+46 (0)70 123 45 67", "", "+46701234567", ""},
+		{"070-123 45 67", "SE", "+46701234567", ""},
+		{"46701234567", "SE", "+46701234567", ""},
+		{"070-123 45 67", "", "0701234567", ""},
+		{"(201) 555-0123", "US", "+12015550123", ""},
+		{"011 46 70 123 45 67", "US", "+46701234567", ""},
+		{"+39 02 3661 8300", "", "+390236618300", ""},
+		{"07700 900123", "GB", "+447700900123", ""},
+		{"\u0660\u0667\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "SE", "+46701234567", ""},
+		{"+46\u202a70 123 45 67\u202c", "", "+46701234567", ""},
+		{"+46 70\u2013123\u00a045\u202f67", "", "+46701234567", ""},
+		{"+46701", "", "", "too short"},
+		{"112", "SE", "", "too short"},
+		{"555-0123", "US", "", "too short"},
+		{"+4670123456789012", "", "", "too long"},
+		{"+999701234567", "", "", "no country has the code"},
+		{"0701234567x12", "SE", "", "other characters"},
+		{"tel", "SE", "", "other characters"},
+	} {
+		got, wrong, detail := Read(topology.SMS, test.to, test.region)
+		if got != test.want || (wrong == topology.ReasonInvalidAddress) != (test.want == "") ||
+			!strings.Contains(detail, test.detail) || strings.ContainsAny(detail, "0123456789") {
+			t.Errorf("%q in %q: %q, %q, %q; want %q, %q", test.to, test.region, got, wrong, detail, test.want, test.detail)
+		}
+	}
+}
+
+func TestIsRegion(t *testing.T) {
+	for region, want := range map[string]bool{"SE": true, "US": true, "se": false, "XX": false, "Sweden": false, "46": false} {
+		if IsRegion(region) != want {
+			t.Errorf("%s: %v", region, !want)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	for name, s := range map[string]struct {
+		channel topology.Channel
+		to      string
+	}{
+		"email": {topology.Email, "kim.berg@example.com"}, "number": {topology.SMS, "+46701234567"},
+		"national number": {topology.SMS, "070-123 45 67"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Read(s.channel, s.to, "SE")
+			}
+		})
+	}
 }
 
 func FuzzNormalize(f *testing.F) {
@@ -200,8 +264,9 @@ func FuzzNormalize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, address string) {
 		for _, channel := range topology.Channels() {
-			normal, ok := Normalize(channel, address)
-			if ok == (normal == "") || ok != (channel != topology.Webhook && Check(channel, address) == topology.NoReason) {
+			normal, ok := Normalize(channel, address, "SE")
+			if _, wrong, _ := Read(channel, address, "SE"); ok == (normal == "") ||
+				ok != (channel != topology.Webhook && wrong == topology.NoReason) {
 				t.Errorf("%s %q becomes %q, %v", channel, address, normal, ok)
 			}
 		}

@@ -59,7 +59,7 @@ func BenchmarkHash(b *testing.B) {
 	h := suppress.NewHasher("pepper")
 	b.ReportAllocs()
 	for b.Loop() {
-		normal, _ := address.Normalize(topology.Email, "kim.berg@example.com")
+		normal, _ := address.Normalize(topology.Email, "kim.berg@example.com", "")
 		h.Hash(normal)
 	}
 }

@@ -77,6 +77,8 @@ type Copy struct {
 	Client redis.UniversalClient
 	Keys   topology.Keys
 	Hasher *Hasher // nil for none: then the topic must be empty
+	// Region is the country whose phone numbers may come without its code; empty for none.
+	Region string
 	Source follow.Source
 	Log    zerolog.Logger
 	// Now is the clock by which suppressions end. Default time.Now.

@@ -17,7 +17,7 @@ type Subject struct {
 // suppression is that of an address, of no cause yet; ok is false for what is no
 // address of its channel, and where there is no pepper.
 func (c *Copy) suppression(s Subject) (of topology.Suppression, ok bool) {
-	normal, ok := address.Normalize(s.Channel, s.Address)
+	normal, ok := address.Normalize(s.Channel, s.Address, c.Region)
 	if !ok || c.Hasher == nil {
 		return of, false
 	}

@@ -13,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/topology"
 )
@@ -38,6 +41,9 @@ type Imported struct {
 	Added int `json:"added"` // addresses that are new or suppressed for longer now
 	Known int `json:"known"` // rows of addresses that were suppressed for as long already
 	Bad   int `json:"bad"`   // rows that could not be read
+	// National is how many phone numbers came without their country's code, which is not known: only jobs with the
+	// same digits are theirs.
+	National int `json:"national"`
 }
 
 // BadLine is a row that cannot be used. It has none of the row's text, which
@@ -72,6 +78,9 @@ func (l *List) Import(ctx context.Context, r io.Reader, how Import) (done Import
 			} else if err == nil {
 				done.Read++
 				batch = append(batch, row)
+				if f.national {
+					done.National++
+				}
 			}
 		}
 		added, failed := l.add(ctx, batch)
@@ -100,14 +109,14 @@ type file struct {
 	now  time.Time
 	rows *csv.Reader
 	at   map[string]int // the position of each column
+
+	national bool // the last row has a phone number without its country's code
 }
 
 // open reads the header row.
 func (l *List) open(r io.Reader, how Import) (*file, error) {
-	text := bufio.NewReaderSize(r, 64<<10)
-	if mark, _ := text.Peek(3); string(mark) == "\xef\xbb\xbf" {
-		_, _ = text.Discard(len(mark))
-	}
+	// By its byte order mark it may be UTF-16, which spreadsheets call Unicode.
+	text := bufio.NewReaderSize(transform.NewReader(r, unicode.BOMOverride(transform.Nop)), 64<<10)
 	f := &file{list: l, how: how, now: l.now(), rows: csv.NewReader(text), at: make(map[string]int)}
 	f.rows.ReuseRecord, f.rows.FieldsPerRecord = true, -1
 	f.rows.Comma = separator(text)
@@ -216,6 +225,7 @@ func (f *file) row(fields []string) (row topology.Suppression, err error) {
 	if !ok {
 		return row, fmt.Errorf("address: it is none of channel %s", s.Channel)
 	}
+	f.national = s.Channel == topology.SMS && f.list.Region == "" && address.IsNational(s.Address)
 	row.Cause, row.Added, row.Until = e.Cause, e.Added, e.Until
 	return row, nil
 }

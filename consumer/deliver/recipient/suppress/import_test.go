@@ -1,6 +1,7 @@
 package suppress_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf16"
 
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
@@ -97,6 +99,9 @@ func TestImportForms(t *testing.T) {
 		{"a row's own channel", "address,channel\n112,sms\n", suppress.Import{Channel: topology.Email,
 			Cause: topology.Bounced}, suppress.Subject{Channel: topology.SMS, Address: "112"}},
 		{"a byte order mark", "\xef\xbb\xbfemail\nkim@example.com\n", bounced, emails("kim@example.com")[0]},
+		{"UTF-16", utf16Of("\ufeffid\temail\n1\tkim@example.com\n", binary.LittleEndian), bounced, emails("kim@example.com")[0]},
+		{"UTF-16, the other way round", utf16Of("\ufeffemail\nkim@example.com\n", binary.BigEndian), bounced,
+			emails("kim@example.com")[0]},
 		{"semicolons", "id;email;note\r\n1;kim@example.com;a, b\r\n", bounced, emails("kim@example.com")[0]},
 		{"tabs", "id\temail\n1\tkim@example.com\n", bounced, emails("kim@example.com")[0]},
 		{"no last line end", "email\nkim@example.com", bounced, emails("kim@example.com")[0]},
@@ -112,6 +117,39 @@ func TestImportForms(t *testing.T) {
 			})
 		})
 	}
+}
+
+func utf16Of(text string, order binary.AppendByteOrder) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		b = order.AppendUint16(b, unit)
+	}
+	return string(b)
+}
+
+// TestImportOfNationalNumbers: in a region they are everybody's who writes them with or without its code. Without
+// one they are told of.
+func TestImportOfNationalNumbers(t *testing.T) {
+	const file = "mobilePhone\n46701234567\n+46 (0)70-123 45 68\n070-123 45 69\n0046701234560\n"
+	how := suppress.Import{Cause: topology.Unsubscribed}
+	onServers(t, func(t *testing.T, s store) {
+		l := s.list()
+		l.Region = "SE"
+		if done, bad := imported(t, l, file, how); done != (suppress.Imported{Read: 4, Added: 4}) {
+			t.Errorf("%+v, %v", done, bad)
+		}
+		for _, got := range answered(t, gateOf(l), sms("", "+46701234567"), sms("", "0701234567"), sms("", "0046701234568"),
+			sms("", "+46 70 123 45 69"), sms("", "070 123 45 60")) {
+			if got != "suppressed unsubscribed" {
+				t.Errorf("%q", got)
+			}
+		}
+	})
+	onServers(t, func(t *testing.T, s store) {
+		if done, bad := imported(t, s.list(), file, how); done != (suppress.Imported{Read: 4, Added: 4, National: 2}) {
+			t.Errorf("%+v, %v", done, bad)
+		}
+	})
 }
 
 func TestHeaderErrors(t *testing.T) {

@@ -41,12 +41,16 @@ func try(ctx context.Context, env *command.Env, file *providerfile.File, only, t
 			some = append(some, d)
 		}
 	}
+	read := func() (wrong topology.Reason) {
+		to, wrong, _ = address.Read(some[0].Channels[0], to, env.Config.Recipient.PhoneRegion)
+		return wrong
+	}
 	switch {
 	case len(some) == 0:
 		return command.Misusef("there is no provider %s in this file", strconv.Quote(only))
 	case to != "" && len(some) > 1:
 		return command.Misusef("--send-to sends one message: say by which provider, with --provider")
-	case to != "" && address.Check(some[0].Channels[0], to) != topology.NoReason:
+	case to != "" && read() != topology.NoReason:
 		return command.Misusef("this is no address of channel %s", some[0].Channels[0])
 	}
 	trials, failed := []trial{}, 0

@@ -28,7 +28,8 @@ The first line names the columns, in any order:
   reason    unsubscribed, bounced, complaint or manual; where empty, --reason
   until     a date or a time; where empty, --until or --for, or for good
 
-Other columns are skipped; commas, semicolons and tabs separate. A line that
+Other columns are skipped; commas, semicolons and tabs separate. The text is UTF-8,
+or UTF-16 with a byte order mark. A line that
 cannot be used is told with its number, and the others are imported all the
 same. Repeating an import changes nothing.`,
 		Example: `  meddela suppressions import unsubscribed.csv --reason unsubscribed
@@ -79,6 +80,11 @@ func (s *suppressions) importFile(ctx context.Context, list *suppress.List) (err
 	printed := s.Print(view, "%s suppressed, %d for as long already, %s not imported; %s read in %s, %.0f a second\n",
 		wording.Count(view.Added, "address", "addresses"), view.Known, wording.Count(view.Bad, "line", "lines"),
 		wording.Count(view.Read, "line", "lines"), took, command.PerSecond(view.Read, took))
+	if view.National > 0 {
+		_, _ = fmt.Fprintf(s.ErrOut, "%s without a country's code: such a line is about events with the same digits only. "+
+			"Set MEDDELA_PHONE_REGION, or write numbers with a plus, and import the file again\n",
+			wording.Count(view.National, "phone number is", "phone numbers are"))
+	}
 	switch {
 	case errors.Is(err, suppress.ErrHeader):
 		return fmt.Errorf("nothing is imported: %w", err)

@@ -56,7 +56,7 @@ type suppressions struct {
 // parseAddresses checks the addresses, and when it is to end.
 func (s *suppressions) parseAddresses(_ *cobra.Command, args []string) (err error) {
 	for _, one := range args {
-		if _, ok := address.Normalize(s.channel, one); !ok {
+		if _, ok := address.Normalize(s.channel, one, s.Config.Recipient.PhoneRegion); !ok {
 			return command.Misusef("an argument is no address of channel %s: correct it, or --channel", s.channel)
 		}
 		s.subjects = append(s.subjects, suppress.Subject{Channel: s.channel, Address: one})
