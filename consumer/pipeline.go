@@ -441,7 +441,7 @@ func (p *pipeline) entryOn(r *topology.Record, reason topology.Reason) (log []to
 	job, err := topology.DecodeJob(r.Value)
 	entry := topology.EntryOf(&job, topology.DeliveryError, reason, now)
 	if p.config.Role == topology.RoleMatch && r.Topic == p.topic {
-		event, _ := topology.DecodeEvent(*r, lane)
+		event, _ := p.config.Names.DecodeEvent(*r, lane)
 		receipt := topology.ReceiptOf(r)
 		entry = topology.Entry{
 			EventID: event.ID, Lane: lane, Redrives: receipt.Redrives, Status: topology.NotCovered, Reason: reason,

@@ -21,6 +21,8 @@ type Config struct {
 	Prefix      string            // of the topic names; default topology.DefaultPrefix; "-" is none
 	Compression kafka.Compression // of the batches; default none
 	Log         *zerolog.Logger   // hears of failed tries; default none
+	// IDWithOrigin is what MEDDELA_EVENTS_ID_WITH_ORIGIN says there.
+	IDWithOrigin bool
 }
 
 // Producer publishes events. It is safe for use by several goroutines, and
@@ -45,7 +47,7 @@ func New(config Config) (*Producer, error) {
 	if prefix == "-" {
 		prefix = ""
 	}
-	names := topology.Topics{Prefix: prefix}
+	names := topology.Topics{Prefix: prefix, IDWithOrigin: config.IDWithOrigin}
 	config.Connection.Topics = []topology.Topic{names.Events(topology.Realtime), names.Events(topology.Batch)}
 	transport := config.Connection.Transport()
 	return &Producer{
@@ -136,7 +138,7 @@ func (p *Producer) assign(lane topology.Lane, records []topology.Record, receipt
 	var balancer kafka.Murmur2Balancer
 	for i := range records {
 		r := &records[i]
-		event, err := topology.DecodeEvent(*r, lane)
+		event, err := p.names.DecodeEvent(*r, lane)
 		hasOwnID := event.ID != topology.PositionID(lane, r.Partition, r.Offset)
 		if hasOwnID {
 			receipts[i].ID = event.ID

@@ -52,6 +52,7 @@ func BenchmarkDecodeCloudEvent(b *testing.B) {
 			{"ce_type", []byte("order_confirmation")},
 			{"ce_source", []byte("webshop")},
 		}},
+		"framed": {Value: append([]byte{0, 0, 0, 0, 42}, anEvent...)},
 		"structured": {Value: []byte(`{"specversion":"1.0","id":"1","type":"t","source":"s","data":` + string(anEvent) +
 			`}`)},
 	} {

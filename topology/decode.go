@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -11,27 +12,39 @@ import (
 // JSON, or a CloudEvent in binary or structured mode. Its error is a *Fault,
 // and then the event has what could be read.
 //
-// The id is the CloudEvent's, else the value's, else, on the redrive topic, the one in
-// HeaderEventID, else the record's PositionID. The last is also the id of a record
-// whose own id is a fault or cannot be read, so the id is never empty.
+// The id on the redrive topic is the one in HeaderEventID; else it is the CloudEvent's,
+// with its source a QualifiedID, else the value's, else the record's PositionID. The last is
+// also the id of a record whose own id is a fault or cannot be read, so the id is never empty.
 //
 // Decoding is more lenient than the schema, which has the form to write: the
 // letter case of channel does not matter, wishedChannel may be a number in
 // quotes, times may have any offset, empty texts and nulls count as absent,
 // of a key that comes twice the last counts, and members that the event does
-// not use are not looked at. Missing addresses are no faults: delivery ignores
-// the event. Nor is an expiration before the scheduled time: such an event
-// expires. A language that cannot be one is UnknownLanguage.
-func DecodeEvent(r Record, lane Lane) (Event, error) {
+// not use are not looked at. What serializers put around the JSON is left out. Missing
+// addresses are no faults: delivery ignores the event. Nor is an expiration before the
+// scheduled time: such an event expires. A language that cannot be one is UnknownLanguage.
+func DecodeEvent(r Record, lane Lane) (Event, error) { return decodeEvent(r, lane, false) }
+
+// DecodeEvent is DecodeEvent for the events of the installation.
+func (t Topics) DecodeEvent(r Record, lane Lane) (Event, error) {
+	return decodeEvent(r, lane, t.IDWithOrigin)
+}
+
+func decodeEvent(r Record, lane Lane, idWithOrigin bool) (Event, error) {
 	e := Event{Raw: r.Value}
+	if n := len(r.Value); n > 0 && (r.Value[0] != '{' || r.Value[n-1] != '}') {
+		e.Raw = unframed(r.Value)
+	}
 	id, kind, source := attribute(&r, "ce_id"), attribute(&r, "ce_type"), attribute(&r, "ce_source")
-	var d objectReader
+	d := objectReader{idWithOrigin: idWithOrigin}
 	var members eventMembers
 	fields := members.fields()
-	err := d.read(r.Value, eventLimits, fields[:])
+	err := d.read(e.Raw, eventLimits, fields[:])
 	if err == nil {
 		if isStructured(&r) || members.isEnvelope() {
 			d.unwrap(&members)
+		} else {
+			members.source = member{} // which means something in an envelope only
 		}
 		if version := attribute(&r, "ce_specversion"); version.bare {
 			d.checkSpecVersion(&version)
@@ -39,24 +52,30 @@ func DecodeEvent(r Record, lane Lane) (Event, error) {
 		members.prefer(&id, &kind, &source) // headers win over what the value says
 		d.event(&e, &members)
 		err = d.fault()
-	} else if id := EventID(id.v); id.Valid() && !id.isPosition() {
-		e.ID = id
+	} else {
+		err = foreign(&r, err)
+		members = eventMembers{id: id, source: source, hasSource: true}
+		e.ID = d.id(&members)
+	}
+	if given, _ := r.Header(HeaderEventID); r.isRedrive() && EventID(given).Valid() {
+		e.ID = EventID(given)
 	}
 	if e.ID == "" {
 		e.ID = PositionID(lane, r.Partition, r.Offset)
-		if given, _ := r.Header(HeaderEventID); r.isRedrive() && EventID(given).Valid() {
-			e.ID = EventID(given)
-		}
 	}
 	return e, err
 }
 
 func (d *objectReader) event(e *Event, m *eventMembers) {
 	d.room = m.textBytes()
-	e.ID = d.id(&m.id)
+	e.ID = d.id(m)
 	e.Type = d.text("type", &m.kind, MaxTypeLength)
 	if e.Type == "" {
-		d.fail(ReasonMissingField, "type", "is required: it picks the template")
+		wanted := "is required: it picks the template"
+		if bytes.Contains(e.Raw, []byte(`"payload"`)) && bytes.Contains(e.Raw, []byte(`"schema"`)) {
+			wanted += "; if Kafka Connect has wrapped the event, set value.converter.schemas.enable=false"
+		}
+		d.fail(ReasonMissingField, "type", wanted)
 	}
 	e.Channel = d.channel(m)
 	e.To = d.address(e.Channel, m)
@@ -72,15 +91,26 @@ func (d *objectReader) event(e *Event, m *eventMembers) {
 }
 
 // id reads the id; empty when there is none, or none that may be used.
-func (d *objectReader) id(m *member) EventID {
-	if m.v.isNull() && !m.bare {
+func (d *objectReader) id(m *eventMembers) EventID {
+	if !m.id.given() {
 		return ""
 	}
-	raw, ok := d.raw("id", m)
+	raw, ok := d.raw("id", &m.id)
 	if !ok {
 		return ""
 	}
-	id, wrong := EventID(d.keep(raw)), badIDDetail
+	var of []byte
+	if m.hasSource && m.source.given() {
+		of, _ = d.raw("source", &m.source)
+	} else if d.idWithOrigin && bytes.IndexByte(raw, '#') < 0 {
+		of, _ = d.raw("origin", &m.origin)
+	}
+	wrong := badIDDetail
+	var room [256]byte
+	if len(of) > 0 && len(raw) > 0 {
+		raw, wrong = appendQualified(room[:0], of, raw), longIDDetail
+	}
+	id := EventID(d.keep(raw))
 	switch {
 	case !id.Valid():
 	case id.isPosition():
@@ -88,7 +118,7 @@ func (d *objectReader) id(m *member) EventID {
 	default:
 		return id
 	}
-	d.fail(ReasonBadID, m.from+"id", wrong)
+	d.fail(ReasonBadID, m.id.from+"id", wrong)
 	return ""
 }
 

@@ -183,6 +183,12 @@ func TestFaultsKeepSecrets(t *testing.T) {
 
 func TestDecodeEventTimes(t *testing.T) {
 	for text, want := range map[string]time.Time{
+		"2026-12-01t08:00:00z":                aDay(8, 0, 0),
+		"2026-12-01T10:00:00.5+02:00":         aDay(8, 0, 500),
+		"2026-11-30T23:59:60Z":                aDay(0, 0, 0),
+		"2026-12-01t05:29:60.25+05:30":        aDay(0, 0, 250),
+		"2026-11-30T15:59:60-08:00":           aDay(0, 0, 0),
+		"2026-12-01T08:00:00-00:00":           aDay(8, 0, 0),
 		"2026-12-01T08:00:00Z":                aDay(8, 0, 0),
 		"2026-12-01T08:00:00.1Z":              aDay(8, 0, 100),
 		"2026-12-01T10:00:00.001+02:00":       aDay(8, 0, 1),
@@ -194,16 +200,63 @@ func TestDecodeEventTimes(t *testing.T) {
 			t.Errorf("%s is read as %v, %v; want %v", text, e.Scheduled, err, want)
 		}
 	}
-	for _, text := range []string{
-		"tomorrow", "2026-12-01", "2026-12-01T08:00:00", "2026-12-01 08:00:00Z", "2026-12-01T8:00:00Z", "2026-12-01T08:00Z",
-		"2026-12-01T08:00:00,5Z", "2026-02-29T08:00:00Z", "2026-12-01T24:00:00Z", "2026-12-01T08:00:61Z",
-		"2026-12-01T08:00:00+0200", "2026-12-01T08:00:00+24:00", "12026-12-01T08:00:00Z", " 2026-12-01T08:00:00Z",
-		"9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00", "1796112000",
+	const offset = "write the offset behind it: Z for UTC, or such as +02:00"
+	const colon = "write the offset with a colon, such as +02:00"
+	const letter, never = "write T between date and time of day", "there is no such day, time of day or offset"
+	const number, other = timeIsNumber, "it has another form"
+	for text, want := range map[string]string{
+		"2026-12-01T08:00:00":                         offset,
+		"2026-12-01 08:00:00Z":                        letter,
+		"2026-12-01 08:00:00.123":                     letter + ", and " + offset,
+		"2026-12-01_08:00:00Z":                        letter,
+		"2026-12-01 08:00:00 +0200":                   letter + ", and " + colon,
+		"2026-12-01T08:00:00+0200":                    colon,
+		"2026-12-01T08:00:00-08":                      colon,
+		"2026-12-01T08:00:00+2":                       colon,
+		"2026-12-01 08:00:00 UTC":                     letter + ", and write an offset such as +02:00 in place of the zone's name",
+		"2026-12-01T08:00:00 Europe/Stockholm":        "write an offset such as +02:00 in place of the zone's name",
+		"2026-12-01T08:00:00[Europe/Paris]":           "write an offset such as +02:00 in place of the zone's name",
+		"2026-12-01T08:00:00+01:00[Europe/Stockholm]": "leave out the zone's name behind the offset",
+		"2026-12-01":                                  "write the time of day too",
+		"2026-12-01T08:00Z":                           "write the seconds too",
+		"2026-12-01T8:00:00Z":                         "write the hour with two digits",
+		"2026-12-01T08:00:00,5Z":                      "write a point before the fraction",
+		" 2026-12-01T08:00:00Z":                       "leave out the blanks around it",
+		"2026-12-01T08:00:00Z\\n":                     "leave out the blanks around it",
+		"2026-02-29T08:00:00Z":                        never,
+		"2026-12-01T24:00:00Z":                        never,
+		"2026-12-01T08:00:61Z":                        never,
+		"2026-12-01T08:00:60Z":                        never,
+		"2026-12-01T23:59:60+01:00":                   never,
+		"2026-12-01T08:00:00+24:00":                   never,
+		"9999-12-31T23:59:60Z":                        never,
+		"9999-12-31T23:59:59-01:00":                   never,
+		"0000-01-01T00:00:00+01:00":                   never,
+		"20261201T080000Z":                            "write date and time of day with dashes and colons",
+		"20261201":                                    "write date and time of day with dashes and colons",
+		"1796112000":                                  number,
+		"1796112000000":                               number,
+		"1796112000.5":                                number,
+		"tomorrow":                                    other,
+		"12026-12-01T08:00:00Z":                       other,
+		"Tue, 01 Dec 2026 08:00 GMT":                  other,
+		"2026-W49-2T08:00:00Z":                        other,
 	} {
-		_, err := DecodeEvent(Record{Value: fmt.Appendf(nil, `{"type":"t","expiration":%q,"ctx":{}}`, text)}, Realtime)
+		value := []byte(`{"type":"t","expiration":"` + strings.ReplaceAll(text, `\\n`, `\n`) + `","ctx":{}}`)
+		_, err := DecodeEvent(Record{Value: value}, Realtime)
 		fault, _ := errors.AsType[*Fault](err)
-		if fault == nil || fault.Reason != ReasonBadValue || fault.Field != "expiration" {
-			t.Errorf("%s: %v, want a fault about expiration", text, err)
+		if fault == nil || fault.Reason != ReasonBadValue || fault.Field != "expiration" ||
+			fault.Detail != timeWanted+": "+want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	for value, want := range map[string]string{
+		"1796112000": timeWanted + ": " + number, "1796112000000.25": timeWanted + ": " + number,
+		"[2026,12,1,8,0]": "must be a string", `{"$date":1}`: "must be a string", "true": "must be a string",
+	} {
+		_, err := DecodeEvent(Record{Value: []byte(`{"type":"t","ctx":{},"scheduled":` + value + `}`)}, Realtime)
+		if fault, _ := errors.AsType[*Fault](err); fault == nil || fault.Reason != ReasonWrongType || fault.Detail != want {
+			t.Errorf("%s: %v, want %s", value, err, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -9,16 +10,20 @@ import (
 // again is one message, for as long as claims are kept.
 type EventID string
 
-// MaxIDBytes is the greatest length of an EventID.
+// MaxIDBytes is the greatest length of an EventID, but for that of a QualifiedID.
 const MaxIDBytes = 128
 
 const (
 	badIDDetail      = "must be 1 to 128 of A-Z a-z 0-9 . _ : -"
+	longIDDetail     = "must have at most 2048 bytes together with its source, with what is percent-encoded"
 	positionIDDetail = "must not be of the form LANE-PARTITION-OFFSET, which is that of ids of events that came without one"
 )
 
 // Valid reports whether the id has only the characters that ids may have.
 func (id EventID) Valid() bool {
+	if source, own := id.Split(); source != "" {
+		return own != "" && len(id) <= maxQualifiedIDBytes && !strings.ContainsFunc(string(id), isNoURI)
+	}
 	if len(id) == 0 || len(id) > MaxIDBytes {
 		return false
 	}
@@ -31,6 +36,36 @@ func (id EventID) Valid() bool {
 		}
 	}
 	return true
+}
+
+const maxQualifiedIDBytes = 2048
+
+// QualifiedID is the id of an event whose own is unique within its source only, such as that
+// of a CloudEvent: "<source>#<id>". What a URI may not have is percent-encoded, and in the id
+// # and % too, so that two ids are never one.
+func QualifiedID(source, id string) EventID {
+	return EventID(appendQualified(nil, []byte(source), []byte(id)))
+}
+
+func appendQualified(b, source, id []byte) []byte {
+	for i, c := range slices.Concat(source, []byte{'#'}, id) {
+		if isNoURI(rune(c)) || i > len(source) && (c == '#' || c == '%') {
+			b = append(b, '%', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+func isNoURI(c rune) bool {
+	return (c|0x20 < 'a' || 'z' < c|0x20) && !strings.ContainsRune("0123456789-._~:/?#[]@!$&'()*+,;=%", c)
+}
+
+// Split takes a QualifiedID apart, encoded as it is; the source of another is empty.
+func (id EventID) Split() (source, own string) {
+	i := strings.LastIndexByte(string(id), '#')
+	return string(id[:max(i, 0)]), string(id[i+1:])
 }
 
 // Channel is a way to reach a recipient.
@@ -97,7 +132,7 @@ type Event struct {
 	Scheduled     time.Time
 	Expiration    time.Time
 	Ctx           []byte // the personalisation data, a JSON object
-	Raw           []byte // the upstream bytes, untouched
+	Raw           []byte // the upstream bytes, untouched but for what is around their JSON
 }
 
 // Append appends the event's plain wire form, a JSON object, to b. Ctx is

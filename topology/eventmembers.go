@@ -17,8 +17,9 @@ type eventMembers struct {
 	scheduled, expiration             member
 	ctx                               member
 
-	// Of a CloudEvent in structured mode.
+	// Of a CloudEvent.
 	specVersion, source, data, dataBase64 member
+	hasSource                             bool // id is unique within source
 }
 
 func (m *eventMembers) fields() [20]field {
@@ -48,7 +49,7 @@ func (m *eventMembers) fields() [20]field {
 
 // textBytes is how much the texts of an event need at most.
 func (m *eventMembers) textBytes() int {
-	return len(m.id.v) + len(m.kind.v) + len(m.channel.v) +
+	return len(m.id.v) + len(m.source.v) + len(m.kind.v) + len(m.channel.v) +
 		max(len(m.email.v), len(m.mobilePhone.v), len(m.token.v)) +
 		len(m.language.v) + len(m.country.v) + len(m.timezone.v) +
 		len(m.origin.v) + len(m.externalID.v) + len(m.correlationID.v)

@@ -9,7 +9,7 @@ import (
 // Generators of records. Texts are any valid UTF-8; times have milliseconds.
 
 var (
-	genID   = rapid.StringMatching(`[A-Za-z0-9._:-]{1,128}`)
+	genID   = rapid.StringMatching(`[A-Za-z0-9._:-]{1,128}|[a-z/?#~%]{1,20}#[a-z/%]{1,20}`)
 	genText = rapid.StringN(0, 60, 500)
 	genWord = rapid.StringMatching(`[^\x00-\x1f\x7f]{0,30}`)
 )

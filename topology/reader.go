@@ -36,6 +36,8 @@ type objectReader struct {
 	texts strings.Builder
 	room  int    // to make in texts at first
 	from  string // what stands before a member's name in a fault
+
+	idWithOrigin bool // as in Topics
 }
 
 // read checks value, and reads the members of its object that are fields; of a key
@@ -142,42 +144,15 @@ func (d *objectReader) number(key string, v wireValue, limit int) int {
 }
 
 func (d *objectReader) time(name string, m *member) time.Time {
+	if m.v.isNumber() && !m.bare {
+		d.fail(ReasonWrongType, m.from+name, timeWanted+": "+timeIsNumber)
+	}
 	text, _ := d.raw(name, m)
 	t, ok := parseTime(text)
 	if !ok {
-		d.fail(ReasonBadValue, m.from+name, timeWanted)
+		d.fail(ReasonBadValue, m.from+name, timeFault(string(text)))
 	}
 	return t
-}
-
-const timeWanted = "must be an RFC 3339 time such as 2026-12-01T08:00:00.000Z, with its offset"
-
-// parseTime reads an RFC 3339 time of any offset. Empty text is the zero time.
-func parseTime(text []byte) (time.Time, bool) {
-	var t time.Time
-	if len(text) == 0 {
-		return t, true
-	}
-	if err := t.UnmarshalText(text); err != nil || !isStrict(text) {
-		return time.Time{}, false
-	}
-	t = t.UTC()
-	year := t.Year() // of times at the edges, UTC may need a fifth digit
-	return t, 0 <= year && year <= 9999
-}
-
-// isStrict refuses what package time takes beside RFC 3339: an hour of one
-// digit, a comma before the fraction, and offsets of a day or more.
-func isStrict(text []byte) bool {
-	const hourEnd, secondEnd = len("2006-01-02T15"), len("2006-01-02T15:04:05")
-	if len(text) <= secondEnd || text[hourEnd] != ':' || text[secondEnd] == ',' {
-		return false
-	}
-	if text[len(text)-1] == 'Z' {
-		return true
-	}
-	offset := string(text[len(text)-len("07:00"):])
-	return offset < "24" && offset[len("07:"):] < "60"
 }
 
 func (d *objectReader) require(key, v string) {

@@ -69,7 +69,7 @@ func TestIDsOfPositions(t *testing.T) {
 			"value":      {Value: []byte(`{"id":"` + id + `","type":"order","ctx":{}}`)},
 			"binary":     {Value: []byte(`{"type":"order","ctx":{}}`), Headers: []Header{{"ce_id", []byte(id)}}},
 			"unreadable": {Value: []byte(`{`), Headers: []Header{{"ce_id", []byte(id)}}},
-			"structured": {Value: []byte(`{"specversion":"1.0","id":"` + id + `","type":"a","source":"s","data":{"ctx":{}}}`)},
+			"structured": {Value: []byte(`{"specversion":"1.0","id":"` + id + `","type":"a","data":{"ctx":{}}}`)},
 		} {
 			r.Topic, r.Partition, r.Offset = position.Topic, position.Partition, position.Offset
 			event, err := DecodeEvent(r, Realtime)
@@ -87,11 +87,14 @@ func TestIDsOfPositions(t *testing.T) {
 	}
 }
 
-func TestAnEventsOwnIDWinsOverTheHeader(t *testing.T) {
-	r := Record{Topic: "meddela.batch.redrive", Value: []byte(`{"id":"own","type":"order","ctx":{}}`),
-		Headers: []Header{{HeaderEventID, []byte("other")}}}
-	if event, err := DecodeEvent(r, Realtime); err != nil || event.ID != "own" {
-		t.Errorf("id %s, %v", event.ID, err)
+// TestAnEventThatIsPublishedAgainKeepsItsID, however its own has been read meanwhile.
+func TestAnEventThatIsPublishedAgainKeepsItsID(t *testing.T) {
+	for _, value := range []string{`{"id":"own","type":"order","ctx":{}}`, `{`,
+		`{"specversion":"1.0","id":"own","source":"/shop","type":"order","data":{"ctx":{}}}`} {
+		r := Record{Topic: "meddela.batch.redrive", Value: []byte(value), Headers: []Header{{HeaderEventID, []byte("first")}}}
+		if event, _ := DecodeEvent(r, Realtime); event.ID != "first" {
+			t.Errorf("%s: id %s", value, event.ID)
+		}
 	}
 }
 

@@ -27,27 +27,33 @@ type Header struct {
 // Source is where the record is.
 func (r Record) Source() Source { return SourceOf(r.Topic, r.Partition, r.Offset) }
 
-// Header returns the value of the last header with that key, and whether
-// there is one.
+// Header returns the value of the last header with that key, in any letter case, and
+// whether there is one.
 func (r Record) Header(key string) ([]byte, bool) {
 	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if r.Headers[i].Key == key {
+		if isSameKey(r.Headers[i].Key, key) {
 			return r.Headers[i].Value, true
 		}
 	}
 	return nil, false
 }
 
+func isSameKey(a, b string) bool { return len(a) == len(b) && (a == b || strings.EqualFold(a, b)) }
+
 // maxCarriedBytes bounds a header that is carried on: a CloudEvent's source, the
 // longest that is read, has no more.
 const maxCarriedBytes = 4 * MaxOriginLength
 
 // only returns the headers of those names that are of a form to be carried on, of
-// each name the last.
+// each name the last. They are named as here, whatever letter case they came in.
 func only(headers []Header, names ...string) (kept []Header) {
 	for i, h := range headers {
-		isSame := func(other Header) bool { return other.Key == h.Key }
-		if slices.Contains(names, h.Key) && !slices.ContainsFunc(headers[i+1:], isSame) && h.isCarried() {
+		isSame := func(other Header) bool { return isSameKey(other.Key, h.Key) }
+		n := slices.IndexFunc(names, func(name string) bool { return isSameKey(name, h.Key) })
+		if n < 0 || slices.ContainsFunc(headers[i+1:], isSame) {
+			continue
+		}
+		if h.Key = names[n]; h.isCarried() {
 			kept = append(kept, h)
 		}
 	}
@@ -128,7 +134,7 @@ func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") =
 // Headers of an event's record that an operator has published again. They make it
 // the same event, on the redrive topic and nowhere else.
 const (
-	HeaderEventID    = "x-event-id"    // the event's id, where the value has none of its own
+	HeaderEventID    = "x-event-id"    // the event's id
 	HeaderRedrives   = "x-redrives"    // how often it was published again, each time for a message of its own
 	HeaderSource     = "x-source"      // the place of the event's first record
 	HeaderReceivedAt = "x-received-at" // the time of that record, RFC 3339 with milliseconds

@@ -79,7 +79,7 @@ func TestCarried(t *testing.T) {
 	headers := []Header{
 		{"ce_id", []byte("1")}, {"ce_", []byte("no attribute")}, {"ce_subject", []byte("kim@example.com")},
 		{"traceparent", []byte(aTrace)}, {"x-reason", []byte("no")},
-		{"tracestate", nil}, {"content-type", []byte("3")}, {"Content-Type", []byte("no")}, {"ce_id", []byte("4")}, {"", nil},
+		{"tracestate", nil}, {"content-type", []byte("no")}, {"Content-Type", []byte("3")}, {"CE_ID", []byte("4")}, {"", nil},
 	}
 	want := []Header{
 		{"traceparent", []byte(aTrace)}, {"tracestate", nil}, {"content-type", []byte("3")}, {"ce_id", []byte("4")},
@@ -154,8 +154,11 @@ func TestRecordHeader(t *testing.T) {
 	if v, ok := r.Header("b"); string(v) != "2" || !ok {
 		t.Errorf("b is %q, %v", v, ok)
 	}
-	if _, ok := r.Header("A"); ok {
-		t.Error("A is there")
+	if v, ok := r.Header("B"); string(v) != "2" || !ok {
+		t.Errorf("B is %q, %v; the letter case does not matter", v, ok)
+	}
+	if _, ok := r.Header("c"); ok {
+		t.Error("c is there")
 	}
 }
 

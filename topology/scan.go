@@ -31,9 +31,6 @@ func walk(value []byte, l limits, visit func(key []byte, value wireValue)) *Faul
 	if f := checkBytes(value, l.bytes); f != nil {
 		return f
 	}
-	if bytes.HasPrefix(value, []byte("\ufeff")) {
-		return &Fault{Reason: ReasonNotJSON, Detail: "the value starts with a byte order mark: leave it out"}
-	}
 	s := scanner{data: value, maxDepth: l.depth}
 	if s.space() != '{' {
 		return &Fault{Reason: ReasonNotJSON, Detail: "the value must be a JSON object: it does not start with {"}

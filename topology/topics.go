@@ -25,9 +25,11 @@ const DefaultPrefix = "meddela."
 // default settings lets upstream publish fits.
 const MaxEventBytes = 1 << 20
 
-// Topics names the topics of one installation.
+// Topics names the topics of one installation, and says which of their events are the same.
 type Topics struct {
 	Prefix string // starts every topic name, its separator included; empty for none
+	// IDWithOrigin makes the id of an event in plain JSON that has an origin a QualifiedID.
+	IDWithOrigin bool
 }
 
 // Events is where upstream systems publish.

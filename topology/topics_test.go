@@ -186,8 +186,11 @@ func TestReasonKnown(t *testing.T) {
 func TestEventIDValid(t *testing.T) {
 	for id, want := range map[EventID]bool{
 		"": false, "a": true, "A-z0.9_:": true, "a b": false, "a/b": false, "a\n": false, "\x00": false, "ä": false,
-		"a@b":                                    false,
-		EventID(strings.Repeat("x", MaxIDBytes)): true, EventID(strings.Repeat("x", MaxIDBytes+1)): false,
+		"a@b": false, "/shop#1001": true, "a#b#1": true, "#1": false, "a#": false, "a b#1": false,
+		"{a}#1": false, "ä#1": false,
+		"a#b/c": true, EventID("s#" + strings.Repeat("x", maxQualifiedIDBytes-2)): true,
+		EventID("s#" + strings.Repeat("x", maxQualifiedIDBytes-1)): false,
+		EventID(strings.Repeat("x", MaxIDBytes)):                   true, EventID(strings.Repeat("x", MaxIDBytes+1)): false,
 		PositionID(Realtime, 11, 1<<62): true,
 	} {
 		if id.Valid() != want {

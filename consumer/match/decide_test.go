@@ -331,6 +331,41 @@ func TestUpstreamCannotRedrive(t *testing.T) {
 	}
 }
 
+// TestEventsOfTwoSources with one id are two messages; the same one twice is one.
+func TestEventsOfTwoSources(t *testing.T) {
+	of := func(source string) string {
+		return `{"specversion":"1.0","id":"1001","source":"` + source + `","type":"code","data":{"channel":"sms","mobilePhone":"+4670","ctx":{}}}`
+	}
+	jobs := map[topology.JobID]int{}
+	for _, r := range handle(t, of("/shop"), of("/billing"), of("/shop")) {
+		if r.Topic == names.Jobs(topology.Realtime) {
+			job, err := topology.DecodeJob(r.Value)
+			if err != nil || string(r.Key) != string(job.EventID) {
+				t.Errorf("%s: %v", r.Key, err)
+			}
+			jobs[job.JobID]++
+		}
+	}
+	want := map[topology.JobID]int{topology.JobIDOf("/shop#1001", 0): 2, topology.JobIDOf("/billing#1001", 0): 1}
+	if !reflect.DeepEqual(jobs, want) {
+		t.Errorf("jobs %v, want %v", jobs, want)
+	}
+}
+
+// TestWhatWasAroundAnEvent is not in its job, and is in its dead letter.
+func TestWhatWasAroundAnEvent(t *testing.T) {
+	const frame, event = "\x00\x00\x00\x00\x2a", `{"id":"e","type":"code","channel":"sms","mobilePhone":"+4670","ctx":{}}`
+	out := handle(t, frame+event, frame+"\x02e")
+	job, err := topology.DecodeJob(out[0].Value)
+	if err != nil || string(job.Event) != event {
+		t.Errorf("job %+v, %v", job, err)
+	}
+	if why, _ := out[2].Header(topology.HeaderError); string(out[2].Value) != frame+"\x02e" ||
+		!strings.HasPrefix(string(why), "the value is Avro of a schema registry (id 42): ") {
+		t.Errorf("dead letter %q: %s", out[2].Value, why)
+	}
+}
+
 // TestBadInput: each bad event ends where the design says, and the good ones
 // before and after it in the batch are untouched.
 func TestBadInput(t *testing.T) {

@@ -64,7 +64,7 @@ type matching struct {
 func (m *matching) match(r *topology.Record) {
 	m.span = m.batch.Root(r)
 	defer m.span.End()
-	event, err := topology.DecodeEvent(*r, m.handler.Lane)
+	event, err := m.handler.Names.DecodeEvent(*r, m.handler.Lane)
 	if fault, bad := errors.AsType[*topology.Fault](err); bad {
 		m.refuse(r, &event, fault)
 		return

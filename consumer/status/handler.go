@@ -75,7 +75,7 @@ func (h *Handler) trace(b *consumer.Batch) (end func()) {
 func (h *Handler) readEvents(l *list, records []topology.Record) {
 	for i := range records {
 		r := &records[i]
-		event, _ := topology.DecodeEvent(*r, h.Lane)
+		event, _ := h.Names.DecodeEvent(*r, h.Lane)
 		if event.ID == "" {
 			continue
 		}

@@ -42,7 +42,7 @@ func TestExitStatusAndMessage(t *testing.T) {
 		{"no id", []string{"status"}, nil, command.ExitMisused,
 			`meddela status takes one or more event ids, not 0 arguments: see meddela status --help`},
 		{"bad id", []string{"status", "a b"}, nil, command.ExitMisused,
-			`"a b" is no event id: it must be 1 to 128 of A-Z a-z 0-9 . _ : -`},
+			`"a b" is no event id: it must be 1 to 128 of A-Z a-z 0-9 . _ : -, or a CloudEvent's SOURCE#ID`},
 		{"no brokers", []string{"topics", "apply"}, nil, command.ExitMisused,
 			"MEDDELA_KAFKA_BROKERS is not set: name your brokers (host:port), or run `meddela up` for an embedded Kafka and Redis"},
 		{"no brokers, and waiting for them", []string{"topics", "apply", "--wait", "1m"}, nil, command.ExitMisused,

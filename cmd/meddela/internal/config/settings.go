@@ -22,6 +22,7 @@ type Config struct {
 		DeadLetterPartitions int    `envconfig:"MEDDELA_TOPICS_DEAD_LETTER_PARTITIONS" default:"3" min:"1" max:"10000" desc:"partitions of each lane's dead letters"`
 		Replication          int    `envconfig:"MEDDELA_TOPICS_REPLICATION" default:"-1" min:"-1" max:"100" desc:"replicas of each partition; -1 is the cluster's own default"`
 		BatchQuota           int    `envconfig:"MEDDELA_TOPICS_BATCH_QUOTA" default:"0" min:"-1" desc:"bytes a second that each broker lets roles of the batch lane read, and as many write; set by topics apply; at least 131072; 0 leaves it as it is, -1 removes it"`
+		IDWithOrigin         bool   `envconfig:"MEDDELA_EVENTS_ID_WITH_ORIGIN" default:"false" desc:"the id of an event in plain JSON that has an origin is ORIGIN#ID, as that of a CloudEvent is SOURCE#ID, so that two systems may give the same ids; the same in every process and command, from the start"`
 		MinInSync            int    `envconfig:"MEDDELA_TOPICS_MIN_INSYNC" default:"0" min:"0" max:"100" desc:"replicas that must have a record before it counts as written; 0 is the cluster's own default"`
 	}
 	Log struct {
@@ -127,7 +128,9 @@ type DeliverSettings struct {
 }
 
 // Names are the topics of this installation.
-func (c *Config) Names() topology.Topics { return topology.Topics{Prefix: dashIsNone(c.Topics.Prefix)} }
+func (c *Config) Names() topology.Topics {
+	return topology.Topics{Prefix: dashIsNone(c.Topics.Prefix), IDWithOrigin: c.Topics.IDWithOrigin}
+}
 
 // Keys are the Redis keys of this installation.
 func (c *Config) Keys() topology.Keys { return topology.Keys{Prefix: dashIsNone(c.Redis.KeyPrefix)} }

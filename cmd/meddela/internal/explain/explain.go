@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -19,6 +20,7 @@ import (
 type Question struct {
 	Record    topology.Record // its Topic is empty when the event is not on a topic
 	Lane      topology.Lane
+	Names     topology.Topics
 	Catalogue *catalogue.Catalogue
 	Now       time.Time // of the decision
 	Show      bool      // puts the recipient and the content of the message into the answer
@@ -78,11 +80,11 @@ const (
 
 // Explain decides on the event as the matcher does, and says why.
 func Explain(q Question) *Explanation {
-	event, err := topology.DecodeEvent(q.Record, q.Lane)
+	event, err := q.Names.DecodeEvent(q.Record, q.Lane)
 	receipt := topology.ReceiptOf(&q.Record)
 	e := &Explanation{Candidates: []Candidate{}, Others: []Other{}}
 	e.Event = Event{
-		Format: formatOf(&q.Record), Bytes: len(q.Record.Value), ID: event.ID, IDFrom: idFrom(&q.Record, event.ID),
+		Format: formatOf(&q.Record, event.Raw), Bytes: len(q.Record.Value), ID: event.ID, IDFrom: idFrom(&q.Record, &event),
 		Type: event.Type, Channel: event.Channel, To: maskedAddress(event.To, q.Show), Language: event.Language,
 		Lane: q.Lane, Redrives: receipt.Redrives,
 	}
@@ -145,34 +147,38 @@ func (v *Validity) judge(now time.Time) {
 	}
 }
 
-func formatOf(r *topology.Record) Format {
+func formatOf(r *topology.Record, value []byte) Format {
 	if contentType, ok := r.Header("content-type"); ok &&
 		bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(contentType)), []byte("application/cloudevents+json")) {
 		return StructuredCloudEvent
 	}
 	if slices.ContainsFunc(r.Headers, func(h topology.Header) bool {
-		return h.Key == "ce_specversion" || h.Key == "ce_id" || h.Key == "ce_type"
+		return slices.Contains([]string{"ce_specversion", "ce_id", "ce_type"}, strings.ToLower(h.Key))
 	}) {
 		return BinaryCloudEvent
 	}
-	if members := gjson.GetManyBytes(r.Value, "specversion", "data", "ctx"); members[0].Exists() && members[1].Exists() &&
-		!members[2].Exists() {
+	if m := gjson.GetManyBytes(value, "specversion", "data", "data_base64", "ctx"); m[0].Exists() &&
+		(m[1].Exists() || m[2].Exists()) && !m[3].Exists() {
 		return StructuredCloudEvent
 	}
 	return Plain
 }
 
 // idFrom finds the id where it was read.
-func idFrom(r *topology.Record, id topology.EventID) IDFrom {
-	if header, ok := r.Header("ce_id"); ok && string(header) == string(id) {
+func idFrom(r *topology.Record, event *topology.Event) IDFrom {
+	source, _ := event.ID.Split()
+	is := func(text string) bool {
+		return text == string(event.ID) || source != "" && topology.QualifiedID(source, text) == event.ID
+	}
+	if header, _ := r.Header("ce_id"); is(string(header)) {
 		return FromCloudEvent
 	}
 	for _, path := range []string{"id", "data.id"} {
-		if gjson.GetBytes(r.Value, path).Str == string(id) {
+		if is(gjson.GetBytes(event.Raw, path).Str) {
 			return FromValue
 		}
 	}
-	if header, ok := r.Header(topology.HeaderEventID); ok && string(header) == string(id) {
+	if header, _ := r.Header(topology.HeaderEventID); is(string(header)) {
 		return FromOperator
 	}
 	return FromPosition

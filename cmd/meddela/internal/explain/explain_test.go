@@ -358,10 +358,12 @@ func TestWhereTheEventCameFrom(t *testing.T) {
 		{`{"id":"v-1","ctx":{}}`, []topology.Header{header("ce_specversion", "1.0"), header("ce_id", "c-1"),
 			header("ce_type", "order")}, explain.BinaryCloudEvent, "c-1", explain.FromCloudEvent},
 		{`{"specversion":"1.0","id":"s-1","type":"order","source":"x","data":{"ctx":{}}}`, nil, explain.StructuredCloudEvent,
-			"s-1", explain.FromValue},
+			"x#s-1", explain.FromValue},
 		{`{"specversion":"1.0","id":"s-1","type":"order","source":"x","data":{"ctx":{}}}`,
 			[]topology.Header{header("content-type", "Application/CloudEvents+JSON; charset=utf-8")},
-			explain.StructuredCloudEvent, "s-1", explain.FromValue},
+			explain.StructuredCloudEvent, "x#s-1", explain.FromValue},
+		{`{"ctx":{}}`, []topology.Header{header("CE_ID", "a b"), header("CE_Source", "/x"), header("ce_type", "order")},
+			explain.BinaryCloudEvent, "/x#a%20b", explain.FromCloudEvent},
 	} {
 		q := question(c, test.value)
 		q.Record.Headers = test.headers

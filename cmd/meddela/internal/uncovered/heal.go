@@ -129,7 +129,7 @@ func (h *Healer) take(ctx context.Context, records []topology.Record) error {
 // decide is what the matcher will do with an event that is published again.
 func (h *Healer) decide(r *topology.Record) match.Decision {
 	lane, _ := h.Names.LaneOf(r.Topic)
-	event, err := topology.DecodeEvent(*r, lane)
+	event, err := h.Names.DecodeEvent(*r, lane)
 	if err != nil {
 		return match.Decision{Status: topology.NotCovered, Reason: topology.ReasonInvalid}
 	}

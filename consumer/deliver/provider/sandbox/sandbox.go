@@ -233,9 +233,15 @@ func (s *Provider) show(m *Message) error {
 		s.mu.Unlock()
 	}
 	if err == nil && s.config.Dir != "" {
-		err = writeFile(s.config.Dir, string(m.EventID)+"."+string(m.JobID)+".json", text)
+		err = writeFile(s.config.Dir, fileName(m), text)
 	}
 	return err
+}
+
+// fileName is by the ids. An event's may have slashes, and be longer than a file's name.
+func fileName(m *Message) string {
+	id := url.PathEscape(string(m.EventID))
+	return id[max(0, len(id)-topology.MaxIDBytes):] + "." + string(m.JobID) + ".json"
 }
 
 // writeFile makes a file appear whole.

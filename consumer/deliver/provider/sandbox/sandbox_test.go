@@ -163,6 +163,25 @@ func TestSandboxShows(t *testing.T) {
 	}
 }
 
+// TestFilesStayInTheirFolder, whatever an event's id is.
+func TestFilesStayInTheirFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "sent")
+	s := newTestSandbox(t, Config{Dir: dir})
+	ids := []string{"/../../shop#1", "/shop#1", "a:b.c", "https://shop/" + strings.Repeat("/..", 500) + "#1"}
+	for _, id := range ids {
+		if got := s.try(t.Context(), id, topology.Email, "kim@example.test"); got.Verdict != provider.Accepted {
+			t.Errorf("%.40s: %+v", id, got)
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != len(ids) {
+		t.Errorf("%d files, %v", len(files), err)
+	}
+	if name := "a:b.c." + string(topology.JobIDOf("a:b.c", 0)) + ".json"; files[len(files)-1].Name() != name {
+		t.Errorf("%v, want %s among them", files, name)
+	}
+}
+
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space for kim@example.test") }

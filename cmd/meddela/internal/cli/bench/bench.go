@@ -153,13 +153,15 @@ func (b *bench) publish(ctx context.Context, to *producer.Producer) error {
 			id := fmt.Sprintf("%s-%d", b.id, done+i)
 			b.template["id"] = json.RawMessage(`"` + id + `"`)
 			records[i].Value, _ = json.Marshal(b.template) // which was read from JSON
-			b.waiting = append(b.waiting, topology.EventID(id))
 		}
 		acknowledged, cancel := context.WithTimeout(ctx, b.timeout)
-		_, err := to.PublishRecords(acknowledged, b.lane, records)
+		receipts, err := to.PublishRecords(acknowledged, b.lane, records)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("publishing: %w", err)
+		}
+		for _, receipt := range receipts {
+			b.waiting = append(b.waiting, receipt.ID)
 		}
 		b.progress.Show("events published", done+n, int64(done+n), int64(b.events))
 	}

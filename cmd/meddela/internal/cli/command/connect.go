@@ -78,7 +78,7 @@ func (env *Env) Producer(ctx context.Context) (*producer.Producer, error) {
 		return nil, err
 	}
 	to, err := producer.New(producer.Config{
-		Connection: connection, Prefix: env.Config.Topics.Prefix,
+		Connection: connection, Prefix: env.Config.Topics.Prefix, IDWithOrigin: env.Config.Topics.IDWithOrigin,
 		Compression: connect.Compression(&env.Config.Kafka), Log: &env.Log,
 	})
 	if err == nil {

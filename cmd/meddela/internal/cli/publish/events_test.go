@@ -16,6 +16,8 @@ func TestWithID(t *testing.T) {
 	}{
 		{"without", `{"type":"x","ctx":{}}`, true},
 		{"blanks", `{  "type":"x", "ctx":{"id":"inner"}}`, true},
+		{"a byte order mark", "\ufeff{\"type\":\"x\",\"ctx\":{}}", true},
+		{"encoded twice", `"\n{\"type\":\"x\",\"ctx\":{}}"`, true},
 		{"with", `{"type":"x","ctx":{},"id":"mine"}`, false},
 		{"with an impossible one", `{"id":"a b","type":"x","ctx":{}}`, false},
 		{"no event", `{}`, false},
@@ -54,7 +56,8 @@ func FuzzWithID(f *testing.F) {
 			return
 		}
 		var before, after map[string]json.RawMessage
-		if err := json.Unmarshal(event, &before); err != nil {
+		read, _ := topology.DecodeEvent(topology.Record{Value: event}, topology.Batch)
+		if err := json.Unmarshal(read.Raw, &before); err != nil {
 			t.Fatalf("%q was given an id: %v", event, err)
 		}
 		if err := json.Unmarshal(got, &after); err != nil {

@@ -24,11 +24,12 @@ const maxLineBytes = topology.MaxEventBytes + len("x\r\n")
 
 // withID returns the event in a record, with a new id if it has none. What is no event stays as it is.
 func withID(r topology.Record, lane topology.Lane) []byte {
-	if _, err := topology.DecodeEvent(r, lane); err != nil || gjson.GetBytes(r.Value, "id").Exists() {
+	event, err := topology.DecodeEvent(r, lane)
+	if err != nil || gjson.GetBytes(event.Raw, "id").Exists() {
 		return r.Value
 	}
 	// An event has at least its type, so that a comma is right.
-	return append([]byte(`{"id":"`+ulid.Make().String()+`",`), r.Value[1:]...)
+	return append([]byte(`{"id":"`+ulid.Make().String()+`",`), bytes.TrimLeft(event.Raw, " \t\r\n{")...)
 }
 
 // lineReader reads lines that may be of any length in bounded memory.

@@ -29,16 +29,21 @@ func New(env *command.Env) *cobra.Command {
 		Long: `Show the latest word on events, from Redis.
 
 An event is known as soon as the status updater has read it. The id of an event
-that was published without one is <lane>-<partition>-<offset>.`,
+that was published without one is <lane>-<partition>-<offset>; that of a CloudEvent
+is <source>#<id>, such as /shop#1001.`,
 		Example: `  meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y
   meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --watch
   meddela status realtime-3-1042 -o json | jq .status`,
 		Args: command.Arguments(1, -1, "one or more event ids"),
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			for _, arg := range args {
-				if ids = append(ids, topology.EventID(arg)); !topology.EventID(arg).Valid() {
-					return command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -", wording.Abridged(arg),
-						topology.MaxIDBytes)
+				id := topology.EventID(arg)
+				if source, own := id.Split(); source != "" && own != "" && !id.Valid() {
+					id = topology.QualifiedID(source, own) // as typed, without what is percent-encoded
+				}
+				if ids = append(ids, id); !id.Valid() {
+					return command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -, or a CloudEvent's SOURCE#ID",
+						wording.Abridged(arg), topology.MaxIDBytes)
 				}
 			}
 			return nil
@@ -54,7 +59,7 @@ that was published without one is <lane>-<partition>-<offset>.`,
 			}
 			unknown, _, err := printChanges(ctx, env, reader, ids, make(map[topology.EventID]topology.Rank))
 			if err == nil && len(unknown) > 0 {
-				err = fmt.Errorf("nothing is known of %s: not published, not read yet by the status updater, or older than MEDDELA_STATUS_TTL", strings.Join(wording.Texts(unknown), ", "))
+				err = fmt.Errorf("nothing is known of %s: not published, not read yet by the status updater, or older than MEDDELA_STATUS_TTL; a CloudEvent is known as SOURCE#ID", strings.Join(wording.Texts(unknown), ", "))
 			}
 			return err
 		}),

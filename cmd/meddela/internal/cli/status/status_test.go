@@ -141,6 +141,14 @@ func TestStatusReadsRedis(t *testing.T) {
 	if !strings.Contains(got.Out, "● Sent  e1") || !strings.Contains(got.Err, "nothing is known of e2, e3: ") {
 		t.Errorf("printed %s and %s", got.Out, got.Err)
 	}
+	server.HSet("shop:event:butik%20%C3%A5re#1", "status", "sent", "lane", "batch", "rank", "1")
+	for _, typed := range []string{"butik åre#1", "butik%20%C3%A5re#1"} {
+		got = meddela(t, environment, "", "status", typed)
+		got.Want(t, command.ExitOK)
+		if !strings.Contains(got.Out, "● Sent  butik%20%C3%A5re#1") {
+			t.Errorf("%s: printed %s", typed, got.Out)
+		}
+	}
 	got = meddela(t, environment, "", "status", "bad")
 	got.Want(t, command.ExitFailed)
 	if got.Err != "meddela: event bad: unknown status \"nonsense\"\n" {

@@ -98,6 +98,7 @@ func (x *explaining) parse(event string) (err error) {
 }
 
 func (x *explaining) run(ctx context.Context, _ []string) (err error) {
+	x.Names = x.env.Config.Names()
 	if isPosition(topology.Source(x.event)) {
 		err = x.readAt(ctx, topology.Source(x.event))
 	} else if x.event != "" {
