@@ -101,7 +101,7 @@ func (h *Handler) record(ctx context.Context, deliveries []*delivery) (wait func
 			d.settled = true
 			if text, found := answer.(string); found {
 				if o, ok := parseOutcome(text); ok {
-					d.outcome = o
+					d.outcome, d.wait = o, nil
 				}
 			}
 		},

@@ -36,6 +36,7 @@ type delivery struct {
 	span      *tracing.Span // of the attempt; nil if there was none or it is not traced
 	throttled bool          // nothing was tried: a limit left no room in time
 	early     bool          // as pipeline.early counts it
+	late      provider.Late // the provider has the message, and has not answered yet
 	outcome   outcome
 	settled   bool // the outcome is the one that stands
 }

@@ -33,7 +33,8 @@ type Handler struct {
 	config  Config
 	process string // names this Handler among all deliverers
 	routes  map[topology.Channel]route
-	grace   time.Duration // shorter in tests
+	grace   time.Duration // shorter in tests, like
+	answer  time.Duration // the time that a late answer is waited for
 
 	mu sync.Mutex
 	// unsettled are jobs whose outcomes could not be recorded before their
@@ -73,7 +74,8 @@ func New(c Config) (*Handler, error) {
 		return nil, fmt.Errorf("deliver: %d tries: there must be at least one", c.Tries)
 	}
 	h := &Handler{
-		config: c, process: rand.Text(), routes: make(map[topology.Channel]route, len(c.Providers)), grace: gracePeriod,
+		config: c, process: rand.Text(), routes: make(map[topology.Channel]route, len(c.Providers)),
+		grace: gracePeriod, answer: answerTime,
 	}
 	slots := make(map[string]chan struct{})
 	for channel, p := range c.Providers {

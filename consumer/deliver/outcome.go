@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ type outcome struct {
 	provider  string
 	messageID string // the provider's
 	detail    string
+
+	owner string // who waits for a late answer, and claims the job for that
+	lease time.Duration
 }
 
 // newOutcome makes an outcome that means the same when it is read from Redis.
@@ -61,6 +65,8 @@ const (
 func (o *outcome) append(b []byte) []byte {
 	state := stateFinal
 	switch {
+	case o.lease > 0: // which counts from when it is recorded
+		return fmt.Appendf(b, "claimed\t%d\t%d\t%s", o.attempt, o.lease.Milliseconds(), o.owner)
 	case o.retry && o.ambiguous:
 		state = stateAmbiguous
 	case o.retry:

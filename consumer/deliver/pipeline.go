@@ -243,6 +243,10 @@ func (p *pipeline) take(d *delivery) bool {
 		p.poll = minPoll
 		return true
 	case leased:
+		if d.left > p.config.Lease { // only for a late answer it is for so long
+			p.waits(d)
+			break
+		}
 		p.leased, p.leaseLeft = append(p.leased, d), min(p.leaseLeft, d.left)
 	case settled:
 		p.Counters.Duplicates.Add(1)

@@ -25,15 +25,23 @@ func (h *Handler) send(ctx context.Context, d *delivery, trace *tracing.Batch) {
 	if d.throttled {
 		return
 	}
-	o := &d.outcome
 	if d.span != nil {
-		entry := o.entry(&d.job)
+		entry := d.outcome.entry(&d.job)
 		d.span.Entry(&entry)
 	}
+	queued := max(began.Sub(d.wantedAt()), 0)
+	if d.late != nil {
+		h.await(d, began, queued)
+		return
+	}
+	h.measure(&d.outcome, began, queued)
+}
+
+func (h *Handler) measure(o *outcome, began time.Time, queued time.Duration) {
 	if h.config.Meter != nil {
 		h.config.Meter.Attempted(&Attempt{
-			Number: d.job.Attempt, Provider: o.provider, Status: o.status, Reason: o.reason, WillRetry: o.retry,
-			Queued: max(began.Sub(d.wantedAt()), 0), Sending: max(h.config.Now().Sub(began), 0),
+			Number: o.attempt, Provider: o.provider, Status: o.status, Reason: o.reason, WillRetry: o.retry,
+			Queued: queued, Sending: max(h.config.Now().Sub(began), 0),
 		})
 	}
 }
@@ -96,9 +104,9 @@ func render(d *delivery) (template.Message, ending) {
 }
 
 // handOver hands the message to the provider, again where that has failed for
-// now, or may have accepted it and the template says to risk a second one.
+// now. Where it may have accepted it, no other try follows in this attempt.
 func (h *Handler) handOver(ctx context.Context, d *delivery, m *template.Message) (o outcome) {
-	p, ambiguous, wait := d.route.provider, d.claim != granted, h.config.TryAgainAfter
+	p, ambiguous, pause := d.route.provider, d.claim != granted, h.config.TryAgainAfter
 	by := p.Name()
 	defer func() { o.provider = field(by) }()
 	for try := 1; ; try++ {
@@ -109,27 +117,38 @@ func (h *Handler) handOver(ctx context.Context, d *delivery, m *template.Message
 		answer := p.Send(sending, &d.job, m)
 		ended(answer.Verdict.String())
 		by = cmp.Or(answer.Provider, by)
-		if answer.Verdict == provider.Unknown {
-			ambiguous = true
-			h.noteAmbiguous(d, "the provider may have accepted this message")
-		}
-		if end := afterAnswer(&answer, d.policy, ambiguous); end != (ending{}) {
-			o = h.end(d, end)
-			if answer.Verdict == provider.Accepted {
-				o.messageID = field(answer.MessageID)
+		switch answer.Verdict {
+		case provider.Failed, provider.Down:
+			// One that says when to come back is asked again then, and not before.
+			if try < h.config.Tries && answer.RetryAfter == 0 && retry.Sleep(ctx, pause) {
+				pause *= 2
+				continue
 			}
-			return o
-		}
-		if answer.Verdict == provider.Throttled {
+		case provider.Throttled:
 			d.throttled = try == 1
-			return h.giveUp(d, &answer, ambiguous)
 		}
-		// One that says when to come back is asked again then, and not before.
-		if try >= h.config.Tries || answer.RetryAfter > 0 || !retry.Sleep(ctx, wait) {
-			return h.giveUp(d, &answer, ambiguous)
+		if d.late = answer.Late; d.late != nil {
+			return h.end(d, ending{topology.PendingDelivery, topology.ReasonTransient, answer.Detail})
 		}
-		wait *= 2
+		return h.conclude(d, &answer, ambiguous)
 	}
+}
+
+// conclude brings an attempt to its outcome by the last answer.
+func (h *Handler) conclude(d *delivery, answer *provider.Response, ambiguous bool) outcome {
+	if answer.Verdict == provider.Unknown {
+		ambiguous = true
+		h.noteAmbiguous(d, "the provider may have accepted this message")
+	}
+	end := afterAnswer(answer, d.policy, ambiguous)
+	if end == (ending{}) {
+		return h.giveUp(d, answer, ambiguous)
+	}
+	o := h.end(d, end)
+	if answer.Verdict == provider.Accepted {
+		o.messageID = field(answer.MessageID)
+	}
+	return o
 }
 
 // giveUp ends an attempt whose every try failed: another follows later, or the

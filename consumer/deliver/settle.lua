@@ -2,7 +2,8 @@
 -- first.
 --
 -- KEYS  the claims of jobs (STRING)
--- ARGV  1: the claims' time to live in ms; then for each key the outcome
+-- ARGV  1: the claims' time to live in ms; then for each key the outcome, or, where
+--       the answer is waited for, a claim whose lease is a length in ms from now
 -- Returns for each key:
 --   0     recorded
 --   text  the outcome that was there, which stands
@@ -17,6 +18,11 @@ for i, key in ipairs(KEYS) do
 	if state == 'final' or ((state == 'retry' or state == 'ambiguous') and tonumber(attempt) >= tonumber(own)) then
 		answers[i] = was
 	else
+		local claimed, lease, owner = string.match(mine, '^(claimed\t%d+\t)(%d+)(\t.*)$')
+		if claimed then
+			local time = redis.call('TIME')
+			mine = claimed .. string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + lease) .. owner
+		end
 		redis.call('SET', key, mine, 'PX', ARGV[1])
 		answers[i] = 0
 	end

@@ -64,9 +64,20 @@ type Response struct {
 	// OfMessage says that a failure may be this message's, its recipient's or its
 	// target's alone: it tells nothing of others, and opens no circuit.
 	OfMessage bool
+	// Late, with Unknown, is an answer that has not come in the time of one try, and
+	// may yet; nil if none will.
+	Late Late
 	// Provider is the name of the one that answered, where Send chooses among
 	// several; empty otherwise.
 	Provider string
+}
+
+// Late is the answer for a message that the provider has, and that nobody must be
+// handed again until it comes.
+type Late interface {
+	// Wait waits for it until ctx ends: Unknown then, or, where this process cannot
+	// wait any longer, Unknown and Late. It is called once.
+	Wait(ctx context.Context) Response
 }
 
 // Verdict is what a provider's answer means.

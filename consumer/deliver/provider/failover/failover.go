@@ -239,6 +239,7 @@ type backend struct {
 	Backend
 	breaker *gobreaker.TwoStepCircuitBreaker[provider.Response]
 	slots   chan struct{} // as many as messages may be with the provider at once
+	places  chan struct{} // as many as may be there with those whose answers are late
 
 	sends    [provider.Throttled + 1]atomic.Int64
 	sending  atomic.Int64
@@ -253,7 +254,10 @@ type backend struct {
 func newBackend(of Backend, tell func(string, Turn, provider.Response)) *backend {
 	of.Breaker.Failures = cmp.Or(max(of.Breaker.Failures, 0), 5)
 	of.Breaker.Open = cmp.Or(max(of.Breaker.Open, 0), 15*time.Second)
-	b := &backend{Backend: of, tell: tell, slots: make(chan struct{}, max(of.Concurrency(), 1))}
+	most := max(of.Concurrency(), 1)
+	b := &backend{
+		Backend: of, tell: tell, slots: make(chan struct{}, most), places: make(chan struct{}, most*(1+mostLate)),
+	}
 	b.breaker = gobreaker.NewTwoStepCircuitBreaker[provider.Response](gobreaker.Settings{
 		Name:    of.Name(),
 		Timeout: of.Breaker.Open,
@@ -299,7 +303,7 @@ func (b *backend) send(
 			b.sends[provider.Throttled].Add(1)
 			return provider.Response{Verdict: provider.Throttled}, false
 		}
-		defer release()
+		defer func() { release(response.Late != nil) }()
 	}
 	report, err := b.breaker.Allow()
 	if err != nil {
@@ -308,6 +312,11 @@ func (b *backend) send(
 	began := time.Now()
 	response = provider.Response{Verdict: provider.Unknown}
 	defer func() { // also when Send crashes
+		if response.Late != nil { // it is counted when it has answered
+			report(nil)
+			response.Late = &late{Late: response.Late, backend: b, began: began}
+			return
+		}
 		failed := []provider.Verdict{provider.Failed, provider.Down, provider.Unknown}
 		if !response.OfMessage && slices.Contains(failed, response.Verdict) {
 			b.failure.Store(&response)
@@ -319,11 +328,35 @@ func (b *backend) send(
 		} else {
 			report(nil) // it is there, and may take other messages
 		}
-		b.sends[response.Verdict].Add(1)
-		b.sending.Add(int64(time.Since(began)))
+		b.answered(response.Verdict, began)
 	}()
 	response = b.Send(ctx, job, m)
 	return response, response.Verdict != provider.Throttled
+}
+
+func (b *backend) answered(verdict provider.Verdict, began time.Time) {
+	b.sends[verdict].Add(1)
+	b.sending.Add(int64(time.Since(began)))
+}
+
+// mostLate is how many times as many messages as may be with a provider at once it may have besides, whose answers
+// are late: they hold up no others, and are not without number.
+const mostLate = 4
+
+// late is an answer that is waited for while its message has a place.
+type late struct {
+	provider.Late
+	backend *backend
+	began   time.Time
+}
+
+// Wait implements provider.Late.
+func (l *late) Wait(ctx context.Context) provider.Response {
+	defer func() { <-l.backend.places }()
+	response := l.Late.Wait(ctx)
+	response.Provider = l.backend.Name()
+	l.backend.answered(response.Verdict, l.began)
+	return response
 }
 
 // waitShare is the part of the time that is left that a message may wait for a
@@ -333,8 +366,9 @@ const waitShare = 4
 
 // acquire waits until the provider may be handed one more: for a part of the
 // time that there is, and at most until the job expires. release must be called
-// when the message is not with the provider any more.
-func (b *backend) acquire(ctx context.Context, job *topology.Job) (release func(), err error) {
+// when the try is over, and told whether the answer is late: then the message keeps
+// its place.
+func (b *backend) acquire(ctx context.Context, job *topology.Job) (release func(late bool), err error) {
 	cancel := func() {}
 	if end, bounded := ctx.Deadline(); bounded {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/waitShare)
@@ -349,18 +383,29 @@ func (b *backend) acquire(ctx context.Context, job *topology.Job) (release func(
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	select {
+	case b.places <- struct{}{}:
+	case <-ctx.Done():
+		<-b.slots
+		return nil, ctx.Err()
+	}
 	if b.Limiter == nil {
 		return b.release, nil
 	}
 	done, err := b.Limiter.Pass(ctx)
 	if err != nil {
-		b.release()
+		b.release(false)
 		return nil, err
 	}
-	return func() { done(); b.release() }, nil
+	return func(late bool) { done(); b.release(late) }, nil
 }
 
-func (b *backend) release() { <-b.slots }
+func (b *backend) release(late bool) {
+	<-b.slots
+	if !late {
+		<-b.places
+	}
+}
 
 var errFailed = errors.New("the provider failed")
 

@@ -153,8 +153,27 @@ func (c *session) bound(ctx context.Context) (release func()) {
 	}
 }
 
-// send hands over one message.
+// answerTime is how long a server may take to answer for a message that it has (RFC 5321, 4.5.3.2.6).
+const answerTime = 10 * time.Minute
+
+// send hands over one message. Where the answer does not come before ctx ends, it is late.
 func (c *session) send(ctx context.Context, from, to string, text []byte) *failure {
+	if failed := c.transmit(ctx, from, to, text); failed != nil {
+		return failed
+	}
+	_ = c.raw.SetDeadline(time.Now().Add(answerTime))
+	answer := make(chan *failure, 1)
+	go func() { answer <- c.acceptance() }()
+	select {
+	case failed := <-answer:
+		return failed
+	case <-ctx.Done():
+		return &failure{stage: stageEnd, err: ctx.Err(), late: answer, conn: c}
+	}
+}
+
+// transmit says everything up to the dot that ends the message.
+func (c *session) transmit(ctx context.Context, from, to string, text []byte) *failure {
 	defer c.bound(ctx)()
 	if failed := c.open(from, to); failed != nil {
 		return failed
@@ -169,12 +188,17 @@ func (c *session) send(ctx context.Context, from, to string, text []byte) *failu
 		return &failure{stage: stageContent, err: err}
 	}
 	c.messages++
-	err := body.Close()
-	if err == nil {
-		_, _, err = c.client.Text.ReadResponse(250)
+	if err := body.Close(); err != nil {
+		return &failure{stage: stageEnd, err: err}
 	}
-	// It may be accepted in other words than usual.
+	return nil
+}
+
+// acceptance waits for the answer to a message.
+func (c *session) acceptance() *failure {
+	_, _, err := c.client.Text.ReadResponse(250)
 	failed := &failure{stage: stageEnd, err: err}
+	// It may be accepted in other words than usual.
 	if code, _, _ := failed.answered(); err == nil || strings.HasPrefix(code, "2") {
 		return nil
 	}

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	hangUp   = "hang up"
 	saysNone = "say nothing"
+	saysLate = "say it later" // when the test does
 )
 
 // dialogue is a mail server that answers every command by a script.
@@ -47,6 +48,7 @@ type dialogue struct {
 	heard       []string
 	texts       []string
 	release     chan struct{}
+	later       chan string
 	silent      func() // is called where it says nothing
 }
 
@@ -63,6 +65,7 @@ func newDialogue(t *testing.T, script map[string]string) *dialogue {
 		t.Fatal(err)
 	}
 	d := &dialogue{script: script, port: listener.Addr().(*net.TCPAddr).Port, release: make(chan struct{}),
+		later:  make(chan string),
 		silent: func() {}}
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -175,6 +178,20 @@ func (d *dialogue) utter(conn net.Conn, verb, word string) (string, bool) {
 	switch word {
 	case hangUp:
 		return word, false
+	case saysLate:
+		for {
+			select {
+			case word = <-d.later:
+				if word == hangUp {
+					return word, false
+				}
+				if _, err := io.WriteString(conn, word+"\r\n"); err != nil || word[3] != '-' {
+					return word, err == nil
+				}
+			case <-d.release:
+				return word, false
+			}
+		}
 	case saysNone:
 		d.mu.Lock()
 		silent := d.silent

@@ -33,6 +33,9 @@ const (
 type failure struct {
 	stage stage
 	err   error // a *textproto.Error if the server has answered
+
+	late <-chan *failure // the answer that comes over conn, which the server still owes; nil if it does not
+	conn *session
 }
 
 // mostRead is how many bytes of an answer count.
@@ -91,6 +94,10 @@ func (f *failure) response(rules []Rule) provider.Response {
 	case f.err == errNotInternational:
 		return provider.Response{
 			Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress, Detail: f.err.Error(),
+		}
+	case f.late != nil:
+		return provider.Response{
+			Verdict: provider.Unknown, Detail: "the mail server has the message, and has not answered for it yet",
 		}
 	case f.stage == stageEnd:
 		return provider.Response{Verdict: provider.Unknown, Detail: f.unanswered()}

@@ -102,6 +102,9 @@ type Provider struct {
 	idle   pool
 	dkim   *DKIM            // nil for no signature
 	files  *outbound.Client // of attachments
+
+	closed context.Context // ends when no answer is waited for any longer
+	close  func()
 }
 
 // New returns a Provider, or what is wrong with the configuration. It does
@@ -159,7 +162,9 @@ func New(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("smtp: dkim: %w", err)
 	}
+	closed, stop := context.WithCancel(context.Background())
 	return &Provider{
+		closed: closed, close: stop,
 		config: c,
 		dkim:   signing,
 		files: outbound.New(outbound.Config{
@@ -180,8 +185,10 @@ func (s *Provider) Name() string { return s.config.Name }
 // Concurrency implements Provider.
 func (s *Provider) Concurrency() int { return s.config.Concurrency }
 
-// Close closes the connections that wait for messages. Sending goes on to work.
+// Close closes the connections that wait for messages, or for late answers. Sending
+// goes on to work.
 func (s *Provider) Close() {
+	s.close()
 	for conn := s.idle.take(); conn != nil; conn = s.idle.take() {
 		conn.quit()
 	}
@@ -208,14 +215,44 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	if err != nil {
 		return provider.Response{Verdict: provider.Rejected, Detail: "the message cannot be written as e-mail"}
 	}
-	switch failed := s.hand(ctx, job, m.To, text); failed {
+	failed := s.hand(ctx, job, m.To, text)
+	response := s.meaning(id, failed)
+	if failed != nil && failed.late != nil {
+		response.Late = &late{provider: s, id: id, failure: failed}
+	}
+	return response
+}
+
+func (s *Provider) meaning(id string, failed *failure) provider.Response {
+	switch failed {
 	case nil:
 		return provider.Response{Verdict: provider.Accepted, MessageID: id}
 	case errExpired:
 		return provider.Response{Verdict: provider.Expired}
-	default:
-		return failed.response(s.config.Answers)
 	}
+	return failed.response(s.config.Answers)
+}
+
+// late is the answer for a message that the server has.
+type late struct {
+	*failure
+	provider *Provider
+	id       string
+}
+
+// Wait implements provider.Late.
+func (l *late) Wait(ctx context.Context) provider.Response {
+	unknown := l.provider.meaning(l.id, l.failure)
+	select {
+	case failed := <-l.late:
+		l.provider.done(l.conn, failed)
+		return l.provider.meaning(l.id, failed)
+	case <-ctx.Done():
+	case <-l.provider.closed.Done():
+		unknown.Late = l
+	}
+	l.conn.drop()
+	return unknown
 }
 
 // sender is the address that bounces of a message go to.
@@ -248,17 +285,24 @@ func (s *Provider) hand(ctx context.Context, job *topology.Job, to string, text 
 			return errExpired
 		}
 		failed := conn.send(ctx, s.sender(job, to), to, text)
-		ended := failed != nil && failed.endsSession()
-		switch {
-		case failed == nil && (conn.broken || conn.messages >= s.config.MaxMessages):
-			conn.quit()
-		case failed == nil, !ended && failed.keepsConnection() && !conn.broken:
-			s.idle.put(conn)
-		default:
-			conn.drop()
-		}
-		if !ended || !kept || ctx.Err() != nil {
+		if failed != nil && failed.late != nil {
 			return failed
 		}
+		s.done(conn, failed)
+		if failed == nil || !failed.endsSession() || !kept || ctx.Err() != nil {
+			return failed
+		}
+	}
+}
+
+// done keeps a connection for the next message, or ends it.
+func (s *Provider) done(conn *session, failed *failure) {
+	switch {
+	case failed == nil && (conn.broken || conn.messages >= s.config.MaxMessages):
+		conn.quit()
+	case failed == nil, !failed.endsSession() && failed.keepsConnection() && !conn.broken:
+		s.idle.put(conn)
+	default:
+		conn.drop()
 	}
 }
