@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,9 +104,39 @@ func TestValues(t *testing.T) {
 	}
 	properties := schema["properties"].(map[string]any)
 	for key := range properties {
-		if _, ok := whole[key]; !ok && key != "global" {
+		// Those are for charts that have this one as a dependency.
+		if _, ok := whole[key]; !ok && key != "global" && key != "enabled" {
 			t.Errorf("the schema has %s, and values.yaml has not", key)
 		}
+	}
+}
+
+// TestSettings: what a template sets is refused among the settings, or would be there twice.
+func TestSettings(t *testing.T) {
+	files, err := filepath.Glob("meddela/templates/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused []*regexp.Regexp
+	for _, m := range regexp.MustCompile(`regexMatch "([^"]*)" \$name`).FindAllStringSubmatch(read(t, "templates/_helpers.tpl"), -1) {
+		refused = append(refused, regexp.MustCompile(m[1]))
+	}
+	sets := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // a folder
+		}
+		for _, m := range regexp.MustCompile(`name: (MEDDELA_[A-Z_]+),`).FindAllStringSubmatch(string(text), -1) {
+			sets++
+			known := func(r *regexp.Regexp) bool { return r.MatchString(m[1]) }
+			if m[1] != "MEDDELA_LOG_FORMAT" && !slices.ContainsFunc(refused, known) {
+				t.Errorf("%s: %s may be among the settings too", file, m[1])
+			}
+		}
+	}
+	if sets < 30 {
+		t.Errorf("only %d variables are found", sets)
 	}
 }
 

@@ -48,8 +48,8 @@ annotations:
 {{- end }}
 
 {{/*
-Every Deployment of a role, as a JSON list: component, lane, role, channels, and
-settings: workload, overridden by role, by the role of the lane, by delivery group, and
+Every Deployment of a role, as a JSON list: component, lane (of receive none), role,
+channels, labels, and settings: workload, overridden by role, by the role of the lane, by delivery group, and
 by the delivery group of the lane.
 */}}
 {{- define "meddela.workloads" -}}
@@ -71,8 +71,15 @@ by the delivery group of the lane.
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if .Values.receive.enabled }}
+{{- $all = append $all (dict "component" "receive" "lane" "" "role" "receive" "channels" list "settings" (mergeOverwrite (deepCopy .Values.workload) (deepCopy .Values.roles.receive))) }}
+{{- end }}
 {{- $some := list }}
-{{- range $all }}{{ if .settings.enabled }}{{ $some = append $some . }}{{ end }}{{ end }}
+{{- range $all }}
+{{- $labels := dict "meddela/role" .role }}
+{{- if .lane }}{{ $_ := set $labels "meddela/lane" .lane }}{{ end }}
+{{- if .settings.enabled }}{{ $some = append $some (set . "labels" $labels) }}{{ end }}
+{{- end }}
 {{- toJson $some }}
 {{- end }}
 
@@ -89,6 +96,12 @@ by the delivery group of the lane.
 {{- if and .Values.redis.auth.existingSecret (not .Values.redis.tls.enabled) (not .Values.redis.auth.inClear) }}{{ fail "redis.tls.enabled is false, so that who listens could log in as the pods do: set it, or redis.auth.inClear" }}{{ end }}
 {{- if and .Values.kafka.sasl.mechanism (not .Values.kafka.sasl.existingSecret) }}{{ fail "kafka.sasl.existingSecret is empty: kafka.sasl.mechanism needs the secret that has user and password" }}{{ end }}
 {{- if and (eq .Values.redis.mode "sentinel") (not .Values.redis.masterName) }}{{ fail "redis.masterName is empty: redis.mode sentinel needs the name that sentinels know the master by" }}{{ end }}
+{{- with .Values.receive }}
+{{- if and .enabled (not $.Values.delivery.pepperSecret) }}{{ fail "delivery.pepperSecret is empty: receive.enabled needs it, as receipts are known by the pepper" }}{{ end }}
+{{- if and .enabled .smtp.enabled (eq (int .smtp.port) (int .service.port)) }}{{ fail "receive.smtp.port and receive.service.port are the same" }}{{ end }}
+{{- if and (or .ingress.enabled .httpRoute.enabled) (not .host) }}{{ fail "receive.host is empty: receive.ingress and receive.httpRoute need the name that providers reach it by" }}{{ end }}
+{{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}{{ fail "receive.httpRoute.parentRefs is empty: name the Gateway that has the route" }}{{ end }}
+{{- end }}
 {{- $sources := 0 }}
 {{- range list .Values.templates.files .Values.templates.existingConfigMap .Values.templates.image.reference }}{{ if . }}{{ $sources = add1 $sources }}{{ end }}{{ end }}
 {{- if gt (int $sources) 1 }}{{ fail "templates: use one of files, existingConfigMap and image.reference" }}{{ end }}
@@ -114,7 +127,9 @@ by the delivery group of the lane.
 {{- end }}
 {{- include "meddela.checkSettings" . }}
 {{- range include "meddela.workloads" . | fromJsonArray }}
-{{- if and (eq .role "delay") (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: what waits on the delay topics is no backlog, so role delay cannot be scaled by lag: use autoscaling.kind hpa or none" .component) }}{{ end }}
+{{- if and (has .role (list "delay" "receive")) (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: it has no backlog on a topic, so role %s cannot be scaled by lag: set roles.%s.autoscaling.kind to hpa or none" .component .role .role) }}{{ end }}
+{{- $containers := list .role }}
+{{- range .settings.extraContainers }}{{ if has .name $containers }}{{ fail (printf "extraContainers: there are two containers %s" .name) }}{{ end }}{{ $containers = append $containers .name }}{{ end }}
 {{- if lt (int .settings.autoscaling.maxReplicas) (int (include "meddela.minReplicas" .)) }}{{ fail (printf "%s: autoscaling.maxReplicas is less than minReplicas" .component) }}{{ end }}
 {{- $environment := dict "MEDDELA_LOOP_IN_FLIGHT_BYTES" 8388608 }}
 {{- $environment = mergeOverwrite $environment $.Values.settings }}
@@ -135,6 +150,8 @@ by the delivery group of the lane.
 {{- if regexMatch "^MEDDELA_(KAFKA_(BROKERS|COMPRESSION|(TLS|SASL)(_.*)?)|TOPIC_PREFIX|TOPICS_(PARTITIONS|REPLICATION|MIN_INSYNC))$" $name }}{{ fail (printf "settings.%s: use the values under kafka and topics" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_(REDIS_.*|KEY_PREFIX)$" $name }}{{ fail (printf "settings.%s: use the values under redis" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_(PROVIDERS_FILE|NOTICES_FILE|SUPPRESS_PEPPER_FILE|SMTP_URL_FILE|SANDBOX_CHANNELS)$" $name }}{{ fail (printf "settings.%s: use the values under delivery" $name) }}{{ end }}
+{{- if regexMatch "^MEDDELA_RECEIVE_" $name }}{{ fail (printf "settings.%s: use the values under receive" $name) }}{{ end }}
+{{- if regexMatch "^MEDDELA_KAFKA_INSTANCE$" $name }}{{ fail (printf "settings.%s: it is each pod's name" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_(TRACE_.*|HTTP_ADDR|LOOP_GRACE)$" $name }}{{ fail (printf "settings.%s: use tracing or drainSeconds; the port of the probes is 9090" $name) }}{{ end }}
 {{- end }}
 {{- end }}
@@ -256,6 +273,13 @@ All have Kafka; "also" lists what else. "login" may name secrets of its own: kaf
 {{- end }}
 {{- end }}
 
+{{- define "meddela.env.monitor" -}}
+{{ include "meddela.env.kafka" . }}
+{{ include "meddela.env.redis" . }}
+- {name: MEDDELA_HTTP_ADDR, value: ":9090"}
+{{ include "meddela.env.pepper" . }}
+{{- end }}
+
 {{/* Whoever reads or writes the suppression list has the pepper: an address that is hashed without it is another address. */}}
 {{- define "meddela.env.pepper" -}}
 {{- if and (has "pepper" (.also | default list)) .root.Values.delivery.pepperSecret }}
@@ -266,10 +290,31 @@ All have Kafka; "also" lists what else. "login" may name secrets of its own: kaf
 {{/* The file that a role reads, as a list of its name, its text and the secrets that it refers to; of other roles nothing. */}}
 {{- define "meddela.file" -}}
 {{- with .root.Values.delivery }}
-{{- if and (eq $.role "deliver") .providers }}{{ list "providers" .providers .secrets | toJson }}
+{{- if and (has $.role (list "deliver" "receive")) .providers }}{{ list "providers" .providers .secrets | toJson }}
 {{- else if and (eq $.role "notify") .notices }}{{ list "notices" .notices .noticeSecrets | toJson }}
 {{- else }}[]{{ end }}
 {{- end }}
+{{- end }}
+
+{{/* Where role receive listens. */}}
+{{- define "meddela.env.receive" -}}
+- {name: MEDDELA_RECEIVE_ADDR, value: ":9095"}
+{{- if .Values.receive.smtp.enabled }}
+- {name: MEDDELA_RECEIVE_SMTP_ADDR, value: ":2525"}
+{{- end }}
+{{- end }}
+
+{{/*
+A list in which each key is there once, as server-side apply wants it; of several the last counts:
+(dict "key" "name" "chart" YAML "extra" LIST)
+*/}}
+{{- define "meddela.once" -}}
+{{- $keys := list }}{{ $once := list }}
+{{- range concat (fromYamlArray .chart) .extra | reverse }}
+{{- $key := index . $.key }}
+{{- if not (has $key $keys) }}{{ $keys = append $keys $key }}{{ $once = prepend $once (toJson . | printf "- %s") }}{{ end }}
+{{- end }}
+{{- join "\n" $once }}
 {{- end }}
 
 {{/* What role deliver alone must know of providers. */}}
@@ -281,6 +326,21 @@ All have Kafka; "also" lists what else. "login" may name secrets of its own: kaf
 {{- end }}
 {{- with .Values.delivery.sandbox }}
 - {name: MEDDELA_SANDBOX_CHANNELS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* Environment of a role: what a container is given, with "role" and its "file". */}}
+{{- define "meddela.env.workload" -}}
+{{ include "meddela.env.kafka" . }}
+- {name: MEDDELA_KAFKA_INSTANCE, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+{{ include "meddela.env.redis" . }}
+{{ include "meddela.env.process" .root }}
+{{ include "meddela.env.pepper" . }}
+{{- with .file }}
+- {name: MEDDELA_{{ first . | upper }}_FILE, value: /etc/meddela/{{ first . }}.yaml}
+{{- end }}
+{{- if has .role (list "deliver" "receive") }}
+{{ include (printf "meddela.env.%s" .role) .root }}
 {{- end }}
 {{- end }}
 
@@ -308,12 +368,24 @@ All have Kafka; "also" lists what else. "login" may name secrets of its own: kaf
 {{- range $name, $secret := include "meddela.secrets" . | fromJson }}
 - {name: secret-{{ $name }}, secret: {secretName: {{ $secret | quote }}, defaultMode: 0440}}
 {{- end }}
+{{- with .file }}
+- {name: files, configMap: {name: {{ include "meddela.fullname" $.root }}-files, items: [{key: {{ first . }}.yaml, path: {{ first . }}.yaml}]}}
+{{- range last . }}
+- {name: own-{{ . }}, secret: {secretName: {{ . | quote }}, defaultMode: 0440}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "meddela.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 {{- range $name, $secret := include "meddela.secrets" . | fromJson }}
 - {name: secret-{{ $name }}, mountPath: /run/secrets/meddela/{{ $name }}, readOnly: true}
+{{- end }}
+{{- with .file }}
+- {name: files, mountPath: /etc/meddela, readOnly: true}
+{{- range last . }}
+- {name: own-{{ . }}, mountPath: /run/secrets/{{ . }}, readOnly: true}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -327,8 +399,12 @@ imagePullSecrets:
   - {name: {{ . | quote }}}
   {{- end }}
 {{- end }}
+{{- $security := dict }}
+{{- range $key, $value := .Values.podSecurityContext }}
+{{- if not (and (eq (toString $value) "65532") ($.Capabilities.APIVersions.Has "security.openshift.io/v1")) }}{{ $_ := set $security $key $value }}{{ end }}
+{{- end }}
 securityContext:
-  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+  {{- toYaml $security | nindent 2 }}
 {{- end }}
 
 {{/* Where a pod may run, of the values of a workload, the monitor or the jobs. */}}
@@ -357,17 +433,71 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{/*
+A job: (dict "root" $ "component" C "settings" VALUES "hook" (dict …) "args" LIST "volumes" LIST "mounts" LIST "reads" WHAT).
+Among the release's own objects it has a name by what it is and reads, since a job cannot be changed: another is another job.
+*/}}
+{{- define "meddela.job" -}}
+{{- $jobs := .root.Values.jobs }}
+{{- $name := printf "%s-%s" (include "meddela.fullname" .root) .component }}
+{{- $template := include "meddela.job.template" . }}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  {{- include "meddela.metadata" (dict "root" .root "component" .component "annotations" (ternary .hook (dict) $jobs.hooks)
+    "name" (ternary $name (printf "%s-%s" $name (print $template (toJson .reads) | sha256sum | trunc 8)) $jobs.hooks)) | nindent 2 }}
+spec:
+  backoffLimit: {{ int $jobs.backoffLimit }}
+  {{- if $jobs.hooks }}
+  activeDeadlineSeconds: {{ int .settings.activeDeadlineSeconds }}
+  ttlSecondsAfterFinished: {{ int $jobs.ttlSecondsAfterFinished }}
+  {{- end }}
+  template:
+    {{- $template | nindent 4 }}
+{{- end }}
+
+{{- define "meddela.job.template" -}}
+{{- $pod := dict "root" .root "login" .root.Values.jobs -}}
+metadata:
+  {{- include "meddela.job.metadata" . | nindent 2 }}
+spec:
+  {{- include "meddela.pod" .root | nindent 2 }}
+  {{- include "meddela.placement" .root.Values.jobs | nindent 2 }}
+  restartPolicy: Never
+  containers:
+    - name: {{ .component }}
+      image: {{ include "meddela.image" .root }}
+      imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      args: {{ toJson .args }}
+      env:
+        {{- include "meddela.env.kafka" $pod | nindent 8 }}
+      resources:
+        {{- include "meddela.job.resources" .root | nindent 8 }}
+      securityContext:
+        {{- toYaml .root.Values.containerSecurityContext | nindent 8 }}
+      volumeMounts:
+        {{- include "meddela.mounts" $pod | nindent 8 }}
+        {{- range .mounts }}
+        - {{ toJson . }}
+        {{- end }}
+  volumes:
+    {{- include "meddela.volumes" $pod | nindent 4 }}
+    {{- range .volumes }}
+    - {{ toJson . }}
+    {{- end }}
+{{- end }}
+
 {{- define "meddela.job.resources" -}}
 {{- toYaml (.Values.jobs.resources | default .Values.monitor.resources) }}
 {{- end }}
 
 {{- define "meddela.probes" -}}
-ports:
-  - {name: http, containerPort: 9090}
 # Two minutes to read the templates and to join the groups.
 startupProbe: {httpGet: {path: /startupz, port: http}, periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 60}
 livenessProbe: {httpGet: {path: /livez, port: http}, periodSeconds: 20, timeoutSeconds: 5, failureThreshold: 3}
 readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 5, timeoutSeconds: 2, failureThreshold: 3}
+ports:
+  - {name: http, containerPort: 9090}
 {{- end }}
 
 {{/* Where pods may go: to these peers, or else anywhere but to the metadata of clouds. Some networks do not count pods
