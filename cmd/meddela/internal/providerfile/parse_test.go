@@ -41,7 +41,7 @@ func secrets(name string) (string, bool) {
 	case "WEBHOOK_SECRET_ERP":
 		return "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=", true
 	}
-	return "the secret of " + name, true
+	return secret(name), true
 }
 
 // TestMalformed holds what is said of each bad file against a golden file, so
