@@ -413,6 +413,6 @@ func (b *backend) circuitOpen() provider.Response {
 	again := time.Until(time.Unix(0, b.openedAt.Load()).Add(b.Breaker.Open))
 	return provider.Response{
 		Verdict: provider.Down, RetryAfter: max(again, time.Second),
-		Detail: "the provider has failed several times in a row, and its circuit breaker is open",
+		Detail: "its circuit is open: it has failed several times in a row, the last time so: " + b.failure.Load().Detail,
 	}
 }

@@ -175,7 +175,7 @@ func TestAllOpen(t *testing.T) {
 		}
 		got := send(o, "job")
 		if got.Verdict != provider.Down || got.RetryAfter > time.Minute || got.RetryAfter < 50*time.Second ||
-			!strings.Contains(got.Detail, "circuit breaker is open") {
+			!strings.Contains(got.Detail, "circuit is open: it has failed") {
 			t.Errorf("then %+v", got)
 		}
 	})
