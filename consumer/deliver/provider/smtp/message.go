@@ -6,13 +6,19 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"mime"
 	netmail "net/mail"
 	"net/textproto"
+	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/emersion/go-msgauth/dkim"
 	"github.com/wneessen/go-mail"
@@ -22,16 +28,16 @@ import (
 	"github.com/meddela/meddela/consumer/template"
 )
 
-// compose writes the message in the form of RFC 5322. m.To is a plain address.
-func (s *Provider) compose(id string, m *template.Message, files []file) ([]byte, error) {
+// compose writes the message in the form of RFC 5322. to is a plain address.
+func (s *Provider) compose(id, to string, m *template.Message, files []file) ([]byte, error) {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	from := s.from
 	msg.FromMailAddress(&from)
-	msg.ToMailAddress(&netmail.Address{Address: m.To})
+	msg.ToMailAddress(&netmail.Address{Address: to})
 	if s.config.ReplyTo != "" {
 		msg.ReplyToMailAddress(&netmail.Address{Address: s.config.ReplyTo})
 	}
-	msg.Subject(oneLine(m.Subject))
+	msg.Subject(foldable(oneLine(m.Subject)))
 	msg.SetGenHeader(mail.HeaderMessageID, id)
 	msg.SetDateWithValue(time.Now())
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
@@ -45,16 +51,88 @@ func (s *Provider) compose(id string, m *template.Message, files []file) ([]byte
 		return nil, err
 	}
 	for _, f := range files {
-		kind := mail.WithFileContentType(mail.ContentType(f.kind))
-		if err := msg.AttachReader(oneLine(f.name), bytes.NewReader(f.content), kind); err != nil {
+		header := func(to *mail.File) {
+			to.Header.Set("Content-Type", f.kind)
+			to.Header.Set("Content-Disposition", disposition(oneLine(f.name)))
+		}
+		if err := msg.AttachReader(oneLine(f.name), bytes.NewReader(f.content), header); err != nil {
 			return nil, err
 		}
 	}
 	var plain bytes.Buffer
-	if _, err := msg.WriteTo(&plain); err != nil || s.dkim == nil {
-		return plain.Bytes(), err
+	if _, err := msg.WriteTo(&plain); err != nil {
+		return nil, err
 	}
-	return s.dkim.sign(plain.Bytes())
+	// The library folds an id that is long, which some do not read.
+	text := bytes.Replace(plain.Bytes(), []byte("\r\nMessage-ID:\r\n "), []byte("\r\nMessage-ID: "), 1)
+	header, _, _ := bytes.Cut(text, []byte("\r\n\r\n"))
+	for line := range bytes.SplitSeq(header, []byte("\r\n")) {
+		if len(line) > longestLine {
+			return nil, errLongLine
+		}
+	}
+	if s.dkim == nil {
+		return text, nil
+	}
+	return s.dkim.sign(text)
+}
+
+// longestLine is that of RFC 5322, 2.1.1.
+const longestLine = 998
+
+var errLongLine = errors.New("a line of its header would be longer than the 998 octets of RFC 5322: " +
+	"shorten its link to unsubscribe")
+
+// unwritable says why a message cannot be written, without anything of it.
+func unwritable(err error) string {
+	if err == errLongLine || err == errUnsubscribe {
+		return err.Error()
+	}
+	return "the message cannot be written as e-mail"
+}
+
+const (
+	longestWord = 70
+	wordBytes   = 45 // of an encoded word, which has at most 75 characters
+	nameBytes   = 200
+)
+
+// foldable is a text in encoded words (RFC 2047) where it has a word that is too long for a line.
+func foldable(text string) string {
+	if !slices.ContainsFunc(strings.Fields(text), func(w string) bool { return len(w) > longestWord }) {
+		return text
+	}
+	var words []string
+	for text = strings.ToValidUTF8(text, "\ufffd"); text != ""; {
+		part := cut(text, wordBytes)
+		words = append(words, "=?utf-8?B?"+base64.StdEncoding.EncodeToString([]byte(part))+"?=")
+		text = text[len(part):]
+	}
+	return strings.Join(words, " ")
+}
+
+// cut is the beginning of a text, of so many bytes at most, in whole characters.
+func cut(text string, most int) string {
+	for most = min(most, len(text)); most < len(text) && !utf8.RuneStart(text[most]); most-- {
+	}
+	return text[:most]
+}
+
+// disposition is the header of a file of a name, as RFC 2183 and 2231 write it.
+func disposition(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`"/\:<>?|`, r) {
+			return '_'
+		}
+		return r
+	}, strings.ToValidUTF8(name, "_"))
+	if end := cut(path.Ext(name), nameBytes/4); len(name) > nameBytes {
+		name = cut(name, nameBytes-len(end)) + end
+	}
+	if address.IsASCII(name) {
+		return `attachment; filename="` + name + `"`
+	}
+	return mime.FormatMediaType("attachment", map[string]string{"filename": name})
 }
 
 var errUnsubscribe = errors.New("the way to unsubscribe is no https URL, or no address")
@@ -67,19 +145,40 @@ func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 		if !strings.HasPrefix(way.URL, "https://") || strings.ContainsAny(way.URL, "<> ") || hasControl(way.URL) {
 			return errUnsubscribe
 		}
-		ways = append(ways, "<"+way.URL+">")
+		ways = append(ways, "<"+escaped(way.URL)+">")
 		msg.SetGenHeaderPreformatted("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 	}
 	if way.Mailto != "" {
 		if !address.ValidEmail(way.Mailto) {
 			return errUnsubscribe
 		}
-		ways = append(ways, "<mailto:"+way.Mailto+">")
+		ways = append(ways, "<mailto:"+escaped(address.Wire(way.Mailto))+">")
 	}
 	if len(ways) > 0 {
-		msg.SetGenHeaderPreformatted("List-Unsubscribe", strings.Join(ways, ", "))
+		all := strings.Join(ways, ", ")
+		if len(all) > longestLine/2 {
+			all = strings.Join(ways, ",\r\n ")
+		}
+		msg.SetGenHeaderPreformatted("List-Unsubscribe", all)
 	}
 	return nil
+}
+
+// escaped is a URL in ASCII (RFC 3986).
+func escaped(text string) string {
+	if u, err := url.Parse(text); err == nil && !address.IsASCII(u.Host) {
+		_, host := address.Split(address.ASCIIDomain("@" + u.Host))
+		text = strings.Replace(text, u.Host, host, 1)
+	}
+	var b strings.Builder
+	for i := range len(text) {
+		if c := text[i]; c > '~' || strings.IndexByte("\"\\^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // oneLine is text that cannot end a header.
@@ -111,8 +210,9 @@ type DKIM struct {
 }
 
 var (
+	// Without Date and Message-ID, which relays replace.
 	signedHeaders = []string{
-		"From", "Reply-To", "To", "Subject", "Date", "Message-ID",
+		"From", "Reply-To", "To", "Subject",
 		"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 		"Auto-Submitted", "List-Unsubscribe", "List-Unsubscribe-Post",
 	}

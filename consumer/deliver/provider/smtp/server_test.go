@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"net"
 	"os"
+	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -221,4 +223,48 @@ func eachOf(workers, n int, worker func(int) func(int)) {
 		})
 	}
 	all.Wait()
+}
+
+// TestAnotherVerifier: a verifier of another author (dkimpy) takes the signature, also after a relay has added headers
+// and replaced others, and none of a message that is not the same.
+func TestAnotherVerifier(t *testing.T) {
+	const script = `import sys, dkim
+record = sys.argv[1].encode()
+sys.exit(0 if dkim.verify(sys.stdin.buffer.read(), dnsfunc=lambda name, timeout=5: record) else 3)`
+	if err := exec.Command("/usr/bin/python3", "-c", "import dkim").Run(); err != nil {
+		if os.Getenv("MEDDELA_TEST_SERVERS") == "required" {
+			t.Fatal("dkimpy is not there: apt-get install --no-install-recommends python3-dkim")
+		}
+		t.Log("without dkimpy: apt-get install --no-install-recommends python3-dkim")
+		return
+	}
+	key, record := signingKey(t, rsaKey(t, 2048))
+	d := newDialogue(t, nil)
+	s := newSMTP(t, d.port, func(c *Config) { c.DKIM = DKIM{Domain: "example.com", Selector: "s1", Key: key} })
+	job, m := aMail("event")
+	m.Unsubscribe.URL = "https://shop.example.com/u?t=" + strings.Repeat("A", 800)
+	m.Subject = strings.Repeat("a", 998)
+	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted {
+		t.Fatalf("%+v", r)
+	}
+	text := strings.ReplaceAll(d.taken()[0], "\r\n..", "\r\n.")
+	others := regexp.MustCompile("\r\n(Date|Message-ID): [^\r]*")
+	replaced := others.ReplaceAllString(text, "\r\n$1: <of-the-relay@mx.example.test>")
+	for name, test := range map[string]struct {
+		text string
+		want bool
+	}{
+		"as it is":                       {text, true},
+		"with others":                    {"Received: by mx\r\nReply-To: help@example.com\r\n" + text, true},
+		"with another date and id":       {replaced, replaced != text},
+		"with another subject":           {"Subject: another\r\n" + text, false},
+		"with another way to get rid of": {strings.Replace(text, "shop.example.com/u", "evil.example.com/u", 1), false},
+	} {
+		verify := exec.Command("/usr/bin/python3", "-c", script, record)
+		verify.Stdin = strings.NewReader(test.text)
+		said, err := verify.CombinedOutput()
+		if (err == nil) != test.want || err != nil && verify.ProcessState.ExitCode() != 3 {
+			t.Errorf("%s: %v\n%s", name, err, said)
+		}
+	}
 }

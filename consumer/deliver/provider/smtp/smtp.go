@@ -119,6 +119,7 @@ func New(c Config) (*Provider, error) {
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 20*time.Second)
 	c.MaxMessages = cmp.Or(c.MaxMessages, 100)
 	c.Attachments.MaxBytes = cmp.Or(c.Attachments.MaxBytes, 10<<20)
+	c.From, c.ReplyTo = address.Wire(c.From), address.Wire(c.ReplyTo)
 	_, domain := address.Split(c.From)
 	if c.Hello == "" {
 		name, _ := os.Hostname()
@@ -197,7 +198,8 @@ func (s *Provider) Close() {
 
 // Send implements Provider.
 func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
-	if !address.ValidEmail(m.To) {
+	to := address.Wire(m.To)
+	if !address.ValidEmail(to) {
 		return provider.Response{
 			Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress,
 			Detail: "the address is not of the form local@domain",
@@ -211,11 +213,11 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	if missing != nil {
 		return *missing
 	}
-	text, err := s.compose(id, m, files)
+	text, err := s.compose(id, to, m, files)
 	if err != nil {
-		return provider.Response{Verdict: provider.Rejected, Detail: "the message cannot be written as e-mail"}
+		return provider.Response{Verdict: provider.Rejected, Detail: unwritable(err)}
 	}
-	failed := s.hand(ctx, job, m.To, text)
+	failed := s.hand(ctx, job, to, text)
 	response := s.meaning(id, failed)
 	if failed != nil && failed.late != nil {
 		response.Late = &late{provider: s, id: id, failure: failed}

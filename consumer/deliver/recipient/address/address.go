@@ -152,6 +152,16 @@ func ASCIIDomain(to string) string {
 	return local + "@" + ascii
 }
 
+// Wire is an e-mail address as servers and headers have it: its domain as DNS writes it, unless its local part needs
+// letters outside ASCII anyway.
+func Wire(to string) string {
+	to = strings.TrimFunc(to, isUnseen)
+	if local, _ := Split(to); IsASCII(to) || !IsASCII(local) {
+		return to
+	}
+	return ASCIIDomain(to)
+}
+
 // IsASCII reports whether an address has no letters outside ASCII.
 func IsASCII(to string) bool {
 	return strings.IndexFunc(to, func(r rune) bool { return r >= utf8.RuneSelf }) < 0

@@ -1,0 +1,85 @@
+package smtp
+
+import (
+	"mime"
+	"net/http"
+	"net/http/httptest"
+	"net/mail"
+	"strings"
+	"testing"
+
+	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/template"
+)
+
+// TestOnTheWire: what is long or outside ASCII is written as the RFCs have it: short lines, no raw letters in headers,
+// an id of one line, names by RFC 2231, links by RFC 3986.
+func TestOnTheWire(t *testing.T) {
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("%PDF"))
+	}))
+	defer files.Close()
+	domain := strings.Repeat(strings.Repeat("d", 55)+".", 4) + "example"
+	for subject, name := range map[string]string{
+		strings.Repeat("a", 998): "Übersicht Jänner.pdf", "plain": `a"b/c.pdf`,
+		"Tack för " + strings.Repeat("å", 400): strings.Repeat("ö", 300) + ".pdf",
+	} {
+		d := newDialogue(t, nil)
+		s := newSMTP(t, d.port, func(c *Config) {
+			c.From, c.FromName = "shop@"+domain, "Åsas butik"
+			c.Attachments.Hosts, c.Attachments.AllowPrivate = []string{"127.0.0.1"}, true
+		})
+		job, m := aMail("event")
+		m.Subject, m.To = subject, "\u200ekim@bücher.example\u00a0"
+		m.Unsubscribe = template.Unsubscribe{
+			URL: "https://bücher.example/Åsa?t=" + strings.Repeat("A", 800), Mailto: "stop@bücher.example",
+		}
+		m.Attachments = []template.Attachment{{Name: name, URL: files.URL + "/a.pdf"}}
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted ||
+			d.count("RCPT TO:<kim@xn--bcher-kva.example>") != 1 || d.count("MAIL FROM:<shop@"+domain+"> SMTPUTF8") != 0 {
+			t.Fatalf("%+v, heard %q", r, d.heard)
+		}
+		text := d.taken()[0]
+		for line := range strings.SplitSeq(text, "\r\n") {
+			if len(line) > 998 || strings.ContainsFunc(line, func(r rune) bool { return r > '~' }) {
+				t.Errorf("a line of %d: %q", len(line), line)
+			}
+		}
+		parsed, err := mail.ReadMessage(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get("Subject")); err != nil || got != subject {
+			t.Errorf("subject %q, %v", got, err)
+		}
+		if !strings.Contains(text, "\r\nMessage-ID: <") || parsed.Header.Get("To") != "<kim@xn--bcher-kva.example>" {
+			t.Errorf("headers %v", parsed.Header)
+		}
+		want := "<https://xn--bcher-kva.example/%C3%85sa?t=" + strings.Repeat("A", 800) +
+			">, <mailto:stop@xn--bcher-kva.example>"
+		if got := parsed.Header.Get("List-Unsubscribe"); got != want {
+			t.Errorf("List-Unsubscribe: %s", got)
+		}
+		_, at, _ := strings.Cut(text, "Content-Disposition: ")
+		at, _, _ = strings.Cut(at, "\r\n")
+		wantName := strings.NewReplacer(`"`, "_", "/", "_").Replace(name)
+		if len(wantName) > 200 {
+			wantName = strings.Repeat("ö", 98) + ".pdf"
+		}
+		kind, parameters, err := mime.ParseMediaType(at)
+		if err != nil || kind != "attachment" || parameters["filename"] != wantName || strings.Contains(at, "=?") {
+			t.Errorf("%s: %v %v", at, parameters, err)
+		}
+	}
+}
+
+// TestALineThatIsTooLong is a fault that has a name.
+func TestALineThatIsTooLong(t *testing.T) {
+	d := newDialogue(t, nil)
+	job, m := aMail("event")
+	m.Unsubscribe.URL = "https://shop.example.com/u?t=" + strings.Repeat("A", 1100)
+	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != provider.Rejected ||
+		!strings.Contains(r.Detail, "998") || !strings.Contains(r.Detail, "unsubscribe") || len(d.taken()) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
