@@ -70,6 +70,7 @@ func genJob() *rapid.Generator[Job] {
 			Expires:    genTime().Draw(t, "expires"),
 			ReceivedAt: genTime().Draw(t, "received_at"),
 			Source:     Source(genText.Draw(t, "source")),
+			Key:        genText.Draw(t, "key"),
 			Event:      []byte(`{"type":"t","ctx":{ "a" : [ ] }}`),
 		}
 	})

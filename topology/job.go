@@ -40,10 +40,11 @@ type Job struct {
 	Expires    time.Time
 	ReceivedAt time.Time // the Kafka time of the event record
 	Source     Source    // of the event record
+	Key        string    // of idempotency, another one after each attempt that surely failed; empty for JobID
 	Event      []byte    // the upstream bytes, untouched
 }
 
-func (j *Job) fields() [15]field {
+func (j *Job) fields() [16]field {
 	return [...]field{
 		{"job_id", (*string)(&j.JobID), 0},
 		{"event_id", (*string)(&j.EventID), 0},
@@ -59,6 +60,7 @@ func (j *Job) fields() [15]field {
 		{"expires", &j.Expires, 0},
 		{"received_at", &j.ReceivedAt, 0},
 		{"source", (*string)(&j.Source), 0},
+		{"key", &j.Key, 0},
 		{"event", &j.Event, 0},
 	}
 }

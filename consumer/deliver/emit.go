@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"strconv"
+
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/internal/slab"
 	"github.com/meddela/meddela/topology"
@@ -55,6 +57,9 @@ func (h *Handler) again(d *delivery) topology.Record {
 	case d.wait == nil:
 		next := d.job
 		next.Attempt, next.NotBefore = next.Attempt+1, o.due
+		if !o.ambiguous {
+			next.Key = string(next.JobID) + "-" + strconv.Itoa(next.Attempt)
+		}
 		record.Value = next.Append(make([]byte, 0, len(next.Event)+512))
 		return names.Delayed(lane, record, o.due, o.at)
 	case d.wait.due.IsZero():

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func TestRetries(t *testing.T) {
 			t.Fatal(err)
 		}
 		wait := next.NotBefore.Sub(entriesOf(t, first[:1])[0].At)
-		if next.Attempt != attempt+2 || next.JobID != job.JobID || wait < tier.Wait || wait > tier.Wait*6/5 {
+		if next.Attempt != attempt+2 || next.Key != fmt.Sprint(job.JobID, "-", attempt+2) || next.JobID != job.JobID || wait < tier.Wait || wait > tier.Wait*6/5 {
 			t.Fatalf("the next attempt is %d, after %v", next.Attempt, wait)
 		}
 		job = next
@@ -111,5 +112,26 @@ func TestNoRetryPastTheLastOrTheValidity(t *testing.T) {
 		if entry.Status != topology.DeliveryError || entry.Reason != topology.ReasonProviderDown {
 			t.Errorf("%s: %s %s", name, entry.Status, entry.Reason)
 		}
+	}
+}
+
+// TestKeysOfAttempts: a job has another key after an attempt that has surely failed, and the same while one may have
+// been accepted.
+func TestKeysOfAttempts(t *testing.T) {
+	w := newWorld(t)
+	unknown := provider.Response{Verdict: provider.Unknown}
+	fake := &fakeProvider{name: "fake", concurrency: 1, script: []provider.Response{down, unknown, down, accepted}}
+	h := w.handler(t, func(c *Config) {
+		c.Tries, c.Retries = 1, []time.Duration{time.Minute, time.Minute, time.Minute}
+		c.Providers = map[topology.Channel]provider.Provider{topology.Email: fake}
+	})
+	job := aJob("event-1")
+	for attempt, want := range []string{"-2", "-2", "-2"} {
+		out := handleAll(t.Context(), t, h, batchOf(job))
+		next, err := topology.DecodeJob(out[len(out)-1].Value)
+		if err != nil || next.Key != string(job.JobID)+want {
+			t.Fatalf("after attempt %d: key %q, %v", attempt+1, next.Key, err)
+		}
+		job = next
 	}
 }

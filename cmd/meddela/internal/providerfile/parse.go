@@ -193,7 +193,8 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 		Method: m.OneOf("method", "POST", "POST", "PUT", "PATCH", "GET"),
 		URL:    m.Text("url"), Hosts: m.Texts("hosts"), Headers: m.TextMap("headers"), Body: m.Text("body"),
 		Idempotent: m.Bool("idempotent"), IdempotencyHeader: m.Text("idempotency_header"),
-		MessageID: m.Text("message_id"), AllowPrivate: m.Bool("allow_private"),
+		KeyPerAttempt: m.OneOf("idempotency_key", "job", "job", "attempt") == "attempt",
+		MessageID:     m.Text("message_id"), AllowPrivate: m.Bool("allow_private"),
 	}
 	if slices.ContainsFunc(d.Channels, func(c topology.Channel) bool { return c != topology.Webhook }) {
 		m.Needs("url", "only a webhook's template names its own target")

@@ -62,6 +62,9 @@ type Config struct {
 	// Idempotent says that the provider takes requests with the same key as one
 	// message.
 	Idempotent bool
+	// KeyPerAttempt makes the key another one after an attempt that has surely failed, for providers that repeat the
+	// answer to a key even where it was a failure.
+	KeyPerAttempt bool
 	// IdempotencyHeader has the job's id as the key. Default Idempotency-Key.
 	IdempotencyHeader string
 

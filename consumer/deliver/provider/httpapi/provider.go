@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,10 +167,14 @@ func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Re
 			return nil, err
 		}
 	}
-	if !httpguts.ValidHeaderFieldValue(string(job.JobID)) {
+	if !httpguts.ValidHeaderFieldValue(string(job.JobID) + job.Key) {
 		return nil, errors.New("the job's id cannot stand in a header")
 	}
-	r.Header[p.config.IdempotencyHeader] = []string{string(job.JobID)}
+	key := string(job.JobID)
+	if p.config.KeyPerAttempt {
+		key = cmp.Or(job.Key, key)
+	}
+	r.Header[p.config.IdempotencyHeader] = []string{key}
 	signer.Sign(r.Header, string(job.JobID), r.Body, time.Now())
 	return r, nil
 }

@@ -267,6 +267,22 @@ func TestCredentialsInClear(t *testing.T) {
 	}
 }
 
+// TestKeys: the key of a job stays, or by configuration is another one after an attempt that has surely failed.
+func TestKeys(t *testing.T) {
+	s := newStand(t, nil)
+	for perAttempt, want := range map[bool][]string{false: {"j-1", "j-1", "j-1"}, true: {"j-1", "j-1", "j-1-3"}} {
+		p := newProvider(t, Config{URL: s.URL, KeyPerAttempt: perAttempt})
+		for i, key := range []string{"", "j-1", "j-1-3"} {
+			job := smsJob()
+			job.Attempt, job.Key = 4, key
+			p.Send(t.Context(), job, sms("x"))
+			if r, _ := s.last(t); r.Header.Get("Idempotency-Key") != want[i] {
+				t.Errorf("%t, %q: %q", perAttempt, key, r.Header.Get("Idempotency-Key"))
+			}
+		}
+	}
+}
+
 // TestRenewedCredentials: where they are refused and there are others by then, the message is tried again with those,
 // at once and once.
 func TestRenewedCredentials(t *testing.T) {
