@@ -47,7 +47,8 @@ func TestRetries(t *testing.T) {
 			t.Fatal(err)
 		}
 		wait := next.NotBefore.Sub(entriesOf(t, first[:1])[0].At)
-		if next.Attempt != attempt+2 || next.Key != fmt.Sprint(job.JobID, "-", attempt+2) || next.JobID != job.JobID || wait < tier.Wait || wait > tier.Wait*6/5 {
+		if next.Attempt != attempt+2 || next.Key != fmt.Sprint(job.JobID, "-", attempt+2) ||
+			next.JobID != job.JobID || wait < tier.Wait || wait > tier.Wait*6/5 {
 			t.Fatalf("the next attempt is %d, after %v", next.Attempt, wait)
 		}
 		job = next
