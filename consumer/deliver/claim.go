@@ -3,8 +3,10 @@ package deliver
 import (
 	"context"
 	_ "embed"
+	"strings"
 	"time"
 
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/internal/script"
 	"github.com/meddela/meddela/topology"
 )
@@ -92,8 +94,11 @@ func (h *Handler) record(ctx context.Context, deliveries []*delivery) (wait func
 		Head: []any{h.config.KeepClaims.Milliseconds()},
 		Key:  h.keysOf(deliveries),
 		Args: func(a *script.Args, i int) {
-			start := len(values)
-			values = deliveries[i].outcome.append(values)
+			start, d := len(values), deliveries[i]
+			if d.record != nil && !d.outcome.retry { // else it is of an earlier Handle, or of the log
+				d.outcome.digest = h.digest(d)
+			}
+			values = d.outcome.append(values)
 			a.Add(values[start:])
 		},
 		Answer: func(i int, answer any) {
@@ -106,6 +111,36 @@ func (h *Handler) record(ctx context.Context, deliveries []*delivery) (wait func
 			}
 		},
 	})
+}
+
+var unkeyed = suppress.NewHasher("")
+
+// digest tells contents apart that came with one id: type, channel, recipient and ctx, byte
+// by byte. Whoever reads Redis must not find out a code by trying all that there are. So it
+// is keyed with the pepper; where there is none it has only 8 bits, which fit too many. The two are
+// of different lengths, and are not compared with each other.
+func (h *Handler) digest(d *delivery) string {
+	hasher, length := unkeyed, 2
+	if h.config.Hasher != nil {
+		hasher, length = h.config.Hasher, 8
+	}
+	parts := []string{"content", d.job.Type, string(d.job.Channel), d.job.To, string(d.event.Ctx)}
+	return string(hasher.Hash(strings.Join(parts, "\x00")))[:length]
+}
+
+// compare counts a job that was not sent because its id has an outcome already, of an event
+// with other content.
+func (h *Handler) compare(d *delivery) {
+	was, is := d.first.outcome.digest, h.digest(d)
+	if len(was) != len(is) || was == is {
+		return
+	}
+	h.Counters.Conflicting.Add(1)
+	line := h.conflicts.Warn().Str("event_id", string(d.job.EventID)).Str("source", string(d.job.Source))
+	if d.first != d {
+		line = line.Str("first_source", string(d.first.job.Source))
+	}
+	line.Msg("an event has the id of another with other content, and is not sent: ids must be unique over all sources")
 }
 
 // Restore records again the outcomes of jobs that entries of the delivery log tell of,

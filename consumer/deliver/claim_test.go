@@ -205,7 +205,10 @@ func TestOutcomeValues(t *testing.T) {
 	full.retry, full.ambiguous, full.due = true, true, always
 	full.provider, full.messageID, full.detail = "smtp", "<a@b>", "the server\tsaid"
 	full.detail = field(full.detail)
-	for _, o := range []outcome{full, newOutcome(&job, ending{status: topology.Sent, reason: topology.NoReason}, always)} {
+	final := newOutcome(&job, ending{status: topology.Sent, reason: topology.NoReason}, always)
+	digested := final
+	digested.digest = "0f"
+	for _, o := range []outcome{full, final, digested} {
 		got, ok := parseOutcome(string(o.append(nil)))
 		if !ok || got != o {
 			t.Errorf("%v: got %+v\nwant %+v", ok, got, o)

@@ -38,6 +38,8 @@ type Config struct {
 	Region string
 	// Gate says who must not be written to. Default nobody.
 	Gate Gate
+	// Hasher has the pepper, if there is one, with which contents of events are compared.
+	Hasher *suppress.Hasher
 
 	// SendTimeout bounds the sending of one job, with all its tries.
 	// Default 10 s.
@@ -122,6 +124,9 @@ type Counters struct {
 	Ambiguous atomic.Int64
 	// Duplicates are jobs that had an outcome, and were not sent.
 	Duplicates atomic.Int64
+	// Conflicting are those of them, and of repetitions within a batch, whose event is
+	// another than the one that came to the outcome.
+	Conflicting atomic.Int64
 }
 
 // Meter is told of every attempt. Several goroutines call it.

@@ -90,6 +90,7 @@ func (h *Handler) read(ctx context.Context, records []topology.Record) ([]delive
 		if d.foreign = channel != cmp.Or(h.config.Channel, channel); d.foreign || d.fault != nil {
 			continue
 		}
+		d.event, d.eventErr = d.job.DecodeEvent(d.record.Headers)
 		if d.first = first[d.job.JobID]; d.first != nil {
 			if d.job.Attempt > d.first.job.Attempt {
 				return all[:i], nil
@@ -108,7 +109,6 @@ func (h *Handler) read(ctx context.Context, records []topology.Record) ([]delive
 		if d.template != nil {
 			d.policy = d.template.Policy()
 		}
-		d.event, d.eventErr = d.job.DecodeEvent(d.record.Headers)
 		d.route = h.routes[d.job.Channel]
 	}
 	return all, nil

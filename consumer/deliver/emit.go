@@ -28,6 +28,9 @@ func (h *Handler) emit(deliveries []delivery) consumer.Result {
 		case !d.first.settled:
 			return consumer.Result{Out: out, Handled: i}
 		}
+		if d.first != d || d.claim == settled {
+			h.compare(d)
+		}
 		entry := d.first.outcome.entry(&d.job)
 		out = append(out, topology.Record{
 			Topic:   log,

@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/deliver/provider"
@@ -30,11 +32,13 @@ type Handler struct {
 	// Counters count since the start.
 	Counters Counters
 
-	config  Config
-	process string // names this Handler among all deliverers
-	routes  map[topology.Channel]route
-	grace   time.Duration // shorter in tests, like
-	answer  time.Duration // the time that a late answer is waited for
+	config Config
+	// conflicts is a log that a source whose ids are all the same does not flood.
+	conflicts zerolog.Logger
+	process   string // names this Handler among all deliverers
+	routes    map[topology.Channel]route
+	grace     time.Duration // shorter in tests, like
+	answer    time.Duration // the time that a late answer is waited for
 
 	mu sync.Mutex
 	// unsettled are jobs whose outcomes could not be recorded before their
@@ -74,7 +78,8 @@ func New(c Config) (*Handler, error) {
 		return nil, fmt.Errorf("deliver: %d tries: there must be at least one", c.Tries)
 	}
 	h := &Handler{
-		config: c, process: rand.Text(), routes: make(map[topology.Channel]route, len(c.Providers)),
+		config: c, conflicts: c.Log.Sample(&zerolog.BurstSampler{Burst: 5, Period: time.Minute}),
+		process: rand.Text(), routes: make(map[topology.Channel]route, len(c.Providers)),
 		grace: gracePeriod, answer: answerTime,
 	}
 	slots := make(map[string]chan struct{})

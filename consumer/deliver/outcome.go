@@ -17,6 +17,7 @@ type outcome struct {
 	retry     bool      // a failure for now, after which a higher attempt tries
 	ambiguous bool      // it may have been sent all the same; with retry
 	due       time.Time // of that attempt
+	digest    string    // of the event that came to it, if it is final; empty if that is not known
 	status    topology.Status
 	at        time.Time
 	reason    topology.Reason
@@ -78,6 +79,8 @@ func (o *outcome) append(b []byte) []byte {
 	b = append(strconv.AppendInt(b, o.at.UnixMilli(), 10), '\t')
 	if o.retry {
 		b = strconv.AppendInt(b, o.due.UnixMilli(), 10)
+	} else {
+		b = append(b, o.digest...)
 	}
 	for _, text := range [...]string{string(o.reason), string(o.template), o.provider, o.messageID, o.detail} {
 		b = append(append(b, '\t'), text...)
@@ -102,6 +105,7 @@ func parseOutcome(value string) (o outcome, ok bool) {
 	var err4 error
 	switch fields[0] {
 	case stateFinal:
+		o.digest = fields[4]
 	case stateRetry, stateAmbiguous:
 		var due int64
 		due, err4 = strconv.ParseInt(fields[4], 10, 64)

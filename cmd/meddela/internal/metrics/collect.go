@@ -125,6 +125,9 @@ func (m *Metrics) Delivery(channel topology.Channel, counters *deliver.Counters,
 			counters.Ambiguous.Load(), of...)
 		show(out, "duplicate_jobs_total", "Jobs that had an outcome already, and were not sent again.",
 			counters.Duplicates.Load(), of...)
+		show(out, "conflicting_events_total",
+			"Events that were not sent because another event, of other content, had come with their id.",
+			counters.Conflicting.Load(), of...)
 		if route == nil {
 			return
 		}

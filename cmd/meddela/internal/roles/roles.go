@@ -228,11 +228,11 @@ func (r *role) deliver(ctx context.Context) error {
 		loops.Go(func() error {
 			handler, err := deliver.New(deliver.Config{
 				Lane: r.lane, Channel: channel, Names: r.Names, Keys: r.Keys, Redis: r.redis,
-				Templates:  templates{r.templates},
-				Providers:  map[topology.Channel]provider.Provider{channel: providers[channel]},
-				Orders:     r.orders.Snapshot,
-				Region:     r.Config.Recipient.PhoneRegion,
-				Gate:       gate,
+				Templates: templates{r.templates},
+				Providers: map[topology.Channel]provider.Provider{channel: providers[channel]},
+				Orders:    r.orders.Snapshot,
+				Region:    r.Config.Recipient.PhoneRegion,
+				Gate:      gate, Hasher: r.Config.Hasher(),
 				Lease:      r.Config.Claim.Lease,
 				KeepClaims: r.Config.Claim.TTL, ClaimReplicas: r.Config.Claim.Replicas,
 				Retries: retries,
