@@ -3,6 +3,7 @@ package producer_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,18 +56,7 @@ func TestInvalidTimestamp(t *testing.T) {
 	k.CreateTopic(t, topic, 1, nil)
 	k.Cluster.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		k.Cluster.KeepControl()
-		r := request.(*kmsg.ProduceRequest)
-		response := r.ResponseKind().(*kmsg.ProduceResponse)
-		for _, t := range r.Topics {
-			one := kmsg.NewProduceResponseTopic()
-			one.Topic = t.Topic
-			one.TopicID = t.TopicID
-			part := kmsg.NewProduceResponseTopicPartition()
-			part.ErrorCode = int16(kafka.InvalidTimestamp)
-			one.Partitions = append(one.Partitions, part)
-			response.Topics = append(response.Topics, one)
-		}
-		return response, nil, true
+		return produced(request, kafka.InvalidTimestamp), nil, true
 	})
 	of := func(at time.Time) []topology.Record {
 		return []topology.Record{{Topic: topic, Value: []byte("a"), Time: at}}
@@ -80,6 +70,67 @@ func TestInvalidTimestamp(t *testing.T) {
 	if refused, err = k.Publisher.Publish(ctx, 0, of(time.Time{})); err == nil {
 		t.Errorf("with a clock of ours that is wrong, %v are given up", refused)
 	}
+}
+
+// Tries that fail are counted by what the broker says, or that it says nothing.
+func TestPublishErrors(t *testing.T) {
+	k := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	topic := names.Jobs(topology.Realtime)
+	k.CreateTopic(t, topic, 1, nil)
+	k.Publish(t, topic, 0, topology.Record{Value: []byte("first")})
+	var code atomic.Int32
+	k.Cluster.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		k.Cluster.KeepControl()
+		if code.Load() == 0 {
+			return nil, nil, false
+		}
+		return produced(request, kafka.Error(code.Load())), nil, true
+	})
+	errs := &k.Publisher.Errors
+	for _, test := range []struct {
+		code    kafka.Error
+		counted *atomic.Int64
+	}{
+		{kafka.TopicAuthorizationFailed, &errs.Denied}, {kafka.NotEnoughReplicas, &errs.Replicas},
+		{kafka.NotEnoughReplicasAfterAppend, &errs.Replicas}, {kafka.NotLeaderForPartition, &errs.Away},
+		{kafka.RequestTimedOut, &errs.Away}, {kafka.KafkaStorageError, &errs.Other}, {0, &errs.Away},
+	} {
+		if code.Store(int32(test.code)); test.code == 0 {
+			k.Sleep()
+		}
+		before, all := test.counted.Load(), func() int64 {
+			return errs.Denied.Load() + errs.Replicas.Load() + errs.Away.Load() + errs.Other.Load()
+		}
+		sum := all()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = k.Publisher.Publish(ctx, 0, []topology.Record{{Topic: topic, Value: []byte("a")}})
+		}()
+		fixtures.Eventually(t, test.code.Error(), func() bool { return test.counted.Load() > before })
+		cancel()
+		<-done
+		if counted := test.counted.Load() - before; all()-sum != counted {
+			t.Errorf("%v: %d are counted in all, %d as this", test.code, all()-sum, counted)
+		}
+	}
+}
+
+// produced is an answer to a request to write.
+func produced(request kmsg.Request, code kafka.Error) kmsg.Response {
+	r := request.(*kmsg.ProduceRequest)
+	response := r.ResponseKind().(*kmsg.ProduceResponse)
+	for _, t := range r.Topics {
+		one := kmsg.NewProduceResponseTopic()
+		one.Topic = t.Topic
+		one.TopicID = t.TopicID
+		part := kmsg.NewProduceResponseTopicPartition()
+		part.ErrorCode = int16(code)
+		one.Partitions = append(one.Partitions, part)
+		response.Topics = append(response.Topics, one)
+	}
+	return response
 }
 
 // A topic that is made again with fewer partitions is written to all the same.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,6 +36,8 @@ type Publisher struct {
 	// Expendable are topics that nothing waits for: what our user has no right to write
 	// there is left out, like what is too large.
 	Expendable []topology.Topic
+	// Errors counts the tries that failed.
+	Errors Errors
 
 	once    sync.Once // fills in leaders
 	leaders wire.Leaders
@@ -171,6 +174,9 @@ func (p *Publisher) write(ctx context.Context, outputs []*output) error {
 			tries = 0
 			wait.Reset()
 			continue
+		}
+		if ctx.Err() == nil {
+			p.Errors.of(failure).Add(1)
 		}
 		if tries%10 == 2 && ctx.Err() == nil {
 			p.Log.Warn().Err(failure).Str("topic", string(failed.topic)).Int("partition", failed.partition).
@@ -374,6 +380,30 @@ func (p *Publisher) sendOnce(broker int, batches []*batch, tell func(b *batch, b
 		buffers.Put(buffer)
 	}
 	return rest, err
+}
+
+// Errors are tries to publish that failed, and were made again, by their causes: our user
+// has no right to write, or there are too few replicas in sync, or a broker does not answer or
+// leads the partition no more.
+type Errors struct{ Denied, Replicas, Away, Other atomic.Int64 }
+
+func (e *Errors) of(err error) *atomic.Int64 {
+	code, answered := errors.AsType[kafka.Error](err)
+	switch {
+	case errors.As(err, new(*topology.NoTopicError)):
+		return &e.Other
+	case !answered:
+		return &e.Away
+	}
+	switch code {
+	case kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.SASLAuthenticationFailed:
+		return &e.Denied
+	case kafka.NotEnoughReplicas, kafka.NotEnoughReplicasAfterAppend:
+		return &e.Replicas
+	case kafka.NotLeaderForPartition, kafka.LeaderNotAvailable, kafka.BrokerNotAvailable, kafka.RequestTimedOut:
+		return &e.Away
+	}
+	return &e.Other
 }
 
 // refuses reports whether nothing of an output's topic is to be tried again after an error.

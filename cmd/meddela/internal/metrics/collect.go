@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,7 @@ import (
 	"github.com/meddela/meddela/consumer/notify"
 	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/consumer/receive"
+	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -79,6 +81,19 @@ func (m *Metrics) Loop(loop *consumer.Loop) {
 				of...)
 			show(out, "process_lag_seconds",
 				"How long the oldest record of this process's partitions has been waiting.", p.Age.Seconds(), of...)
+		}
+	}))
+}
+
+// Publishing shows how often the process could not write to Kafka. Its roles share what
+// writes, so each shows the same.
+func (m *Metrics) Publishing(failed *producer.Errors) {
+	m.register(collector(func(out chan<- prometheus.Metric) {
+		for cause, n := range map[string]*atomic.Int64{
+			"denied": &failed.Denied, "replicas": &failed.Replicas, "away": &failed.Away, "other": &failed.Other,
+		} {
+			show(out, "publish_errors_total", "Tries to write to Kafka that failed, and were made again.", n.Load(),
+				"cause", cause)
 		}
 	}))
 }
@@ -164,7 +179,8 @@ func (m *Metrics) Notices(h *notify.Handler) {
 func (m *Metrics) Receipts(r *receive.Receiver) {
 	m.register(collector(func(out chan<- prometheus.Metric) {
 		for of, n := range r.Counts() {
-			show(out, "receipts_total", "Receipts of providers, by what they mean.", n, "provider", of.Provider, "means", of.Means)
+			show(out, "receipts_total", "Receipts of providers, by what they mean.", n, "provider", of.Provider,
+				"means", of.Means)
 		}
 	}))
 }

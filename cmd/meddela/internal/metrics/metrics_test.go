@@ -16,6 +16,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/consumer/position"
+	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -64,6 +65,9 @@ func TestMeters(t *testing.T) {
 	status.Written(10, 2, time.Hour, fmt.Errorf("away"))
 	m.Loop(consumer.New(consumer.Config{Group: "g"}))
 	m.Delivery(topology.SMS, new(deliver.Counters), nil)
+	var failed producer.Errors
+	failed.Replicas.Add(3)
+	m.Publishing(&failed)
 
 	text := textOf(t, m)
 	expect(t, text,
@@ -85,6 +89,9 @@ func TestMeters(t *testing.T) {
 		`meddela_group_joined{group="g",lane="realtime",role="match"} 0`,
 		`meddela_in_flight_bytes{group="g",lane="realtime",role="match"} 0`,
 		`meddela_ambiguous_sends_total{channel="sms",lane="realtime",role="match"} 0`,
+		`meddela_conflicting_events_total{channel="sms",lane="realtime",role="match"} 0`,
+		`meddela_publish_errors_total{cause="replicas",lane="realtime",role="match"} 3`,
+		`meddela_publish_errors_total{cause="denied",lane="realtime",role="match"} 0`,
 	)
 	lint(t, text)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/consumer/notify"
+	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -45,6 +46,7 @@ func shown(t *testing.T) map[string]bool {
 	}
 	m.Delivery(topology.Email, new(deliver.Counters), out)
 	m.Loop(consumer.New(consumer.Config{}))
+	m.Publishing(new(producer.Errors))
 	monitor := New("", nil, "dev")
 	monitor.Lag().Measured(&lag.Report{Groups: []lag.Group{{Partitions: []lag.Partition{{}}}}})
 
@@ -52,6 +54,7 @@ func shown(t *testing.T) map[string]bool {
 		"meddela_redis_up": true, "meddela_redis_evicted_total": true,
 		"meddela_redis_lost_timestamp_seconds": true, "meddela_redis_lost_records": true,
 		"meddela_process_lag_records": true, "meddela_process_lag_seconds": true,
+		"meddela_receipts_total":        true,
 		"meddela_catalogue_age_seconds": true, "meddela_catalogue_changed_timestamp_seconds": true,
 	}
 	for line := range strings.SplitSeq(textOf(t, m)+textOf(t, monitor), "\n") {

@@ -120,6 +120,7 @@ func (in *Installation) Run(ctx context.Context, name topology.Role, lane topolo
 		log:     in.Log.With().Str("role", string(name)).Str("lane", string(lane)).Logger(),
 	}
 	defer r.transport.CloseIdleConnections()
+	r.metrics.Publishing(&r.publisher.Errors)
 	if lane == topology.Batch && in.Config.Loop.Yield {
 		r.watched.Do(func() { go r.yield(ctx) })
 	}
