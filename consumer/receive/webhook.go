@@ -79,7 +79,9 @@ func parsePlace(text string) (place, error) {
 	switch {
 	case text == "":
 		return nil, nil
-	case kind == "query" && name != "":
+	case name == "" && (kind == "query" || kind == "header"): // what YAML makes of {query:name: value}
+		return nil, fmt.Errorf(`name what it is of, and quote all of it: "%s:name"`, kind)
+	case kind == "query":
 		return func(of *received, _ gjson.Result) string { return of.query.Get(name) }, nil
 	case kind == "header":
 		if !httpguts.ValidHeaderFieldName(name) {
@@ -141,8 +143,9 @@ const (
 	takeTime   = 10 * time.Second
 )
 
-// ServeHTTP takes a provider's receipts. It answers 204 when they are written, or say
-// nothing to us; 401 to what is not the provider's; 503 when it is to come again.
+// ServeHTTP takes a provider's receipts. It answers 200 when they are written, or say
+// nothing to us: Kannel repeats after a 204; 401 to what is not the provider's; 503 when
+// it is to come again.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	source := r.bySource[path.Base(request.URL.Path)]
 	if source == nil {
@@ -183,7 +186,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	for i := range notes {
 		r.count(source.Provider, string(notes[i].means))
 	}
-	w.WriteHeader(http.StatusNoContent)
+	w.WriteHeader(http.StatusOK)
 }
 
 func (r *Receiver) again(w http.ResponseWriter, source *Source) {

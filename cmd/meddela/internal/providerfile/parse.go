@@ -20,6 +20,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/outbound/token"
+	"github.com/meddela/meddela/consumer/receive"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/nearest"
 )
@@ -89,7 +90,9 @@ func (p *parser) provider(m *strictyaml.Map) {
 		}
 	}
 	if section := m.Map("receipts"); section != nil {
-		d.Receipts = p.receipts(section, &d)
+		if d.Receipts = p.receipts(section, &d); d.Receipts.Verify.Scheme == receive.Token {
+			d.HTTP.Token = d.Receipts.Verify.Secret
+		}
 	}
 	p.file.Providers = append(p.file.Providers, d)
 }

@@ -1,6 +1,7 @@
 package providerfile
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
@@ -8,7 +9,10 @@ import (
 	"encoding/pem"
 	"flag"
 	"fmt"
+	"io"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,10 +21,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/smtp"
+	"github.com/meddela/meddela/consumer/receipt"
 	"github.com/meddela/meddela/consumer/receive"
+	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -98,7 +106,9 @@ func TestExamples(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		routes, closeAll, err := file.Build(Site{Lane: topology.Realtime})
+		routes, closeAll, err := file.Build(Site{
+			Lane: topology.Realtime, Ref: func(*topology.Job, string) string { return "r" },
+		})
 		if err != nil {
 			t.Error(err)
 			continue
@@ -139,6 +149,107 @@ func TestReceipts(t *testing.T) {
 		t.Error(err)
 	} else {
 		closeAll()
+	}
+}
+
+// TestKannel: the example asks Kannel as its own documentation says, and knows what Kannel 1.4.5 answers.
+func TestKannel(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/providers/kannel.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked http.Header
+	var said, answer string
+	status := 0
+	kannel := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		asked, said = r.Header, string(body)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer kannel.Close()
+	there := strings.ReplaceAll(string(text), "http://kannel.sms.svc:13013", kannel.URL)
+	file, err := Parse("kannel.yaml", there, func(name string) (string, bool) {
+		return map[string]string{"KANNEL_PASSWORD": "hunter2", "KANNEL_RECEIPTS_TOKEN": "t0ken"}[name], true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &file.Providers[0]
+	d.HTTP.Ref = func(*topology.Job, string) string { return "r3f" }
+	p, err := d.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.(provider.Closer).Close()
+	job := &topology.Job{JobID: "j", EventID: "e"}
+	for _, row := range []struct {
+		status       int
+		answer, text string
+		verdict      provider.Verdict
+		coding       string
+	}{
+		{202, "0: Accepted for delivery", "Hej på dig, €5 {~}", provider.Accepted, "0"},
+		{202, "3: Queued for later delivery", "Hej 👩", provider.Accepted, "2"},
+		{202, "Sent.", "ç", provider.Accepted, "2"},
+		{200, "<html>maintenance</html>", "a", provider.Unknown, "0"},
+		{403, "Not routable. Do not try again.", "a", provider.Rejected, "0"},
+		{403, "Authorization failed for sendsms", "a", provider.Down, "0"},
+		{503, "Temporal failure, try again later.", "a", provider.Failed, "0"},
+		{400, "Missing receiver(s) number(s), rejected", "a", provider.Rejected, "0"},
+	} {
+		status, answer = row.status, row.answer
+		r := p.Send(t.Context(), job, &template.Message{Channel: topology.SMS, To: "+358401234567", Text: row.text})
+		if r.Verdict != row.verdict || strings.Contains(r.Detail, "hunter2") || strings.Contains(r.Detail, "t0ken") {
+			t.Errorf("%d %s: %v %s", row.status, row.answer, r.Verdict, r.Detail)
+		}
+		for name, want := range map[string]string{
+			"X-Kannel-To": "+358401234567", "X-Kannel-Coding": row.coding, "X-Kannel-Password": "hunter2",
+			"Content-Type":     "text/plain; charset=UTF-8",
+			"X-Kannel-Dlr-Url": "http://meddela-receive:9095/receipts/kannel?token=t0ken&ref=r3f&type=%d&id=%F",
+		} {
+			if got := asked.Get(name); got != want || said != row.text {
+				t.Errorf("%s: %s is %q, not %q; body %q", row.text, name, got, want, said)
+			}
+		}
+	}
+}
+
+// TestKannelReceipts: the example knows what Kannel says of messages.
+func TestKannelReceipts(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/providers/kannel.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := Parse("kannel.yaml", string(text), func(string) (string, bool) { return "t0ken", true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := receipt.NewKey("0123456789abcdef0123456789abcdef")
+	ref := key.Seal(&topology.Job{EventID: "e-1", Lane: topology.Realtime, Attempt: 1}, "")
+	for kind, want := range map[string]string{"1": "sent//delivered/7", "2": "delivery_error/bounced/failed/7",
+		"16": "delivery_error/bounced/failed/7", "8": "", "4": ""} {
+		got := ""
+		r, err := receive.New(receive.Config{
+			Names: topology.Topics{Prefix: "m."}, Key: key, Sources: file.Sources(), Log: zerolog.Nop(),
+			States: func(_ context.Context, ids []topology.EventID) ([]topology.State, error) {
+				return make([]topology.State, len(ids)), nil
+			},
+			Publish: func(_ context.Context, _ int, records []topology.Record) error {
+				e, err := topology.DecodeEntry(records[0].Value)
+				got = fmt.Sprintf("%s/%s/%s/%s", e.Status, e.Reason, e.Detail, e.ProviderMessageID)
+				return err
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		target := "/receipts/kannel?token=t0ken&ref=" + ref + "&type=" + kind + "&id=7"
+		r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+		if w.Code != http.StatusOK || got != want {
+			t.Errorf("type %s: %d, %q, not %q; %v", kind, w.Code, got, want, r.Counts())
+		}
 	}
 }
 

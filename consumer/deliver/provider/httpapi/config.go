@@ -77,6 +77,8 @@ type Config struct {
 
 	// Ref makes the references that bodies and headers may carry, as .Ref; nil makes none.
 	Ref func(job *topology.Job, to string) string
+	// Token is that of the provider's receipts, as .Token. It goes to URL only, never to targets of messages.
+	Token outbound.Secret
 
 	// Timeout of a Send. Default 8 s.
 	Timeout time.Duration

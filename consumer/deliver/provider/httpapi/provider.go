@@ -153,6 +153,9 @@ func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Re
 	if p.config.Ref != nil {
 		data.ref = func() string { return p.config.Ref(job, m.To) }
 	}
+	if p.target != nil {
+		data.token = p.config.Token
+	}
 	r := &outbound.Request{Method: p.config.Method, NotAfter: job.Expires}
 	var err error
 	var signer outbound.Signer

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
 )
@@ -30,7 +31,8 @@ type Data struct {
 	Lane     topology.Lane
 	Attempt  int
 
-	ref func() string
+	ref   func() string
+	token outbound.Secret
 }
 
 // Ref is the message's reference, of letters and digits, which the provider gives back
@@ -40,6 +42,25 @@ func (d *Data) Ref() string {
 		return ""
 	}
 	return d.ref()
+}
+
+// Token is the secret by which the provider's receipts are known, for the provider to
+// give back; empty where their scheme is another.
+func (d *Data) Token() string {
+	if d.token == nil {
+		return ""
+	}
+	return d.token()
+}
+
+// gsm7 is the alphabet of GSM 03.38 with its extension.
+const gsm7 = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿" +
+	"abcdefghijklmnopqrstuvwxyzäöñüà^{}\\[~]|€"
+
+// GSM7 reports whether a text message can be sent in that alphabet, for providers that
+// do not find out themselves. Any other takes UCS-2.
+func (d *Data) GSM7() bool {
+	return !strings.ContainsFunc(d.Text, func(r rune) bool { return !strings.ContainsRune(gsm7, r) })
 }
 
 // JSON is a text that is valid JSON, or empty. It is written as it is.
