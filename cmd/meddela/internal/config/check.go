@@ -49,8 +49,13 @@ func (k *KafkaSettings) check(f *Faults) {
 	checkTLS(f, "MEDDELA_KAFKA_TLS", k.TLS, k.TLSCAFile, k.TLSCertFile, k.TLSKeyFile)
 	switch login := k.SASLUsername != "" || k.SASLPassword != ""; {
 	case k.SASLMechanism == "" && login:
-		f.add("MEDDELA_KAFKA_SASL_MECHANISM is not set, but a Kafka user or password is: set it to plain, scram-sha-256 or scram-sha-512")
-	case k.SASLMechanism != "" && k.SASLUsername == "":
+		f.add("MEDDELA_KAFKA_SASL_MECHANISM is not set, but a Kafka user or password is: set it to plain, scram-sha-256, scram-sha-512 or oauthbearer")
+	case k.SASLMechanism != "oauthbearer" &&
+		k.OAuthTokenURL+k.OAuthAudience+k.OAuthScopes.String()+k.OAuthExtensions.String() != "":
+		f.add("MEDDELA_KAFKA_OAUTH_… is set: set MEDDELA_KAFKA_SASL_MECHANISM to oauthbearer")
+	case slices.ContainsFunc(k.OAuthExtensions, func(e string) bool { return !extension.MatchString(e) }):
+		f.add("MEDDELA_KAFKA_OAUTH_EXTENSIONS must be NAME=VALUE with commas between, names in letters")
+	case k.SASLMechanism != "" && k.SASLUsername == "" && (k.SASLMechanism != "oauthbearer" || k.OAuthTokenURL != ""):
 		f.add("MEDDELA_KAFKA_SASL_USERNAME is not set: MEDDELA_KAFKA_SASL_MECHANISM=%s needs it", k.SASLMechanism)
 	case k.SASLMechanism != "" && k.SASLPassword == "":
 		f.add("MEDDELA_KAFKA_SASL_PASSWORD is not set, nor MEDDELA_KAFKA_SASL_PASSWORD_FILE: MEDDELA_KAFKA_SASL_MECHANISM=%s needs one", k.SASLMechanism)
@@ -58,6 +63,9 @@ func (k *KafkaSettings) check(f *Faults) {
 		f.add("MEDDELA_KAFKA_TLS is false, so that who listens could log in as we do: set it to true, or MEDDELA_KAFKA_SASL_IN_CLEAR")
 	}
 }
+
+// extension is one of OAUTHBEARER (RFC 7628 3.1).
+var extension = regexp.MustCompile(`^[A-Za-z]+=[\x21-\x7e \t]*$`)
 
 func (r *RedisSettings) check(f *Faults) {
 	port := "6379"

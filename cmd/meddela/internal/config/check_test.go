@@ -41,7 +41,17 @@ func TestFaultsBetweenSettings(t *testing.T) {
 		}},
 		{
 			name: "SASL without mechanism", set: map[string]string{"MEDDELA_KAFKA_SASL_USERNAME": "u"},
-			want: Faults{"MEDDELA_KAFKA_SASL_MECHANISM is not set, but a Kafka user or password is: set it to plain, scram-sha-256 or scram-sha-512"},
+			want: Faults{"MEDDELA_KAFKA_SASL_MECHANISM is not set, but a Kafka user or password is: set it to plain, scram-sha-256, scram-sha-512 or oauthbearer"},
+		}, {
+			name: "OAuth of another mechanism", set: map[string]string{"MEDDELA_KAFKA_OAUTH_SCOPES": "kafka"},
+			want: Faults{"MEDDELA_KAFKA_OAUTH_… is set: set MEDDELA_KAFKA_SASL_MECHANISM to oauthbearer"},
+		}, {
+			name: "extensions", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "oauthbearer",
+				"MEDDELA_KAFKA_SASL_PASSWORD": "t", "MEDDELA_KAFKA_TLS": "true", "MEDDELA_KAFKA_OAUTH_EXTENSIONS": "logicalCluster"},
+			want: Faults{"MEDDELA_KAFKA_OAUTH_EXTENSIONS must be NAME=VALUE with commas between, names in letters"},
+		}, {
+			name: "a token as it is", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "oauthbearer",
+				"MEDDELA_KAFKA_SASL_PASSWORD": "t", "MEDDELA_KAFKA_TLS": "true"},
 		}, {
 			name: "SASL without user", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "plain"},
 			want: Faults{"MEDDELA_KAFKA_SASL_USERNAME is not set: MEDDELA_KAFKA_SASL_MECHANISM=plain needs it"},

@@ -81,19 +81,23 @@ type Config struct {
 
 // KafkaSettings say how to reach Kafka.
 type KafkaSettings struct {
-	Brokers       List   `envconfig:"MEDDELA_KAFKA_BROKERS" flag:"kafka-brokers" desc:"Kafka brokers to start from, host:port, separated by commas"`
-	ClientID      string `envconfig:"MEDDELA_KAFKA_CLIENT_ID" default:"meddela" desc:"what brokers log and meter us as; roles with their lane behind it, such as meddela-batch"`
-	Instance      string `envconfig:"MEDDELA_KAFKA_INSTANCE" desc:"name of this process in its consumer groups (group.instance.id) that no other has, and that it keeps when it is started again, such as its pod's: back within 10 s, it has its partitions again at once, and nobody else's move"`
-	Compression   string `envconfig:"MEDDELA_KAFKA_COMPRESSION" default:"none" allowed:"none,gzip,snappy,lz4,zstd" desc:"compression of what is published"`
-	TLS           bool   `envconfig:"MEDDELA_KAFKA_TLS" default:"false" desc:"encrypt connections to Kafka"`
-	TLSCAFile     string `envconfig:"MEDDELA_KAFKA_TLS_CA_FILE" desc:"certificates of the authorities to trust, PEM; default: the system's"`
-	TLSCertFile   string `envconfig:"MEDDELA_KAFKA_TLS_CERT_FILE" desc:"our certificate, PEM, for brokers that ask for one"`
-	TLSKeyFile    string `envconfig:"MEDDELA_KAFKA_TLS_KEY_FILE" desc:"the key of our certificate, PEM"`
-	TLSServerName string `envconfig:"MEDDELA_KAFKA_TLS_SERVER_NAME" desc:"the name that brokers' certificates must bear; default: the host of each address"`
-	SASLMechanism string `envconfig:"MEDDELA_KAFKA_SASL_MECHANISM" allowed:"plain,scram-sha-256,scram-sha-512" desc:"how to log in to Kafka; default: not at all"`
-	SASLUsername  string `envconfig:"MEDDELA_KAFKA_SASL_USERNAME" desc:"Kafka user"`
-	SASLPassword  Secret `envconfig:"MEDDELA_KAFKA_SASL_PASSWORD" desc:"Kafka user's password"`
-	SASLInClear   bool   `envconfig:"MEDDELA_KAFKA_SASL_IN_CLEAR" default:"false" desc:"log in to Kafka although the connection is not encrypted"`
+	Brokers         List   `envconfig:"MEDDELA_KAFKA_BROKERS" flag:"kafka-brokers" desc:"Kafka brokers to start from, host:port, separated by commas"`
+	ClientID        string `envconfig:"MEDDELA_KAFKA_CLIENT_ID" default:"meddela" desc:"what brokers log and meter us as; roles with their lane behind it, such as meddela-batch"`
+	Instance        string `envconfig:"MEDDELA_KAFKA_INSTANCE" desc:"name of this process in its consumer groups (group.instance.id) that no other has, and that it keeps when it is started again, such as its pod's: back within 10 s, it has its partitions again at once, and nobody else's move"`
+	Compression     string `envconfig:"MEDDELA_KAFKA_COMPRESSION" default:"none" allowed:"none,gzip,snappy,lz4,zstd" desc:"compression of what is published"`
+	TLS             bool   `envconfig:"MEDDELA_KAFKA_TLS" default:"false" desc:"encrypt connections to Kafka"`
+	TLSCAFile       string `envconfig:"MEDDELA_KAFKA_TLS_CA_FILE" desc:"certificates of the authorities to trust, PEM; default: the system's"`
+	TLSCertFile     string `envconfig:"MEDDELA_KAFKA_TLS_CERT_FILE" desc:"our certificate, PEM, for brokers that ask for one"`
+	TLSKeyFile      string `envconfig:"MEDDELA_KAFKA_TLS_KEY_FILE" desc:"the key of our certificate, PEM"`
+	TLSServerName   string `envconfig:"MEDDELA_KAFKA_TLS_SERVER_NAME" desc:"the name that brokers' certificates must bear; default: the host of each address"`
+	SASLMechanism   string `envconfig:"MEDDELA_KAFKA_SASL_MECHANISM" allowed:"plain,scram-sha-256,scram-sha-512,oauthbearer" desc:"how to log in to Kafka; default: not at all"`
+	SASLUsername    string `envconfig:"MEDDELA_KAFKA_SASL_USERNAME" desc:"Kafka user; of oauthbearer the client's id"`
+	SASLPassword    Secret `envconfig:"MEDDELA_KAFKA_SASL_PASSWORD" desc:"Kafka user's password; of oauthbearer the client's secret, or without a token endpoint the token itself"`
+	OAuthTokenURL   string `envconfig:"MEDDELA_KAFKA_OAUTH_TOKEN_URL" desc:"where oauthbearer gets tokens by client credentials, https, or http within private networks"`
+	OAuthScopes     List   `envconfig:"MEDDELA_KAFKA_OAUTH_SCOPES" desc:"scopes of the token, with commas between"`
+	OAuthAudience   string `envconfig:"MEDDELA_KAFKA_OAUTH_AUDIENCE" desc:"audience of the token, where the token endpoint wants one"`
+	OAuthExtensions List   `envconfig:"MEDDELA_KAFKA_OAUTH_EXTENSIONS" desc:"what the broker is told beside the token, such as logicalCluster=lkc-1,identityPoolId=pool-1"`
+	SASLInClear     bool   `envconfig:"MEDDELA_KAFKA_SASL_IN_CLEAR" default:"false" desc:"log in to Kafka although the connection is not encrypted"`
 }
 
 // LaneClient is what brokers know a lane's roles as.

@@ -71,8 +71,11 @@ func loginOf(k *config.KafkaSettings) (sasl.Mechanism, error) {
 		"scram-sha-256": func() (sasl.Mechanism, error) { return scram.Mechanism(scram.SHA256, k.SASLUsername, password()) },
 		"scram-sha-512": func() (sasl.Mechanism, error) { return scram.Mechanism(scram.SHA512, k.SASLUsername, password()) },
 	}
-	if k.SASLMechanism == "" {
+	switch k.SASLMechanism {
+	case "":
 		return nil, nil
+	case "oauthbearer":
+		return bearerOf(k, password)
 	}
 	if _, err := makers[k.SASLMechanism](); err != nil {
 		return nil, config.Faults{"MEDDELA_KAFKA_SASL_USERNAME or MEDDELA_KAFKA_SASL_PASSWORD has characters that SCRAM does not allow"}
