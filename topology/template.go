@@ -29,6 +29,8 @@ type TemplateRecord struct {
 	// Retry are the waits before further attempts; nil for those of the role,
 	// and empty for none.
 	Retry []Duration `json:"retry,omitzero"`
+	// MaxParts is how many parts an SMS may take at most; 0 for any number.
+	MaxParts int `json:"max_parts,omitempty"`
 	// QuietHours is a time of the recipient's day in which messages wait, such as
 	// "21:00-08:00 Europe/Stockholm".
 	QuietHours string `json:"quiet_hours,omitempty"`

@@ -28,7 +28,8 @@ const Mail = "mail"
 // NewServer is a mail server for bounces, which come to the address that a message was
 // sent from: its reference, at a domain of its own (VERP).
 func (r *Receiver) NewServer() *smtp.Server {
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{receiver: r}, nil }))
+	begin := func(*smtp.Conn) (smtp.Session, error) { return &session{receiver: r}, nil }
+	server := smtp.NewServer(smtp.BackendFunc(begin))
 	server.MaxMessageBytes, server.MaxRecipients = maxBody, 1
 	server.ReadTimeout, server.WriteTimeout = 30*time.Second, 30*time.Second
 	return server
@@ -52,7 +53,8 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 	var ok bool
 	if s.ref, ok = s.receiver.Key.Open(local); !ok {
 		s.receiver.count(Mail, Refused)
-		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such message was sent from here"}
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1},
+			Message: "no such message was sent from here"}
 	}
 	return nil
 }

@@ -127,7 +127,8 @@ func TestForms(t *testing.T) {
 		s := newSite(t, row.source)
 		code := post(s, row.target, row.as, row.body, "Authorization", "Bearer s3cret", "X-Ref", ref)
 		if unknown := s.Counts()[Count{"ses", Unknown}]; code != http.StatusOK || len(s.entries) != row.entries ||
-			unknown != int64(row.unknown) || s.Counts()[Count{"ses", "opened"}]+s.Counts()[Count{"ses", "delivered"}] != int64(row.entries) {
+			unknown != int64(row.unknown) ||
+			s.Counts()[Count{"ses", "opened"}]+s.Counts()[Count{"ses", "delivered"}] != int64(row.entries) {
 			t.Errorf("%s: %d, %d entries, %v", name, code, len(s.entries), s.Counts())
 		}
 	}
@@ -212,7 +213,8 @@ func TestSchemes(t *testing.T) {
 			"/twilio?foo=1&bar=2",
 			"CallSid=CA1234567890ABCDE&Caller=%2B12349013030&Digits=1234&From=%2B12349013030&To=%2B18005551212",
 			[]string{"X-Twilio-Signature", "0/KCTR6DLpKmkAf8muzZqo1nDgQ="}, true},
-		"twilio, another form": {Verify{Scheme: Twilio, Secret: outbound.Fixed("12345"), URL: "https://mycompany.com/myapp.php"},
+		"twilio, another form": {
+			Verify{Scheme: Twilio, Secret: outbound.Fixed("12345"), URL: "https://mycompany.com/myapp.php"},
 			"/twilio?foo=1&bar=2", "CallSid=other", []string{"X-Twilio-Signature", "0/KCTR6DLpKmkAf8muzZqo1nDgQ="}, false},
 		"sendgrid": {Verify{Scheme: SendGrid, Secret: outbound.Fixed(in64(der))}, "/", body,
 			[]string{"X-Twilio-Email-Event-Webhook-Timestamp", now,
@@ -278,7 +280,8 @@ func TestParseTime(t *testing.T) {
 	}
 	now := want.Add(time.Hour)
 	for at, want := range map[time.Time]time.Time{
-		want: want, {}: now, now.Add(time.Minute): now, now.Add(-oldest - 1): now, parseTime("never"): now, parseTime("1e300"): now,
+		want: want, {}: now, now.Add(time.Minute): now, now.Add(-oldest - 1): now, parseTime("never"): now,
+		parseTime("1e300"): now,
 	} {
 		if got := plausible(at, now); !got.Equal(want) {
 			t.Errorf("%v became %v", at, got)

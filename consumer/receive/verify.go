@@ -113,8 +113,9 @@ func (v *Verify) passes(r *http.Request, body []byte) bool {
 		text := gjson.GetManyBytes(body, "signature.signature", "signature.timestamp", "signature.token")
 		return json.Valid(body) && signs(sha256.New, secret, text[0].String(), text[1].String()+text[2].String())
 	case Sinch:
-		text := string(body) + "." + header("X-Sinch-Webhook-Signature-Nonce") + "." + header("X-Sinch-Webhook-Signature-Timestamp")
-		return signs(sha256.New, secret, header("X-Sinch-Webhook-Signature"), text)
+		const name = "X-Sinch-Webhook-Signature"
+		text := string(body) + "." + header(name+"-Nonce") + "." + header(name+"-Timestamp")
+		return signs(sha256.New, secret, header(name), text)
 	case Vonage:
 		return verifyToken(header("Authorization"), secret, body)
 	}

@@ -76,6 +76,7 @@ func Compile(record topology.TemplateRecord) (*Template, error) {
 		Ref:       record.Ref(),
 		Channel:   record.Channel,
 		url:       record.URL,
+		maxParts:  record.MaxParts,
 		Languages: NewLanguages(slices.Collect(maps.Keys(record.Bodies)), record.DefaultLanguage),
 		Partials:  c.included,
 		bodies:    make(map[string][]*part, len(record.Bodies)),
@@ -120,6 +121,7 @@ func (c *compiler) checkRecord() {
 	check((r.URL != "") == (r.Channel == topology.Webhook), "a url belongs to channel webhook, and to no other")
 	check(r.OnAmbiguous == "" || r.OnAmbiguous == topology.ResendAmbiguous ||
 		r.OnAmbiguous == topology.HoldAmbiguous, "on_ambiguous must be resend or hold")
+	check(r.MaxParts == 0 || r.MaxParts > 0 && r.Channel == topology.SMS, "max_parts belongs to channel sms: remove it, or make it at least 1")
 	check(r.TTL >= 0, "the ttl must not be negative")
 	_, ok := r.Bodies[r.DefaultLanguage]
 	check(ok, "there is no body in the default language")

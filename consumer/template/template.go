@@ -12,6 +12,7 @@
 package template
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -57,6 +58,7 @@ type Template struct {
 	Languages Languages         // of its bodies
 	Partials  map[string]string // that these include
 	url       string
+	maxParts  int // of an SMS; 0 for any number
 	bodies    map[string][]*part
 }
 
@@ -82,6 +84,10 @@ func (t *Template) Render(ev *topology.Event, language string) (m Message, err e
 		name = p.name
 		p.render(r)
 		m.set(name, string(r.out))
+	}
+	if t.maxParts > 0 {
+		parts := MeasureSMS(m.Text).Parts
+		refuse(parts > t.maxParts, misuse(fmt.Sprintf("the text takes %d parts, and max_parts is %d", parts, t.maxParts)))
 	}
 	return m, nil
 }

@@ -94,7 +94,8 @@ func (b *bench) newSystem(name string, providers ...string) *system {
 // follow starts a follower of the templates, and waits until it has them.
 func (s *system) follow() *catalogue.Follower {
 	transport := s.broker.Transport()
-	follower := catalogue.NewFollower(follow.FromTopic(s.broker.Addr(), transport, s.names.Templates(), zerolog.Nop()), zerolog.Nop())
+	source := follow.FromTopic(s.broker.Addr(), transport, s.names.Templates(), zerolog.Nop())
+	follower := catalogue.NewFollower(source, zerolog.Nop())
 	s.background(transport, func(ctx context.Context) error { follower.Run(ctx); return nil })
 	script.Check(follower.AwaitReady(s.ctx))
 	return follower

@@ -45,7 +45,8 @@ func newOutbox(t *testing.T) (o *outbox, mailAddr, webURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) { return &envelope{outbox: o}, nil }))
+	begin := func(*gosmtp.Conn) (gosmtp.Session, error) { return &envelope{outbox: o}, nil }
+	server := gosmtp.NewServer(gosmtp.BackendFunc(begin))
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -47,8 +47,10 @@ func TopicID(ctx context.Context, addr net.Addr, transport kafka.RoundTripper, t
 	return "", kafka.Error(answer.code)
 }
 
+// ApiKey implements protocol.Message.
 func (*TopicRequest) ApiKey() protocol.ApiKey { return protocol.Metadata }
 
+// Required implements what the client asks of a message that is exchanged by itself.
 func (*TopicRequest) Required(map[protocol.ApiKey]int16) bool { return true }
 
 // RawExchange asks a broker that can be asked so.

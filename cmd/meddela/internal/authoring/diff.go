@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,6 +104,9 @@ func manifestOf(r *topology.TemplateRecord) string {
 			waits = append(waits, wording.Length(time.Duration(wait)))
 		}
 		line("retry", "["+cmp.Or(strings.Join(waits, ", "), noRetry)+"]")
+	}
+	if r.MaxParts != 0 {
+		line("max_parts", strconv.Itoa(r.MaxParts))
 	}
 	line("quiet_hours", r.QuietHours)
 	line("url", r.URL)

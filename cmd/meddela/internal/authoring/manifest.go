@@ -51,6 +51,7 @@ func (l *loader) manifest(name string, r *topology.TemplateRecord) *manifest {
 	r.Urgent = m.Bool("urgent")
 	r.OnAmbiguous = m.OneOf("on_ambiguous", "", topology.ResendAmbiguous, topology.HoldAmbiguous)
 	r.Retry = m.readRetry()
+	r.MaxParts = m.Int("max_parts", 1, 255)
 	r.QuietHours = m.Text("quiet_hours")
 	if _, err := quiet.Parse(r.QuietHours); r.QuietHours != "" && err != nil {
 		m.Fail("quiet_hours", err.Error())

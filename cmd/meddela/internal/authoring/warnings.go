@@ -1,15 +1,18 @@
 package authoring
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
 )
 
 // warnings finds what works, and is perhaps not what was meant.
@@ -25,6 +28,7 @@ func (l *loader) warnings(templates []Template) faults.List {
 				path.Join(t.Record.Name, samplesName)+", one with all optional data and one with none")
 		}
 		warnOfLackingParts(&w, t)
+		warnOfLength(&w, t)
 		for language, body := range t.Record.Bodies {
 			for line, text := range strings.Split(body[template.EmailHTML], "\n") {
 				if telling.MatchString(text) {
@@ -57,6 +61,35 @@ func warnOfLackingParts(w *faults.List, t *Template) {
 				w.Add(path.Join(t.Record.Name, language), 0, "there is no "+part+", which "+with[0]+
 					" has: add it, or remove it there")
 			}
+		}
+	}
+}
+
+// warnOfLength finds an SMS that takes more parts than with other punctuation or spaces.
+func warnOfLength(w *faults.List, t *Template) {
+	if t.Record.Channel != topology.SMS || !t.usable {
+		return
+	}
+	for _, language := range t.Compiled.Languages.Names {
+		for i := range t.Samples {
+			m, err := t.Compiled.Render(&t.Samples[i].Event, language)
+			length := template.MeasureSMS(m.Text)
+			plain := template.MeasureSMS(strings.Map(func(r rune) rune {
+				if unicode.IsLetter(r) || template.MeasureSMS(string(r)).Culprit == "" {
+					return r
+				}
+				return '-'
+			}, m.Text))
+			if err != nil || plain.Parts >= length.Parts {
+				continue
+			}
+			line, source := 0, t.Record.Bodies[language][template.SMSText]
+			if at := strings.Index(source, length.Culprit); at >= 0 {
+				line = 1 + strings.Count(source[:at], "\n")
+			}
+			w.Add(path.Join(t.Record.Name, language, template.SMSText), line, fmt.Sprintf(
+				"takes %d parts instead of %d, with %s (%s): write another character", length.Parts, plain.Parts, path.Base(t.Samples[i].File), length))
+			break
 		}
 	}
 }

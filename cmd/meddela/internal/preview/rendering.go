@@ -32,6 +32,15 @@ type Rendering struct {
 	Err      *template.Error // nil when there is a message
 }
 
+// SMS is what the message takes as an SMS; nil where it is none.
+func (r *Rendering) SMS() *template.SMSLength {
+	if r.Err != nil || r.Message.Channel != topology.SMS {
+		return nil
+	}
+	length := template.MeasureSMS(r.Message.Text)
+	return &length
+}
+
 // unknown is what is said of a template or sample that the folder does not have.
 func unknown(what, name string, known []string) error {
 	hint := nearest.DidYouMean(name, known)

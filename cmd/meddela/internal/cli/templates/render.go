@@ -237,6 +237,9 @@ func renderingText(env *command.Env, r *preview.Rendering) string {
 			fmt.Fprintf(&b, "\n%s\n", wording.PrintableLines(strings.TrimSpace(part.Text)))
 		}
 	}
+	if length := r.SMS(); length != nil {
+		b.WriteString(env.Paint(text.Faint, "\n"+length.String()) + "\n")
+	}
 	return b.String()
 }
 
@@ -285,6 +288,7 @@ type renderingView struct {
 	BodyLanguage string               `json:"body_language,omitempty"`
 	To           string               `json:"to,omitempty"`
 	Parts        map[string]string    `json:"parts,omitempty"`
+	SMS          *template.SMSLength  `json:"sms,omitempty"`
 	Error        *renderErrorView     `json:"error,omitempty"`
 }
 
@@ -298,7 +302,7 @@ func printRenderingsJSON(env *command.Env, folder *authoring.Report, renderings 
 	for i := range renderings {
 		r := &renderings[i]
 		messages[i] = renderingView{r.Template.Ref(), r.Template.Channel, r.Sample.File, r.Language,
-			r.Message.Language, r.Message.To, map[string]string{}, nil}
+			r.Message.Language, r.Message.To, map[string]string{}, r.SMS(), nil}
 		for _, part := range authoring.Parts(&r.Message) {
 			messages[i].Parts[part.Name] = part.Text
 		}
