@@ -47,7 +47,8 @@ func TestFaultsBetweenSettings(t *testing.T) {
 			want: Faults{"MEDDELA_KAFKA_OAUTH_… is set: set MEDDELA_KAFKA_SASL_MECHANISM to oauthbearer"},
 		}, {
 			name: "extensions", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "oauthbearer",
-				"MEDDELA_KAFKA_SASL_PASSWORD": "t", "MEDDELA_KAFKA_TLS": "true", "MEDDELA_KAFKA_OAUTH_EXTENSIONS": "logicalCluster"},
+				"MEDDELA_KAFKA_SASL_PASSWORD": "t", "MEDDELA_KAFKA_TLS": "true",
+				"MEDDELA_KAFKA_OAUTH_EXTENSIONS": "logicalCluster"},
 			want: Faults{"MEDDELA_KAFKA_OAUTH_EXTENSIONS must be NAME=VALUE with commas between, names in letters"},
 		}, {
 			name: "a token as it is", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "oauthbearer",

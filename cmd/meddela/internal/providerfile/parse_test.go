@@ -141,7 +141,8 @@ func TestReceipts(t *testing.T) {
 		sources[0].Rules[1].Means != receive.Bounced || sources[0].Rules[1].When["$.type"] != "bounce" {
 		t.Errorf("%+v", sources)
 	}
-	if _, _, err := file.Build(Site{Lane: topology.Realtime}); err == nil || !strings.Contains(err.Error(), "MEDDELA_SUPPRESS_PEPPER") {
+	_, _, err = file.Build(Site{Lane: topology.Realtime})
+	if err == nil || !strings.Contains(err.Error(), "MEDDELA_SUPPRESS_PEPPER") {
 		t.Errorf("without a pepper: %v", err)
 	}
 	ref := func(*topology.Job, string) string { return "r" }

@@ -145,7 +145,8 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s (%s): %q, %v, want %q", path, translated, got, err, want)
 		}
 	}
-	if translated, err := jsonpath.Parse("$[1].id"); err != nil || gjson.Get(`[1,{"id":"x"}]`, translated).String() != "x" {
+	translated, err := jsonpath.Parse("$[1].id")
+	if err != nil || gjson.Get(`[1,{"id":"x"}]`, translated).String() != "x" {
 		t.Errorf("%s, %v", translated, err)
 	}
 	for _, path := range []string{"", "$", "$.", "$..a", "$.a.", "$[", "$[]", "$[a]", "$['']", "$['a'", "$.a]b", "a[-1]"} {

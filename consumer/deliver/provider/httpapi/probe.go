@@ -26,5 +26,6 @@ func (p *Provider) Probe(ctx context.Context) provider.Response {
 	if err != nil {
 		return provider.Response{Verdict: provider.Down, Detail: err.Error()}
 	}
-	return provider.Response{Verdict: provider.Accepted, Detail: "it is there, and answered " + strconv.Itoa(answer.Status)}
+	detail := "it is there, and answered " + strconv.Itoa(answer.Status)
+	return provider.Response{Verdict: provider.Accepted, Detail: detail}
 }

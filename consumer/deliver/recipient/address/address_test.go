@@ -234,7 +234,8 @@ func TestPhoneNumbers(t *testing.T) {
 }
 
 func TestIsRegion(t *testing.T) {
-	for region, want := range map[string]bool{"SE": true, "US": true, "se": false, "XX": false, "Sweden": false, "46": false} {
+	regions := map[string]bool{"SE": true, "US": true, "se": false, "XX": false, "Sweden": false, "46": false}
+	for region, want := range regions {
 		if IsRegion(region) != want {
 			t.Errorf("%s: %v", region, !want)
 		}

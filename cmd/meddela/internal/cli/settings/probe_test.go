@@ -46,7 +46,8 @@ func TestTry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return mailbox{&logins, &messages}, nil }))
+	begin := func(*smtp.Conn) (smtp.Session, error) { return mailbox{&logins, &messages}, nil }
+	server := smtp.NewServer(smtp.BackendFunc(begin))
 	server.AllowInsecureAuth = true
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
@@ -95,12 +96,12 @@ func TestTry(t *testing.T) {
 			t.Errorf("it does not say %q but %v\n%s", row.says, err, got)
 		}
 	}
-	if got, err := checkProviders(t, nil, command.Table, good, "--provider", "mail", "--send-to", "kim@example.com"); err != nil ||
-		messages != 1 || !strings.Contains(got, "@example.com>") {
+	got, err = checkProviders(t, nil, command.Table, good, "--provider", "mail", "--send-to", "kim@example.com")
+	if err != nil || messages != 1 || !strings.Contains(got, "@example.com>") {
 		t.Errorf("%v, %d messages\n%s", err, messages, got)
 	}
-	if got, err := checkProviders(t, nil, command.Table, good, "--provider", "texts", "--send-to", "+46701234567"); err == nil ||
-		!strings.Contains(got, "rejected") {
+	got, err = checkProviders(t, nil, command.Table, good, "--provider", "texts", "--send-to", "+46701234567")
+	if err == nil || !strings.Contains(got, "rejected") {
 		t.Errorf("%v\n%s", err, got)
 	}
 	for _, misuse := range [][]string{
