@@ -187,6 +187,9 @@ type TopicSpec struct {
 // and its own fields, a dead letter the record and its headers.
 const wrappedEventBytes = 2 * MaxEventBytes
 
+// entryBytes is what a topic of entries takes at once at least: what Kafka's topics do by default.
+const entryBytes = 1_048_588
+
 const day = 24 * time.Hour
 
 // segmentTime is by how much records may outlive their retention, which removes
@@ -201,7 +204,7 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 			s.retained(t.Events(l), s.Partitions, 7*day, 0),
 			s.retained(t.Redrive(l), s.Partitions, 7*day, wrappedEventBytes),
 			s.retained(t.Jobs(l), s.Partitions, 7*day, wrappedEventBytes),
-			s.retained(t.DeliveryLog(l), s.Partitions, 30*day, 0),
+			s.retained(t.DeliveryLog(l), s.Partitions, 30*day, entryBytes),
 			s.retained(t.DeadLetters(l), s.DeadLetterPartitions, 30*day, wrappedEventBytes),
 		)
 		for _, tier := range Tiers() {
@@ -209,7 +212,7 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 		}
 		specs = append(specs,
 			s.retained(t.Paused(l), s.Partitions, 7*day, wrappedEventBytes),
-			s.retained(t.Notices(l), s.Partitions, 7*day, 0),
+			s.retained(t.Notices(l), s.Partitions, 7*day, entryBytes),
 		)
 		// Validity and what waits go by when records came, and not by their writers' clocks.
 		byBroker := slices.Concat(t.Reads(RoleMatch, l), t.Reads(RoleDelay, l))

@@ -25,6 +25,7 @@ import (
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // Handler is the deliver role of one lane.
@@ -39,6 +40,9 @@ type Handler struct {
 	routes    map[topology.Channel]route
 	grace     time.Duration // shorter in tests, like
 	answer    time.Duration // the time that a late answer is waited for
+
+	// What fails batch by batch while Redis is away.
+	releasing, settling retry.Warner
 
 	mu sync.Mutex
 	// unsettled are jobs whose outcomes could not be recorded before their

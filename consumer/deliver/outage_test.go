@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/provider"
@@ -408,4 +410,22 @@ func TestClaimedWhileSettling(t *testing.T) {
 	handleAll(t.Context(), t, other, batchOf(jobs[1:]...))
 	all.Wait()
 	w.provider.once(t, 4)
+}
+
+// TestOneWarningForManyBatches: what cannot be released or recorded while Redis is away is told once in a while.
+func TestOneWarningForManyBatches(t *testing.T) {
+	w := newWorld(t)
+	var log bytes.Buffer
+	h := w.handler(t)
+	h.config.Log = zerolog.New(&log)
+	w.store.SetError(redisLoading)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		(&pipeline{Handler: h, owner: "o"}).giveUp(ctx, []*delivery{{job: aJob("event")}})
+	}
+	w.store.SetError("")
+	if n := strings.Count(log.String(), "cannot be released"); n != 1 {
+		t.Errorf("%d lines, want one:\n%s", n, log.String())
+	}
 }

@@ -366,8 +366,10 @@ func (p *pipeline) giveUp(ctx context.Context, claimed []*delivery) {
 	last, cancel := p.withGrace(ctx)
 	defer cancel()
 	if err := p.release(last, p.owner, claimed); err != nil {
-		p.config.Log.Warn().Err(err).Int("claims", len(claimed)).
-			Msg("claims of jobs that were not sent cannot be released; they end by themselves")
+		p.releasing.Warn(func(n int) {
+			p.config.Log.Warn().Err(err).Int("claims", len(claimed)).Int("times", n).
+				Msg("claims of jobs that were not sent cannot be released; they end by themselves")
+		})
 		return
 	}
 	for _, d := range claimed {

@@ -32,7 +32,6 @@ func (h *Handler) settle(ctx context.Context, deliveries []*delivery) (wait func
 
 func (h *Handler) settleOn(ctx, last context.Context, deliveries []*delivery, recorded func() error) {
 	var backoff retry.Backoff
-	var warner retry.Warner
 	for {
 		err := recorded()
 		if err == nil {
@@ -43,8 +42,8 @@ func (h *Handler) settleOn(ctx, last context.Context, deliveries []*delivery, re
 			backoff.Reset() // little time is left
 		}
 		deliveries = unsettled(deliveries)
-		warner.Warn(func(int) {
-			h.config.Log.Warn().Err(err).Int("outcomes", len(deliveries)).
+		h.settling.Warn(func(n int) {
+			h.config.Log.Warn().Err(err).Int("outcomes", len(deliveries)).Int("times", n).
 				Msg("outcomes cannot be recorded in Redis; trying on before anything else is sent")
 		})
 		if !backoff.Wait(last) {

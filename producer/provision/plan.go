@@ -55,6 +55,8 @@ const (
 	OtherReplication Kind = "other_replication"
 	// OtherConfig: a topic setting has another value.
 	OtherConfig Kind = "other_config"
+	// SmallMessages: the topic does not take all records that come to it.
+	SmallMessages Kind = "small_messages"
 	// UnknownConfig: the cluster does not tell us the topic's settings.
 	UnknownConfig Kind = "unknown_config"
 )
@@ -126,8 +128,14 @@ func driftOf(wanted *topology.TopicSpec, have Existing, tooFew, tooMany Kind) (d
 		return drift
 	}
 	for _, key := range slices.Sorted(maps.Keys(wanted.Config)) {
-		if want := wanted.Config[key]; have.Config[key] != want {
-			differs(OtherConfig, key, have.Config[key], want)
+		want, has := wanted.Config[key], have.Config[key]
+		takes, _ := strconv.Atoi(has)
+		switch least, _ := strconv.Atoi(want); {
+		case key == "max.message.bytes" && takes >= least || has == want:
+		case key == "max.message.bytes":
+			differs(SmallMessages, key, has, want)
+		default:
+			differs(OtherConfig, key, has, want)
 		}
 	}
 	return drift

@@ -69,6 +69,16 @@ func TestCompare(t *testing.T) {
 			change: with("t.control", func(e *provision.Existing) { e.Config["segment.ms"] = "1" }),
 			ready:  all,
 		}, {
+			name:   "a topic that does not take all that comes",
+			change: with("t.batch.delivery-log", func(e *provision.Existing) { e.Config["max.message.bytes"] = "1000" }),
+			ready:  all - 1,
+			drift: []provision.Drift{{Topic: "t.batch.delivery-log", Kind: provision.SmallMessages,
+				Setting: "max.message.bytes", Have: "1000", Want: "1048588"}},
+		}, {
+			name:   "one that takes more",
+			change: with("t.batch.jobs", func(e *provision.Existing) { e.Config["max.message.bytes"] = "9000000" }),
+			ready:  all,
+		}, {
 			name:   "settings kept from us",
 			change: with("t.control", func(e *provision.Existing) { e.Config = nil }),
 			ready:  all - 1,

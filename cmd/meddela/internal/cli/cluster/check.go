@@ -211,6 +211,9 @@ func inspectTopics(ctx context.Context, env *command.Env) (string, error) {
 		return "", err
 	case len(plan.Create) > 0:
 		return "", fmt.Errorf("%d are missing, such as %s: run `meddela topics apply`", len(plan.Create), plan.Create[0].Name)
+	case slices.ContainsFunc(plan.Drift, isSmall):
+		d := plan.Drift[slices.IndexFunc(plan.Drift, isSmall)]
+		return "", fmt.Errorf("%s takes records of %s bytes at most: %s", d.Topic, d.Have, driftAdvice(d))
 	case len(plan.Drift) > 0:
 		return fmt.Sprintf("all %d are there; %d differ from what was configured: see `meddela topics apply --dry-run`",
 			len(plan.Ready)+len(plan.Drift), len(plan.Drift)), nil
@@ -242,6 +245,8 @@ func inspectClaims(ctx context.Context, env *command.Env) error {
 	}
 	return err
 }
+
+func isSmall(d provision.Drift) bool { return d.Kind == provision.SmallMessages }
 
 func inspectTemplates(ctx context.Context, env *command.Env) (string, error) {
 	follower, err := env.Templates(ctx)

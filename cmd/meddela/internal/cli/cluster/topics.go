@@ -227,6 +227,9 @@ var advices = map[provision.Kind]string{
 		"have {have}",
 	provision.OtherReplication: "kafka-reassign-partitions.sh; or set MEDDELA_TOPICS_REPLICATION={have}",
 	provision.UnknownConfig:    "allow our Kafka user to describe the configuration of its topics",
+	provision.SmallMessages: "kafka-configs.sh --alter --entity-type topics --entity-name {topic} " +
+		"--add-config {setting}={want}; until then what it does not take becomes dead letters: of a delivery log, messages " +
+		"that went out have no status",
 	provision.OtherConfig: "kafka-configs.sh --alter --entity-type topics --entity-name {topic} " +
 		"--add-config {setting}={want}",
 }

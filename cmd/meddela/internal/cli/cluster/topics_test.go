@@ -38,6 +38,7 @@ func TestPlanTable(t *testing.T) {
 			drift("m.realtime.jobs", provision.OtherConfig, "retention.ms", "1000", "604800000"),
 			drift("m.batch.events", provision.OtherConfig, "retention.ms", "2000", "604800000"),
 			drift("m.control", provision.UnknownConfig, "settings", "", ""),
+			drift("m.batch.delivery-log", provision.SmallMessages, "max.message.bytes", "1000", "1048588"),
 		},
 	}
 	for _, dryRun := range []bool{true, false} {

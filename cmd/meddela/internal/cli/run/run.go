@@ -3,6 +3,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,7 +76,11 @@ func New(env *command.Env) *cobra.Command {
 					run = append(run, topology.RoleNotify)
 				}
 			}
-			return runRoles(ctx, env, run, lane, channels)
+			err := runRoles(ctx, env, run, lane, channels)
+			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // stopped before it had begun
+			}
+			return err
 		}),
 	}
 	command.WordFlag(cmd, &lane, "lane", topology.Lanes(), "realtime or batch")
@@ -130,6 +135,9 @@ func runRoles(ctx context.Context, env *command.Env, names []topology.Role, lane
 		asking, cancel := context.WithTimeout(ctx, env.ReachTimeout)
 		missing, err := connect.MissingInKafka(asking, connection, in.Names.Rights(topology.User(name), lane))
 		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil || len(missing) > 0 {
 			env.Log.Warn().Err(err).Str("role", string(name)).Strs("missing", missing).Msg("our Kafka user lacks rights")
 		}

@@ -1,12 +1,16 @@
 package run
 
 import (
+	"bytes"
+	"context"
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/testenv"
 )
 
 // TestARoleThatCannotReadItsTemplatesStops with an error that says what to do.
@@ -64,5 +68,24 @@ func TestAllRoles(t *testing.T) {
 	got.Want(t, command.ExitFailed)
 	if !strings.Contains(got.Err, "cannot use Kafka") {
 		t.Errorf("it says %s", got.Err)
+	}
+}
+
+// TestStoppedAtTheStart: that is no fault of a server.
+func TestStoppedAtTheStart(t *testing.T) {
+	testenv.OnlyThese(t, map[string]string{
+		"MEDDELA_KAFKA_BROKERS": clitest.StartKafka(t).ListenAddrs()[0], "MEDDELA_REDIS_ADDRS": clitest.StartRedis(t, nil).Addr(),
+		"MEDDELA_HTTP_ADDR": "-",
+	})
+	for _, after := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond} {
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		time.AfterFunc(after, stop)
+		var out, errOut bytes.Buffer
+		env := &command.Env{In: strings.NewReader(""), Out: &out, ErrOut: &errOut, ReachTimeout: time.Minute, Version: "dev"}
+		status := env.Execute(ctx, []string{"run", "status", "--lane", "realtime"}, New)
+		if said := errOut.String(); status != command.ExitOK || strings.Contains(said, "rights") ||
+			strings.Contains(said, "cannot use") {
+			t.Errorf("stopped after %v: status %d, it says %q", after, status, said)
+		}
 	}
 }
