@@ -28,6 +28,9 @@ import (
 	"github.com/meddela/meddela/consumer/template"
 )
 
+// ends makes one of all ways to end a line: after a lone CR, the encoding would lose the next end.
+var ends = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // compose writes the message in the form of RFC 5322. to is a plain address.
 func (s *Provider) compose(id, to string, m *template.Message, files []file) ([]byte, error) {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
@@ -42,10 +45,10 @@ func (s *Provider) compose(id, to string, m *template.Message, files []file) ([]
 	msg.SetDateWithValue(time.Now())
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	if m.Text != "" || m.HTML == "" {
-		msg.SetBodyString(mail.TypeTextPlain, m.Text)
+		msg.SetBodyString(mail.TypeTextPlain, ends.Replace(m.Text))
 	}
 	if m.HTML != "" {
-		msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
+		msg.AddAlternativeString(mail.TypeTextHTML, ends.Replace(m.HTML))
 	}
 	if err := unsubscribe(msg, m.Unsubscribe); err != nil {
 		return nil, err
@@ -63,9 +66,10 @@ func (s *Provider) compose(id, to string, m *template.Message, files []file) ([]
 	if _, err := msg.WriteTo(&plain); err != nil {
 		return nil, err
 	}
-	// The library folds an id that is long, which some do not read.
-	text := bytes.Replace(plain.Bytes(), []byte("\r\nMessage-ID:\r\n "), []byte("\r\nMessage-ID: "), 1)
-	header, _, _ := bytes.Cut(text, []byte("\r\n\r\n"))
+	// The library folds before a first word that is long, which some do not read, or as a blank.
+	header, body, _ := bytes.Cut(plain.Bytes(), []byte("\r\n\r\n"))
+	header = bytes.ReplaceAll(header, []byte(":\r\n "), []byte(": "))
+	text := slices.Concat(header, []byte("\r\n\r\n"), body)
 	for line := range bytes.SplitSeq(header, []byte("\r\n")) {
 		if len(line) > longestLine {
 			return nil, errLongLine
@@ -92,17 +96,20 @@ func unwritable(err error) string {
 }
 
 const (
-	longestWord = 70
-	wordBytes   = 45 // of an encoded word, which has at most 75 characters
+	longestWord = 66 // beside a name such as Subject
+	wordBytes   = 39 // of an encoded word, which is no longer with what stands around it
 	nameBytes   = 200
 )
 
-// foldable is a text in encoded words (RFC 2047) where it has a word that is too long for a line.
+// foldable is a text whose words fit in lines, and of which no reader makes another: in encoded words (RFC 2047) where
+// it is not plain ASCII with single blanks, has a long word, or what could be read as an encoded one.
 func foldable(text string) string {
-	if !slices.ContainsFunc(strings.Fields(text), func(w string) bool { return len(w) > longestWord }) {
+	fits := func(word string) bool { return word != "" && len(word) <= longestWord && !strings.Contains(word, "=?") }
+	words := strings.Split(text, " ")
+	if text == "" || address.IsASCII(text) && !slices.ContainsFunc(words, func(w string) bool { return !fits(w) }) {
 		return text
 	}
-	var words []string
+	words = nil
 	for text = strings.ToValidUTF8(text, "\ufffd"); text != ""; {
 		part := cut(text, wordBytes)
 		words = append(words, "=?utf-8?B?"+base64.StdEncoding.EncodeToString([]byte(part))+"?=")

@@ -407,3 +407,34 @@ func TestMessagesOfASession(t *testing.T) {
 		}
 	}
 }
+
+// TestSubjectsAndEndsOfLines: a subject is read as it is, also where it could be read as another, from a line that is
+// empty; and each way to end a line ends one.
+func TestSubjectsAndEndsOfLines(t *testing.T) {
+	d := newDialogue(t, nil)
+	s := newSMTP(t, d.port, nil)
+	for _, subject := range []string{
+		"", " ", "  a   b ", "a" + strings.Repeat(" ", 300) + "b", "=?utf-8?q?=0d=0aBcc:_eve@example.com?=", "a =?x?=",
+		strings.Repeat("a", 66), strings.Repeat("a", 67), strings.Repeat("å", 200), "å" + strings.Repeat(" å", 40),
+		strings.Repeat("a:", 33) + " b", "Re: " + strings.Repeat("0123456: ", 30) + "x",
+	} {
+		job, m := aMail("event")
+		m.Subject, m.Text, m.HTML = subject, "a\rb\nc\r\nd\n\re\r\rf", ""
+		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted {
+			t.Fatalf("%+v", r)
+		}
+		taken := d.taken()
+		text := taken[len(taken)-1]
+		read, err := mail.ReadMessage(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := new(mime.WordDecoder).DecodeHeader(read.Header.Get("Subject"))
+		if err != nil || got != subject || strings.Contains(text, "Subject:\r\n") {
+			t.Errorf("%q is read as %q, %v, of\n%s", subject, got, err, text)
+		}
+		if !strings.HasSuffix(text, "\r\n\r\na\r\nb\r\nc\r\nd\r\n\r\ne\r\n\r\nf\r\n") {
+			t.Errorf("lines end otherwise: %q", text)
+		}
+	}
+}
