@@ -35,7 +35,7 @@ const (
 	// MaxLength is that of a local part (RFC 5321, 4.5.3.1.1). Ids of up to 27
 	// characters, and UUIDs, give references within it.
 	MaxLength = 64
-	maxText   = 256 // of any reference
+	maxText   = 4 << 10 // of any reference: of the longest id too
 )
 
 // Key seals references and opens them. Several goroutines may use it.

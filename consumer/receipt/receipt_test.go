@@ -26,6 +26,7 @@ func TestSealAndOpen(t *testing.T) {
 		{"realtime-11-123456789012", true},
 		{"a", true},
 		{topology.EventID(strings.Repeat("x", 128)), false},
+		{topology.EventID("https://shop.example/" + strings.Repeat("x", 1900) + "#1"), false},
 	} {
 		job := topology.Job{EventID: row.id, Lane: topology.Batch, Redrives: 2, Attempt: 3}
 		text := key.Seal(&job, kim)

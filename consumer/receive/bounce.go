@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"mime"
@@ -25,12 +26,15 @@ import (
 // known by the event.
 const Mail = "mail"
 
+const maxBounce = 64 << 20
+
 // NewServer is a mail server for bounces, which come to the address that a message was
 // sent from: its reference, at a domain of its own (VERP).
 func (r *Receiver) NewServer() *smtp.Server {
 	begin := func(*smtp.Conn) (smtp.Session, error) { return &session{receiver: r}, nil }
 	server := smtp.NewServer(smtp.BackendFunc(begin))
-	server.MaxMessageBytes, server.MaxRecipients = maxBody, 1
+	server.Domain, server.EnableSMTPUTF8 = "meddela", true
+	server.MaxMessageBytes, server.MaxRecipients = maxBounce, 1 // it may have the whole message behind the report
 	server.ReadTimeout, server.WriteTimeout = 30*time.Second, 30*time.Second
 	return server
 }
@@ -40,9 +44,6 @@ type session struct {
 	receiver *Receiver
 	ref      receipt.Ref
 }
-
-// AuthPlain implements smtp.Session: nobody logs in.
-func (s *session) AuthPlain(string, string) error { return smtp.ErrAuthUnsupported }
 
 // Mail implements smtp.Session.
 func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
@@ -61,7 +62,10 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 
 // Data implements smtp.Session.
 func (s *session) Data(text io.Reader) error {
-	message, err := io.ReadAll(text)
+	message, err := io.ReadAll(io.LimitReader(text, maxBody))
+	if err == nil {
+		_, err = io.Copy(io.Discard, text)
+	}
 	if err != nil {
 		return err
 	}
@@ -117,6 +121,9 @@ func parseReport(message []byte) (report, bool) {
 		}
 		kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type"))
 		if kind == "message/delivery-status" || kind == "message/global-delivery-status" { // RFC 6533
+			if strings.EqualFold(part.Header.Get("Content-Transfer-Encoding"), "base64") {
+				return parseStatus(base64.NewDecoder(base64.StdEncoding, part))
+			}
 			return parseStatus(part)
 		}
 	}

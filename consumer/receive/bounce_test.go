@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -75,6 +76,12 @@ func TestBounces(t *testing.T) {
 			"delivery_error/bounced/failed: 5.7.1", "", 0, "failed"},
 		"delayed":   {refTo(kim), reportOf("delayed", "4.4.1", kim, kim), "", "", 0, "nothing"},
 		"delivered": {refTo(kim), reportOf("delivered", "2.0.0", kim, kim), "sent//delivered: 2.0.0", "", 0, "delivered"},
+		"a large one": {refTo(kim), reportOf("failed", "5.1.1", kim, kim) + strings.Repeat("0123456789abcdef\r\n", 100_000),
+			"delivery_error/bounced/bounced: 5.1.1", "email " + kim + " bounced", 0, "bounced"},
+		"in base64": {refTo(kim), "Content-Type: multipart/report; boundary=a\r\n\r\n--a\r\n" +
+			"Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+			base64.StdEncoding.EncodeToString([]byte("A: b\r\n\r\nAction: failed\r\nStatus: 5.2.2\r\n\r\n")) + "\r\n--a--\r\n",
+			"delivery_error/bounced/failed: 5.2.2", "", 0, "failed"},
 		"a holiday": {refTo(kim), "Subject: away\r\n\r\nI am on holiday.\r\n", "", "", 0, Unknown},
 		"half a report": {refTo(kim), "Content-Type: multipart/report; boundary=a\r\n\r\n--a\r\nContent-Type: message/delivery-status\r\n\r\nA: b\r\n", "",
 			"", 0, Unknown},

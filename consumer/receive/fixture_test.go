@@ -64,8 +64,8 @@ func newSite(t *testing.T, sources ...Source) *site {
 			return s.away
 		},
 		Hash: hashOf,
-		Suppress: func(_ context.Context, channel topology.Channel, address string, cause topology.Cause) error {
-			s.suppressed = append(s.suppressed, string(channel)+" "+address+" "+string(cause))
+		Suppress: func(_ context.Context, channel topology.Channel, addresses []string, cause topology.Cause) error {
+			s.suppressed = append(s.suppressed, string(channel)+" "+strings.Join(addresses, ",")+" "+string(cause))
 			return s.away
 		},
 	})

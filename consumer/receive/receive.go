@@ -64,16 +64,17 @@ type Config struct {
 	Publish func(ctx context.Context, partition int, records []topology.Record) error
 	// Hash is that of an address on a channel; none of what is no address.
 	Hash func(channel topology.Channel, address string) topology.AddressHash
-	// Suppress adds to the suppressions, and returns when it is written.
-	Suppress func(ctx context.Context, channel topology.Channel, address string, cause topology.Cause) error
+	// Suppress adds addresses to the suppressions, and returns when they are written.
+	Suppress func(ctx context.Context, channel topology.Channel, addresses []string, cause topology.Cause) error
 	Log      zerolog.Logger
 }
 
-// Receiver takes receipts. Its ServeHTTP is for webhooks, NewSession for bounces.
+// Receiver takes receipts. Its ServeHTTP is for webhooks, NewServer for bounces.
 type Receiver struct {
 	Config
 	bySource map[string]*Source
-	atOnce   chan struct{}
+	reading  chan struct{} // of requests, whosever they are
+	atOnce   chan struct{} // those that are the providers'
 
 	mu     sync.Mutex
 	counts map[Count]int64
@@ -85,7 +86,7 @@ type Count struct{ Provider, Means string }
 // New makes a Receiver, or says what is wrong with a source.
 func New(c Config) (*Receiver, error) {
 	r := &Receiver{Config: c, bySource: make(map[string]*Source), counts: make(map[Count]int64),
-		atOnce: make(chan struct{}, mostAtOnce)}
+		reading: make(chan struct{}, mostReading), atOnce: make(chan struct{}, mostAtOnce)}
 	for i := range r.Sources {
 		s := &r.Sources[i]
 		if err := s.Check(); err != nil {
@@ -126,7 +127,7 @@ type note struct {
 }
 
 // take writes what receipts say, and returns when it is written. With an error the
-// provider is to come again: to take a receipt twice changes nothing.
+// provider is to come again. What is known already is not written again.
 func (r *Receiver) take(ctx context.Context, notes []note) error {
 	notes = telling(notes)
 	if len(notes) == 0 {
@@ -140,30 +141,43 @@ func (r *Receiver) take(ctx context.Context, notes []note) error {
 	if err != nil {
 		return err
 	}
-	records := make(map[int][]topology.Record) // by partition
+	type place struct {
+		lane      topology.Lane
+		partition int
+	}
+	records := make(map[place][]topology.Record)
 	for i := range notes {
 		entry := notes[i].entry(&states[i])
+		if s := &states[i]; s.Redrives == entry.Redrives && s.Attempt == entry.Attempt && s.Status == entry.Status &&
+			s.Detail == entry.Detail {
+			continue
+		}
 		_, partition, _, ok := states[i].Source.Split()
 		if !ok {
 			partition = int(crc32.ChecksumIEEE([]byte(entry.EventID)) >> 1)
 		}
-		records[partition] = append(records[partition], topology.Record{
+		at := place{entry.Lane, partition}
+		records[at] = append(records[at], topology.Record{
 			Topic: r.Names.DeliveryLog(entry.Lane), Key: []byte(entry.EventID), Value: entry.Append(nil),
 		})
 	}
-	for partition, some := range records {
-		if err := r.Publish(ctx, partition, some); err != nil {
+	for at, some := range records {
+		if err := r.Publish(ctx, at.partition, some); err != nil {
 			return err
 		}
 	}
-	for i := range notes {
-		n := &notes[i]
-		cause, isCause := causes[n.means]
-		// Another address than the message's is another's, and not this one's to suppress.
-		if !isCause || !n.ref.IsTo(r.Hash(n.channel, n.address)) {
+	for means, cause := range causes {
+		var addresses []string
+		for i := range notes {
+			// Another address than the message's is another's, and not this one's to suppress.
+			if n := &notes[i]; n.means == means && n.ref.IsTo(r.Hash(n.channel, n.address)) {
+				addresses = append(addresses, n.address)
+			}
+		}
+		if len(addresses) == 0 {
 			continue
 		}
-		if err := r.Suppress(ctx, n.channel, n.address, cause); err != nil {
+		if err := r.Suppress(ctx, notes[0].channel, addresses, cause); err != nil { // all are of one source
 			return err
 		}
 	}
@@ -196,6 +210,10 @@ func (n *note) entry(s *topology.State) topology.Entry {
 		e.Channel = n.channel
 	}
 	if s.Redrives == n.ref.Redrives && s.Attempt == n.ref.Attempt {
+		// It comes after what is known, whatever the clocks say.
+		if known := s.UpdatedAt.Add(time.Millisecond); known.After(e.At) {
+			e.At = known
+		}
 		if e.Provider == "" {
 			e.Provider = s.Provider
 		}
@@ -226,8 +244,12 @@ func cleanCode(text string) string {
 // oldest is how long ago a receipt's time may be.
 const oldest = 30 * 24 * time.Hour
 
-// plausible is a receipt's time, unless it cannot be.
+// plausible is a receipt's time, unless it cannot be. One in whole seconds is that
+// second's end, so that it does not come before what was in it.
 func plausible(at, now time.Time) time.Time {
+	if at.Nanosecond() == 0 && now.Sub(at) > time.Second {
+		at = at.Add(time.Second - time.Millisecond)
+	}
 	if at.After(now) || at.Before(now.Add(-oldest)) {
 		return now
 	}

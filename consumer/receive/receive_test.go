@@ -92,6 +92,40 @@ func TestMeanings(t *testing.T) {
 	}
 }
 
+// TestWhatIsKnown: a receipt that comes again is not written again, and one whose clock is
+// behind still comes after what is known.
+func TestWhatIsKnown(t *testing.T) {
+	s := newSite(t, source())
+	s.state.UpdatedAt = time.Now().Add(time.Minute).Truncate(time.Millisecond)
+	body := fmt.Sprintf(`{"ref":%q,"event":"delivery","at":"2026-11-27T20:00:00Z"}`, refTo(kim))
+	for range 2 {
+		if code := post(s, "/ses?token=s3cret", "application/json", body); code != http.StatusOK {
+			t.Fatal(code)
+		}
+		if len(s.entries) != 1 || !s.entries[0].At.After(s.state.UpdatedAt) {
+			t.Errorf("%+v, after %v", s.entries, s.state.UpdatedAt)
+		}
+		s.state.Detail = "delivered"
+	}
+}
+
+// TestSuppressedTogether: those of a request are written at once.
+func TestSuppressedTogether(t *testing.T) {
+	s := newSite(t, source())
+	one := func(to, event string) string {
+		return fmt.Sprintf(`{"ref":%q,"to":%q,"event":%q}`, refTo(to), to, event)
+	}
+	body := "[" + one(kim, "spam") + "," + one("robin@example.net", "spam") + "," + one("eli@example.net", "unsubscribe") + "]"
+	if code := post(s, "/ses?token=s3cret", "application/json", body); code != http.StatusOK {
+		t.Fatal(code)
+	}
+	slices.Sort(s.suppressed)
+	if got := strings.Join(s.suppressed, "; "); got !=
+		"email eli@example.net unsubscribed; email kim@example.net,robin@example.net complaint" {
+		t.Error(got)
+	}
+}
+
 // TestAnothersAddress: who has got a message cannot have another's address suppressed.
 func TestAnothersAddress(t *testing.T) {
 	s := newSite(t, source())
@@ -262,6 +296,9 @@ func TestCheck(t *testing.T) {
 		"needs header": {Verify: Verify{Scheme: HMAC, Secret: outbound.Fixed("x")}, Ref: "$.a"},
 		"needs url":    {Verify: Verify{Scheme: Twilio, Secret: outbound.Fixed("x")}, Ref: "$.a"},
 		"no key":       {Verify: Verify{Scheme: SendGrid, Secret: outbound.Fixed("x")}, Ref: "$.a"},
+		"no path":      {Verify: token("x"), Ref: "$.a", Rules: []Rule{{When: map[string]string{"": "x"}}}},
+		"each":         {Verify: token("x"), Ref: "$.a", Each: "query:x"},
+		"standard":     {Verify: Verify{Scheme: Standard, Secret: outbound.Fixed("whsec_?")}, Ref: "$.a"},
 		"rule":         {Verify: token("x"), Ref: "$.a", Rules: []Rule{{When: map[string]string{"$[": "x"}}}},
 	} {
 		if _, err := New(Config{Sources: []Source{s}}); err == nil {
@@ -280,7 +317,7 @@ func TestParseTime(t *testing.T) {
 	}
 	now := want.Add(time.Hour)
 	for at, want := range map[time.Time]time.Time{
-		want: want, {}: now, now.Add(time.Minute): now, now.Add(-oldest - 1): now, parseTime("never"): now,
+		want: want.Add(999 * time.Millisecond), want.Add(1): want.Add(1), {}: now, now.Add(time.Minute): now, now.Add(-oldest - 1): now, parseTime("never"): now,
 		parseTime("1e300"): now,
 	} {
 		if got := plausible(at, now); !got.Equal(want) {

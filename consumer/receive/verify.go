@@ -44,8 +44,9 @@ func Schemes() []Scheme {
 	return []Scheme{Token, HMAC, Standard, Twilio, SendGrid, Mailgun, Sinch, Vonage}
 }
 
-// Verify says how to tell that a receipt is the provider's. What is sent a second
-// time by who has seen it says what it said the first time, and changes nothing.
+// Verify says how to tell that a receipt is the provider's. Their age is looked at with
+// Standard only: who has seen a receipt could send it again, and it would say the same of
+// the same message.
 type Verify struct {
 	Scheme Scheme
 	Secret outbound.Secret
@@ -63,6 +64,10 @@ func (v *Verify) check() error {
 		return errors.New("verify: a header is needed with scheme hmac, and with no other")
 	case (v.Scheme == Twilio) != (v.URL != ""):
 		return errors.New("verify: a url, as the provider was given it, is needed with scheme twilio, and with no other")
+	case v.Scheme == Standard:
+		if _, err := webhooks.NewWebhook(v.Secret()); err != nil {
+			return errors.New("verify: the secret must be whsec_ and base64, as the provider shows it")
+		}
 	case v.Scheme == SendGrid:
 		_, err := publicKey(v.Secret())
 		return err

@@ -40,7 +40,7 @@ type Source struct {
 	// Rules say what a receipt means, the first that fits.
 	Rules []Rule
 
-	each, ref, address, messageID, code, at place
+	ref, address, messageID, code, at place
 }
 
 // Rule says what receipts mean that have all these values.
@@ -99,8 +99,11 @@ func (s *Source) Check() (err error) {
 		key, text string
 		at        *place
 	}{
-		{"each", s.Each, &s.each}, {"ref", s.Ref, &s.ref}, {"address", s.Address, &s.address},
+		{"ref", s.Ref, &s.ref}, {"address", s.Address, &s.address},
 		{"message_id", s.MessageID, &s.messageID}, {"code", s.Code, &s.code}, {"at", s.At, &s.at},
+	}
+	if _, err := jsonpath.Parse(s.Each); s.Each != "" && (err != nil || strings.Contains(s.Each, ":")) {
+		return errors.New("each: a list is in the body: use a path such as $.events")
 	}
 	for _, p := range places {
 		if *p.at, err = parsePlace(p.text); err != nil {
@@ -115,7 +118,10 @@ func (s *Source) Check() (err error) {
 		r.when = nil
 		for text, values := range r.When {
 			at, err := parsePlace(text)
-			if err != nil || at == nil {
+			if at == nil && err == nil {
+				err = errors.New("a path is missing")
+			}
+			if err != nil {
 				return fmt.Errorf("rules: %q: %w", text, err)
 			}
 			r.when = append(r.when, condition{at, strings.Split(values, "|")})
@@ -138,9 +144,10 @@ func (r *Rule) fits(of *received, one gjson.Result) bool {
 }
 
 const (
-	maxBody    = 1 << 20
-	mostAtOnce = 64
-	takeTime   = 10 * time.Second
+	maxBody     = 1 << 20
+	mostReading = 256
+	mostAtOnce  = 64
+	takeTime    = 10 * time.Second
 )
 
 // ServeHTTP takes a provider's receipts. It answers 200 when they are written, or say
@@ -152,14 +159,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, "no provider of this name has receipts", http.StatusNotFound)
 		return
 	}
-	select {
-	case r.atOnce <- struct{}{}:
-		defer func() { <-r.atOnce }()
-	default:
-		r.again(w, source)
+	if !r.enter(w, source, r.reading) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, maxBody))
+	<-r.reading
 	if err != nil {
 		http.Error(w, "the body cannot be read, or is larger than 1 MiB", http.StatusBadRequest)
 		return
@@ -169,6 +173,10 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, "this is not signed by "+source.Provider, http.StatusUnauthorized)
 		return
 	}
+	if !r.enter(w, source, r.atOnce) {
+		return
+	}
+	defer func() { <-r.atOnce }()
 	notes, err := r.read(source, request, body)
 	if err != nil {
 		r.count(source.Provider, Unknown)
@@ -187,6 +195,17 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		r.count(source.Provider, string(notes[i].means))
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// enter takes one of some places, or asks the provider to come again.
+func (r *Receiver) enter(w http.ResponseWriter, source *Source, places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	default:
+		r.again(w, source)
+		return false
+	}
 }
 
 func (r *Receiver) again(w http.ResponseWriter, source *Source) {

@@ -86,8 +86,12 @@ func (in *Installation) Receive(ctx context.Context, ready func()) error {
 			}
 			return ""
 		},
-		Suppress: func(ctx context.Context, channel topology.Channel, to string, cause topology.Cause) error {
-			_, err := list.Add(ctx, []suppress.Subject{{Channel: channel, Address: to}}, cause, time.Time{})
+		Suppress: func(ctx context.Context, channel topology.Channel, addresses []string, cause topology.Cause) error {
+			subjects := make([]suppress.Subject, len(addresses))
+			for i, to := range addresses {
+				subjects[i] = suppress.Subject{Channel: channel, Address: to}
+			}
+			_, err := list.Add(ctx, subjects, cause, time.Time{})
 			return err
 		},
 	})
