@@ -17,6 +17,7 @@ func TestForgetting(t *testing.T) {
 		c := &Copy{Log: zerolog.New(&log)}
 		warned := func(want int) {
 			t.Helper()
+			synctest.Wait()
 			if n := strings.Count(log.String(), "not known any more"); n != want {
 				t.Errorf("%d warnings, want %d", n, want)
 			}
