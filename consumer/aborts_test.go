@@ -1,10 +1,16 @@
 package consumer
 
 import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
 	"testing"
+	"time"
 
+	"github.com/segmentio/kafka-go/compress"
 	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 
+	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/wire"
 )
 
@@ -36,5 +42,33 @@ func TestAnswerThatBeginsAtAMarker(t *testing.T) {
 		if keep := aborts.keeps(step.batch); keep != step.keep {
 			t.Errorf("batch %d: kept is %v, want %v", i, keep, step.keep)
 		}
+	}
+}
+
+// TestAnswerThatIsReadAgain: an answer whose large batch was left is read once more when that may be unpacked. What was
+// aborted before it is passed over then too.
+func TestAnswerThatIsReadAgain(t *testing.T) {
+	batch := func(offset uint64, transactional byte, value []byte) []byte {
+		set, err := wire.AppendSet(nil, []*topology.Record{{Value: value}}, compress.Zstd, time.Unix(1, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set = set[4:]
+		binary.BigEndian.PutUint64(set, offset)
+		set[22] |= transactional
+		binary.BigEndian.PutUint64(set[43:], 7) // the producer
+		binary.BigEndian.PutUint32(set[17:], crc32.Checksum(set[21:], crc32.MakeTable(crc32.Castagnoli)))
+		return set
+	}
+	answer := &wire.FetchedPartition{RecordSet: wire.RecordSet{
+		Bytes: append(batch(0, 0x10, []byte("aborted")), batch(1, 0, make([]byte, 2*largeBatch))...),
+	}}
+	answer.AbortedTransactions = []fetchapi.ResponseTransaction{{ProducerID: 7, FirstOffset: 0}}
+	if _, err := readContents(answer, place{"t", 0}, 0, 4*largeBatch, largeBatch); !errors.Is(err, errLarge) {
+		t.Fatalf("at first: %v, want %v", err, errLarge)
+	}
+	c, err := readContents(answer, place{"t", 0}, 0, 4*largeBatch, mostUnpacked)
+	if err != nil || !c.large || len(c.records) != 1 || c.records[0].Offset != 1 || c.next != 2 {
+		t.Fatalf("then: %+v, %v; want the large batch alone", c, err)
 	}
 }

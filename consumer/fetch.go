@@ -57,11 +57,14 @@ type Fetched struct {
 
 	faults         map[int64]*topology.Fault
 	fetched, bytes int // as in contents
+	large          bool
 }
 
 const (
 	// mostUnpacked bounds what one record batch may unpack to.
 	mostUnpacked = 32 << 20
+	// largeBatch is what a batch unpacks to of which a Reader has one at a time.
+	largeBatch = 1 << 20
 	// mostRead bounds what the records of a batch that are read at once keep in memory
 	// beside its bytes. The others are left to the next fetch.
 	mostRead = 8 << 20
@@ -85,7 +88,7 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 	case len(topics) == 0 || len(topics[0].Partitions) == 0:
 		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, errNoPartition)
 	}
-	c, err := readContents(&topics[0].Partitions[0], place{f.Topic, f.Partition}, f.offset, math.MaxInt)
+	c, err := readContents(&topics[0].Partitions[0], place{f.Topic, f.Partition}, f.offset, math.MaxInt, mostUnpacked)
 	if err != nil {
 		return Fetched{}, err
 	}
@@ -114,6 +117,7 @@ func (f *Fetcher) passOver(got *Fetched) {
 func (f *Fetcher) keep(c *contents) Fetched {
 	got := Fetched{
 		Next: max(f.offset, c.next), HighWatermark: c.highWatermark, faults: c.faults, fetched: c.fetched,
+		large: c.large,
 	}
 	got.Moved = got.Next > f.offset
 	wanted := func(r *topology.Record) bool {
@@ -150,8 +154,9 @@ type contents struct {
 	records       []topology.Record
 	next          int64 // the offset after the last of them, and of what is not to be read
 	highWatermark int64
-	fetched       int // bytes that were read
-	bytes         int // that the records keep in memory
+	fetched       int  // bytes that were read
+	bytes         int  // that the records keep in memory
+	large         bool // they are of a large batch
 	// faults are of records, by their offsets, that cannot be handled, or that stand
 	// for a batch that cannot be read.
 	faults map[int64]*topology.Fault
@@ -170,22 +175,23 @@ func (c *contents) free() {
 }
 
 // readContents reads an answer from an offset on. It leaves batches to the next fetch
-// once the records keep most bytes in memory.
-func readContents(answer *wire.FetchedPartition, at place, offset int64, most int) (*contents, error) {
+// once the records keep most bytes in memory. Where a batch may not unpack to more than
+// limit, which is less than mostUnpacked, its error is errLarge.
+func readContents(answer *wire.FetchedPartition, at place, offset int64, most, limit int) (*contents, error) {
 	if answer.ErrorCode != 0 {
 		return nil, fmt.Errorf("fetch %s/%d at offset %d: %w", at.topic, at.partition, offset,
 			kafka.Error(answer.ErrorCode))
 	}
 	c := spare.Get().(*contents)
 	c.next, c.highWatermark = offset, answer.HighWatermark
-	aborted := openAborts{listed: answer.AbortedTransactions}
-	for set, whole := answer.RecordSet.Bytes, true; whole && c.bytes < most; {
+	aborted := openAborts{listed: slices.Clone(answer.AbortedTransactions)} // the answer may be read again
+	for set, whole := answer.RecordSet.Bytes, true; whole && c.bytes < most && !c.large; {
 		batch, rest, err := wire.NextBatch(set)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil && aborted.keeps(&batch) && batch.LastOffset >= offset {
-			whole = c.readBatch(&batch, at, offset)
+			whole, err = c.readBatch(&batch, at, offset, limit)
 		}
 		if err != nil {
 			if len(c.records) > 0 {
@@ -205,11 +211,14 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most in
 
 // readBatch adds a batch's records from an offset on, and reports whether that are all.
 // Of one that came undamaged and can never be read, a record stands for the whole.
-func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) (whole bool) {
-	records, err := batch.Records(mostUnpacked)
-	if err != nil {
-		return c.standIn(batch, at, offset, err)
+func (c *contents) readBatch(batch *wire.Batch, at place, offset int64, limit int) (whole bool, err error) {
+	records, err := batch.Records(limit)
+	if errors.Is(err, wire.ErrTooLarge) && limit < mostUnpacked {
+		return true, errLarge
+	} else if err != nil {
+		return c.standIn(batch, at, offset, err), nil
 	}
+	c.large = limit == mostUnpacked && records.Bytes() > largeBatch
 	before, overhead := len(c.records), 0
 	for overhead < mostRead {
 		r := topology.Record{Topic: at.topic, Partition: at.partition}
@@ -217,7 +226,7 @@ func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) (whole b
 		switch {
 		case errors.Is(err, io.EOF):
 			c.bytes += records.Bytes() + overhead
-			return true
+			return true, nil
 		case r.Offset < offset && (err == nil || errors.Is(err, wire.ErrTooManyHeaders)):
 			continue
 		case errors.Is(err, wire.ErrTooManyHeaders):
@@ -226,14 +235,16 @@ func (c *contents) readBatch(batch *wire.Batch, at place, offset int64) (whole b
 		case err != nil:
 			clear(c.records[before:])
 			c.records = c.records[:before]
-			return c.standIn(batch, at, offset, err)
+			return c.standIn(batch, at, offset, err), nil
 		}
 		c.records = append(c.records, r)
 		overhead += recordOverhead + len(r.Headers)*headerOverhead
 	}
 	c.bytes += records.Bytes() + overhead
-	return false
+	return false, nil
 }
+
+var errLarge = errors.New("the next batch is large, and another one is in hand")
 
 // standIn adds a record that stands for a whole batch, and what is wrong with that.
 func (c *contents) standIn(batch *wire.Batch, at place, offset int64, err error) (whole bool) {

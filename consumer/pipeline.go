@@ -32,6 +32,7 @@ type pipeline struct {
 	mu      sync.Mutex
 	full    bool      // nothing is asked for, because there is no room
 	held    int       // bytes of what was fetched and is not acknowledged
+	large   int       // large batches among that
 	closed  bool      // nothing is held any more
 	took    time.Time // when the last batch was fetched
 
@@ -100,6 +101,7 @@ type fetched struct {
 	Batch
 	next   int64
 	bytes  int
+	large  bool
 	faults map[int64]*topology.Fault // as in contents
 }
 
@@ -110,6 +112,7 @@ type handled struct {
 	next  int64
 	work  bool // there were records
 	bytes int  // that are acknowledged with it
+	large bool // so is a large batch
 }
 
 func (a *assignment) newPipeline(topic topology.Topic, assigned kafka.PartitionAssignment) *pipeline {
@@ -170,7 +173,7 @@ func (p *pipeline) next() (b fetched, ok bool) {
 			return b, false
 		}
 	}
-	p.release(0) // there may be room for another
+	p.release(0, false) // there may be room for another
 	return b, true
 }
 
@@ -212,8 +215,15 @@ func (p *pipeline) take(got *Fetched) bool {
 	p.tracker.fetched(got, time.Now())
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	kept := got.large && len(got.Records) > 0 && got.Moved && !p.closed
+	if got.large && !kept {
+		p.config.Reader.letOn(1)
+	}
 	if p.closed || !got.Moved {
 		return !p.closed
+	}
+	if kept {
+		p.large++
 	}
 	p.held += got.bytes
 	p.took = time.Now()
@@ -222,7 +232,7 @@ func (p *pipeline) take(got *Fetched) bool {
 	// way, so that offsets stay in order.
 	p.batches <- fetched{
 		Batch: Batch{Topic: p.topic, Partition: p.partition, Records: got.Records},
-		next:  got.Next, bytes: got.bytes, faults: got.faults,
+		next:  got.Next, bytes: got.bytes, large: kept, faults: got.faults,
 	}
 	p.full = !p.hasRoom()
 	return !p.full
@@ -230,8 +240,12 @@ func (p *pipeline) take(got *Fetched) bool {
 
 // release gives back to the process's budget what a batch took of it, and asks for
 // more where there is room again.
-func (p *pipeline) release(bytes int) {
+func (p *pipeline) release(bytes int, large bool) {
 	p.mu.Lock()
+	if large {
+		p.large--
+		p.config.Reader.letOn(1)
+	}
 	p.held -= bytes
 	p.config.Reader.budget.give(bytes)
 	again := p.roomAgain()
@@ -247,6 +261,7 @@ func (p *pipeline) giveBack() {
 	defer p.mu.Unlock()
 	p.closed = true
 	p.config.Reader.budget.give(p.held)
+	p.config.Reader.letOn(p.large)
 	p.config.Reader.budget.partitions.Add(-1)
 }
 
@@ -260,7 +275,7 @@ func (p *pipeline) deliver(h handled, acknowledge func(next int64, work bool)) b
 		return false
 	}
 	acknowledge(h.next, h.work)
-	p.release(h.bytes)
+	p.release(h.bytes, h.large)
 	p.stats.out.Add(int64(len(h.out)))
 	return true
 }
@@ -383,7 +398,7 @@ func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 			b.Records = b.Records[n:]
 			done := handled{out: result.Out, next: next, work: true}
 			if len(b.Records) == 0 {
-				done.bytes = b.bytes
+				done.bytes, done.large = b.bytes, b.large
 			}
 			if !forward(done) {
 				return false
@@ -392,6 +407,10 @@ func (s *worker) handle(b fetched, forward func(handled) bool) bool {
 		}
 		if s.working.Err() != nil {
 			return false
+		}
+		if b.large && errors.As(err, new(NotYet)) { // that may be for hours
+			b.large = false
+			s.release(0, true)
 		}
 		if err != nil && !s.waitAfter(err, &wait) {
 			return false

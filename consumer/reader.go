@@ -25,6 +25,7 @@ import (
 type Reader struct {
 	leaders wire.Leaders
 	budget  budget
+	large   large
 
 	mu       sync.Mutex
 	brokers  map[int]*broker // by their ids
@@ -32,7 +33,7 @@ type Reader struct {
 }
 
 // NewReader makes a Reader. What is fetched and not yet acknowledged is together no
-// more than so many bytes, unpacked, but for a batch of each partition.
+// more than so many bytes, unpacked, but for a batch of each partition and one that is large.
 func NewReader(addr net.Addr, transport kafka.RoundTripper, inFlight int64) *Reader {
 	r := &Reader{
 		leaders:  wire.Leaders{Addr: addr, Transport: transport},
@@ -196,12 +197,21 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 	var again, fresh []*pipeline
 	for _, one := range reads {
 		pipelines := r.end(one)
-		brought, err := one.contents(answers[one.place], failure, most(pipelines))
+		brought, err := one.contents(answers[one.place], failure, most(pipelines), largeBatch)
+		if errors.Is(err, errLarge) && r.large.begin(len(pipelines)) {
+			if brought, err = one.contents(answers[one.place], failure, most(pipelines), mostUnpacked); err != nil ||
+				!brought.large {
+				r.letOn(len(pipelines))
+			}
+		}
 		for _, p := range pipelines {
+			if errors.Is(err, errLarge) && r.large.wait(p) {
+				continue
+			}
 			p.back()
 			switch {
 			case err == nil:
-			case rest > 0 && errors.Is(err, errNoPartition):
+			case rest > 0 && errors.Is(err, errNoPartition), errors.Is(err, errLarge):
 				again = append(again, p)
 				continue
 			case p.fetcher.offset != one.offset || ctx.Err() != nil && p.fetching.Err() == nil: // others had asked
@@ -234,6 +244,52 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 	// Those that brought nothing come first in the next answer, which may be full
 	// before it has come to the last.
 	r.want(append(again, fresh...)...)
+}
+
+// large is the one large batch that a Reader has in hand at a time, so that they are together no more than that,
+// whatever many partitions have. Others of its size are left where they are, and nothing else waits for it.
+type large struct {
+	mu      sync.Mutex
+	shares  int // of the pipelines that have it in work
+	waiting []*pipeline
+}
+
+// begin takes one in hand for some pipelines, unless there is another.
+func (l *large) begin(shares int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shares > 0 {
+		return false
+	}
+	l.shares = shares
+	return true
+}
+
+// wait has a pipeline ask again when there is none in hand, and reports whether there is one.
+func (l *large) wait(p *pipeline) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shares > 0 {
+		l.waiting = append(l.waiting, p)
+	}
+	return l.shares > 0
+}
+
+// letOn gives shares of the large batch back.
+func (r *Reader) letOn(shares int) {
+	r.large.mu.Lock()
+	defer r.large.mu.Unlock()
+	if r.large.shares -= shares; r.large.shares > 0 || shares == 0 {
+		return
+	}
+	waiting := r.large.waiting
+	r.large.waiting = nil
+	go func() {
+		for _, p := range waiting {
+			p.back()
+		}
+		r.want(waiting...)
+	}()
 }
 
 // readsOf makes a read of each partition of a group, for those that are furthest, in
@@ -333,14 +389,14 @@ func byPlace(topics []wire.FetchedTopic) map[place]*wire.FetchedPartition {
 
 // contents are what the answer has of the read's partition, up to most bytes
 // unpacked.
-func (one *read) contents(answer *wire.FetchedPartition, failure error, most int) (*contents, error) {
+func (one *read) contents(answer *wire.FetchedPartition, failure error, most, limit int) (*contents, error) {
 	switch {
 	case failure != nil:
 		return nil, failure
 	case answer == nil:
 		return nil, errNoPartition
 	}
-	return readContents(answer, one.place, one.offset, most)
+	return readContents(answer, one.place, one.offset, most, limit)
 }
 
 // failed asks again for a pipeline after a while, and after what the error asks for.

@@ -98,6 +98,72 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestOneLargeBatchAtATime is in hand of a Reader, whatever many partitions and loops there are; small ones go on
+// meanwhile, also while a handler waits with a large one, and after that is lost.
+func TestOneLargeBatchAtATime(t *testing.T) {
+	const size, n = 10_000, 1_000
+	w := newWorld(t)
+	events, jobs := names.Events(topology.Realtime), names.Jobs(topology.Realtime)
+	w.Publisher.Compression, w.Publisher.BatchBytes = kafka.Compression(compress.Zstd), 2*size*n
+	for p := range partitions {
+		for range 2 {
+			w.Publish(t, events, p, slices.Repeat([]topology.Record{{Value: make([]byte, size)}}, n)...)
+		}
+	}
+	reader := consumer.NewReader(w.Link.Addr(), w.Transport, consumer.DefaultInFlight)
+	goOn, free := make(chan struct{}), make(chan struct{})
+	close(free)
+	var handled, again, small, highest atomic.Int64
+	watched := func(h consumer.Handler) consumer.Handler {
+		return handlerFunc(func(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+			highest.Store(max(highest.Load(), reader.InFlight()))
+			return h.Handle(ctx, b)
+		})
+	}
+	stop := w.start(watched(counting(new(atomic.Int64), goOn)), func(c *consumer.Config) {
+		c.Reader, c.Group, c.Grace = reader, "lost", time.Millisecond
+	})
+	w.start(watched(counting(&small, free)), func(c *consumer.Config) {
+		c.Reader, c.Group, c.Topics = reader, "small", []topology.Topic{jobs}
+	})
+	fixtures.Eventually(t, "a large one is in hand", func() bool { return reader.InFlight() > size*n })
+	for p := range partitions {
+		w.Publish(t, jobs, p, topology.Record{Value: []byte("small")})
+	}
+	fixtures.Eventually(t, "the small ones are handled", func() bool { return small.Load() == partitions })
+	stop()
+	for name, of := range map[string]*atomic.Int64{"a": &handled, "b": &again} {
+		w.start(watched(counting(of, free)), func(c *consumer.Config) { c.Reader, c.Group = reader, name })
+	}
+	fixtures.Eventually(t, "all are handled by both", func() bool {
+		return handled.Load() == 2*n*partitions && again.Load() == 2*n*partitions
+	})
+	fixtures.Eventually(t, "all is given back", func() bool { return reader.InFlight() == 0 })
+	if most := int64(2*2*size*n + 1<<20); highest.Load() > most { // two loops share one
+		t.Errorf("%d bytes were in flight, want at most %d", highest.Load(), most)
+	}
+}
+
+// TestALargeBatchThatIsTooEarly keeps no other one waiting: a job may wait for hours on a delay topic.
+func TestALargeBatchThatIsTooEarly(t *testing.T) {
+	w := newWorld(t)
+	w.Publisher.Compression, w.Publisher.BatchBytes = kafka.Compression(compress.Zstd), 4<<20
+	var early, later atomic.Int64
+	w.start(handlerFunc(func(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+		if b.Partition == 0 {
+			early.Add(1)
+			return consumer.Result{}, consumer.NotYet{Until: time.Now().Add(time.Hour)}
+		}
+		later.Add(int64(len(b.Records)))
+		return consumer.Result{Handled: len(b.Records)}, nil
+	}))
+	large := slices.Repeat([]topology.Record{{Value: make([]byte, 10_000)}}, 200)
+	for p, comes := range []*atomic.Int64{&early, &later} {
+		w.Publish(t, names.Events(topology.Realtime), p, slices.Clone(large)...)
+		fixtures.Eventually(t, fmt.Sprintf("partition %d is in work", p), func() bool { return comes.Load() > 0 })
+	}
+}
+
 // TestBudgetOfMany: many partitions that are answered at once stay within the budget as well, though what
 // they brought could be unpacked to many times of it.
 func TestBudgetOfMany(t *testing.T) {

@@ -159,15 +159,33 @@ func unpack(compression compress.Compression, packed []byte, limit int) ([]byte,
 	out := scratch.Get().(*bytes.Buffer)
 	defer scratch.Put(out)
 	out.Reset()
-	_, err := out.ReadFrom(io.LimitReader(reader, int64(limit)+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("unpack %s: %w: %w", compression, ErrMalformed, err)
-	case out.Len() > limit:
-		return nil, ErrTooLarge
+	_, err := out.ReadFrom(io.LimitReader(reader, int64(min(limit, mostScratch))+1))
+	size := int64(out.Len())
+	if err == nil && size > mostScratch && limit > mostScratch { // its size first, so that nothing grows with it
+		var more int64
+		more, err = io.Copy(io.Discard, io.LimitReader(reader, int64(limit)-size+1))
+		size += more
 	}
-	return bytes.Clone(out.Bytes()), nil
+	var unpacked []byte
+	switch {
+	case err == nil && size > int64(limit):
+		return nil, ErrTooLarge
+	case err == nil && size > mostScratch:
+		again := codec.NewReader(bytes.NewReader(packed))
+		defer func() { _ = again.Close() }()
+		unpacked = make([]byte, size)
+		_, err = io.ReadFull(again, unpacked)
+	default:
+		unpacked = bytes.Clone(out.Bytes())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w: %w", compression, ErrMalformed, err)
+	}
+	return unpacked, nil
 }
+
+// mostScratch is what is unpacked at most where batches are unpacked whose size is not known.
+const mostScratch = 1 << 20
 
 // scratch is where batches are unpacked, whose size is known only then.
 var scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
