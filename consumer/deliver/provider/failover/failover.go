@@ -312,18 +312,14 @@ func (b *backend) send(
 	began := time.Now()
 	response = provider.Response{Verdict: provider.Unknown}
 	defer func() { // also when Send crashes
-		if response.Late != nil { // it is counted when it has answered
-			report(nil)
+		if response.Late != nil { // what it is in the end is counted and told when it has answered
+			failure := response
+			b.failure.Store(&failure)
+			report(errFailed)
 			response.Late = &late{Late: response.Late, backend: b, began: began}
 			return
 		}
-		failed := []provider.Verdict{provider.Failed, provider.Down, provider.Unknown}
-		if !response.OfMessage && slices.Contains(failed, response.Verdict) {
-			b.failure.Store(&response)
-			now := time.Now().UnixNano()
-			if now-b.failedAt.Swap(now) > int64(calm) {
-				b.tell(b.Name(), Failing, response)
-			}
+		if b.failed(response) {
 			report(errFailed)
 		} else {
 			report(nil) // it is there, and may take other messages
@@ -332,6 +328,20 @@ func (b *backend) send(
 	}()
 	response = b.Send(ctx, job, m)
 	return response, response.Verdict != provider.Throttled
+}
+
+// failed reports whether an answer is a failure of the provider, keeps it as its last one, and tells of it.
+func (b *backend) failed(response provider.Response) bool {
+	failures := []provider.Verdict{provider.Failed, provider.Down, provider.Unknown}
+	if response.OfMessage || !slices.Contains(failures, response.Verdict) {
+		return false
+	}
+	b.failure.Store(&response)
+	now := time.Now().UnixNano()
+	if now-b.failedAt.Swap(now) > int64(calm) {
+		b.tell(b.Name(), Failing, response)
+	}
+	return true
 }
 
 func (b *backend) answered(verdict provider.Verdict, began time.Time) {
@@ -343,7 +353,8 @@ func (b *backend) answered(verdict provider.Verdict, began time.Time) {
 // are late: they hold up no others, and are not without number.
 const mostLate = 4
 
-// late is an answer that is waited for while its message has a place.
+// late is an answer that is waited for while its message has a place. That it has not come in time is a failure to the
+// breaker, as the provider may hang: one that is only slow has answers between that come in time.
 type late struct {
 	provider.Late
 	backend *backend
@@ -355,6 +366,9 @@ func (l *late) Wait(ctx context.Context) provider.Response {
 	defer func() { <-l.backend.places }()
 	response := l.Late.Wait(ctx)
 	response.Provider = l.backend.Name()
+	if response.Late == nil {
+		l.backend.failed(response)
+	}
 	l.backend.answered(response.Verdict, l.began)
 	return response
 }

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,11 +24,11 @@ func (t *tardy) Send(context.Context, *topology.Job, *template.Message) provider
 
 func (t *tardy) Wait(context.Context) provider.Response { return <-t.answers }
 
-// TestLate: late answers hold up other messages only when there are many, count when they come, and open no circuit.
+// TestLate: late answers hold up other messages only when there are many, and count when they come.
 func TestLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := &tardy{make(chan provider.Response, 10)}, &slow{name: "two"}
-		o := of(t, Backend{Provider: one}, Backend{Provider: two})
+		o := of(t, Backend{Provider: one, Breaker: Breaker{Failures: 100}}, Backend{Provider: two})
 		var late []provider.Late
 		for range 2 * (1 + mostLate) {
 			got := within(o, time.Second, topology.Job{})
@@ -57,6 +58,49 @@ func TestLate(t *testing.T) {
 		}
 		if got := within(o, time.Second, topology.Job{}); got.Late == nil {
 			t.Errorf("when there is room again: %+v", got)
+		}
+	})
+}
+
+// TestLateOpensTheCircuit: a provider that hangs with each message is asked no more after some, and after a while by
+// one message at a time; one that is only slow now and then is asked on. What comes late in the end is told.
+func TestLateOpensTheCircuit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := &tardy{make(chan provider.Response, 1)}, answering("two")
+		var told []Turn
+		o, err := New(Config{
+			Name: "email", Backends: []Backend{{Provider: one, Breaker: Breaker{Failures: 3}}, {Provider: two}},
+			Tell: func(_ string, what Turn, _ provider.Response) { told = append(told, what) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var late []provider.Late
+		ask := func(want ...bool) {
+			t.Helper()
+			for i, isLate := range want {
+				got := within(o, time.Second, topology.Job{})
+				if got.Late != nil {
+					late = append(late, got.Late)
+				}
+				if (got.Late != nil) != isLate {
+					t.Errorf("message %d: %+v", i, got)
+				}
+			}
+		}
+		ask(true, true, true, false, false)
+		time.Sleep(15*time.Second + 1)
+		ask(true, false)
+		if s := o.Stats()[0]; !s.Open || s.Opened != 2 {
+			t.Errorf("%+v", s)
+		}
+		for _, answer := range []provider.Verdict{provider.Accepted, provider.Rejected, provider.Failed, provider.Unknown} {
+			one.answers <- provider.Response{Verdict: answer}
+			late[0].Wait(t.Context())
+			late = late[1:]
+		}
+		if want := []Turn{Opened, Opened, Failing}; !slices.Equal(told, want) {
+			t.Errorf("told %v, not %v", told, want)
 		}
 	})
 }
