@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -15,6 +16,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +28,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
 )
 
 // ends makes one of all ways to end a line: after a lone CR, the encoding would lose the next end.
@@ -70,9 +73,13 @@ func (s *Provider) compose(id, to string, m *template.Message, files []file) ([]
 	header, body, _ := bytes.Cut(plain.Bytes(), []byte("\r\n\r\n"))
 	header = bytes.ReplaceAll(header, []byte(":\r\n "), []byte(": "))
 	text := slices.Concat(header, []byte("\r\n\r\n"), body)
-	for line := range bytes.SplitSeq(header, []byte("\r\n")) {
+	name := ""
+	for line := range strings.SplitSeq(string(header), "\r\n") {
+		if before, _, found := strings.Cut(line, ":"); found && line[0] != ' ' {
+			name = before
+		}
 		if len(line) > longestLine {
-			return nil, errLongLine
+			return nil, lineError(name)
 		}
 	}
 	if s.dkim == nil {
@@ -84,12 +91,28 @@ func (s *Provider) compose(id, to string, m *template.Message, files []file) ([]
 // longestLine is that of RFC 5322, 2.1.1.
 const longestLine = 998
 
-var errLongLine = errors.New("a line of its header would be longer than the 998 octets of RFC 5322: " +
-	"shorten its link to unsubscribe")
+// lineError is that a line of a header of this name is too long.
+type lineError string
+
+func (e lineError) Error() string {
+	return "a line of its header " + string(e) + " would be longer than the 998 octets of RFC 5322: shorten what it has"
+}
+
+// messageID is the same when the message is sent again, so that whoever receives it twice can tell.
+func messageID(job topology.JobID, domain string) string {
+	local := string(job)
+	if len(local) > nameBytes || !dotAtom.MatchString(local) {
+		local = fmt.Sprintf("%x", sha256.Sum256([]byte(job)))
+	}
+	return "<" + local + "@" + domain + ">"
+}
+
+// dotAtom is that of RFC 5322, 3.2.3.
+var dotAtom = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_\x60{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_\x60{|}~-]+)*$`)
 
 // unwritable says why a message cannot be written, without anything of it.
 func unwritable(err error) string {
-	if err == errLongLine || err == errUnsubscribe {
+	if errors.As(err, new(lineError)) || err == errUnsubscribe {
 		return err.Error()
 	}
 	return "the message cannot be written as e-mail"

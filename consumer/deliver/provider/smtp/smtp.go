@@ -205,8 +205,7 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 			Detail: "the address is not of the form local@domain",
 		}
 	}
-	// The same when the message is sent again, so that whoever receives it twice can tell.
-	id := "<" + string(job.JobID) + "@" + s.domain + ">"
+	id := messageID(job.JobID, s.domain)
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	files, missing := s.fetch(ctx, m.Attachments)

@@ -1,6 +1,8 @@
 package smtp
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/topology"
 )
 
 // TestOnTheWire: what is long or outside ASCII is written as the RFCs have it: short lines, no raw letters in headers,
@@ -73,13 +76,34 @@ func TestOnTheWire(t *testing.T) {
 	}
 }
 
+// TestMessageIDs are dot-atoms of RFC 5322 of a length that fits, whatever a job's id is, and differ as that does.
+func TestMessageIDs(t *testing.T) {
+	long := strings.Repeat("a", 200)
+	for id, kept := range map[string]bool{
+		"0123abc": true, "a.b-c_d": true, "//shop#1": true, long: true,
+		long + "a": false, long + "b": false, "a:b": false, "a..b": false, ".a": false, "a.": false,
+		"a@b": false, "a b": false, "a>\r\nBcc: x": false, "a\n": false, "ö": false, "": false,
+	} {
+		got := messageID(topology.JobID(id), "example.com")
+		hash := fmt.Sprintf("<%x@example.com>", sha256.Sum256([]byte(id)))
+		if want := "<" + id + "@example.com>"; kept && got != want || !kept && got != hash {
+			t.Errorf("%q: %s", id, got)
+		}
+	}
+}
+
 // TestALineThatIsTooLong is a fault that has a name.
 func TestALineThatIsTooLong(t *testing.T) {
 	d := newDialogue(t, nil)
 	job, m := aMail("event")
 	m.Unsubscribe.URL = "https://shop.example.com/u?t=" + strings.Repeat("A", 1100)
 	if r := newSMTP(t, d.port, nil).Send(t.Context(), job, m); r.Verdict != provider.Rejected ||
-		!strings.Contains(r.Detail, "998") || !strings.Contains(r.Detail, "unsubscribe") || len(d.taken()) != 0 {
+		!strings.Contains(r.Detail, "998") || !strings.Contains(r.Detail, "List-Unsubscribe") || len(d.taken()) != 0 {
 		t.Errorf("%+v", r)
+	}
+	m.Unsubscribe.URL = ""
+	_, err := newSMTP(t, d.port, nil).compose("<"+strings.Repeat("a", 1000)+"@example.com>", "kim@example.com", m, nil)
+	if err == nil || !strings.Contains(unwritable(err), "Message-ID") || strings.Contains(unwritable(err), "nsubscribe") {
+		t.Error(err)
 	}
 }
