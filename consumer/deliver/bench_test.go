@@ -33,7 +33,7 @@ func BenchmarkHandle(b *testing.B) {
 			b.Cleanup(func() { _ = client.Close() })
 			c.Redis = client
 			c.ClaimReplicas, _ = strconv.Atoi(os.Getenv("MEDDELA_BENCH_REPLICAS"))
-			c.KeepClaims = time.Minute
+			c.KeepClaims = 11 * time.Minute
 			c.Keys = topology.Keys{Prefix: fmt.Sprintf("bench-%d:", time.Now().UnixNano())}
 		}
 		c.Providers = map[topology.Channel]provider.Provider{topology.Email: box}

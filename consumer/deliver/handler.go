@@ -78,6 +78,9 @@ func New(c Config) (*Handler, error) {
 		return nil, errors.New("deliver: no templates")
 	case c.Lease <= c.SendTimeout:
 		return nil, fmt.Errorf("deliver: the lease (%v) must be longer than the send timeout (%v)", c.Lease, c.SendTimeout)
+	case c.KeepClaims <= c.Lease+answerTime:
+		return nil, fmt.Errorf("deliver: claims are kept for %v, which must be longer than the lease (%v) and the %v of late "+
+			"answers together: make MEDDELA_CLAIM_LEASE shorter, or MEDDELA_CLAIM_TTL longer", c.KeepClaims, c.Lease, answerTime)
 	case c.Tries < 1:
 		return nil, fmt.Errorf("deliver: %d tries: there must be at least one", c.Tries)
 	}

@@ -450,7 +450,10 @@ func TestBadConfig(t *testing.T) {
 		"no Redis":      func(c *Config) { c.Redis = nil },
 		"no templates":  func(c *Config) { c.Templates = nil },
 		"a short lease": func(c *Config) { c.Lease = 10 * time.Second },
-		"no tries":      func(c *Config) { c.Tries = -1 },
+		"a claim that is gone before its late answer": func(c *Config) {
+			c.Lease, c.KeepClaims = 50*time.Minute, time.Hour
+		},
+		"no tries": func(c *Config) { c.Tries = -1 },
 	} {
 		c := good
 		change(&c)

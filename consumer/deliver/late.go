@@ -16,7 +16,8 @@ const (
 
 // await makes a job whose provider has the message, and has not answered yet, hold up no other. It is claimed for as
 // long as the answer is waited for, and comes back meanwhile, by the delay topics, to look for its outcome. Where this
-// process ends before, so does the claim at its time, and whether the message was accepted is not known.
+// process ends before, or crashes on it, so does the claim at its time, and whether the message was accepted is not
+// known.
 func (h *Handler) await(d *delivery, began time.Time, queued time.Duration) {
 	d.outcome.owner, d.outcome.lease = h.process+"/late", h.answer+h.config.Lease
 	d.wait = h.look(d.outcome.at, d.outcome.lease)
@@ -25,6 +26,11 @@ func (h *Handler) await(d *delivery, began time.Time, queued time.Duration) {
 	apart.job.Event = nil
 	late, by := d.late, d.outcome.provider
 	go func() {
+		defer func() {
+			if cause := recover(); cause != nil {
+				h.crashed(&apart.job, cause, "waiting for a late answer crashed; whether the message was accepted is not known")
+			}
+		}()
 		ctx, cancel := context.WithTimeout(context.Background(), h.answer)
 		defer cancel()
 		answer := late.Wait(ctx)
@@ -46,10 +52,10 @@ func (h *Handler) look(now time.Time, left time.Duration) *wait {
 	return &wait{due: now.Add(min(max(waited/2, firstLook), lastLook, left))}
 }
 
-// waits puts off a job whose answer another deliverer, or another goroutine of this one, waits for.
+// waits puts off a job that another deliverer, or another goroutine of this one, has for long.
 func (h *Handler) waits(d *delivery) {
 	now := h.config.Now()
 	d.wait = h.look(now, d.left)
 	d.conclude(ending{topology.PendingDelivery, topology.ReasonTransient,
-		"the provider has the message, and has not answered for it yet"}, now)
+		"another has the job, or its provider the message, and what became of it is not known yet"}, now)
 }

@@ -24,6 +24,11 @@ func (o owed) Wait(ctx context.Context) provider.Response {
 	}
 }
 
+// defective is an answer whose provider has a defect.
+type defective struct{}
+
+func (defective) Wait(context.Context) provider.Response { panic("a defect") }
+
 // lateWorld is a world whose provider is late with its first answer, and in which time is the test's.
 type lateWorld struct {
 	*world
@@ -158,13 +163,16 @@ func withID(n int) func(*topology.Job) {
 // TestNoAnswerAtAll: after its time, or where the process that waited is gone, a message may have been accepted: its
 // template decides, and not at once.
 func TestNoAnswerAtAll(t *testing.T) {
-	for _, gone := range []bool{false, true} {
+	for _, how := range []string{"not in time", "gone", "crashed"} {
+		gone := how != "not in time"
 		for template, want := range map[topology.TemplateRef]topology.Status{
 			"order@1": topology.Sent, "hold@1": topology.DeliveryError,
 		} {
 			l := newLateWorld(t)
 			h := l.process(t)
-			if gone {
+			if how == "crashed" {
+				l.provider.script[0].Late = defective{}
+			} else if gone {
 				l.owed <- provider.Response{Verdict: provider.Unknown, Late: l.owed}
 			} else {
 				h.answer = 10 * time.Millisecond
@@ -190,12 +198,26 @@ func TestNoAnswerAtAll(t *testing.T) {
 				entry, next, due = step(t, other, *next)
 			}
 			if took := l.Now().Sub(always); entry.Status != want || gone && took < 10*time.Minute {
-				t.Errorf("%s, gone %v: %+v after %v", template, gone, entry, took)
+				t.Errorf("%s, %s: %+v after %v", template, how, entry, took)
 			}
 			if want == topology.DeliveryError && (entry.Reason != topology.ReasonAmbiguous || l.provider.sent() != 1) {
 				t.Errorf("%+v, %d copies", entry, l.provider.sent())
 			}
 		}
+	}
+}
+
+// TestALongerLease of another process is waited for as a late answer is, and is not told as one.
+func TestALongerLease(t *testing.T) {
+	l := newLateWorld(t)
+	other := l.process(t, func(c *Config) { c.Lease = time.Hour })
+	job := aJob("event")
+	if err := other.claim(t.Context(), "other", jobsOf(job)); err != nil {
+		t.Fatal(err)
+	}
+	entry, next, due := step(t, l.process(t), job)
+	if next == nil || due.Sub(always) > time.Minute || !strings.HasPrefix(entry.Detail, "another has the job, or") {
+		t.Errorf("%+v, then %+v at %v", entry, next, due)
 	}
 }
 

@@ -243,7 +243,7 @@ func (p *pipeline) take(d *delivery) bool {
 		p.poll = minPoll
 		return true
 	case leased:
-		if d.left > p.config.Lease { // only for a late answer it is for so long
+		if d.left > p.config.Lease { // as for a late answer, or of a process with a longer lease
 			p.waits(d)
 			break
 		}

@@ -51,9 +51,7 @@ func (h *Handler) measure(o *outcome, began time.Time, queued time.Duration) {
 func (h *Handler) attempt(ctx context.Context, d *delivery) (o outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			h.config.Log.Error().Str("event_id", string(d.job.EventID)).Str("job_id", string(d.job.JobID)).
-				Err(fmt.Errorf("panic: %v\n%s", cause, debug.Stack())).
-				Msg("delivering this job crashed; it is now a delivery error. Please report this defect")
+			h.crashed(&d.job, cause, "delivering this job crashed; it is now a delivery error")
 			o = h.end(d, failure(topology.ReasonInternalError, "delivering this job crashed; the log has the stack"))
 		}
 	}()
@@ -76,6 +74,11 @@ func (h *Handler) attempt(ctx context.Context, d *delivery) (o outcome) {
 		return h.end(d, failure(topology.ReasonNoProvider, "no provider is configured for channel "+string(d.job.Channel)))
 	}
 	return h.handOver(ctx, d, &m)
+}
+
+func (h *Handler) crashed(job *topology.Job, cause any, what string) {
+	h.config.Log.Error().Str("event_id", string(job.EventID)).Str("job_id", string(job.JobID)).
+		Err(fmt.Errorf("panic: %v\n%s", cause, debug.Stack())).Msg(what + ". Please report this defect")
 }
 
 // render makes the message of a job, or says why there is none.
