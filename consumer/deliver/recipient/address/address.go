@@ -243,11 +243,26 @@ func plainly(r rune) rune {
 	case r == '\uff0b':
 		return '+'
 	case unicode.IsDigit(r):
-		return rune(phonenumbers.NormalizeDigitsOnly(string(r))[0])
+		return '0' + value(r)
 	case isUnseen(r), unicode.Is(unicode.Pd, r), r == '\u2212':
 		return ' '
 	}
 	return r
+}
+
+// value is that of a decimal digit of any script: each has its ten in order, and ranges are of whole tens.
+func value(digit rune) rune {
+	for _, of := range unicode.Nd.R16 {
+		if rune(of.Lo) <= digit && digit <= rune(of.Hi) {
+			return (digit - rune(of.Lo)) % 10
+		}
+	}
+	for _, of := range unicode.Nd.R32 {
+		if rune(of.Lo) <= digit && digit <= rune(of.Hi) {
+			return (digit - rune(of.Lo)) % 10
+		}
+	}
+	return digit
 }
 
 // IsRegion reports whether phone numbers of that country are known.

@@ -4,6 +4,7 @@ import (
 	"net/mail"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -201,6 +202,20 @@ func TestWritingDoesNotMatter(t *testing.T) {
 	})
 }
 
+// TestDigits: each script's ten are in order, of which every range of Unicode's has a whole number.
+func TestDigits(t *testing.T) {
+	for _, run := range unicode.Nd.R16 {
+		if (run.Hi-run.Lo+1)%10 != 0 || run.Stride != 1 {
+			t.Errorf("%x", run)
+		}
+	}
+	for _, run := range unicode.Nd.R32 {
+		if (run.Hi-run.Lo+1)%10 != 0 || run.Stride != 1 {
+			t.Errorf("%x", run)
+		}
+	}
+}
+
 // TestPhoneNumbers: a provider is given E.164, whoever wrote the number.
 func TestPhoneNumbers(t *testing.T) {
 	for _, test := range []struct{ to, region, want, detail string }{
@@ -215,6 +230,9 @@ func TestPhoneNumbers(t *testing.T) {
 		{"+39 02 3661 8300", "", "+390236618300", ""},
 		{"07700 900123", "GB", "+447700900123", ""},
 		{"\u0660\u0667\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "SE", "+46701234567", ""},
+		{"\u07c0\u07c7\u07c0\u07c1\u07c2\u07c3\u07c4\u07c5\u07c6\u07c7", "SE", "+46701234567", ""},
+		{"+\U0001e954\U0001e956 \U0001d7d5\U0001d7ec \u0967\u0e52\uff13 \U0001d7dc\U0001d7f1 \ua9d6\U0001fbf7", "",
+			"+46701234567", ""},
 		{"+46\u202a70 123 45 67\u202c", "", "+46701234567", ""},
 		{"+46 70\u2013123\u00a045\u202f67", "", "+46701234567", ""},
 		{"+46701", "", "", "too short"},
