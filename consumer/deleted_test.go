@@ -2,6 +2,8 @@ package consumer_test
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // TestTopicDeleted: nobody asks the broker to make a topic again that was deleted under a loop, which keeps its
@@ -157,6 +160,60 @@ func TestTopicRecreatedMeanwhile(t *testing.T) {
 		if len(id) != 22 || offsets[12] && (offsets[5] || offsets[8]) || len(commits) > 3 {
 			t.Errorf("topic %q has commits %v", id, offsets)
 		}
+	}
+}
+
+// TestBrokersDiffer: one that knows no ids, or still the topic that was deleted, is not believed.
+func TestBrokersDiffer(t *testing.T) {
+	w, topic := newWorld(t), string(names.Events(topology.Realtime))
+	old, err := wire.TopicID(t.Context(), w.Client.Addr, w.Client.Transport, topology.Topic(topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer atomic.Pointer[[16]byte]
+	var answers atomic.Int64
+	w.Cluster.ControlKey(int16(kmsg.Metadata), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		id := answer.Load()
+		if request.GetVersion() != 12 || id == nil {
+			return nil, nil, false
+		}
+		answers.Add(1)
+		response := request.ResponseKind().(*kmsg.MetadataResponse)
+		response.Topics = []kmsg.MetadataResponseTopic{{Topic: &topic, TopicID: *id}}
+		return response, nil, true
+	})
+	w.Cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		return nil, errors.New("so that it asks for the id"), answer.Load() != nil
+	})
+	differ := func(id []byte) {
+		t.Helper()
+		answers.Store(0)
+		answer.Store((*[16]byte)(id))
+		fixtures.Eventually(t, "it has asked several times", func() bool { return answers.Load() >= 4 })
+		answer.Store(nil)
+	}
+	free := make(chan struct{})
+	close(free)
+	var handled atomic.Int64
+	w.start(counting(&handled, free))
+	w.publish(0, 5)
+	fixtures.Eventually(t, "all is committed", func() bool { return w.allCommitted(5) })
+	w.recreate(8)
+	fixtures.Eventually(t, "all of the new one is committed", func() bool { return w.allCommitted(8) })
+	left, err := base64.RawURLEncoding.DecodeString(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	differ(left)
+	w.publish(8, 10)
+	fixtures.Eventually(t, "it goes on", func() bool { return w.allCommitted(10) })
+	differ(make([]byte, 16))
+	w.recreate(12)
+	fixtures.Eventually(t, "all of the next is committed", func() bool { return w.allCommitted(12) })
+	if n := handled.Load(); n != (5+10+12)*partitions {
+		t.Errorf("%d are handled, want %d", n, (5+10+12)*partitions)
 	}
 }
 

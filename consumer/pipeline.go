@@ -43,6 +43,7 @@ type pipeline struct {
 	failures retry.Warner
 	sure     time.Time // when the topic was the one of id
 	id       string    // of the topic that the offset counts for; "" while that is not known; changed with assignment.mu
+	left     []string  // the ids before that
 	deleted  bool      // the topic of what is in work, of which nothing more is committed; of mu
 }
 
@@ -504,7 +505,11 @@ func (p *pipeline) forward(outputs chan<- handled, h handled) bool {
 // the partition is given up.
 func (p *pipeline) sureOfTopic() error {
 	id, err := p.config.Reader.leaders.ID(p.fetching, p.topic)
-	if err == nil && id != p.id {
+	switch {
+	case err != nil || id == p.id || id == "": // as brokers say that know of none
+	case slices.Contains(p.left, id):
+		err = errLeft
+	default:
 		err = p.takeTopic(id)
 	}
 	if err == nil {
@@ -513,10 +518,13 @@ func (p *pipeline) sureOfTopic() error {
 	return err
 }
 
+// errLeft is of brokers that differ for a moment after a topic was deleted and made again.
+var errLeft = errors.New("the broker still knows the topic as it was before it was deleted and made again")
+
 // takeTopic notes the topic's id. Where there was another one the topic has been deleted and made again: what was
 // fetched of the old one is finished, and not committed; then the new one is read from its first record on.
 func (p *pipeline) takeTopic(id string) error {
-	anew := p.id != "" && id != ""
+	anew := p.id != ""
 	p.assignment.mu.Lock() // no commit is under way
 	p.mu.Lock()
 	if p.deleted = anew; anew {
@@ -541,7 +549,7 @@ func (p *pipeline) takeTopic(id string) error {
 	}
 	p.assignment.mu.Lock()
 	p.mu.Lock()
-	p.id, p.deleted = id, false
+	p.left, p.id, p.deleted = append(p.left, p.id), id, false
 	p.mu.Unlock()
 	p.assignment.mu.Unlock()
 	to := p.fetcher.offset

@@ -21,16 +21,17 @@ type Leaders struct {
 	Addr      net.Addr
 	Transport kafka.RoundTripper
 
-	mu     sync.Mutex
-	known  map[topology.Topic]brokers
-	ids    map[topology.Topic]named
-	reset  time.Time  // of ids
-	asking sync.Mutex // for an id, so that many who want it ask once
+	mu    sync.Mutex
+	known map[topology.Topic]brokers
+	ids   map[topology.Topic]*named
 }
 
-// named is a topic's id.
+// named is a topic's id, for all who want it: one asks, and the others wait for done.
 type named struct {
+	done chan struct{} // closed when the rest is known
+	gone bool          // who asked has been cancelled
 	id   string
+	err  error
 	seen time.Time
 }
 
@@ -81,33 +82,47 @@ func (l *Leaders) Expire() {
 		b.seen = time.Time{}
 		l.known[topic] = b
 	}
-	l.ids, l.reset = nil, time.Now()
+	l.ids = nil
 }
 
 // ID is the id that a topic had a moment ago, as TopicID has it.
 func (l *Leaders) ID(ctx context.Context, topic topology.Topic) (string, error) {
-	l.asking.Lock()
-	defer l.asking.Unlock()
-	l.mu.Lock()
-	known := l.ids[topic]
-	l.mu.Unlock()
-	if time.Since(known.seen) < ttl {
-		return known.id, nil
+	for {
+		l.mu.Lock()
+		is := l.ids[topic]
+		if is == nil || is.isOld() {
+			is = &named{done: make(chan struct{})}
+			if l.ids == nil {
+				l.ids = make(map[topology.Topic]*named)
+			}
+			l.ids[topic] = is
+			l.mu.Unlock()
+			is.seen = time.Now()
+			is.id, is.err = TopicID(ctx, l.Addr, l.Transport, topic)
+			is.gone = ctx.Err() != nil
+			close(is.done)
+			return is.id, is.err
+		}
+		l.mu.Unlock()
+		select {
+		case <-is.done:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+		if is.err == nil || !is.gone {
+			return is.id, is.err
+		}
 	}
-	now := time.Now()
-	id, err := TopicID(ctx, l.Addr, l.Transport, topic)
-	if err != nil {
-		return "", err
+}
+
+// isOld reports whether it is to be asked for again.
+func (n *named) isOld() bool {
+	select {
+	case <-n.done:
+		return n.err != nil || time.Since(n.seen) >= ttl
+	default:
+		return false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ids == nil {
-		l.ids = make(map[topology.Topic]named)
-	}
-	if now.After(l.reset) {
-		l.ids[topic] = named{id, now}
-	}
-	return id, nil
 }
 
 func (l *Leaders) leaders(ctx context.Context, topic topology.Topic) ([]int, error) {
