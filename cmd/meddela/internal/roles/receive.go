@@ -39,8 +39,8 @@ func (in *Installation) Receive(ctx context.Context, ready func()) error {
 	settings := &in.Config.Receive
 	hasher := in.Config.Hasher()
 	if hasher == nil {
-		return config.Faults{"MEDDELA_SUPPRESS_PEPPER is not set: receipts are known by it, and addresses are suppressed as its hashes. " +
-			"Set it to what role deliver has"}
+		return config.Faults{"MEDDELA_SUPPRESS_PEPPER is not set: receipts are known by it, and addresses are " +
+			"suppressed as its hashes. Set it to what role deliver has"}
 	}
 	log := in.Log.With().Str("role", string(topology.RoleReceive)).Logger()
 	client, err := in.Redis()
