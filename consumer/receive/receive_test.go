@@ -115,7 +115,8 @@ func TestSuppressedTogether(t *testing.T) {
 	one := func(to, event string) string {
 		return fmt.Sprintf(`{"ref":%q,"to":%q,"event":%q}`, refTo(to), to, event)
 	}
-	body := "[" + one(kim, "spam") + "," + one("robin@example.net", "spam") + "," + one("eli@example.net", "unsubscribe") + "]"
+	all := []string{one(kim, "spam"), one("robin@example.net", "spam"), one("eli@example.net", "unsubscribe")}
+	body := "[" + strings.Join(all, ",") + "]"
 	if code := post(s, "/ses?token=s3cret", "application/json", body); code != http.StatusOK {
 		t.Fatal(code)
 	}
@@ -317,7 +318,8 @@ func TestParseTime(t *testing.T) {
 	}
 	now := want.Add(time.Hour)
 	for at, want := range map[time.Time]time.Time{
-		want: want.Add(999 * time.Millisecond), want.Add(1): want.Add(1), {}: now, now.Add(time.Minute): now, now.Add(-oldest - 1): now, parseTime("never"): now,
+		want: want.Add(999 * time.Millisecond), want.Add(1): want.Add(1), {}: now,
+		now.Add(time.Minute): now, now.Add(-oldest - 1): now, parseTime("never"): now,
 		parseTime("1e300"): now,
 	} {
 		if got := plausible(at, now); !got.Equal(want) {

@@ -100,7 +100,8 @@ func TestReceipts(t *testing.T) {
 			return smtp.SendMail(receiveMail, nil, "", []string{from}, []byte(bounce))
 		})
 		s.awaitOutcomes(10*time.Second, map[string]string{"first": "delivery_error/bounced"})
-		if hash := s.hash("first"); hash[topology.FieldDetail] != "bounced: 5.1.1" || hash[topology.FieldProvider] != "relay" {
+		hash := s.hash("first")
+		if hash[topology.FieldDetail] != "bounced: 5.1.1" || hash[topology.FieldProvider] != "relay" {
 			t.Errorf("%v", hash)
 		}
 

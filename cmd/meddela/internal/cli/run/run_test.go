@@ -74,8 +74,9 @@ func TestAllRoles(t *testing.T) {
 // TestStoppedAtTheStart: that is no fault of a server.
 func TestStoppedAtTheStart(t *testing.T) {
 	testenv.OnlyThese(t, map[string]string{
-		"MEDDELA_KAFKA_BROKERS": clitest.StartKafka(t).ListenAddrs()[0], "MEDDELA_REDIS_ADDRS": clitest.StartRedis(t, nil).Addr(),
-		"MEDDELA_HTTP_ADDR": "-",
+		"MEDDELA_KAFKA_BROKERS": clitest.StartKafka(t).ListenAddrs()[0],
+		"MEDDELA_REDIS_ADDRS":   clitest.StartRedis(t, nil).Addr(),
+		"MEDDELA_HTTP_ADDR":     "-",
 	})
 	for _, after := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond} {
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
