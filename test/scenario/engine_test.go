@@ -73,8 +73,8 @@ func (e *engine) deliversEveryKind() map[string]string {
 			e.t.Errorf("attempt %d has the event %s (%v), want it untouched", job.Attempt, job.Event, err)
 		}
 	}
-	for _, id := range []string{":sent", ":ce-binary", ":ce-structured"} {
-		if got := e.acceptances()[string(e.lane)+id]; len(got) == 1 &&
+	for _, id := range []string{string(e.lane) + ":sent", ofShop(e.lane, "ce-binary"), ofShop(e.lane, "ce-structured")} {
+		if got := e.acceptances()[id]; len(got) == 1 &&
 			(got[0].Language != "sv" || !strings.HasPrefix(got[0].Text, "Tack, Kim.")) {
 			e.t.Errorf("%s was sent as %+v, want it in Swedish", id, got[0])
 		}

@@ -32,7 +32,7 @@ func javaProducer(t *testing.T, s *site) {
 	if out, err := producer.CombinedOutput(); err != nil {
 		t.Fatalf("console-producer: %v\n%s", err, out)
 	}
-	want := map[string]string{"java-plain": "sent", "java-event": "sent"}
+	want := map[string]string{"java-plain": "sent", "/accounts#java-event": "sent"}
 	s.awaitOutcomes(20*time.Second, want)
 	s.awaitQuiet(lane)
 	s.checkStatuses(want)
