@@ -11,7 +11,9 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -101,11 +103,7 @@ func New(c Config) (*Receiver, error) {
 func (r *Receiver) Counts() map[Count]int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	copied := make(map[Count]int64, len(r.counts))
-	for of, n := range r.counts {
-		copied[of] = n
-	}
-	return copied
+	return maps.Clone(r.counts)
 }
 
 func (r *Receiver) count(provider, means string) {
@@ -129,7 +127,7 @@ type note struct {
 // take writes what receipts say, and returns when it is written. With an error the
 // provider is to come again. What is known already is not written again.
 func (r *Receiver) take(ctx context.Context, notes []note) error {
-	notes = telling(notes)
+	notes = slices.DeleteFunc(slices.Clone(notes), func(n note) bool { return n.means == Nothing })
 	if len(notes) == 0 {
 		return nil
 	}
@@ -182,17 +180,6 @@ func (r *Receiver) take(ctx context.Context, notes []note) error {
 		}
 	}
 	return nil
-}
-
-// telling are the notes that change something.
-func telling(notes []note) []note {
-	var some []note
-	for i := range notes {
-		if notes[i].means != Nothing {
-			some = append(some, notes[i])
-		}
-	}
-	return some
 }
 
 // entry is what a receipt says in the delivery log, beside what is known of the

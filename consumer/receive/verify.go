@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -100,12 +101,7 @@ func (v *Verify) passes(r *http.Request, body []byte) bool {
 		if r.URL.RawQuery != "" {
 			text += "?" + r.URL.RawQuery
 		}
-		names := make([]string, 0, len(form))
-		for name := range form {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(form)) {
 			text += name + strings.Join(form[name], "")
 		}
 		return signs(sha1.New, secret, header("X-Twilio-Signature"), text)

@@ -27,10 +27,15 @@ func (in *Installation) refs() func(job *topology.Job, to string) string {
 		return nil
 	}
 	key := receipt.NewKey(in.Config.Recipient.Pepper.Reveal())
-	return func(job *topology.Job, to string) string {
-		normal, _ := address.Normalize(job.Channel, to, in.Config.Recipient.PhoneRegion)
-		return key.Seal(job, hasher.Hash(normal))
+	return func(job *topology.Job, to string) string { return key.Seal(job, in.hash(hasher, job.Channel, to)) }
+}
+
+// hash is that of an address on a channel; none of what is no address.
+func (in *Installation) hash(hasher *suppress.Hasher, channel topology.Channel, to string) topology.AddressHash {
+	if normal, ok := address.Normalize(channel, to, in.Config.Recipient.PhoneRegion); ok {
+		return hasher.Hash(normal)
 	}
+	return ""
 }
 
 // Receive runs role receive, for both lanes, until ctx ends. ready is called when it
@@ -81,10 +86,7 @@ func (in *Installation) Receive(ctx context.Context, ready func()) error {
 			return publish(lane)(ctx, partition, records)
 		},
 		Hash: func(channel topology.Channel, to string) topology.AddressHash {
-			if normal, ok := address.Normalize(channel, to, in.Config.Recipient.PhoneRegion); ok {
-				return hasher.Hash(normal)
-			}
-			return ""
+			return in.hash(hasher, channel, to)
 		},
 		Suppress: func(ctx context.Context, channel topology.Channel, addresses []string, cause topology.Cause) error {
 			subjects := make([]suppress.Subject, len(addresses))
