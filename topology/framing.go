@@ -120,7 +120,9 @@ func isProtobuf(b []byte) bool {
 		return v
 	}
 	for count := next() / 2; ok && count > 0; count-- {
-		ok = ok && next()%2 == 0 // which is not negative
+		if next()%2 != 0 { // which is negative
+			return false
+		}
 	}
 	for ok && len(b) > 0 {
 		tag, size := next(), uint64(0)
