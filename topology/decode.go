@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -113,6 +114,10 @@ func (d *objectReader) id(m *eventMembers) EventID {
 	id := EventID(d.keep(raw))
 	switch {
 	case !id.Valid():
+		unseen := func(r rune) bool { return r != ' ' && IsUnseen(r) }
+		if at := bytes.IndexFunc(raw, unseen); at >= 0 && len(of) == 0 {
+			wrong += ": it has an invisible character at " + strconv.Itoa(at)
+		}
 	case id.isPosition():
 		wrong = positionIDDetail
 	default:
@@ -122,10 +127,11 @@ func (d *objectReader) id(m *eventMembers) EventID {
 	return ""
 }
 
-// text reads a string of at most limit characters, none of them a control
-// character: texts go into message headers and logs.
+// text reads a string of at most limit characters, none of them a control character: texts
+// go into message headers and logs. What is unseen around it is left out.
 func (d *objectReader) text(name string, m *member, limit int) string {
 	raw, _ := d.raw(name, m)
+	raw = trimUnseen(raw)
 	switch {
 	case len(raw) == 0:
 		return ""
@@ -150,6 +156,20 @@ func (d *objectReader) language(m *member) string {
 	}
 	return text
 }
+
+// IsUnseen reports whether a character is there without being seen. Control characters are left to fail.
+func IsUnseen(r rune) bool {
+	return r == ' ' || r >= 0xa0 && (unicode.IsSpace(r) || unicode.Is(unicode.Cf, r))
+}
+
+func trimUnseen(text []byte) []byte {
+	if n := len(text); n > 0 && isSeen(text[0]) && isSeen(text[n-1]) {
+		return text // as most are
+	}
+	return bytes.TrimFunc(text, IsUnseen)
+}
+
+func isSeen(c byte) bool { return ' ' < c && c < utf8.RuneSelf }
 
 func hasControl(text []byte) bool {
 	for _, c := range text {

@@ -221,8 +221,12 @@ func TestDecodeEventTimes(t *testing.T) {
 		"2026-12-01T08:00Z":                           "write the seconds too",
 		"2026-12-01T8:00:00Z":                         "write the hour with two digits",
 		"2026-12-01T08:00:00,5Z":                      "write a point before the fraction",
-		" 2026-12-01T08:00:00Z":                       "leave out the blanks around it",
-		"2026-12-01T08:00:00Z\\n":                     "leave out the blanks around it",
+		" 2026-12-01T08:00:00Z":                       "leave out the blanks and invisible characters around it",
+		"2026-12-01T08:00:00Z\\n":                     "leave out the blanks and invisible characters around it",
+		"2026-12-01T08:00:00Z\u200b":                  "leave out the blanks and invisible characters around it",
+		"\ufeff2026-12-01T08:00:00Z":                  "leave out the blanks and invisible characters around it",
+		"2026-12-01T08:00:00 Z":                       "leave out the blank before the offset",
+		"2026-12-01T08:00:00.5  +02:00":               "leave out the blank before the offset",
 		"2026-02-29T08:00:00Z":                        never,
 		"2026-12-01T24:00:00Z":                        never,
 		"2026-12-01T08:00:61Z":                        never,
@@ -298,6 +302,31 @@ func TestDecodeEventText(t *testing.T) {
 		}
 		if fault, ok := errors.AsType[*Fault](err); ok && fault.Field != test.field {
 			t.Errorf("%s %.40q: the fault is about %s", test.field, test.text, fault.Field)
+		}
+	}
+}
+
+// TestUnseen: what nobody sees around a text is no part of it; in an id it is refused, and named.
+func TestUnseen(t *testing.T) {
+	for _, unseen := range []string{" ", "\u00a0", "\u200b", "\ufeff", "\u00ad", "\u200e", "\u202e", "\u2060", "\u3000",
+		"\u180e", "\u2028", "\U000e0001", " \u200f "} {
+		around := func(text string) string { return `":"` + unseen + text + unseen + `"` }
+		value := `{"type` + around("order") + `,"ctx":{},"language` + around("sv-SE") + `,"country` + around("SE") +
+			`,"timezone` + around("Europe/Stockholm") + `,"externalId` + around("å 8") +
+			`,"email` + around("kim@example.com") + `}`
+		e, err := DecodeEvent(Record{Value: []byte(value)}, Realtime)
+		got := strings.Join([]string{e.Type, e.Language, e.Country, e.Timezone, e.ExternalID, e.To}, "|")
+		if want := "order|sv-SE|SE|Europe/Stockholm|å 8|kim@example.com"; err != nil || got != want {
+			t.Errorf("%+q: %+q, %v", unseen, got, err)
+		}
+		if strings.Contains(unseen, " ") {
+			continue
+		}
+		for at, id := range map[string]string{"0": unseen + "8", "1": "8" + unseen, "2": "87" + unseen + "6"} {
+			_, err = DecodeEvent(Record{Value: []byte(`{"type":"t","ctx":{},"id":"` + id + `"}`)}, Realtime)
+			if reasonOf(err) != ReasonBadID || !strings.HasSuffix(err.Error(), "it has an invisible character at "+at) {
+				t.Errorf("%+q: %v", id, err)
+			}
 		}
 	}
 }

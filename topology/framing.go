@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -63,6 +64,10 @@ var forms = []struct{ name, instead, starts string }{
 	{"an Avro file", onTheWay, "Obj\x01"},
 }
 
+// schemaHeaders are where Confluent's and Apicurio's serializers put a schema's id, if not before the value.
+var schemaHeaders = []string{"__value_schema_id", "apicurio.value.globalId", "apicurio.value.contentId",
+	"apicurio.value.artifactId"}
+
 // foreign says what a record's value is that is not JSON, where that can be told. Else it
 // returns the error that its reading ended with.
 func foreign(r *Record, err error) error {
@@ -77,17 +82,29 @@ func foreign(r *Record, err error) error {
 }
 
 func (r *Record) form(fault Reason) (name, instead string) {
-	v, of := r.Value, "Avro or Protobuf"
+	const either = "Avro or Protobuf"
+	v, of := r.Value, either
 	contentType, _ := r.Header("content-type")
+	if contentType == nil {
+		contentType, _ = r.Header("contentType") // Spring's
+	}
 	switch kind := strings.ToLower(string(contentType[:min(len(contentType), maxCarriedBytes)])); {
 	case strings.Contains(kind, "cloudevents-batch"):
 		return "a batch of CloudEvents, which their Kafka binding does not have", oneByOne
 	case strings.Contains(kind, "avro"):
 		of = "Avro"
-	case strings.Contains(kind, "protobuf"), len(v) > 5 && v[0] == 0 && isProtobuf(v[5:]):
+	case strings.Contains(kind, "protobuf"):
 		of = "Protobuf"
-	case len(v) > 5 && v[0] == 0:
-		of = "Avro"
+	}
+	said, size := of != either, 5
+	if len(v) > 9 && string(v[:5]) == "\x00\x00\x00\x00\x00" { // Apicurio's ids have 8 bytes, and Confluent's begin with 1
+		size = 9
+	}
+	framed := len(v) > size && v[0] == 0
+	if framed && !said {
+		if of = "Avro"; isProtobuf(v[size:]) {
+			of = "Protobuf"
+		}
 	}
 	text := bytes.TrimLeft(bytes.TrimPrefix(v, []byte(byteOrderMark)), space+`"`)
 	for _, f := range forms {
@@ -97,14 +114,15 @@ func (r *Record) form(fault Reason) (name, instead string) {
 			}
 		}
 	}
-	_, hasID := r.Header("__value_schema_id")
+	hasID := slices.ContainsFunc(schemaHeaders, func(key string) bool { _, is := r.Header(key); return is })
 	switch {
-	case startsJSON(unframed(v)) && fault == ReasonNotJSON: // JSON with a fault
-	case len(v) > 5 && v[0] == 0:
-		return of + " of a schema registry (id " + strconv.Itoa(int(binary.BigEndian.Uint32(v[1:]))) + ")", onTheWay
+	case startsJSON(unframed(v)) && fault == ReasonNotJSON && !said: // JSON with a fault
+	case framed:
+		id := binary.BigEndian.Uint32(v[size-4:])
+		return of + " of a schema registry (id " + strconv.FormatUint(uint64(id), 10) + ")", onTheWay
 	case len(v) > 18 && v[0] == 3 && (v[1] == 0 || v[1] == 5):
 		return of + " of AWS Glue's schema registry, or compressed by it", onTheWay
-	case hasID, of != "Avro or Protobuf":
+	case hasID, said:
 		return of, onTheWay
 	}
 	return "", ""

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"strings"
 	"time"
 
 	"pgregory.net/rapid"
@@ -11,7 +12,9 @@ import (
 var (
 	genID   = rapid.StringMatching(`[A-Za-z0-9._:-]{1,128}|[a-z/?#~%]{1,20}#[a-z/%]{1,20}`)
 	genText = rapid.StringN(0, 60, 500)
-	genWord = rapid.StringMatching(`[^\x00-\x1f\x7f]{0,30}`)
+	genWord = rapid.Map(rapid.StringMatching(`[^\x00-\x1f\x7f]{0,30}`), func(word string) string {
+		return strings.TrimFunc(word, IsUnseen)
+	})
 )
 
 func genTime() *rapid.Generator[time.Time] {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 const (
@@ -61,7 +62,7 @@ func parseOddTime(text []byte) (t time.Time, ok bool) {
 // timeForms are what people write for a time. Each group of it is what to change, by timeAdvice.
 var timeForms = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:\d{4}-\d\d-\d\d(?:(?:[Tt]|( +|_))(?:\d\d|(\d)):\d\d(?::\d\d|())(?:\.\d+|(,\d+))?` +
-		`(?:[Zz]|[+-]\d\d:\d\d| ?([+-]\d[\d:]*)| ?(\[?[A-Za-z][\w/+-]*\]?)|())(\[.*\])?|())|(\d{8}(?:[Tt].*)?)|(-?\d{9,}[.\d]*))$`)
+		`(?:[Zz]|[+-]\d\d:\d\d|( +)(?:[Zz]|[+-]\d\d:\d\d)| ?([+-]\d[\d:]*)| ?(\[?[A-Za-z][\w/+-]*\]?)|())(\[.*\])?|())|(\d{8}(?:[Tt].*)?)|(-?\d{9,}[.\d]*))$`)
 })
 
 var timeAdvice = []string{
@@ -69,6 +70,7 @@ var timeAdvice = []string{
 	"write the hour with two digits",
 	"write the seconds too",
 	"write a point before the fraction",
+	"leave out the blank before the offset",
 	"write the offset with a colon, such as +02:00",
 	"write an offset such as +02:00 in place of the zone's name",
 	"write the offset behind it: Z for UTC, or such as +02:00",
@@ -83,7 +85,7 @@ const timeIsNumber = "it is a number, as of seconds or milliseconds since 1970"
 // timeFault says what is wrong with a text that is no time, and what to write instead.
 func timeFault(text string) string {
 	var wrong []string
-	trimmed := strings.TrimSpace(text)
+	trimmed := strings.TrimFunc(text, func(r rune) bool { return IsUnseen(r) || unicode.IsSpace(r) })
 	places := timeForms().FindStringSubmatchIndex(trimmed)
 	for i, advice := range timeAdvice {
 		if places != nil && places[2*i+2] >= 0 {
@@ -92,7 +94,7 @@ func timeFault(text string) string {
 	}
 	switch {
 	case trimmed != text:
-		wrong = append(wrong, "leave out the blanks around it")
+		wrong = append(wrong, "leave out the blanks and invisible characters around it")
 	case places == nil:
 		wrong = append(wrong, "it has another form")
 	case wrong == nil:

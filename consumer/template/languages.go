@@ -24,15 +24,32 @@ type Languages struct {
 const (
 	sameLanguage = 1 + iota // no for nb-NO
 	nearLanguage            // en-GB for en-AU
-	farLanguage             // zh for zh-TW
+	farLanguage             // zh for zh-TW, da for nb
 	// DefaultDistance is how far the default language is from every other.
 	DefaultDistance
 )
 
+// understood are the languages whose readers understand others, in their order: by CLDR those at a distance below
+// 10, and what is written as the macrolanguage that has it. Where CLDR only says what else people of a country may
+// have learnt (ru for be, en for cy), a template's default is as good.
+var understood = func() map[string]string {
+	of := map[string]string{
+		"no": "nn da", "nn": "no", "da": "no", "bs": "hr sr", "hr": "bs sr", "sr": "hr bs", "gsw": "de", "lb": "de",
+	}
+	for macro, members := range map[string]string{
+		"zh": "cdo cjy cpx gan hak hsn nan wuu yue", "ar": "acm acw aeb afb ajp apc apd arq ars ary arz",
+	} {
+		for member := range strings.FieldsSeq(members) {
+			of[member] = macro
+		}
+	}
+	return of
+}()
+
 // NewLanguages makes Languages of names.
 func NewLanguages(names []string, fallback string) Languages {
 	l := Languages{Names: slices.Sorted(slices.Values(names)), Default: fallback}
-	l.near = &nearness{matcher: sync.OnceValues(l.matcher)}
+	l.near = &nearness{bodies: sync.OnceValue(l.byLanguage)}
 	return l
 }
 
@@ -56,23 +73,54 @@ func (l Languages) Nearest(wanted string) (name string, distance int) {
 	return found.name, found.distance
 }
 
-// matcher finds the nearest of those names that CLDR knows, the default before others that
-// are as near.
-func (l Languages) matcher() (matcher language.Matcher, names []string) {
-	var tags []language.Tag
+// byLanguage are those names that CLDR knows, the default before others.
+func (l Languages) byLanguage() map[string]*bodies {
+	all := make(map[string]*bodies)
 	for _, name := range append([]string{l.Default}, l.Names...) {
-		if tag, _ := language.Parse(name); tag != language.Und {
-			tags, names = append(tags, tag), append(names, name)
+		tag, _ := language.Parse(name)
+		of := languageOf(tag)
+		if tag == language.Und || all[of] != nil && slices.Contains(all[of].names, name) {
+			continue
+		} else if all[of] == nil {
+			all[of] = new(bodies)
 		}
+		all[of].tags, all[of].names = append(all[of].tags, tag), append(all[of].names, name)
 	}
-	return language.NewMatcher(tags), names
+	for _, b := range all {
+		b.matcher = language.NewMatcher(b.tags)
+	}
+	return all
+}
+
+// languageOf is the language of a tag, without script and region: that of nb is no.
+func languageOf(tag language.Tag) string {
+	tag, _ = language.All.Canonicalize(tag)
+	base, _ := tag.Base()
+	return base.String()
+}
+
+// bodies are those of one language, which differ in script and region.
+type bodies struct {
+	tags    []language.Tag
+	names   []string
+	matcher language.Matcher
+}
+
+// nearest is the body to use for a tag.
+func (b *bodies) nearest(tag language.Tag) bodyFor {
+	if b == nil {
+		return bodyFor{distance: DefaultDistance}
+	}
+	_, i, confidence := b.matcher.Match(tag)
+	return bodyFor{b.names[i], map[language.Confidence]int{language.Exact: sameLanguage, language.High: nearLanguage,
+		language.Low: farLanguage, language.No: DefaultDistance}[confidence]}
 }
 
 // nearness is what Languages remember of what events wanted.
 type nearness struct {
-	matcher func() (language.Matcher, []string)
-	known   sync.Map // of bodyFor, by what was wanted
-	size    atomic.Int32
+	bodies func() map[string]*bodies // by their languages
+	known  sync.Map                  // of bodyFor, by what was wanted
+	size   atomic.Int32
 }
 
 type bodyFor struct {
@@ -87,13 +135,7 @@ func (n *nearness) find(wanted string) bodyFor {
 	if known, ok := n.known.Load(wanted); ok {
 		return known.(bodyFor)
 	}
-	matcher, names := n.matcher()
-	found := bodyFor{distance: DefaultDistance}
-	if tags := parseWanted(wanted); len(tags) > 0 && len(names) > 0 {
-		_, i, confidence := matcher.Match(tags...)
-		found = bodyFor{names[i], map[language.Confidence]int{language.Exact: sameLanguage, language.High: nearLanguage,
-			language.Low: farLanguage, language.No: DefaultDistance}[confidence]}
-	}
+	found := nearestOf(n.bodies(), parseWanted(wanted))
 	if n.size.Add(1) > mostWanted {
 		n.known.Clear()
 		n.size.Store(0)
@@ -102,7 +144,31 @@ func (n *nearness) find(wanted string) bodyFor {
 	return found
 }
 
-// parseWanted reads a tag, what a browser wants, or a locale of POSIX such as sv_SE.UTF-8; there
+// nearestOf is the body for the first of the tags that has one in its language, else in one
+// that is understood.
+func nearestOf(all map[string]*bodies, tags []language.Tag) bodyFor {
+	found := bodyFor{distance: DefaultDistance}
+	for _, tag := range tags {
+		if b := all[languageOf(tag)].nearest(tag); b.distance < found.distance {
+			if found = b; found.distance <= nearLanguage {
+				return found
+			}
+		}
+	}
+	for _, tag := range tags {
+		for other := range strings.FieldsSeq(understood[languageOf(tag)]) {
+			script, _ := tag.Script()
+			region, _ := tag.Region()
+			read, _ := language.Compose(language.Make(other), script, region)
+			if b := all[other].nearest(read); b.distance <= nearLanguage && found.distance > farLanguage {
+				found = bodyFor{b.name, farLanguage}
+			}
+		}
+	}
+	return found
+}
+
+// parseWanted reads a tag, what a browser wants, or a locale of POSIX such as sv_SE.UTF-8@euro; there
 // are none in what is nothing of these.
 func parseWanted(wanted string) []language.Tag {
 	if len(wanted) > topology.MaxLanguageLength {
@@ -110,11 +176,14 @@ func parseWanted(wanted string) []language.Tag {
 	}
 	tags, _, err := language.ParseAcceptLanguage(wanted)
 	if err != nil {
-		locale, _, _ := strings.Cut(wanted, ".")
+		locale := wanted[:strings.IndexAny(wanted+".", ".@")]
 		tag, _ := language.Parse(locale) // with what it knows of it
 		tags = []language.Tag{tag}
 	}
-	return slices.DeleteFunc(tags, func(t language.Tag) bool { return t == language.Und })
+	return slices.DeleteFunc(tags, func(t language.Tag) bool {
+		_, sure := t.Base()
+		return sure < language.High // und, or such as x-shop
+	})
 }
 
 // IsLanguage reports whether there is a language in what an event wants.

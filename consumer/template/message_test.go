@@ -354,6 +354,34 @@ func TestNearestLanguage(t *testing.T) {
 		{"en sv", "de", "en"}, {"en sv", "", "en"}, {"en sv", "svenska", "en"}, {"en sv", "-", "en"}, {"en sv", "und", "en"},
 		{"en sv", strings.Repeat("sv-", 90), "en"}, {"en sv", "sv;;q=,,x", "en"}, {"en xx", "xx", "xx"},
 		{"sv xx", "zz", "sv"}, {"sv xx", "en", "sv"}, {"en ru", "uk", "en"},
+		// A macrolanguage and what it has, beside one that is near to both.
+		{"en nn", "no", "nn"}, {"en nn", "no-NO", "nn"}, {"en nn", "nb", "nn"}, {"en nb nn", "no", "nb"},
+		{"en da no", "nb", "no"}, {"en da no", "nn-NO", "no"}, {"da no", "nb-NO", "no"}, {"en da nb", "no", "nb"},
+		{"en da nn", "nb", "nn"}, {"en no nb", "nb-NO", "nb"}, {"en no nb", "no-NO", "no"}, {"en da sv", "nn", "en"},
+		{"en da", "no", "da"}, {"en da", "nb-NO", "da"}, {"en no", "da-DK", "no"}, {"en nb", "da", "nb"},
+		{"en sv", "no", "en"}, {"en da", "sv", "en"}, {"da en", "sv", "da"}, {"en da", "no,en;q=0.5", "en"},
+		// One that is merely related, or often learnt, is not read.
+		{"en be", "ru", "en"}, {"en ru", "be", "en"}, {"en ru", "kk", "en"}, {"en tr", "ku", "en"}, {"en ru", "ka", "en"},
+		{"en es", "eu", "en"}, {"en es", "ca", "en"}, {"en es", "pt", "en"}, {"en es", "gl", "en"}, {"en fr", "br", "en"},
+		{"sv en", "cy", "sv"}, {"sv en", "ta", "sv"}, {"sv en", "zu", "sv"}, {"en nl", "af", "en"}, {"en cs", "sk", "en"},
+		{"en id", "ms", "en"}, {"en zh", "ug", "en"}, {"en hi", "ur", "en"}, {"en hi", "mr", "en"}, {"en fi", "et", "en"},
+		{"en de", "nds", "en"}, {"en de", "rm", "en"}, {"sv en", "i-klingon", "sv"},
+		// By CLDR these are understood, in the script that is read.
+		{"en de", "gsw-CH", "de"}, {"en de", "lb", "de"}, {"en gsw", "de", "en"}, {"en hr", "bs", "hr"},
+		{"en bs", "hr", "bs"},
+		{"en sr-Latn", "hr", "sr-Latn"}, {"en sr", "hr", "en"}, {"en hr", "sr-Latn", "hr"}, {"en hr", "sr", "en"},
+		{"en sr", "sr-Latn", "sr"}, {"en sr-Latn", "sr-Cyrl-RS", "sr-Latn"}, {"en hr", "sh", "hr"}, {"en sr", "sr-ME", "sr"},
+		// What is written as its macrolanguage, with its extended subtags or without.
+		{"en zh-Hant", "yue", "zh-Hant"}, {"en zh zh-Hant", "zh-yue-HK", "zh-Hant"}, {"en zh", "zh-wuu", "zh"},
+		{"en zh", "zh-cmn-Hans-CN", "zh"}, {"en ar", "ar-arz", "ar"}, {"en ar", "arz-EG", "ar"}, {"en ku", "kmr", "ku"},
+		{"en ms", "zsm", "ms"}, {"en zh", "i-hak", "zh"}, {"en zh", "zh-min-nan", "zh"},
+		{"en zh zh-Hant", "zh-TW,zh;q=0.9,en;q=0.8", "zh-Hant"}, {"en zh", "zh-TW,en;q=0.8", "en"}, {"en ro", "mo", "ro"},
+		{"en zh-Hans", "zh", "zh-Hans"}, {"en zh-Hant", "zh-CN", "zh-Hant"}, {"en pt-BR", "pt", "pt-BR"},
+		// Parts of tags that name no language.
+		{"en sv", "x-shop", "en"}, {"en sv", "und-SE", "sv"}, {"en sv", "*", "en"}, {"en sv", "*;q=0.1,sv;q=0.2", "sv"},
+		{"en sv", "sv-SE-u-ca-gregory-x-a", "sv"}, {"en sv", "sv-a-foo", "sv"}, {"en sv", "mul", "en"}, {"en sv", "C", "en"},
+		{"en sv", "sv@euro", "sv"}, {"en sv", "sv_SE@euro", "sv"}, {"en sv", "sv;q=1.0000, en;q=0.5", "sv"},
+		{"en sv", "SV-se ; q=0.9 , EN", "en"},
 	} {
 		bodies := strings.Fields(test.bodies)
 		languages := template.NewLanguages(bodies, bodies[0])

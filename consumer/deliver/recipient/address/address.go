@@ -30,7 +30,7 @@ func Channels() []topology.Channel {
 // A phone number is in the form of E.164. Without its country's code it is one of the region, an ISO 3166
 // code such as SE; where there is no region, its digits are all that is known of it.
 func Read(channel topology.Channel, to, region string) (address string, wrong topology.Reason, detail string) {
-	address = strings.TrimFunc(to, isUnseen)
+	address = strings.TrimFunc(to, topology.IsUnseen)
 	ok := false
 	switch channel {
 	case topology.Webhook:
@@ -52,11 +52,6 @@ func Read(channel topology.Channel, to, region string) (address string, wrong to
 		return "", topology.ReasonMissingAddress, ""
 	}
 	return "", topology.ReasonInvalidAddress, detail
-}
-
-// isUnseen reports whether a character is there without being seen. Control characters are left to fail.
-func isUnseen(r rune) bool {
-	return r == ' ' || r >= 0xa0 && (unicode.IsSpace(r) || unicode.Is(unicode.Cf, r))
 }
 
 // Normalize returns the form of an address that all ways to write it share,
@@ -155,7 +150,7 @@ func ASCIIDomain(to string) string {
 // Wire is an e-mail address as servers and headers have it: its domain as DNS writes it, unless its local part needs
 // letters outside ASCII anyway.
 func Wire(to string) string {
-	to = strings.TrimFunc(to, isUnseen)
+	to = strings.TrimFunc(to, topology.IsUnseen)
 	if local, _ := Split(to); IsASCII(to) || !IsASCII(local) {
 		return to
 	}
@@ -244,7 +239,7 @@ func plainly(r rune) rune {
 		return '+'
 	case unicode.IsDigit(r):
 		return '0' + value(r)
-	case isUnseen(r), unicode.Is(unicode.Pd, r), r == '\u2212':
+	case topology.IsUnseen(r), unicode.Is(unicode.Pd, r), r == '\u2212':
 		return ' '
 	}
 	return r
