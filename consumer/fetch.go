@@ -38,8 +38,11 @@ type Fetcher struct {
 	Only topology.Header
 	// Log hears of what Fetch passes over because it can never be read.
 	Log zerolog.Logger
+	// Whole is of a topic where nothing may be passed over: it is an ErrUnreadable.
+	Whole bool
 
-	offset int64
+	offset  int64
+	damaged int // how often what begins there came damaged
 }
 
 // Fetched is the answer to one fetch.
@@ -70,6 +73,9 @@ const (
 	mostRead = 8 << 20
 )
 
+// ErrUnreadable is that a topic of which all counts has something that can never be read.
+var ErrUnreadable = errors.New("it can never be read")
+
 // SeekTo sets the offset of the next fetch.
 func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
 
@@ -89,11 +95,19 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, errNoPartition)
 	}
 	c, err := readContents(&topics[0].Partitions[0], place{f.Topic, f.Partition}, f.offset, math.MaxInt, mostUnpacked)
+	if d := f.givesUp(err); d != nil {
+		c, err = d.contents(), nil
+	}
 	if err != nil {
 		return Fetched{}, err
 	}
 	defer c.free()
 	got := f.keep(c)
+	for offset, fault := range got.faults {
+		if f.Whole {
+			return Fetched{}, fmt.Errorf("%s/%d at offset %d: %w: %w", f.Topic, f.Partition, offset, ErrUnreadable, fault)
+		}
+	}
 	f.passOver(&got)
 	return got, nil
 }
@@ -198,7 +212,11 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most, l
 				break // first what is before it
 			}
 			c.free()
-			return nil, fmt.Errorf("read %s/%d at offset %d: %w", at.topic, at.partition, batch.FirstOffset, err)
+			if errors.Is(err, errLarge) {
+				return nil, err
+			}
+			return nil, &damage{error: err, batch: batch, at: at, offset: max(offset, batch.FirstOffset),
+				highWatermark: answer.HighWatermark}
 		}
 		if c.next = max(c.next, batch.LastOffset+1); !whole {
 			c.next = c.records[len(c.records)-1].Offset + 1
@@ -210,7 +228,7 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most, l
 }
 
 // readBatch adds a batch's records from an offset on, and reports whether that are all.
-// Of one that came undamaged and can never be read, a record stands for the whole.
+// Of one that can never be read a record stands for the whole.
 func (c *contents) readBatch(batch *wire.Batch, at place, offset int64, limit int) (whole bool, err error) {
 	records, err := batch.Records(limit)
 	if errors.Is(err, wire.ErrTooLarge) && limit < mostUnpacked {
@@ -244,6 +262,44 @@ func (c *contents) readBatch(batch *wire.Batch, at place, offset int64, limit in
 	return false, nil
 }
 
+// damage is a batch that came damaged: on its way perhaps, so that it is read again.
+type damage struct {
+	error
+	batch         wire.Batch
+	at            place
+	offset        int64
+	highWatermark int64
+}
+
+func (d *damage) Error() string {
+	return fmt.Sprintf("read %s/%d at offset %d: %v", d.at.topic, d.at.partition, d.offset, d.error)
+}
+
+// mostDamaged is how often in a row a batch comes damaged until it counts as one that can never be read.
+const mostDamaged = 5
+
+// givesUp returns what an error is of, if that has come damaged too often.
+func (f *Fetcher) givesUp(err error) *damage {
+	d, is := errors.AsType[*damage](err)
+	if !is {
+		f.damaged = 0
+		return nil
+	}
+	if f.damaged++; f.damaged < mostDamaged {
+		return nil
+	}
+	f.damaged = 0
+	return d
+}
+
+// contents are a record that stands for the batch.
+func (d *damage) contents() *contents {
+	c := spare.Get().(*contents)
+	c.standIn(&d.batch, d.at, d.offset, d.error)
+	c.next, c.highWatermark, c.fetched = max(d.offset, d.batch.LastOffset)+1, d.highWatermark, c.bytes
+	return c
+}
+
 var errLarge = errors.New("the next batch is large, and another one is in hand")
 
 // standIn adds a record that stands for a whole batch, and what is wrong with that.
@@ -252,9 +308,9 @@ func (c *contents) standIn(batch *wire.Batch, at place, offset int64, err error)
 	if errors.Is(err, wire.ErrTooLarge) {
 		fault.Reason = topology.ReasonTooLarge
 	}
-	fault.Detail = fmt.Sprintf("no record up to offset %d can be read: %v; publish them again, in smaller batches",
-		batch.LastOffset, err)
 	offset = max(offset, batch.FirstOffset)
+	fault.Detail = fmt.Sprintf("no record up to offset %d can be read: %v; publish them again, in smaller batches",
+		max(offset, batch.LastOffset), err)
 	r := topology.Record{Topic: at.topic, Partition: at.partition, Offset: offset, Time: time.Now()}
 	c.records = append(c.records, r)
 	c.bytes += recordOverhead

@@ -209,6 +209,10 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 				continue
 			}
 			p.back()
+			brought, err := brought, err
+			if d := p.fetcher.givesUp(err); d != nil && p.fetcher.offset == one.offset {
+				brought, err = d.contents(), nil
+			}
 			switch {
 			case err == nil:
 			case rest > 0 && errors.Is(err, errNoPartition), errors.Is(err, errLarge):

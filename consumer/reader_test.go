@@ -2,9 +2,11 @@ package consumer_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +21,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // TestAPartitionThatFails: one that the broker will not give holds up no other, and goes on where it was.
@@ -347,6 +350,100 @@ func TestABatchThatUnpacksToTooMuch(t *testing.T) {
 		if value, _ := got.Records[0].Header(key); string(value) != want {
 			t.Errorf("%s is %q, want %q", key, value, want)
 		}
+	}
+}
+
+// TestABatchThatComesDamaged is read again. Where it is damaged for good, one dead letter says so, and what is behind
+// it is handled.
+func TestABatchThatComesDamaged(t *testing.T) {
+	events := names.Events(topology.Realtime)
+	for times, want := range map[int64]int{2: 9, 1 << 40: 6} {
+		w := newWorld(t)
+		put := func(i int) {
+			batch := make([]topology.Record, 3)
+			for j := range batch {
+				batch[j].Value = strconv.AppendInt(nil, int64(3*i+j), 10)
+			}
+			w.Publish(t, events, 2, batch...)
+		}
+		put(0)
+		set, err := wire.AppendSet(nil, []*topology.Record{{}, {}, {}}, compress.None, time.Unix(1_790_000_000, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set = set[4:]
+		set[7], set[len(set)-1] = 3, set[len(set)-1]^1
+		var read atomic.Int64
+		w.Cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+			w.Cluster.KeepControl()
+			for _, of := range request.(*kmsg.FetchRequest).Topics {
+				for _, p := range of.Partitions {
+					if of.Topic != string(events) || p.Partition != 2 || p.FetchOffset < 3 || p.FetchOffset > 5 ||
+						read.Add(1) > times {
+						continue
+					}
+					answer := kmsg.NewFetchResponseTopicPartition()
+					answer.Partition, answer.HighWatermark, answer.LastStableOffset = 2, 9, 9
+					answer.RecordBatches = set
+					response := request.ResponseKind().(*kmsg.FetchResponse)
+					response.Topics = []kmsg.FetchResponseTopic{{Topic: of.Topic,
+						Partitions: []kmsg.FetchResponseTopicPartition{answer}}}
+					return response, nil, true
+				}
+			}
+			return nil, nil, false
+		})
+		var mu sync.Mutex
+		var got []string
+		w.start(handlerFunc(func(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range b.Records {
+				got = append(got, string(b.Records[i].Value))
+			}
+			return consumer.Result{Handled: len(b.Records)}, nil
+		}))
+		handled := func(value string) {
+			fixtures.Eventually(t, value+" is handled", func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return slices.Contains(got, value)
+			})
+		}
+		handled("2")
+		put(1)
+		put(2)
+		handled("8")
+		if all := "012345678"; strings.Join(got, "") != all[:want-3]+all[6:] {
+			t.Errorf("damaged %d times: handled %q", times, got)
+		}
+		if want == 9 {
+			continue
+		}
+		f := consumer.Fetcher{
+			Addr: w.Link.Addr(), Transport: w.Transport, Topic: names.DeadLetters(topology.Realtime), Partition: 2,
+			MaxBytes: 1 << 20, MaxWait: 5 * time.Second,
+		}
+		letters, err := f.Fetch(t.Context())
+		if err != nil || len(letters.Records) != 1 {
+			t.Fatalf("%d dead letters, %v; want one", len(letters.Records), err)
+		}
+		for key, want := range map[string]string{
+			topology.HeaderOriginalOffset: "3", topology.HeaderReason: "bad_value",
+			topology.HeaderError: "no record up to offset 5 can be read: the record batch does not match its checksum; " +
+				"publish them again, in smaller batches",
+		} {
+			if value, _ := letters.Records[0].Header(key); string(value) != want {
+				t.Errorf("%s is %q, want %q", key, value, want)
+			}
+		}
+		whole := consumer.Fetcher{Addr: w.Link.Addr(), Transport: w.Transport, Topic: events, Partition: 2,
+			MaxBytes: 1 << 20, MaxWait: 5 * time.Second, Whole: true}
+		whole.SeekTo(3)
+		fixtures.Eventually(t, "it is told that not all can be read", func() bool {
+			_, err := whole.Fetch(t.Context())
+			return errors.Is(err, consumer.ErrUnreadable)
+		})
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/meddela/meddela/topology/wire"
 )
 
-// TestWhatIsPassedOver: only a batch whose records can never be read is passed over, and always to an offset
-// further on. One that came damaged is fetched again.
+// TestWhatIsPassedOver: a batch that came damaged is fetched again, some times, and then passed over, always to an
+// offset further on.
 func TestWhatIsPassedOver(t *testing.T) {
 	good, err := wire.AppendSet(nil, []*topology.Record{{Value: []byte("a")}, {Value: []byte("b")}}, compress.None,
 		time.Unix(1, 0))
@@ -26,14 +26,32 @@ func TestWhatIsPassedOver(t *testing.T) {
 		"a length that holds no header": func(set []byte) { binary.BigEndian.PutUint32(set[8:], 20) },
 		"a wrong checksum":              func(set []byte) { set[len(set)-1] ^= 1 },
 		"another format":                func(set []byte) { set[16] = 1 },
+		"a wrong end":                   func(set []byte) { set[24] ^= 0x40 },
 	}
 	for name, spoil := range damage {
 		set := append([]byte(nil), good[4:]...)
 		spoil(set)
 		answer := &wire.FetchedPartition{RecordSet: wire.RecordSet{Bytes: set}}
-		_, err := readContents(answer, place{"t", 0}, 7, 1<<20, mostUnpacked)
+		_, err := readContents(answer, place{"t", 0}, 0, 1<<20, mostUnpacked)
 		if err == nil {
 			t.Errorf("%s: %v; want an error after which the same is fetched again", name, err)
+		}
+		f := Fetcher{offset: 0}
+		for range mostDamaged - 1 {
+			if f.givesUp(err) != nil {
+				t.Errorf("%s: it is given up at once", name)
+			}
+		}
+		d := f.givesUp(err)
+		if d == nil || f.givesUp(err) != nil {
+			t.Fatalf("%s: %v; want that it is given up after %d times, and then not at once", name, d, mostDamaged)
+		}
+		next := int64(1) // where it ends is not to be believed
+		if name == "a wrong checksum" {
+			next = 2
+		}
+		if c := d.contents(); c.next != next || len(c.records) != 1 || c.faults[0] == nil {
+			t.Errorf("%s: %+v; want one record that stands for it", name, c)
 		}
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/producer/embedded"
@@ -117,6 +119,35 @@ func TestOutages(t *testing.T) {
 	if got := caughtUp(t, f)["a"]; got != "2" {
 		t.Errorf("after the outage a is %s", got)
 	}
+}
+
+// TestATopicThatWasMadeAnewUnseen: also one that has more records than the old one when the follower sees it again.
+func TestATopicThatWasMadeAnewUnseen(t *testing.T) {
+	const topic = "test.pairs"
+	broker := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	put := func(keys ...string) {
+		t.Helper()
+		for _, key := range keys {
+			broker.Publish(t, topic, 0, topology.Record{Key: []byte(key), Value: []byte("1")})
+		}
+	}
+	broker.CreateTopic(t, topic, 1, nil)
+	put("a", "b")
+	f := startWith(t, follow.FromTopic(broker.Link.Addr(), broker.Transport, topic, zerolog.Nop()), nil, zerolog.Nop())
+	caughtUp(t, f)
+	heal := broker.Refuse(kmsg.Fetch, kafka.NotLeaderForPartition)
+	put("c") // which answers the fetch that is under way
+	fixtures.Eventually(t, "it cannot read", func() bool { stats, _ := f.Stats(); return stats.Failing })
+	answer, err := broker.Client.DeleteTopics(fixtures.Soon(t), &kafka.DeleteTopicsRequest{Topics: []string{topic}})
+	if err != nil || answer.Errors[topic] != nil {
+		t.Fatal(answer, err)
+	}
+	broker.CreateTopic(t, topic, 1, nil)
+	put("d", "e", "f", "g", "h")
+	heal()
+	fixtures.Eventually(t, "the new topic is followed", func() bool {
+		return slices.Equal(slices.Sorted(maps.Keys(f.Snapshot().of)), []string{"d", "e", "f", "g", "h"})
+	})
 }
 
 // TestATopicThatWasMadeAnew: what the new topic has counts, and until that is

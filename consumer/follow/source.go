@@ -13,6 +13,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // Source is the one partition of a compacted topic.
@@ -33,14 +34,26 @@ const (
 )
 
 // topicSource reads partition 0 of a topic.
-type topicSource struct{ consumer.Fetcher }
+type topicSource struct {
+	consumer.Fetcher
+	id   string // of the topic; "" while that is not known
+	sure bool   // it has been the one of id since
+}
 
 // FromTopic is the Source that is a Kafka topic. Its fetches wait at the broker,
 // so the transport should not be shared with who must not wait. The log hears of what
 // is passed over because it can never be read.
 func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic, log zerolog.Logger) Source {
-	return &topicSource{consumer.Fetcher{
+	return &topicSource{Fetcher: consumer.Fetcher{
 		Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait, Log: log,
+	}}
+}
+
+// FromWholeTopic is FromTopic for a topic of which all counts: a fetch of what can never be read fails with
+// consumer.ErrUnreadable.
+func FromWholeTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic) Source {
+	return &topicSource{Fetcher: consumer.Fetcher{
+		Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait, Whole: true,
 	}}
 }
 
@@ -54,12 +67,31 @@ func (s *topicSource) Bounds(ctx context.Context) (first, end int64, err error) 
 }
 
 func (s *topicSource) Fetch(ctx context.Context, from int64) ([]topology.Record, int64, error) {
+	if err := s.makeSure(ctx); err != nil {
+		return nil, from, s.explain(err)
+	}
 	s.SeekTo(from)
 	fetched, err := s.Fetcher.Fetch(ctx)
-	if err != nil {
+	if s.sure = err == nil; err != nil {
 		return nil, from, s.explain(fmt.Errorf("topic %s: %w", s.Topic, err))
 	}
 	return fetched.Records, fetched.Next, nil
+}
+
+// makeSure looks, at first and after a failure, whether the topic is the one that it was: one that was deleted and
+// made again may have as many records. Its error is then OffsetOutOfRange.
+func (s *topicSource) makeSure(ctx context.Context) error {
+	if s.sure {
+		return nil
+	}
+	id, err := wire.TopicID(ctx, s.Addr, s.Transport, s.Topic)
+	if err == nil && id != "" && s.id != "" && id != s.id {
+		err = fmt.Errorf("topic %s was deleted and made again: %w", s.Topic, kafka.OffsetOutOfRange)
+	}
+	if id != "" {
+		s.id = id
+	}
+	return err
 }
 
 func (s *topicSource) explain(err error) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // Gauge measures the groups of an installation.
@@ -139,12 +140,15 @@ func (g *Gauge) groups() (groups []Group) {
 	return groups
 }
 
-// bounds are the first offset of each partition, and that after its last.
-type bounds map[topology.Topic][]kafka.PartitionOffsets
+// bounds are the first offset of each partition, and that after its last; by topic, of which ids has the ids.
+type bounds struct {
+	of  map[topology.Topic][]kafka.PartitionOffsets
+	ids map[topology.Topic]string
+}
 
 // bounds asks for those of every topic that a group of the report reads, and
 // notes how the cluster is.
-func (g *Gauge) bounds(ctx context.Context, report *Report) (bounds, error) {
+func (g *Gauge) bounds(ctx context.Context, report *Report) (*bounds, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	var names []string
@@ -178,10 +182,13 @@ func (g *Gauge) bounds(ctx context.Context, report *Report) (bounds, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the topics' offsets: %w", err)
 	}
-	all := make(bounds)
+	all := &bounds{make(map[topology.Topic][]kafka.PartitionOffsets), make(map[topology.Topic]string)}
 	for name, partitions := range answer.Topics {
 		slices.SortFunc(partitions, func(a, b kafka.PartitionOffsets) int { return a.Partition - b.Partition })
-		all[topology.Topic(name)] = partitions
+		topic := topology.Topic(name)
+		if all.of[topic] = partitions; len(partitions) > 0 {
+			all.ids[topic], _ = wire.TopicID(ctx, g.Addr, g.Transport, topic) // else offsets count as they are
+		}
 	}
 	return all, nil
 }
@@ -194,7 +201,7 @@ const (
 )
 
 // retry measures a group, again while the cluster is settling.
-func (g *Gauge) retry(ctx context.Context, group *Group, all bounds) error {
+func (g *Gauge) retry(ctx context.Context, group *Group, all *bounds) error {
 	for end := time.Now().Add(settleTime); ; {
 		err := g.measure(ctx, group, all)
 		answer, _ := errors.AsType[kafka.Error](err) // else one that is not temporary
@@ -205,7 +212,7 @@ func (g *Gauge) retry(ctx context.Context, group *Group, all bounds) error {
 }
 
 // measure asks for a group's members and commits.
-func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
+func (g *Gauge) measure(ctx context.Context, group *Group, all *bounds) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	// The client's own call does not take members that say what it cannot read.
@@ -223,7 +230,7 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
 	}
 	topics, asked := g.Names.Reads(group.Role, group.Lane), make(map[string][]int)
 	for _, topic := range topics {
-		for _, b := range all[topic] {
+		for _, b := range all.of[topic] {
 			asked[string(topic)] = append(asked[string(topic)], b.Partition)
 		}
 	}
@@ -235,13 +242,14 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all bounds) error {
 		return fmt.Errorf("commits of group %s: %w", group.Name, err)
 	}
 	for _, topic := range topics {
-		for _, b := range all[topic] {
+		for _, b := range all.of[topic] {
 			if b.Error != nil {
 				continue // a new leader is being chosen
 			}
 			p := Partition{Topic: topic, ID: b.Partition, Committed: -1, End: b.LastOffset}
 			for _, c := range commits.Topics[string(topic)] {
-				if c.Partition == b.Partition && c.Error == nil {
+				of, is := wire.CommittedID(c.Metadata), all.ids[topic]
+				if c.Partition == b.Partition && c.Error == nil && (of == is || of == "" || is == "") {
 					p.Committed = max(c.CommittedOffset, -1)
 				}
 			}

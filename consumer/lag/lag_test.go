@@ -172,6 +172,48 @@ func TestAnEmptyInstallation(t *testing.T) {
 	}
 }
 
+// TestATopicThatWasMadeAnew: what was committed of the topic that it was is not done with.
+func TestATopicThatWasMadeAnew(t *testing.T) {
+	w, events := newWorld(t), names.Events(lane)
+	at := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	w.write(events, 0, at, at, at)
+	leave := w.join()
+	fixtures.Eventually(t, "all is committed", func() bool { return w.group(topology.RoleMatch).Lag() == 0 })
+	leave()
+	answer, err := w.Client.DeleteTopics(fixtures.Soon(t), &kafka.DeleteTopicsRequest{Topics: []string{string(events)}})
+	if err != nil || answer.Errors[string(events)] != nil {
+		t.Fatal(answer, err)
+	}
+	group := names.Group(topology.RoleMatch, lane)
+	old := w.committed(group, events)
+	w.CreateTopic(t, events, partitions, nil)
+	w.write(events, 0, at, at)
+	if _, err := w.Client.OffsetCommit(fixtures.Soon(t), old); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.group(topology.RoleMatch); g.Lag() != 2 || !g.Oldest().Equal(at) {
+		t.Errorf("lag %d since %v, want 2 since %v", g.Lag(), g.Oldest(), at)
+	}
+}
+
+// committed is a request that commits again what is committed.
+func (w *world) committed(group string, topic topology.Topic) *kafka.OffsetCommitRequest {
+	w.t.Helper()
+	is, err := w.Client.OffsetFetch(fixtures.Soon(w.t), &kafka.OffsetFetchRequest{
+		GroupID: group, Topics: map[string][]int{string(topic): {0, 1}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	again := &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{}}
+	for _, p := range is.Topics[string(topic)] {
+		if p.CommittedOffset >= 0 {
+			again.Topics[string(topic)] = append(again.Topics[string(topic)],
+				kafka.OffsetCommit{Partition: p.Partition, Offset: p.CommittedOffset, Metadata: p.Metadata})
+		}
+	}
+	return again
+}
+
 // TestLagAndOldest: what is committed counts no longer, and the age is that of the first record that does.
 func TestLagAndOldest(t *testing.T) {
 	w := newWorld(t)

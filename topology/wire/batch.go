@@ -86,7 +86,8 @@ const MostHeaders = 1000
 var ErrTooManyHeaders = fmt.Errorf("the record has more than %d headers", MostHeaders)
 
 // NextBatch takes the first batch off a record set, as a broker sends it. What comes
-// last may be cut off: with no whole batch left NextBatch returns io.EOF.
+// last may be cut off: with no whole batch left NextBatch returns io.EOF. After another
+// error the offsets are as far as they can be told.
 func NextBatch(set []byte) (b Batch, rest []byte, err error) {
 	if len(set) < bytesBeforeFormat {
 		return b, nil, io.EOF
@@ -105,6 +106,9 @@ func NextBatch(set []byte) (b Batch, rest []byte, err error) {
 	set, rest = set[:end], set[end:]
 	b.LastOffset += int64(binary.BigEndian.Uint32(set[atLastOffset:]))
 	if crc32.Checksum(set[atAttributes:], castagnoli) != binary.BigEndian.Uint32(set[atChecksum:]) {
+		if binary.BigEndian.Uint32(set[atLastOffset:])+1 != binary.BigEndian.Uint32(set[atCount:]) {
+			b.LastOffset = b.FirstOffset // where it ends is damaged, too, or it was compacted
+		}
 		return b, rest, errChecksum
 	}
 	attributes := binary.BigEndian.Uint16(set[atAttributes:])

@@ -168,11 +168,7 @@ func (g *Group) Committed(ctx context.Context, partitions map[string][]int) (map
 			if p.Error != nil {
 				return nil, fmt.Errorf("%s/%d: %w", topic, p.Partition, p.Error)
 			}
-			place := Place{Offset: p.CommittedOffset}
-			if len(p.Metadata) == topicIDLength {
-				place.ID = p.Metadata
-			}
-			committed[topic][p.Partition] = place
+			committed[topic][p.Partition] = Place{Offset: p.CommittedOffset, ID: CommittedID(p.Metadata)}
 		}
 	}
 	return committed, nil

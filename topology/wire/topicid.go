@@ -26,6 +26,14 @@ type TopicRequest struct {
 // topicIDLength is that of every id: other clients' commits may say something else.
 const topicIDLength = 22
 
+// CommittedID is the id of the topic that an offset was committed for, as roles write it; "" in what others write.
+func CommittedID(metadata string) string {
+	if len(metadata) == topicIDLength {
+		return metadata
+	}
+	return ""
+}
+
 // metadataVersion is the first in which an answer may be without a name.
 const metadataVersion = 12
 

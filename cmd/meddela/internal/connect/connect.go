@@ -192,7 +192,7 @@ func Suppressions(ctx context.Context, c *config.Config, kafka producer.Connecti
 	transport := kafka.Transport()
 	copy = &suppress.Copy{
 		Client: client, Keys: c.Keys(), Hasher: c.Hasher(), Region: c.Recipient.PhoneRegion, Log: log,
-		Source: follow.FromTopic(kafka.Addr(), transport, c.Names().Suppressions(), log),
+		Source: follow.FromWholeTopic(kafka.Addr(), transport, c.Names().Suppressions()),
 	}
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup

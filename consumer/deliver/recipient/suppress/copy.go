@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/internal/script"
 	"github.com/meddela/meddela/topology"
@@ -51,6 +52,8 @@ const (
 		"or others write to it"
 	ErrForeign Fault = "Redis has a copy of another suppressions topic: correct MEDDELA_TOPIC_PREFIX or " +
 		"MEDDELA_KEY_PREFIX; if the topic was lost, run `meddela suppressions restore`"
+	ErrUnreadable Fault = "the suppressions topic has what can never be read: the log of role deliver says where; delete the " +
+		"topic, run `meddela topics apply` and `meddela suppressions restore`, and import again what was written then"
 	ErrLost Fault = "the suppressions topic has lost what Redis has a copy of: run `meddela suppressions restore`"
 )
 
@@ -197,11 +200,19 @@ func (c *Copy) step(ctx context.Context) error {
 		c.know(c.goal)
 		c.goal = here
 	}
-	records, next, err := c.Source.Fetch(ctx, low)
+	records, next, err := c.fetch(ctx, low)
 	if err != nil || c.topic == emptyTopic {
 		return err
 	}
 	return c.apply(ctx, first, low, next, records, marks)
+}
+
+func (c *Copy) fetch(ctx context.Context, from int64) ([]topology.Record, int64, error) {
+	records, next, err := c.Source.Fetch(ctx, from)
+	if errors.Is(err, consumer.ErrUnreadable) {
+		err = fmt.Errorf("%w (%w)", ErrUnreadable, err)
+	}
+	return records, next, err
 }
 
 // settle ends a warning that is not due yet.
@@ -269,7 +280,7 @@ func (c *Copy) identify(ctx context.Context, first, end int64) (string, error) {
 // headAt returns the key of the record at the topic's first offset, if it is of our
 // pepper.
 func (c *Copy) headAt(ctx context.Context, first int64) (string, error) {
-	records, _, err := c.Source.Fetch(ctx, first)
+	records, _, err := c.fetch(ctx, first)
 	if err != nil || len(records) == 0 {
 		return "", cmp.Or(err, errUnknown)
 	}

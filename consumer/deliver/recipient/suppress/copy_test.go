@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/topology"
 )
@@ -119,6 +120,21 @@ func TestALostCopy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhatCanNeverBeRead: nobody is written to while something on the topic cannot be read, and it is told what to do.
+func TestWhatCanNeverBeRead(t *testing.T) {
+	onServers(t, func(t *testing.T, s store) {
+		l := s.list()
+		mustAdd(t, l, topology.Unsubscribed, time.Time{}, numbered(0, 50)...)
+		s.topic.fail(fmt.Errorf("t/0 at offset 51: %w", consumer.ErrUnreadable))
+		eventually(t, "it is told", func() bool { return errors.Is(l.Known(), suppress.ErrUnreadable) })
+		if passed, err := letPass(t.Context(), l, numbered(100, 110)); passed > 0 || err == nil {
+			t.Errorf("%d pass, %v", passed, err)
+		}
+		s.topic.fail(nil)
+		eventually(t, "it is known again", func() bool { return l.Known() == nil })
+	})
 }
 
 // TestALostTopic: with a copy that no topic is the truth of, nothing passes, until the
