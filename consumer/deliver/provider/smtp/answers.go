@@ -27,7 +27,17 @@ type Rule struct {
 	RetryAfter time.Duration
 
 	code, enhanced, text *regexp.Regexp // nil for any
+	whose                whose          // a failure is, where no code tells
 }
+
+// whose is what a failure tells of: one message or its recipient, or the server and all messages.
+type whose int
+
+const (
+	notSaid whose = iota
+	itsOwn
+	ofAll
+)
 
 // Places are where a Rule may hold: before a message is begun, when its sender or its recipient is named, or when it
 // is handed over itself.
@@ -97,7 +107,8 @@ func judge(rules []Rule, at stage, code, enhanced, text string) provider.Respons
 	for _, some := range [][]Rule{rules, shipped} {
 		for i := range some {
 			if r := &some[i]; r.fits(place, code, enhanced, text) {
-				return provider.Response{Verdict: r.Verdict, Reason: r.Reason, RetryAfter: r.RetryAfter}
+				return provider.Response{Verdict: r.Verdict, Reason: r.Reason, RetryAfter: r.RetryAfter,
+					OfMessage: r.Verdict == provider.Failed && r.whose.isOwn(at, code, enhanced)}
 			}
 		}
 		if place == atConnection { // whatever is wrong, it is not the message
@@ -108,9 +119,25 @@ func judge(rules []Rule, at stage, code, enhanced, text string) provider.Respons
 	case code[0] == '5':
 		return provider.Response{Verdict: provider.Rejected}
 	case code[0] == '4' || at != stageEnd:
-		return provider.Response{Verdict: provider.Failed}
+		return provider.Response{Verdict: provider.Failed, OfMessage: notSaid.isOwn(at, code, enhanced)}
 	}
 	return provider.Response{Verdict: provider.Unknown}
+}
+
+// isOwn reports whether a failure may be one message's, or its recipient's, alone: by its subject (RFC 3463), by what
+// it says, or else where it is said.
+func (w whose) isOwn(at stage, code, enhanced string) bool {
+	_, subject, _ := strings.Cut(enhanced, ".")
+	subject, _, _ = strings.Cut(subject, ".")
+	switch {
+	case subject == "1", subject == "2": // the address, the mailbox
+		return true
+	case w != notSaid:
+		return w == itsOwn
+	case subject == "3", code == codeClosing: // the server's system, its connection
+		return false
+	}
+	return at == stageRcpt || subject == "6" // the content
 }
 
 // What the texts of refusals say, whatever the codes beside them.
@@ -122,8 +149,8 @@ const (
 	saysFull = `(mail)?box.{0,20} full|over ?quota|(box|user|recipient).{0,30} over .{0,10}quota` +
 		`|(user|mailbox|recipient|account|disk)\S*( \S+)? quota|quota.{0,20} for (this )?(user|mailbox)` +
 		`|out of storage|insufficient (system )?storage`
-	saysLimit = `too (many|fast|quickly|often)|throttl|(rate|sending|message|credit|send|submission).?(limit|quota)` +
-		`|(limit|quota|threshold|credits)\S*.{0,40} (exceed|reach|hit|over\b)|quotaexceeded` +
+	saysLimit = `too (many|fast|quickly|often)|at a rate that|throttl|(rate|sending|message|credit|send|submission).?(limit|quota)` +
+		`|(limit|quota|threshold|credits|\brate)\S*.{0,40} (exceed|reach|hit|over\b)|quotaexceeded` +
 		`|(exceed|reach|over|above)\w*.{0,50} (limit|quota|threshold|rate|max|allowance)|unusual (rate|sending)`
 	saysDay = `\bda(y|ily)\b|24.?h`
 	saysUs  = `relay(ing)? (access )?(is )?(denied|not|prohibited)|(unable to|not|n.t|refuse\w* to) relay` +
@@ -133,7 +160,9 @@ const (
 		`|(mail from|from address|sender address|send(ing)? as|sendasdenied|sender identity|sending domain)`
 	saysLogIn = `(un)?authenticat|authori[sz]ed to (send|perform|use)|log ?in (first|required)|must issue|starttls` +
 		`|not (allowed|permitted) to send|permissions? to send|(e-?mail address|domain|identity) (is )?(not |un)verified` +
-		`|\b(spf|dkim|dmarc)\b|sending paused|your account|account.{0,20}(suspended|under review)`
+		`|\b(spf|dkim|dmarc)\b|sending (is |has been )?(paused|suspended|disabled)|your account`
+	saysOurs       = `account.{0,20}(suspended|under review)`
+	saysNotTheirs  = `resolver\.rst|permissions? to send (mail |messages )?to\b` // a recipient takes mail of some only
 	saysSuppressed = `suppress(ed|ion)|previously (bounced|unsubscribed|complained)|(do.not.(mail|send|contact)) list`
 	saysNobody     = `no (such|known|valid)( local)? (user|recipient|mailbox|account|address|person|domain|e-?mail|name)\b` +
 		`|unknown( local)? (user|recipient|mailbox|address|account|domain|local.part|host)|un(routeable|routable|deliverable)` +
@@ -142,6 +171,8 @@ const (
 		`|inactive|disabled|invalid|deactivated)|recipientnotfound|invalid (recipient|mailbox|user|e-?mail|address)` +
 		`|not a valid (recipient|mailbox|user|e-?mail|address)|(doesn.t|does not|don.t) have an? \S+ (account|mailbox)` +
 		`|no (mailbox|account|user record)|bad (destination|recipient)|not our customer|moved without|null mx`
+	saysGone = `(user|recipient|(mail)?box|account)(\S* \S*){0,3}? ?(suspended|closed|terminated|cancell?ed|locked` +
+		`|not available)|no ?one (here )?by that name|(recipient|callout) verif\S* fail`
 	saysSpam    = `\b(spam|virus|malware|phishing|unsolicited)`
 	saysAddress = `address(es)? (was |is )?(reject|refused|denied)|recipients?( address\S*)? (was |is )?(reject|refused)` +
 		`|(mail)?box.{0,20} (unavailable|not available)|not accepting (mail|messages)`
@@ -157,19 +188,21 @@ var shipped = func() []Rule {
 		setUp = `5.7.(3|8|9|1[0-4]|2[0-79]|29|3[02]|54|57|60|64|139|50[12369]|51[15]|6\d\d|7\d\d)|5.2.252|5.1.[78]`
 	)
 	table := []Rule{
-		{Text: saysGreylisted, Verdict: provider.Failed, RetryAfter: greylisting},
+		{Text: saysGreylisted, Verdict: provider.Failed, RetryAfter: greylisting, whose: itsOwn},
 		{Code: "5xx", Enhanced: "5.3.4|5.2.[23]", Verdict: provider.Rejected},
 		{Code: "5xx", Text: saysTooLarge + "|" + saysLoop, Verdict: provider.Rejected},
 		{Code: "5xx", Text: saysFull, Verdict: provider.Rejected},
 
-		{Enhanced: "5.4.5|5.1.90", Verdict: provider.Failed, RetryAfter: day},
+		{Enhanced: "5.4.5|5.1.90|5.7.(28|508|705|23[236])", Verdict: provider.Failed, RetryAfter: day, whose: ofAll},
 		{Text: "(" + saysLimit + ").*(" + saysDay + ")|(" + saysDay + ").*(" + saysLimit + ")", Verdict: provider.Failed,
-			RetryAfter: day},
-		{Enhanced: "5.7.(28|508|705|23[236])", Verdict: provider.Failed, RetryAfter: day},
-		{Text: saysLimit, Verdict: provider.Failed, RetryAfter: while},
+			RetryAfter: day, whose: ofAll},
+		{Text: saysLimit, Verdict: provider.Failed, RetryAfter: while, whose: ofAll},
 
+		{Code: "5xx", Enhanced: "5.7.(1[23][0-6]|513)", Verdict: provider.Rejected},
+		{Code: "5xx", Text: saysNotTheirs, Verdict: provider.Rejected},
 		{Code: "504", Text: "recipient", Verdict: provider.Skipped, Reason: nobody},
-		{Code: "454|504|525|53[0458]", Verdict: provider.Down},
+		{Code: "454|50[234]|52[15]|53[0458]", Verdict: provider.Down},
+		{At: atRecipient, Code: "500", Verdict: provider.Down},
 		{Enhanced: setUp, Verdict: provider.Down},
 		{Text: saysUs + "|" + saysSender, Verdict: provider.Down},
 		{At: atSender, Code: "5xx", Verdict: provider.Down},
@@ -179,6 +212,8 @@ var shipped = func() []Rule {
 			Reason: nobody},
 		{Code: "5xx", Text: saysNobody, Verdict: provider.Skipped, Reason: nobody},
 		{Text: saysLogIn, Verdict: provider.Down},
+		{At: atRecipient, Code: "5xx", Text: saysGone, Verdict: provider.Skipped, Reason: nobody},
+		{Text: saysOurs, Verdict: provider.Down},
 		{Code: "5xx", Enhanced: "5.7.x", Verdict: provider.Rejected},
 		{Code: "5xx", Enhanced: "5.1.x", Verdict: provider.Skipped, Reason: nobody},
 		{Code: "5xx", Text: saysSpam, Verdict: provider.Rejected},

@@ -147,6 +147,27 @@ func TestConfiguredAnswers(t *testing.T) {
 	}
 }
 
+// TestWhoseFailure: what may be one message's or its recipient's alone tells nothing of others; limits, the server's
+// system and its connection do.
+func TestWhoseFailure(t *testing.T) {
+	for line, own := range map[string][2]bool{ // naming the recipient, at the end
+		"450 4.2.0 Greylisted": {true, true}, "451 4.7.1 Greylisting in action": {true, true},
+		"550 5.7.1 greylisted": {true, true}, "451 4.7.1 try later": {true, false}, "451 later": {true, false},
+		"452 4.2.2 mailbox full": {true, true}, "450 4.1.1 unverified": {true, true},
+		"450-4.2.1 The user you are trying to contact is receiving mail too quickly": {true, true},
+		"451 4.6.0 content": {true, true}, "452 4.3.1 Insufficient system storage": {false, false},
+		"451 4.3.5 Server configuration problem": {false, false}, "421 4.7.0 closing": {false, false},
+		"421 shutting down": {false, false}, "451 4.7.650 temporarily rate limited": {false, false},
+		"550 5.4.5 Daily user sending limit exceeded": {false, false}, "454 Throttling failure": {false, false},
+	} {
+		for i, at := range []stage{stageRcpt, stageEnd} {
+			if r := refusal(at, line).response(nil); r.Verdict != provider.Failed || r.OfMessage != own[i] {
+				t.Errorf("%s: %q: %+v", at, line, r)
+			}
+		}
+	}
+}
+
 // TestNoAnswer: an error that is no answer has no code.
 func TestNoAnswer(t *testing.T) {
 	f := failure{stage: stageRcpt, err: errors.New("broken")}

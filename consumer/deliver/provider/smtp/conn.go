@@ -9,13 +9,16 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/topology"
 )
 
 // session is one connection to a mail server. The client's own methods hold a
@@ -175,6 +178,11 @@ func (c *session) send(ctx context.Context, from, to string, text []byte) *failu
 // transmit says everything up to the dot that ends the message.
 func (c *session) transmit(ctx context.Context, from, to string, text []byte) *failure {
 	defer c.bound(ctx)()
+	if _, most := c.client.Extension("SIZE"); most != "" { // RFC 1870; 0 if it does not say
+		if n, err := strconv.Atoi(most); err == nil && 0 < n && n < len(text) {
+			return &failure{stage: stageMail, err: errTooLarge}
+		}
+	}
 	if failed := c.open(from, to); failed != nil {
 		return failed
 	}
@@ -239,11 +247,25 @@ func knownMechanism(wanted string) bool {
 	return wanted == "" || slices.ContainsFunc(mechanisms, func(m mechanism) bool { return m.name == wanted })
 }
 
+// unsaid is why a server is not told what it would refuse.
+type unsaid struct {
+	verdict provider.Verdict
+	reason  topology.Reason
+	text    string
+}
+
+func (u *unsaid) Error() string { return u.text }
+
 var (
-	errNoTLSOffered     = errors.New("the server does not offer STARTTLS")
-	errNoMechanism      = errors.New("the server does not offer the authentication that is wanted")
-	errOpenConnection   = errors.New("the connection is not encrypted, so the credentials are kept back")
-	errNotInternational = errors.New("the server does not take addresses with letters outside ASCII")
+	errNoTLSOffered   = &unsaid{provider.Down, "", "the server does not offer STARTTLS"}
+	errNoMechanism    = &unsaid{provider.Down, "", "the server does not offer the authentication that is wanted"}
+	errOpenConnection = &unsaid{provider.Down, "",
+		"the connection is not encrypted, so the credentials are kept back"}
+	errNotInternational = &unsaid{provider.Skipped, topology.ReasonInvalidAddress,
+		"the server does not take addresses with letters outside ASCII"}
+	errSender = &unsaid{provider.Down, "",
+		"the server does not take addresses with letters outside ASCII, which the sender's (from) has"}
+	errTooLarge = &unsaid{provider.Rejected, "", "the message is larger than the server takes"}
 )
 
 // authenticate logs in, where there are credentials.

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -20,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -151,14 +153,19 @@ func cut(text string, most int) string {
 // disposition is the header of a file of a name, as RFC 2183 and 2231 write it.
 func disposition(name string) string {
 	name = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`"/\:<>?|`, r) {
+		switch {
+		case unicode.Is(unicode.Bidi_Control, r): // which could hide what kind of file it is
+			return -1
+		case strings.ContainsRune(`"/\:<>?|`, r):
 			return '_'
 		}
 		return r
 	}, strings.ToValidUTF8(name, "_"))
+	name = strings.TrimSpace(name) // as some readers do
 	if end := cut(path.Ext(name), nameBytes/4); len(name) > nameBytes {
-		name = cut(name, nameBytes-len(end)) + end
+		name = strings.TrimSpace(cut(name, nameBytes-len(end)) + end)
 	}
+	name = cmp.Or(name, "file")
 	if address.IsASCII(name) {
 		return `attachment; filename="` + name + `"`
 	}
@@ -196,9 +203,8 @@ func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 
 // escaped is a URL in ASCII (RFC 3986).
 func escaped(text string) string {
-	if u, err := url.Parse(text); err == nil && !address.IsASCII(u.Host) {
-		_, host := address.Split(address.ASCIIDomain("@" + u.Host))
-		text = strings.Replace(text, u.Host, host, 1)
+	if u, err := url.Parse(text); err == nil {
+		text = strings.Replace(text, u.Host, asciiHost(u.Host), 1)
 	}
 	var b strings.Builder
 	for i := range len(text) {
@@ -209,6 +215,15 @@ func escaped(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// asciiHost is a host's name as DNS has it, if it has such a form.
+func asciiHost(host string) string {
+	if address.IsASCII(host) {
+		return host
+	}
+	_, ascii := address.Split(address.ASCIIDomain("@" + host))
+	return ascii
 }
 
 // oneLine is text that cannot end a header.

@@ -21,7 +21,10 @@ func (c *session) open(from, to string) *failure {
 	international := !address.IsASCII(from) || !address.IsASCII(to)
 	if offered, _ := c.client.Extension("SMTPUTF8"); international && !offered {
 		from, to, international = address.ASCIIDomain(from), address.ASCIIDomain(to), false
-		if !address.IsASCII(from) || !address.IsASCII(to) {
+		if !address.IsASCII(from) {
+			return &failure{stage: stageMail, err: errSender}
+		}
+		if !address.IsASCII(to) {
 			return &failure{stage: stageRcpt, err: errNotInternational}
 		}
 	}

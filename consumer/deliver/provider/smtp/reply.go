@@ -1,16 +1,15 @@
 package smtp
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net/textproto"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
-	"github.com/meddela/meddela/topology"
 )
 
 // stage is how far the handing over of a message has come.
@@ -57,7 +56,12 @@ func (f *failure) answered() (code, enhanced, text string) {
 // connection: the server has answered, in its turn, and has not hung up.
 func (f *failure) keepsConnection() bool {
 	code, _, _ := f.answered()
-	return f.err == errNotInternational || code >= "400" && code != codeClosing
+	return f.unsaid() != nil || code >= "400" && code != codeClosing
+}
+
+func (f *failure) unsaid() *unsaid {
+	u, _ := errors.AsType[*unsaid](f.err)
+	return u
 }
 
 // codeClosing is that of a server that ends the connection.
@@ -73,7 +77,7 @@ func (f *failure) endsSession() bool {
 	case stageReset:
 		return true
 	case stageMail, stageRcpt, stageData, stageContent:
-		return code == "" && f.err != errNotInternational || code == codeClosing ||
+		return code == "" && f.unsaid() == nil || code == codeClosing ||
 			strings.HasPrefix(code, "4") && ofSession.MatchString(text)
 	}
 	return false
@@ -85,16 +89,14 @@ func (f *failure) response(rules []Rule) provider.Response {
 	switch {
 	case code != "":
 		r := judge(rules, f.stage, code, enhanced, text)
-		r.OfMessage = f.stage == stageRcpt && r.Verdict == provider.Failed // such as greylisting
 		r.Detail = "the mail server answered " + strings.TrimSpace(code+" "+enhanced) + " while " + string(f.stage)
 		if said := shown(strings.ReplaceAll(text, enhanced, "")); said != "" {
 			r.Detail += ": " + said
 		}
 		return r
-	case f.err == errNotInternational:
-		return provider.Response{
-			Verdict: provider.Skipped, Reason: topology.ReasonInvalidAddress, Detail: f.err.Error(),
-		}
+	case f.unsaid() != nil:
+		u := f.unsaid()
+		return provider.Response{Verdict: u.verdict, Reason: u.reason, Detail: u.text}
 	case f.late != nil:
 		return provider.Response{
 			Verdict: provider.Unknown, Detail: "the mail server has the message, and has not answered for it yet",
@@ -107,9 +109,6 @@ func (f *failure) response(rules []Rule) provider.Response {
 
 // unanswered says why there is no answer, without anything of the message.
 func (f *failure) unanswered() string {
-	if slices.Contains([]error{errNoTLSOffered, errNoMechanism, errOpenConnection}, f.err) {
-		return f.err.Error()
-	}
 	const certificate = "the mail server's certificate "
 	if unnamed, ok := errors.AsType[x509.HostnameError](f.err); ok {
 		return certificate + "is not for the name " + unnamed.Host + ": say which one it has with server_name"
@@ -119,6 +118,9 @@ func (f *failure) unanswered() string {
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](f.err); ok && invalid.Reason == x509.Expired {
 		return certificate + "has expired, or does not hold yet"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](f.err); ok {
+		return "the mail server does not encrypt from the first byte there: say tls: starttls, or another port"
 	}
 	return "no answer from the mail server while " + string(f.stage)
 }

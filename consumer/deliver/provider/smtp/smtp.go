@@ -120,6 +120,9 @@ func New(c Config) (*Provider, error) {
 	c.MaxMessages = cmp.Or(c.MaxMessages, 100)
 	c.Attachments.MaxBytes = cmp.Or(c.Attachments.MaxBytes, 10<<20)
 	c.From, c.ReplyTo = address.Wire(c.From), address.Wire(c.ReplyTo)
+	for _, name := range []*string{&c.Host, &c.ServerName, &c.Hello, &c.Bounces, &c.DKIM.Domain} {
+		*name = asciiHost(*name)
+	}
 	_, domain := address.Split(c.From)
 	if c.Hello == "" {
 		name, _ := os.Hostname()
@@ -164,7 +167,7 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("smtp: dkim: %w", err)
 	}
 	closed, stop := context.WithCancel(context.Background())
-	return &Provider{
+	s := &Provider{
 		closed: closed, close: stop,
 		config: c,
 		dkim:   signing,
@@ -172,9 +175,13 @@ func New(c Config) (*Provider, error) {
 			MaxBody: c.Attachments.MaxBytes + 1, AllowPrivate: c.Attachments.AllowPrivate,
 		}),
 		from:   mail.Address{Name: c.FromName, Address: c.From},
-		domain: domain,
+		domain: asciiHost(domain),
 		idle:   pool{idle: c.IdleTimeout},
-	}, nil
+	}
+	if _, err := s.compose(messageID("test", s.domain), c.From, &template.Message{Text: "test"}, nil); err != nil {
+		return nil, errors.New("smtp: " + unwritable(err))
+	}
+	return s, nil
 }
 
 // Addr is the server's host and port.

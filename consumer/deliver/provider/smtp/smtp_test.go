@@ -282,7 +282,7 @@ func TestImplicitTLS(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 	s = newSMTP(t, m.port, func(c *Config) { c.Security, c.TLS = ImplicitTLS, always(client) })
-	if r := s.try(t, "event"); r.Verdict != provider.Down {
+	if r := s.try(t, "event"); r.Verdict != provider.Down || !strings.Contains(r.Detail, "say tls: starttls") {
 		t.Errorf("%v", r)
 	}
 }
@@ -325,6 +325,7 @@ func TestConfig(t *testing.T) {
 		"the sender":        func(c *Config) { c.From = "Shop <shop@example.com>" },
 		"reply-to":          func(c *Config) { c.ReplyTo = "x\r\n@example.com" },
 		"control":           func(c *Config) { c.FromName = "a\nb" },
+		"its header From":   func(c *Config) { c.FromName = strings.Repeat("a", 1200) },
 		"a full name":       func(c *Config) { c.Hello = "mail.example.com\r\nQUIT" },
 		"such as [192":      func(c *Config) { c.Hello = "my host" },
 		"need encryption":   func(c *Config) { c.Security, c.Username = NoTLS, "shop" },

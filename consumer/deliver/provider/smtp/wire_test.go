@@ -76,6 +76,64 @@ func TestOnTheWire(t *testing.T) {
 	}
 }
 
+// TestNamesOutsideASCII: domains that configuration has are written as DNS has them, also in a signature and an id; a
+// sender that a server cannot be told is the set-up's fault, and not the recipient's.
+func TestNamesOutsideASCII(t *testing.T) {
+	key, _ := signingKey(t, ed25519Key(t))
+	for _, test := range []struct {
+		from, extension string
+		want            provider.Verdict
+	}{
+		{"shop@blåbär.example", "SIZE", provider.Accepted}, {"shop@blåbär.example", "SMTPUTF8", provider.Accepted},
+		{"åsa@blåbär.example", "SIZE", provider.Down}, {"åsa@blåbär.example", "SMTPUTF8", provider.Accepted},
+	} {
+		d := newDialogue(t, map[string]string{"EHLO": "250-mx.example.test\r\n250 " + test.extension})
+		s := newSMTP(t, d.port, func(c *Config) {
+			c.From, c.Bounces, c.Hello, c.ServerName = test.from, "bücher.example", "mx.bücher.example", "bücher.example"
+			c.DKIM = DKIM{Domain: "blåbär.example", Selector: "s1", Key: key}
+			if test.from[0] == 's' {
+				c.Ref = func(*topology.Job, string) string { return "ref" }
+			}
+		})
+		r := s.try(t, "event")
+		if r.Verdict != test.want || s.config.ServerName != "xn--bcher-kva.example" || s.idle.size() != 1 {
+			t.Fatalf("%+v: %+v, %s", test, r, s.config.ServerName)
+		}
+		if test.want == provider.Down {
+			if !strings.Contains(r.Detail, "from") {
+				t.Errorf("%+v", r)
+			}
+			continue
+		}
+		if d.count("EHLO mx.xn--bcher-kva.example") != 1 || s.config.Ref != nil &&
+			d.count("MAIL FROM:<ref@xn--bcher-kva.example>") != 1 {
+			t.Errorf("heard %q", d.heard)
+		}
+		text := d.taken()[0]
+		if !strings.Contains(text, "d=xn--blbr-noae.example;") ||
+			!strings.HasSuffix(r.MessageID, "@xn--blbr-noae.example>") ||
+			!strings.Contains(text, "Message-ID: "+r.MessageID+"\r\n") {
+			t.Errorf("%s\n%s", r.MessageID, text)
+		}
+	}
+}
+
+// TestSize: what is larger than a server takes is not begun, and told.
+func TestSize(t *testing.T) {
+	for size, want := range map[string]provider.Verdict{
+		"SIZE 600": provider.Rejected, "SIZE 100000": provider.Accepted, "SIZE 0": provider.Accepted,
+		"SIZE": provider.Accepted, "SIZE many": provider.Accepted,
+	} {
+		d := newDialogue(t, map[string]string{"EHLO": "250-mx.example.test\r\n250 " + size})
+		s := newSMTP(t, d.port, nil)
+		r := s.try(t, "event")
+		if r.Verdict != want || (d.count("MAIL") == 1) != (want == provider.Accepted) || s.idle.size() != 1 ||
+			want == provider.Rejected && !strings.Contains(r.Detail, "larger") {
+			t.Errorf("%s: %+v, heard %q", size, r, d.heard)
+		}
+	}
+}
+
 // TestMessageIDs are dot-atoms of RFC 5322 of a length that fits, whatever a job's id is, and differ as that does.
 func TestMessageIDs(t *testing.T) {
 	long := strings.Repeat("a", 200)
