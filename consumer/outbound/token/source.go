@@ -21,6 +21,7 @@ const (
 	patience = 10 * time.Second // of one request for a token
 	pause    = 5 * time.Second  // after one that failed
 	longest  = 24 * time.Hour   // that a token without an end is kept
+	shortest = time.Second      // that one is kept which ends at once
 	maxBytes = 32 << 10         // of a token
 )
 
@@ -91,7 +92,7 @@ func (s *Source) next(refused bool) (any, error) {
 	}
 	life := longest
 	if !token.Expiry.IsZero() {
-		life = min(longest, token.Expiry.Sub(now))
+		life = min(longest, max(shortest, token.Expiry.Sub(now)))
 	}
 	s.value, s.ends = token.AccessToken, now.Add(life-min(life/10, 10*time.Second))
 	s.renew = now.Add(life - min(life/4, 5*time.Minute))

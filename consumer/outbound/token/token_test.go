@@ -234,6 +234,28 @@ func TestShared(t *testing.T) {
 	})
 }
 
+// TestEndsAtOnce: whatever an endpoint says of a token's end, it is not asked for each message.
+func TestEndsAtOnce(t *testing.T) {
+	for _, life := range []time.Duration{-time.Hour, -time.Second, time.Millisecond, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			var asked atomic.Int64
+			s := &Source{fetch: func(context.Context) (*oauth2.Token, error) {
+				asked.Add(1)
+				return &oauth2.Token{AccessToken: "T", Expiry: time.Now().Add(life)}, nil
+			}}
+			for range 1000 { // in ten seconds
+				if got, err := s.Get(t.Context(), ""); got != "T" || err != nil {
+					t.Fatalf("%v: %q, %v", life, got, err)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if n := asked.Load(); n > 15 {
+				t.Errorf("%v: asked %d times", life, n)
+			}
+		})
+	}
+}
+
 // TestUnusable: what cannot work is said before anybody is asked, without the secrets.
 func TestUnusable(t *testing.T) {
 	rsa := pemOf(t, rsaKey(t))

@@ -21,6 +21,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/provider/httpapi"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -31,15 +32,69 @@ type vendor struct {
 	Request string
 	Headers map[string]string
 	Body    string
-	Answers []struct {
-		Status  int
-		Headers map[string]string
-		Body    string
-		Verdict string // and a reason behind a slash
-		ID      string
-		Wait    string
-		Opens   bool
+	Others  []struct { // messages, and their bodies
+		To, Text, HTML string
+		Body           string
 	}
+	Answers []reply
+}
+
+// reply is one of a vendor's answers.
+type reply struct {
+	Status  int
+	Headers map[string]string
+	Body    string
+	Verdict string // and a reason behind a slash
+	ID      string
+	Wait    string
+	Opens   bool
+}
+
+// ask sends a message by a vendor's file of docs/providers to a stand-in that answers so.
+func ask(t *testing.T, name string, m template.Message, answer reply) (provider.Response, *http.Request, string) {
+	t.Helper()
+	var asked *http.Request
+	var body string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		if r.URL.Path == "/token" {
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"access_token":"T-1","expires_in":3600}`)
+			return
+		}
+		asked, body = r, string(text)
+		for name, value := range answer.Headers {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(answer.Status)
+		io.WriteString(w, answer.Body)
+	}))
+	defer s.Close()
+	text, err := os.ReadFile("../../../../docs/providers/" + name + ".yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := Parse(name, string(text), func(variable string) (string, bool) {
+		return strings.ReplaceAll(secret(variable), "https://oauth2.example.com", s.URL), true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, at := file.Providers[0].HTTP, strings.Index(file.Providers[0].HTTP.URL[8:], "/")+8
+	c.URL, c.AllowPrivate = s.URL+c.URL[at:], true
+	p, err := httpapi.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if m.Channel = file.Providers[0].Channels[0]; m.To == "" {
+		m.To = "+46701234567"
+		if m.Channel == topology.Email {
+			m.To = "kim@example.com"
+		}
+	}
+	got := p.Send(t.Context(), &topology.Job{JobID: "j-1", Channel: m.Channel}, &m)
+	return got, asked, body
 }
 
 // TestVendors: the files of docs/providers ask vendors as their documentation says, and understand what it says that
@@ -53,50 +108,17 @@ func TestVendors(t *testing.T) {
 	if err := yaml.Unmarshal(text, &vendors); err != nil || len(vendors) != 8 {
 		t.Fatalf("%d vendors, %v", len(vendors), err)
 	}
-	message := &template.Message{Text: "Hi & å", HTML: "<p>Hi", Subject: "Hello",
+	message := template.Message{Text: "Hi & å", HTML: "<p>Hi", Subject: "Hello",
 		Body: []byte(`{"title":"Hi","body":"there"}`), Unsubscribe: template.Unsubscribe{URL: "https://u.example"}}
 	for name, v := range vendors {
+		for _, other := range v.Others {
+			m := template.Message{To: other.To, Text: other.Text, HTML: other.HTML, Subject: "Hello"}
+			if _, _, body := ask(t, name, m, reply{Status: http.StatusOK}); !sameBody(body, other.Body) {
+				t.Errorf("%s is asked %s, want %s", name, body, other.Body)
+			}
+		}
 		for _, answer := range v.Answers {
-			var asked *http.Request
-			var body string
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				text, _ := io.ReadAll(r.Body)
-				if r.URL.Path == "/token" {
-					w.Header().Set("Content-Type", "application/json")
-					io.WriteString(w, `{"access_token":"T-1","expires_in":3600}`)
-					return
-				}
-				asked, body = r, string(text)
-				for name, value := range answer.Headers {
-					w.Header().Set(name, value)
-				}
-				w.WriteHeader(answer.Status)
-				io.WriteString(w, answer.Body)
-			}))
-			text, err := os.ReadFile("../../../../docs/providers/" + name + ".yaml")
-			if err != nil {
-				t.Fatal(err)
-			}
-			file, err := Parse(name, string(text), func(variable string) (string, bool) {
-				return strings.ReplaceAll(secret(variable), "https://oauth2.example.com", s.URL), true
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, at := file.Providers[0].HTTP, strings.Index(file.Providers[0].HTTP.URL[8:], "/")+8
-			c.URL, c.AllowPrivate = s.URL+c.URL[at:], true
-			p, err := httpapi.New(c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m := *message
-			m.Channel, m.To = file.Providers[0].Channels[0], "+46701234567"
-			if m.Channel == topology.Email {
-				m.To = "kim@example.com"
-			}
-			got := p.Send(t.Context(), &topology.Job{JobID: "j-1", Channel: m.Channel}, &m)
-			p.Close()
-			s.Close()
+			got, asked, body := ask(t, name, message, answer)
 			what := name + ": " + answer.Body
 			if r := asked.Method + " " + asked.URL.EscapedPath(); r != v.Request || !sameBody(body, v.Body) {
 				t.Fatalf("%s: asked %s %s", name, r, body)

@@ -94,7 +94,7 @@ func (p *Provider) meaning(got *outbound.Response, host string, m *template.Mess
 // verdict is that of the first rule that fits, or else the usual one. Where what a rule asks
 // of a body cannot be read, it is not known what a 2xx means.
 func (p *Provider) verdict(a *answer) (provider.Response, *Rule) {
-	response, unread := provider.Response{Verdict: usual(a.Status, p.config.Idempotent)}, ""
+	response, unread := provider.Response{Verdict: usual(a.Status, p.config.Idempotent, p.target != nil)}, ""
 	for i := range p.config.Rules {
 		r := &p.config.Rules[i]
 		if a.Status < r.least || a.Status > r.most {
@@ -295,14 +295,16 @@ func parseStatus(text string) (least, most int, err error) {
 }
 
 // usual is what a status means where no rule says it. Not to be let in is the
-// configuration's fault, and not the message's. A gateway that waited in vain
+// configuration's fault, and not the message's, as it is where its own URL is another's by
+// now, or is asked by another method, or has to be paid for. A gateway that waited in vain
 // does not know what became of the request, and a provider whose key conflicts
 // is at the first request that had it.
-func usual(status int, idempotent bool) provider.Verdict {
+func usual(status int, idempotent, own bool) provider.Verdict {
 	switch class := status / 100; {
 	case class == 2:
 		return provider.Accepted
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired,
+		own && (class == 3 || status == http.StatusPaymentRequired || status == http.StatusMethodNotAllowed):
 		return provider.Down
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
 		return provider.Failed

@@ -22,10 +22,10 @@ func TestStatuses(t *testing.T) {
 	want := map[int]provider.Verdict{
 		200: provider.Accepted, 201: provider.Accepted, 202: provider.Accepted, 204: provider.Accepted,
 		299: provider.Accepted,
-		300: provider.Rejected, 301: provider.Rejected, 302: provider.Rejected, 304: provider.Rejected,
-		307: provider.Rejected, 308: provider.Rejected,
-		400: provider.Rejected, 401: provider.Down, 402: provider.Rejected, 403: provider.Down, 404: provider.Rejected,
-		405: provider.Rejected,
+		300: provider.Down, 301: provider.Down, 302: provider.Down, 304: provider.Down,
+		307: provider.Down, 308: provider.Down,
+		400: provider.Rejected, 401: provider.Down, 402: provider.Down, 403: provider.Down, 404: provider.Rejected,
+		405: provider.Down,
 		407: provider.Down, 408: provider.Failed, 409: provider.Rejected, 410: provider.Rejected, 413: provider.Rejected,
 		418: provider.Rejected,
 		422: provider.Rejected, 425: provider.Failed, 429: provider.Failed, 451: provider.Rejected,
@@ -53,7 +53,7 @@ func TestStatuses(t *testing.T) {
 			if verdict == provider.Accepted {
 				detail = ""
 			}
-			ofMessage := verdict != provider.Accepted && code < 500 && code != 401 && code != 407
+			ofMessage := verdict != provider.Accepted && code < 500 && (verdict != provider.Down || code == 403)
 			got := p.Send(t.Context(), smsJob(), sms(strconv.Itoa(code)))
 			if got != (provider.Response{Verdict: verdict, RetryAfter: wait, Detail: detail, OfMessage: ofMessage}) {
 				t.Errorf("%d: %+v, want %v, %v, %q, %v", code, got, verdict, wait, detail, ofMessage)

@@ -251,6 +251,43 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReceiptsToken: the token of receipts goes where the provider's own URL does, in each place that may have it, and
+// never to what a template names.
+func TestReceiptsToken(t *testing.T) {
+	s := newStand(t, nil)
+	for _, own := range []bool{true, false} {
+		c := Config{Token: outbound.Fixed("SECRET"), Headers: map[string]string{"X-Token": "a{{.Token}}"},
+			Body: `{"a":{{json .Token}}}`}
+		if c.URL = s.URL + "/?t={{.Token}}"; !own {
+			c.URL, c.Hosts = "", []string{"127.0.0.1"}
+		}
+		m := &template.Message{Channel: topology.Webhook, To: s.URL, Body: []byte(`{}`)}
+		if got := newProvider(t, c).Send(t.Context(), smsJob(), m); got.Verdict != provider.Accepted {
+			t.Fatalf("%+v", got)
+		}
+		r, body := s.last(t)
+		if all := fmt.Sprint(r.URL, r.Header, body); strings.Count(all, "SECRET") != map[bool]int{true: 3}[own] {
+			t.Errorf("own %t: %s", own, all)
+		}
+	}
+}
+
+// TestRedirects: whoever says that it is elsewhere now gets no message, nor does the place, nor do the credentials.
+// Where the URL is the provider's own it is the set-up's fault.
+func TestRedirects(t *testing.T) {
+	elsewhere := newStand(t, nil)
+	for code := 300; code <= 308; code++ {
+		s := newStand(t, status(code, "", "Location", elsewhere.URL))
+		m := &template.Message{Channel: topology.Webhook, To: s.URL, Body: []byte(`{}`)}
+		auth := Auth{Bearer: outbound.Fixed("SECRET")}
+		own := newProvider(t, Config{URL: s.URL, Auth: auth}).Send(t.Context(), smsJob(), m)
+		named := newProvider(t, Config{Hosts: []string{"127.0.0.1"}, Auth: auth}).Send(t.Context(), smsJob(), m)
+		if own.Verdict != provider.Down || own.OfMessage || named.Verdict != provider.Rejected || elsewhere.count() > 0 {
+			t.Errorf("%d: %+v, %+v, %d followed", code, own, named, elsewhere.count())
+		}
+	}
+}
+
 // TestCredentialsInClear: they go to a private address only, whatever name the url has.
 func TestCredentialsInClear(t *testing.T) {
 	s := newStand(t, nil)

@@ -53,15 +53,9 @@ func (d *Data) Token() string {
 	return d.token()
 }
 
-// gsm7 is the alphabet of GSM 03.38 with its extension.
-const gsm7 = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿" +
-	"abcdefghijklmnopqrstuvwxyzäöñüà^{}\\[~]|€"
-
-// GSM7 reports whether a text message can be sent in that alphabet, for providers that
+// GSM7 reports whether a text message can be sent in the alphabet of GSM 03.38, for providers that
 // do not find out themselves. Any other takes UCS-2.
-func (d *Data) GSM7() bool {
-	return !strings.ContainsFunc(d.Text, func(r rune) bool { return !strings.ContainsRune(gsm7, r) })
-}
+func (d *Data) GSM7() bool { return template.MeasureSMS(d.Text).Culprit == "" }
 
 // JSON is a text that is valid JSON, or empty. It is written as it is.
 type JSON string

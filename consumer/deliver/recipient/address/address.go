@@ -170,13 +170,13 @@ func normalEmail(to string) string {
 	return ASCIIDomain(norm.NFC.String(strings.ToLower(norm.NFC.String(to))))
 }
 
-const minDigits = 3
+const minDigits, maxDigits = 3, 15 // the most that E.164 has
 
 // readPhone reads a number as people write it. Detail says what is wrong with it.
 func readPhone(to, region string) (number, detail string) {
 	digits, international := digitsOf(to)
 	switch {
-	case len(digits) < minDigits:
+	case len(digits) < minDigits, len(digits) > maxDigits && !international && region == "":
 		return "", "it is no phone number: it has other characters than digits, or too few or too many of them"
 	case !international && region == "":
 		return digits, ""
@@ -235,8 +235,8 @@ func digitsOf(to string) (digits string, international bool) {
 // plainly is a character outside ASCII as it is meant in a phone number.
 func plainly(r rune) rune {
 	switch {
-	case r == '\uff0b':
-		return '+'
+	case '\uff01' <= r && r <= '\uff5e': // of full width
+		return r - '\uff01' + '!'
 	case unicode.IsDigit(r):
 		return '0' + value(r)
 	case topology.IsUnseen(r), unicode.Is(unicode.Pd, r), r == '\u2212':
