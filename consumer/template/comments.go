@@ -15,10 +15,11 @@ import (
 
 // markup finds marks. One that html/template reads as the end of a comment ends in "-->".
 var markup = regexp.MustCompile(`(?i)` +
-	`(?P<shows><!--\s*\[if\b[^\]<>]*\]\s*>\s*(?:<!--(?:-?|\s*--)>|-->))|` +
+	`(?P<shows><!--\s*\[if\b[^\]<>]*\]\s*>\s*(?:<!--(?:-?|\s*--)>|-->)|` +
+	`<!--\s*\[if\s*!\s*[^\]<>]*\]\s*>\s*<!--[^<>]*-->)|` +
 	`(?P<hides><!--\s*\[if\b[^\]<>]*\]\s*>)|` +
-	`(?P<broken><!--\s*\[if\b)|` +
-	`(?P<ends>(?:<!--[\s/-]*)?<!\[endif\s*\]\s*-->)|` +
+	`(?P<broken><!--\s*\[\s*if\b)|` +
+	`(?P<ends>(?:<!--[^<>]*)?<!\[endif\s*\]\s*-->)|` +
 	`<!\[if\b[^\]<>]*\]\s*>|<!\[endif\s*\]\s*>|<!\[CDATA\[|<\?xml\b[^<>]*>`)
 
 // mark is one that stands in a source. Its kind is the name of its group in markup.

@@ -28,7 +28,8 @@ func TestMarkupStays(t *testing.T) {
 			"<!--[if !mso]> <!-->c<!--<![endif]--><!--[if gte mso 9]>d<![endif]--><!--[if (gte mso 9)|(IE)]>\n e<![endif]-->" +
 			"<!--[if mso | IE]>f<![endif]--><!--[if !mso]><!--->g<!--<![endif]--><!--[IF MSO]>h<![ENDIF]-->" +
 			"<!-- [if mso]>i<![endif] --><!--[if lt mso 12]>j<!--<![endif]-->",
-		"not in a comment": `<![if !mso]><p>x</p><![endif]><![if gt IE 6]>y<![endif]>`,
+		"shown, with words": `<!--[if !mso]><!-- not Outlook -->x<!-- end <![endif]-->`,
+		"not in a comment":  `<![if !mso]><p>x</p><![endif]><![if gt IE 6]>y<![endif]>`,
 		"settings": `<html xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office"><head>` +
 			`<!--[if gte mso 9]><xml><o:OfficeDocumentSettings><o:AllowPNG/><o:PixelsPerInch>96</o:PixelsPerInch>` +
 			`</o:OfficeDocumentSettings></xml><![endif]--></head></html>`,
@@ -74,6 +75,7 @@ func TestValuesInConditionalComments(t *testing.T) {
 			`<p style="color:red">red</p><![endif]-->`,
 		`<p>a<!-- b {{.ctx.a}} --> c<!-- <!--[if mso]>d<![endif]-->e</p>`: `<p>a ce</p>`,
 		`<!--[if mso]>a<!-- b -->c<![endif]-->`:                           `<!--[if mso]>ac<![endif]-->`,
+		"<!--[if mso]>\n<!-- a note -->\n<b>c<![endif]-->":                "<!--[if mso]>\n\n<b>c<![endif]-->",
 		`<!--[if mso]><td width="{{.ctx.w}}">{{.ctx.w}} &gt;<![endif]-->`: `<!--[if mso]><td width="--">-- &gt;<![endif]-->`,
 		`<!--[if mso]><style>p { color: {{.ctx.c}} }</style><![endif]-->`: `<!--[if mso]><style>p { color: red }</style><![endif]-->`,
 		`<![CDATA[{{.ctx.a}}]]>`:                                          `<![CDATA[&lt;b&gt; &amp; &#34;--&gt;&#34;]]>`,
@@ -101,6 +103,7 @@ func TestConditionalCommentFaults(t *testing.T) {
 	for source, want := range map[string]string{
 		"\n<!--[if {{.ctx.a}}]>x<![endif]-->":                         "en/email.html:2: a conditional comment is not whole",
 		"\n<!--[if mso{{if .ctx.yes}}]{{end}}>x":                      "en/email.html:2: a conditional comment is not whole",
+		"y\n<!--[ if mso]>x<![endif]-->":                              "en/email.html:2: a conditional comment is not whole",
 		"\n<!--[if mso]>x":                                            "en/email.html:2: ends within a conditional comment",
 		"\n<!--[if mso]><!--[if IE]>x<![endif]-->":                    within,
 		"<!--[if mso]>\n<!--[if !IE]><!-->x<![endif]-->":              within,
