@@ -1,3 +1,5 @@
+//go:build !race
+
 package samples_test
 
 import (
@@ -8,12 +10,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	netmail "net/mail"
 	"net/textproto"
 	"os"
@@ -23,6 +28,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 
 	"github.com/emersion/go-smtp"
 
@@ -109,8 +115,8 @@ type outgoing struct {
 }
 
 // corpus is each sample of an e-mail, as it is and with nasty values in place of its own, in each language, and each
-// nasty value as a whole message.
-func corpus(t *testing.T) (all []outgoing) {
+// nasty value as a whole message, and in the names of files, which come from a URL.
+func corpus(t *testing.T, files string) (all []outgoing) {
 	for _, source := range library(t) {
 		if source.Record.Channel != topology.Email {
 			continue
@@ -147,6 +153,15 @@ func corpus(t *testing.T) (all []outgoing) {
 			m.Subject, m.Channel = value, topology.Email
 			all = append(all, outgoing{form + ": " + name, m})
 		}
+	}
+	for name, value := range nasty {
+		m := template.Message{Channel: topology.Email, Subject: "files", Text: "x", HTML: "<p>x",
+			Unsubscribe: template.Unsubscribe{
+				URL: "https://bücher.example/å?t=" + strings.Repeat("A", 800), Mailto: "stop@bücher.example"}}
+		for _, form := range []string{"%s", "f%s.pdf", "%sx", "f%s"} {
+			m.Attachments = append(m.Attachments, template.Attachment{Name: fmt.Sprintf(form, value), URL: files})
+		}
+		all = append(all, outgoing{"files: " + name, m})
 	}
 	slices.SortFunc(all, func(a, b outgoing) int { return strings.Compare(a.name, b.name) })
 	for i := range all {
@@ -203,10 +218,13 @@ func walk(data any, place string, change func(place, own string) string) any {
 
 // reading is what a reader gets of a message.
 type reading struct {
-	Subject, Text, HTML string
-	To                  []string
-	Defects             []string
+	Subject, Text, HTML, Unsubscribe string
+	To, Files                        []string
+	Defects                          []string
 }
+
+// pdf is what is in each file.
+const pdf = "%PDF-1.7\r\n\x00\xff.\r\n.\r\n"
 
 const sender = "butik@blåbär.example"
 
@@ -247,7 +265,8 @@ func receive(t *testing.T, all []outgoing, key []byte) [][]byte {
 	s, err := provide.New(provide.Config{
 		Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, Security: provide.NoTLS, MaxMessages: len(all),
 		From: sender, FromName: `Åsa "the" Shop, Ltd. <x>`, ReplyTo: "help@example.com",
-		DKIM: provide.DKIM{Domain: "example.com", Selector: "s1", Key: outbound.Fixed(string(key))},
+		DKIM:        provide.DKIM{Domain: "example.com", Selector: "s1", Key: outbound.Fixed(string(key))},
+		Attachments: provide.Attachments{Hosts: []string{"127.0.0.1"}, AllowPrivate: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -296,7 +315,12 @@ func TestMailAsReceived(t *testing.T) {
 	}
 	secret, _ := x509.MarshalPKCS8PrivateKey(private)
 	public, _ := x509.MarshalPKIXPublicKey(private.Public())
-	sent := corpus(t)
+	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/pdf")
+		_, _ = io.WriteString(w, pdf)
+	}))
+	defer served.Close()
+	sent := corpus(t, served.URL)
 	texts := receive(t, sent, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
 	t.Logf("%d messages", len(sent))
 	if len(sent) < 1000 || t.Failed() {
@@ -331,9 +355,15 @@ func TestMailAsReceived(t *testing.T) {
 			if d := got[i].Defects; len(d) > 0 || !slices.Equal(got[i].To, []string{to}) {
 				t.Errorf("%s reads of %s: %q to %q", author, m.name, d, got[i].To)
 			}
+			var names []string
+			for _, a := range m.Attachments {
+				names = append(names, fileName(a.Name))
+			}
 			for part, pair := range map[string][2]string{
-				"subject": {got[i].Subject, subject(m.Subject)},
-				"text":    {plain(got[i].Text), plain(m.Text)}, "html": {plain(got[i].HTML), plain(m.HTML)},
+				"subject":     {got[i].Subject, subject(m.Subject)},
+				"files":       {fmt.Sprintf("%q", got[i].Files), fmt.Sprintf("%q", names)},
+				"unsubscribe": {got[i].Unsubscribe, wayOut(m.Unsubscribe)},
+				"text":        {plain(got[i].Text), plain(m.Text)}, "html": {plain(got[i].HTML), plain(m.HTML)},
 			} {
 				if pair[0] != pair[1] {
 					t.Errorf("%s reads another %s of %s: %s", author, part, m.name, difference(pair[0], pair[1]))
@@ -351,6 +381,37 @@ func subject(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// fileName is a text as the name of a file: without what could lead elsewhere or hide its kind, and not too long.
+func fileName(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		case strings.ContainsRune(`"/\:<>?|`, r):
+			return '_'
+		}
+		return r
+	}, subject(text))
+	if text = strings.TrimSpace(text); text == "" {
+		return "file"
+	}
+	if len(text) <= 200 {
+		return text
+	}
+	end := filepath.Ext(text)
+	end = strings.ToValidUTF8(end[:min(len(end), 50)], "")
+	return strings.TrimSpace(strings.ToValidUTF8(text[:200-len(end)], "") + end)
+}
+
+// wayOut is the header, and with a URL the other one.
+func wayOut(way template.Unsubscribe) string {
+	if way.URL == "" {
+		return ""
+	}
+	return "<https://xn--bcher-kva.example/%C3%A5?t=" + strings.Repeat("A", 800) +
+		">, <mailto:stop@xn--bcher-kva.example> List-Unsubscribe=One-Click"
 }
 
 // plain is a text whose lines all end the same way.
@@ -411,7 +472,10 @@ func readByGo(text []byte) (r reading) {
 			defect("%d of %s", len(m.Header[name]), name)
 		}
 	}
-	if len(m.Header) > 11 {
+	if ways := m.Header["List-Unsubscribe"]; len(ways) == 1 {
+		r.Unsubscribe = ways[0] + " " + m.Header.Get("List-Unsubscribe-Post")
+	}
+	if len(m.Header) > 11 && r.Unsubscribe == "" || len(m.Header) > 13 {
 		defect("headers %v", m.Header)
 	}
 	if _, err := m.Header.Date(); err != nil {
@@ -465,6 +529,15 @@ func (r *reading) part(header textproto.MIMEHeader, body io.Reader) error {
 		body = base64.NewDecoder(base64.StdEncoding, body)
 	default:
 		return fmt.Errorf("encoding %q", encoding)
+	}
+	disposition, ofFile, err := mime.ParseMediaType(header.Get("Content-Disposition"))
+	if disposition == "attachment" {
+		content, wrong := io.ReadAll(body)
+		if kind != "application/pdf" || string(content) != pdf {
+			return fmt.Errorf("a file of type %s has %q", kind, content)
+		}
+		r.Files = append(r.Files, ofFile["filename"])
+		return errors.Join(err, wrong)
 	}
 	to := map[string]*string{"text/plain": &r.Text, "text/html": &r.HTML}[kind]
 	if to == nil || *to != "" || !strings.EqualFold(parameters["charset"], "utf-8") {

@@ -9,11 +9,14 @@ use JSON::PP;
 
 my $json = JSON::PP->new->ascii->canonical;
 for my $file (@ARGV) {
-    my %got = (defects => [], to => []);
+    my %got = (defects => [], to => [], files => []);
     eval {
         open my $in, '<:raw', $file or die "$file: $!";
         my $message = Email::MIME->new(do { local $/; <$in> });
         $got{subject} = $message->header_str('Subject');
+        if (my $ways = $message->header_str('List-Unsubscribe')) {
+            $got{unsubscribe} = $ways . ' ' . $message->header_str('List-Unsubscribe-Post');
+        }
         for my $to (Email::Address::XS->parse(decode('UTF-8', $message->header_raw('To'), Encode::FB_CROAK))) {
             push @{ $got{defects} }, 'an address is not valid' unless $to->is_valid;
             push @{ $got{to} }, $to->address;
@@ -21,6 +24,12 @@ for my $file (@ARGV) {
         $message->walk_parts(sub {
             my ($part) = @_;
             return if $part->subparts;
+            if (($part->header('Content-Disposition') // '') =~ /^attachment\b/) {
+                push @{ $got{files} }, $part->filename;
+                push @{ $got{defects} }, 'a file has another content'
+                    unless $part->body eq "%PDF-1.7\r\n\x00\xff.\r\n.\r\n";
+                return;
+            }
             my ($kind) = $part->content_type =~ m{^text/(plain|html)\b} or die 'a part is of another kind';
             $kind = 'text' if $kind eq 'plain';
             push @{ $got{defects} }, "two parts are $kind" if exists $got{$kind};

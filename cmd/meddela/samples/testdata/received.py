@@ -35,10 +35,18 @@ def defects_of(part, utf8):
 def read(text):
     utf8 = not text.isascii()
     message = message_from_string(text, policy=UTF8 if utf8 else ASCII)
-    got = {"subject": str(message["subject"]), "to": [a.addr_spec for a in message["to"].addresses], "defects": []}
+    got = {"subject": str(message["subject"]), "to": [a.addr_spec for a in message["to"].addresses], "defects": [],
+           "files": []}
+    if message["list-unsubscribe"]:
+        got["unsubscribe"] = f'{message["list-unsubscribe"]} {message["list-unsubscribe-post"]}'
     for part in message.walk():
         got["defects"] += defects_of(part, utf8)
         if part.is_multipart():
+            continue
+        if part.get_content_disposition() == "attachment":
+            got["files"].append(part.get_filename())
+            if part.get_payload(decode=True) != b"%PDF-1.7\r\n\x00\xff.\r\n.\r\n":
+                got["defects"].append("a file has another content")
             continue
         content = part.get_payload(decode=True).decode(part.get_content_charset("none"))
         kind = {"text/plain": "text", "text/html": "html"}[part.get_content_type()]
