@@ -7,6 +7,8 @@ BIN := bin/meddela
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
+SEED ?= 1
+SEEDS ?= 1000
 FIGURES ?= match status latency throughput memory
 
 .PHONY: help
@@ -77,6 +79,10 @@ image: ## the container image and its bill of materials, without a daemon
 .PHONY: alerts
 alerts: ## make eight alerts fire by their faults, on real servers; half an hour
 	@test/alerts/run
+
+.PHONY: simulate
+simulate: ## SEEDS (default 1000) plans of faults from SEED (default 1) on, in one process on a clock of its own
+	$(GO) test ./cmd/meddela/internal/simulation -run TestSeeds -v -timeout 3h -seed $(SEED) -seeds $(SEEDS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzzer for FUZZTIME (default 30s)

@@ -26,6 +26,8 @@ type Connection struct {
 	// TLS is asked at each connection, so that certificates can be replaced; nil is plain text.
 	TLS  func() *tls.Config
 	SASL sasl.Mechanism // says who we are, at each connection and before a session ends; nil is nobody
+	// DialContext opens connections in place of a net.Dialer.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 const (

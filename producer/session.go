@@ -23,9 +23,12 @@ func (c Connection) dial(ctx context.Context, network, address string) (net.Conn
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
 		dialer := &net.Dialer{KeepAlive: 30 * time.Second}
-		if c.TLS == nil {
+		switch {
+		case c.DialContext != nil:
+			conn, err = c.DialContext(ctx, network, address)
+		case c.TLS == nil:
 			conn, err = dialer.DialContext(ctx, network, address)
-		} else {
+		default:
 			conn, err = (&tls.Dialer{NetDialer: dialer, Config: c.TLS()}).DialContext(ctx, network, address)
 		}
 		if err != nil || c.SASL == nil {

@@ -253,7 +253,7 @@ func TestReplacedFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := connect.Redis(&c.Redis)
+	client, err := connect.Redis(&c.Redis, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

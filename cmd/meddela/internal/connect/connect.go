@@ -29,6 +29,9 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
+// Dial opens a connection in place of a net.Dialer, and of TLS; nil is neither's.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Kafka says how to reach Kafka. Its error is Faults.
 func Kafka(k *config.KafkaSettings, names topology.Topics) (producer.Connection, error) {
 	if len(k.Brokers) == 0 {
@@ -116,7 +119,7 @@ const (
 
 // Redis makes a client of one Redis, of a cluster, or of what sentinels
 // watch. Its error is Faults.
-func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
+func Redis(r *config.RedisSettings, dial Dial) (redis.UniversalClient, error) {
 	if len(r.Addrs) == 0 {
 		return nil, config.Faults{"MEDDELA_REDIS_ADDRS is not set: name your Redis (host:port), or run `meddela up` for an embedded Kafka and Redis"}
 	}
@@ -148,7 +151,8 @@ func Redis(r *config.RedisSettings) (redis.UniversalClient, error) {
 	}
 	password := r.Password.Current("MEDDELA_REDIS_PASSWORD")
 	options.CredentialsProvider = func() (string, string) { return r.Username, password() }
-	if r.TLS {
+	options.Dialer = dial
+	if r.TLS && dial == nil {
 		agreed, err := tlsConfig("MEDDELA_REDIS_TLS", r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile, r.TLSServerName)
 		if err != nil {
 			return nil, err

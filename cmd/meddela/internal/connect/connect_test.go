@@ -104,7 +104,7 @@ func TestReplacedSentinelPassword(t *testing.T) {
 	client, err := Redis(&config.RedisSettings{
 		Addrs: []string{s.Addr().String()}, Mode: "sentinel", MasterName: "m", Password: "of the master",
 		SentinelUsername: "watcher", SentinelPassword: "one",
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func (r *role) providers() (providers map[topology.Channel]provider.Provider, cl
 		return r.orders.Snapshot().About(topology.SubjectProvider, provider, time.Now()).Order != nil
 	}
 	site := providerfile.Site{Lane: r.lane, Redis: r.redis, Keys: r.Keys, Stopped: stopped, Ref: r.refs(), Log: r.log}
-	providers, close, err = r.Providers.Build(site)
+	providers, close, err = r.Build(site)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -43,9 +43,11 @@ type Installation struct {
 	Kafka     producer.Connection
 	Redis     func() (redis.UniversalClient, error)
 	Providers *providerfile.File
-	Sandbox   *sandbox.Provider
-	Channels  []topology.Channel // that role deliver delivers
-	Log       zerolog.Logger
+	// Build makes the providers of a role's channels, as Providers.Build does.
+	Build    func(providerfile.Site) (map[topology.Channel]provider.Provider, func(), error)
+	Sandbox  *sandbox.Provider
+	Channels []topology.Channel // that role deliver delivers
+	Log      zerolog.Logger
 	// Started is told of each loop that starts.
 	Started func(*consumer.Loop)
 	// Metrics get what the roles count; nil for none.
@@ -56,20 +58,25 @@ type Installation struct {
 	lanes map[topology.Lane]*shared
 }
 
+// Dial opens connections to the servers; its zero value is as configured.
+type Dial struct{ Kafka, Redis connect.Dial }
+
 // New makes the installation of a configuration, with all channels. Its error is
 // Faults.
-func New(c *config.Config, log zerolog.Logger) (*Installation, error) {
+func New(c *config.Config, log zerolog.Logger, dial Dial) (*Installation, error) {
 	in := &Installation{
 		Config: c, Names: c.Names(), Keys: c.Keys(), Channels: topology.Channels(), Log: log,
-		Redis: func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis) },
+		Redis: func() (redis.UniversalClient, error) { return connect.Redis(&c.Redis, dial.Redis) },
 	}
 	var err error
 	if in.Kafka, err = connect.Kafka(&c.Kafka, in.Names); err != nil {
 		return nil, err
 	}
+	in.Kafka.DialContext = dial.Kafka
 	if in.Providers, err = c.Deliver.Providers(); err != nil {
 		return nil, err
 	}
+	in.Build = in.Providers.Build
 	in.lanes = make(map[topology.Lane]*shared)
 	for _, lane := range topology.Lanes() {
 		connection := in.Kafka

@@ -111,7 +111,7 @@ func followed[T any](ctx context.Context, env *Env, topic topology.Topic,
 // Redis returns a client of a Redis that has just been seen to work.
 func (env *Env) Redis(ctx context.Context) (redis.UniversalClient, error) {
 	redis.SetLogger(redisLog{env.Log})
-	client, err := connect.Redis(&env.Config.Redis)
+	client, err := connect.Redis(&env.Config.Redis, nil)
 	if err != nil {
 		return nil, err
 	}

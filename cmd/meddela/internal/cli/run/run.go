@@ -96,7 +96,7 @@ const (
 
 // runReceive runs role receive until ctx ends.
 func runReceive(ctx context.Context, env *command.Env) error {
-	in, err := roles.New(&env.Config, env.Log)
+	in, err := roles.New(&env.Config, env.Log, roles.Dial{})
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func runReceive(ctx context.Context, env *command.Env) error {
 func runRoles(ctx context.Context, env *command.Env, names []topology.Role, lane topology.Lane,
 	channels []topology.Channel) error {
 	roles.LimitMemory(env.Config.Loop.InFlightBytes)
-	in, err := roles.New(&env.Config, env.Log)
+	in, err := roles.New(&env.Config, env.Log, roles.Dial{})
 	if err != nil {
 		return err
 	}

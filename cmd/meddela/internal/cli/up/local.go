@@ -78,7 +78,7 @@ func (l *local) start(ctx context.Context, env *command.Env, real bool) error {
 		c.Deliver.File, c.Deliver.SMTPURL = "", ""
 	}
 	var err error
-	if l.Installation, err = roles.New(c, env.Log); err != nil {
+	if l.Installation, err = roles.New(c, env.Log, roles.Dial{}); err != nil {
 		return err
 	}
 	for _, channel := range c.Deliver.Unprovided(l.Providers, l.Channels) {

@@ -1,0 +1,269 @@
+package simulation
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/topology"
+)
+
+var (
+	seeds = flag.Int("seeds", 4, "how many plans are tried")
+	seed  = flag.Uint64("seed", 1, "the first plan")
+)
+
+func init() { redis.SetLogger(silence{}) }
+
+// silence is what the client of Redis says in, of what every process says in its own words.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// TestSeeds tries plans. One that fails is tried again with make simulate SEED=N SEEDS=1: the plan is the same,
+// though not the order in which goroutines run.
+func TestSeeds(t *testing.T) {
+	var mu sync.Mutex
+	var simulated time.Duration
+	hit := make(map[string]int)
+	began := time.Now()
+	t.Run("plan", func(t *testing.T) {
+		for n := range uint64(*seeds) {
+			t.Run(fmt.Sprint(*seed+n), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, planOf(*seed+n))
+					w.run()
+					mu.Lock()
+					defer mu.Unlock()
+					simulated += time.Since(w.started)
+					for what, times := range w.bitten {
+						hit[what] += times
+					}
+				})
+			})
+		}
+	})
+	took := time.Since(began)
+	t.Logf("%d plans, %s simulated in %s: %.0f times as fast", *seeds, simulated.Round(time.Second),
+		took.Round(time.Millisecond), simulated.Seconds()/took.Seconds())
+	for _, what := range slices.Sorted(maps.Keys(hit)) {
+		t.Logf("%4d × %s", hit[what], what)
+	}
+}
+
+const (
+	// calmDown is how long after the last fault all must have come to rest.
+	calmDown = 40 * time.Minute
+	// within is how soon an order is in force everywhere.
+	within = 3 * time.Second
+)
+
+func (w *world) run() {
+	w.running.Go(w.publish)
+	var faults []chan struct{}
+	for _, f := range w.plan.faults {
+		ended := make(chan struct{})
+		faults = append(faults, ended)
+		w.running.Go(func() {
+			defer close(ended)
+			time.Sleep(time.Until(w.started.Add(f.at)))
+			w.strike(f)
+		})
+	}
+	before := make(map[topology.EventID]topology.State)
+	calm := time.Time{}
+	for second := 1; ; second++ {
+		time.Sleep(time.Second)
+		open := w.look(before, second%10 == 0)
+		if !slices.ContainsFunc(faults, func(c chan struct{}) bool { return !isClosed(c) }) && calm.IsZero() {
+			calm = time.Now()
+		}
+		isDone := len(open) == 0 && time.Since(w.started) > w.plan.load+time.Second
+		if !calm.IsZero() && (isDone || time.Since(calm) > calmDown) {
+			break
+		}
+	}
+	w.mu.Lock()
+	w.over = true
+	last := slices.Clone(w.processes)
+	w.mu.Unlock()
+	for _, p := range last {
+		p.cancel()
+	}
+	w.running.Wait()
+	w.look(before, true)
+	w.judge(before)
+	w.close()
+	if w.Failed() {
+		w.Log(w.plan.String())
+	}
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func (w *world) close() {
+	_ = w.client.Close()
+	w.writer.Transport.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+	w.store.Close()
+	w.broker.Close()
+}
+
+// look reads the statuses of what was published, those that have come to rest now and then only, and returns the
+// others. None may go backwards.
+func (w *world) look(before map[topology.EventID]topology.State, all bool) (open []topology.EventID) {
+	w.mu.Lock()
+	ids := slices.Collect(maps.Keys(w.published))
+	w.mu.Unlock()
+	if !all {
+		ids = slices.DeleteFunc(ids, func(id topology.EventID) bool { s := before[id]; return s.Status.Final() })
+	}
+	answers, err := w.reader.GetMany(w.Context(), ids)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for i, a := range answers {
+		was, now := before[ids[i]], a.State
+		if now.Rank < was.Rank {
+			w.Errorf("%s went from %s (%s) to %q (%s)", ids[i], was.Status, was.Rank, now.Status, now.Rank)
+		}
+		before[ids[i]] = now
+		if !now.Status.Final() {
+			open = append(open, ids[i])
+		}
+	}
+	return open
+}
+
+// judge checks what must hold at the end.
+func (w *world) judge(found map[topology.EventID]topology.State) {
+	for _, f := range w.log.faults {
+		w.Errorf("%s", f)
+	}
+	fold := w.fold()
+	for id, e := range w.published {
+		got, job := found[id], topology.JobIDOf(id, 0)
+		copies, doubts := w.outside.accepted[job], w.log.ambiguous[job]
+		why := func(format string, values ...any) {
+			w.Errorf("%s: %s: %s %s %q, %d copies, %d doubts\n%s", id, fmt.Sprintf(format, values...),
+				got.Status, got.Reason, got.Detail, len(copies), doubts, w.log.about(string(id)))
+		}
+		switch {
+		case !got.Status.Final():
+			why("it has not come to rest")
+		case got.Reason == topology.ReasonAmbiguous && doubts > 0:
+		case e.kind == shortLived && got.Reason == topology.ReasonProviderDown: // until it would have expired
+		case !slices.Contains(ends[e.kind], got.Status):
+			why("it may end as %v only", ends[e.kind])
+		}
+		if want := fold[id]; want == nil || want.Status != got.Status || want.Rank != got.Rank || want.Source != got.Source ||
+			want.Reason != got.Reason || !want.UpdatedAt.Equal(got.UpdatedAt) {
+			why("the log says %+v", want)
+		}
+		if len(copies) > 1+doubts {
+			why("it was sent again without a word")
+		}
+		if got.Status == topology.Sent && len(copies) == 0 {
+			why("nobody got it")
+		}
+		unsent := []topology.Status{topology.Expired, topology.Ignored, topology.NotCovered}
+		if slices.Contains(unsent, got.Status) && len(copies) > 0 {
+			why("somebody got it")
+		}
+		for _, c := range copies {
+			switch {
+			case c.at.Before(e.event.Scheduled):
+				why("it was sent at %s, too early", c.at)
+			case e.kind == suppressed, e.kind == outlived:
+				why("it was sent")
+			case e.kind == shortLived && c.at.After(e.event.Expiration.Add(time.Minute)):
+				why("it was sent at %s, too late", c.at)
+			}
+			for _, s := range w.orders {
+				if s.typ == e.event.Type && c.at.After(s.from.Add(within)) && c.at.Before(s.to) {
+					why("it was sent at %s, while its type was paused", c.at)
+				}
+			}
+		}
+	}
+}
+
+// fold is what the events and the log say, read from their start.
+func (w *world) fold() map[topology.EventID]*topology.State {
+	fold := make(folded)
+	handler := status.Handler{Lane: w.plan.lane, Names: w.in.Names, Store: fold}
+	for _, topic := range []topology.Topic{w.in.Names.Events(w.plan.lane), w.in.Names.DeliveryLog(w.plan.lane)} {
+		for partition := range w.plan.partitions {
+			records := w.read(topic, partition)
+			batch := consumer.Batch{Topic: topic, Partition: partition, Records: records}
+			if _, err := handler.Handle(w.Context(), batch); err != nil {
+				w.Fatal(err)
+			}
+		}
+	}
+	return fold
+}
+
+func (w *world) read(topic topology.Topic, partition int) (records []topology.Record) {
+	info := w.broker.Cluster.PartitionInfo(string(topic), int32(partition))
+	if info.HighWatermark == 0 {
+		return nil
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.broker.Addr()), kgo.Dialer(w.network.DialContext),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
+			string(topic): {int32(partition): kgo.NewOffset().AtStart()}}))
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer client.Close()
+	for next := int64(0); next < info.HighWatermark; {
+		fetched := client.PollFetches(w.Context())
+		if err := fetched.Err(); err != nil {
+			w.Fatal(err)
+		}
+		fetched.EachRecord(func(r *kgo.Record) {
+			next = r.Offset + 1
+			record := topology.Record{Topic: topic, Partition: partition, Offset: r.Offset, Time: r.Timestamp, Key: r.Key,
+				Value: r.Value}
+			for _, h := range r.Headers {
+				record.Headers = append(record.Headers, topology.Header{Key: h.Key, Value: h.Value})
+			}
+			records = append(records, record)
+		})
+	}
+	return records
+}
+
+// folded is a status.Writer that keeps what it is given.
+type folded map[topology.EventID]*topology.State
+
+func (f folded) Write(_ context.Context, states []topology.State) error {
+	for _, s := range states {
+		s.EventID = topology.EventID(strings.Clone(string(s.EventID)))
+		if f[s.EventID] == nil {
+			f[s.EventID] = &s
+		} else {
+			f[s.EventID].Merge(&s)
+		}
+	}
+	return nil
+}
