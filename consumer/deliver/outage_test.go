@@ -361,10 +361,10 @@ func TestALostAnswer(t *testing.T) {
 }
 
 // noSettling is a client's hook that fails to record the outcome of one job, unless
-// with others, until a time, while all else works.
+// with others, until that is over, while all else works.
 type noSettling struct {
-	of    string // the claim's key
-	until time.Time
+	of   string // the claim's key
+	over func() bool
 }
 
 func (n *noSettling) DialHook(next redis.DialHook) redis.DialHook          { return next }
@@ -374,7 +374,7 @@ func (n *noSettling) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	return func(ctx context.Context, commands []redis.Cmder) error {
 		others := slices.DeleteFunc(slices.Clone(commands), func(c redis.Cmder) bool {
 			args := c.Args()
-			if !strings.HasPrefix(c.Name(), "eval") || time.Now().After(n.until) {
+			if !strings.HasPrefix(c.Name(), "eval") || n.over() {
 				return false
 			}
 			_, settles := args[3+args[2].(int)].(int64) // where claims have their owner
@@ -396,14 +396,17 @@ func (n *noSettling) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 func TestClaimedWhileSettling(t *testing.T) {
 	w := newWorld(t)
 	w.provider.concurrency = 1
-	w.provider.answer = func(ctx context.Context, _ *topology.Job) provider.Response {
-		retry.Sleep(ctx, 100*time.Millisecond)
+	jobs := manyJobs(4)
+	var sent atomic.Bool // the second, by the other, as its lease has ended
+	w.provider.answer = func(_ context.Context, job *topology.Job) provider.Response {
+		if job.JobID == jobs[1].JobID {
+			sent.Store(true)
+		}
 		return accepted
 	}
-	short := func(c *Config) { c.SendTimeout, c.Lease = 300*time.Millisecond, 800*time.Millisecond }
+	short := func(c *Config) { c.SendTimeout, c.Lease = 300*time.Millisecond, 2*time.Second }
 	h, other := w.handler(t, short), w.handler(t, short)
-	jobs := manyJobs(4)
-	h.config.Redis.AddHook(&noSettling{keys.Claim(jobs[0].JobID), time.Now().Add(1500 * time.Millisecond)})
+	h.config.Redis.AddHook(&noSettling{keys.Claim(jobs[0].JobID), sent.Load})
 	var all sync.WaitGroup
 	all.Go(func() { handleAll(t.Context(), t, h, batchOf(jobs...)) })
 	eventually(t, "the second is claimed", func() bool { return w.store.Exists(keys.Claim(jobs[1].JobID)) })
