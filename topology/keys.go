@@ -52,6 +52,10 @@ func (k Keys) Cap(c Channel, h AddressHash) string {
 // all deliverers hand to a provider.
 func (k Keys) ProviderRate(provider string) string { return k.Prefix + "provider:rate:" + provider }
 
+// ProviderTrouble is the HASH of what deliverers of a lane find wrong with providers: a
+// Trouble in JSON for each channel and provider. It expires soon after the last is told.
+func (k Keys) ProviderTrouble(lane Lane) string { return k.Prefix + "provider:trouble:" + string(lane) }
+
 // ProviderSlots is the ZSET of the leases that limit how many messages all
 // deliverers have with a provider at once, by their end in Unix milliseconds.
 func (k Keys) ProviderSlots(provider string) string { return k.Prefix + "provider:slots:" + provider }

@@ -159,8 +159,10 @@ func (k Keys) Rights(u User) RedisRights {
 		return RedisRights{Keys: append(suppressions, events), Commands: append(append(scripts, list...), "hgetall KEY")}
 	case UserReader:
 		return RedisRights{Keys: []string{events}, Commands: []string{"hgetall KEY", "hmget KEY f", "hget KEY f"}}
+	case UserMonitor:
+		return RedisRights{Keys: []string{k.ProviderTrouble("*")}, Commands: []string{"hgetall KEY"}}
 	case UserOperator:
-		return RedisRights{Keys: append(suppressions, events, k.Prefix+"position:*"),
+		return RedisRights{Keys: append(suppressions, events, k.Prefix+"position:*", k.ProviderTrouble("*")),
 			Commands: append(append(scripts, list...), "hgetall KEY", "hscan KEY 0", "scan 0")}
 	}
 	return RedisRights{}

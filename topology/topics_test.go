@@ -119,6 +119,8 @@ func TestKeys(t *testing.T) {
 		keys.Cap(SMS, "0f"):       "meddela:cap:sms:0f",
 		keys.ProviderRate("ses"):  "meddela:provider:rate:ses",
 		keys.ProviderSlots("ses"): "meddela:provider:slots:ses",
+
+		keys.ProviderTrouble(Batch): "meddela:provider:trouble:batch",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -232,6 +232,7 @@ func (r *role) deliver(ctx context.Context) error {
 	r.metrics.Redis(r.redis)
 	meter := r.metrics.Deliver()
 	loops, ctx := errgroup.WithContext(ctx)
+	loops.Go(func() error { failover.Tell(ctx, r.redis, r.Keys, r.lane, providers); return nil })
 	for _, channel := range r.Channels {
 		loops.Go(func() error {
 			handler, err := deliver.New(deliver.Config{

@@ -247,8 +247,21 @@ type backend struct {
 	openedAt atomic.Int64 // Unix nanoseconds
 
 	tell     func(provider string, what Turn, last provider.Response)
-	failure  atomic.Pointer[provider.Response] // the last
-	failedAt atomic.Int64                      // Unix nanoseconds
+	failure  atomic.Pointer[failure] // the last
+	failedAt atomic.Int64            // Unix nanoseconds
+	since    atomic.Int64            // when failures began, in Unix nanoseconds; 0 after another answer
+}
+
+type failure struct {
+	provider.Response
+	at time.Time
+}
+
+// keep keeps the last failure.
+func (b *backend) keep(response provider.Response) {
+	now := time.Now()
+	b.failure.Store(&failure{response, now})
+	b.since.CompareAndSwap(0, now.UnixNano())
 }
 
 func newBackend(of Backend, tell func(string, Turn, provider.Response)) *backend {
@@ -269,9 +282,9 @@ func newBackend(of Backend, tell func(string, Turn, provider.Response)) *backend
 			case gobreaker.StateOpen:
 				b.opened.Add(1)
 				b.openedAt.Store(time.Now().UnixNano())
-				tell(b.Name(), Opened, *b.failure.Load())
+				tell(b.Name(), Opened, b.failure.Load().Response)
 			case gobreaker.StateClosed:
-				tell(b.Name(), Closed, *b.failure.Load())
+				tell(b.Name(), Closed, b.failure.Load().Response)
 			}
 		},
 	})
@@ -313,8 +326,7 @@ func (b *backend) send(
 	response = provider.Response{Verdict: provider.Unknown}
 	defer func() { // also when Send crashes
 		if response.Late != nil { // what it is in the end is counted and told when it has answered
-			failure := response
-			b.failure.Store(&failure)
+			b.keep(response)
 			report(errFailed)
 			response.Late = &late{Late: response.Late, backend: b, began: began}
 			return
@@ -334,9 +346,10 @@ func (b *backend) send(
 func (b *backend) failed(response provider.Response) bool {
 	failures := []provider.Verdict{provider.Failed, provider.Down, provider.Unknown}
 	if response.OfMessage || !slices.Contains(failures, response.Verdict) {
+		b.since.Store(0)
 		return false
 	}
-	b.failure.Store(&response)
+	b.keep(response)
 	now := time.Now().UnixNano()
 	if now-b.failedAt.Swap(now) > int64(calm) {
 		b.tell(b.Name(), Failing, response)

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -144,6 +145,69 @@ func TestBreaker(t *testing.T) {
 		want := "one failing: why, one circuit open: why, one circuit closed: why, one failing: again"
 		if got := strings.Join(told, ", "); got != want {
 			t.Errorf("told %q, not %q", got, want)
+		}
+	})
+}
+
+// TestTroubles: a provider is in trouble from its first failure until an answer that is none, and its circuit is said
+// to be open until then; one that is not asked is forgotten.
+func TestTroubles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := answering("one")
+		o := route(t, func(c *Config) { c.Backends[0].Breaker = Breaker{Failures: 2, Open: time.Minute} }, one,
+			answering("two"))
+		began := time.Now()
+		troubles := func() (all []topology.Trouble) {
+			found := make(map[string]any)
+			o.troubles(topology.Batch, topology.Email, found)
+			for _, text := range found {
+				var t topology.Trouble
+				_ = json.Unmarshal(text.([]byte), &t)
+				all = append(all, t)
+			}
+			return all
+		}
+		ask := func(wait time.Duration, answer provider.Response) {
+			time.Sleep(wait)
+			one.mu.Lock()
+			one.answers = []provider.Response{answer}
+			one.mu.Unlock()
+			send(o, "job")
+		}
+		down := provider.Response{Verdict: provider.Down, Detail: "421"}
+		for i, step := range []struct {
+			wait         time.Duration
+			answer       provider.Response
+			is           string
+			since, until time.Duration
+		}{
+			{0, provider.Response{Verdict: provider.Accepted}, "", 0, 0},
+			{time.Second, down, "fails 421", time.Second, 0},
+			{time.Second, provider.Response{Verdict: provider.Rejected}, "", 0, 0},
+			{time.Second, down, "fails 421", 3 * time.Second, 0},
+			{time.Second, down, "open 421", 3 * time.Second, 64 * time.Second},
+			{2 * time.Minute, provider.Response{Verdict: provider.Unknown, Detail: "none"}, "open none", 3 * time.Second,
+				184 * time.Second},
+			{2 * time.Minute, provider.Response{Verdict: provider.Failed, OfMessage: true}, "", 0, 0},
+		} {
+			ask(step.wait, step.answer)
+			got, since, until := "", time.Duration(0), time.Duration(0)
+			for _, trouble := range troubles() {
+				got, since = "fails "+trouble.Answer, trouble.Since.Sub(began)
+				if trouble.Open {
+					got, until = "open "+trouble.Answer, trouble.Until.Sub(began)
+				}
+				if trouble.Channel != topology.Email || trouble.Provider != "one" || !trouble.At.Equal(time.Now()) {
+					t.Errorf("step %d: %+v", i, trouble)
+				}
+			}
+			if got != step.is || since != step.since || until != step.until {
+				t.Errorf("step %d: %q since %v until %v", i, got, since, until)
+			}
+		}
+		ask(0, down)
+		if time.Sleep(time.Hour + 1); len(troubles()) != 0 {
+			t.Errorf("an hour later: %+v", troubles())
 		}
 	})
 }

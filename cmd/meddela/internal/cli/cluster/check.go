@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,6 +123,14 @@ func inspect(ctx context.Context, env *command.Env, lanes []topology.Lane) (find
 	if d := &env.Config.Deliver; d.File != "" || d.SMTPURL.Reveal() != "" || len(d.Sandbox) > 0 {
 		providers, err := inspectProviders(d)
 		note("providers", providers, err)
+	}
+	if reached {
+		all, told := env.Troubles(ctx, lanes...)
+		var open error
+		if slices.ContainsFunc(all, func(t topology.Trouble) bool { return t.Open }) {
+			open = errors.New(told)
+		}
+		note("circuits", cmp.Or(told, "none is known to be open"), open)
 	}
 	_, err = env.Kafka(ctx)
 	if !note("Kafka", strings.Join(env.Config.Kafka.Brokers, ","), err) {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 
 const lagHelp = `Say how far each role is behind, measured from outside: also of roles that do not
 run. WAITS is for how long the oldest record has waited that the role has not done
-with: since it was written or, on a delay topic, since it was due.
+with: since it was written or, on a delay topic, since it was due. Providers that
+fail are told too, with their last answers.
 
 With --listen it goes on measuring and serves the figures as metrics, with
 /livez and /readyz, as one process beside the roles.`
@@ -45,7 +47,11 @@ func NewLag(env *command.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printLag(env, report, partitions)
+			troubles, told := env.Troubles(ctx, gauge.Lanes...)
+			if env.Output != command.JSON && told != "" {
+				err = env.Printf("%s\n\n", told)
+			}
+			return errors.Join(err, printLag(env, report, troubles, partitions))
 		}),
 	}
 	command.WordsFlag(cmd, &gauge.Lanes, "lane", topology.Lanes(), "lanes to look at")
@@ -112,6 +118,7 @@ type lagView struct {
 	Waits      float64            `json:"waits_seconds"`
 	Error      string             `json:"error,omitempty"`
 	Partitions []lagPartitionView `json:"partitions"`
+	Troubles   []topology.Trouble `json:"troubles,omitempty"` // with providers of its channel
 }
 
 type lagPartitionView struct {
@@ -132,7 +139,7 @@ func waited(since, now time.Time) time.Duration {
 }
 
 // printLag shows a measurement. What could not be measured is an error too.
-func printLag(env *command.Env, report *lag.Report, partitions bool) error {
+func printLag(env *command.Env, report *lag.Report, troubles []topology.Trouble, partitions bool) error {
 	t := command.NewTable("lane", "role", "channel", "processes", "records", "waits")
 	if partitions {
 		t = command.NewTable("lane", "role", "channel", "topic", "partition", "committed", "end", "records", "waits")
@@ -142,7 +149,9 @@ func printLag(env *command.Env, report *lag.Report, partitions bool) error {
 		g := &report.Groups[i]
 		v := &views[i]
 		wait := waited(g.Oldest(), report.At)
-		*v = lagView{g.Lane, g.Role, g.Channel, g.Name, g.Members, g.Lag(), wait.Seconds(), "", []lagPartitionView{}}
+		*v = lagView{g.Lane, g.Role, g.Channel, g.Name, g.Members, g.Lag(), wait.Seconds(), "", []lagPartitionView{},
+			slices.DeleteFunc(slices.Clone(troubles),
+				func(t topology.Trouble) bool { return t.Lane != g.Lane || t.Channel != g.Channel })}
 		if g.Err != nil {
 			v.Error = g.Err.Error()
 		}

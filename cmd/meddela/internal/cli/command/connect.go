@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -9,8 +10,10 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/control"
+	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/follow"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/producer"
@@ -119,6 +122,23 @@ func (env *Env) Redis(ctx context.Context) (redis.UniversalClient, error) {
 	ctx, cancel := context.WithTimeout(ctx, env.ReachTimeout)
 	defer cancel()
 	return client, connect.CheckRedis(ctx, &env.Config.Redis, client)
+}
+
+// Troubles are what deliverers find wrong with providers, and a text of it; none where Redis cannot say.
+func (env *Env) Troubles(ctx context.Context, lanes ...topology.Lane) (all []topology.Trouble, text string) {
+	client, err := env.Redis(ctx)
+	if err == nil {
+		all, err = failover.Troubles(ctx, client, env.Config.Keys(), lanes)
+	}
+	if err != nil {
+		env.Log.Warn().Err(err).Msg("it is not known whether providers fail")
+	}
+	for i, t := range all {
+		between, what := map[bool]string{false: "; "}[i == 0], map[bool]string{false: "fails", true: "circuit open"}[t.Open]
+		text += fmt.Sprintf("%sprovider %s (%s, %s): %s since %s, the last time at %s: %s", between, t.Provider, t.Channel,
+			t.Lane, what, UntilText(t.Since), UntilText(t.At), t.Answer)
+	}
+	return all, wording.PrintableLines(text)
 }
 
 // redisLog takes what the Redis client says about its connections: callers

@@ -15,9 +15,10 @@ import (
 func newControlListCommand(env *command.Env) *cobra.Command {
 	all := false
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the orders in force",
-		Long:    "List the orders in force: what is stopped, by whom, since when, until when and why.",
+		Use:   "list",
+		Short: "List the orders in force",
+		Long: "List the orders in force: what is stopped, by whom, since when, until when and why.\n" +
+			"Providers that fail are told too, with their last answers.",
 		Example: "  meddela control list\n  meddela control list --all -o json",
 		RunE:    env.Loaded(func(ctx context.Context, _ []string) error { return listOrders(ctx, env, all) }),
 	}
@@ -36,6 +37,7 @@ func listOrders(ctx context.Context, env *command.Env, all bool) error {
 	if err != nil {
 		return err
 	}
+	troubles, told := env.Troubles(ctx, topology.Lanes()...)
 	list, now := []listedOrder{}, time.Now()
 	for _, order := range follower.Snapshot().All() {
 		if inForce := order.InForce(now); all || inForce {
@@ -43,7 +45,12 @@ func listOrders(ctx context.Context, env *command.Env, all bool) error {
 		}
 	}
 	if env.Output == command.JSON {
-		return env.PrintJSON(map[string]any{"orders": list})
+		return env.PrintJSON(map[string]any{"orders": list, "troubles": append([]topology.Trouble{}, troubles...)})
+	}
+	if told != "" {
+		if err := env.Printf("%s\n\n", told); err != nil {
+			return err
+		}
 	}
 	if len(list) == 0 {
 		return env.Printf("nothing is paused or killed\n")
