@@ -19,6 +19,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -41,6 +42,8 @@ type Config struct {
 	AllowPrivate bool
 	// ClearInside lets no request that is not encrypted go to a public address.
 	ClearInside bool
+	// TLS is asked at each connection, so that authorities can be replaced; nil trusts the system's.
+	TLS func() *tls.Config
 }
 
 const (
@@ -66,7 +69,7 @@ type Client struct {
 func New(c Config) *Client {
 	conns := cmp.Or(c.MaxConns, 32)
 	dialer := &net.Dialer{Timeout: connectTimeout, ControlContext: guard(c.AllowPrivate, c.ClearInside)}
-	return &Client{maxBody: cmp.Or(c.MaxBody, 64<<10), transport: &http.Transport{
+	client := &Client{maxBody: cmp.Or(c.MaxBody, 64<<10), transport: &http.Transport{
 		DialContext:            wired(dialer),
 		TLSHandshakeTimeout:    connectTimeout,
 		DisableCompression:     true,
@@ -78,6 +81,12 @@ func New(c Config) *Client {
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: lifeSign},
 	}}
+	if c.TLS != nil {
+		client.transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return (&tls.Dialer{NetDialer: dialer, Config: c.TLS()}).DialContext(ctx, network, address)
+		}
+	}
+	return client
 }
 
 // Close closes the connections that wait for requests. The Client goes on to

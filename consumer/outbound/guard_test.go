@@ -3,10 +3,12 @@ package outbound
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"testing"
 )
 
@@ -103,6 +105,33 @@ func TestParseURL(t *testing.T) {
 	} {
 		if _, err := ParseURL(text); (err == nil) != ok {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestAuthorities: each connection trusts whom the configuration of its moment trusts, and goes only where others may.
+func TestAuthorities(t *testing.T) {
+	s := startTarget(t, (*httptest.Server).StartTLS)
+	trusted := &tls.Config{RootCAs: x509.NewCertPool()}
+	for _, private := range []bool{true, false} {
+		c := New(Config{AllowPrivate: private, TLS: func() *tls.Config { return trusted }})
+		trusted.RootCAs = x509.NewCertPool()
+		kinds := []Kind{}
+		for range 2 {
+			_, err := c.Do(t.Context(), &Request{URL: s.url})
+			failed, _ := errors.AsType[*Error](err)
+			if failed != nil {
+				kinds = append(kinds, failed.Kind)
+			}
+			trusted.RootCAs.AddCert(s.Certificate())
+			c.Close()
+		}
+		want := []Kind{Insecure}
+		if !private {
+			want = []Kind{Blocked, Blocked}
+		}
+		if !slices.Equal(kinds, want) {
+			t.Errorf("private %v: %v", private, kinds)
 		}
 	}
 }

@@ -147,6 +147,15 @@ certificates() {
     cat "$dir/certs/server.key" "$dir/certs/server.crt" >"$dir/certs/server.pem"
 } >>"$dir/log/openssl.log" 2>&1
 
+# token_key: what tests sign tokens with (OAUTHBEARER), and how brokers know them (a set of JSON Web Keys).
+token_key() {
+    local modulus
+    openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$dir/certs/tokens.key"
+    modulus=$(openssl rsa -in "$dir/certs/tokens.key" -noout -modulus | sed 's/^Modulus=//; s/../\\x&/g')
+    modulus=$(printf '%b' "$modulus" | openssl base64 -A | tr +/ -_ | tr -d =)
+    printf '{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"tokens","e":"AQAB","n":"%s"}]}\n' "$modulus" >"$dir/certs/tokens.json"
+}
+
 # ---- whether they answer
 
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -204,7 +213,8 @@ in_sync() {
 # one developer's machine. No JMX: nobody reads it here.
 broker_jvm=(-cp "$lib/*" "-Dlog4j2.configurationFile=$here/log4j2.properties"
     -Xms256m "-Xmx${KAFKA_HEAP:-768m}" -XX:+UseG1GC -XX:MaxGCPauseMillis=20
-    -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true)
+    -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true
+    "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://$dir/certs/tokens.json")
 
 # A tool lives for a second: the quick compiler is all it ever needs.
 # shellcheck disable=SC2034 # used by up and tool

@@ -94,7 +94,13 @@ by the delivery group of the lane.
 {{- $_ := required "redis.addrs is empty: name the servers to start from, such as redis:6379" .Values.redis.addrs }}
 {{- if and .Values.kafka.sasl.mechanism (not .Values.kafka.tls.enabled) (not .Values.kafka.sasl.inClear) }}{{ fail "kafka.tls.enabled is false, so that who listens could log in as the pods do: set it, or kafka.sasl.inClear" }}{{ end }}
 {{- if and .Values.redis.auth.existingSecret (not .Values.redis.tls.enabled) (not .Values.redis.auth.inClear) }}{{ fail "redis.tls.enabled is false, so that who listens could log in as the pods do: set it, or redis.auth.inClear" }}{{ end }}
-{{- if and .Values.kafka.sasl.mechanism (not .Values.kafka.sasl.existingSecret) }}{{ fail "kafka.sasl.existingSecret is empty: kafka.sasl.mechanism needs the secret that has user and password" }}{{ end }}
+{{- with .Values.kafka.sasl }}
+{{- $byAWS := eq .mechanism "aws-msk-iam" }}
+{{- if and .mechanism (not $byAWS) (not .existingSecret) }}{{ fail "kafka.sasl.existingSecret is empty: kafka.sasl.mechanism needs the secret that has user and password" }}{{ end }}
+{{- if and (ne .mechanism "oauthbearer") (or .oauth.tokenURL .oauth.scopes .oauth.audience .oauth.extensions .oauth.caSecret) }}{{ fail "kafka.sasl.oauth is set: kafka.sasl.mechanism must be oauthbearer" }}{{ end }}
+{{- if and .awsRegion (not $byAWS) }}{{ fail "kafka.sasl.awsRegion is set: kafka.sasl.mechanism must be aws-msk-iam" }}{{ end }}
+{{- if and $byAWS $.Values.jobs.hooks $.Values.serviceAccount.create (or $.Values.topics.job.enabled $.Values.templates.job.enabled) }}{{ fail "kafka.sasl.mechanism aws-msk-iam: hooks run before the service account is there: set jobs.hooks to false, or serviceAccount.create to false and serviceAccount.name to one that is" }}{{ end }}
+{{- end }}
 {{- if and (eq .Values.redis.mode "sentinel") (not .Values.redis.masterName) }}{{ fail "redis.masterName is empty: redis.mode sentinel needs the name that sentinels know the master by" }}{{ end }}
 {{- with .Values.receive }}
 {{- if and .enabled (not $.Values.delivery.pepperSecret) }}{{ fail "delivery.pepperSecret is empty: receive.enabled needs it, as receipts are known by the pepper" }}{{ end }}
@@ -128,6 +134,12 @@ by the delivery group of the lane.
 {{- include "meddela.checkSettings" . }}
 {{- range include "meddela.workloads" . | fromJsonArray }}
 {{- if and (has .role (list "delay" "receive")) (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: it has no backlog on a topic, so role %s cannot be scaled by lag: set roles.%s.autoscaling.kind to hpa or none" .component .role .role) }}{{ end }}
+{{- if eq .settings.autoscaling.kind "keda" }}
+{{- with $.Values.kafka.sasl }}
+{{- if and (eq .mechanism "aws-msk-iam") (not .awsRegion) }}{{ fail "kafka.sasl.awsRegion is empty: KEDA needs it" }}{{ end }}
+{{- if and (eq .mechanism "oauthbearer") (not .oauth.tokenURL) }}{{ fail "kafka.sasl.oauth.tokenURL is empty: KEDA takes no token itself, so set autoscaling.kind to hpa or none" }}{{ end }}
+{{- end }}
+{{- end }}
 {{- $containers := list .role }}
 {{- range .settings.extraContainers }}{{ if has .name $containers }}{{ fail (printf "extraContainers: there are two containers %s" .name) }}{{ end }}{{ $containers = append $containers .name }}{{ end }}
 {{- if lt (int .settings.autoscaling.maxReplicas) (int (include "meddela.minReplicas" .)) }}{{ fail (printf "%s: autoscaling.maxReplicas is less than minReplicas" .component) }}{{ end }}
@@ -147,7 +159,7 @@ by the delivery group of the lane.
 {{- define "meddela.checkSettings" -}}
 {{- range $name, $_ := .Values.settings }}
 {{- if regexMatch "_(PASSWORD|PEPPER|SMTP_URL)$" $name }}{{ fail (printf "settings.%s: a secret is no value: name the secret that has it, under kafka, redis or delivery" $name) }}{{ end }}
-{{- if regexMatch "^MEDDELA_(KAFKA_(BROKERS|COMPRESSION|(TLS|SASL)(_.*)?)|TOPIC_PREFIX|TOPICS_(PARTITIONS|REPLICATION|MIN_INSYNC))$" $name }}{{ fail (printf "settings.%s: use the values under kafka and topics" $name) }}{{ end }}
+{{- if regexMatch "^MEDDELA_(KAFKA_(BROKERS|COMPRESSION|(TLS|SASL|OAUTH|AWS)(_.*)?)|TOPIC_PREFIX|TOPICS_(PARTITIONS|REPLICATION|MIN_INSYNC))$" $name }}{{ fail (printf "settings.%s: use the values under kafka and topics" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_(REDIS_.*|KEY_PREFIX)$" $name }}{{ fail (printf "settings.%s: use the values under redis" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_(PROVIDERS_FILE|NOTICES_FILE|SUPPRESS_PEPPER_FILE|SMTP_URL_FILE|SANDBOX_CHANNELS)$" $name }}{{ fail (printf "settings.%s: use the values under delivery" $name) }}{{ end }}
 {{- if regexMatch "^MEDDELA_RECEIVE_" $name }}{{ fail (printf "settings.%s: use the values under receive" $name) }}{{ end }}
@@ -165,6 +177,11 @@ All have Kafka; "also" lists what else. "login" may name secrets of its own: kaf
 {{- end }}
 {{- define "meddela.redisSecret" -}}
 {{- (.login | default dict).redisSecret | default .root.Values.redis.auth.existingSecret }}
+{{- end }}
+
+{{/* Of kafka.sasl.oauth, as the program reads them. */}}
+{{- define "meddela.oauthExtensions" -}}
+{{- $all := list }}{{ range $name, $value := .extensions }}{{ $all = append $all (printf "%s=%s" $name $value) }}{{ end }}{{ join "," $all }}
 {{- end }}
 
 {{/* Environment of every container that reaches Kafka. */}}
@@ -194,8 +211,33 @@ All have Kafka; "also" lists what else. "login" may name secrets of its own: kaf
 {{- end }}
 {{- if .sasl.mechanism }}
 - {name: MEDDELA_KAFKA_SASL_MECHANISM, value: {{ .sasl.mechanism | quote }}}
+{{- if eq .sasl.mechanism "aws-msk-iam" }}
+{{- with .sasl.awsRegion }}
+- {name: MEDDELA_KAFKA_AWS_REGION, value: {{ . | quote }}}
+{{- end }}
+{{- else }}
+{{- if or (ne .sasl.mechanism "oauthbearer") .sasl.oauth.tokenURL }}
 - {name: MEDDELA_KAFKA_SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ .sasl.usernameKey | quote }}}}}
+{{- end }}
 - {name: MEDDELA_KAFKA_SASL_PASSWORD_FILE, value: {{ printf "/run/secrets/meddela/kafka-sasl/%s" .sasl.passwordKey | quote }}}
+{{- with .sasl.oauth }}
+{{- with .tokenURL }}
+- {name: MEDDELA_KAFKA_OAUTH_TOKEN_URL, value: {{ . | quote }}}
+{{- end }}
+{{- with .scopes }}
+- {name: MEDDELA_KAFKA_OAUTH_SCOPES, value: {{ join "," . | quote }}}
+{{- end }}
+{{- with .audience }}
+- {name: MEDDELA_KAFKA_OAUTH_AUDIENCE, value: {{ . | quote }}}
+{{- end }}
+{{- if .extensions }}
+- {name: MEDDELA_KAFKA_OAUTH_EXTENSIONS, value: {{ include "meddela.oauthExtensions" . | quote }}}
+{{- end }}
+{{- if .caSecret }}
+- {name: MEDDELA_KAFKA_OAUTH_CA_FILE, value: {{ printf "/run/secrets/meddela/kafka-oauth/%s" .caKey | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if .sasl.inClear }}
 - {name: MEDDELA_KAFKA_SASL_IN_CLEAR, value: "true"}
 {{- end }}
@@ -350,7 +392,8 @@ A list in which each key is there once, as server-side apply wants it; of severa
 {{- $also := .also | default list }}
 {{- with .root.Values.kafka }}
 {{- if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "kafka-tls" .tls.existingSecret }}{{ end }}
-{{- if .sasl.mechanism }}{{ $_ := set $all "kafka-sasl" (include "meddela.kafkaSecret" $) }}{{ end }}
+{{- if and .sasl.mechanism (ne .sasl.mechanism "aws-msk-iam") }}{{ $_ := set $all "kafka-sasl" (include "meddela.kafkaSecret" $) }}{{ end }}
+{{- with .sasl.oauth.caSecret }}{{ $_ := set $all "kafka-oauth" . }}{{ end }}
 {{- end }}
 {{- if has "redis" $also }}
 {{- with .root.Values.redis }}{{ if and .tls.enabled .tls.existingSecret }}{{ $_ := set $all "redis-tls" .tls.existingSecret }}{{ end }}{{ end }}
@@ -405,6 +448,11 @@ imagePullSecrets:
 {{- end }}
 securityContext:
   {{- toYaml $security | nindent 2 }}
+{{- end }}
+
+{{/* The account of a job, where it is a login. */}}
+{{- define "meddela.job.account" -}}
+{{- if eq .Values.kafka.sasl.mechanism "aws-msk-iam" }}serviceAccountName: {{ include "meddela.serviceAccountName" . | quote }}{{ end }}
 {{- end }}
 
 {{/* Where a pod may run, of the values of a workload, the monitor or the jobs. */}}
@@ -462,6 +510,7 @@ metadata:
   {{- include "meddela.job.metadata" . | nindent 2 }}
 spec:
   {{- include "meddela.pod" .root | nindent 2 }}
+  {{- include "meddela.job.account" .root | nindent 2 }}
   {{- include "meddela.placement" .root.Values.jobs | nindent 2 }}
   restartPolicy: Never
   containers:

@@ -8,8 +8,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +20,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/saslauthenticate"
+	"github.com/segmentio/kafka-go/protocol/saslhandshake"
 	"github.com/spf13/pflag"
 	"github.com/twmb/franz-go/pkg/kfake"
 
@@ -279,5 +286,118 @@ func TestReplacedFiles(t *testing.T) {
 		if err := check(); err != nil {
 			t.Fatal("half replaced: ", err)
 		}
+	}
+}
+
+// doorman lets those in to a broker that show the token that it takes (SASL OAUTHBEARER).
+type doorman struct {
+	net.Listener
+	takes   func(first string) bool
+	refuses saslauthenticate.Response // and how
+}
+
+func (d doorman) Accept() (net.Conn, error) {
+	conn, err := d.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	for range 2 { // the mechanism, then the token
+		version, id, _, request, err := protocol.ReadRequest(conn)
+		if err != nil {
+			break // as nobody is let in by kfake who says nothing
+		}
+		var answer protocol.Message = &saslhandshake.Response{Mechanisms: []string{"OAUTHBEARER"}}
+		if login, ok := request.(*saslauthenticate.Request); ok {
+			answer = &saslauthenticate.Response{SessionLifetimeMs: 60_000}
+			if !d.takes(string(login.AuthBytes)) {
+				answer = &d.refuses
+			}
+		}
+		_ = protocol.WriteResponse(conn, version, id, answer)
+	}
+	return conn, conn.SetDeadline(time.Time{})
+}
+
+// TestKafkaTokens: who has the token is let in, and otherwise check says where it went wrong and what to correct.
+func TestKafkaTokens(t *testing.T) {
+	for _, e := range os.Environ() {
+		if name, _, _ := strings.Cut(e, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "")
+		}
+	}
+	for name, value := range map[string]string{"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_EC2_METADATA_DISABLED": "true"} {
+		t.Setenv(name, value)
+	}
+	broker := func(refuses saslauthenticate.Response, takes string) string {
+		listen := func(network, address string) (net.Listener, error) {
+			listener, err := net.Listen(network, address)
+			return doorman{listener, func(first string) bool { return strings.Contains(first, takes) }, refuses}, err
+		}
+		return clitest.StartKafka(t, kfake.ListenFn(listen)).ListenAddrs()[0]
+	}
+	code := saslauthenticate.Response{ErrorCode: int16(kafka.SASLAuthenticationFailed)}
+	challenge := saslauthenticate.Response{AuthBytes: []byte(`{"status":"invalid_token"}`)}
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, secret, _ := r.BasicAuth(); secret != "hunter2" {
+			http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"access_token":"a.b.c","expires_in":60}`)
+	}))
+	defer endpoint.Close()
+	oauth := func(secret string) map[string]string {
+		return map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "oauthbearer", "MEDDELA_KAFKA_SASL_USERNAME": "shop",
+			"MEDDELA_KAFKA_SASL_PASSWORD": secret, "MEDDELA_KAFKA_OAUTH_TOKEN_URL": endpoint.URL}
+	}
+	itself := map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "oauthbearer", "MEDDELA_KAFKA_SASL_PASSWORD": "hunter2"}
+	msk := map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "aws-msk-iam", "MEDDELA_KAFKA_AWS_REGION": "eu-north-1"}
+	keys := map[string]string{"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hunter2"}
+	for _, row := range []struct {
+		name, broker string
+		settings     map[string]string
+		environment  map[string]string
+		status       int
+		says         string // part of stderr
+	}{
+		{"a token of client credentials", broker(code, "auth=Bearer a.b.c\x01"), oauth("hunter2"), nil, command.ExitOK, ""},
+		{"a wrong secret", broker(code, "a.b.c"), oauth("hunter3"), nil, command.ExitFailed, "answered 401: correct " +
+			"MEDDELA_KAFKA_SASL_USERNAME, MEDDELA_KAFKA_SASL_PASSWORD or the settings that start with MEDDELA_KAFKA_OAUTH"},
+		{"a token that is refused", broker(challenge, "other"), oauth("hunter2"), nil, command.ExitFailed,
+			"correct MEDDELA_KAFKA_OAUTH_SCOPES"},
+		{"a token that is refused by a code", broker(code, "other"), oauth("hunter2"), nil, command.ExitFailed,
+			"correct MEDDELA_KAFKA_OAUTH_SCOPES"},
+		{"the token itself", broker(code, "hunter2"), itself, nil, command.ExitOK, ""},
+		{"the token itself, refused", broker(challenge, "other"), itself, nil, command.ExitFailed,
+			"correct MEDDELA_KAFKA_SASL_PASSWORD, which is the token"},
+		{"MSK", broker(code, "auth=Bearer aHR0cHM6Ly9rYWZrYS5ldS1ub3J0aC0xLmFtYXpvbmF3cy5jb20"), msk, keys, command.ExitOK, ""},
+		{"MSK that refuses", broker(code, "other"), msk, keys, command.ExitFailed,
+			"allow its role kafka-cluster:Connect on the cluster, or correct MEDDELA_KAFKA_AWS_REGION, which is eu-north-1"},
+		{"no credentials of AWS", broker(code, ""), msk, nil, command.ExitFailed,
+			"give this process a role (IRSA, EKS Pod Identity"},
+		{"no region", broker(code, ""), map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "aws-msk-iam"}, keys,
+			command.ExitMisused, "MEDDELA_KAFKA_AWS_REGION is not set, and the brokers' names have no region"},
+		{"no such profile of AWS", broker(code, ""), msk, map[string]string{"AWS_PROFILE": "shop"}, command.ExitMisused,
+			"AWS's own settings cannot be used: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for name, value := range row.environment {
+				t.Setenv(name, value)
+			}
+			environment := map[string]string{"MEDDELA_KAFKA_BROKERS": row.broker, "MEDDELA_KAFKA_SASL_IN_CLEAR": "true"}
+			for name, value := range row.settings {
+				environment[name] = value
+			}
+			got := meddela(t, environment, "", "topics", "apply", "--dry-run", "-o", "json")
+			got.Want(t, row.status)
+			if !strings.Contains(got.Err, row.says) || row.says == "" && got.Err != "" {
+				t.Errorf("stderr %q\nwant   %q", got.Err, row.says)
+			}
+			if strings.Contains(got.Err, "hunter") || strings.Contains(got.Err, "a.b.c") {
+				t.Errorf("a secret shows: %s", got.Err)
+			}
+		})
 	}
 }

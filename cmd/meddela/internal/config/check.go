@@ -47,17 +47,23 @@ func (k *KafkaSettings) check(f *Faults) {
 		checkAddress(f, "MEDDELA_KAFKA_BROKERS", broker, "9092")
 	}
 	checkTLS(f, "MEDDELA_KAFKA_TLS", k.TLS, k.TLSCAFile, k.TLSCertFile, k.TLSKeyFile)
-	switch login := k.SASLUsername != "" || k.SASLPassword != ""; {
+	login, byAWS := k.SASLUsername != "" || k.SASLPassword != "", k.SASLMechanism == "aws-msk-iam"
+	switch {
 	case k.SASLMechanism == "" && login:
 		f.add("MEDDELA_KAFKA_SASL_MECHANISM is not set, but a Kafka user or password is: set it to plain, scram-sha-256, scram-sha-512 or oauthbearer")
+	case byAWS && login:
+		f.add("MEDDELA_KAFKA_SASL_MECHANISM=aws-msk-iam logs in by AWS's own credentials: unset MEDDELA_KAFKA_SASL_USERNAME and MEDDELA_KAFKA_SASL_PASSWORD")
+	case !byAWS && k.AWSRegion != "":
+		f.add("MEDDELA_KAFKA_AWS_REGION is set: set MEDDELA_KAFKA_SASL_MECHANISM to aws-msk-iam")
 	case k.SASLMechanism != "oauthbearer" &&
-		k.OAuthTokenURL+k.OAuthAudience+k.OAuthScopes.String()+k.OAuthExtensions.String() != "":
+		k.OAuthTokenURL+k.OAuthAudience+k.OAuthScopes.String()+k.OAuthExtensions.String()+k.OAuthCAFile != "":
 		f.add("MEDDELA_KAFKA_OAUTH_… is set: set MEDDELA_KAFKA_SASL_MECHANISM to oauthbearer")
 	case slices.ContainsFunc(k.OAuthExtensions, func(e string) bool { return !extension.MatchString(e) }):
 		f.add("MEDDELA_KAFKA_OAUTH_EXTENSIONS must be NAME=VALUE with commas between, names in letters")
-	case k.SASLMechanism != "" && k.SASLUsername == "" && (k.SASLMechanism != "oauthbearer" || k.OAuthTokenURL != ""):
+	case k.SASLMechanism != "" && !byAWS && k.SASLUsername == "" &&
+		(k.SASLMechanism != "oauthbearer" || k.OAuthTokenURL != ""):
 		f.add("MEDDELA_KAFKA_SASL_USERNAME is not set: MEDDELA_KAFKA_SASL_MECHANISM=%s needs it", k.SASLMechanism)
-	case k.SASLMechanism != "" && k.SASLPassword == "":
+	case k.SASLMechanism != "" && !byAWS && k.SASLPassword == "":
 		f.add("MEDDELA_KAFKA_SASL_PASSWORD is not set, nor MEDDELA_KAFKA_SASL_PASSWORD_FILE: MEDDELA_KAFKA_SASL_MECHANISM=%s needs one", k.SASLMechanism)
 	case k.SASLMechanism != "" && !k.TLS && !k.SASLInClear:
 		f.add("MEDDELA_KAFKA_TLS is false, so that who listens could log in as we do: set it to true, or MEDDELA_KAFKA_SASL_IN_CLEAR")

@@ -46,6 +46,22 @@ func TestFaultsBetweenSettings(t *testing.T) {
 			name: "OAuth of another mechanism", set: map[string]string{"MEDDELA_KAFKA_OAUTH_SCOPES": "kafka"},
 			want: Faults{"MEDDELA_KAFKA_OAUTH_… is set: set MEDDELA_KAFKA_SASL_MECHANISM to oauthbearer"},
 		}, {
+			name: "a region of AWS for another mechanism", set: map[string]string{"MEDDELA_KAFKA_AWS_REGION": "eu-north-1"},
+			want: Faults{"MEDDELA_KAFKA_AWS_REGION is set: set MEDDELA_KAFKA_SASL_MECHANISM to aws-msk-iam"},
+		}, {
+			name: "a password for AWS", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "aws-msk-iam",
+				"MEDDELA_KAFKA_TLS": "true", "MEDDELA_KAFKA_SASL_PASSWORD": "p"},
+			want: Faults{"MEDDELA_KAFKA_SASL_MECHANISM=aws-msk-iam logs in by AWS's own credentials: unset MEDDELA_KAFKA_SASL_USERNAME and MEDDELA_KAFKA_SASL_PASSWORD"},
+		}, {
+			name: "AWS in clear", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "aws-msk-iam"},
+			want: Faults{"MEDDELA_KAFKA_TLS is false, so that who listens could log in as we do: set it to true, or MEDDELA_KAFKA_SASL_IN_CLEAR"},
+		}, {
+			name: "AWS", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "aws-msk-iam", "MEDDELA_KAFKA_TLS": "true"},
+		}, {
+			name: "an authority of tokens for another mechanism",
+			set:  map[string]string{"MEDDELA_KAFKA_OAUTH_CA_FILE": "ca.crt"},
+			want: Faults{"MEDDELA_KAFKA_OAUTH_… is set: set MEDDELA_KAFKA_SASL_MECHANISM to oauthbearer"},
+		}, {
 			name: "extensions", set: map[string]string{"MEDDELA_KAFKA_SASL_MECHANISM": "oauthbearer",
 				"MEDDELA_KAFKA_SASL_PASSWORD": "t", "MEDDELA_KAFKA_TLS": "true",
 				"MEDDELA_KAFKA_OAUTH_EXTENSIONS": "logicalCluster"},

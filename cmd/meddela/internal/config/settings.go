@@ -90,13 +90,15 @@ type KafkaSettings struct {
 	TLSCertFile     string `envconfig:"MEDDELA_KAFKA_TLS_CERT_FILE" desc:"our certificate, PEM, for brokers that ask for one"`
 	TLSKeyFile      string `envconfig:"MEDDELA_KAFKA_TLS_KEY_FILE" desc:"the key of our certificate, PEM"`
 	TLSServerName   string `envconfig:"MEDDELA_KAFKA_TLS_SERVER_NAME" desc:"the name that brokers' certificates must bear; default: the host of each address"`
-	SASLMechanism   string `envconfig:"MEDDELA_KAFKA_SASL_MECHANISM" allowed:"plain,scram-sha-256,scram-sha-512,oauthbearer" desc:"how to log in to Kafka; default: not at all"`
+	SASLMechanism   string `envconfig:"MEDDELA_KAFKA_SASL_MECHANISM" allowed:"plain,scram-sha-256,scram-sha-512,oauthbearer,aws-msk-iam" desc:"how to log in to Kafka; default: not at all"`
 	SASLUsername    string `envconfig:"MEDDELA_KAFKA_SASL_USERNAME" desc:"Kafka user; of oauthbearer the client's id"`
 	SASLPassword    Secret `envconfig:"MEDDELA_KAFKA_SASL_PASSWORD" desc:"Kafka user's password; of oauthbearer the client's secret, or without a token endpoint the token itself"`
 	OAuthTokenURL   string `envconfig:"MEDDELA_KAFKA_OAUTH_TOKEN_URL" desc:"where oauthbearer gets tokens by client credentials, https, or http within private networks"`
 	OAuthScopes     List   `envconfig:"MEDDELA_KAFKA_OAUTH_SCOPES" desc:"scopes of the token, with commas between"`
 	OAuthAudience   string `envconfig:"MEDDELA_KAFKA_OAUTH_AUDIENCE" desc:"audience of the token, where the token endpoint wants one"`
 	OAuthExtensions List   `envconfig:"MEDDELA_KAFKA_OAUTH_EXTENSIONS" desc:"what the broker is told beside the token, such as logicalCluster=lkc-1,identityPoolId=pool-1"`
+	OAuthCAFile     string `envconfig:"MEDDELA_KAFKA_OAUTH_CA_FILE" desc:"certificates of the authorities to trust at the token endpoint, PEM; default: the system's"`
+	AWSRegion       string `envconfig:"MEDDELA_KAFKA_AWS_REGION" desc:"region of the cluster that aws-msk-iam logs in to; default: that in the brokers' names, else AWS's own (AWS_REGION)"`
 	SASLInClear     bool   `envconfig:"MEDDELA_KAFKA_SASL_IN_CLEAR" default:"false" desc:"log in to Kafka although the connection is not encrypted"`
 }
 

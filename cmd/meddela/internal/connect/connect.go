@@ -79,6 +79,8 @@ func loginOf(k *config.KafkaSettings) (sasl.Mechanism, error) {
 		return nil, nil
 	case "oauthbearer":
 		return bearerOf(k, password)
+	case "aws-msk-iam":
+		return mskOf(k)
 	}
 	if _, err := makers[k.SASLMechanism](); err != nil {
 		return nil, config.Faults{"MEDDELA_KAFKA_SASL_USERNAME or MEDDELA_KAFKA_SASL_PASSWORD has characters that SCRAM does not allow"}

@@ -1,11 +1,18 @@
 package connect
 
 import (
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
 )
@@ -20,9 +27,8 @@ func TestOAuthBearer(t *testing.T) {
 			http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 			return
 		}
-		asked.Add(1)
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(`{"access_token":"a.b.c","token_type":"Bearer","expires_in":3600}`))
+		fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"Bearer","expires_in":3600}`, asked.Add(1))
 	}))
 	defer endpoint.Close()
 	k := &config.KafkaSettings{SASLMechanism: "oauthbearer", SASLUsername: "shop", SASLPassword: "hunter2",
@@ -32,21 +38,19 @@ func TestOAuthBearer(t *testing.T) {
 	if err != nil || mechanism.Name() != "OAUTHBEARER" {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for _, step := range []struct{ answer, token string }{ // of a broker, to the token
+		{"", "token-1"}, {"", "token-1"}, {`{"status":"invalid_token"}`, "token-1"}, // another may be taken,
+		{`{"status":"invalid_token"}`, "token-2"}, {"", "token-2"}, // and none is asked for in haste
+	} {
 		steps, first, err := mechanism.Start(t.Context())
-		const want = "n,,\x01auth=Bearer a.b.c\x01logicalCluster=lkc-1\x01identityPoolId=pool-1\x01\x01"
+		want := "n,,\x01auth=Bearer " + step.token + "\x01logicalCluster=lkc-1\x01identityPoolId=pool-1\x01\x01"
 		if err != nil || string(first) != want {
-			t.Fatalf("%q, %v", first, err)
+			t.Fatalf("%q, %v, want %q", first, err, want)
 		}
-		if done, _, err := steps.Next(t.Context(), nil); !done || err != nil {
-			t.Errorf("accepted: %v, %v", done, err)
+		done, _, err := steps.Next(t.Context(), []byte(step.answer))
+		if refused := step.answer != ""; done == refused || errors.Is(err, kafka.SASLAuthenticationFailed) != refused {
+			t.Errorf("%+v: %v, %v", step, done, err)
 		}
-		if _, _, err := steps.Next(t.Context(), []byte(`{"status":"invalid_token"}`)); err == nil {
-			t.Error("a refusal is taken for a login")
-		}
-	}
-	if asked.Load() != 1 {
-		t.Errorf("%d tokens were asked for", asked.Load())
 	}
 	k.SASLPassword = "hunter3"
 	if mechanism, err = loginOf(k); err != nil {
@@ -66,5 +70,39 @@ func TestOAuthBearer(t *testing.T) {
 	}
 	if _, first, _ := mechanism.Start(t.Context()); !strings.Contains(string(first), "auth=Bearer hunter3\x01") {
 		t.Errorf("the token itself: %q", first)
+	}
+}
+
+// TestTokenEndpointAuthority: the token endpoint is who its authority says, and no other.
+func TestTokenEndpointAuthority(t *testing.T) {
+	endpoint := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"access_token":"a","expires_in":60}`)
+	}))
+	defer endpoint.Close()
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: endpoint.Certificate().Raw})
+	if err := os.WriteFile(file, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ file, fault, lacking string }{
+		{file, "", ""},
+		{"", "", "no token from the token endpoint"},
+		{file + ".old", "MEDDELA_KAFKA_OAUTH_CA_FILE cannot be read", ""},
+		{os.Args[0], "MEDDELA_KAFKA_OAUTH_CA_FILE has no certificate", ""},
+	} {
+		says := func(err error, want string) bool {
+			return (err == nil) == (want == "") && (err == nil || strings.Contains(err.Error(), want))
+		}
+		mechanism, err := loginOf(&config.KafkaSettings{SASLMechanism: "oauthbearer", SASLUsername: "u", SASLPassword: "p",
+			OAuthTokenURL: endpoint.URL, OAuthCAFile: row.file})
+		if !says(err, row.fault) {
+			t.Errorf("%+v: %v", row, err)
+		}
+		if err == nil {
+			if _, _, err = mechanism.Start(t.Context()); !says(err, row.lacking) {
+				t.Errorf("%+v: %v", row, err)
+			}
+		}
 	}
 }

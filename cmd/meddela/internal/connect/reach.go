@@ -24,7 +24,7 @@ func CheckKafka(ctx context.Context, connection producer.Connection) error {
 	advertised, err := anyBroker(ctx, connection.Dialer(), connection.Brokers)
 	if err != nil {
 		return fmt.Errorf("cannot use Kafka at %s: %w%s", strings.Join(connection.Brokers, ","), cause(err),
-			kafkaAdvice(err, connection.TLS != nil))
+			kafkaAdvice(err, connection))
 	}
 	if _, err := anyBroker(ctx, connection.Dialer(), advertised); err != nil {
 		return fmt.Errorf("cannot use Kafka: it answers at %s, but says that its brokers are at %s: %w: correct the brokers' advertised.listeners",
@@ -92,8 +92,14 @@ func cause(err error) error {
 }
 
 // kafkaAdvice says which setting to look at.
-func kafkaAdvice(err error, encrypted bool) string {
+func kafkaAdvice(err error, connection producer.Connection) string {
+	encrypted := connection.TLS != nil
+	bearer, _ := connection.SASL.(*bearer)
 	switch {
+	case bearer != nil && errors.As(err, new(noToken)):
+		return bearer.lacking
+	case bearer != nil && errors.Is(err, kafka.SASLAuthenticationFailed):
+		return bearer.refusal
 	case errors.Is(err, kafka.SASLAuthenticationFailed):
 		return ": correct MEDDELA_KAFKA_SASL_USERNAME, MEDDELA_KAFKA_SASL_PASSWORD or MEDDELA_KAFKA_SASL_MECHANISM"
 	case errors.Is(err, kafka.UnsupportedSASLMechanism):
