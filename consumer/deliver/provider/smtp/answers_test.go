@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"errors"
+	"net"
 	"net/textproto"
 	"os"
 	"strconv"
@@ -173,5 +174,14 @@ func TestNoAnswer(t *testing.T) {
 	f := failure{stage: stageRcpt, err: errors.New("broken")}
 	if code, enhanced, text := f.answered(); code+enhanced+text != "" || f.response(nil).Verdict != provider.Down {
 		t.Error(code, enhanced, text)
+	}
+	unknown := &net.OpError{Op: "dial", Err: &net.DNSError{Name: "mx.example", IsNotFound: true}}
+	for err, want := range map[error]string{
+		unknown: "connecting: its name was not resolved", errors.New("broken"): "connecting",
+	} {
+		f := failure{stage: stageConnect, err: err}
+		if r := f.response(nil); r.Detail != "no answer from the mail server while "+want {
+			t.Errorf("%+v", r)
+		}
 	}
 }

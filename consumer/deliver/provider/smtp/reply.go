@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/textproto"
 	"regexp"
 	"strconv"
@@ -122,5 +123,9 @@ func (f *failure) unanswered() string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](f.err); ok {
 		return "the mail server does not encrypt from the first byte there: say tls: starttls, or another port"
 	}
-	return "no answer from the mail server while " + string(f.stage)
+	what := "no answer from the mail server while " + string(f.stage)
+	if _, ok := errors.AsType[*net.DNSError](f.err); ok {
+		what += ": its name was not resolved"
+	}
+	return what
 }
