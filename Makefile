@@ -84,6 +84,10 @@ alerts: ## make eight alerts fire by their faults, on real servers; half an hour
 simulate: ## SEEDS (default 1000) plans of faults from SEED (default 1) on, in one process on a clock of its own
 	$(GO) test ./cmd/meddela/internal/simulation -run TestSeeds -v -timeout 3h -seed $(SEED) -seeds $(SEEDS)
 
+.PHONY: mutants
+mutants: ## make twelve defects, one at a time, and want the simulation to find each
+	$(GO) test ./test/mutants -v -timeout 1h -try
+
 .PHONY: fuzz
 fuzz: ## run every fuzzer for FUZZTIME (default 30s)
 	@test/fuzz $(FUZZTIME)

@@ -139,7 +139,7 @@ type link struct {
 	cut     [servers]bool
 	held    [servers]chan struct{} // closed when what is held goes on; nil while nothing is
 	latency [servers]time.Duration
-	point   *point // where the process is to be killed; nil for nowhere
+	points  []*point // where the process is to be killed
 	kill    func()
 }
 
@@ -259,19 +259,23 @@ type point struct {
 	what  string
 	after bool
 	more  int
+	met   chan struct{} // closed when it has come to that
 }
 
 // at is told of each moment, and reports whether the process is to die, now that it asks or when the answer comes.
 func (l *link) at(what string) (before, after bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p := l.point; p != nil && p.what == what {
-		if p.more--; p.more <= 0 {
-			l.point = nil
-			return !p.after, p.after
+	for _, p := range l.points {
+		if p.what != what {
+			continue
+		}
+		if p.more--; p.more == 0 {
+			close(p.met)
+			before, after = before || !p.after, after || p.after
 		}
 	}
-	return false, false
+	return before, after
 }
 
 // conn is a connection of a process.

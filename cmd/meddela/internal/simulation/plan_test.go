@@ -47,7 +47,8 @@ const (
 	noAddress  kind = "noaddress"
 	suppressed kind = "suppressed"
 	refused    kind = "refused"
-	faulty     kind = "faulty" // its template cannot be rendered
+	faulty     kind = "faulty"  // its template cannot be rendered
+	invalid    kind = "invalid" // no event, but for its id
 )
 
 // ends are the statuses that a kind may end in. A message that may have been sent may always end as ambiguous.
@@ -55,6 +56,7 @@ var ends = map[kind][]topology.Status{
 	plain: {topology.Sent}, scheduled: {topology.Sent}, shortLived: {topology.Sent, topology.Expired},
 	outlived: {topology.Expired}, uncovered: {topology.NotCovered}, noAddress: {topology.Ignored},
 	suppressed: {topology.Ignored}, refused: {topology.DeliveryError}, faulty: {topology.DeliveryError},
+	invalid: {topology.NotCovered},
 }
 
 // fault is something that goes wrong, for a while.
@@ -71,14 +73,16 @@ func (f fault) String() string {
 
 // points are the moments at which processes are killed; see conn.asked.
 var points = []string{
-	"Produce jobs", "Produce delivery-log", "Produce delay", "Produce paused", "OffsetCommit", "Fetch", "Heartbeat",
+	"Produce jobs", "Produce delivery-log", "Produce delay", "Produce paused", "Produce dead-letters",
+	"OffsetCommit", "Fetch", "Heartbeat",
 	"JoinGroup", "SyncGroup", "OffsetFetch", "claim", "settle", "merge", "position", "suppressions", "provider",
 }
 
 // rolesAt are those that come by a point; all where it is not named.
 var rolesAt = map[string]topology.Role{
-	"Produce jobs": topology.RoleMatch, "Produce delay": topology.RoleDeliver, "Produce paused": topology.RoleDeliver,
-	"claim": topology.RoleDeliver, "settle": topology.RoleDeliver, "provider": topology.RoleDeliver,
+	"Produce jobs": topology.RoleMatch, "Produce dead-letters": topology.RoleMatch, "Produce delay": topology.RoleMatch,
+	"Produce paused": topology.RoleDeliver,
+	"claim":          topology.RoleDeliver, "settle": topology.RoleDeliver, "provider": topology.RoleDeliver,
 	"suppressions": topology.RoleDeliver, "merge": topology.RoleStatus, "position": topology.RoleStatus,
 }
 
@@ -89,9 +93,20 @@ var kinds = []string{
 	"answers lost", "pause", "one more",
 }
 
-func planOf(seed uint64) plan {
+// planOf is the plan of a seed, with some faults of every kind in a minute, or with each once in five.
+func planOf(seed uint64, each bool) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
-	p := plan{seed: seed, lane: topology.Lanes()[r.IntN(2)], partitions: 1 + r.IntN(4), load: 60 * time.Second}
+	p := plan{seed: seed, lane: topology.Lanes()[r.IntN(2)], partitions: 1 + r.IntN(4), load: time.Minute}
+	events, whats := 100+r.IntN(100), slices.Clone(kinds)
+	for _, what := range points {
+		whats = append(whats, "kill "+what+" before", "kill "+what+" after")
+	}
+	if each {
+		events, p.load = 600, 5*time.Minute
+	} else {
+		r.Shuffle(len(whats), func(i, j int) { whats[i], whats[j] = whats[j], whats[i] })
+		whats = whats[:4+r.IntN(8)]
+	}
 	switch r.IntN(3) {
 	case 0: // all in one, twice
 		p.layout = []layout{{"all-1", topology.Roles()}, {"all-2", topology.Roles()}}
@@ -108,21 +123,18 @@ func planOf(seed uint64) plan {
 			{"status-2", []topology.Role{topology.RoleStatus, topology.RoleMatch}},
 		}
 	}
-	p.plan(r)
-	for range 4 + r.IntN(8) {
-		f := fault{at: time.Duration(r.Int64N(int64(p.load))), who: r.IntN(len(p.layout))}
-		f.lasts = time.Duration(r.ExpFloat64() * float64(8*time.Second))
-		f.lasts = min(f.lasts+200*time.Millisecond, 40*time.Second)
-		if f.n = r.IntN(5) + 1; r.IntN(2) == 0 {
-			f.what = "kill " + points[r.IntN(len(points))] + []string{" before", " after"}[r.IntN(2)]
-			name := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(f.what, "kill "), " before"), " after")
-			if role, ok := rolesAt[name]; ok {
-				for !slices.Contains(p.layout[f.who].roles, role) {
-					f.who = (f.who + 1) % len(p.layout)
-				}
+	p.plan(r, events)
+	for _, what := range whats {
+		f := fault{at: time.Duration(r.Int64N(int64(p.load))), who: r.IntN(len(p.layout)), n: r.IntN(5) + 1, what: what}
+		f.lasts = min(time.Duration(r.ExpFloat64()*float64(8*time.Second))+200*time.Millisecond, 40*time.Second)
+		if each {
+			f.n = min(f.n, 2)
+		}
+		at, isPoint := strings.CutPrefix(what, "kill ")
+		if role, ok := rolesAt[strings.TrimSuffix(strings.TrimSuffix(at, " before"), " after")]; isPoint && ok {
+			for !slices.Contains(p.layout[f.who].roles, role) {
+				f.who = (f.who + 1) % len(p.layout)
 			}
-		} else {
-			f.what = kinds[r.IntN(len(kinds))]
 		}
 		p.faults = append(p.faults, f)
 	}
@@ -131,10 +143,10 @@ func planOf(seed uint64) plan {
 }
 
 // plan plans the events.
-func (p *plan) plan(r *rand.Rand) {
+func (p *plan) plan(r *rand.Rand, events int) {
 	kindsOfEvents := []kind{plain, plain, plain, plain, plain, plain, scheduled, scheduled, shortLived, outlived,
-		uncovered, noAddress, suppressed, refused, faulty}
-	for i := range 100 + r.IntN(100) {
+		uncovered, noAddress, suppressed, refused, faulty, invalid}
+	for i := range events {
 		e := planned{at: time.Duration(r.Int64N(int64(p.load))), times: 1, kind: kindsOfEvents[r.IntN(len(kindsOfEvents))]}
 		if r.IntN(8) == 0 {
 			e.times = 2
@@ -143,7 +155,7 @@ func (p *plan) plan(r *rand.Rand) {
 		e.event = topology.Event{
 			ID: topology.EventID(fmt.Sprintf("%s-%d", e.kind, i)), Type: []string{"order", "code", "alarm"}[n],
 			Channel: []topology.Channel{topology.Email, topology.SMS, topology.Push}[n], Ctx: []byte(`{"name":"Kim"}`),
-			To: []string{"kim%d@example.test", "+4670174%04d", "device-%04d"}[n],
+			To: []string{"kim%d@example.test", "+4670174%04d", "device-%d"}[n],
 		}
 		e.event.To = fmt.Sprintf(e.event.To, i)
 		switch e.kind {

@@ -326,23 +326,27 @@ func (w *world) strike(f fault) {
 	default:
 		what, after := strings.CutSuffix(strings.TrimPrefix(f.what, "kill "), " after")
 		what = strings.TrimSuffix(what, " before")
-		w.mu.Lock()
-		w.away[f.who] = f.lasts
-		w.mu.Unlock()
-		p.mu.Lock()
-		p.point = &point{what, after, f.n}
-		p.mu.Unlock()
-		select {
-		case <-p.gone:
-		case <-time.After(max(f.lasts, 10*time.Second)):
+		for time.Since(w.started) < w.plan.load { // one that dies otherwise is followed by another
+			at := &point{what, after, f.n, make(chan struct{})}
+			w.mu.Lock()
+			p := w.processes[f.who]
+			w.mu.Unlock()
 			p.mu.Lock()
-			p.point = nil
+			p.points = append(p.points, at)
 			p.mu.Unlock()
-		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if p.isDead() {
-			w.bitten[f.what]++
+			select {
+			case <-p.gone:
+			case <-time.After(w.plan.load):
+			}
+			w.mu.Lock()
+			w.away[f.who] = f.lasts
+			if isClosed(at.met) {
+				w.bitten[f.what]++
+				w.mu.Unlock()
+				return
+			}
+			w.mu.Unlock()
+			time.Sleep(2 * time.Second)
 		}
 	}
 }
@@ -385,11 +389,15 @@ func (w *world) publish() {
 		case outlived:
 			e.event.Expiration = now.Add(-time.Second)
 		}
+		value := e.event.Append(nil)
+		if e.kind == invalid {
+			value = fmt.Appendf(nil, `{"id":%q,"type":7}`, e.event.ID)
+		}
 		w.mu.Lock()
 		w.published[e.event.ID] = e
 		w.mu.Unlock()
 		topic := string(w.in.Names.Events(w.plan.lane))
-		record := &kgo.Record{Topic: topic, Key: []byte(e.event.ID), Value: e.event.Append(nil)}
+		record := &kgo.Record{Topic: topic, Key: []byte(e.event.ID), Value: value}
 		for range e.times {
 			copied := *record
 			upstream.Produce(w.Context(), &copied, func(_ *kgo.Record, err error) {
