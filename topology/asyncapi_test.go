@@ -248,6 +248,7 @@ func TestSchemaWords(t *testing.T) {
 	sameWords(t, "reasons", common["reason"], texts(Reasons()))
 	actions := schemaEnums(t, "control.json", "properties")["action"]
 	sameWords(t, "actions", actions, texts([]ControlAction{Pause, Resume, Kill}))
+	sameWords(t, "what is done with tasks", schemaEnums(t, "task.json", "properties")["action"], texts(TaskActions()))
 }
 
 // schemaEnums are the enums of text in one of a schema's objects, by name.
@@ -295,7 +296,7 @@ func tierNames() []string {
 }
 
 var schemaNames = []string{"common.json", "control.json", "dead-letter-headers.json", "entry.json", "event.json",
-	"job.json", "suppression.json", "template.json"}
+	"job.json", "suppression.json", "task.json", "template.json"}
 
 func readFile(t *testing.T, name string) []byte {
 	t.Helper()

@@ -49,6 +49,10 @@ func goldens() []golden {
 			c, err := DecodeControl(r.Value)
 			return c.Append(nil), err
 		}},
+		{"tasks", "task.json", func(r Record) ([]byte, error) {
+			t, err := DecodeTask(r.Value)
+			return t.Append(nil), err
+		}},
 		{"suppressions", "suppression.json", func(r Record) ([]byte, error) {
 			r.Key = []byte("email:339ddf2e8137246f604b58d371b67a01:manual")
 			s, _, err := DecodeSuppression(&r)

@@ -205,6 +205,7 @@ const (
 	HeaderRole              = "x-role"
 	HeaderAttempts          = "x-attempts"
 	HeaderFailedAt          = "x-failed-at"
+	HeaderBuild             = "x-build" // of the program that failed
 )
 
 // DeadLetter makes the record that keeps r, bytes and headers, with the cause
@@ -212,7 +213,7 @@ const (
 // takes.
 func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.Time) Record {
 	headers := append(without(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
-		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderRedrives),
+		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderBuild, HeaderRedrives),
 		Header{HeaderOriginalTopic, []byte(r.Topic)},
 		Header{HeaderOriginalPartition, []byte(strconv.Itoa(r.Partition))},
 		Header{HeaderOriginalOffset, []byte(strconv.FormatInt(r.Offset, 10))},
@@ -223,6 +224,9 @@ func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.T
 		Header{HeaderFailedAt, []byte(at.UTC().Format(TimeFormat))},
 		Header{HeaderRedrives, []byte(strconv.Itoa(ReceiptOf(r).Redrives))},
 	)
+	if t.Build != "" {
+		headers = append(headers, Header{HeaderBuild, []byte(t.Build)})
+	}
 	letter := Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
 	if letter.bytes() > wrappedEventBytes {
 		return letter.Place()
@@ -230,10 +234,35 @@ func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.T
 	return letter
 }
 
+// Letter is what a dead letter says.
+type Letter struct {
+	Original Record // as it was, but that its time is when it failed
+	Reason   Reason
+	Error    string
+	Role     Role
+	Build    string // empty where an earlier release failed
+}
+
+// LetterOf takes a dead letter apart.
+func LetterOf(r *Record) Letter {
+	text := func(name string) string { value, _ := r.Header(name); return string(value) }
+	o := *r
+	// The redrives, which are the original's, stay.
+	o.Headers = without(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
+		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderBuild)
+	o.Topic, o.Partition, o.Offset, _ = Source(text(HeaderOriginalTopic) + "/" + text(HeaderOriginalPartition) + "/" +
+		text(HeaderOriginalOffset)).Split()
+	if at, ok := parseTime([]byte(text(HeaderFailedAt))); ok && !at.IsZero() {
+		o.Time = at
+	}
+	return Letter{o, Reason(text(HeaderReason)), text(HeaderError), Role(text(HeaderRole)), text(HeaderBuild)}
+}
+
 // Place is a dead letter without what it would keep: why that is one, and where it is.
 func (r *Record) Place() Record {
 	return Record{Topic: r.Topic, Headers: only(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition,
-		HeaderOriginalOffset, HeaderReason, HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderRedrives)}
+		HeaderOriginalOffset, HeaderReason, HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderBuild,
+		HeaderRedrives)}
 }
 
 func (r *Record) bytes() int {

@@ -81,8 +81,8 @@ func (t Topics) Rights(u User, l Lane) (rights []Right) {
 			groups(OpDescribe, role)
 		}
 		if u == UserOperator {
-			topics(OpRead, t.DeadLetters(l), t.Templates(), t.Control(), t.Suppressions())
-			topics(OpWrite, t.Events(l), t.Redrive(l), t.Templates(), t.Control(), t.Suppressions())
+			topics(OpRead, t.DeadLetters(l), t.Templates(), t.Control(), t.Suppressions(), t.Tasks())
+			topics(OpWrite, t.Events(l), t.Redrive(l), t.Templates(), t.Control(), t.Suppressions(), t.Tasks())
 			for _, topic := range t.All() { // `topics apply` is about both lanes at once
 				topics(OpCreate, topic)
 				topics(OpDescribe, topic)

@@ -30,6 +30,7 @@ type Topics struct {
 	Prefix string // starts every topic name, its separator included; empty for none
 	// IDWithOrigin makes the id of an event in plain JSON that has an origin a QualifiedID.
 	IDWithOrigin bool
+	Build        string // of this program, for dead letters
 }
 
 // Events is where upstream systems publish.
@@ -67,6 +68,9 @@ func (t Topics) Control() Topic { return Topic(t.Prefix + "control") }
 
 // Suppressions is the compacted topic of addresses that are not written to.
 func (t Topics) Suppressions() Topic { return Topic(t.Prefix + "suppressions") }
+
+// Tasks is the compacted topic of operators' tasks.
+func (t Topics) Tasks() Topic { return Topic(t.Prefix + "tasks") }
 
 func (t Topics) lane(l Lane, name string) Topic {
 	return Topic(t.Prefix + string(l) + "." + name)
@@ -222,7 +226,8 @@ func (t Topics) Specs(s Sizing) []TopicSpec {
 			}
 		}
 	}
-	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()), s.compacted(t.Suppressions()))
+	return append(specs, s.compacted(t.Templates()), s.compacted(t.Control()), s.compacted(t.Suppressions()),
+		s.compacted(t.Tasks()))
 }
 
 // All lists every topic of an installation.

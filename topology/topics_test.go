@@ -38,7 +38,7 @@ func TestSpecs(t *testing.T) {
 		names := Topics{Prefix: prefix}
 		specs := names.Specs(Sizing{Partitions: 12, DeadLetterPartitions: 3, Replication: -1, MinInSync: 2,
 			RetainBytes: 1 << 30})
-		if want := len(Lanes())*(7+len(Tiers())) + 3; len(specs) != want {
+		if want := len(Lanes())*(7+len(Tiers())) + 4; len(specs) != want {
 			t.Errorf("%d topics, want %d", len(specs), want)
 		}
 		seen := map[Topic]bool{}

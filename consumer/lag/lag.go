@@ -75,6 +75,11 @@ func (g *Group) Lag() (records int64) {
 	return records
 }
 
+// Runs reports whether the group has ever done anything: no process may deliver a channel that is not used.
+func (g *Group) Runs() bool {
+	return g.Members > 0 || slices.ContainsFunc(g.Partitions, func(p Partition) bool { return p.Committed >= 0 })
+}
+
 // Committed are the offsets that the group has committed.
 func (g *Group) Committed() map[string][]kafka.PartitionAssignment {
 	all := make(map[string][]kafka.PartitionAssignment)

@@ -247,6 +247,8 @@ func TestRights(t *testing.T) {
 		t.Errorf("%d dead letters, %v", len(letters), err)
 	}
 
+	s.mustRunAs(topology.UserOperator, "resend", "later", "--new-message", "--yes")
+	s.mustRunAs(topology.UserOperator, "dead-letters", "redrive", "--lane", string(lane), "--yes")
 	s.replaceCertificates(lane)
 	s.keptPlaces()
 	s.refused(lane)

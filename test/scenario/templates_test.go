@@ -47,15 +47,16 @@ func TestTheLifeOfATemplate(t *testing.T) {
 			t.Errorf("%d events are listed as not covered; want 4", list.Events)
 		}
 		var healed struct {
-			Healed int            `json:"healed"`
-			Left   map[string]int `json:"left"`
+			Published int
+			Lanes     []struct{ Refused map[string]int }
 		}
 		s.json(&healed, "uncovered", "heal", "--lane", string(lane), "--dry-run")
-		if healed.Healed != 1 || healed.Left["conditions_false"] != 2 || healed.Left["condition_failed"] != 1 {
+		if healed.Published != 1 || len(healed.Lanes) != 1 || healed.Lanes[0].Refused["conditions_false"] != 2 ||
+			healed.Lanes[0].Refused["condition_failed"] != 1 {
 			t.Errorf("would be healed: %+v", healed)
 		}
-		s.run("uncovered", "heal", "--lane", string(lane))
-		s.run("uncovered", "heal", "--lane", string(lane))
+		s.run("uncovered", "heal", "--lane", string(lane), "--yes")
+		s.run("uncovered", "heal", "--lane", string(lane), "--yes")
 		want["early-gold"] = "sent"
 		s.awaitOutcomes(20*time.Second, want)
 		if hash := s.hash("early-gold"); hash[topology.FieldRedrives] != "1" {

@@ -4,7 +4,25 @@ package build
 import (
 	"runtime"
 	"runtime/debug"
+	"sync"
 )
+
+// Version is that of this program, which its main says before all else.
+var Version = "dev"
+
+// Name tells this build from others, as far as that is known.
+var Name = sync.OnceValue(func() string {
+	info, _ := debug.ReadBuildInfo()
+	b := Of(Version, info)
+	name := b.Version
+	if b.Commit != "" {
+		name += "+" + b.Commit[:min(len(b.Commit), 12)]
+	}
+	if b.Modified {
+		name += ".changed"
+	}
+	return name
+})
 
 // Info is what is known of this binary.
 type Info struct {

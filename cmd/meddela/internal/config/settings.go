@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/build"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -135,7 +136,8 @@ type DeliverSettings struct {
 
 // Names are the topics of this installation.
 func (c *Config) Names() topology.Topics {
-	return topology.Topics{Prefix: dashIsNone(c.Topics.Prefix), IDWithOrigin: c.Topics.IDWithOrigin}
+	return topology.Topics{Prefix: dashIsNone(c.Topics.Prefix), IDWithOrigin: c.Topics.IDWithOrigin,
+		Build: build.Name()}
 }
 
 // Keys are the Redis keys of this installation.

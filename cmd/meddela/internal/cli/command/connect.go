@@ -10,6 +10,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/connect"
+	"github.com/meddela/meddela/cmd/meddela/internal/tasks"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/control"
@@ -93,6 +94,11 @@ func (env *Env) Producer(ctx context.Context) (*producer.Producer, error) {
 // Orders reads the control topic to its end, and follows it from then on.
 func (env *Env) Orders(ctx context.Context) (*control.Follower, error) {
 	return followed(ctx, env, env.Config.Names().Control(), control.NewFollower)
+}
+
+// Tasks reads the tasks topic to its end, and follows it from then on.
+func (env *Env) Tasks(ctx context.Context) (*tasks.Follower, error) {
+	return followed(ctx, env, env.Config.Names().Tasks(), tasks.NewFollower)
 }
 
 // Templates reads the templates topic to its end, and follows it from then on.

@@ -3,13 +3,8 @@
 package control
 
 import (
-	"cmp"
 	"fmt"
-	"os"
-	"os/user"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -103,23 +98,14 @@ func completeSubjects(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 	return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
-// maxOrderText bounds what people write into an order: it comes back in the
-// detail of every message that is stopped.
-const maxOrderText = 200
-
 func (o *ordering) parse(subjects []string, now time.Time) error {
 	end, err := command.EndOf(o.until, o.length, now)
 	if err != nil {
 		return err
 	}
-	by := cmp.Or(o.by, systemUser())
-	if by == "" {
-		return command.Misusef("who orders this is not known here: say so with --by")
-	}
-	for _, text := range []string{by, o.reason} {
-		if len(text) > maxOrderText || strings.ContainsFunc(text, unicode.IsControl) {
-			return command.Misusef("--by and --reason must each be one line of at most %d bytes", maxOrderText)
-		}
+	by, err := command.Sign(o.by, "reason", o.reason)
+	if err != nil {
+		return err
 	}
 	seen := map[topology.Subject]bool{}
 	for _, text := range subjects {
@@ -135,12 +121,4 @@ func (o *ordering) parse(subjects []string, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// systemUser is who runs this process; empty where the system does not say.
-func systemUser() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME"))
 }

@@ -6,10 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/explain"
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -79,7 +84,7 @@ func TestExplainFromKafkaAndRedis(t *testing.T) {
 	environment["MEDDELA_REDIS_ADDRS"] = redis.Addr()
 	meddela(t, environment, "", "templates", "publish", explainFolder(t)).Want(t, command.ExitOK)
 	meddela(t, environment, codeEvent, "publish", "--lane", "realtime").Want(t, command.ExitOK)
-	record := readOne(t, environment["MEDDELA_KAFKA_BROKERS"], "c1", 0)
+	record := readOne(t, environment["MEDDELA_KAFKA_BROKERS"], "c1")
 	redis.HSet("meddela:event:c1", "status", "sent", "rank", "1", "source", string(record.Source()), "lane", "realtime",
 		"template", "code@old")
 
@@ -148,4 +153,30 @@ func TestExplainMisuse(t *testing.T) {
 			t.Errorf("%s: exit status %d, %q, want %d, %q", test.name, got.Status, got.Err, test.status, test.says)
 		}
 	}
+}
+
+// readOne reads the record of an event.
+func readOne(t *testing.T, broker, id string) topology.Record {
+	t.Helper()
+	names := topology.Topics{Prefix: topology.DefaultPrefix}
+	transport := producer.Connection{}.Transport()
+	defer transport.CloseIdleConnections()
+	topics := &scan.Topics{Addr: kafka.TCP(broker), Transport: transport}
+	ranges, err := topics.Ranges(t.Context(), names.Events(topology.Realtime), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(chan topology.Record, 10)
+	err = topics.Scan(t.Context(), ranges, nil, func(records []topology.Record) error {
+		for _, r := range records {
+			if event, _ := topology.DecodeEvent(r, topology.Realtime); string(event.ID) == id {
+				found <- r
+			}
+		}
+		return nil
+	})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%d records of %s, %v", len(found), id, err)
+	}
+	return <-found
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func commands() clitest.Commands {
-	return clitest.Commands{New, NewUncovered, cluster.NewTopics, publish.New}
+	return clitest.Commands{New, cluster.NewTopics, publish.New}
 }
 
 // meddela runs one command line with exactly these MEDDELA_ variables.
