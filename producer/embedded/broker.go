@@ -22,7 +22,7 @@ type BrokerConfig struct {
 
 	// RetainBytes is how much of a partition is kept to look back at, in bytes of records as they were sent, which take
 	// about twice as much memory. It does not hold for compacted topics, nor for those with a retention.bytes of their
-	// own. Default 16 MiB.
+	// own. Default 16 MiB; below 0 all is kept.
 	RetainBytes int64
 	// BacklogBytes is how much is kept for a group that has not committed it yet, before it is forgotten unread.
 	// Default 256 MiB.
@@ -62,7 +62,9 @@ func StartBroker(config BrokerConfig) (*Broker, error) {
 	b.retention = newRetention(cluster, cmp.Or(config.RetainBytes, 16<<20), cmp.Or(config.BacklogBytes, 256<<20))
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { b.retention.run(ctx) })
+	if config.RetainBytes >= 0 {
+		running.Go(func() { b.retention.run(ctx) })
+	}
 	b.close = sync.OnceFunc(func() {
 		stop()
 		running.Wait()

@@ -97,7 +97,7 @@ const (
 )
 
 func (w *world) run() {
-	w.running.Go(w.publish)
+	w.running.Go(func() { w.upstream(w.publish) })
 	var faults []chan struct{}
 	for _, f := range w.plan.faults {
 		ended := make(chan struct{})
@@ -121,6 +121,17 @@ func (w *world) run() {
 			break
 		}
 	}
+	w.end()
+	w.look(before, true)
+	w.judge(before)
+	w.close()
+	if w.Failed() {
+		w.Log(w.plan.String())
+	}
+}
+
+// end stops all processes.
+func (w *world) end() {
 	w.mu.Lock()
 	w.over = true
 	last := slices.Clone(w.processes)
@@ -129,12 +140,6 @@ func (w *world) run() {
 		p.cancel()
 	}
 	w.running.Wait()
-	w.look(before, true)
-	w.judge(before)
-	w.close()
-	if w.Failed() {
-		w.Log(w.plan.String())
-	}
 }
 
 func isClosed(c chan struct{}) bool {

@@ -80,6 +80,8 @@ channel: %s
 var templates = fstest.MapFS{
 	"order/template.yaml":    file("name: order\nttl: 24h\n" + fmt.Sprintf(manifest, "order", "email")),
 	"order/en/email.subject": file("An order"), "order/en/email.txt": file("Dear {{.ctx.name}}"),
+	"news/template.yaml":  file("name: news\nttl: 72h\nquiet_hours: 22:00-08:00 UTC\n" + fmt.Sprintf(manifest, "news", "sms")),
+	"news/en/sms.txt":     file("Dear {{.ctx.name}}"),
 	"code/template.yaml":  file("name: code\nttl: 24h\non_ambiguous: hold\n" + fmt.Sprintf(manifest, "code", "sms")),
 	"code/en/sms.txt":     file("Dear {{.ctx.name}}"),
 	"alarm/template.yaml": file("name: alarm\nttl: 24h\nurgent: true\n" + fmt.Sprintf(manifest, "alarm", "push")),
@@ -105,7 +107,7 @@ func newWorld(t *testing.T, p plan) *world {
 		bitten: make(map[string]int)}
 	w.outside.accepted = make(map[topology.JobID][]acceptance)
 	var err error
-	if w.broker, err = embedded.StartBroker(embedded.BrokerConfig{Nodes: 3, Listen: w.network.Listen}); err != nil {
+	if w.broker, err = embedded.StartBroker(embedded.BrokerConfig{Nodes: 3, Listen: w.network.Listen, RetainBytes: -1}); err != nil {
 		t.Fatal(err)
 	}
 	if w.store, err = embedded.StartStore(embedded.StoreConfig{Listen: w.network.Listen}); err != nil {
@@ -371,13 +373,31 @@ func (w *world) order(action topology.ControlAction, typ string, lasts time.Dura
 	give(topology.Resume)
 }
 
-// publish is upstream: a client that is not ours.
-func (w *world) publish() {
-	upstream, err := kgo.NewClient(kgo.SeedBrokers(w.broker.Addr()), kgo.Dialer(w.network.DialContext))
+// upstream does something with a client that is not ours, and waits until all is acknowledged.
+func (w *world) upstream(does func(*kgo.Client)) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.broker.Addr()), kgo.Dialer(w.network.DialContext))
 	if err != nil {
 		w.Fatal(err)
 	}
-	defer upstream.Close()
+	defer client.Close()
+	does(client)
+	if err := client.Flush(w.Context()); err != nil {
+		w.log.fault("upstream", "%v", err)
+	}
+}
+
+// hand publishes an event.
+func (w *world) hand(client *kgo.Client, e *topology.Event, value []byte) {
+	record := &kgo.Record{Topic: string(w.in.Names.Events(w.plan.lane)), Key: []byte(e.ID), Value: value}
+	client.Produce(w.Context(), record, func(_ *kgo.Record, err error) {
+		if err != nil {
+			w.log.fault("upstream", "%s: %v", e.ID, err)
+		}
+	})
+}
+
+// publish publishes the events of the plan.
+func (w *world) publish(client *kgo.Client) {
 	for _, e := range w.plan.events {
 		time.Sleep(time.Until(w.started.Add(e.at)))
 		now := time.Now().UTC().Truncate(time.Millisecond)
@@ -396,19 +416,9 @@ func (w *world) publish() {
 		w.mu.Lock()
 		w.published[e.event.ID] = e
 		w.mu.Unlock()
-		topic := string(w.in.Names.Events(w.plan.lane))
-		record := &kgo.Record{Topic: topic, Key: []byte(e.event.ID), Value: value}
 		for range e.times {
-			copied := *record
-			upstream.Produce(w.Context(), &copied, func(_ *kgo.Record, err error) {
-				if err != nil {
-					w.log.fault("upstream", "%s: %v", e.event.ID, err)
-				}
-			})
+			w.hand(client, &e.event, value)
 		}
-	}
-	if err := upstream.Flush(w.Context()); err != nil {
-		w.log.fault("upstream", "%v", err)
 	}
 }
 
