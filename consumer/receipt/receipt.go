@@ -25,11 +25,13 @@ type Ref struct {
 	Redrives int
 	Attempt  int
 
-	address [addressBytes]byte
+	address string // the beginning of its hash, in hexadecimal
 }
 
 const (
 	addressBytes = 4
+	hashBytes    = 16   // where there is room: the whole hash
+	wholeHash    = 0x80 // in the first byte, beside the lane and whether the id is a UUID
 	sealBytes    = 7
 	uuidBytes    = 16
 	// MaxLength is that of a local part (RFC 5321, 4.5.3.1.1). Ids of up to 27
@@ -51,16 +53,21 @@ func NewKey(pepper string) *Key {
 
 var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// Seal makes the reference of a job's message to an address, by its hash.
+// Seal makes the reference of a job's message to an address, by its hash. That of an
+// e-mail has to fit a local part.
 func (k *Key) Seal(job *topology.Job, to topology.AddressHash) string {
 	lane := slices.Index(topology.Lanes(), job.Lane)
-	id, isUUID := packed(job.EventID)
+	id, kind := packed(job.EventID)
+	address := make([]byte, addressBytes)
+	if job.Channel != topology.Email && len(to) == 2*hashBytes {
+		address, kind = make([]byte, hashBytes), kind|wholeHash
+	}
+	_, _ = hex.Decode(address, []byte(to[:min(len(to), 2*len(address))])) // it is hexadecimal
 	b := make([]byte, 0, MaxLength)
-	b = append(b, byte(max(lane, 0))<<1|isUUID)
+	b = append(b, byte(max(lane, 0))<<1|kind)
 	b = binary.AppendUvarint(b, uint64(max(job.Redrives, 0)))
 	b = binary.AppendUvarint(b, uint64(max(job.Attempt, 0)))
-	address := addressOf(to)
-	b = append(b, address[:]...)
+	b = append(b, address...)
 	b = append(b, id...)
 	return letters.EncodeToString(append(b, k.seal(b)...))
 }
@@ -87,14 +94,18 @@ func (k *Key) Open(text string) (ref Ref, ok bool) {
 	first, b := b[0], b[1:]
 	redrives, n := binary.Uvarint(b)
 	attempt, m := binary.Uvarint(b[max(n, 0):])
-	lanes := topology.Lanes()
-	if lane := int(first >> 1); n <= 0 || m <= 0 || lane >= len(lanes) || len(b) < n+m+addressBytes {
+	lanes, size := topology.Lanes(), addressBytes
+	if first&wholeHash != 0 {
+		size = hashBytes
+	}
+	lane := int(first&^wholeHash) >> 1
+	if n <= 0 || m <= 0 || lane >= len(lanes) || len(b) < n+m+size {
 		return Ref{}, false
 	}
-	ref = Ref{Lane: lanes[first>>1], Redrives: int(redrives), Attempt: int(attempt)}
+	ref = Ref{Lane: lanes[lane], Redrives: int(redrives), Attempt: int(attempt)}
 	b = b[n+m:]
-	copy(ref.address[:], b)
-	if b = b[addressBytes:]; first&1 == 0 {
+	ref.address = hex.EncodeToString(b[:size])
+	if b = b[size:]; first&1 == 0 {
 		ref.Event = topology.EventID(b)
 	} else if len(b) == uuidBytes {
 		ref.Event = uuid(b)
@@ -105,14 +116,15 @@ func (k *Key) Open(text string) (ref Ref, ok bool) {
 // IsTo reports whether the message went to an address, by its hash. One of four
 // billion others counts as it.
 func (r *Ref) IsTo(hash topology.AddressHash) bool {
-	return hash != "" && r.address == addressOf(hash)
+	return r.address != "" && strings.HasPrefix(string(hash), r.address)
 }
 
-func addressOf(hash topology.AddressHash) (b [addressBytes]byte) {
-	if len(hash) >= 2*addressBytes {
-		_, _ = hex.Decode(b[:], []byte(hash[:2*addressBytes])) // it is hexadecimal
+// Hash is the address's, where the reference has all of it.
+func (r *Ref) Hash() topology.AddressHash {
+	if len(r.address) == 2*hashBytes {
+		return topology.AddressHash(r.address)
 	}
-	return b
+	return ""
 }
 
 // packed is an id in few bytes: a UUID in its sixteen.

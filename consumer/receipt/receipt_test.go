@@ -28,7 +28,7 @@ func TestSealAndOpen(t *testing.T) {
 		{topology.EventID(strings.Repeat("x", 128)), false},
 		{topology.EventID("https://shop.example/" + strings.Repeat("x", 1900) + "#1"), false},
 	} {
-		job := topology.Job{EventID: row.id, Lane: topology.Batch, Redrives: 2, Attempt: 3}
+		job := topology.Job{EventID: row.id, Channel: topology.Email, Lane: topology.Batch, Redrives: 2, Attempt: 3}
 		text := key.Seal(&job, kim)
 		if fits := len(text) <= receipt.MaxLength; fits != row.fits {
 			t.Errorf("%s: %d characters", row.id, len(text))

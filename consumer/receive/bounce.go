@@ -3,6 +3,7 @@ package receive
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -48,11 +49,12 @@ type session struct {
 // Mail implements smtp.Session.
 func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
 
-// Rcpt implements smtp.Session: only references of ours are addresses here.
+// Rcpt implements smtp.Session: only references of ours are addresses here, and the one
+// that complaints are sent to (RFC 2142), which say themselves what they are about.
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 	local, _ := address.Split(to)
 	var ok bool
-	if s.ref, ok = s.receiver.Key.Open(local); !ok {
+	if s.ref, ok = s.receiver.Key.Open(local); !ok && !strings.EqualFold(local, "abuse") {
 		s.receiver.count(Mail, Refused)
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1},
 			Message: "no such message was sent from here"}
@@ -62,22 +64,25 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 
 // Data implements smtp.Session.
 func (s *session) Data(text io.Reader) error {
-	message, err := io.ReadAll(io.LimitReader(text, maxBody))
-	if err == nil {
-		_, err = io.Copy(io.Discard, text)
-	}
-	if err != nil {
-		return err
-	}
 	r := s.receiver
+	message, done, err := r.readAll(io.LimitReader(text, maxBody))
+	defer done()
+	if err != nil {
+		r.count(Mail, Deferred)
+		return errLater
+	}
 	report, ok := parseReport(message)
-	if !ok { // an answer from a holiday, or from a person
+	for i := 0; s.ref.Event == "" && i < len(report.senders); i++ {
+		local, _ := address.Split(addressForm.FindString(report.senders[i]))
+		s.ref, _ = r.Key.Open(local)
+	}
+	if !ok || s.ref.Event == "" { // an answer from a holiday, or from a person; a complaint about another's message
 		r.count(Mail, Unknown)
 		return nil
 	}
 	n := note{ref: s.ref, channel: topology.Email, means: report.means, code: report.status, at: time.Now()}
 	for _, recipient := range report.recipients {
-		if n.ref.IsTo(r.Hash(n.channel, recipient)) {
+		if recipient = addressForm.FindString(recipient); n.ref.IsTo(r.Hash(n.channel, recipient)) {
 			n.address = recipient
 		}
 	}
@@ -86,11 +91,16 @@ func (s *session) Data(text io.Reader) error {
 	if err := r.take(ctx, []note{n}); err != nil {
 		r.count(Mail, Deferred)
 		r.Log.Warn().Err(err).Msg("a bounce cannot be written yet; the mail server is asked to come again")
-		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "come again"}
+		return errLater
 	}
 	r.count(Mail, string(n.means))
 	return nil
 }
+
+var errLater = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "come again"}
+
+// addressForm finds an address beside its type, its name and brackets.
+var addressForm = regexp.MustCompile(`[^<>\s,;]+@[^<>\s,;]+`)
 
 // Reset implements smtp.Session.
 func (s *session) Reset() { s.ref = receipt.Ref{} }
@@ -98,14 +108,14 @@ func (s *session) Reset() { s.ref = receipt.Ref{} }
 // Logout implements smtp.Session.
 func (s *session) Logout() error { return nil }
 
-// report is what a mail server says of a message (RFC 3464).
+// report is what a mail server says of a message (RFC 3464), or what its recipient does (RFC 5965).
 type report struct {
-	means      Meaning
-	status     string // of RFC 3463
-	recipients []string
+	means               Meaning
+	status              string // of RFC 3463
+	recipients, senders []string
 }
 
-func parseReport(message []byte) (report, bool) {
+func parseReport(message []byte) (r report, ok bool) {
 	m, err := mail.ReadMessage(bytes.NewReader(message))
 	if err != nil {
 		return report{}, false
@@ -117,32 +127,44 @@ func parseReport(message []byte) (report, bool) {
 	for parts := multipart.NewReader(m.Body, of["boundary"]); ; {
 		part, err := parts.NextPart()
 		if err != nil {
-			return report{}, false
+			return r, r.means != ""
 		}
-		kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type"))
-		if kind == "message/delivery-status" || kind == "message/global-delivery-status" { // RFC 6533
-			if strings.EqualFold(part.Header.Get("Content-Transfer-Encoding"), "base64") {
-				return parseStatus(base64.NewDecoder(base64.StdEncoding, part))
-			}
-			return parseStatus(part)
+		body := io.Reader(part)
+		if strings.EqualFold(part.Header.Get("Content-Transfer-Encoding"), "base64") {
+			body = base64.NewDecoder(base64.StdEncoding, part)
+		}
+		fields := textproto.NewReader(bufio.NewReader(body))
+		switch kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type")); kind {
+		case "message/delivery-status", "message/global-delivery-status": // RFC 6533
+			r.readStatus(fields)
+		case "message/feedback-report":
+			one, _ := fields.ReadMIMEHeader()
+			r.means = cmp.Or(feedback[strings.ToLower(strings.TrimSpace(one.Get("Feedback-Type")))], Nothing)
+			r.recipients = append(append(r.recipients, one["Original-Rcpt-To"]...), one["Removal-Recipient"]...)
+			r.senders = append(r.senders, one["Original-Mail-From"]...)
+		case "message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers": // what it is about
+			one, _ := fields.ReadMIMEHeader()
+			r.recipients, r.senders = append(r.recipients, one["To"]...), append(r.senders, one["Return-Path"]...)
 		}
 	}
 }
 
+// feedback is what is meant by types of feedback; all others change nothing.
+var feedback = map[string]Meaning{"abuse": Complained, "fraud": Complained, "opt-out": Unsubscribed}
+
 // statusForm is class.subject.detail.
 var statusForm = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}`)
 
-// parseStatus reads the fields of the first recipient: messages have one.
-func parseStatus(text io.Reader) (report, bool) {
-	fields := textproto.NewReader(bufio.NewReader(text))
+// readStatus reads the fields of the first recipient: messages have one.
+func (r *report) readStatus(fields *textproto.Reader) {
 	if _, err := fields.ReadMIMEHeader(); err != nil { // of the message
-		return report{}, false
+		return
 	}
 	one, err := fields.ReadMIMEHeader()
 	if err != nil && !errors.Is(err, io.EOF) || len(one) == 0 {
-		return report{}, false
+		return
 	}
-	r := report{means: Nothing, status: statusForm.FindString(strings.TrimSpace(one.Get("Status")))}
+	r.means, r.status = Nothing, statusForm.FindString(strings.TrimSpace(one.Get("Status")))
 	switch strings.ToLower(strings.TrimSpace(one.Get("Action"))) {
 	case "failed":
 		r.means = Failed
@@ -152,10 +174,5 @@ func parseStatus(text io.Reader) (report, bool) {
 	case "delivered":
 		r.means = Delivered
 	}
-	for _, field := range []string{"Original-Recipient", "Final-Recipient"} {
-		if _, recipient, ok := strings.Cut(one.Get(field), ";"); ok { // rfc822; or utf-8;
-			r.recipients = append(r.recipients, strings.Trim(strings.TrimSpace(recipient), "<>"))
-		}
-	}
-	return r, true
+	r.recipients = append(append(r.recipients, one["Original-Recipient"]...), one["Final-Recipient"]...)
 }

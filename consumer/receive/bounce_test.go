@@ -12,7 +12,7 @@ import (
 )
 
 // reportOf is a report as Postfix makes them.
-func reportOf(action, status, original, final string) string {
+func reportOf(action, status, original, final string, about ...string) string {
 	return strings.ReplaceAll(fmt.Sprintf(`From: MAILER-DAEMON@mx.example.org (Mail Delivery System)
 Subject: Undelivered Mail Returned to Sender
 Auto-Submitted: auto-replied
@@ -46,10 +46,50 @@ Diagnostic-Code: smtp; 550 5.1.1 <kim@example.net>: Recipient address
 --41F2C.1795809600/mx.example.org
 Content-Type: message/rfc822
 
+%s
 Subject: hello
 
 --41F2C.1795809600/mx.example.org--
-`, final, original, action, status), "\n", "\r\n")
+`, final, original, action, status, strings.Join(append([]string{"X-A: b"}, about...), "\n")), "\n", "\r\n")
+}
+
+// feedbackOf is what a feedback loop reports, as RFC 5965 has it in its examples.
+func feedbackOf(kind, fields string, about ...string) string {
+	return strings.ReplaceAll(fmt.Sprintf(`From: <abusedesk@example.net>
+Subject: FW: Earn money
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report;
+	boundary="part1_13d.2e68ed54_boundary"
+
+--part1_13d.2e68ed54_boundary
+Content-Type: text/plain; charset="US-ASCII"
+Content-Transfer-Encoding: 7bit
+
+This is an email abuse report.
+
+--part1_13d.2e68ed54_boundary
+Content-Type: message/feedback-report
+
+Feedback-Type: %s
+User-Agent: SomeGenerator/1.0
+Version: 1
+%s
+Arrival-Date: Thu, 8 Mar 2005 14:00:00 EDT
+Source-IP: 192.0.2.1
+Reported-Domain: example.com
+
+--part1_13d.2e68ed54_boundary
+Content-Type: message/rfc822
+Content-Disposition: inline
+
+Received: from mailserver.example.com (mailserver.example.com [192.0.2.1])
+	by example.net with ESMTP id M63d4137594e46
+%s
+Subject: Earn money
+
+Spam Spam Spam
+--part1_13d.2e68ed54_boundary--
+`, kind, fields, strings.Join(append([]string{"X-A: b"}, about...), "\n")), "\n", "\r\n")
 }
 
 // TestBounces: a mail server brings reports over SMTP.
@@ -65,7 +105,7 @@ func TestBounces(t *testing.T) {
 		"a forwarded one": {refTo(kim), reportOf("failed", "5.1.1", kim, "other@example.org"),
 			"delivery_error/bounced/bounced: 5.1.1", "email " + kim + " bounced", 0, "bounced"},
 		"a lower case": {strings.ToUpper(refTo(kim)), reportOf("FAILED", "5.1.10 (bad)", "Kim@Example.net", "x"),
-			"delivery_error/bounced/bounced: 5.1.10", "email Kim@Example.net bounced", 0, "bounced"},
+			"delivery_error/bounced/bounced: 5.1.10", "email kim@example.net bounced", 0, "bounced"},
 		"somebody else's": {refTo(kim), reportOf("failed", "5.1.1", "robin@example.net", "robin@example.net"),
 			"delivery_error/bounced/bounced: 5.1.1", "", 0, "bounced"},
 		"full": {refTo(kim), reportOf("failed", "5.2.2", kim, kim),
@@ -82,9 +122,32 @@ func TestBounces(t *testing.T) {
 			"Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
 			base64.StdEncoding.EncodeToString([]byte("A: b\r\n\r\nAction: failed\r\nStatus: 5.2.2\r\n\r\n")) + "\r\n--a--\r\n",
 			"delivery_error/bounced/failed: 5.2.2", "", 0, "failed"},
-		"a holiday": {refTo(kim), "Subject: away\r\n\r\nI am on holiday.\r\n", "", "", 0, Unknown},
-		"half a report": {refTo(kim), "Content-Type: multipart/report; boundary=a\r\n\r\n--a\r\nContent-Type: message/delivery-status\r\n\r\nA: b\r\n", "",
-			"", 0, Unknown},
+		"a forwarded one that was sent to her": {refTo(kim),
+			reportOf("failed", "5.1.1", "x@example.org", "x@example.org", "Return-Path: <x@example.org>", "To: Kim <"+kim+">"),
+			"delivery_error/bounced/bounced: 5.1.1", "email " + kim + " bounced", 0, "bounced"},
+		"an address beside a comment": {refTo(kim), reportOf("failed", "5.1.1", kim+" (unknown)", ""),
+			"delivery_error/bounced/bounced: 5.1.1", "email " + kim + " bounced", 0, "bounced"},
+		"a complaint": {refTo(kim), feedbackOf("abuse", "Original-Rcpt-To: <"+kim+">"), "sent//complained",
+			"email " + kim + " complaint", 0, "complained"},
+		"a complaint to a feedback loop": {"Abuse", feedbackOf("abuse", "Original-Mail-From: <"+refTo(kim)+
+			"@bounces.example.com>\nOriginal-Rcpt-To: "+kim), "sent//complained",
+			"email " + kim + " complaint", 0, "complained"},
+		"a complaint about what is returned": {"abuse", feedbackOf("Fraud", "Original-Rcpt-To: redacted@example.net",
+			"Return-Path: <"+refTo(kim)+"@bounces.example.com>", "To: \"Lind, Kim\" <"+kim+">"), "sent//complained",
+			"email " + kim + " complaint", 0, "complained"},
+		"a complaint by somebody": {"abuse", feedbackOf("abuse", "Original-Mail-From: <"+refTo(kim)+
+			"@bounces.example.com>\nOriginal-Rcpt-To: <redacted@example.net>"), "sent//complained", "", 0, "complained"},
+		"a complaint about another's message": {"abuse", feedbackOf("abuse",
+			"Original-Mail-From: <shop@example.com>\nOriginal-Rcpt-To: "+kim), "", "", 0, Unknown},
+		"a complaint about another's recipient": {"abuse", feedbackOf("abuse", "Original-Mail-From: <"+refTo(kim)+
+			"@bounces.example.com>\nOriginal-Rcpt-To: <robin@example.net>"), "sent//complained", "", 0, "complained"},
+		"an end of a subscription": {refTo(kim), feedbackOf("opt-out", "Removal-Recipient: <"+kim+">"), "sent//unsubscribed",
+			"email " + kim + " unsubscribed", 0, "unsubscribed"},
+		"no spam after all": {refTo(kim), feedbackOf("not-spam", "Original-Rcpt-To: <"+kim+">"), "", "", 0, "nothing"},
+		"a letter to abuse": {"abuse", "Subject: hello\r\n\r\nI complain.\r\n", "", "", 0, Unknown},
+		"a holiday":         {refTo(kim), "Subject: away\r\n\r\nI am on holiday.\r\n", "", "", 0, Unknown},
+		"half a report": {refTo(kim), "Content-Type: multipart/report; boundary=a\r\n\r\n--a\r\n" +
+			"Content-Type: message/delivery-status\r\n\r\nA: b\r\n", "", "", 0, Unknown},
 		"no message's": {"bounces", "", "", "", 550, Refused},
 	} {
 		s := newSite(t)

@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -19,6 +20,7 @@ const (
 	pepper  = "0123456789abcdef0123456789abcdef"
 	eventID = topology.EventID("0b9fbb4e-6b6d-4d52-9d7e-0a8f4f7f9c11")
 	kim     = "kim@example.net"
+	phone   = "+358401234567"
 )
 
 // site is a Receiver among servers that remember, and can be away.
@@ -31,6 +33,7 @@ type site struct {
 	entries    []topology.Entry
 	topics     []topology.Topic
 	suppressed []string
+	log        bytes.Buffer
 }
 
 func newSite(t *testing.T, sources ...Source) *site {
@@ -41,7 +44,7 @@ func newSite(t *testing.T, sources ...Source) *site {
 	}}
 	var err error
 	s.Receiver, err = New(Config{
-		Names: topology.Topics{Prefix: "meddela."}, Key: receipt.NewKey(pepper), Sources: sources, Log: zerolog.Nop(),
+		Names: topology.Topics{Prefix: "meddela."}, Key: receipt.NewKey(pepper), Sources: sources, Log: zerolog.New(&s.log),
 		States: func(_ context.Context, ids []topology.EventID) ([]topology.State, error) {
 			states := make([]topology.State, len(ids))
 			for i, id := range ids {
@@ -64,7 +67,16 @@ func newSite(t *testing.T, sources ...Source) *site {
 			return s.away
 		},
 		Hash: hashOf,
-		Suppress: func(_ context.Context, channel topology.Channel, addresses []string, cause topology.Cause) error {
+		Suppress: func(_ context.Context, channel topology.Channel, hashes []topology.AddressHash,
+			cause topology.Cause) error {
+			addresses := make([]string, len(hashes))
+			for i, hash := range hashes {
+				for _, address := range []string{kim, "robin@example.net", "eli@example.net", phone} {
+					if hashOf(channel, address) == hash {
+						addresses[i] = address
+					}
+				}
+			}
 			s.suppressed = append(s.suppressed, string(channel)+" "+strings.Join(addresses, ",")+" "+string(cause))
 			return s.away
 		},
@@ -85,9 +97,11 @@ func hashOf(_ topology.Channel, address string) topology.AddressHash {
 }
 
 // refTo is the reference of a message to an address.
-func refTo(address string) string {
-	job := topology.Job{EventID: eventID, Lane: topology.Batch, Redrives: 1, Attempt: 2}
-	return receipt.NewKey(pepper).Seal(&job, hashOf(topology.Email, address))
+func refTo(address string) string { return refOf(topology.Email, eventID, address) }
+
+func refOf(channel topology.Channel, id topology.EventID, address string) string {
+	job := topology.Job{EventID: id, Channel: channel, Lane: topology.Batch, Redrives: 1, Attempt: 2}
+	return receipt.NewKey(pepper).Seal(&job, hashOf(channel, address))
 }
 
 func token(secret string) Verify { return Verify{Scheme: Token, Secret: outbound.Fixed(secret)} }

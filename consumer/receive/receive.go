@@ -8,6 +8,7 @@
 package receive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/crc32"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/meddela/meddela/consumer/receipt"
 	"github.com/meddela/meddela/topology"
@@ -46,7 +48,7 @@ func Meanings() []Meaning {
 const (
 	Unknown  = "unknown"  // no reference of ours, or a receipt that no rule fits
 	Refused  = "refused"  // not the provider's, by its signature
-	Deferred = "deferred" // Kafka or Redis was away, and the provider was asked to come again
+	Deferred = "deferred" // asked to come again: Kafka or Redis was away, or too much was being read
 )
 
 // causes are why an address is suppressed after a receipt.
@@ -66,8 +68,8 @@ type Config struct {
 	Publish func(ctx context.Context, partition int, records []topology.Record) error
 	// Hash is that of an address on a channel; none of what is no address.
 	Hash func(channel topology.Channel, address string) topology.AddressHash
-	// Suppress adds addresses to the suppressions, and returns when they are written.
-	Suppress func(ctx context.Context, channel topology.Channel, addresses []string, cause topology.Cause) error
+	// Suppress adds addresses, by their hashes, to the suppressions, and returns when they are written.
+	Suppress func(ctx context.Context, channel topology.Channel, hashes []topology.AddressHash, cause topology.Cause) error
 	Log      zerolog.Logger
 }
 
@@ -75,11 +77,12 @@ type Config struct {
 type Receiver struct {
 	Config
 	bySource map[string]*Source
-	reading  chan struct{} // of requests, whosever they are
-	atOnce   chan struct{} // those that are the providers'
+	reading  *semaphore.Weighted // bytes, whosever requests they are
+	atOnce   *semaphore.Weighted // requests that are the providers'
 
 	mu     sync.Mutex
 	counts map[Count]int64
+	told   map[Count]time.Time
 }
 
 // Count is what receipts are counted by.
@@ -88,7 +91,8 @@ type Count struct{ Provider, Means string }
 // New makes a Receiver, or says what is wrong with a source.
 func New(c Config) (*Receiver, error) {
 	r := &Receiver{Config: c, bySource: make(map[string]*Source), counts: make(map[Count]int64),
-		reading: make(chan struct{}, mostReading), atOnce: make(chan struct{}, mostAtOnce)}
+		told: make(map[Count]time.Time), reading: semaphore.NewWeighted(mostReading),
+		atOnce: semaphore.NewWeighted(mostAtOnce)}
 	for i := range r.Sources {
 		s := &r.Sources[i]
 		if err := s.Check(); err != nil {
@@ -110,6 +114,16 @@ func (r *Receiver) count(provider, means string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.counts[Count{provider, means}]++
+}
+
+// tell warns of what is wrong with receipts of a provider, once an hour.
+func (r *Receiver) tell(provider, what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if kind := (Count{provider, what}); time.Since(r.told[kind]) > time.Hour {
+		r.told[kind] = time.Now()
+		r.Log.Warn().Str("provider", provider).Msg("receipts: " + what)
+	}
 }
 
 // note is one receipt.
@@ -143,14 +157,15 @@ func (r *Receiver) take(ctx context.Context, notes []note) error {
 		lane      topology.Lane
 		partition int
 	}
-	records := make(map[place][]topology.Record)
+	records, known := make(map[place][]topology.Record), make(map[topology.EventID]*topology.State)
 	for i := range notes {
-		entry := notes[i].entry(&states[i])
-		if s := &states[i]; s.Redrives == entry.Redrives && s.Attempt == entry.Attempt && s.Status == entry.Status &&
+		s := cmp.Or(known[ids[i]], &states[i])
+		entry := notes[i].entry(s)
+		if s.Redrives == entry.Redrives && s.Attempt == entry.Attempt && s.Status == entry.Status &&
 			s.Detail == entry.Detail {
 			continue
 		}
-		_, partition, _, ok := states[i].Source.Split()
+		_, partition, _, ok := s.Source.Split()
 		if !ok {
 			partition = int(crc32.ChecksumIEEE([]byte(entry.EventID)) >> 1)
 		}
@@ -158,24 +173,28 @@ func (r *Receiver) take(ctx context.Context, notes []note) error {
 		records[at] = append(records[at], topology.Record{
 			Topic: r.Names.DeliveryLog(entry.Lane), Key: []byte(entry.EventID), Value: entry.Append(nil),
 		})
+		now := topology.StateOf(&entry)
+		s.Merge(&now)
+		known[ids[i]] = s
 	}
 	for at, some := range records {
 		if err := r.Publish(ctx, at.partition, some); err != nil {
 			return err
 		}
 	}
-	for means, cause := range causes {
-		var addresses []string
-		for i := range notes {
-			// Another address than the message's is another's, and not this one's to suppress.
-			if n := &notes[i]; n.means == means && n.ref.IsTo(r.Hash(n.channel, n.address)) {
-				addresses = append(addresses, n.address)
-			}
-		}
-		if len(addresses) == 0 {
+	hashes := make(map[topology.Cause][]topology.AddressHash)
+	for i := range notes {
+		n := &notes[i]
+		if cause := causes[n.means]; cause == "" {
 			continue
+		} else if hash := cmp.Or(r.Hash(n.channel, n.address), n.ref.Hash()); n.ref.IsTo(hash) {
+			hashes[cause] = append(hashes[cause], hash)
+		} else { // another address than the message's is another's, and not this one's to suppress
+			r.tell(cmp.Or(n.provider, Mail), "they do not name the address that their messages went to, and nobody is suppressed")
 		}
-		if err := r.Suppress(ctx, notes[0].channel, addresses, cause); err != nil { // all are of one source
+	}
+	for cause, some := range hashes {
+		if err := r.Suppress(ctx, notes[0].channel, some, cause); err != nil { // all are of one source
 			return err
 		}
 	}
@@ -234,7 +253,7 @@ const oldest = 30 * 24 * time.Hour
 // plausible is a receipt's time, unless it cannot be. One in whole seconds is that
 // second's end, so that it does not come before what was in it.
 func plausible(at, now time.Time) time.Time {
-	if at.Nanosecond() == 0 && now.Sub(at) > time.Second {
+	if at.Nanosecond() == 0 {
 		at = at.Add(time.Second - time.Millisecond)
 	}
 	if at.After(now) || at.Before(now.Add(-oldest)) {

@@ -10,10 +10,13 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,7 +155,7 @@ func TestForms(t *testing.T) {
 		entries, unknown int
 	}{
 		"one":     {source(), "/ses", "application/json; charset=utf-8", one, 1, 0},
-		"several": {source(), "/ses", "application/json", "[" + one + "," + one + `,{"ref":"x","event":"open"},7]`, 2, 2},
+		"several": {source(), "/ses", "application/json", "[" + one + "," + one + `,{"ref":"x","event":"open"},7]`, 1, 2},
 		"within": {list, "/ses", "application/json",
 			fmt.Sprintf(`{"events":[{"metadata":{"ref":%q},"event":"open"}]}`, ref), 1, 0},
 		"form":   {source(), "/ses", "application/x-www-form-urlencoded", "event=open&ref=" + ref, 1, 0},
@@ -163,7 +166,7 @@ func TestForms(t *testing.T) {
 		code := post(s, row.target, row.as, row.body, "Authorization", "Bearer s3cret", "X-Ref", ref)
 		if unknown := s.Counts()[Count{"ses", Unknown}]; code != http.StatusOK || len(s.entries) != row.entries ||
 			unknown != int64(row.unknown) ||
-			s.Counts()[Count{"ses", "opened"}]+s.Counts()[Count{"ses", "delivered"}] != int64(row.entries) {
+			s.Counts()[Count{"ses", "opened"}]+s.Counts()[Count{"ses", "delivered"}] < int64(row.entries) {
 			t.Errorf("%s: %d, %d entries, %v", name, code, len(s.entries), s.Counts())
 		}
 	}
@@ -183,7 +186,7 @@ func TestRefusedRequests(t *testing.T) {
 		"other's":    {newSite(t, source()), "/ses?token=s3cre", good, http.StatusUnauthorized},
 		"no JSON":    {newSite(t, source()), "/ses?token=s3cret", "{", http.StatusBadRequest},
 		"deep":       {newSite(t, source()), "/ses?token=s3cret", strings.Repeat("[", 100_000), http.StatusBadRequest},
-		"large":      {newSite(t, source()), "/ses?token=s3cret", strings.Repeat(" ", maxBody+1), http.StatusBadRequest},
+		"large":      {newSite(t, source()), "/ses?token=s3cret", strings.Repeat(" ", maxBody+1), 413},
 		"no servers": {away, "/ses?token=s3cret", good, http.StatusServiceUnavailable},
 	} {
 		if code := post(row.s, row.target, "application/json", row.body); code != row.code {
@@ -192,6 +195,104 @@ func TestRefusedRequests(t *testing.T) {
 		if row.s != away && len(row.s.entries) > 0 {
 			t.Errorf("%s: %v", name, row.s.entries)
 		}
+	}
+}
+
+// TestWithoutAddress: where a receipt names no address, the reference may know it; where not, that is told.
+func TestWithoutAddress(t *testing.T) {
+	for channel, row := range map[topology.Channel]struct{ ref, to, suppressed, told string }{
+		topology.SMS: {refOf(topology.SMS, eventID, phone), "", "sms " + phone + " complaint", ""},
+		topology.Push: {refOf(topology.Push, eventID, "elsewhere"), "x", "",
+			"they do not name the address that their messages went to, and nobody is suppressed"},
+		topology.Email: {refTo(kim), "", "", "they do not name the address that their messages went to, and nobody is suppressed"},
+	} {
+		of := source()
+		of.Channel = channel
+		s := newSite(t, of)
+		body := fmt.Sprintf(`{"ref":%q,"event":"spam","to":%q}`, row.ref, row.to)
+		for range 2 {
+			if code := post(s, "/ses?token=s3cret", "application/json", body); code != http.StatusOK {
+				t.Fatal(code)
+			}
+		}
+		if s.suppressed = slices.Compact(s.suppressed); strings.Join(s.suppressed, "; ") != row.suppressed {
+			t.Errorf("%s: suppressed %q", channel, s.suppressed)
+		}
+		if told := s.log.String(); row.told == "" && told != "" || strings.Count(told, "\n") > 1 ||
+			!strings.Contains(told, row.told) {
+			t.Errorf("%s: told %q", channel, told)
+		}
+	}
+}
+
+// TestUnknownIsTold: where a description does not fit what the provider sends, the log says what of it, once.
+func TestUnknownIsTold(t *testing.T) {
+	s := newSite(t, source())
+	for range 3 {
+		for body, told := range map[string]string{
+			`{"reference":"x","event":"open"}`:                         "receipts: they have no reference of ours in $.ref (ref)",
+			fmt.Sprintf(`{"ref":%q,"event":"of 2030"}`, refTo(kim)):    "receipts: no rule fits them",
+			fmt.Sprintf(`{"ref":"%s@a.b","event":"x"}`, refTo(kim)):    "receipts: no rule fits them",
+			fmt.Sprintf(`{"ref":{"a":%q},"event":"open"}`, refTo(kim)): "(ref)",
+		} {
+			if code := post(s, "/ses?token=s3cret", "application/json", body); code != http.StatusOK ||
+				!strings.Contains(s.log.String(), told) {
+				t.Errorf("%s: %d, told %s", body, code, &s.log)
+			}
+		}
+	}
+	if n := strings.Count(s.log.String(), "\n"); n != 2 {
+		t.Errorf("told %d times: %s", n, &s.log)
+	}
+}
+
+// TestManyAtOnce: thousands of receipts in a body are taken together, and what is said twice is written once.
+func TestManyAtOnce(t *testing.T) {
+	s := newSite(t, source())
+	var all []string
+	for i := range 5000 {
+		ref := refOf(topology.Email, topology.EventID(fmt.Sprintf("order-%d", i%2500)), kim)
+		all = append(all, fmt.Sprintf(`{"ref":%q,"event":"delivery"}`, ref))
+	}
+	if code := post(s, "/ses?token=s3cret", "application/json", "["+strings.Join(all, ",")+"]"); code != http.StatusOK ||
+		len(s.entries) != 2500 {
+		t.Errorf("%d, %d entries", code, len(s.entries))
+	}
+}
+
+// TestSlowSenders: those who send slowly, or not to the end, keep no provider from being heard, nor more memory than is
+// theirs.
+func TestSlowSenders(t *testing.T) {
+	s := newSite(t, source())
+	var all sync.WaitGroup
+	ends := make([]*io.PipeWriter, 5000)
+	for i := range ends {
+		var body *io.PipeReader
+		body, ends[i] = io.Pipe()
+		all.Go(func() {
+			w := httptest.NewRecorder()
+			if s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/ses", body)); w.Code != http.StatusServiceUnavailable {
+				t.Errorf("an end: %d", w.Code)
+			}
+		})
+		_, _ = ends[i].Write([]byte("{"))
+	}
+	good := fmt.Sprintf(`{"ref":%q,"event":"open"}`, refTo(kim))
+	if code := post(s, "/ses?token=s3cret", "application/json", good); code != http.StatusOK {
+		t.Errorf("beside them: %d", code)
+	}
+	for _, end := range ends {
+		_ = end.CloseWithError(io.ErrUnexpectedEOF)
+	}
+	all.Wait()
+	if !s.reading.TryAcquire(mostReading) {
+		t.Fatal("what was read is held")
+	}
+	if code := post(s, "/ses?token=s3cret", "application/json", good); code != http.StatusServiceUnavailable {
+		t.Errorf("while too much is being read: %d", code)
+	}
+	if code := sendTo(t, s, refTo(kim)+"@bounces.example.com", reportOf("failed", "5.1.1", kim, kim)); code != 451 {
+		t.Errorf("a bounce then: %d", code)
 	}
 }
 
@@ -214,9 +315,13 @@ func TestSchemes(t *testing.T) {
 	in64, inHex, inURL := base64.StdEncoding.EncodeToString, hex.EncodeToString, base64.RawURLEncoding.EncodeToString
 	const body = `{"a":"b"}`
 	sum := sha256.Sum256([]byte(body))
-	jwt := inURL([]byte(`{"alg":"HS256"}`)) + "." + inURL([]byte(`{"payload_hash":"`+inHex(sum[:])+`"}`))
-	none := inURL([]byte(`{"alg":"none"}`)) + "." + inURL([]byte(`{"payload_hash":"`+inHex(sum[:])+`"}`))
 	now := fmt.Sprint(time.Now().Unix())
+	jwtAt := func(algorithm, at string) string {
+		return inURL([]byte(`{"alg":"`+algorithm+`"}`)) + "." +
+			inURL([]byte(`{"iat":`+at+`,"payload_hash":"`+inHex(sum[:])+`"}`))
+	}
+	jwt, none := jwtAt("HS256", now), jwtAt("none", now)
+	undated := inURL([]byte(`{"alg":"HS256"}`)) + "." + inURL([]byte(`{"payload_hash":"`+inHex(sum[:])+`"}`))
 	standard := base64.StdEncoding.EncodeToString([]byte(pepper))
 	for name, row := range map[string]struct {
 		verify  Verify
@@ -258,11 +363,13 @@ func TestSchemes(t *testing.T) {
 			[]string{"X-Twilio-Email-Event-Webhook-Timestamp", now,
 				"X-Twilio-Email-Event-Webhook-Signature", ecdsaOver(now + body)}, false},
 		"mailgun": {Verify{Scheme: Mailgun, Secret: outbound.Fixed("x")}, "/",
-			`{"signature":{"timestamp":"1","token":"2","signature":"` + over(inHex, "x", "12") + `"}}`, nil, true},
+			`{"signature":{"timestamp":"` + now + `","token":"2","signature":"` + over(inHex, "x", now+"2") + `"}}`, nil, true},
 		"mailgun, none": {Verify{Scheme: Mailgun, Secret: outbound.Fixed("x")}, "/", `{}`, nil, false},
 		"sinch": {Verify{Scheme: Sinch, Secret: outbound.Fixed("x")}, "/", body,
-			[]string{"X-Sinch-Webhook-Signature-Nonce", "n", "X-Sinch-Webhook-Signature-Timestamp", "1",
-				"X-Sinch-Webhook-Signature", over(in64, "x", body+".n.1")}, true},
+			[]string{"X-Sinch-Webhook-Signature-Nonce", "n", "X-Sinch-Webhook-Signature-Timestamp", now,
+				"X-Sinch-Webhook-Signature", over(in64, "x", body+".n."+now)}, true},
+		"vonage, without a time": {Verify{Scheme: Vonage, Secret: outbound.Fixed("x")}, "/", body,
+			[]string{"Authorization", "Bearer " + undated + "." + over(inURL, "x", undated)}, false},
 		"vonage": {Verify{Scheme: Vonage, Secret: outbound.Fixed("x")}, "/", body,
 			[]string{"Authorization", "Bearer " + jwt + "." + over(inURL, "x", jwt)}, true},
 		"vonage, another body": {Verify{Scheme: Vonage, Secret: outbound.Fixed("x")}, "/", `{}`,
@@ -281,6 +388,49 @@ func TestSchemes(t *testing.T) {
 		}
 		if passes := row.verify.passes(r, []byte(row.body)); passes != row.passes {
 			t.Errorf("%s: %v", name, passes)
+		}
+	}
+}
+
+// TestAge: whatever signs a time is refused when that is older than a provider's last repetition, or to come.
+func TestAge(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, _ := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	over := func(text string) []byte {
+		mac := hmac.New(sha256.New, []byte("x"))
+		mac.Write([]byte(text))
+		return mac.Sum(nil)
+	}
+	in64, inURL := base64.StdEncoding.EncodeToString, base64.RawURLEncoding.EncodeToString
+	for age, passes := range map[time.Duration]bool{0: true, 24 * time.Hour: true, -time.Minute: true,
+		26 * time.Hour: false, -10 * time.Minute: false, 3 * 365 * 24 * time.Hour: false} {
+		at := fmt.Sprint(time.Now().Add(-age).Unix())
+		sum, none := sha256.Sum256([]byte(at+"{}")), sha256.Sum256([]byte("{}"))
+		signature, _ := ecdsa.SignASN1(rand.Reader, key, sum[:])
+		jwt := inURL([]byte(`{"alg":"HS256"}`)) + "." +
+			inURL([]byte(`{"iat":`+at+`,"payload_hash":"`+hex.EncodeToString(none[:])+`"}`))
+		for scheme, row := range map[Scheme]struct {
+			body    string
+			headers http.Header
+		}{
+			SendGrid: {"{}", http.Header{"X-Twilio-Email-Event-Webhook-Timestamp": {at},
+				"X-Twilio-Email-Event-Webhook-Signature": {in64(signature)}}},
+			Mailgun: {`{"signature":{"timestamp":"` + at + `","token":"2","signature":"` +
+				hex.EncodeToString(over(at+"2")) + `"}}`, nil},
+			Sinch: {"{}", http.Header{"X-Sinch-Webhook-Signature-Nonce": {"n"}, "X-Sinch-Webhook-Signature-Timestamp": {at},
+				"X-Sinch-Webhook-Signature": {in64(over("{}.n." + at))}}},
+			Vonage: {"{}", http.Header{"Authorization": {"Bearer " + jwt + "." + inURL(over(jwt))}}},
+		} {
+			verify := Verify{Scheme: scheme, Secret: outbound.Fixed("x")}
+			if scheme == SendGrid {
+				verify.Secret = outbound.Fixed(in64(der))
+			}
+			if got := verify.passes(&http.Request{Header: row.headers, URL: new(url.URL)}, []byte(row.body)); got != passes {
+				t.Errorf("%s, %v old: %v", scheme, age, got)
+			}
 		}
 	}
 }
@@ -316,10 +466,11 @@ func TestParseTime(t *testing.T) {
 			t.Errorf("%s: %v", text, at)
 		}
 	}
-	now := want.Add(time.Hour)
+	now := want.Add(time.Hour + 300*time.Millisecond)
 	for at, want := range map[time.Time]time.Time{
 		want: want.Add(999 * time.Millisecond), want.Add(1): want.Add(1), {}: now,
-		now.Add(time.Minute): now, now.Add(-oldest - 1): now, parseTime("never"): now,
+		now.Truncate(time.Second): now,
+		now.Add(time.Minute):      now, now.Add(-oldest - 1): now, parseTime("never"): now,
 		parseTime("1e300"): now,
 	} {
 		if got := plausible(at, now); !got.Equal(want) {

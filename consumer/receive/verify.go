@@ -1,7 +1,6 @@
 package receive
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/hmac"
@@ -19,7 +18,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/tidwall/gjson"
 
@@ -45,9 +46,9 @@ func Schemes() []Scheme {
 	return []Scheme{Token, HMAC, Standard, Twilio, SendGrid, Mailgun, Sinch, Vonage}
 }
 
-// Verify says how to tell that a receipt is the provider's. Their age is looked at with
-// Standard only: who has seen a receipt could send it again, and it would say the same of
-// the same message.
+// Verify says how to tell that a receipt is the provider's. Where a time is signed, it is
+// not older than the provider's last repetition may be: who has seen a receipt cannot send
+// it again for ever.
 type Verify struct {
 	Scheme Scheme
 	Secret outbound.Secret
@@ -108,15 +109,17 @@ func (v *Verify) passes(r *http.Request, body []byte) bool {
 	case SendGrid:
 		key, err := publicKey(secret)
 		signature, _ := base64.StdEncoding.DecodeString(header("X-Twilio-Email-Event-Webhook-Signature"))
-		sum := sha256.Sum256(append([]byte(header("X-Twilio-Email-Event-Webhook-Timestamp")), body...))
-		return err == nil && ecdsa.VerifyASN1(key, sum[:], signature)
+		at := header("X-Twilio-Email-Event-Webhook-Timestamp")
+		sum := sha256.Sum256(append([]byte(at), body...))
+		return err == nil && ecdsa.VerifyASN1(key, sum[:], signature) && isFresh(parseTime(at))
 	case Mailgun:
 		text := gjson.GetManyBytes(body, "signature.signature", "signature.timestamp", "signature.token")
-		return json.Valid(body) && signs(sha256.New, secret, text[0].String(), text[1].String()+text[2].String())
+		return json.Valid(body) && signs(sha256.New, secret, text[0].String(), text[1].String()+text[2].String()) &&
+			isFresh(parseTime(text[1].String()))
 	case Sinch:
 		const name = "X-Sinch-Webhook-Signature"
 		text := string(body) + "." + header(name+"-Nonce") + "." + header(name+"-Timestamp")
-		return signs(sha256.New, secret, header(name), text)
+		return signs(sha256.New, secret, header(name), text) && isFresh(parseTime(header(name+"-Timestamp")))
 	case Vonage:
 		return verifyToken(header("Authorization"), secret, body)
 	}
@@ -155,33 +158,21 @@ func publicKey(text string) (*ecdsa.PublicKey, error) {
 
 // verifyToken checks a JSON Web Token of HS256 that is about this body.
 func verifyToken(authorization, secret string, body []byte) bool {
-	token, _ := strings.CutPrefix(authorization, "Bearer ")
-	signed, signature, _ := cutLast(token, ".")
-	header, claims, _ := strings.Cut(signed, ".")
-	mac := hmac.New(sha256.New, []byte(secret))
-	_, _ = mac.Write([]byte(signed))
-	given, err := base64.RawURLEncoding.DecodeString(signature)
-	if err != nil || !hmac.Equal(given, mac.Sum(nil)) {
-		return false
-	}
-	var head struct{ Alg string }
+	text, _ := strings.CutPrefix(authorization, "Bearer ")
 	var says struct {
+		jwt.RegisteredClaims
 		PayloadHash string `json:"payload_hash"`
 	}
-	for text, into := range map[string]any{header: &head, claims: &says} {
-		raw, err := base64.RawURLEncoding.DecodeString(text)
-		if err != nil || json.NewDecoder(bytes.NewReader(raw)).Decode(into) != nil {
-			return false
-		}
-	}
+	key := func(*jwt.Token) (any, error) { return []byte(secret), nil }
+	_, err := jwt.ParseWithClaims(text, &says, key, jwt.WithValidMethods([]string{"HS256"}), jwt.WithoutClaimsValidation())
 	sum := sha256.Sum256(body)
-	return head.Alg == "HS256" && strings.EqualFold(says.PayloadHash, hex.EncodeToString(sum[:]))
+	return err == nil && strings.EqualFold(says.PayloadHash, hex.EncodeToString(sum[:])) &&
+		says.IssuedAt != nil && isFresh(says.IssuedAt.Time)
 }
 
-func cutLast(text, separator string) (before, after string, found bool) {
-	i := strings.LastIndex(text, separator)
-	if i < 0 {
-		return text, "", false
-	}
-	return text[:i], text[i+len(separator):], true
+// isFresh reports whether something can have been signed at a time: providers repeat a receipt for up to a day, and
+// clocks differ.
+func isFresh(at time.Time) bool {
+	age := time.Since(at)
+	return age < 25*time.Hour && age > -5*time.Minute
 }

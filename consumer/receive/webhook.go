@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -145,7 +146,7 @@ func (r *Rule) fits(of *received, one gjson.Result) bool {
 
 const (
 	maxBody     = 1 << 20
-	mostReading = 256
+	mostReading = 64 << 20 // of bodies: whoever sends slowly holds little, and keeps no others from being heard
 	mostAtOnce  = 64
 	takeTime    = 10 * time.Second
 )
@@ -159,13 +160,13 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, "no provider of this name has receipts", http.StatusNotFound)
 		return
 	}
-	if !r.enter(w, source, r.reading) {
+	body, done, err := r.readAll(http.MaxBytesReader(w, request.Body, maxBody))
+	defer done()
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		http.Error(w, "the body is larger than 1 MiB", http.StatusRequestEntityTooLarge)
 		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, maxBody))
-	<-r.reading
-	if err != nil {
-		http.Error(w, "the body cannot be read, or is larger than 1 MiB", http.StatusBadRequest)
+	} else if err != nil {
+		r.again(w, source)
 		return
 	}
 	if !source.Verify.passes(request, body) {
@@ -173,10 +174,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, "this is not signed by "+source.Provider, http.StatusUnauthorized)
 		return
 	}
-	if !r.enter(w, source, r.atOnce) {
+	if !r.atOnce.TryAcquire(1) {
+		r.again(w, source)
 		return
 	}
-	defer func() { <-r.atOnce }()
+	defer r.atOnce.Release(1)
 	notes, err := r.read(source, request, body)
 	if err != nil {
 		r.count(source.Provider, Unknown)
@@ -197,14 +199,22 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// enter takes one of some places, or asks the provider to come again.
-func (r *Receiver) enter(w http.ResponseWriter, source *Source, places chan struct{}) bool {
-	select {
-	case places <- struct{}{}:
-		return true
-	default:
-		r.again(w, source)
-		return false
+// readAll reads to the end, within the bytes that all together may hold until done is called.
+func (r *Receiver) readAll(from io.Reader) (text []byte, done func(), err error) {
+	var all bytes.Buffer
+	held := int64(0)
+	done = func() { r.reading.Release(held) }
+	for block := int64(4 << 10); ; block = int64(all.Len()) { // as the buffer grows
+		if !r.reading.TryAcquire(block) {
+			return nil, done, errors.New("too much is being read")
+		}
+		held += block
+		if n, err := io.CopyN(&all, from, block); n < block {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return all.Bytes(), done, err
+		}
 	}
 }
 
@@ -231,9 +241,11 @@ func (r *Receiver) read(s *Source, request *http.Request, body []byte) (notes []
 	}
 	now := time.Now()
 	for _, one := range list {
-		ref, ok := r.Key.Open(s.ref.in(of, one))
+		text, _, _ := strings.Cut(s.ref.in(of, one), "@") // or the address that an e-mail was sent from
+		ref, ok := r.Key.Open(text)
 		if !ok {
 			r.count(s.Provider, Unknown)
+			r.tell(s.Provider, "they have no reference of ours in "+s.Ref+" (ref)")
 			continue
 		}
 		n := note{
@@ -252,6 +264,7 @@ func (r *Receiver) read(s *Source, request *http.Request, body []byte) (notes []
 		}
 		if n.means == "" {
 			r.count(s.Provider, Unknown)
+			r.tell(s.Provider, "no rule fits them")
 			continue
 		}
 		notes = append(notes, n)

@@ -88,14 +88,7 @@ func (in *Installation) Receive(ctx context.Context, ready func()) error {
 		Hash: func(channel topology.Channel, to string) topology.AddressHash {
 			return in.hash(hasher, channel, to)
 		},
-		Suppress: func(ctx context.Context, channel topology.Channel, addresses []string, cause topology.Cause) error {
-			subjects := make([]suppress.Subject, len(addresses))
-			for i, to := range addresses {
-				subjects[i] = suppress.Subject{Channel: channel, Address: to}
-			}
-			_, err := list.Add(ctx, subjects, cause, time.Time{})
-			return err
-		},
+		Suppress: list.AddHashes,
 	})
 	if err != nil {
 		return err

@@ -49,6 +49,17 @@ func (l *List) Add(ctx context.Context, subjects []Subject, cause topology.Cause
 	return l.add(ctx, wanted)
 }
 
+// AddHashes suppresses addresses of a channel for good, by their hashes.
+func (l *List) AddHashes(ctx context.Context, c topology.Channel, hashes []topology.AddressHash,
+	cause topology.Cause) error {
+	wanted := make([]topology.Suppression, len(hashes))
+	for i, hash := range hashes {
+		wanted[i] = topology.Suppression{Channel: c, Hash: hash, Cause: cause, Added: l.now()}
+	}
+	_, err := l.add(ctx, wanted)
+	return err
+}
+
 func (l *List) suppressions(subjects []Subject) ([]topology.Suppression, error) {
 	if l.Hasher == nil {
 		return nil, ErrNoPepper

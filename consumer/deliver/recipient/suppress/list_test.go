@@ -64,7 +64,13 @@ func TestSuppressing(t *testing.T) {
 		phone := suppress.Subject{Channel: topology.SMS, Address: "+46701234567"}
 		mustAdd(t, l, topology.Unsubscribed, time.Time{}, emails("KIM@example.com")...)
 		mustAdd(t, l, topology.Complaint, time.Now().Add(time.Hour), phone)
-		want("suppressed unsubscribed", "", "suppressed complaint", "")
+		lee := []topology.AddressHash{l.Hasher.Hash("lee@example.com")}
+		for range 2 {
+			if err := l.AddHashes(t.Context(), topology.Email, lee, topology.Bounced); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want("suppressed unsubscribed", "suppressed bounced", "suppressed complaint", "")
 		later := s.idle()
 		later.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 		s.keep(later.Copy)
@@ -75,7 +81,7 @@ func TestSuppressing(t *testing.T) {
 			t.Errorf("in two hours it is %+v, %v", found[0], err)
 		}
 		removed, err := l.Remove(t.Context(), append(emails("kim@EXAMPLE.com", "lee@example.com"), phone))
-		if err != nil || removed != 2 {
+		if err != nil || removed != 3 {
 			t.Errorf("%d removed, %v", removed, err)
 		}
 		want("", "", "", "")
