@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/segmentio/kafka-go/compress"
 
 	"github.com/meddela/meddela/topology"
@@ -129,6 +130,7 @@ type Records struct {
 	batch   *Batch
 	bytes   []byte
 	left    int
+	least   int64 // the next record's offset
 	size    int
 	headers []topology.Header // of several records, so that they share allocations
 }
@@ -136,7 +138,7 @@ type Records struct {
 // Records unpacks the batch, to at most limit bytes. Its error is ErrTooLarge or
 // ErrMalformed.
 func (b *Batch) Records(limit int) (Records, error) {
-	r := Records{batch: b, bytes: b.records, left: b.count}
+	r := Records{batch: b, bytes: b.records, left: b.count, least: b.FirstOffset}
 	if b.compression != compress.None {
 		var err error
 		if r.bytes, err = unpack(b.compression, b.records, limit); err != nil {
@@ -155,8 +157,11 @@ func (r *Records) Bytes() int { return r.size }
 
 func unpack(compression compress.Compression, packed []byte, limit int) ([]byte, error) {
 	codec := compression.Codec()
-	if codec == nil {
+	switch {
+	case codec == nil:
 		return nil, fmt.Errorf("unknown compression %d: %w", compression, ErrMalformed)
+	case compression == compress.Zstd:
+		return unpackZstd(packed, limit)
 	}
 	reader := codec.NewReader(bytes.NewReader(packed))
 	defer func() { _ = reader.Close() }()
@@ -188,6 +193,33 @@ func unpack(compression compress.Compression, packed []byte, limit int) ([]byte,
 	return unpacked, nil
 }
 
+// unpackZstd takes no memory for the window that a frame names, which may be 128 MB: what is unpacked is its own.
+func unpackZstd(packed []byte, limit int) ([]byte, error) {
+	out := scratch.Get().(*bytes.Buffer)
+	defer scratch.Put(out)
+	out.Reset()
+	out.Grow(mostScratch)
+	room := min(limit, mostScratch)
+	unpacked, err := unzstd.DecodeAll(packed, out.AvailableBuffer()[:0:room])
+	if err != nil && limit > room {
+		room = limit
+		unpacked, err = unzstd.DecodeAll(packed, make([]byte, 0, room))
+	}
+	switch {
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded), err != nil && len(unpacked)+mostInBlock > room:
+		return nil, ErrTooLarge
+	case err != nil:
+		return nil, fmt.Errorf("unpack zstd: %w: %w", ErrMalformed, err)
+	}
+	return bytes.Clone(unpacked), nil
+}
+
+// mostInBlock is what a block of zstd unpacks to, of which nothing is there where it does not fit.
+const mostInBlock = 128 << 10
+
+// unzstd unpacks no more than there is room for. Its options are valid.
+var unzstd, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true))
+
 // mostScratch is what is unpacked at most where batches are unpacked whose size is not known.
 const mostScratch = 1 << 20
 
@@ -207,6 +239,10 @@ func (r *Records) Next(into *topology.Record) error {
 	body.take(1) // attributes: none are defined
 	sinceBase := body.varint()
 	into.Offset = r.batch.FirstOffset + body.varint()
+	if into.Offset < r.least || into.Offset > r.batch.LastOffset { // which brokers do not look at
+		return ErrMalformed
+	}
+	r.least = into.Offset + 1
 	into.Time = time.UnixMilli(r.batch.created + sinceBase)
 	if r.batch.appended != 0 {
 		into.Time = time.UnixMilli(r.batch.appended)

@@ -8,10 +8,12 @@ import (
 	"hash/crc32"
 	"io"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/segmentio/kafka-go/compress"
 	"github.com/segmentio/kafka-go/protocol"
 
@@ -178,6 +180,57 @@ func TestDamage(t *testing.T) {
 		if got, err := read(set[:n], 1<<20); err != nil || got != nil {
 			t.Fatalf("the first %d bytes are read as %v, %v: want nothing, as a cut batch comes again", n, got, err)
 		}
+	}
+}
+
+// TestOffsetsOfOthers: a record has an offset of its own batch, and behind the one before. Brokers take any.
+func TestOffsetsOfOthers(t *testing.T) {
+	const second = headerBytes + 8 + 3 // where how far it is from the first is said
+	for _, test := range []struct {
+		delta, last byte
+		want        error
+	}{
+		{1, 1, nil}, {2, 2, nil}, // of which compaction took one away
+		{0, 1, ErrMalformed}, {2, 1, ErrMalformed}, {60, 1, ErrMalformed},
+	} {
+		set, err := AppendSet(nil, []*topology.Record{{Value: []byte("a")}, {Value: []byte("b")}}, compress.None, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set = set[4:]
+		set[second], set[atLastOffset+3] = test.delta<<1, test.last
+		fixChecksum(set)
+		if got, err := read(set, 1<<20); !errors.Is(err, test.want) {
+			t.Errorf("at %d of 0 to %d: %v, %v; want %v", test.delta, test.last, got, err, test.want)
+		}
+	}
+}
+
+// TestWideWindow: what a frame says of its window takes no memory.
+func TestWideWindow(t *testing.T) {
+	var packed bytes.Buffer
+	w, err := zstd.NewWriter(&packed, zstd.WithWindowSize(128<<20), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := AppendSet(nil, samples(), compress.None, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set = set[4:]
+	if _, err := w.Write(set[headerBytes:]); err != nil || w.Flush() != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	set = append(set[:headerBytes:headerBytes], packed.Bytes()...)
+	binary.BigEndian.PutUint32(set[atLength:], uint32(len(set)-atEpoch))
+	set[atAttributes+1] = byte(compress.Zstd)
+	fixChecksum(set)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, err := read(set, 32<<20)
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; err != nil || len(got) != len(samples()) || taken > 8<<20 {
+		t.Errorf("%d records, %v, with %d MB; want %d", len(got), err, taken>>20, len(samples()))
 	}
 }
 
