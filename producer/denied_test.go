@@ -72,6 +72,27 @@ func TestInvalidTimestamp(t *testing.T) {
 	}
 }
 
+// TestAckTimeout: brokers wait for their replicas for as long as the Publisher says, which is not what the client
+// library makes of a deadline.
+func TestAckTimeout(t *testing.T) {
+	k := fixtures.StartKafka(t, embedded.BrokerConfig{})
+	topic := names.Jobs(topology.Realtime)
+	k.CreateTopic(t, topic, 1, nil)
+	var asked, acks atomic.Int64
+	k.Cluster.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		r := request.(*kmsg.ProduceRequest)
+		asked.Store(int64(r.TimeoutMillis))
+		acks.Store(int64(r.Acks))
+		return nil, nil, false
+	})
+	if _, err := k.Publisher.Publish(fixtures.Soon(t), 0, []topology.Record{{Topic: topic}}); err != nil {
+		t.Fatal(err)
+	}
+	if asked.Load() != 15_000 || acks.Load() != -1 {
+		t.Errorf("brokers are asked for %d ms and %d acks, want 15000 of all in sync", asked.Load(), acks.Load())
+	}
+}
+
 // Tries that fail are counted by what the broker says, or that it says nothing.
 func TestPublishErrors(t *testing.T) {
 	k := fixtures.StartKafka(t, embedded.BrokerConfig{})

@@ -294,14 +294,21 @@ func TestAFailingPieceInAnAttribute(t *testing.T) {
 func TestCostlyStraightLines(t *testing.T) {
 	grow := `{{$x := 1}}{{$a := printf "%999d" 1}}` + strings.Repeat(`{{$a = print $a $a}}`, 9)
 	digits := strings.Repeat("9", 500_000)
-	for name, text := range map[string]string{
+	all := map[string]string{
 		"a function":         grow + strings.Repeat(`{{$x = upper $a}}`, 25_000),
 		"what is kept":       grow + strings.Repeat(`{{$x = print $a}}`, 25_000),
 		"what becomes short": grow + strings.Repeat(`{{$x = truncate 1 $a}}`, 20_000),
 		"a comparison":       grow + strings.Repeat(`{{$x = eq $a $a}}`, 25_000),
 		"a condition":        strings.Repeat(`{{if .ctx.n}}{{end}}`, 25_000),
 		"of the event":       "{{$x := 1}}" + strings.Repeat(`{{$x = json .ctx}}`, 25_000),
+	}
+	for _, call := range []string{
+		`lower $a`, `trim $a`, `urlquery $a`, `len $a`, `printf "%s%q" $a $a`, `json $a`, `default $a ""`, `has (print $a)`,
+		`lt $a $a`, `ne $a $a`, `currency "SEK" .ctx.n`, `not (eq $a $a)`, `and (eq $a $a) $a`,
 	} {
+		all[call] = grow + strings.Repeat("{{$x = "+call+"}}", 25_000)
+	}
+	for name, text := range all {
 		t.Run(name, func(t *testing.T) {
 			tmpl, err := template.Compile(record(map[string]string{template.EmailSubject: "x",
 				template.EmailText: "x{{if .ctx.bad}}" + text + "{{end}}"}, nil))

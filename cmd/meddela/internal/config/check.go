@@ -114,7 +114,7 @@ func (c *Config) checkTopics(f *Faults) {
 	}
 	if t.BatchQuota > 0 && t.BatchQuota < 128<<10 {
 		f.add("MEDDELA_TOPICS_BATCH_QUOTA is %d: it must be at least 131072, as a broker never answers with a batch of records "+
-			"that is larger than eleven seconds' worth; or 0 for none", t.BatchQuota)
+			"that is larger than eleven seconds' worth; or -1 to remove it", t.BatchQuota)
 	}
 	if t.Replication > 0 && t.MinInSync > t.Replication {
 		f.add("MEDDELA_TOPICS_MIN_INSYNC is %d, more than MEDDELA_TOPICS_REPLICATION, %d: nothing could be written",

@@ -118,7 +118,7 @@ func TestFaultsBetweenSettings(t *testing.T) {
 		}, {
 			name: "a quota below a batch", set: map[string]string{"MEDDELA_TOPICS_BATCH_QUOTA": "8000"},
 			want: Faults{"MEDDELA_TOPICS_BATCH_QUOTA is 8000: it must be at least 131072, as a broker never answers with a batch " +
-				"of records that is larger than eleven seconds' worth; or 0 for none"},
+				"of records that is larger than eleven seconds' worth; or -1 to remove it"},
 		}, {
 			name: "too few replicas", set: map[string]string{"MEDDELA_TOPICS_REPLICATION": "1",
 				"MEDDELA_TOPICS_MIN_INSYNC": "2"},

@@ -99,6 +99,9 @@ func apply(ctx context.Context, env *command.Env, dryRun bool) error {
 		}
 	}
 	quotas := quotasOf(ctx, env, client)
+	if env.Config.Topics.BatchQuota < 0 && !dryRun {
+		delete(quotas, topology.Batch) // a broker may not have heard of it yet
+	}
 	return printPlan(env, plan, quotas, dryRun)
 }
 
@@ -184,6 +187,9 @@ func printPlan(env *command.Env, plan provision.Plan, quotas map[topology.Lane]s
 	}
 	if view.Quota > 0 {
 		err = errors.Join(err, env.Printf("quota of the batch lane %s %d bytes a second on each broker\n", set, view.Quota))
+	}
+	if view.Quota < 0 && !dryRun {
+		err = errors.Join(err, env.Printf("quota of the batch lane removed\n"))
 	}
 	for _, lane := range slices.Sorted(maps.Keys(quotas)) {
 		err = errors.Join(err, env.Printf("quota in force on each broker, in bytes a second, of lane %s: %s\n", lane,

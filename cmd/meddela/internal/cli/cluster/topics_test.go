@@ -49,6 +49,14 @@ func TestPlanTable(t *testing.T) {
 		plan.Drift = nil
 	}
 	clitest.Golden(t, "plan.txt", out.String())
+	env.Config.Topics.BatchQuota = -1
+	for dryRun, want := range map[bool]bool{true: false, false: true} {
+		out.Reset()
+		if err := printPlan(env, plan, nil, dryRun); err != nil ||
+			strings.Contains(out.String(), "quota of the batch lane removed\n") != want {
+			t.Errorf("dry run %v: %v, %s", dryRun, err, out.String())
+		}
+	}
 }
 
 func TestTopicsApplyInJSON(t *testing.T) {
