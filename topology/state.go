@@ -96,6 +96,29 @@ func (s *State) Merge(o *State) {
 	}
 }
 
+// Has reports whether s knows all that o says of the same event.
+func (s *State) Has(o *State) bool {
+	merged := *s
+	merged.Merge(o)
+	return merged == *s
+}
+
+// Sound reports whether the rank is that of what the state says, as it is of every
+// fold.
+func (s *State) Sound() bool {
+	return s.Rank == rankOf(&Entry{
+		Redrives: s.Redrives, Attempt: s.Attempt, Status: s.Status, At: s.UpdatedAt, Reason: s.Reason, Detail: s.Detail,
+		Template: s.Template, Provider: s.Provider, ProviderMessageID: s.ProviderMessageID,
+	})
+}
+
+// StateOfJob is a state without a status, whose rank is less than that of any entry about the job or
+// what comes after it, and greater than those before.
+func StateOfJob(j *Job, at time.Time) State {
+	b := append(appendPadded(nil, int64(j.Redrives), MaxRedrives), '.')
+	return State{EventID: j.EventID, Rank: Rank(appendPadded(b, 1, MaxAttempt)), UpdatedAt: rankTime(at)}
+}
+
 // mergeIdentity takes the identity with the lesser Source. Entries about the
 // same copy may differ in how much of it they name, so there each field is
 // the greater text, which is never the empty one.

@@ -74,28 +74,50 @@ func (h *Handler) trace(b *consumer.Batch) (end func()) {
 // matcher's to say.
 func (h *Handler) readEvents(l *list, records []topology.Record) {
 	for i := range records {
-		r := &records[i]
-		event, _ := h.Names.DecodeEvent(*r, h.Lane)
-		if event.ID == "" {
-			continue
+		if state := h.stateOfEvent(&records[i]); state.EventID != "" {
+			l.states = append(l.states, state)
 		}
-		receipt := topology.ReceiptOf(r)
-		state := topology.StateOf(&topology.Entry{
-			EventID:    event.ID,
-			Lane:       h.Lane,
-			Redrives:   receipt.Redrives,
-			Status:     topology.Pending,
-			Type:       event.Type,
-			Channel:    event.Channel,
-			Source:     receipt.Source,
-			ReceivedAt: receipt.At,
-			At:         r.Time,
-		})
-		if !event.Scheduled.After(r.Time.Add(topology.MaxSchedule)) { // or else nothing waits for it
-			state.Scheduled = storable(event.Scheduled)
-		}
-		l.states = append(l.states, state)
 	}
+}
+
+func (h *Handler) stateOfEvent(r *topology.Record) topology.State {
+	event, _ := h.Names.DecodeEvent(*r, h.Lane)
+	receipt := topology.ReceiptOf(r)
+	state := topology.StateOf(&topology.Entry{
+		EventID:    event.ID,
+		Lane:       h.Lane,
+		Redrives:   receipt.Redrives,
+		Status:     topology.Pending,
+		Type:       event.Type,
+		Channel:    event.Channel,
+		Source:     receipt.Source,
+		ReceivedAt: receipt.At,
+		At:         r.Time,
+	})
+	if !event.Scheduled.After(r.Time.Add(topology.MaxSchedule)) { // or else nothing waits for it
+		state.Scheduled = storable(event.Scheduled)
+	}
+	return state
+}
+
+// StateOf is what a record of a topic that the role reads says of its event, or of the
+// jobs topic; its id is empty where it says nothing.
+func StateOf(names topology.Topics, r *topology.Record) (s topology.State) {
+	h := Handler{Names: names}
+	h.Lane, _ = names.LaneOf(r.Topic)
+	switch r.Topic {
+	case names.DeliveryLog(h.Lane):
+		if entry, err := topology.DecodeEntry(r.Value); err == nil {
+			s = topology.StateOf(&entry)
+		}
+	case names.Jobs(h.Lane):
+		if job, err := topology.DecodeJob(r.Value); err == nil {
+			s = topology.StateOfJob(&job, r.Time)
+		}
+	default:
+		s = h.stateOfEvent(r)
+	}
+	return s
 }
 
 // latest is the last time that a hash holds; entries keep to it too.

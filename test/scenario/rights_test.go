@@ -254,6 +254,8 @@ func TestRights(t *testing.T) {
 	s.refused(lane)
 	s.deniedLetter(lane)
 	s.missing(lane)
+	s.add(topology.UserOperator, topology.Batch)
+	s.mustRunAs(topology.UserOperator, "status", "verify")
 }
 
 // replaceCertificates has new authorities everywhere while events flow.

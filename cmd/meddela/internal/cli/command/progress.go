@@ -37,11 +37,13 @@ func (p *Progress) Show(what string, n int, done, total int64) {
 		return
 	}
 	p.last, p.shown = now, true
-	share := ""
-	if total > 0 {
+	share, left := "", ""
+	if total > 0 && done > 0 {
 		share = fmt.Sprintf("%3d %%  ", min(100*done/total, 100))
+		took := time.Duration(float64(now.Sub(p.Start)) * max(float64(total)/float64(done)-1, 0))
+		left = ", " + took.Round(time.Second).String() + " left"
 	}
-	_, _ = fmt.Fprintf(p.out, "\r\033[K%s%d %s  %.0f/s", share, n, what, PerSecond(n, now.Sub(p.Start)))
+	_, _ = fmt.Fprintf(p.out, "\r\033[K%s%d %s  %.0f/s%s", share, n, what, PerSecond(n, now.Sub(p.Start)), left)
 }
 
 // Clear takes the line away, for what is to be printed in its place.

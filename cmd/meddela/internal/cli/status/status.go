@@ -35,18 +35,9 @@ is <source>#<id>, such as /shop#1001.`,
   meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --watch
   meddela status realtime-3-1042 -o json | jq .status`,
 		Args: command.Arguments(1, -1, "one or more event ids"),
-		PreRunE: func(_ *cobra.Command, args []string) error {
-			for _, arg := range args {
-				id := topology.EventID(arg)
-				if source, own := id.Split(); source != "" && own != "" && !id.Valid() {
-					id = topology.QualifiedID(source, own) // as typed, without what is percent-encoded
-				}
-				if ids = append(ids, id); !id.Valid() {
-					return command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -, or a CloudEvent's SOURCE#ID",
-						wording.Abridged(arg), topology.MaxIDBytes)
-				}
-			}
-			return nil
+		PreRunE: func(_ *cobra.Command, args []string) (err error) {
+			ids, err = eventIDs(args)
+			return err
 		},
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
 			client, err := env.Redis(ctx)
@@ -65,7 +56,23 @@ is <source>#<id>, such as /shop#1001.`,
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow the events until each has come to rest")
+	cmd.AddCommand(newVerifyCommand(env))
 	return cmd
+}
+
+// eventIDs reads ids as they are typed.
+func eventIDs(args []string) (ids []topology.EventID, err error) {
+	for _, arg := range args {
+		id := topology.EventID(arg)
+		if source, own := id.Split(); source != "" && own != "" && !id.Valid() {
+			id = topology.QualifiedID(source, own) // as typed, without what is percent-encoded
+		}
+		if ids = append(ids, id); !id.Valid() {
+			return nil, command.Misusef("%q is no event id: it must be 1 to %d of A-Z a-z 0-9 . _ : -, or a CloudEvent's SOURCE#ID",
+				wording.Abridged(arg), topology.MaxIDBytes)
+		}
+	}
+	return ids, nil
 }
 
 // statusReader reads the status of events, with an answer for each id.

@@ -155,3 +155,33 @@ func TestStatusReadsRedis(t *testing.T) {
 		t.Errorf("stderr %s", got.Err)
 	}
 }
+
+// TestVerifyTells: differences are exit status 1; what cannot be found out, or misuse, is 2.
+func TestVerifyTells(t *testing.T) {
+	kafka, redis := clitest.StartKafka(t), clitest.StartRedis(t, nil)
+	environment := map[string]string{"MEDDELA_REDIS_ADDRS": redis.Addr(), "MEDDELA_KAFKA_BROKERS": kafka.ListenAddrs()[0],
+		"MEDDELA_LOG_LEVEL": "error"}
+	got := meddela(t, environment, "", "status", "verify")
+	got.Want(t, command.ExitMisused)
+	if !strings.Contains(got.Err, "meddela topics apply") {
+		t.Errorf("stderr %s", got.Err)
+	}
+	for _, topic := range (topology.Topics{Prefix: topology.DefaultPrefix}).All() {
+		if err := kafka.CreateTopic(string(topic), 1, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got = meddela(t, environment, "", "status", "verify")
+	got.WantOut(t, "0 events of 0 differ; 0 records read in 1 pass\n")
+	redis.HSet("meddela:event:e1", "status", "sent", "lane", "batch", "rank", "1", "updated_at", "1764590400000")
+	got = meddela(t, environment, "", "status", "verify")
+	got.Want(t, command.ExitFailed)
+	if !strings.Contains(got.Out, "different: e1\n  Redis   sent") {
+		t.Errorf("printed %s", got.Out)
+	}
+	for _, misuse := range [][]string{
+		{"--since", "yesterday"}, {"--memory", "0"}, {"--lane", "slow"}, {"a b"}, {"--partitions", "x"},
+	} {
+		meddela(t, environment, "", append([]string{"status", "verify"}, misuse...)...).Want(t, command.ExitMisused)
+	}
+}

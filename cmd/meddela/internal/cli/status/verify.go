@@ -1,0 +1,140 @@
+package status
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
+	"github.com/meddela/meddela/cmd/meddela/internal/refold"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/topology"
+)
+
+// refolding is one run of status verify.
+type refolding struct {
+	env *command.Env
+	refold.Verifier
+	memory int64 // MiB
+	ids    []topology.EventID
+	since  time.Duration
+}
+
+func (r *refolding) command(cmd *cobra.Command, run func(context.Context) error) *cobra.Command {
+	r.Lanes = topology.Lanes()
+	cmd.Args = command.Arguments(0, -1, "event ids, or none for all events")
+	flags := cmd.Flags()
+	cmd.PreRunE = func(_ *cobra.Command, args []string) (err error) {
+		r.ids, err = eventIDs(args)
+		return err
+	}
+	cmd.RunE = r.env.Loaded(func(ctx context.Context, _ []string) (err error) {
+		if r.since > 0 {
+			r.Since = time.Now().Add(-r.since)
+		}
+		r.Names, r.TTL, r.Memory = r.env.Config.Names(), r.env.Config.Status.TTL, r.memory<<20
+		r.Reader.Keys = r.env.Config.Keys()
+		if r.Topics, err = r.env.Topics(ctx); err == nil {
+			if r.Reader.Client, err = r.env.Redis(ctx); err == nil {
+				return run(ctx)
+			}
+		}
+		return command.Misusef("%w", err) // which is told apart from differences
+	})
+	command.WordsFlag(cmd, &r.Lanes, "lane", topology.Lanes(), "lanes whose topics to read")
+	flags.DurationVar(&r.since, "since", 0, "how far back to look; default: all that the topics keep")
+	flags.IntSliceVar(&r.Partitions, "partitions", nil, "only these partitions, such as 0,7")
+	flags.DurationVar(&r.Wait, "wait", time.Minute, "how long to wait for role status to read what there is")
+	flags.DurationVar(&r.Overdue, "overdue", time.Hour, "for how long what is not final may stay as it is")
+	flags.Int64Var(&r.memory, "memory", 512, "MiB for events, of about 1200 bytes each; more than fit take more passes")
+	flags.IntVar(&r.Examples, "examples", 3, "how many events to show of each cause")
+	command.Bound(cmd, "memory", func() bool { return 1 <= r.memory && r.memory <= 1<<20 }, "1 to 1048576")
+	return cmd
+}
+
+func newVerifyCommand(env *command.Env) *cobra.Command {
+	r := refolding{env: env}
+	return r.command(&cobra.Command{
+		Use:   "verify [ID...]",
+		Short: "Hold the statuses in Redis against the topics",
+		Long: `Hold the statuses in Redis against the topics that they are made of, event by event,
+while all roles go on; nothing is written. Each event is one of
+
+  agrees     Redis has what the topics say
+  overdue    so too, and nothing has happened for longer than --overdue
+  expired    Redis has forgotten it, as it should by now
+  retained   Redis knows more of it than the topics keep
+  missing    Redis has nothing of it
+  older      Redis lacks the latest word
+  newer      Redis has a later word than the topics
+  unknown    the topics have nothing of it
+  different  Redis has other content
+  unlogged   it has a job, and the delivery log has nothing of that
+
+From missing on Redis is not as it should be. Exit status: 0 nothing differs, 1
+something does, 2 it could not be found out.`,
+		Example: `  meddela status verify
+  meddela status verify --lane realtime --since 24h --examples 10
+  meddela status verify --partitions 0,7 -o json | jq .causes`,
+	}, r.verify)
+}
+
+func (r *refolding) verify(ctx context.Context) error {
+	report, err := r.compare(ctx)
+	if err == nil {
+		err = r.env.Print(report, "%s", reportText(report))
+	}
+	switch {
+	case err != nil:
+		return command.Misusef("%w", err)
+	case report.Differ > 0:
+		return fmt.Errorf("of %s Redis does not have what it should", wording.Count(int(report.Differ), "event", "events"))
+	case report.Behind+report.Lost > 0:
+		return command.Misusef("%d records were not compared: role status has not read them within --wait, or they cannot be read",
+			report.Behind+report.Lost)
+	}
+	return nil
+}
+
+func (r *refolding) compare(ctx context.Context) (report *refold.Report, err error) {
+	err = r.env.ShowScan("records", func(p *scan.Progress) (err error) {
+		r.Progress = p
+		report, err = r.Verify(ctx, r.ids)
+		return err
+	})
+	return report, err
+}
+
+func reportText(report *refold.Report) string {
+	text := ""
+	for _, cause := range refold.Causes {
+		if n := report.Causes[cause]; n > 0 {
+			text += fmt.Sprintf("%9d  %s\n", n, cause)
+		}
+	}
+	for _, e := range report.Examples {
+		text += fmt.Sprintf("\n%s: %s\n", e.Cause, e.ID)
+		if e.Log != nil {
+			text += fmt.Sprintf("  topics  %s\n          at %s, event at %s\n", line(e.Log), e.Record, e.Log.Source)
+		}
+		if e.Redis != nil {
+			text += fmt.Sprintf("  Redis   %s\n", line(e.Redis))
+		} else if e.Error != "" {
+			text += fmt.Sprintf("  Redis   %s\n", wording.Printable(e.Error))
+		}
+	}
+	return text + fmt.Sprintf("%s of %d differ; %d records read in %s\n",
+		wording.Count(int(report.Differ), "event", "events"), report.Events, report.Records, wording.Count(report.Passes, "pass", "passes"))
+}
+
+// line is a status in a line, of which a part may be all that differs.
+func line(s *topology.State) string {
+	return wording.Printable(strings.Join(strings.Fields(fmt.Sprintf("%s %s, redrive %d, attempt %d, %s, %s %s %s, pending %s, scheduled %s, %s %s",
+		s.Status, s.Reason, s.Redrives, s.Attempt, show.Time(s.UpdatedAt), s.Lane, s.Channel, s.Type, show.Time(s.PendingAt),
+		show.Time(s.Scheduled), s.Template, s.Detail)), " "))
+}

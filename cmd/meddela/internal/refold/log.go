@@ -1,0 +1,105 @@
+// Package refold folds the topics that statuses are made of again, to hold Redis against
+// them.
+package refold
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/topology"
+)
+
+// Log is the topics of statuses, or a part of them.
+type Log struct {
+	Topics     *scan.Topics
+	Names      topology.Topics
+	Lanes      []topology.Lane
+	Partitions []int     // of each topic; none for all
+	Since      time.Time // when records were written; zero for all that is kept
+}
+
+// place is a partition of a topic.
+type place struct {
+	topic     topology.Topic
+	partition int
+}
+
+// fold is what records say of one event.
+type fold struct {
+	topology.State
+	last  topology.Source // the record that brought the rank
+	job   topology.Rank   // less than that of any entry of its last job
+	jobAt time.Time
+}
+
+type folds map[topology.EventID]*fold
+
+func (f folds) add(r *topology.Record, s *topology.State) {
+	of := f[s.EventID]
+	if of == nil {
+		of = &fold{State: topology.State{EventID: s.EventID}}
+		f[s.EventID] = of
+	}
+	switch {
+	case s.Status == "":
+		of.job, of.jobAt = max(of.job, s.Rank), later(of.jobAt, s.UpdatedAt)
+		return
+	case s.Rank > of.Rank:
+		of.last = r.Source()
+	}
+	of.Merge(s)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// has reports whether a partition of a topic of a lane is in the log.
+func (l *Log) has(lane topology.Lane, partition int) bool {
+	return slices.Contains(l.Lanes, lane) && (len(l.Partitions) == 0 || slices.Contains(l.Partitions, partition))
+}
+
+// ranges are those of the log, of topics that role status reads and of others.
+func (l *Log) ranges(ctx context.Context, others func(topology.Lane) []topology.Topic) (all []scan.Range, err error) {
+	for _, lane := range l.Lanes {
+		for _, topic := range append(l.Names.Reads(topology.RoleStatus, lane), others(lane)...) {
+			some, err := l.Topics.Ranges(ctx, topic, l.Since)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, slices.DeleteFunc(some, func(r scan.Range) bool {
+				return topic != l.Names.DeadLetters(lane) && !l.has(lane, r.Partition) // which have other partitions
+			})...)
+		}
+	}
+	return all, nil
+}
+
+func (l *Log) jobs(lane topology.Lane) []topology.Topic { return []topology.Topic{l.Names.Jobs(lane)} }
+
+// each reads ranges and passes on what their records say of events, one at a time.
+func (l *Log) each(ctx context.Context, ranges []scan.Range, progress *scan.Progress,
+	take func(*topology.Record, *topology.State)) error {
+	var mu sync.Mutex
+	return l.Topics.Scan(ctx, ranges, progress, func(records []topology.Record) error {
+		states := make([]topology.State, len(records))
+		for i := range records {
+			states[i] = status.StateOf(l.Names, &records[i])
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range states {
+			if states[i].EventID != "" {
+				take(&records[i], &states[i])
+			}
+		}
+		return nil
+	})
+}

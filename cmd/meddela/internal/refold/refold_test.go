@@ -1,0 +1,395 @@
+package refold
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
+	"github.com/meddela/meddela/topology"
+	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
+)
+
+const (
+	partitions = 2
+	lane       = topology.Realtime
+	ttl        = 30 * 24 * time.Hour
+)
+
+var (
+	names = topology.Topics{Prefix: "t."}
+	keys  = topology.Keys{Prefix: "t*:"} // which is no pattern
+	now   = time.UnixMilli(time.Now().UnixMilli()).UTC()
+)
+
+// world is topics, what role status would have written of them, and an operator's hands.
+type world struct {
+	*fixtures.Kafka
+	t      *testing.T
+	client *redis.Client
+	topics *scan.Topics
+	store  *status.Store
+	live   bool // role status writes what is published
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, live: true, Kafka: fixtures.StartKafka(t, embedded.BrokerConfig{RetainBytes: 1 << 30})}
+	w.CreateLanes(t, names, partitions)
+	store, err := embedded.StartStore(embedded.StoreConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	w.client = redis.NewClient(&redis.Options{Addr: store.Addr()})
+	t.Cleanup(func() { _ = w.client.Close() })
+	w.store = &status.Store{Client: w.client, Keys: keys, TTL: ttl}
+	w.topics = &scan.Topics{Addr: w.Link.Addr(), Transport: w.Transport, Patience: 20 * time.Second}
+	return w
+}
+
+// write publishes a record, and writes what it says.
+func (w *world) write(topic topology.Topic, partition int, r topology.Record) topology.State {
+	w.t.Helper()
+	kept, err := w.topics.Kept(fixtures.Soon(w.t), topic, partition)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if r.Time.IsZero() {
+		r.Time = now
+	}
+	w.Publish(w.t, topic, partition, r)
+	r.Topic, r.Partition, r.Offset = topic, partition, kept[0].To
+	state := status.StateOf(names, &r)
+	if w.live && state.Status != "" {
+		w.hold(state)
+	}
+	return state
+}
+
+// hold has Redis hold a state too.
+func (w *world) hold(s topology.State) {
+	w.t.Helper()
+	if err := w.store.Write(fixtures.Soon(w.t), []topology.State{s}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) event(id string, partition int) topology.State {
+	at := now
+	if id == "no-entry" {
+		at = now.Add(-61 * time.Minute)
+	}
+	return w.write(names.Events(lane), partition, topology.Record{Time: at,
+		Value: fmt.Appendf(nil, `{"id":%q,"type":"order","scheduled":%q,"ctx":{}}`, id, now.Format(topology.TimeFormat))})
+}
+
+// entry is one about the event of that id.
+func entry(id string, s topology.Status, reason topology.Reason, at time.Time) topology.Entry {
+	attempt := 1
+	if s == topology.NotCovered {
+		attempt = 0
+	}
+	return topology.Entry{EventID: topology.EventID(id), Lane: lane, Attempt: attempt, Status: s, Reason: reason, At: at,
+		Type: "order", Channel: topology.Email, Template: "order@1", Detail: "550 no"}
+}
+
+func (w *world) log(partition int, e topology.Entry) topology.State {
+	return w.write(names.DeliveryLog(lane), partition, topology.Record{Value: e.Append(nil)})
+}
+
+// sent is an event that went all the way.
+func (w *world) sent(id string) topology.State {
+	s := w.event(id, 0)
+	waits, sent := entry(id, topology.PendingDelivery, "", now), entry(id, topology.Sent, "", now.Add(time.Second))
+	waits.Source, sent.Source = s.Source, s.Source
+	waits.ReceivedAt, sent.ReceivedAt = now, now
+	for _, e := range []topology.Entry{waits, sent} {
+		said := w.log(0, e)
+		s.Merge(&said)
+	}
+	return s
+}
+
+// commit has role status be done with all that there is now.
+func (w *world) commit() {
+	w.t.Helper()
+	for _, l := range topology.Lanes() {
+		commits := map[string][]kafka.OffsetCommit{}
+		for _, topic := range names.Reads(topology.RoleStatus, l) {
+			kept, err := w.topics.Kept(fixtures.Soon(w.t), topic, 0, 1)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			for _, k := range kept {
+				commits[string(topic)] = append(commits[string(topic)], kafka.OffsetCommit{Partition: k.Partition, Offset: k.To})
+			}
+		}
+		answer, err := w.Client.OffsetCommit(fixtures.Soon(w.t), &kafka.OffsetCommitRequest{
+			GroupID: names.Group(topology.RoleStatus, l), GenerationID: -1, Topics: commits})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, partitions := range answer.Topics {
+			for _, p := range partitions {
+				if p.Error != nil {
+					w.t.Fatal(p.Error)
+				}
+			}
+		}
+	}
+}
+
+func (w *world) all() Log { return Log{Topics: w.topics, Names: names, Lanes: topology.Lanes()} }
+
+func (w *world) verifier() *Verifier {
+	return &Verifier{Log: w.all(), Reader: status.Reader{Client: w.client, Keys: keys}, TTL: ttl, Overdue: time.Hour,
+		Memory: 1 << 20, Examples: 1000, Progress: new(scan.Progress)}
+}
+
+func (w *world) verify(v *Verifier, ids ...topology.EventID) *Report {
+	w.t.Helper()
+	report, err := v.Verify(fixtures.Soon(w.t), ids)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return report
+}
+
+// found are the causes of all events that are examples.
+func found(r *Report) map[string]Cause {
+	all := make(map[string]Cause)
+	for _, e := range r.Examples {
+		all[string(e.ID)] = e.Cause
+	}
+	return all
+}
+
+func (w *world) do(args ...any) {
+	w.t.Helper()
+	if err := w.client.Do(fixtures.Soon(w.t), args...).Err(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// faults are what may be wrong, each with an event of its own.
+var faults = []struct {
+	id    string
+	cause Cause
+	make  func(w *world, id, key string)
+}{
+	{"lost", Missing, func(w *world, id, key string) { w.sent(id); w.do("del", key) }},
+	{"lost-pending", Missing, func(w *world, id, key string) { w.event(id, 1); w.do("del", key) }},
+	{"behind", Older, func(w *world, id, key string) {
+		s := w.sent(id)
+		w.do("del", key)
+		s = topology.State{EventID: s.EventID}
+		said := topology.StateOf(&topology.Entry{EventID: s.EventID, Status: topology.Pending, At: now})
+		w.hold(said)
+	}},
+	{"other-status", Different, func(w *world, id, key string) { w.sent(id); w.do("hset", key, "status", "pending") }},
+	{"other-detail", Different, func(w *world, id, key string) { w.sent(id); w.do("hset", key, "detail", "all is well") }},
+	{"no-detail", Different, func(w *world, id, key string) { w.sent(id); w.do("hdel", key, "detail") }},
+	{"greater-type", Different, func(w *world, id, key string) { w.sent(id); w.do("hset", key, "type", "z") }},
+	{"lesser-type", Different, func(w *world, id, key string) { w.sent(id); w.do("hset", key, "type", "a") }},
+	{"sooner", Different, func(w *world, id, key string) { w.sent(id); w.do("hset", key, "pending_at", now.UnixMilli()-1) }},
+	{"not-sooner", Different, func(w *world, id, key string) { w.sent(id); w.do("hdel", key, "pending_at") }},
+	{"other-schedule", Different, func(w *world, id, key string) {
+		w.sent(id)
+		w.do("hset", key, "scheduled_at", now.UnixMilli()+1)
+	}},
+	{"no-rank", Different, func(w *world, id, key string) { w.sent(id); w.do("hdel", key, "rank") }},
+	{"no-hash", Different, func(w *world, id, key string) { w.sent(id); w.do("del", key); w.do("set", key, "x") }},
+	{"no-number", Different, func(w *world, id, key string) { w.sent(id); w.do("hset", key, "attempt", "x") }},
+	{"ahead", Newer, func(w *world, id, _ string) {
+		w.sent(id)
+		e := entry(id, topology.DeliveryError, topology.ReasonBounced, now.Add(time.Minute))
+		w.hold(topology.StateOf(&e))
+	}},
+	{"nowhere", Unknown, func(w *world, id, _ string) {
+		e := entry(id, topology.Sent, "", now)
+		w.hold(topology.StateOf(&e))
+	}},
+	{"nothing", Different, func(w *world, _, key string) { w.do("hset", key, "colour", "red") }},
+	{"no-entry", Unlogged, func(w *world, id, _ string) {
+		w.event(id, 0)
+		w.job(id, now.Add(-61*time.Minute))
+	}},
+	{"stuck", Overdue, func(w *world, id, _ string) {
+		w.log(0, entry(id, topology.PendingDelivery, "", now.Add(-2*time.Hour)))
+	}},
+	{"tries-on", "", func(w *world, id, _ string) {
+		w.log(0, entry(id, topology.PendingDelivery, topology.ReasonTransient, now.Add(-2*time.Hour)))
+	}},
+	{"paused", "", func(w *world, id, _ string) {
+		w.log(0, entry(id, topology.PendingDelivery, topology.ReasonPaused, now.Add(-200*time.Hour)))
+	}},
+	{"just-matched", "", func(w *world, id, _ string) { w.event(id, 0); w.job(id, now) }},
+	{"forgotten", "", func(w *world, id, key string) {
+		w.log(0, entry(id, topology.Sent, "", now.Add(-ttl-time.Hour)))
+		w.do("del", key)
+	}},
+	{"well", "", func(w *world, id, _ string) { w.sent(id) }},
+	{"foreign-field", "", func(w *world, id, key string) { w.sent(id); w.do("hset", key, "colour", "red") }},
+	{"twice", "", func(w *world, id, _ string) { w.sent(id); w.event(id, 1) }},
+}
+
+func (w *world) job(id string, at time.Time) {
+	w.write(names.Jobs(lane), 0, topology.Record{Time: at, Key: []byte(id), Value: jobOf(id).Append(nil)})
+}
+
+func jobOf(id string) *topology.Job {
+	return &topology.Job{JobID: topology.JobIDOf(topology.EventID(id), 0), EventID: topology.EventID(id), Lane: lane,
+		Attempt: 1, Template: "order@1", Type: "order", Channel: topology.Email, Event: []byte(`{}`)}
+}
+
+// damaged makes all faults.
+func damaged(w *world) (want map[string]Cause) {
+	want = make(map[string]Cause)
+	for _, f := range faults {
+		f.make(w, f.id, keys.Event(topology.EventID(f.id)))
+		if f.cause != "" {
+			want[f.id] = f.cause
+		}
+	}
+	w.commit()
+	return want
+}
+
+// TestCauses: each fault is named, alone or among all, in one pass or in many, and nothing else is.
+func TestCauses(t *testing.T) {
+	w := newWorld(t)
+	for i := range 300 {
+		w.sent(fmt.Sprintf("bulk-%d", i))
+	}
+	want := damaged(w)
+	for name, v := range map[string]*Verifier{"in one pass": w.verifier(), "in many": w.verifier()} {
+		if name == "in many" {
+			v.Memory = 1
+		}
+		report := w.verify(v)
+		if got := found(report); !maps.Equal(got, want) {
+			t.Errorf("%s: found\n%v, want\n%v", name, got, want)
+		}
+		if n := int64(300 + len(faults)); report.Events != n || report.Behind != 0 || report.Lost != 0 {
+			t.Errorf("%s: %+v of %d events", name, report, n)
+		}
+		if many := report.Passes > 1; many != (name == "in many") {
+			t.Errorf("%s: %d passes", name, report.Passes)
+		}
+		if report.Causes[Expired] != 1 || report.Differ != int64(len(want)-1) { // Overdue is no difference
+			t.Errorf("%s: %d expired, %d differ", name, report.Causes[Expired], report.Differ)
+		}
+	}
+	for _, f := range faults {
+		if got := found(w.verify(w.verifier(), topology.EventID(f.id)))[f.id]; got != f.cause {
+			t.Errorf("%s alone: %q, want %q", f.id, got, f.cause)
+		}
+	}
+	for name, restrict := range map[string]func(*Verifier){
+		"one lane":       func(v *Verifier) { v.Lanes = []topology.Lane{lane} },
+		"one partition":  func(v *Verifier) { v.Partitions = []int{0} },
+		"the last hours": func(v *Verifier) { v.Since = now.Add(-24 * time.Hour) },
+	} {
+		v := w.verifier()
+		restrict(v)
+		want := maps.Clone(want)
+		delete(want, "nowhere") // and no-hash are not known to be of a part
+		delete(want, "nothing")
+		if name == "one partition" {
+			delete(want, "lost-pending")
+		}
+		if got := found(w.verify(v)); !maps.Equal(got, want) {
+			t.Errorf("%s: found\n%v, want\n%v", name, got, want)
+		}
+	}
+}
+
+// TestMoving: what role status has not read yet, or reads meanwhile, is no difference.
+func TestMoving(t *testing.T) {
+	w := newWorld(t)
+	w.sent("a")
+	w.commit()
+	w.log(0, entry("a", topology.DeliveryError, topology.ReasonBounced, now.Add(time.Minute))) // written, not committed
+	w.live = false
+	w.sent("b") // neither
+	report := w.verify(w.verifier())
+	if report.Differ != 0 || report.Events != 1 || report.Behind != 4 {
+		t.Errorf("%+v", report)
+	}
+	v := w.verifier()
+	v.Wait = time.Hour
+	ctx, cancel := context.WithCancel(fixtures.Soon(t))
+	defer cancel()
+	ended := make(chan *Report)
+	go func() {
+		report, _ := v.Verify(ctx, nil)
+		ended <- report
+	}()
+	w.live = true
+	w.sent("c")
+	w.commit()
+	if report = <-ended; report.Behind != 0 || !maps.Equal(found(report), map[string]Cause{"b": Missing}) {
+		t.Errorf("after the commit: %+v", report)
+	}
+}
+
+// TestRetained: of what the topics do not keep any more nothing can be said.
+func TestRetained(t *testing.T) {
+	w := newWorld(t)
+	w.sent("old")
+	e := entry("older", topology.Sent, "", now.Add(-time.Minute))
+	w.hold(topology.StateOf(&e))
+	for _, topic := range names.Reads(topology.RoleStatus, lane) {
+		kept, err := w.topics.Kept(fixtures.Soon(t), topic, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Cluster.DeleteRecords(string(topic), 0, kept[0].To); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.commit()
+	report := w.verify(w.verifier())
+	if report.Causes[Retained] != 2 || report.Events != 2 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// TestBytes: an event takes about what is said of it.
+func TestBytes(t *testing.T) {
+	const events = 20_000
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, known := heap(), make(folds)
+	for i := range events {
+		id := fmt.Sprintf("01JD8Q3Z5X6P7R8S9T0V%06d", i)
+		e := entry(id, topology.Sent, "", now)
+		e.Source, e.ReceivedAt = topology.SourceOf(names.Events(lane), 3, int64(i)), now
+		e.JobID = topology.JobIDOf(e.EventID, 0)
+		e.Provider, e.ProviderMessageID = "smtp", "<"+id+"@mail.example.com>"
+		value := topology.Record{Value: fmt.Appendf(nil, `{"id":%q,"type":"order","email":"kim@example.com","ctx":{"number":"%0200d"}}`, id, i)}
+		for _, r := range []topology.Record{
+			{Topic: names.Events(lane), Value: value.Value, Time: now}, {Topic: names.DeliveryLog(lane), Value: e.Append(nil)},
+		} {
+			s := status.StateOf(names, &r)
+			known.add(&r, &s)
+		}
+	}
+	each := (heap() - before) / events
+	runtime.KeepAlive(known)
+	if each > EventBytes || each < EventBytes/2 {
+		t.Errorf("an event takes %d bytes; it is said to be %d", each, EventBytes)
+	}
+}
