@@ -27,6 +27,10 @@ func (k Keys) Position(group string, n int) string {
 	return k.Prefix + "position:" + group + ":" + strconv.Itoa(n)
 }
 
+// Rebuild is the HASH of what a rebuild of statuses has left to do: of each partition, as
+// "topic/partition", the offsets from and up to which, and where it ended at first.
+func (k Keys) Rebuild() string { return k.Prefix + "rebuild" }
+
 // StatusNotice is the Pub/Sub channel on which changes of an event's status
 // are announced, when that is configured.
 func (k Keys) StatusNotice(id EventID) string { return k.Prefix + "status:" + string(id) }

@@ -37,9 +37,10 @@ type Topics struct {
 
 // Range is the offsets of one partition from From up to, and without, To.
 type Range struct {
-	Topic     topology.Topic
-	Partition int
-	From, To  int64
+	Topic     topology.Topic `json:"topic"`
+	Partition int            `json:"partition"`
+	From      int64          `json:"from"`
+	To        int64          `json:"to"`
 }
 
 // Size is the number of offsets. There may be fewer records: some offsets are

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os/exec"
 	"slices"
 	"sync"
 	"time"
@@ -58,8 +59,20 @@ func (b *bench) compareStatus(
 		script.Check(writing.Wait())
 		return metered(entries)
 	}
+	rebuild := func() work {
+		metered := s.meter()
+		command := exec.CommandContext(s.ctx, s.binary, "status", "rebuild", "--lane", string(lane))
+		command.Env = s.environment
+		out, err := command.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+		script.Check(err)
+		return metered(entries)
+	}
 	return compare(title, "entries", rounds, 0.7, contestant{ours.name, emptied(ours.run)},
-		contestant{"bare pipelined writer of the same states", emptied(bare)})
+		contestant{"bare pipelined writer of the same states", emptied(bare)},
+		contestant{"status rebuild, a process of its own", emptied(rebuild)})
 }
 
 // recorder keeps the states that a handler writes.

@@ -255,7 +255,9 @@ func TestRights(t *testing.T) {
 	s.deniedLetter(lane)
 	s.missing(lane)
 	s.add(topology.UserOperator, topology.Batch)
+	s.mustRunAs(topology.UserOperator, "status", "rebuild", "--replace")
 	s.mustRunAs(topology.UserOperator, "status", "verify")
+	s.mustRunAs(topology.UserOperator, "status", "later", "--history")
 }
 
 // replaceCertificates has new authorities everywhere while events flow.

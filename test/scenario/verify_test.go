@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// TestVerify: what Redis has lost and what was changed by hand is named event by event.
-func TestVerify(t *testing.T) {
+// TestVerifyAndRebuild: what Redis has lost and what was changed by hand is named event by event; a rebuild, which is
+// killed and goes on, mends it, and the history of an event is told.
+func TestVerifyAndRebuild(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site) {
 		const lane = topology.Realtime
 		s.startRoles(lane)
@@ -51,6 +53,33 @@ func TestVerify(t *testing.T) {
 			want[lost] = "missing"
 		}
 		s.verified(want)
+
+		done := s.killedAndGoneOn()
+		if done.Before == 0 || done.Records == 0 {
+			t.Errorf("after it was killed, it began anew: %+v", done)
+		}
+		maps.DeleteFunc(want, func(_, cause string) bool { return cause == "missing" || cause == "older" })
+		s.verified(want)
+		s.run("status", "rebuild", "--replace")
+		s.verified(map[string]string{})
+		s.awaitOutcomes(time.Second, kinds)
+
+		var history struct {
+			Status struct{ Status string }
+			Steps  []struct{ Record, Words string }
+		}
+		if err := json.Unmarshal(s.run("status", id("slow"), "--history", "-o", "json"), &history); err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprint(history)
+		for _, part := range []string{
+			"received: type order_confirmation", "job: template order_confirmation@", "Pending delivery", "Sent",
+			string(s.topics.Events(lane)) + "/", string(s.topics.DeliveryLog(lane)) + "/",
+		} {
+			if !strings.Contains(text, part) {
+				t.Errorf("its history does not say %q: %s", part, text)
+			}
+		}
 	})
 }
 
@@ -102,4 +131,42 @@ func (s *site) verified(want map[string]string) {
 	if !maps.Equal(got, want) || report.Behind != 0 || report.Events < 6000 || code != min(len(want), 1) {
 		s.t.Fatalf("verify, exit status %d: %s\nwant %v", code, out, want)
 	}
+}
+
+type rebuilt struct{ Before, Records int64 }
+
+// killedAndGoneOn kills a rebuild in the midst, and starts it again.
+func (s *site) killedAndGoneOn() (done rebuilt) {
+	s.t.Helper()
+	args := []string{"status", "rebuild", "--memory", "1", "-o", "json"}
+	client := s.hands()
+	defer client.Close()
+	left := func() bool { return client.Exists(s.t.Context(), s.redisKeys.Rebuild()).Val() == 1 }
+	for try := 0; !left(); try++ {
+		if try == 10 {
+			s.t.Fatal("it was never killed before its end")
+		}
+		command := exec.Command(binary, args...)
+		command.Env = s.environment()
+		if err := command.Start(); err != nil {
+			s.t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- command.Wait() }()
+		for running := true; running && !left(); {
+			select {
+			case <-ended:
+				running = false
+			default:
+			}
+		}
+		_ = command.Process.Kill()
+	}
+	if err := json.Unmarshal(s.run(args...), &done); err != nil {
+		s.t.Fatal(err)
+	}
+	if left() {
+		s.t.Error("something is left to do")
+	}
+	return done
 }

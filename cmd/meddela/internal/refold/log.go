@@ -1,5 +1,5 @@
-// Package refold folds the topics that statuses are made of again, to hold Redis against
-// them.
+// Package refold folds the topics that statuses are made of again: to hold Redis against
+// them, to write statuses anew, and to tell the history of an event.
 package refold
 
 import (

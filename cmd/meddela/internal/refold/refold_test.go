@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
+	"pgregory.net/rapid"
 
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
-	"github.com/redis/go-redis/v9"
-	"github.com/segmentio/kafka-go"
 )
 
 const (
@@ -363,6 +366,97 @@ func TestRetained(t *testing.T) {
 	}
 }
 
+func (w *world) rebuilder() *Rebuilder {
+	return &Rebuilder{Log: w.all(), Store: w.store, Memory: 1 << 20, Progress: new(scan.Progress)}
+}
+
+func (w *world) hashes() map[string]map[string]string {
+	w.t.Helper()
+	all := make(map[string]map[string]string)
+	for _, key := range w.client.Keys(fixtures.Soon(w.t), `t\**`).Val() {
+		all[key] = w.client.HGetAll(fixtures.Soon(w.t), key).Val()
+	}
+	return all
+}
+
+// TestRebuild: merging mends what Redis lacks, replacing all else but what is not about Redis.
+func TestRebuild(t *testing.T) {
+	w := newWorld(t)
+	want := damaged(w)
+	b := w.rebuilder()
+	if err := b.Rebuild(fixtures.Soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	maps.DeleteFunc(want, func(id string, c Cause) bool {
+		return c == Missing || c == Older || slices.Contains([]string{"lesser-type", "not-sooner", "no-rank", "no-hash"}, id)
+	})
+	if got := found(w.verify(w.verifier())); !maps.Equal(got, want) {
+		t.Errorf("after it, found\n%v, want\n%v", got, want)
+	}
+	v := w.verifier()
+	v.Mend = b.Mend(true)
+	if got := found(w.verify(v)); !maps.Equal(got, want) {
+		t.Errorf("replacing, found\n%v, want\n%v", got, want)
+	}
+	left := map[string]Cause{"no-entry": Unlogged, "stuck": Overdue}
+	if got := found(w.verify(w.verifier())); !maps.Equal(got, left) {
+		t.Errorf("after replacing, found\n%v, want\n%v", got, left)
+	}
+	// Into an empty place comes the same.
+	beside := w.rebuilder()
+	beside.Store = &status.Store{Client: w.client, Keys: topology.Keys{Prefix: "green:"}, TTL: ttl}
+	if err := beside.Rebuild(fixtures.Soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	for key, hash := range w.hashes() {
+		delete(hash, "colour")
+		green := w.client.HGetAll(fixtures.Soon(t), "green:"+key[len(keys.Prefix):]).Val()
+		if !maps.Equal(green, hash) {
+			t.Errorf("%s beside: %v, want %v", key, green, hash)
+		}
+	}
+}
+
+// TestAnyOrder: however a rebuild cuts the records, and whatever Redis has of them, Redis holds their fold.
+func TestAnyOrder(t *testing.T) {
+	w := newWorld(t)
+	w.live = false
+	want := make(folds)
+	statuses := topology.Statuses()
+	rapid.Check(t, func(r *rapid.T) {
+		for range rapid.IntRange(1, 6).Draw(r, "records") {
+			id := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "id")
+			at := rapid.IntRange(0, partitions-1).Draw(r, "partition")
+			var said topology.State
+			if rapid.Bool().Draw(r, "of an event") {
+				said = w.event(id, at)
+			} else {
+				e := entry(id, rapid.SampledFrom(statuses).Draw(r, "status"), topology.ReasonBounced,
+					now.Add(time.Duration(rapid.IntRange(-3, 3).Draw(r, "seconds"))*time.Second))
+				e.Attempt = rapid.IntRange(0, 2).Draw(r, "attempt")
+				said = w.log(at, e)
+			}
+			want.add(new(topology.Record), &said)
+			if rapid.Bool().Draw(r, "Redis has it") {
+				w.hold(said)
+			} else if rapid.Bool().Draw(r, "Redis loses all") {
+				w.do("flushall")
+			}
+		}
+		b := w.rebuilder()
+		b.Memory = 2 * EventBytes * int64(rapid.IntRange(1, 20).Draw(r, "records at a time"))
+		if err := b.Rebuild(fixtures.Soon(t)); err != nil {
+			r.Fatal(err)
+		}
+		for id, f := range want {
+			reader := status.Reader{Client: w.client, Keys: keys}
+			if got, _, err := reader.Get(fixtures.Soon(t), id); err != nil || got != f.State {
+				r.Fatalf("Redis has\n%+v, %v; want\n%+v", got, err, f.State)
+			}
+		}
+	})
+}
+
 // TestBytes: an event takes about what is said of it.
 func TestBytes(t *testing.T) {
 	const events = 20_000
@@ -391,5 +485,98 @@ func TestBytes(t *testing.T) {
 	runtime.KeepAlive(known)
 	if each > EventBytes || each < EventBytes/2 {
 		t.Errorf("an event takes %d bytes; it is said to be %d", each, EventBytes)
+	}
+}
+
+// TestGoesOn: what was stopped goes on where it was, and a different one does not.
+func TestGoesOn(t *testing.T) {
+	w := newWorld(t)
+	for i := range 10 {
+		w.sent(fmt.Sprint("e-", i))
+	}
+	want := w.hashes()
+	w.do("flushall")
+	b := w.rebuilder()
+	b.Of = "all"
+	ranges, err := b.ranges(fixtures.Soon(t), func(topology.Lane) []topology.Topic { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := scan.Latest(ranges, 16)
+	known := make(folds)
+	if err := b.each(fixtures.Soon(t), half, b.Progress, known.add); err != nil {
+		t.Fatal(err)
+	}
+	for i := range ranges {
+		ranges[i].To = half[i].From
+	}
+	if err := b.write(fixtures.Soon(t), known, ranges); err != nil { // as if it was killed then
+		t.Fatal(err)
+	}
+	for _, of := range []string{"all", "another"} {
+		again := w.rebuilder()
+		again.Of = of
+		if err := again.Rebuild(fixtures.Soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		before := map[string]int64{"all": b.Progress.Done.Load()}[of]
+		if again.Before != before || again.Records != 30-before || before == 30 {
+			t.Errorf("%s: %+v, want %d before", of, again.Rebuilt, before)
+		}
+		if got := w.hashes(); !maps.EqualFunc(got, want, maps.Equal) {
+			t.Errorf("%s: Redis has %v, want %v", of, got, want)
+		}
+	}
+}
+
+// TestHistory tells every record about an event, and what it made at any time.
+func TestHistory(t *testing.T) {
+	w := newWorld(t)
+	w.sent("other")
+	s := w.sent("a")
+	w.job("a", now)
+	w.write(names.Paused(lane), 0, topology.Record{Key: []byte("a"), Time: now, Value: jobOf("a").Append(nil)})
+	failed := entry("a", topology.DeliveryError, topology.ReasonBounced, now.Add(time.Minute))
+	failed.Provider = "smtp"
+	said := w.log(0, failed)
+	s.Merge(&said)
+	log := w.all()
+	for name, known := range map[string]topology.State{"known to Redis": s, "not known": {}} {
+		h, err := log.HistoryOf(fixtures.Soon(t), "a", &known, time.Time{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := make(map[string]string)
+		for _, step := range h.Steps {
+			words[string(step.Record)] = step.Words
+		}
+		if known.Source == "" && len(h.Steps) == 0 {
+			continue // its id chooses the other partition, of which it says that it has read it
+		}
+		want := map[string]string{
+			"t.realtime.events/0/1":       "received: type order, channel email, redrive 0",
+			"t.realtime.jobs/0/0":         "job: template order@1 in , attempt 1",
+			"t.realtime.delay.paused/0/0": "held until it is resumed: attempt 1",
+			"t.realtime.delivery-log/0/2": "Pending delivery: attempt 1, redrive 0 order@1 550 no",
+			"t.realtime.delivery-log/0/3": "Sent: attempt 1, redrive 0 order@1 550 no",
+			"t.realtime.delivery-log/0/4": "Delivery error: attempt 1, redrive 0 bounced order@1 smtp 550 no",
+		}
+		if !maps.Equal(words, want) || h.State == nil || *h.State != s {
+			t.Errorf("%s: %v\nwant %v\nstate %+v\nwant  %+v", name, words, want, h.State, s)
+		}
+		for at, want := range map[time.Time]topology.Status{
+			now: topology.PendingDelivery, now.Add(time.Second): topology.Sent, now.Add(time.Hour): topology.DeliveryError,
+		} {
+			if h, err = log.HistoryOf(fixtures.Soon(t), "a", &known, at, nil); err != nil || h.State.Status != want {
+				t.Errorf("%s: at %s %+v, %v; want %s", name, at, h.State, err, want)
+			}
+		}
+	}
+	if err := w.Cluster.DeleteRecords(string(names.Events(lane)), 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	h, err := log.HistoryOf(fixtures.Soon(t), "a", &s, time.Time{}, nil)
+	if err != nil || len(h.Steps) != 5 {
+		t.Errorf("after the event was removed: %+v, %v", h, err)
 	}
 }

@@ -77,6 +77,9 @@ type Verifier struct {
 	Memory   int64         // bytes; more events than they have room for take several passes
 	Examples int           // of each cause
 	Progress *scan.Progress
+	// Mend, if set, is given what Redis holds of an event that differs, and all that the topics
+	// say of it, which is nothing where the rank is empty.
+	Mend func(ctx context.Context, cause Cause, holds, says *topology.State) error
 
 	report Report
 	read   map[place]int64    // up to where role status has read
@@ -175,7 +178,7 @@ func (v *Verifier) compare(ctx context.Context, known folds, mine func(topology.
 			return err
 		}
 		for i, id := range ids {
-			if cause := v.judge(&answers[i], known[id]); cause == suspect {
+			if cause := v.judge(&answers[i], known[id]); cause == suspect || cause.Differs() && v.Mend != nil {
 				suspects = append(suspects, id)
 			} else {
 				v.count(cause, &answers[i], known[id])
@@ -309,6 +312,10 @@ func (v *Verifier) exact(ctx context.Context, ids []topology.EventID) error {
 			case cause.Differs() && !everywhere:
 				again = append(again, id)
 				continue
+			case v.Mend != nil && cause.Differs():
+				if err := v.Mend(ctx, cause, &answers[i].State, &most[id].State); err != nil {
+					return err
+				}
 			}
 			v.count(cause, &answers[i], most[id])
 		}

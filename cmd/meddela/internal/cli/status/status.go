@@ -13,6 +13,7 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
@@ -20,23 +21,37 @@ import (
 
 // New makes the command status.
 func New(env *command.Env) *cobra.Command {
-	var watch bool
+	var watch, history bool
+	var at time.Time
+	var then string
 	var ids []topology.EventID
 	cmd := &cobra.Command{
 		Use:     "status ID...",
 		GroupID: command.GroupOperate,
 		Short:   "Show the latest word on events",
-		Long: `Show the latest word on events, from Redis.
+		Long: `Show the latest word on events, from Redis. With --history it is what the topics
+have about them, record by record, with offsets: received, matched, held, each
+attempt, its end, and notices that wait. With --at it is the status of that time.
+For these one partition is read, for the time that Redis knows; of an event that
+Redis does not know, all that the partition which its id chooses has.
 
 An event is known as soon as the status updater has read it. The id of an event
 that was published without one is <lane>-<partition>-<offset>; that of a CloudEvent
 is <source>#<id>, such as /shop#1001.`,
 		Example: `  meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y
   meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --watch
+  meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --history
+  meddela status 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --at 2026-12-01T08:00:00Z
   meddela status realtime-3-1042 -o json | jq .status`,
 		Args: command.Arguments(1, -1, "one or more event ids"),
 		PreRunE: func(_ *cobra.Command, args []string) (err error) {
-			ids, err = eventIDs(args)
+			if ids, err = eventIDs(args); err == nil && watch && (history || then != "") {
+				err = command.Misusef("--watch is given with --history or --at: it follows Redis, these read the topics")
+			} else if err == nil && then != "" {
+				if at, err = suppress.ParseTime(then); err != nil {
+					err = command.Misusef("--at is %q: %v", wording.Abridged(then), err)
+				}
+			}
 			return err
 		},
 		RunE: env.Loaded(func(ctx context.Context, _ []string) error {
@@ -45,6 +60,9 @@ is <source>#<id>, such as /shop#1001.`,
 				return err
 			}
 			reader := &status.Reader{Client: client, Keys: env.Config.Keys()}
+			if history || !at.IsZero() {
+				return printHistories(ctx, env, reader, ids, at, history)
+			}
 			if watch {
 				return watchStatus(ctx, env, reader, ids)
 			}
@@ -56,7 +74,9 @@ is <source>#<id>, such as /shop#1001.`,
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow the events until each has come to rest")
-	cmd.AddCommand(newVerifyCommand(env))
+	cmd.Flags().BoolVar(&history, "history", false, "show every record about the events")
+	cmd.Flags().StringVar(&then, "at", "", "show the status as it was at a time, such as 2026-12-01T08:00:00Z")
+	cmd.AddCommand(newVerifyCommand(env), newRebuildCommand(env))
 	return cmd
 }
 

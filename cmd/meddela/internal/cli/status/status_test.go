@@ -179,9 +179,21 @@ func TestVerifyTells(t *testing.T) {
 	if !strings.Contains(got.Out, "different: e1\n  Redis   sent") {
 		t.Errorf("printed %s", got.Out)
 	}
+	meddela(t, environment, "", "status", "rebuild", "--replace").Says(t, "statuses written: 0", "1  different")
+	meddela(t, environment, "", "status", "verify").Want(t, command.ExitOK)
+	if redis.Exists("meddela:event:e1") {
+		t.Error("what the topics know nothing of is still there")
+	}
+	meddela(t, environment, "", "status", "rebuild", "e1").Says(t, "statuses written: 0")
 	for _, misuse := range [][]string{
 		{"--since", "yesterday"}, {"--memory", "0"}, {"--lane", "slow"}, {"a b"}, {"--partitions", "x"},
 	} {
 		meddela(t, environment, "", append([]string{"status", "verify"}, misuse...)...).Want(t, command.ExitMisused)
+	}
+	meddela(t, environment, "", "status", "e1", "--watch", "--history").Want(t, command.ExitMisused)
+	got = meddela(t, environment, "", "status", "e1", "--history")
+	got.Want(t, command.ExitFailed)
+	if !strings.Contains(got.Err, "the topics have nothing of e1 by then: read: offsets") {
+		t.Errorf("stderr %s", got.Err)
 	}
 }

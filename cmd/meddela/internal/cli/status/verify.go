@@ -13,16 +13,19 @@ import (
 	"github.com/meddela/meddela/cmd/meddela/internal/refold"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
 )
 
-// refolding is one run of status verify.
+// refolding is one run of status verify or rebuild.
 type refolding struct {
 	env *command.Env
 	refold.Verifier
-	memory int64 // MiB
-	ids    []topology.EventID
-	since  time.Duration
+	memory  int64 // MiB
+	ids     []topology.EventID
+	into    string
+	since   time.Duration
+	replace bool
 }
 
 func (r *refolding) command(cmd *cobra.Command, run func(context.Context) error) *cobra.Command {
@@ -39,6 +42,9 @@ func (r *refolding) command(cmd *cobra.Command, run func(context.Context) error)
 		}
 		r.Names, r.TTL, r.Memory = r.env.Config.Names(), r.env.Config.Status.TTL, r.memory<<20
 		r.Reader.Keys = r.env.Config.Keys()
+		if r.into != "" {
+			r.Reader.Keys.Prefix = r.into
+		}
 		if r.Topics, err = r.env.Topics(ctx); err == nil {
 			if r.Reader.Client, err = r.env.Redis(ctx); err == nil {
 				return run(ctx)
@@ -76,8 +82,9 @@ while all roles go on; nothing is written. Each event is one of
   different  Redis has other content
   unlogged   it has a job, and the delivery log has nothing of that
 
-From missing on Redis is not as it should be. Exit status: 0 nothing differs, 1
-something does, 2 it could not be found out.`,
+From missing on Redis is not as it should be. "status rebuild" mends missing and
+older, with --replace all but unlogged. Exit status: 0 nothing differs, 1 something
+does, 2 it could not be found out.`,
 		Example: `  meddela status verify
   meddela status verify --lane realtime --since 24h --examples 10
   meddela status verify --partitions 0,7 -o json | jq .causes`,
@@ -111,12 +118,7 @@ func (r *refolding) compare(ctx context.Context) (report *refold.Report, err err
 }
 
 func reportText(report *refold.Report) string {
-	text := ""
-	for _, cause := range refold.Causes {
-		if n := report.Causes[cause]; n > 0 {
-			text += fmt.Sprintf("%9d  %s\n", n, cause)
-		}
-	}
+	text := causesText(report.Causes)
 	for _, e := range report.Examples {
 		text += fmt.Sprintf("\n%s: %s\n", e.Cause, e.ID)
 		if e.Log != nil {
@@ -132,9 +134,64 @@ func reportText(report *refold.Report) string {
 		wording.Count(int(report.Differ), "event", "events"), report.Events, report.Records, wording.Count(report.Passes, "pass", "passes"))
 }
 
+func causesText(causes map[refold.Cause]int64) (text string) {
+	for _, cause := range refold.Causes {
+		if n := causes[cause]; n > 0 {
+			text += fmt.Sprintf("%9d  %s\n", n, cause)
+		}
+	}
+	return text
+}
+
 // line is a status in a line, of which a part may be all that differs.
 func line(s *topology.State) string {
 	return wording.Printable(strings.Join(strings.Fields(fmt.Sprintf("%s %s, redrive %d, attempt %d, %s, %s %s %s, pending %s, scheduled %s, %s %s",
 		s.Status, s.Reason, s.Redrives, s.Attempt, show.Time(s.UpdatedAt), s.Lane, s.Channel, s.Type, show.Time(s.PendingAt),
 		show.Time(s.Scheduled), s.Template, s.Detail)), " "))
+}
+
+func newRebuildCommand(env *command.Env) *cobra.Command {
+	r := refolding{env: env}
+	cmd := r.command(&cobra.Command{
+		Use:   "rebuild [ID...]",
+		Short: "Write the statuses in Redis anew from the topics",
+		Long: `Write the statuses in Redis anew from the topics, from the newest records to the
+oldest. Each is merged into what Redis has, so no status goes back, all roles may
+go on, and what Redis has lost or lacks is there again. What it has beyond the
+topics stays, unless with --replace: then it is held against the topics
+afterwards, and what they contradict is replaced, or removed where they know
+nothing of it though they keep everything of its time.
+
+When it was stopped or killed, the same command goes on where that was, within a day.`,
+		Example: `  meddela status rebuild --lane realtime --since 24h
+  meddela status rebuild --replace
+  meddela status rebuild --into green:
+  meddela status rebuild 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --replace`,
+	}, r.rebuild)
+	cmd.Flags().StringVar(&r.into, "into", "", "write under this key prefix, beside the statuses that are there")
+	cmd.Flags().BoolVar(&r.replace, "replace", false, "replace or remove what the topics contradict")
+	return cmd
+}
+
+func (r *refolding) rebuild(ctx context.Context) (err error) {
+	b := refold.Rebuilder{Log: r.Log, Of: fmt.Sprint(r.Lanes, r.Partitions, r.since), Memory: r.Memory,
+		Store: &status.Store{Client: r.Reader.Client, Keys: r.Reader.Keys, TTL: r.TTL}}
+	began, report := time.Now(), new(refold.Report)
+	if len(r.ids) == 0 {
+		err = r.env.ShowScan("records", func(p *scan.Progress) error {
+			b.Progress = p
+			return b.Rebuild(ctx)
+		})
+	}
+	if r.Mend = b.Mend(r.replace); err == nil && (r.replace || len(r.ids) > 0) {
+		report, err = r.compare(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("the rebuild has not ended, and goes on when it is started again: %w", err)
+	}
+	took := time.Since(began)
+	b.Records += report.Records
+	return r.env.Print(&b.Rebuilt, "%s%d records read in %s, %.0f a second; %d read before; statuses written: %d\n",
+		causesText(report.Causes), b.Records, took.Round(time.Millisecond), command.PerSecond(int(b.Records), took), b.Before,
+		b.Written)
 }
