@@ -57,11 +57,26 @@ type Fetched struct {
 	HighWatermark int64
 	// Lost is how many offsets Fetch has passed over because they can never be read.
 	Lost int64
+	// Passed are the batches that the fetch met and whose records are not to be read.
+	Passed []Passed
 
 	faults         map[int64]*topology.Fault
 	fetched, bytes int // as in contents
 	large          bool
 }
+
+// Passed is a batch from its first offset to its last, and why its records are not to be read.
+type Passed struct {
+	First, Last int64
+	Why         string
+}
+
+// Why a batch is passed over: it ends a transaction, its transaction was aborted, or it can never be read.
+const (
+	Marker     = "marker"
+	Aborted    = "aborted"
+	Unreadable = "unreadable"
+)
 
 const (
 	// mostUnpacked bounds what one record batch may unpack to.
@@ -131,7 +146,7 @@ func (f *Fetcher) passOver(got *Fetched) {
 func (f *Fetcher) keep(c *contents) Fetched {
 	got := Fetched{
 		Next: max(f.offset, c.next), HighWatermark: c.highWatermark, faults: c.faults, fetched: c.fetched,
-		large: c.large,
+		large: c.large, Passed: c.passed,
 	}
 	got.Moved = got.Next > f.offset
 	wanted := func(r *topology.Record) bool {
@@ -174,6 +189,7 @@ type contents struct {
 	// faults are of records, by their offsets, that cannot be handled, or that stand
 	// for a batch that cannot be read.
 	faults map[int64]*topology.Fault
+	passed []Passed
 }
 
 // spare has the space of contents that nobody needs any more.
@@ -204,7 +220,14 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most, l
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil && aborted.keeps(&batch) && batch.LastOffset >= offset {
+		switch {
+		case err != nil:
+		case batch.Marker:
+			aborted.keeps(&batch)
+			c.pass(&batch, Marker)
+		case !aborted.keeps(&batch):
+			c.pass(&batch, Aborted)
+		case batch.LastOffset >= offset:
 			whole, err = c.readBatch(&batch, at, offset, limit)
 		}
 		if err != nil {
@@ -315,7 +338,12 @@ func (c *contents) standIn(batch *wire.Batch, at place, offset int64, err error)
 	c.records = append(c.records, r)
 	c.bytes += recordOverhead
 	c.fail(r.Offset, fault)
+	c.pass(batch, Unreadable)
 	return true
+}
+
+func (c *contents) pass(batch *wire.Batch, why string) {
+	c.passed = append(c.passed, Passed{batch.FirstOffset, batch.LastOffset, why})
 }
 
 func (c *contents) fail(offset int64, fault *topology.Fault) {

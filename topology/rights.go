@@ -20,7 +20,7 @@ func Users() []User {
 	for _, role := range append(Roles(), RoleNotify) {
 		users = append(users, User(role))
 	}
-	return append(users, User(RoleReceive), UserEngine, UserReader, UserMonitor, UserOperator)
+	return append(users, User(RoleReceive), User(RoleAudit), UserEngine, UserReader, UserMonitor, UserOperator)
 }
 
 // Operation is what may be done with a topic or a group, as Kafka names it.
@@ -71,6 +71,13 @@ func (t Topics) Rights(u User, l Lane) (rights []Right) {
 	case User(RoleReceive):
 		topics(OpRead, t.Suppressions())
 		topics(OpWrite, t.DeliveryLog(l), t.Suppressions())
+	case User(RoleAudit):
+		topics(OpRead, t.Events(l), t.DeliveryLog(l), t.DeadLetters(l))
+		topics(OpDescribe, append(t.Reads(RoleDelay, l), t.Redrive(l), t.Jobs(l))...)
+		groups(OpDescribe, RoleMatch)
+		groups(OpDescribe, RoleDeliver)
+		groups(OpDescribe, RoleDelay)
+		groups(OpRead, RoleAudit)
 	case UserMonitor, UserOperator:
 		for _, role := range append(Roles(), RoleNotify) {
 			for _, topic := range t.Reads(role, l) {

@@ -38,6 +38,8 @@ func rightsTables() string {
 		for _, r := range all {
 			name, kind := "`"+string(r.Topic)+r.Group+"`", string(r.Operation)
 			switch {
+			case u == User(RoleAudit) && r.Operation == OpDescribe:
+				kind, name = "besides", "Describe on "+name
 			case r.Operation == OpCreate || r.Operation == OpDescribe && r.Topic != "" || r.Operation == OpDescribeConfigs:
 				kind, name = "besides", string(r.Operation)+" on all topics"
 			case r.Operation == OpDescribe:

@@ -164,6 +164,7 @@ const (
 	RoleDelay   Role = "delay"
 	RoleNotify  Role = "notify"  // where webhooks are configured
 	RoleReceive Role = "receive" // where providers send receipts; of both lanes
+	RoleAudit   Role = "audit"   // of both lanes; only reads
 )
 
 // Roles lists every role that an installation needs, in the order in which an

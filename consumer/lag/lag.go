@@ -28,6 +28,7 @@ type Gauge struct {
 	Lanes     []topology.Lane
 	Roles     []topology.Role
 	Channels  []topology.Channel // whose deliverers are measured
+	Timeless  bool               // for how long records have waited is not measured
 }
 
 // Report is how everything was at one moment.
@@ -56,6 +57,8 @@ type Group struct {
 type Partition struct {
 	Topic topology.Topic
 	ID    int
+	// First is that of the first record there is, asked for before the commits.
+	First int64
 	// Committed is the offset up to which the group is done; End is that after
 	// the last record. Committed is -1 before the first commit.
 	Committed, End int64
@@ -125,7 +128,9 @@ func (g *Gauge) Measure(ctx context.Context) (*Report, error) {
 		})
 	}
 	_ = all.Wait()
-	g.readOldest(ctx, report)
+	if !g.Timeless {
+		g.readOldest(ctx, report)
+	}
 	return report, nil
 }
 
@@ -239,20 +244,17 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all *bounds) error {
 			asked[string(topic)] = append(asked[string(topic)], b.Partition)
 		}
 	}
-	commits, err := g.client().OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group.Name, Topics: asked})
-	if err == nil && !errors.Is(commits.Error, kafka.GroupIdNotFound) { // which has committed nothing
-		err = commits.Error
-	}
+	commits, err := g.Committed(ctx, group.Name, asked)
 	if err != nil {
-		return fmt.Errorf("commits of group %s: %w", group.Name, err)
+		return err
 	}
 	for _, topic := range topics {
 		for _, b := range all.of[topic] {
 			if b.Error != nil {
 				continue // a new leader is being chosen
 			}
-			p := Partition{Topic: topic, ID: b.Partition, Committed: -1, End: b.LastOffset}
-			for _, c := range commits.Topics[string(topic)] {
+			p := Partition{Topic: topic, ID: b.Partition, First: b.FirstOffset, Committed: -1, End: b.LastOffset}
+			for _, c := range commits[string(topic)] {
 				of, is := wire.CommittedID(c.Metadata), all.ids[topic]
 				if c.Partition == b.Partition && c.Error == nil && (of == is || of == "" || is == "") {
 					p.Committed = max(c.CommittedOffset, -1)
@@ -263,6 +265,22 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all *bounds) error {
 		}
 	}
 	return nil
+}
+
+// Committed is what a group has committed of partitions by topic: -1 where it has not.
+func (g *Gauge) Committed(ctx context.Context, group string, asked map[string][]int) (
+	map[string][]kafka.OffsetFetchPartition, error) {
+	commits, err := g.client().OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: asked})
+	if err == nil && !errors.Is(commits.Error, kafka.GroupIdNotFound) { // which has committed nothing
+		err = commits.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("commits of group %s: %w", group, err)
+	}
+	for _, partitions := range commits.Topics {
+		slices.SortFunc(partitions, func(a, b kafka.OffsetFetchPartition) int { return a.Partition - b.Partition })
+	}
+	return commits.Topics, nil
 }
 
 func (g *Gauge) client() *kafka.Client { return &kafka.Client{Addr: g.Addr, Transport: g.Transport} }

@@ -58,20 +58,28 @@ func (r Range) Size() int64 { return max(r.To-r.From, 0) }
 //
 // The error is a *topology.NoTopicError, or of the kafka package or the network.
 func (t *Topics) Ranges(ctx context.Context, topic topology.Topic, since time.Time) ([]Range, error) {
-	var kept []Range
-	err := t.retry(ctx, func(ctx context.Context) error {
-		leaders, err := wire.LeadersOf(ctx, t.Addr, t.Transport, topic)
+	kept, err := t.all(ctx, topic, since)
+	return slices.DeleteFunc(kept, func(r Range) bool { return r.Size() == 0 }), err
+}
+
+// All returns what each partition of a topic holds, empty ones included.
+func (t *Topics) All(ctx context.Context, topic topology.Topic) ([]Range, error) {
+	return t.all(ctx, topic, time.Time{})
+}
+
+func (t *Topics) all(ctx context.Context, topic topology.Topic, since time.Time) (kept []Range, err error) {
+	err = t.retry(ctx, func(ctx context.Context) error {
+		partitions, err := wire.LeadersOf(ctx, t.Addr, t.Transport, topic)
 		if err != nil {
 			return err
 		}
-		partitions := make([]int, len(leaders))
-		for p := range leaders {
+		for p := range partitions {
 			partitions[p] = p
 		}
 		kept, err = t.kept(ctx, topic, since, partitions...)
 		return err
 	})
-	return slices.DeleteFunc(kept, func(r Range) bool { return r.Size() == 0 }), err
+	return kept, err
 }
 
 // Latest cuts ranges down to about n offsets in all, the last ones of each: to

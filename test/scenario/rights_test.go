@@ -201,6 +201,13 @@ func TestRights(t *testing.T) {
 		s.settings = append(slices.Clone(general), s.as(topology.User(role))...)
 		s.start(role, lane)
 	}
+	for _, other := range topology.Lanes()[1:] { // the auditor is of both
+		for _, right := range s.topics.Rights(topology.User(topology.RoleAudit), other) {
+			s.allow(topology.User(topology.RoleAudit), right, true)
+		}
+	}
+	s.settings = append(slices.Clone(general), s.as(topology.User(topology.RoleAudit))...)
+	auditor := s.auditor()
 	s.settings = general
 	s.awaitGroups(lane)
 	defer startReceiver(t, port, told)()
@@ -247,6 +254,9 @@ func TestRights(t *testing.T) {
 		t.Errorf("%d dead letters, %v", len(letters), err)
 	}
 
+	s.eventually(20*time.Second, "all are accounted for", func() error {
+		return auditor.shows(append(unaccounted(lane, 0, 0, 0), `meddela_audit_open{lane="realtime"} 0`))
+	})
 	s.mustRunAs(topology.UserOperator, "resend", "later", "--new-message", "--yes")
 	s.mustRunAs(topology.UserOperator, "dead-letters", "redrive", "--lane", string(lane), "--yes")
 	s.replaceCertificates(lane)
@@ -439,6 +449,9 @@ func (s *secured) keptPlaces() {
 			s.t.Fatal(err)
 		}
 		groups := 1
+		if p.role == topology.RoleAudit {
+			groups = 0 // it is a member of none
+		}
 		if p.role == topology.RoleDeliver {
 			groups = len(topology.Channels())
 		}

@@ -48,7 +48,7 @@ annotations:
 {{- end }}
 
 {{/*
-Every Deployment of a role, as a JSON list: component, lane (of receive none), role,
+Every Deployment of a role, as a JSON list: component, lane (of receive and audit none), role,
 channels, labels, and settings: workload, overridden by role, by the role of the lane, by delivery group, and
 by the delivery group of the lane.
 */}}
@@ -71,8 +71,10 @@ by the delivery group of the lane.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if .Values.receive.enabled }}
-{{- $all = append $all (dict "component" "receive" "lane" "" "role" "receive" "channels" list "settings" (mergeOverwrite (deepCopy .Values.workload) (deepCopy .Values.roles.receive))) }}
+{{- range $role := list "receive" "audit" }}
+{{- if or (eq $role "audit") $.Values.receive.enabled }}
+{{- $all = append $all (dict "component" $role "lane" "" "role" $role "channels" list "settings" (mergeOverwrite (deepCopy $.Values.workload) (deepCopy (index $.Values.roles $role)))) }}
+{{- end }}
 {{- end }}
 {{- $some := list }}
 {{- range $all }}
@@ -133,7 +135,7 @@ by the delivery group of the lane.
 {{- end }}
 {{- include "meddela.checkSettings" . }}
 {{- range include "meddela.workloads" . | fromJsonArray }}
-{{- if and (has .role (list "delay" "receive")) (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: it has no backlog on a topic, so role %s cannot be scaled by lag: set roles.%s.autoscaling.kind to hpa or none" .component .role .role) }}{{ end }}
+{{- if and (has .role (list "delay" "receive" "audit")) (eq .settings.autoscaling.kind "keda") }}{{ fail (printf "%s: it has no backlog on a topic, so role %s cannot be scaled by lag: set roles.%s.autoscaling.kind to hpa or none" .component .role .role) }}{{ end }}
 {{- if eq .settings.autoscaling.kind "keda" }}
 {{- with $.Values.kafka.sasl }}
 {{- if and (eq .mechanism "aws-msk-iam") (not .awsRegion) }}{{ fail "kafka.sasl.awsRegion is empty: KEDA needs it" }}{{ end }}

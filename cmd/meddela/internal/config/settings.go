@@ -72,6 +72,10 @@ type Config struct {
 		Addr     string `envconfig:"MEDDELA_RECEIVE_ADDR" default:"127.0.0.1:9095" desc:"where role receive takes providers' receipts, by HTTP: at a path that ends with the provider's name; - is nowhere"`
 		SMTPAddr string `envconfig:"MEDDELA_RECEIVE_SMTP_ADDR" desc:"where role receive takes bounces by SMTP, such as :2525; default: nowhere"`
 	}
+	Audit struct {
+		Every time.Duration `envconfig:"MEDDELA_AUDIT_EVERY" default:"5s" min:"100ms" max:"1m" desc:"how often role audit looks"`
+		Wait  time.Duration `envconfig:"MEDDELA_AUDIT_WAIT" default:"15s" min:"0s" max:"24h" desc:"how long after a job was committed role audit waits for its entry: nothing is needed for role deliver; as long as it takes, for another engine that commits jobs before it has tried them"`
+	}
 	Sandbox struct {
 		Latency  time.Duration `envconfig:"MEDDELA_SANDBOX_LATENCY" default:"0s" min:"0s" max:"1m" desc:"how long the sandbox takes to accept a message"`
 		Dir      string        `envconfig:"MEDDELA_SANDBOX_DIR" desc:"folder that the sandbox writes each message to; default: none, they are kept in memory"`

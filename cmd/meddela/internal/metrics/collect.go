@@ -12,6 +12,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/connect"
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/audit"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/deliver/provider"
@@ -181,6 +182,27 @@ func (m *Metrics) Receipts(r *receive.Receiver) {
 		for of, n := range r.Counts() {
 			show(out, "receipts_total", "Receipts of providers, by what they mean.", n, "provider", of.Provider,
 				"means", of.Means)
+		}
+	}))
+}
+
+// Audit shows what a lane's auditor has found: as role whose commits it is about.
+func (m *Metrics) Audit(a *audit.Auditor) {
+	m.register(collector(func(out chan<- prometheus.Metric) {
+		s, of := a.Stats(), []string{"lane", string(a.Lane)}
+		for _, role := range audit.Losers() {
+			show(out, "audit_unaccounted", "Events that a role has committed past, and that nothing tells of: 0 unless something is lost.",
+				s.Unaccounted(role), append(of, "role", string(role))...)
+		}
+		for is, n := range s.Offsets {
+			show(out, "audit_offsets_total", "Offsets of the events' topic, by what they turned out to be.", n,
+				append(of, "is", is)...)
+		}
+		show(out, "audit_open", "Events with a job of which nothing has come yet.", s.Open, of...)
+		show(out, "audit_noticed_seconds", "The longest from when an event was written to when its loss was noticed.",
+			s.Noticed.Seconds(), of...)
+		if !s.At.IsZero() {
+			show(out, "audit_looked_timestamp_seconds", "When all was last looked at.", unix(s.At), of...)
 		}
 	}))
 }

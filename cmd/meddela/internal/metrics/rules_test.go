@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/audit"
 	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/deliver"
 	"github.com/meddela/meddela/consumer/deliver/provider/failover"
@@ -48,13 +49,14 @@ func shown(t *testing.T) map[string]bool {
 	m.Loop(consumer.New(consumer.Config{}))
 	m.Publishing(new(producer.Errors))
 	monitor := New("", nil, "dev")
+	monitor.Audit(audit.New(audit.Config{}))
 	monitor.Lag().Measured(&lag.Report{Groups: []lag.Group{{Partitions: []lag.Partition{{}}}}})
 
 	names := map[string]bool{ // shown only where there is something to say
 		"meddela_redis_up": true, "meddela_redis_evicted_total": true,
 		"meddela_redis_lost_timestamp_seconds": true, "meddela_redis_lost_records": true,
 		"meddela_process_lag_records": true, "meddela_process_lag_seconds": true,
-		"meddela_receipts_total":        true,
+		"meddela_receipts_total": true, "meddela_audit_offsets_total": true, "meddela_audit_looked_timestamp_seconds": true,
 		"meddela_catalogue_age_seconds": true, "meddela_catalogue_changed_timestamp_seconds": true,
 	}
 	for line := range strings.SplitSeq(textOf(t, m)+textOf(t, monitor), "\n") {

@@ -30,19 +30,22 @@ same role and lane share its partitions, and each may come and go at any time.
   notify   tells webhooks what became of events, where MEDDELA_NOTICES_FILE names some
   receive  hears from providers what became of messages: delivered, bounced, unsubscribed.
            It is of both lanes, and has no --lane
-  all      is all of these but receive in one process, for a small installation: while they are
-           at the same place, one read serves them all
+  audit    says which events nothing tells of although they were read: none, unless something is
+           lost. It only reads, one process is enough, and it is of both lanes too
+  all      is all of these but receive and audit in one process, for a small installation: while
+           they are at the same place, one read serves them all
 
 A process serves /livez, /readyz, /startupz, /version and /metrics on
 MEDDELA_HTTP_ADDR. On SIGTERM it finishes what it has fetched, commits, and leaves its groups.`
 
 // New makes the command run.
 func New(env *command.Env) *cobra.Command {
-	names := append(wording.Texts(append(topology.Roles(), topology.RoleNotify, topology.RoleReceive)), everyRole)
+	names := append(wording.Texts(append(topology.Roles(), topology.RoleNotify, topology.RoleReceive, topology.RoleAudit)),
+		everyRole)
 	var lane topology.Lane
 	var channels []topology.Channel
 	cmd := &cobra.Command{
-		Use:   "run match|deliver|status|delay|notify|receive|all --lane realtime|batch",
+		Use:   "run match|deliver|status|delay|notify|receive|audit|all --lane realtime|batch",
 		Short: "Run one role of one lane, or all of them",
 		Long:  runHelp,
 		Example: "  meddela run match --lane realtime\n  meddela run deliver --lane batch --channel email,push\n" +
@@ -54,10 +57,10 @@ func New(env *command.Env) *cobra.Command {
 			switch name := args[0]; {
 			case !slices.Contains(names, name):
 				return command.Misusef("unknown role %q: use %s", name, wording.OrList(names))
-			case lane == "" && name != receiveRole:
+			case lane == "" && ofBothLanes[name] == nil:
 				return command.ErrNoLane
-			case lane != "" && name == receiveRole:
-				return command.Misusef("role receive is of both lanes: leave out --lane")
+			case lane != "" && ofBothLanes[name] != nil:
+				return command.Misusef("role %s is of both lanes: leave out --lane", name)
 			case len(channels) == 0:
 				channels = topology.Channels()
 			case name != string(topology.RoleDeliver) && name != everyRole:
@@ -66,8 +69,8 @@ func New(env *command.Env) *cobra.Command {
 			return nil
 		},
 		RunE: env.Loaded(func(ctx context.Context, args []string) error {
-			if args[0] == receiveRole {
-				return runReceive(ctx, env)
+			if start := ofBothLanes[args[0]]; start != nil {
+				return runOfBoth(ctx, env, topology.Role(args[0]), start)
 			}
 			run := []topology.Role{topology.Role(args[0])}
 			if args[0] == everyRole {
@@ -89,25 +92,29 @@ func New(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-const (
-	everyRole   = "all" // that a lane has
-	receiveRole = string(topology.RoleReceive)
-)
+const everyRole = "all" // that a lane has
 
-// runReceive runs role receive until ctx ends.
-func runReceive(ctx context.Context, env *command.Env) error {
+// ofBothLanes start the roles that are no lane's.
+var ofBothLanes = map[string]func(*roles.Installation, context.Context, func()) error{
+	string(topology.RoleReceive): (*roles.Installation).Receive,
+	string(topology.RoleAudit):   (*roles.Installation).Audit,
+}
+
+// runOfBoth runs a role of both lanes until ctx ends.
+func runOfBoth(ctx context.Context, env *command.Env, name topology.Role,
+	start func(*roles.Installation, context.Context, func()) error) error {
 	in, err := roles.New(&env.Config, env.Log, roles.Dial{})
 	if err != nil {
 		return err
 	}
-	v := health.New("", []topology.Role{topology.RoleReceive}, env.Version, 1)
+	v := health.New("", []topology.Role{name}, env.Version, 1)
 	in.Metrics, in.Version = v.Metrics, env.Version
 	stop, err := v.Serve(env.Log, &env.Config)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	return in.Receive(ctx, v.Begin)
+	return start(in, ctx, v.Begin)
 }
 
 // runRoles runs roles until ctx ends. At the start the servers that they need must

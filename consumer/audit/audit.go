@@ -1,0 +1,553 @@
+// Package audit accounts for every event of a lane, from outside and by records alone: once role match has committed
+// past an event, the delivery log or the dead letters tell of it; once the deliverers have committed past its job, the
+// log tells more. Some bits are kept of each event until then. What nothing tells of is looked up: it is no event, or
+// it is lost, and named.
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
+)
+
+// Config is what an auditor of one lane needs.
+type Config struct {
+	Lane   topology.Lane
+	Names  topology.Topics
+	Topics *scan.Topics
+	// Every is how often it looks, Wait how much longer than its commit the outcome of a job may take: no longer by role
+	// deliver, and as long as it takes by an engine that commits jobs before it has tried them.
+	Every, Wait time.Duration
+	Log         zerolog.Logger
+}
+
+// Auditor is of one lane.
+type Auditor struct {
+	Config
+	gauge  lag.Gauge
+	read   map[place]int64 // how far delivery log and dead letters are read
+	gone   map[place]int64 // up to where it is known that records were deleted unread
+	begun  bool
+	saving *snapshot
+	saved  time.Time
+
+	mu     sync.Mutex // of what follows
+	events []*window
+	stats  Stats
+}
+
+type place struct {
+	topic     topology.Topic
+	partition int
+}
+
+// Stats are what an auditor has found.
+type Stats struct {
+	At      time.Time               // when it last looked at all
+	Offsets map[string]int64        // of the events topic, by what they turned out to be
+	Open    int64                   // events with a job of which nothing has come yet
+	Noticed time.Duration           // the longest from when an event was written to when its loss was noticed
+	Lost    []Loss                  // that are known one by one
+	More    map[topology.Role]int64 // that are lost beyond those
+}
+
+// What offsets turn out to be, beside consumer.Passed.Why.
+const (
+	Event     = "event"     // something tells of it
+	Absent    = "absent"    // compacted away
+	Lost      = "lost"      // nothing tells of it
+	Recovered = "recovered" // nothing told of it, and now something does
+	GivenUp   = "given_up"  // it was open when there were too many
+)
+
+// Loss is what a role has committed past, and nothing tells of.
+type Loss struct {
+	Role      topology.Role
+	Topic     topology.Topic
+	Partition int
+	From, To  int64            // its offset and the one after it, or those of several that were deleted
+	ID        topology.EventID // where it is known
+}
+
+const (
+	mostLost  = 1000     // losses that are known one by one
+	mostNamed = 20       // of those noticed at once that have a line of their own in the log
+	atOnce    = 1 << 20  // offsets that are judged at once
+	lookBytes = 64 << 10 // of a fetch that finds out what an offset is
+	lookTime  = 500 * time.Millisecond
+	saveTime  = 10 * time.Second // between two commits where there is nothing new
+	askTime   = 10 * time.Second
+)
+
+// Losers are the roles that can lose an event.
+func Losers() []topology.Role {
+	return []topology.Role{topology.RoleMatch, topology.RoleDeliver, topology.RoleDelay}
+}
+
+// New makes an auditor.
+func New(c Config) *Auditor {
+	a := &Auditor{Config: c, read: make(map[place]int64), gone: make(map[place]int64),
+		stats: Stats{Offsets: make(map[string]int64), More: make(map[topology.Role]int64)}}
+	if c.Topics != nil {
+		a.gauge = lag.Gauge{Addr: c.Topics.Addr, Transport: c.Topics.Transport, Names: c.Names,
+			Lanes: []topology.Lane{c.Lane}, Roles: Losers(), Channels: topology.Channels(), Timeless: true}
+	}
+	return a
+}
+
+// Stats are what it has found so far.
+func (a *Auditor) Stats() Stats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.stats
+	s.Lost, s.Offsets, s.More = slices.Clone(s.Lost), maps.Clone(s.Offsets), maps.Clone(s.More)
+	return s
+}
+
+// Unaccounted are how many events, at most, a role has lost.
+func (s *Stats) Unaccounted(role topology.Role) (n int64) {
+	for _, l := range s.Lost {
+		if l.Role == role {
+			n += l.To - l.From
+		}
+	}
+	return n + s.More[role]
+}
+
+// Run looks until ctx ends. begun is called whenever it has. That servers are away is no error.
+func (a *Auditor) Run(ctx context.Context, begun func()) {
+	for retry.Until(ctx, func() error { return a.look(ctx) }, func(err error, n int) {
+		a.Log.Warn().Err(err).Int("times", n).Msg("the events cannot be accounted for; trying on")
+	}) {
+		begun()
+		retry.Sleep(ctx, a.Every)
+	}
+}
+
+// look asks how far roles have committed, then reads what could tell of that, and judges. All rests on this order: what
+// came of what was committed is in the topics whose ends are asked for afterwards.
+func (a *Auditor) look(ctx context.Context) error {
+	report, err := a.gauge.Measure(ctx)
+	if err != nil {
+		return err
+	}
+	topics := []topology.Topic{a.Names.DeliveryLog(a.Lane), a.Names.DeadLetters(a.Lane), a.Names.Events(a.Lane),
+		a.Names.Jobs(a.Lane)}
+	ends := make([][]scan.Range, len(topics))
+	for i, topic := range topics {
+		if ends[i], err = a.Topics.All(ctx, topic); err != nil {
+			return err
+		}
+	}
+	log, events, jobs := append(ends[0], ends[1]...), ends[2], ends[3]
+	if err := a.resume(ctx, topics[:3], log, events); err != nil {
+		return err
+	}
+	for i := range events {
+		if i == len(a.events) { // a partition that was added
+			a.events = append(a.events, newWindow(0))
+		}
+		a.events[i].end = events[i].To
+	}
+	if err := a.readOn(ctx, log); err != nil {
+		return err
+	}
+	for i := range report.Groups {
+		g := &report.Groups[i]
+		if g.Err != nil {
+			return g.Err
+		}
+		for j := range g.Partitions {
+			if err := a.judge(ctx, g, &g.Partitions[j], events, jobs); err != nil {
+				return err
+			}
+		}
+	}
+	a.settle()
+	return a.save(ctx)
+}
+
+// readOn reads the delivery log and the dead letters to their ends.
+func (a *Auditor) readOn(ctx context.Context, log []scan.Range) error {
+	var ranges []scan.Range
+	for _, r := range log {
+		if r.From = a.read[place{r.Topic, r.Partition}]; r.Size() > 0 {
+			ranges = append(ranges, r)
+		}
+	}
+	err := a.Topics.Scan(ctx, ranges, nil, func(records []topology.Record) error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for i := range records {
+			a.take(&records[i])
+		}
+		last := &records[len(records)-1]
+		a.read[place{last.Topic, last.Partition}] = last.Offset + 1
+		return nil
+	})
+	for _, r := range ranges {
+		if err == nil {
+			a.read[place{r.Topic, r.Partition}] = r.To
+		}
+	}
+	return err
+}
+
+// take notes what a record tells.
+func (a *Auditor) take(r *topology.Record) {
+	var e topology.Entry
+	channel := -1
+	if r.Topic == a.Names.DeadLetters(a.Lane) {
+		topic, _ := r.Header(topology.HeaderOriginalTopic)
+		partition, _ := r.Header(topology.HeaderOriginalPartition)
+		offset, _ := r.Header(topology.HeaderOriginalOffset)
+		e.Source = topology.Source(fmt.Sprintf("%s/%s/%s", topic, partition, offset))
+	} else if entry, err := topology.DecodeEntry(r.Value); err == nil {
+		e, channel = entry, channelOf(&entry)
+	}
+	topic, partition, offset, ok := e.Source.Split()
+	if ok && topic == a.Names.Events(a.Lane) && partition < len(a.events) {
+		a.events[partition].tell(offset, channel)
+	}
+	if e.EventID == "" || len(a.stats.Lost) == 0 {
+		return
+	}
+	a.stats.Lost = slices.DeleteFunc(a.stats.Lost, func(l Loss) bool {
+		found := l.ID == e.EventID && (channel < 0 || l.Role == topology.RoleMatch)
+		if found { // it came late, or was published again
+			a.stats.Offsets[Recovered]++
+			l.line(a.Log.Info()).Msg("an event that was unaccounted for is in the delivery log now")
+		}
+		return found
+	})
+}
+
+// judge compares what is told with what a group had committed of a partition before. What had been deleted by then it
+// will not read.
+func (a *Auditor) judge(ctx context.Context, g *lag.Group, p *lag.Partition, events, jobs []scan.Range) error {
+	past := max(p.Committed, p.First)
+	switch at := (place{p.Topic, p.ID}); {
+	case p.ID >= len(events):
+	case p.Topic == a.Names.Events(a.Lane):
+		w := a.events[p.ID]
+		for upTo := min(past, w.end); w.matched < upTo; {
+			end := min(upTo, w.matched+atOnce)
+			offsets := w.untold(end)
+			if err := a.lookUp(ctx, w, &events[p.ID], offsets, g.Role); err != nil {
+				return err
+			}
+			a.count(Event, end-w.matched-int64(len(offsets)))
+			w.matched = end
+		}
+	case p.Topic == a.Names.Jobs(a.Lane):
+		for id := p.ID; id < len(a.events); id += len(jobs) {
+			if err := a.judgeJobs(ctx, a.events[id], g, min(past, jobs[p.ID].To), &events[id], jobs[p.ID].To); err != nil {
+				return err
+			}
+		}
+	case max(p.Committed, a.gone[at]) < p.First:
+		a.lose(Loss{g.Role, p.Topic, p.ID, max(p.Committed, a.gone[at], 0), p.First, ""}, true)
+		a.gone[at] = p.First
+	}
+	return nil
+}
+
+// judgeJobs judges the events with a job on a channel: those that match had committed when the jobs topic was asked for
+// its end, once the deliverers have committed that.
+func (a *Auditor) judgeJobs(ctx context.Context, w *window, g *lag.Group, past int64, events *scan.Range,
+	end int64) error {
+	channel := slices.Index(topology.Channels(), g.Channel)
+	h := &w.hops[channel]
+	if h.upTo > 0 {
+		if past < h.end {
+			return nil
+		}
+		if h.passed.IsZero() {
+			h.passed = time.Now()
+		}
+		if time.Since(h.passed) < a.Wait {
+			return nil
+		}
+		offsets := w.open(channel, h.upTo)
+		if err := a.lookUp(ctx, w, events, offsets, g.Role); err != nil {
+			return err
+		}
+		for _, o := range offsets {
+			w.ended.set(o - w.base)
+		}
+	}
+	*h = hop{}
+	if w.from < w.matched { // something is open, or was
+		*h = hop{upTo: w.matched, end: end}
+	}
+	return nil
+}
+
+// lookUp finds out what offsets are that nothing tells of.
+func (a *Auditor) lookUp(ctx context.Context, w *window, kept *scan.Range, offsets []int64, role topology.Role) error {
+	fetcher := consumer.Fetcher{Addr: a.Topics.Addr, Transport: a.Topics.Transport, Topic: kept.Topic,
+		Partition: kept.Partition, MaxBytes: lookBytes, MaxWait: lookTime}
+	var got consumer.Fetched
+	var losses []Loss
+	from, longest, found := int64(0), time.Duration(0), make(map[string]int64)
+	for _, o := range offsets {
+		for o >= kept.From && (o < from || o >= got.Next) {
+			var err error
+			fetcher.SeekTo(o)
+			if got, err = fetcher.Fetch(ctx); err == nil && !got.Moved {
+				err = errNothing
+			}
+			if err != nil {
+				return err
+			}
+			from = o
+		}
+		is, l := Lost, Loss{role, kept.Topic, kept.Partition, o, o + 1, ""}
+		if o >= kept.From { // else it was deleted before it was committed: whether it was an event cannot be told
+			var r *topology.Record
+			if is, r = w.what(&got, o); r != nil {
+				event, _ := a.Names.DecodeEvent(*r, a.Lane) // which has an id, whatever is wrong with it
+				l.ID, longest = event.ID, max(longest, time.Since(r.Time))
+			}
+		}
+		if found[is]++; is != Lost || len(losses) >= mostLost {
+			continue
+		}
+		if n := len(losses) - 1; n >= 0 && l.ID == "" && losses[n].ID == "" && losses[n].To == o {
+			losses[n].To++
+			continue
+		}
+		losses = append(losses, l)
+	}
+	for is, n := range found {
+		a.count(is, n)
+	}
+	for i, l := range losses {
+		found[Lost] -= l.To - l.From
+		a.lose(l, i < mostNamed)
+	}
+	if n := len(losses) - mostNamed; n > 0 {
+		a.lose(Loss{Role: role, To: found[Lost]}, false)
+		a.Log.Error().Str("committed_by", string(role)).Int64("events", int64(n)+found[Lost]).
+			Msg("more are unaccounted for than are named")
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stats.Noticed = max(a.stats.Noticed, longest)
+	return nil
+}
+
+var errNothing = errors.New("the broker brings nothing, though there are records")
+
+// what is at an offset that a fetch has gone over, and its record if it is one.
+func (w *window) what(got *consumer.Fetched, offset int64) (is string, r *topology.Record) {
+	i, ok := slices.BinarySearchFunc(got.Records, offset, func(r topology.Record, o int64) int {
+		return cmp.Compare(r.Offset, o)
+	})
+	if ok {
+		return Lost, &got.Records[i]
+	}
+	for _, b := range got.Passed {
+		if b.First <= offset && offset <= b.Last {
+			for o := b.First; b.Why == consumer.Unreadable && offset == b.First; o++ { // one dead letter is for all of it
+				if o > b.Last {
+					return Lost, nil
+				} else if w.isTold(o) {
+					break
+				}
+			}
+			return b.Why, nil
+		}
+	}
+	return Absent, nil
+}
+
+func (a *Auditor) count(is string, n int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stats.Offsets[is] += n
+}
+
+// lose notes a loss; without a topic it is of several.
+func (a *Auditor) lose(l Loss, named bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.saved = time.Time{}
+	if l.Topic != "" && len(a.stats.Lost) < mostLost {
+		a.stats.Lost = append(a.stats.Lost, l)
+	} else {
+		a.stats.More[l.Role] += l.To - l.From
+	}
+	if named {
+		l.line(a.Log.Error()).Msg("unaccounted for: this role has committed past it, and nothing tells what became of it: see MeddelaEventsUnaccounted in docs/alerts.md")
+	}
+}
+
+func (l *Loss) line(e *zerolog.Event) *zerolog.Event {
+	return e.Str("committed_by", string(l.Role)).Str("topic", string(l.Topic)).Int("partition", l.Partition).
+		Int64("offset", l.From).Int64("up_to", l.To-1).Str("event_id", string(l.ID))
+}
+
+func (a *Auditor) settle() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stats.Open, a.stats.At = 0, time.Now()
+	for _, w := range a.events {
+		open, forgotten := w.settle()
+		a.stats.Open += open
+		a.stats.Offsets[GivenUp] += forgotten
+	}
+}
+
+// snapshot is how far was read, and of which events that told. Once those are accounted for, the auditor's position is:
+// of the events where each partition is accounted for up to, with what is lost as metadata, and of the log from where
+// on it tells of what comes after that. It is committed in one request, of a group of its own.
+type snapshot struct {
+	read map[place]int64
+	high []int64
+}
+
+func (a *Auditor) save(ctx context.Context) error {
+	if s := a.saving; s != nil {
+		topics, name := make(map[string][]kafka.OffsetCommit), string(a.Names.Events(a.Lane))
+		for i, w := range a.events {
+			if i < len(s.high) && w.from < s.high[i] {
+				return nil
+			}
+			topics[name] = append(topics[name], kafka.OffsetCommit{Partition: i, Offset: w.from, Metadata: a.losses(i)})
+		}
+		if time.Since(a.saved) < saveTime {
+			return nil
+		}
+		for at, offset := range s.read {
+			topics[string(at.topic)] = append(topics[string(at.topic)],
+				kafka.OffsetCommit{Partition: at.partition, Offset: offset})
+		}
+		ctx, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		client := kafka.Client{Addr: a.Topics.Addr, Transport: a.Topics.Transport}
+		answer, err := client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
+			GroupID: a.Names.Group(topology.RoleAudit, a.Lane), GenerationID: -1, Topics: topics})
+		if err == nil {
+			for _, partitions := range answer.Topics {
+				for _, p := range partitions {
+					err = cmp.Or(err, p.Error)
+				}
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("the auditor's position: %w", err)
+		}
+		a.saved = time.Now()
+	}
+	a.saving = &snapshot{read: maps.Clone(a.read)}
+	for _, w := range a.events {
+		a.saving.high = append(a.saving.high, w.high)
+	}
+	return nil
+}
+
+// mostMetadata is what Kafka takes with a commit unless it is told otherwise, less one line.
+const mostMetadata = 4096 - 768
+
+// losses are those that are kept with an events partition, as text.
+func (a *Auditor) losses(partition int) string {
+	var b strings.Builder
+	more := make(map[topology.Role]int64)
+	if partition == 0 {
+		maps.Copy(more, a.stats.More)
+	}
+	for _, l := range a.stats.Lost {
+		switch {
+		case l.Partition%len(a.events) != partition:
+		case b.Len() > mostMetadata:
+			more[l.Role] += l.To - l.From
+		default:
+			_, _ = fmt.Fprintf(&b, "%s %s %d %d %d %q\n", l.Role, l.Topic, l.Partition, l.From, l.To, l.ID)
+		}
+	}
+	for role, n := range more {
+		_, _ = fmt.Fprintf(&b, "%s %d\n", role, n)
+	}
+	return b.String()
+}
+
+func (a *Auditor) restore(text string) {
+	for line := range strings.Lines(text) {
+		var l Loss
+		if n, _ := fmt.Sscanf(line, "%s %s %d %d %d %q", &l.Role, &l.Topic, &l.Partition, &l.From, &l.To, &l.ID); n < 6 {
+			l = Loss{}
+			_, _ = fmt.Sscan(line, &l.Role, &l.To)
+		} else if l.Role == topology.RoleDelay {
+			a.gone[place{l.Topic, l.Partition}] = l.To
+		}
+		a.lose(l, false)
+	}
+}
+
+// resume goes on from the auditor's own position when it starts. Where it has none that counts it begins at the
+// present: of events that come from now on, the log tells from now on.
+func (a *Auditor) resume(ctx context.Context, topics []topology.Topic, log, events []scan.Range) error {
+	if !a.begun {
+		asked := make(map[string][]int)
+		for _, r := range append(log, events...) {
+			asked[string(r.Topic)] = append(asked[string(r.Topic)], r.Partition)
+		}
+		saved, err := a.gauge.Committed(ctx, a.Names.Group(topology.RoleAudit, a.Lane), asked)
+		if err != nil {
+			return err
+		}
+		for _, topic := range topics {
+			for _, c := range saved[string(topic)] {
+				if at := (place{topic, c.Partition}); topic != events[0].Topic {
+					a.read[at] = max(c.CommittedOffset, 0)
+				} else if c.CommittedOffset >= 0 || a.events != nil { // of one added since from its first event on
+					a.events = append(a.events, newWindow(max(c.CommittedOffset, 0)))
+					a.restore(c.Metadata)
+				}
+			}
+		}
+		a.begun = true
+	}
+	why := ""
+	for _, r := range log {
+		if at := a.read[place{r.Topic, r.Partition}]; at < r.From || at > r.To {
+			why = fmt.Sprintf("%s/%d has offsets %d to %d, and was read to %d", r.Topic, r.Partition, r.From, r.To, at)
+		}
+	}
+	for i, w := range a.events {
+		if r := events[i]; r.To < w.matched {
+			why = fmt.Sprintf("%s/%d ends at %d, and was judged to %d", r.Topic, r.Partition, r.To, w.matched)
+		}
+	}
+	if a.events != nil && why == "" {
+		return nil
+	}
+	a.Log.Warn().Str("why", cmp.Or(why, "there is no position of an earlier one")).
+		Msg("the audit begins at the present: of events before, it is not known whether all are accounted for")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.events, a.saving = nil, nil
+	for _, r := range log {
+		a.read[place{r.Topic, r.Partition}] = r.To
+	}
+	for _, r := range events {
+		a.events = append(a.events, newWindow(r.To))
+	}
+	return nil
+}

@@ -1,0 +1,439 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+
+	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/producer/embedded"
+	"github.com/meddela/meddela/test/fixtures"
+	"github.com/meddela/meddela/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	partitions = 2
+	lane       = topology.Batch
+)
+
+var names = topology.Topics{Prefix: "test."}
+
+// world is an installation in which roles do what the test says, and the auditor looks when it says.
+type world struct {
+	*fixtures.Kafka
+	t   *testing.T
+	a   *Auditor
+	log strings.Builder
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{Kafka: fixtures.StartKafka(t, embedded.BrokerConfig{}), t: t}
+	w.CreateLanes(t, names, partitions)
+	w.restart()
+	w.look()
+	return w
+}
+
+// restart is of the auditor.
+func (w *world) restart() {
+	w.a = New(Config{
+		Lane: lane, Names: names, Topics: &scan.Topics{Addr: w.Link.Addr(), Transport: w.Transport}, Log: zerolog.New(&w.log),
+	})
+}
+
+// look looks three times: at what match has committed, at what deliver has, and once more.
+func (w *world) look() {
+	w.t.Helper()
+	for range 3 {
+		if err := w.a.look(fixtures.Soon(w.t)); err != nil {
+			w.t.Fatal(err)
+		}
+		w.a.saved = time.Time{} // as if it were long ago
+	}
+}
+
+func (w *world) commit(group string, topic topology.Topic, offset int64) {
+	w.t.Helper()
+	fixtures.Await(w.t, "the offset is committed", func() error { // after an outage not at once
+		response, err := w.Client.OffsetCommit(fixtures.Soon(w.t), &kafka.OffsetCommitRequest{
+			GroupID: group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{string(topic): {{Offset: offset}}},
+		})
+		if err != nil {
+			return err
+		}
+		return response.Topics[string(topic)][0].Error
+	})
+}
+
+func (w *world) matched(offset int64) {
+	w.t.Helper()
+	w.commit(names.Group(topology.RoleMatch, lane), names.Events(lane), offset)
+}
+
+func (w *world) delivered(offset int64) {
+	w.t.Helper()
+	w.commit(names.DeliverGroup(lane, topology.Email), names.Jobs(lane), offset)
+}
+
+func (w *world) delete(topic topology.Topic, before int64) {
+	w.t.Helper()
+	if err := w.Cluster.DeleteRecords(string(topic), 0, before); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// event publishes one with an id to partition 0.
+func (w *world) event(ids ...string) {
+	w.t.Helper()
+	for _, id := range ids {
+		w.Publish(w.t, names.Events(lane), 0, topology.Record{Time: time.Now(),
+			Value: fmt.Appendf(nil, `{"id":%q,"type":"order","email":"k@example.com","ctx":{}}`, id)})
+	}
+}
+
+// says writes an entry about the event at an offset of partition 0.
+func (w *world) says(id string, offset int64, status topology.Status, reason topology.Reason) {
+	w.t.Helper()
+	e := topology.Entry{EventID: topology.EventID(id), JobID: topology.JobIDOf(topology.EventID(id), 0), Lane: lane,
+		Attempt: 1, Status: status, Reason: reason, Channel: topology.Email, Source: topology.SourceOf(names.Events(lane), 0, offset),
+		At: time.Now()}
+	w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Key: []byte(id), Value: e.Append(nil)})
+}
+
+// job is what match does with an event: a job, and an entry.
+func (w *world) job(id string, offset int64) {
+	w.t.Helper()
+	w.Publish(w.t, names.Jobs(lane), 0, topology.Record{Value: []byte("{}")})
+	w.says(id, offset, topology.PendingDelivery, "")
+}
+
+func (w *world) sent(id string, offset int64) { w.t.Helper(); w.says(id, offset, topology.Sent, "") }
+
+// wellDone has an event go the whole way.
+func (w *world) wellDone(id string, offset int64) {
+	w.t.Helper()
+	w.event(id)
+	w.job(id, offset)
+	w.sent(id, offset)
+	w.matched(offset + 1)
+	w.delivered(offset + 1)
+}
+
+// transact publishes one event in a transaction to partition 0.
+func (w *world) transact(id string, commit kgo.TransactionEndTry) {
+	w.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.Link.Brokers...), kgo.TransactionalID("upstream"),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer client.Close()
+	ctx := fixtures.Soon(w.t)
+	err = client.BeginTransaction()
+	if err == nil {
+		err = client.ProduceSync(ctx, &kgo.Record{Topic: string(names.Events(lane)),
+			Value: []byte(`{"id":"` + id + `","type":"order","ctx":{}}`)}).FirstErr()
+	}
+	if err == nil {
+		err = client.EndTransaction(ctx, commit)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// want is what the auditor is to have found: "role id from-to", and what became of offsets.
+func (w *world) want(offsets map[string]int64, losses ...string) {
+	w.t.Helper()
+	s, got := w.a.Stats(), []string{}
+	maps.DeleteFunc(s.Offsets, func(_ string, n int64) bool { return n == 0 })
+	for _, l := range s.Lost {
+		got = append(got, fmt.Sprintf("%s %s %d-%d", l.Role, l.ID, l.From, l.To))
+		if line := fmt.Sprintf(`"committed_by":"%s","topic":"%s","partition":0,"offset":%d,"up_to":%d,"event_id":"%s"`,
+			l.Role, l.Topic, l.From, l.To-1, l.ID); !strings.Contains(w.log.String(), line) {
+			w.t.Errorf("the log has no %s", line)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(losses)
+	if !slices.Equal(got, losses) {
+		w.t.Errorf("lost are %q, want %q", got, losses)
+	}
+	if offsets != nil && !reflect.DeepEqual(s.Offsets, offsets) {
+		w.t.Errorf("offsets %v, want %v", s.Offsets, offsets)
+	}
+}
+
+// TestWhatIsLost: each way to lose an event is noticed and named, and none of what looks like one.
+func TestWhatIsLost(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		happens func(w *world)
+		offsets map[string]int64 // beside that of the event before
+		lost    []string
+	}{
+		{"nothing", func(*world) {}, nil, nil},
+		{"match has swallowed one", func(w *world) { w.event("a"); w.matched(2) },
+			map[string]int64{Lost: 1}, []string{"match a 1-2"}},
+		{"it has not come to it", func(w *world) { w.event("a", "b") }, nil, nil},
+		{"two of four", func(w *world) {
+			w.event("a", "b", "c", "d")
+			w.says("b", 2, topology.NotCovered, topology.ReasonNoTemplateForType)
+			w.says("d", 4, topology.NotCovered, topology.ReasonNoTemplateForType)
+			w.matched(5)
+		}, map[string]int64{Event: 2, Lost: 2}, []string{"match a 1-2", "match c 3-4"}},
+		{"the entry is of another offset", func(w *world) {
+			w.event("a", "b")
+			w.says("a", 2, topology.NotCovered, topology.ReasonNoTemplateForType)
+			w.says("b", 2, topology.NotCovered, topology.ReasonNoTemplateForType)
+			w.matched(3)
+		}, map[string]int64{Event: 1, Lost: 1}, []string{"match a 1-2"}},
+		{"the entry is of no offset", func(w *world) {
+			w.event("a")
+			w.says("x", 1<<40, topology.NotCovered, topology.ReasonNoTemplateForType)
+			w.matched(2)
+		}, map[string]int64{Lost: 1}, []string{"match a 1-2"}},
+		{"retention was faster than match", func(w *world) {
+			w.event("a", "b", "c")
+			w.delete(names.Events(lane), 3)
+		}, map[string]int64{Lost: 2}, []string{"match  1-3"}},
+		{"and match goes on behind it", func(w *world) {
+			w.event("a", "b", "c")
+			w.delete(names.Events(lane), 3)
+			w.says("c", 3, topology.NotCovered, topology.ReasonNoTemplateForType)
+			w.matched(4)
+		}, map[string]int64{Event: 1, Lost: 2}, []string{"match  1-3"}},
+		{"retention after match", func(w *world) { w.wellDone("a", 1); w.delete(names.Events(lane), 2) },
+			map[string]int64{Event: 1}, nil},
+		{"deliver has swallowed a job", func(w *world) {
+			w.event("a")
+			w.job("a", 1)
+			w.matched(2)
+			w.delivered(2)
+		}, map[string]int64{Event: 1, Lost: 1}, []string{"deliver a 1-2"}},
+		{"it has not come to it", func(w *world) {
+			w.event("a")
+			w.job("a", 1)
+			w.matched(2)
+		}, map[string]int64{Event: 1}, nil},
+		{"the job is deleted before it was read", func(w *world) {
+			w.event("a")
+			w.job("a", 1)
+			w.matched(2)
+			w.delete(names.Jobs(lane), 2)
+		}, map[string]int64{Event: 1, Lost: 1}, []string{"deliver a 1-2"}},
+		{"the job of another channel, which nobody delivers, waits", func(w *world) {
+			w.event("a")
+			w.job("a", 1)
+			w.Publish(w.t, names.Jobs(lane), 0, topology.Record{Value: []byte("{}")})
+			e := topology.Entry{EventID: "s", Status: topology.PendingDelivery, Channel: topology.SMS, Attempt: 1,
+				Source: topology.SourceOf(names.Events(lane), 0, 2), At: time.Now()}
+			w.event("s")
+			w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Value: e.Append(nil)})
+			w.sent("a", 1)
+			w.matched(3)
+			w.delivered(3)
+		}, map[string]int64{Event: 2}, nil},
+		{"what waits is deleted", func(w *world) {
+			w.event("a")
+			w.says("a", 1, topology.PendingDelivery, topology.ReasonScheduled)
+			w.Publish(w.t, names.Delay(lane, topology.Tiers()[3]), 0, topology.Record{Value: []byte("{}")})
+			w.matched(2)
+			w.delete(names.Delay(lane, topology.Tiers()[3]), 1)
+		}, map[string]int64{Event: 1}, []string{"delay  0-1"}},
+		{"what waits waits", func(w *world) {
+			for i, reason := range []topology.Reason{topology.ReasonScheduled, topology.ReasonPaused, topology.ReasonTransient,
+				topology.ReasonQuiet, topology.ReasonProviderDown} {
+				w.event("e")
+				w.says("e", int64(1+i), topology.PendingDelivery, reason)
+			}
+			w.matched(6)
+			w.delivered(1)
+		}, map[string]int64{Event: 5}, nil},
+		{"transactions, one aborted", func(w *world) {
+			w.transact("a", kgo.TryCommit) // and its marker
+			w.transact("b", kgo.TryAbort)
+			w.wellDone("c", 5)
+			w.says("a", 1, topology.NotCovered, topology.ReasonNoTemplateForType)
+		}, map[string]int64{Event: 2, "marker": 2, "aborted": 1}, nil},
+		{"a committed one is lost among them", func(w *world) {
+			w.transact("a", kgo.TryAbort)
+			w.transact("b", kgo.TryCommit)
+			w.wellDone("c", 5)
+		}, map[string]int64{Event: 1, "marker": 2, "aborted": 1, Lost: 1}, []string{"match b 3-4"}},
+		{"dead letters without an entry", func(w *world) {
+			w.Publish(w.t, names.Events(lane), 0, topology.Record{Time: time.Now()})
+			r := topology.Record{Topic: names.Events(lane), Offset: 1}
+			w.Publish(w.t, names.DeadLetters(lane), 1,
+				names.DeadLetter(lane, &r, &topology.Fault{Reason: topology.ReasonNullValue}, topology.RoleMatch, time.Now()))
+			w.matched(2)
+		}, map[string]int64{Event: 1}, nil},
+		{"a tombstone that nothing tells of", func(w *world) {
+			w.Publish(w.t, names.Events(lane), 0, topology.Record{Time: time.Now()})
+			w.matched(2)
+		}, map[string]int64{Lost: 1}, []string{"match batch-0-1 1-2"}},
+		{"the same id twice, and work that is done twice", func(w *world) {
+			w.wellDone("a", 1)
+			w.wellDone("a", 2)
+			w.job("a", 1)
+			w.job("a", 2)
+			w.sent("a", 2)
+		}, map[string]int64{Event: 2}, nil},
+		{"an entry that comes before match's", func(w *world) {
+			w.event("a")
+			w.sent("a", 1)
+			w.job("a", 1)
+			w.matched(2)
+			w.delivered(2)
+		}, map[string]int64{Event: 1}, nil},
+		{"an event of the redrive topic", func(w *world) {
+			w.event("a")
+			w.says("a", 1, topology.NotCovered, topology.ReasonNoTemplateForType)
+			w.matched(2)
+			e := topology.Entry{EventID: "a", Redrives: 1, Attempt: 1, Status: topology.PendingDelivery, Channel: topology.Email,
+				Source: topology.SourceOf(names.Events(lane), 0, 1), At: time.Now()}
+			w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Value: e.Append(nil)})
+			w.delivered(1)
+		}, map[string]int64{Event: 1}, nil},
+		{"what is no entry", func(w *world) {
+			w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Value: []byte("hello")}, topology.Record{})
+			w.wellDone("a", 1)
+		}, map[string]int64{Event: 1}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.wellDone("first", 0)
+			w.look()
+			test.happens(w)
+			w.look()
+			offsets := map[string]int64{Event: 1}
+			for is, n := range test.offsets {
+				offsets[is] += n
+			}
+			w.want(offsets, test.lost...)
+			w.restart() // it finds the same, or remembers it
+			w.look()
+			w.want(nil, test.lost...)
+		})
+	}
+}
+
+// TestARestart hides no loss: what happened before it, meanwhile, and what was half done.
+func TestARestart(t *testing.T) {
+	w := newWorld(t)
+	w.wellDone("a", 0)
+	w.event("b", "c")
+	w.matched(2) // b is lost
+	w.look()
+	w.want(nil, "match b 1-2")
+
+	w.job("c", 2)
+	w.matched(3) // and committed: its job is open
+	w.look()
+	w.restart()
+	w.event("d")
+	w.matched(4) // d is lost while nobody looks
+	w.delivered(2)
+	w.look()
+	w.want(nil, "deliver c 2-3", "match b 1-2", "match d 3-4")
+
+	w.restart()
+	w.wellDone("b", 4) // it is published again
+	w.sent("c", 2)     // it comes late
+	w.look()
+	w.want(nil, "match d 3-4")
+	if n := w.a.Stats().Offsets[Recovered]; n != 2 {
+		t.Errorf("%d recovered, want 2", n)
+	}
+	if s := w.a.Stats(); s.Unaccounted(topology.RoleMatch) != 1 || s.Unaccounted(topology.RoleDeliver) != 0 {
+		t.Errorf("unaccounted for: %+v", s)
+	}
+}
+
+// TestManyLosses are counted, and remembered as far as there is room.
+func TestManyLosses(t *testing.T) {
+	w := newWorld(t)
+	const n = mostLost + 500
+	records := make([]topology.Record, n)
+	for i := range records {
+		records[i] = topology.Record{Time: time.Now(), Value: fmt.Appendf(nil, `{"id":"e-%d","type":"order","ctx":{}}`, i)}
+	}
+	w.Publish(t, names.Events(lane), 0, records...)
+	w.matched(n)
+	w.look()
+	for range 2 {
+		if s := w.a.Stats(); s.Unaccounted(topology.RoleMatch) != n {
+			t.Errorf("%d unaccounted for, want %d", s.Unaccounted(topology.RoleMatch), n)
+		}
+		if lines := strings.Count(w.log.String(), `"unaccounted for:`); lines != mostNamed {
+			t.Errorf("%d lines, want %d", lines, mostNamed)
+		}
+		w.restart()
+		w.look()
+	}
+}
+
+// TestTheLogIsGone: then nothing is known of before, and nothing is said of it.
+func TestTheLogIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.wellDone("a", 0)
+	w.event("b")
+	w.says("b", 1, topology.NotCovered, topology.ReasonNoTemplateForType)
+	w.delete(names.DeliveryLog(lane), 3)
+	w.matched(2)
+	w.look()
+	w.want(nil)
+	if !strings.Contains(w.log.String(), "begins at the present") {
+		t.Error("the log does not say that it begins anew")
+	}
+	w.event("c")
+	w.matched(3)
+	w.look()
+	w.want(nil, "match c 2-3")
+}
+
+// TestRun looks by itself, and goes on after an outage.
+func TestRun(t *testing.T) {
+	w := newWorld(t)
+	w.restart()
+	var failures atomic.Int64
+	w.a.Log = zerolog.New(io.Discard).Hook(zerolog.HookFunc(func(_ *zerolog.Event, level zerolog.Level, _ string) {
+		if level == zerolog.WarnLevel {
+			failures.Add(1)
+		}
+	}))
+	w.a.Every, w.a.Topics.Patience = time.Millisecond, time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); w.a.Run(ctx, func() {}) }()
+	defer func() { stop(); <-done }()
+	w.event("a")
+	w.matched(1)
+	lost := func() int64 { s := w.a.Stats(); return s.Unaccounted(topology.RoleMatch) }
+	fixtures.Eventually(t, "the loss is noticed", func() bool { return lost() == 1 })
+	w.Sleep()
+	fixtures.Eventually(t, "it says that it cannot look", func() bool { return failures.Load() > 0 })
+	w.Wake()
+	w.event("b")
+	w.matched(2)
+	fixtures.Eventually(t, "the next is noticed", func() bool { return lost() == 2 })
+	if noticed := w.a.Stats().Noticed; noticed <= 0 || noticed > time.Minute {
+		t.Errorf("noticed after %v", noticed)
+	}
+}
