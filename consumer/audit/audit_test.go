@@ -110,7 +110,8 @@ func (w *world) event(ids ...string) {
 func (w *world) says(id string, offset int64, status topology.Status, reason topology.Reason) {
 	w.t.Helper()
 	e := topology.Entry{EventID: topology.EventID(id), JobID: topology.JobIDOf(topology.EventID(id), 0), Lane: lane,
-		Attempt: 1, Status: status, Reason: reason, Channel: topology.Email, Source: topology.SourceOf(names.Events(lane), 0, offset),
+		Attempt: 1, Status: status, Reason: reason, Channel: topology.Email,
+		Source: topology.SourceOf(names.Events(lane), 0, offset),
 		At: time.Now()}
 	w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Key: []byte(id), Value: e.Append(nil)})
 }

@@ -8,13 +8,14 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// BenchmarkEvent is what an event costs: its two entries are read, it is judged and forgotten; and how much memory those
-// take that are open.
+// BenchmarkEvent is what an event costs: its two entries are read, it is judged and forgotten; and how much memory
+// those take that are open.
 func BenchmarkEvent(b *testing.B) {
 	const open = 1_000_000
 	entries := func(offset int64) [2]topology.Record {
 		e := topology.Entry{EventID: "01JD8Q3Z5X6P7R8S9T0V1W2X3Y", JobID: topology.JobIDOf("e", 0), Lane: lane, Attempt: 1,
-			Status: topology.PendingDelivery, Type: "order_confirmation", Channel: topology.Email, Template: "order@0123456789ab",
+			Status: topology.PendingDelivery, Type: "order_confirmation", Channel: topology.Email,
+			Template: "order@0123456789ab",
 			Source: topology.SourceOf(names.Events(lane), 0, offset), ReceivedAt: time.Now(), At: time.Now()}
 		job := topology.Record{Topic: names.DeliveryLog(lane), Value: e.Append(nil)}
 		e.Status, e.Provider, e.ProviderMessageID = topology.Sent, "mail", "<0a1b@mta.example.com>"

@@ -69,8 +69,8 @@ func (r *slowRelay) has(label string) int {
 }
 
 // TestALateAnswer: a message that a mail server has, and for which it answers late, is there once, however often its
-// job is looked at meanwhile, and by whom. Where the process that waits is stopped, or killed, nobody sends it again before
-// the ten minutes of RFC 5321 are over; then it counts as one that may have been accepted.
+// job is looked at meanwhile, and by whom. Where the process that waits is stopped, or killed, nobody sends it again
+// before the ten minutes of RFC 5321 are over; then it counts as one that may have been accepted.
 func TestALateAnswer(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site) {
 		const lane = topology.Realtime

@@ -29,7 +29,9 @@ func TestDays(t *testing.T) {
 			return topology.Event{Type: typ, Channel: topology.SMS, To: "+46701740605", Country: country}
 		}
 		once("night-SE", sms("news", "SE")) // it is 22:55 there; 8:00 comes an hour later than on other days
-		once("day-US", topology.Event{Type: "news", Channel: topology.SMS, To: "+46701740605", Timezone: "America/Los_Angeles"})
+		day := sms("news", "")
+		day.Timezone = "America/Los_Angeles"
+		once("day-US", day)
 		later := sms("code", "SE")
 		later.Scheduled = evening.Add(13*time.Hour + 7*time.Minute).UTC().Truncate(time.Second)
 		once("scheduled", later)

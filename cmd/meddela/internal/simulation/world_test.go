@@ -80,7 +80,8 @@ channel: %s
 var templates = fstest.MapFS{
 	"order/template.yaml":    file("name: order\nttl: 24h\n" + fmt.Sprintf(manifest, "order", "email")),
 	"order/en/email.subject": file("An order"), "order/en/email.txt": file("Dear {{.ctx.name}}"),
-	"news/template.yaml":  file("name: news\nttl: 72h\nquiet_hours: 22:00-08:00 UTC\n" + fmt.Sprintf(manifest, "news", "sms")),
+	"news/template.yaml": file("name: news\nttl: 72h\nquiet_hours: 22:00-08:00 UTC\n" +
+		fmt.Sprintf(manifest, "news", "sms")),
 	"news/en/sms.txt":     file("Dear {{.ctx.name}}"),
 	"code/template.yaml":  file("name: code\nttl: 24h\non_ambiguous: hold\n" + fmt.Sprintf(manifest, "code", "sms")),
 	"code/en/sms.txt":     file("Dear {{.ctx.name}}"),
@@ -107,7 +108,8 @@ func newWorld(t *testing.T, p plan) *world {
 		bitten: make(map[string]int)}
 	w.outside.accepted = make(map[topology.JobID][]acceptance)
 	var err error
-	if w.broker, err = embedded.StartBroker(embedded.BrokerConfig{Nodes: 3, Listen: w.network.Listen, RetainBytes: -1}); err != nil {
+	w.broker, err = embedded.StartBroker(embedded.BrokerConfig{Nodes: 3, Listen: w.network.Listen, RetainBytes: -1})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if w.store, err = embedded.StartStore(embedded.StoreConfig{Listen: w.network.Listen}); err != nil {
