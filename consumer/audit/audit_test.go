@@ -112,7 +112,7 @@ func (w *world) says(id string, offset int64, status topology.Status, reason top
 	e := topology.Entry{EventID: topology.EventID(id), JobID: topology.JobIDOf(topology.EventID(id), 0), Lane: lane,
 		Attempt: 1, Status: status, Reason: reason, Channel: topology.Email,
 		Source: topology.SourceOf(names.Events(lane), 0, offset),
-		At: time.Now()}
+		At:     time.Now()}
 	w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Key: []byte(id), Value: e.Append(nil)})
 }
 

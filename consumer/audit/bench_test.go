@@ -16,7 +16,7 @@ func BenchmarkEvent(b *testing.B) {
 		e := topology.Entry{EventID: "01JD8Q3Z5X6P7R8S9T0V1W2X3Y", JobID: topology.JobIDOf("e", 0), Lane: lane, Attempt: 1,
 			Status: topology.PendingDelivery, Type: "order_confirmation", Channel: topology.Email,
 			Template: "order@0123456789ab",
-			Source: topology.SourceOf(names.Events(lane), 0, offset), ReceivedAt: time.Now(), At: time.Now()}
+			Source:   topology.SourceOf(names.Events(lane), 0, offset), ReceivedAt: time.Now(), At: time.Now()}
 		job := topology.Record{Topic: names.DeliveryLog(lane), Value: e.Append(nil)}
 		e.Status, e.Provider, e.ProviderMessageID = topology.Sent, "mail", "<0a1b@mta.example.com>"
 		return [2]topology.Record{job, {Topic: names.DeliveryLog(lane), Value: e.Append(nil)}}
