@@ -61,7 +61,7 @@ func TestWireMock(t *testing.T) {
 		"200 of maintenance": {stub: stub{"status": 200, "body": "<html>"}, hold: true, status: topology.DeliveryError,
 			reason: topology.ReasonAmbiguous},
 		"302": {stub: stub{"status": 302, "headers": stub{"Location": peer + "/elsewhere"}},
-			status: topology.DeliveryError, reason: topology.ReasonProviderRejected},
+			status: pending, reason: topology.ReasonTransient},
 		"400": {stub: status(400), status: topology.DeliveryError,
 			reason: topology.ReasonProviderRejected},
 		"400 of a bad number": {stub: stub{"status": 400, "jsonBody": stub{"code": 21211}}, status: topology.Ignored,
