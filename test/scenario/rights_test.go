@@ -344,6 +344,9 @@ func (s *secured) refused(lane topology.Lane) {
 		out, _ := s.runAs(user, "check", "-o", "json", "--user", strings.Join(all, ","), "--lane", string(lane))
 		for _, other := range topology.Users() {
 			own := s.topics.Rights(user, lane)
+			if user == topology.User(topology.RoleAudit) { // which is one for both lanes
+				own = append(own, s.topics.Rights(user, topology.Batch)...)
+			}
 			for _, right := range s.topics.Rights(other, lane) {
 				has := slices.ContainsFunc(own, func(r topology.Right) bool {
 					implied := right.Operation == topology.OpDescribe && r.Operation != topology.OpCreate &&

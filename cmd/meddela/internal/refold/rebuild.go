@@ -62,7 +62,12 @@ func (b *Rebuilder) Rebuild(ctx context.Context) error {
 		}
 		err := b.each(writes, slice, b.Progress, known.add)
 		work := slices.Clone(ranges)
-		writing.Go(func() error { return cmp.Or(err, b.write(writes, known, work)) })
+		writing.Go(func() error {
+			if err != nil { // the slice is not read whole, and must not be noted
+				return err
+			}
+			return b.write(writes, known, work)
+		})
 	}
 	err = cmp.Or(writing.Wait(), ctx.Err())
 	b.Records, b.Lost = b.Progress.Done.Load(), b.Progress.Lost.Load()
@@ -123,6 +128,9 @@ return rank == ARGV[1] and redis.call("UNLINK", KEYS[1]) or 0`)
 // is to be replaced, instead of what Redis holds, unless that has moved on since it was read.
 func (b *Rebuilder) Mend(replace bool) func(context.Context, Cause, *topology.State, *topology.State) error {
 	return func(ctx context.Context, cause Cause, holds, says *topology.State) error {
+		if cause == Unlogged {
+			return nil // the topics say nothing that could be put in its place
+		}
 		if replace && cause != Missing && cause != Older {
 			key := b.Store.Keys.Event(says.EventID)
 			if err := removeScript.Run(ctx, b.Store.Client, []string{key}, string(holds.Rank)).Err(); err != nil {

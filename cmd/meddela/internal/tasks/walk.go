@@ -40,6 +40,7 @@ const (
 	NoEvent       = "no_event"       // a dead letter that keeps none that could be published
 	NoStatus      = "no_status"      // Redis does not know what became of it
 	InProgress    = "in_progress"    // it has not come to an end
+	Changed       = "changed"        // it has come to another end since
 	RedrivenSince = "redriven_since" // by this task, or another
 	RedrivenOften = "redriven_often"
 	WasSent       = "sent" // or may have been
@@ -52,6 +53,7 @@ var Explained = map[string]string{
 	NoEvent:                        "no event is kept: what failed was no event or job, or too large",
 	NoStatus:                       "Redis knows nothing of it, so it may have been sent",
 	InProgress:                     "it is still on its way",
+	Changed:                        "it has come to another end since",
 	RedrivenSince:                  "it has been published again since",
 	RedrivenOften:                  "it has been redriven three times, and is no better",
 	WasSent:                        "it was sent, or may have been: --new-message sends another message",
@@ -91,6 +93,8 @@ func refusal(spec *topology.TaskSpec, i *Item, live *status.Answer, build string
 		return RedrivenSince
 	case !s.Status.Final():
 		return InProgress
+	case i.Letter == nil && !matches(&spec.Filter, &s):
+		return Changed
 	case mayBeSent && !spec.NewMessage:
 		return WasSent
 	case i.Receipt.Redrives >= mostRedrives:

@@ -103,7 +103,12 @@ new message.`,
   meddela resend --status ignored --reason killed --why 'killed by mistake' --yes
   meddela resend 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --new-message --why 'the recipient asks for it' --yes`,
 		Args: command.Arguments(0, mostIDs, "at most 1,000 ids of events"),
-		PreRunE: func(_ *cobra.Command, args []string) error {
+		PreRunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range []string{"lane", "since", "until", "type", "channel", "reason", "status", "template", "provider"} {
+				if len(args) > 0 && cmd.Flags().Changed(name) {
+					return command.Misusef("--%s is about the delivery log, and not about ids that are given", name)
+				}
+			}
 			for _, arg := range args {
 				if s.ids = append(s.ids, topology.EventID(arg)); !s.ids[len(s.ids)-1].Valid() {
 					return command.Misusef("%q is no event id", wording.Abridged(arg))
@@ -181,6 +186,10 @@ func (s *starting) freeze(ctx context.Context, engine *tasks.Engine) (specs []to
 				}
 			}
 		}
+		slices.SortFunc(spec.Ranges, func(a, b topology.TaskRange) int { // progress is one offset for each partition
+			return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
+		})
+		spec.Ranges = slices.Compact(spec.Ranges)
 		if len(spec.Ranges) > 0 {
 			specs = append(specs, spec)
 		}
@@ -307,6 +316,9 @@ func (s *signing) do(ctx context.Context, engine *tasks.Engine, board *tasks.Boa
 		}
 		for i := range report.Groups {
 			g := &report.Groups[i]
+			if g.Err != nil {
+				return "how far " + g.Name + " is behind cannot be measured: " + g.Err.Error()
+			}
 			if at := g.Oldest(); g.Runs() && !at.IsZero() && report.At.Sub(at) > late[lane] {
 				return fmt.Sprintf("%s is %s behind", g.Name, report.At.Sub(at).Round(time.Second))
 			}

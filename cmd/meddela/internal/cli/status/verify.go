@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -191,6 +192,11 @@ func (r *refolding) rebuild(ctx context.Context) (err error) {
 	}
 	took := time.Since(began)
 	b.Records += report.Records
+	if lost := b.Lost + report.Lost + report.Behind; lost > 0 {
+		defer func() {
+			err = cmp.Or(err, fmt.Errorf("%d records were not taken in: they cannot be read any more, or role status has not read them within --wait", lost))
+		}()
+	}
 	return r.env.Print(&b.Rebuilt, "%s%d records read in %s, %.0f a second; %d read before; statuses written: %d\n",
 		causesText(report.Causes), b.Records, took.Round(time.Millisecond), command.PerSecond(int(b.Records), took), b.Before,
 		b.Written)
