@@ -104,7 +104,8 @@ new message.`,
   meddela resend 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --new-message --why 'the recipient asks for it' --yes`,
 		Args: command.Arguments(0, mostIDs, "at most 1,000 ids of events"),
 		PreRunE: func(cmd *cobra.Command, args []string) error {
-			for _, name := range []string{"lane", "since", "until", "type", "channel", "reason", "status", "template", "provider"} {
+			filters := []string{"lane", "since", "until", "type", "channel", "reason", "status", "template", "provider"}
+			for _, name := range filters {
 				if len(args) > 0 && cmd.Flags().Changed(name) {
 					return command.Misusef("--%s is about the delivery log, and not about ids that are given", name)
 				}
