@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -381,7 +382,7 @@ func (c *conn) asked(b []byte) (points []string) {
 			if key == kmsg.Produce {
 				for _, topic := range []string{".jobs", ".delivery-log", ".delay.", ".paused", ".dead-letters"} {
 					if bytes.Contains(b, []byte(topic)) {
-						points = append(points, what+" "+topic[1:])
+						points = append(points, what+" "+strings.Trim(topic, "."))
 					}
 				}
 			} else {

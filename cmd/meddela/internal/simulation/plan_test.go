@@ -129,6 +129,12 @@ func planOf(seed uint64, each bool) plan {
 		f.lasts = min(time.Duration(r.ExpFloat64()*float64(8*time.Second))+200*time.Millisecond, 40*time.Second)
 		if each {
 			f.n = min(f.n, 2)
+			switch {
+			case what == "pause":
+				f.lasts = max(f.lasts, 15*time.Second)
+			case strings.Contains(what, "paused"): // which is rare
+				f.at, f.n = 0, 1
+			}
 		}
 		at, isPoint := strings.CutPrefix(what, "kill ")
 		if role, ok := rolesAt[strings.TrimSuffix(strings.TrimSuffix(at, " before"), " after")]; isPoint && ok {
