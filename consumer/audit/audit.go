@@ -213,6 +213,9 @@ func (a *Auditor) take(r *topology.Record) {
 	var e topology.Entry
 	channel := -1
 	if r.Topic == a.Names.DeadLetters(a.Lane) {
+		if role, _ := r.Header(topology.HeaderRole); string(role) != string(topology.RoleMatch) {
+			return // of a role that reads the events too, and does not answer for them
+		}
 		topic, _ := r.Header(topology.HeaderOriginalTopic)
 		partition, _ := r.Header(topology.HeaderOriginalPartition)
 		offset, _ := r.Header(topology.HeaderOriginalOffset)
@@ -274,6 +277,7 @@ func (a *Auditor) judgeJobs(ctx context.Context, w *window, g *lag.Group, past i
 	channel := slices.Index(topology.Channels(), g.Channel)
 	h := &w.hops[channel]
 	if h.upTo > 0 {
+		h.end = min(h.end, end) // where the topic is another, or has lost its end
 		if past < h.end {
 			return nil
 		}
