@@ -63,13 +63,9 @@ func TestDays(t *testing.T) {
 // rest stops all processes soon, when what is under way is done, until a time.
 func (w *world) rest(until time.Time) {
 	time.Sleep(30 * time.Second)
-	w.mu.Lock()
-	for i := range w.away {
-		w.away[i] = time.Until(until)
-	}
-	w.mu.Unlock()
 	for i := range w.plan.layout {
-		w.process(i).cancel()
+		w.staysAway(i, time.Until(until))
 	}
+	w.stopAll()
 	time.Sleep(time.Until(until))
 }

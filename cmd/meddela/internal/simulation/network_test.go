@@ -128,8 +128,6 @@ const (
 	servers
 )
 
-func (s server) String() string { return [...]string{"Kafka", "Redis"}[s] }
-
 // link is a process's way to the servers, and what is wrong with it.
 type link struct {
 	network *network

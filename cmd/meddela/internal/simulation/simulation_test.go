@@ -57,6 +57,9 @@ func TestEachFault(t *testing.T) {
 	}
 }
 
+// standstill is what happens to one of a hundred plans: see docs/guarantees.md.
+const standstill = "stood still, until all processes were started again"
+
 // simulate tries plans side by side, and returns how often each fault has happened.
 func simulate(t *testing.T, plans int, each bool) (bitten map[string]int) {
 	var mu sync.Mutex
@@ -74,7 +77,7 @@ func simulate(t *testing.T, plans int, each bool) (bitten map[string]int) {
 					defer mu.Unlock()
 					simulated += time.Since(w.started)
 					if w.stood {
-						bitten["stood still, until all processes were started again"]++
+						bitten[standstill]++
 					}
 					for what, times := range w.bitten {
 						bitten[what] += times
@@ -89,8 +92,7 @@ func simulate(t *testing.T, plans int, each bool) (bitten map[string]int) {
 	for _, what := range slices.Sorted(maps.Keys(bitten)) {
 		t.Logf("%4d × %s", bitten[what], what)
 	}
-	// One of a hundred plans does: see docs/guarantees.md.
-	if stood := bitten["stood still, until all processes were started again"]; stood > 1+plans/33 {
+	if stood := bitten[standstill]; stood > 1+plans/33 {
 		t.Errorf("%d of %d plans stood still", stood, plans)
 	}
 	return bitten
@@ -126,13 +128,9 @@ func (w *world) run() {
 		isDone := len(open) == 0 && time.Since(w.started) > w.plan.load+time.Second
 		if !calm.IsZero() && !isDone && !w.stood && time.Since(calm) > calmDown/2 {
 			w.stood = true
-			w.mu.Lock()
 			w.Logf("%d events stand still, until all processes are started again:\n%s\n%s", len(open), w.plan.String(),
-				strings.Join(w.log.lines[max(0, len(w.log.lines)-30):], "\n"))
-			for _, p := range w.processes {
-				p.cancel()
-			}
-			w.mu.Unlock()
+				w.log.about(""))
+			w.stopAll()
 		}
 		if !calm.IsZero() && (isDone || time.Since(calm) > calmDown) {
 			break
@@ -151,12 +149,15 @@ func (w *world) run() {
 func (w *world) end() {
 	w.mu.Lock()
 	w.over = true
-	last := slices.Clone(w.processes)
 	w.mu.Unlock()
-	for _, p := range last {
-		p.cancel()
-	}
+	w.stopAll()
 	w.running.Wait()
+}
+
+func (w *world) stopAll() {
+	for i := range w.plan.layout {
+		w.process(i).cancel()
+	}
 }
 
 func isClosed(c chan struct{}) bool {

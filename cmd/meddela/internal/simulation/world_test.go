@@ -247,13 +247,25 @@ func (w *world) process(i int) *process {
 	return w.processes[i]
 }
 
+// staysAway is how long the process of a place is away, when it ends.
+func (w *world) staysAway(i int, lasts time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away[i] = lasts
+}
+
+// bites counts a fault that has happened.
+func (w *world) bites(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bitten[what]++
+}
+
 // strike makes a fault happen, and ends it.
 func (w *world) strike(f fault) {
 	p := w.process(f.who)
 	if !strings.HasPrefix(f.what, "kill ") {
-		w.mu.Lock()
-		w.bitten[f.what]++
-		w.mu.Unlock()
+		w.bites(f.what)
 	}
 	refuse := func(key kmsg.Key, err *kerr.Error) {
 		handle := w.broker.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: f.n * 3})
@@ -268,9 +280,7 @@ func (w *world) strike(f fault) {
 	}
 	switch f.what {
 	case "stop":
-		w.mu.Lock()
-		w.away[f.who] = f.lasts
-		w.mu.Unlock()
+		w.staysAway(f.who, f.lasts)
 		p.cancel()
 	case "cut Kafka":
 		during(func() { p.setCut(kafkaServer, true) }, func() { p.setCut(kafkaServer, false) })
@@ -318,7 +328,7 @@ func (w *world) strike(f fault) {
 	case "answers lost":
 		during(func() { world(func(o *outside) { o.loses = f.n * 10 }) }, func() { world(func(o *outside) { o.loses = 0 }) })
 	case "pause":
-		w.order(topology.Pause, "alarm", f.lasts)
+		w.pause("alarm", f.lasts)
 	case "one more":
 		p := w.start(f.who)
 		time.Sleep(f.lasts)
@@ -333,9 +343,7 @@ func (w *world) strike(f fault) {
 		what = strings.TrimSuffix(what, " before")
 		for time.Since(w.started) < w.plan.load { // one that dies otherwise is followed by another
 			at := &point{what, after, f.n, make(chan struct{})}
-			w.mu.Lock()
-			p := w.processes[f.who]
-			w.mu.Unlock()
+			p := w.process(f.who)
 			p.mu.Lock()
 			p.points = append(p.points, at)
 			p.mu.Unlock()
@@ -343,21 +351,18 @@ func (w *world) strike(f fault) {
 			case <-p.gone:
 			case <-time.After(w.plan.load):
 			}
-			w.mu.Lock()
-			w.away[f.who] = f.lasts
+			w.staysAway(f.who, f.lasts)
 			if isClosed(at.met) {
-				w.bitten[f.what]++
-				w.mu.Unlock()
+				w.bites(f.what)
 				return
 			}
-			w.mu.Unlock()
 			time.Sleep(2 * time.Second)
 		}
 	}
 }
 
-// order pauses a type, and lets it go on.
-func (w *world) order(action topology.ControlAction, typ string, lasts time.Duration) {
+// pause pauses a type, and lets it go on.
+func (w *world) pause(typ string, lasts time.Duration) {
 	give := func(action topology.ControlAction) {
 		subject := topology.SubjectOf(topology.SubjectType, typ)
 		record := topology.ControlRecord{Subject: subject, Action: action, At: time.Now()}
@@ -367,7 +372,7 @@ func (w *world) order(action topology.ControlAction, typ string, lasts time.Dura
 			w.log.fault("orders", "%v", err)
 		}
 	}
-	give(action)
+	give(topology.Pause)
 	from := time.Now()
 	time.Sleep(lasts)
 	w.mu.Lock()
@@ -425,6 +430,9 @@ func (w *world) publish(client *kgo.Client) {
 	}
 }
 
+// mostLines of what processes say are kept.
+const mostLines = 20_000
+
 // ledger has what the processes say.
 type ledger struct {
 	mu        sync.Mutex
@@ -447,7 +455,6 @@ type told struct {
 
 func (t *told) Write(b []byte) (int, error) {
 	var line struct {
-		Level  string         `json:"level"`
 		Job    topology.JobID `json:"job_id"`
 		Reason string         `json:"reason"`
 	}
@@ -461,6 +468,9 @@ func (t *told) Write(b []byte) (int, error) {
 			t.ambiguous = make(map[topology.JobID]int)
 		}
 		t.ambiguous[line.Job]++
+	}
+	if len(t.lines) == mostLines {
+		t.lines = slices.Delete(t.lines, 0, mostLines/2)
 	}
 	t.lines = append(t.lines, time.Now().Format("04:05.000 ")+t.name+" "+string(bytes.TrimSpace(b)))
 	return len(b), nil
