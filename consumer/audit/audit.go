@@ -92,6 +92,7 @@ const (
 	lookTime  = 500 * time.Millisecond
 	saveTime  = 10 * time.Second // between two commits where there is nothing new
 	askTime   = 10 * time.Second
+	mostTries = 6 // of a fetch, so that a batch that stays damaged is passed over by the fetcher that met it
 )
 
 // Losers are the roles that can lose an event.
@@ -190,7 +191,8 @@ func (a *Auditor) readOn(ctx context.Context, log []scan.Range) error {
 			ranges = append(ranges, r)
 		}
 	}
-	err := a.Topics.Scan(ctx, ranges, nil, func(records []topology.Record) error {
+	var progress scan.Progress
+	err := a.Topics.Scan(ctx, ranges, &progress, func(records []topology.Record) error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		for i := range records {
@@ -200,6 +202,11 @@ func (a *Auditor) readOn(ctx context.Context, log []scan.Range) error {
 		a.read[place{last.Topic, last.Partition}] = last.Offset + 1
 		return nil
 	})
+	if n := progress.Lost.Load(); n > 0 {
+		a.Log.Error().Int64("offsets", n).Msg("what the delivery log and the dead letters say cannot all be read")
+		a.events = nil // so that nothing is called lost that was told of there
+		return cmp.Or(err, errUnread)
+	}
 	for _, r := range ranges {
 		if err == nil {
 			a.read[place{r.Topic, r.Partition}] = r.To
@@ -207,6 +214,8 @@ func (a *Auditor) readOn(ctx context.Context, log []scan.Range) error {
 	}
 	return err
 }
+
+var errUnread = errors.New("of what cannot be read of the log it is not known which events it tells of")
 
 // take notes what a record tells.
 func (a *Auditor) take(r *topology.Record) {
@@ -311,10 +320,12 @@ func (a *Auditor) lookUp(ctx context.Context, w *window, kept *scan.Range, offse
 	from, longest, found := int64(0), time.Duration(0), make(map[string]int64)
 	for _, o := range offsets {
 		for o >= kept.From && (o < from || o >= got.Next) {
-			var err error
+			err := errNothing
 			fetcher.SeekTo(o)
-			if got, err = fetcher.Fetch(ctx); err == nil && !got.Moved {
-				err = errNothing
+			for tries := 0; err != nil && tries < mostTries && ctx.Err() == nil; tries++ {
+				if got, err = fetcher.Fetch(ctx); err == nil && !got.Moved {
+					err = errNothing
+				}
 			}
 			if err != nil {
 				return err
@@ -466,8 +477,8 @@ func (a *Auditor) save(ctx context.Context) error {
 	return nil
 }
 
-// mostMetadata is what Kafka takes with a commit unless it is told otherwise, less one line.
-const mostMetadata = 4096 - 768
+// mostMetadata is what Kafka takes with a commit unless it is told otherwise, less room for numbers of each role.
+const mostMetadata = 4096 - 128
 
 // losses are those that are kept with an events partition, as text.
 func (a *Auditor) losses(partition int) string {
@@ -477,12 +488,13 @@ func (a *Auditor) losses(partition int) string {
 		maps.Copy(more, a.stats.More)
 	}
 	for _, l := range a.stats.Lost {
+		line := fmt.Sprintf("%s %s %d %d %d %q\n", l.Role, l.Topic, l.Partition, l.From, l.To, l.ID)
 		switch {
 		case l.Partition%len(a.events) != partition:
-		case b.Len() > mostMetadata:
+		case b.Len()+len(line) > mostMetadata:
 			more[l.Role] += l.To - l.From
 		default:
-			_, _ = fmt.Fprintf(&b, "%s %s %d %d %d %q\n", l.Role, l.Topic, l.Partition, l.From, l.To, l.ID)
+			_, _ = b.WriteString(line)
 		}
 	}
 	for role, n := range more {
@@ -497,8 +509,8 @@ func (a *Auditor) restore(text string) {
 		if n, _ := fmt.Sscanf(line, "%s %s %d %d %d %q", &l.Role, &l.Topic, &l.Partition, &l.From, &l.To, &l.ID); n < 6 {
 			l = Loss{}
 			_, _ = fmt.Sscan(line, &l.Role, &l.To)
-		} else if l.Role == topology.RoleDelay {
-			a.gone[place{l.Topic, l.Partition}] = l.To
+		} else if at := (place{l.Topic, l.Partition}); l.Topic != a.Names.Events(a.Lane) {
+			a.gone[at] = max(a.gone[at], l.To)
 		}
 		a.lose(l, false)
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// mostOpen bounds how many offsets of a partition are followed: at three bits each they take less than 40 MB.
-const mostOpen = 100_000_000
+// mostOpen bounds how many offsets of a partition are followed: at six bits each they take 3 MB, and as a
+// list 32.
+const mostOpen = 4_000_000
 
 // bitmap has a bit for each offset of a window.
 type bitmap []uint64

@@ -123,11 +123,14 @@ func (l *Log) step(r *topology.Record, id topology.EventID) (step Step, about bo
 		of = step.state.EventID
 		step.Words = fmt.Sprintf("received: type %s, channel %s, redrive %d", step.state.Type, step.state.Channel,
 			step.state.Redrives)
-	case !isKey && !bytes.Contains(r.Value, []byte(id)):
 	case r.Topic == l.Names.DeadLetters(lane):
-		of = id
+		letter := topology.LetterOf(r)
+		if s := status.StateOf(l.Names, &letter.Original); isKey || s.EventID == id {
+			of = id
+		}
 		step.Words = fmt.Sprintf("dead letter of role %s: %s: %s", text(topology.HeaderRole), text(topology.HeaderReason),
 			text(topology.HeaderError))
+	case !isKey && !bytes.Contains(r.Value, []byte(id)):
 	case slices.Contains(append(l.jobs(lane), l.Names.Reads(topology.RoleDelay, lane)...), r.Topic):
 		job, _ := topology.DecodeJob(r.Value)
 		of = job.EventID

@@ -166,7 +166,10 @@ func (v *Verifier) fold(ctx context.Context, take func(*topology.Record, *topolo
 			ranges[i].To = min(ranges[i].To, read)
 		}
 	}
-	return cmp.Or(err, v.each(ctx, ranges, v.Progress, take))
+	if err != nil {
+		return err
+	}
+	return v.each(ctx, ranges, v.Progress, take)
 }
 
 // compare compares events with Redis, and finds what Redis has beside them.

@@ -62,6 +62,9 @@ var Explained = map[string]string{
 	string(topology.ReasonExpired): "its validity has ended: --expired has its template's ttl begin anew",
 }
 
+// walkAtOnce is how many partitions hold a fetch while they wait for their turn to publish.
+const walkAtOnce = 4
+
 // mostRedrives ends loops.
 const mostRedrives = 3
 
@@ -181,6 +184,7 @@ func (e *Engine) walk(ctx context.Context, spec *topology.TaskSpec, next map[int
 		progress.Total.Add(r.Size())
 	}
 	group, walking := errgroup.WithContext(ctx)
+	group.SetLimit(walkAtOnce)
 	for partition, ranges := range byPartition {
 		group.Go(func() error {
 			for _, r := range ranges {
