@@ -8,6 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
 SEED ?= 1
+FOR ?= 30m
 SEEDS ?= 1000
 FIGURES ?= match status latency throughput memory
 
@@ -79,6 +80,10 @@ image: ## the container image and its bill of materials, without a daemon
 .PHONY: alerts
 alerts: ## make eight alerts fire by their faults, on real servers; half an hour
 	@test/alerts/run
+
+.PHONY: chaos
+chaos: ## a plan of faults by SEED (default 1), for FOR (default 30m), on real servers of its own under load; then all is counted
+	$(GO) run ./test/chaos -seed $(SEED) -for $(FOR)
 
 .PHONY: simulate
 simulate: ## SEEDS (default 1000) plans of faults from SEED (default 1) on, in one process on a clock of its own

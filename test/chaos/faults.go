@@ -1,0 +1,303 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/meddela/meddela/test/script"
+	"github.com/meddela/meddela/topology"
+)
+
+// fault is something that goes wrong, and is mended.
+type fault struct {
+	kind string
+	// bound is what bounds how long messages may wait for it.
+	bound string
+	// make makes and mends it. It returns how the fault was seen to bite; nothing is that it was not.
+	make func(s *stand, chance *rand.Rand) string
+}
+
+// planned is a fault of a plan, with the number that its choices follow from.
+type planned struct {
+	fault
+	chance uint64
+}
+
+// newPlan has every kind once, in an order by the seed, and then again in other orders.
+func newPlan(set settings) (plan []planned) {
+	chance := rand.New(rand.NewPCG(set.seed, 0))
+	const most = 50 // of each kind
+	for range most {
+		for _, i := range chance.Perm(len(faults)) {
+			f := planned{faults[i], chance.Uint64()}
+			if set.only == "" || slices.Contains(strings.Split(set.only, ","), f.kind) {
+				plan = append(plan, f)
+			}
+		}
+	}
+	if len(plan) == 0 {
+		script.Check(fmt.Errorf("no fault is called %s", set.only))
+	}
+	return plan
+}
+
+const (
+	bySession = "session timeout, 6 s"
+	byLease   = "claim lease, 11 s"
+	byBroker  = "broker session, 9 s, and joining"
+	byItself  = "as long as it lasts"
+)
+
+var faults = []fault{
+	{"process killed", bySession, func(s *stand, chance *rand.Rand) string {
+		p := s.pick(chance)
+		s.leave(p, syscall.SIGKILL)
+		s.pause(time.Duration(chance.IntN(3)) * time.Second)
+		s.startRole(p.role, p.lane)
+		return p.name + ": " + p.command.ProcessState.String()
+	}},
+	{"process stopped", "joining", func(s *stand, chance *rand.Rand) string {
+		p := s.pick(chance)
+		s.leave(p, syscall.SIGTERM)
+		s.startRole(p.role, p.lane)
+		return p.name + ": " + p.command.ProcessState.String()
+	}},
+	{"process frozen past session", bySession, func(s *stand, chance *rand.Rand) string {
+		return s.freeze(s.pick(chance), session+2*time.Second)
+	}},
+	{"deliverer frozen past lease", byLease, func(s *stand, chance *rand.Rand) string {
+		return s.freeze(s.pick(chance, topology.RoleDeliver), lease+2*time.Second)
+	}},
+	{"broker killed", byBroker, func(s *stand, chance *rand.Rand) string {
+		name := broker(chance)
+		s.servers("kill", name)
+		seen := s.seen(name)
+		s.servers("start", name)
+		return seen
+	}},
+	{"broker restarted", "joining", func(s *stand, chance *rand.Rand) string {
+		name := broker(chance)
+		script.Check(syscall.Kill(s.serverPid(name), syscall.SIGTERM))
+		var seen string
+		s.until(name+" has gone", func() bool { seen = s.seen(name); return seen != "" && !s.serverRuns(name) })
+		s.servers("start", name)
+		return seen
+	}},
+	{"quorum lost", "two starts of brokers", func(s *stand, chance *rand.Rand) string {
+		names := []string{"kafka-1", "kafka-2", "kafka-3"}
+		chance.Shuffle(3, func(i, j int) { names[i], names[j] = names[j], names[i] })
+		s.servers("kill", names[0])
+		s.servers("kill", names[1])
+		seen := s.seen(names[:2]...)
+		s.pause(3 * time.Second)
+		s.servers("start", names[0])
+		s.servers("start", names[1])
+		return seen
+	}},
+	{"Redis killed", "Sentinel, 1 s, and a replica again", func(s *stand, _ *rand.Rand) string {
+		name := s.primary()
+		s.servers("kill", name)
+		s.failover(name)
+		s.servers("start", name)
+		s.awaitReplica()
+		return s.primary() + " took over"
+	}},
+	{"Redis cut off", "Sentinel, 1 s, and a replica again", func(s *stand, _ *rand.Rand) string {
+		name := s.primary()
+		s.network[name].Stop()
+		s.failover(name)
+		script.Check(s.network[name].Start())
+		s.awaitReplica()
+		return s.primary() + " took over"
+	}},
+	{"Redis half-open", "Sentinel, 1 s, and a replica again", func(s *stand, _ *rand.Rand) string {
+		name := s.primary()
+		s.network.poison(halfOpen, name)
+		s.failover(name)
+		s.network.heal(name)
+		s.awaitReplica()
+		return s.primary() + " took over"
+	}},
+	{"Redis frozen", byItself, func(s *stand, _ *rand.Rand) string {
+		pid := s.serverPid(s.primary())
+		script.Check(syscall.Kill(pid, syscall.SIGSTOP))
+		s.pause(700 * time.Millisecond)
+		seen := s.state(pid)
+		script.Check(syscall.Kill(pid, syscall.SIGCONT))
+		return seen
+	}},
+	{"Redis emptied", "reading the log again", func(s *stand, _ *rand.Rand) string {
+		client := s.store()
+		defer func() { _ = client.Close() }()
+		keys := script.Must(client.DBSize(s.ctx).Result())
+		script.Check(client.FlushAll(s.ctx).Err())
+		return fmt.Sprintf("%d keys went", keys)
+	}},
+	{"Redis read-only", byItself, func(s *stand, _ *rand.Rand) string {
+		return s.configure("min-replicas-to-write", "3", "0")
+	}},
+	{"Redis full", byItself, func(s *stand, _ *rand.Rand) string { return s.configure("maxmemory", "1", "0") }},
+	{"Redis slow", byItself, func(s *stand, _ *rand.Rand) string { return s.ill(slowStore, s.primary()) }},
+	{"broker cut off", "requests' time, 10 s", func(s *stand, chance *rand.Rand) string {
+		return s.cut(broker(chance))
+	}},
+	{"broker half-open", "requests' time, 10 s", func(s *stand, chance *rand.Rand) string {
+		return s.ill(halfOpen, broker(chance))
+	}},
+	{"brokers slow", byItself, func(s *stand, _ *rand.Rand) string { return s.ill(slowly, "kafka-1", "kafka-2", "kafka-3") }},
+	{"provider cut off", byItself, func(s *stand, _ *rand.Rand) string { return s.cut("provider") }},
+	{"provider down", "none: the other one", func(s *stand, _ *rand.Rand) string { return s.sicken("down", "/a") }},
+	{"both providers down", byItself + ", 10 s till the next attempt", func(s *stand, _ *rand.Rand) string {
+		return s.sicken("down", "/a", "/b")
+	}},
+	{"providers slow", "1.5 s an answer", func(s *stand, _ *rand.Rand) string { return s.sicken("slow", "/a", "/b") }},
+	{"provider throttling", "none: the other one", func(s *stand, _ *rand.Rand) string { return s.sicken("throttling", "/a") }},
+	{"answers lost", "10 s till the next attempt", func(s *stand, _ *rand.Rand) string { return s.sicken("mute", "/a") }},
+	{"partitions added", "joining", (*stand).addPartitions},
+	{"role rolled out", "joining", func(s *stand, chance *rand.Rand) string {
+		first := s.pick(chance)
+		for _, p := range slices.Clone(s.processes) {
+			if p.role == first.role && p.lane == first.lane {
+				s.replace(p)
+			}
+		}
+		return string(first.lane) + " " + string(first.role)
+	}},
+	{"one more, then less", "joining", func(s *stand, chance *rand.Rand) string {
+		like := s.pick(chance)
+		p := s.startRole(like.role, like.lane)
+		s.awaitReady(p)
+		s.pause(3 * time.Second)
+		s.leave(p, syscall.SIGTERM)
+		return p.name
+	}},
+}
+
+// shortly is how long most faults last.
+const shortly = 5 * time.Second
+
+func broker(chance *rand.Rand) string { return fmt.Sprintf("kafka-%d", 1+chance.IntN(3)) }
+
+// pick is one of the processes, of a role or of any.
+func (s *stand) pick(chance *rand.Rand, role ...topology.Role) *process {
+	some := slices.DeleteFunc(slices.Clone(s.processes), func(p *process) bool {
+		return len(role) > 0 && !slices.Contains(role, p.role)
+	})
+	return some[chance.IntN(len(some))]
+}
+
+func (s *stand) freeze(p *process, lasts time.Duration) string {
+	script.Check(p.command.Process.Signal(syscall.SIGSTOP))
+	s.pause(lasts)
+	seen := s.state(p.command.Process.Pid)
+	script.Check(p.command.Process.Signal(syscall.SIGCONT))
+	if seen == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s %s after %v", p.name, seen, lasts)
+}
+
+// state says that a process stands still; nothing if it does not.
+func (s *stand) state(pid int) string {
+	_, rest, _ := strings.Cut(string(script.Must(os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)))), ") ")
+	if !strings.HasPrefix(rest, "T") {
+		return ""
+	}
+	return "stood still"
+}
+
+func (s *stand) serverRuns(name string) bool { return syscall.Kill(s.serverPid(name), 0) == nil }
+
+// seen is how the program sees some servers, if any is not well.
+func (s *stand) seen(names ...string) string {
+	var all []string
+	for _, name := range names {
+		if how := s.probe(name); how != "" {
+			all = append(all, name+" "+how)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// cut takes a server from the network for a while.
+func (s *stand) cut(name string) string {
+	s.network[name].Stop()
+	seen := s.seen(name)
+	s.pause(shortly)
+	script.Check(s.network[name].Start())
+	return seen
+}
+
+// ill has the network to some servers be poisoned for a while.
+func (s *stand) ill(toxic string, names ...string) string {
+	s.network.poison(toxic, names...)
+	seen := s.seen(names...)
+	s.pause(shortly)
+	s.network.heal(names...)
+	return seen
+}
+
+// sicken has the providers at some paths be ill for a while.
+func (s *stand) sicken(mode string, paths ...string) string {
+	s.provider.set(mode, paths...)
+	s.pause(shortly)
+	if met := s.provider.set("", paths...); met > 0 {
+		return fmt.Sprintf("%d requests met it", met)
+	}
+	return ""
+}
+
+// configure sets a setting of the primary for a while, in which writes should be refused.
+func (s *stand) configure(setting, ill, well string) string {
+	client := s.store()
+	defer func() { _ = client.Close() }()
+	script.Check(client.ConfigSet(s.ctx, setting, ill).Err())
+	refused := client.Set(s.ctx, "probe", "", time.Second).Err()
+	s.pause(shortly)
+	script.Check(client.ConfigSet(s.ctx, setting, well).Err())
+	if refused == nil {
+		return ""
+	}
+	return refused.Error()
+}
+
+// failover waits until the sentinels have made another Redis than this one the primary.
+func (s *stand) failover(from string) {
+	s.until("failover", func() bool { return s.primary() != from })
+}
+
+// awaitReplica waits until the primary has its replica again: without it nothing is sent (MEDDELA_CLAIM_REPLICAS).
+func (s *stand) awaitReplica() {
+	s.until("a replica", func() bool {
+		client := s.store()
+		defer func() { _ = client.Close() }()
+		info, err := client.Info(s.ctx, "replication").Result()
+		return err == nil && strings.Contains(info, "state=online")
+	})
+}
+
+// addPartitions gives each topic of a lane one more; what the program writes to first, so that none is missing there.
+func (s *stand) addPartitions(chance *rand.Rand) string {
+	lane := topology.Lanes()[chance.IntN(len(topology.Lanes()))]
+	client := kadm.NewClient(script.Must(kgo.NewClient(kgo.SeedBrokers(s.addrs(kafkaPort)...))))
+	defer client.Close()
+	var topics []string
+	for _, topic := range s.names.All() {
+		if of, ok := s.names.LaneOf(topic); ok && of == lane && topic != s.names.DeadLetters(lane) && topic != s.names.Events(lane) {
+			topics = append(topics, string(topic))
+		}
+	}
+	topics = append(topics, string(s.names.Events(lane)))
+	for _, topic := range topics {
+		script.Check(script.Must(client.CreatePartitions(s.ctx, 1, topic)).Error())
+	}
+	return fmt.Sprintf("to %d topics of %s", len(topics), lane)
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meddela/meddela/test/script"
+	"github.com/meddela/meddela/topology"
+)
+
+// report is what a run comes to.
+type report struct {
+	began  time.Time
+	made   []happened
+	rolled happened
+}
+
+// happened is a fault that was made, and what followed until the next one.
+type happened struct {
+	fault
+	from, to time.Time
+	seen     string
+}
+
+// make makes a fault, and waits until messages come through again.
+func (r *report) make(s *stand, f planned) {
+	h := happened{fault: f.fault, from: time.Now()}
+	h.seen = f.make(s, rand.New(rand.NewPCG(f.chance, 0)))
+	s.awaitRate("after " + f.kind)
+	h.to = time.Now()
+	r.made = append(r.made, h)
+	fmt.Fprintf(os.Stderr, "%6.1f s  %-28s %5.1f s, real time stood still for %4.1f s, upstream for %4.1f s: %s\n",
+		h.from.Sub(r.began).Seconds(), f.kind, h.to.Sub(h.from).Seconds(),
+		s.provider.gap(topology.Realtime, h.from, h.to).Seconds(), s.upstream.gap(h.from, h.to).Seconds(), h.seen)
+}
+
+// rollOut replaces every process under load, one after the other.
+func (r *report) rollOut(s *stand) {
+	r.rolled.from = time.Now()
+	for _, p := range slices.Clone(s.processes) {
+		s.replace(p)
+	}
+	s.awaitRate("after the roll-out")
+	r.rolled.to = time.Now()
+}
+
+// print prints the tables. It is true when what is promised held.
+func (r *report) print(s *stand) bool {
+	ids, doubts := s.upstream.safe(), s.doubts()
+	statuses := s.statuses(ids)
+	published, took := len(s.upstream.ledger), r.rolled.to.Sub(r.began)
+	fmt.Printf("\npublished %d in %v, %.0f/s (%d acknowledged, of %d it is unknown)\n", published,
+		took.Round(time.Second), float64(published)/took.Seconds(), len(ids), published-len(ids))
+	counts := make(map[topology.Status]int)
+	var lost, wrong, covered, uncounted int
+	for id, is := range statuses {
+		counts[is.word]++
+		copies := s.provider.accepted[id]
+		switch {
+		case !is.word.Final():
+			lost++
+			example(lost, "lost", id, is)
+		case !wanted(id, is.word, is.reason), is.word == topology.Sent && copies == 0, is.word == topology.Ignored && copies > 0:
+			wrong++
+			example(wrong, "wrong", id, is)
+		}
+	}
+	for id, copies := range s.provider.accepted {
+		covered += min(copies-1, doubts[id])
+		if more := copies - 1 - doubts[id]; more > 0 {
+			uncounted += more
+			example(uncounted, "repeated without a count", id, statuses[id])
+		}
+	}
+	for _, status := range []topology.Status{topology.Sent, topology.Ignored, topology.NotCovered,
+		topology.DeliveryError, topology.Expired, topology.PendingDelivery, topology.Pending, ""} {
+		if counts[status] > 0 {
+			fmt.Printf("  %-18s %8d\n", status, counts[status])
+		}
+	}
+	verified := s.verify()
+	fmt.Printf("lost %d, wrong %d (events) and %d (status verify: Redis against the log)\n", lost, wrong, verified)
+	fmt.Printf("repeated %d counted as ambiguous (of %d counted), %d not counted\n", covered, sum(doubts), uncounted)
+	r.printFaults(s)
+	rolled, copies := r.rolled, s.provider.copies(r.rolled.from, r.rolled.to)
+	fmt.Printf("rolling restart of every role: %.0f s, repeated %d, longest gap real time %.2f s, batch %.2f s\n",
+		rolled.to.Sub(rolled.from).Seconds(), copies, s.provider.gap(topology.Realtime, rolled.from, rolled.to).Seconds(),
+		s.provider.gap(topology.Batch, rolled.from, rolled.to).Seconds())
+	valid := r.valid(s, float64(published)/took.Seconds())
+	return valid && lost == 0 && wrong == 0 && verified == 0 && uncounted == 0
+}
+
+// example prints the first few of a kind.
+func example(n int, what string, id topology.EventID, is status) {
+	if n <= 5 {
+		fmt.Printf("  %s: %s, %s %s\n", what, id, is.word, is.reason)
+	}
+}
+
+// printFaults prints a line for each kind of fault: the longest time in which nothing new was accepted, the longest that
+// a message waited which was published while the fault lasted, or until the next, and how long Kafka itself said nothing
+// to upstream.
+func (r *report) printFaults(s *stand) {
+	fmt.Printf("%-28s %5s %9s %9s %9s %9s  %s\n", "fault", "times", "gap", "wait", "batch", "upstream", "bounded by")
+	for _, f := range faults {
+		var most [4]time.Duration
+		times := 0
+		for _, h := range r.made {
+			if h.kind == f.kind {
+				times++
+				waits := s.waits(h.from, h.to)
+				for i, d := range []time.Duration{s.provider.gap(topology.Realtime, h.from, h.to),
+					waits[topology.Realtime], waits[topology.Batch], s.upstream.gap(h.from, h.to)} {
+					most[i] = max(most[i], d)
+				}
+			}
+		}
+		if times > 0 {
+			fmt.Printf("%-28s %5d %7.1f s %7.1f s %7.1f s %7.1f s  %s\n", f.kind, times, most[0].Seconds(), most[1].Seconds(),
+				most[2].Seconds(), most[3].Seconds(), f.bound)
+		}
+	}
+}
+
+// waits are the longest that messages waited which were published in a time and due at once, by lane.
+func (s *stand) waits(from, to time.Time) map[topology.Lane]time.Duration {
+	longest := make(map[topology.Lane]time.Duration)
+	for id, e := range s.upstream.ledger {
+		if at, ok := s.provider.first[id]; ok && kindOf(id) != scheduled && e.at.After(from) && e.at.Before(to) {
+			longest[laneOf(id)] = max(longest[laneOf(id)], at.Sub(e.at))
+		}
+	}
+	return longest
+}
+
+// valid says whether the run says anything: events at the rate that was wanted, mostly, and faults that bit.
+func (r *report) valid(s *stand, rate float64) bool {
+	ok := rate >= float64(s.rate)/2
+	if !ok {
+		fmt.Printf("not valid: %.0f events/s, of %d wanted\n", rate, s.rate)
+	}
+	kinds := make(map[string]bool)
+	for _, h := range r.made {
+		kinds[h.kind] = true
+		if h.seen == "" {
+			fmt.Printf("not valid: nothing was seen of: %s\n", h.kind)
+			ok = false
+		}
+	}
+	fmt.Printf("%d faults of %d kinds\n", len(r.made), len(kinds))
+	return ok
+}
+
+// verify is in how many events Redis differs from the log.
+func (s *stand) verify() int {
+	out, err := s.call("status", "verify", "-o", "json")
+	var found struct {
+		Differ   int
+		Causes   map[string]int
+		Examples json.RawMessage
+	}
+	if json.Unmarshal([]byte(out), &found) != nil {
+		script.Check(err)
+	}
+	fmt.Printf("status verify: %v\n", found.Causes)
+	if found.Differ > 0 {
+		fmt.Printf("  %s\n", found.Examples)
+	}
+	return found.Differ
+}
+
+// doubts are how often the program has said of an event that it may have been sent, in the logs of all processes.
+func (s *stand) doubts() map[topology.EventID]int {
+	all := make(map[topology.EventID]int)
+	for _, path := range script.Must(filepath.Glob(filepath.Join(s.dir, "logs", "*.log"))) {
+		lines := bufio.NewScanner(bytes.NewReader(script.Must(os.ReadFile(path))))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var line struct {
+				Event  topology.EventID `json:"event_id"`
+				Reason topology.Reason
+			}
+			if strings.Contains(lines.Text(), `"ambiguous"`) && json.Unmarshal(lines.Bytes(), &line) == nil &&
+				line.Reason == topology.ReasonAmbiguous {
+				all[line.Event]++
+			}
+		}
+		script.Check(lines.Err())
+	}
+	return all
+}
+
+func sum(counts map[topology.EventID]int) (n int) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
+}
