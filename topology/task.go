@@ -12,7 +12,7 @@ type TaskAction string
 const (
 	TaskStart    TaskAction = "start"    // what is to be done, by whom first
 	TaskTake     TaskAction = "take"     // another process goes on with it
-	TaskPause    TaskAction = "pause"    // it waits until it is taken
+	TaskPause    TaskAction = "pause"    // it waits until a person has it taken
 	TaskCancel   TaskAction = "cancel"   // what is left is not done
 	TaskEnd      TaskAction = "end"      // all is done
 	TaskProgress TaskAction = "progress" // how far it is; the only one that replaces its like
@@ -45,6 +45,7 @@ type TaskRecord struct {
 	Next   map[int]int64    `json:"next,omitempty"`   // by partition: everything before that offset is done
 	Counts map[string]int64 `json:"counts,omitempty"` // of published, and of what was refused, by why
 	Held   string           `json:"held,omitempty"`   // why it waits by itself
+	Paused bool             `json:"paused,omitempty"` // of a take: also if the task is paused
 }
 
 // TaskSpec is what a task is to do. It does not change, so that whoever goes on does the same.

@@ -65,7 +65,10 @@ func TestRedrive(t *testing.T) {
 		if out, err := owner.end(); err == nil || !strings.Contains(out, "was paused by") {
 			t.Errorf("paused: %v\n%s", err, out)
 		}
-		if out, err := s.begin("tasks", "resume", task).end(); err != nil || !strings.Contains(out, "is done") {
+		if out, err := s.begin("tasks", "resume", task).end(); err == nil || !strings.Contains(out, "peak hour") {
+			t.Errorf("a supervisor goes on with what is paused: %v\n%s", err, out)
+		}
+		if out, err := s.begin("tasks", "resume", "--paused", task).end(); err != nil || !strings.Contains(out, "is done") {
 			t.Fatalf("resumed: %v\n%s", err, out)
 		}
 		for _, r := range fine {

@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +48,8 @@ const (
 )
 
 // Do publishes what there is to publish. Its error says why that is not all: the task was paused, cancelled or taken
-// by somebody else, or has paused itself, or the context's.
+// by somebody else, or has paused itself; or this process cannot go on, of which the topic is told nothing, so that
+// another goes on after a Lease.
 func (r *Run) Do(ctx context.Context, progress *scan.Progress) error {
 	r.next, r.counts = maps.Clone(r.Task.Next), maps.Clone(r.Task.Counts)
 	if r.next == nil {
@@ -78,22 +78,35 @@ func (r *Run) end(ctx context.Context, err error) error {
 	if _, lost := errors.AsType[*lostError](err); lost {
 		return err
 	}
-	last := topology.TaskRecord{Task: r.Task.ID, Action: topology.TaskEnd, Epoch: r.Task.Epoch, Counts: r.counts}
-	if err != nil {
-		last.Action, last.Why = topology.TaskPause, err.Error()
-		if errors.Is(err, context.Canceled) {
-			last.Why = "its process was stopped"
-		}
-		err = fmt.Errorf("task %s is paused, %s: meddela tasks resume %s goes on with it, tasks cancel ends it", r.Task.ID,
-			last.Why, r.Task.ID)
-	}
 	said := r.tell(ctx)
+	_, fails := errors.AsType[*failingError](err)
+	last := topology.TaskRecord{Task: r.Task.ID, Action: topology.TaskEnd, Epoch: r.Task.Epoch, Counts: r.counts}
+	switch {
+	case fails:
+		last.Action, last.Why = topology.TaskPause, err.Error()
+		err = fmt.Errorf("task %s is paused, %w: meddela tasks resume --paused %s goes on with it, tasks cancel ends it",
+			r.Task.ID, err, r.Task.ID)
+	case err != nil:
+		if errors.Is(err, context.Canceled) {
+			err = errors.New("its process was stopped")
+		}
+		err = fmt.Errorf("task %s is not done, %w: meddela tasks resume %s goes on with it, tasks cancel ends it", r.Task.ID,
+			err, r.Task.ID)
+		return errors.Join(err, said)
+	}
 	if said == nil {
 		if r.Task, said = r.Board.Do(ctx, last); said == nil && err == nil && r.Task.State != Done {
 			said = fmt.Errorf("task %s is %s: all of it was published before that", r.Task.ID, r.Task.State)
 		}
 	}
 	return errors.Join(err, said)
+}
+
+// failingError is that too much of what was published failed again.
+type failingError struct{ failed, of int }
+
+func (e *failingError) Error() string {
+	return fmt.Sprintf("%d of the last %d that came to an end failed again", e.failed, e.of)
 }
 
 // lostError is that this process does not have the task any more.
@@ -117,8 +130,7 @@ func (r *Run) speak(ctx context.Context, stop context.CancelCauseFunc) {
 		case t.Epoch != r.Task.Epoch || t.Actor != r.Task.Actor:
 			stop(&lostError{fmt.Sprintf("task %s was taken by %s: it goes on there", t.ID, t.Actor)})
 		case t.State != Running:
-			stop(&lostError{fmt.Sprintf("task %s was %s by %s: %s", t.ID, t.State, t.Last().By,
-				cmp.Or(t.Last().Why, "no reason given"))})
+			stop(&lostError{t.said()})
 		case r.silent():
 			stop(r.lost())
 		}
@@ -302,7 +314,7 @@ func (r *Run) look(ctx context.Context) (held string, err error) {
 	}
 	r.ends.settle(states)
 	if failed, of, is := r.ends.failing(); is {
-		return "", fmt.Errorf("%d of the last %d that came to an end failed again", failed, of)
+		return "", &failingError{failed, of}
 	}
 	if held = r.Behind(ctx); held == "" {
 		r.looked = time.Now()

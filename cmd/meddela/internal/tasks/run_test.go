@@ -208,14 +208,14 @@ func TestOwners(t *testing.T) {
 			}
 			b = w.board()
 			var err error
-			if task, err = b.Take(t.Context(), task.ID, ""); err != nil || task.Actor != b.Actor {
+			if task, err = b.Take(t.Context(), task.ID, "", false); err != nil || task.Actor != b.Actor {
 				t.Fatalf("taken by %s: %v", task.Actor, err)
 			}
 		}
 		other, third := w.board(), w.board()
 		ended := make(chan error, 1)
 		go func() { ended <- w.run(t.Context(), b, task) }()
-		_, err := other.Take(t.Context(), task.ID, "")
+		_, err := other.Take(t.Context(), task.ID, "", false)
 		if err == nil || !strings.Contains(err.Error(), "is being done by "+b.Actor) {
 			t.Errorf("another takes what is being done: %v", err)
 		}
@@ -225,7 +225,7 @@ func TestOwners(t *testing.T) {
 		taken := make(chan *Board, 2)
 		for _, one := range []*Board{other, third} {
 			go func() {
-				if now, err := one.Take(t.Context(), task.ID, ""); err == nil && now.Actor == one.Actor {
+				if now, err := one.Take(t.Context(), task.ID, "", false); err == nil && now.Actor == one.Actor {
 					taken <- one
 				} else {
 					taken <- nil
@@ -288,7 +288,11 @@ func TestOrders(t *testing.T) {
 			t.Errorf("%d are published when it is paused, %d later", some, len(w.read(names.Redrive(lane))))
 		}
 		began := time.Now()
-		task, err := people.Take(t.Context(), task.ID, "")
+		_, err := b.Take(t.Context(), task.ID, "", false)
+		if err == nil || !strings.Contains(err.Error(), "was paused by kim: peak hour") {
+			t.Errorf("what is paused is taken unasked: %v", err)
+		}
+		task, err = people.Take(t.Context(), task.ID, "", true)
 		if err != nil || time.Since(began) > time.Second {
 			t.Fatalf("what is paused is taken after %s, %v", time.Since(began), err)
 		}
@@ -296,13 +300,13 @@ func TestOrders(t *testing.T) {
 		if err := w.run(t.Context(), people, task); err == nil || !strings.Contains(err.Error(), "was cancelled by kim") {
 			t.Errorf("cancelled: %v", err)
 		}
-		if over, err := b.Take(t.Context(), task.ID, ""); err != nil || over.State != Cancelled {
+		if over, err := b.Take(t.Context(), task.ID, "", false); err != nil || over.State != Cancelled {
 			t.Errorf("what is over is %s, %v", over.State, err)
 		}
 	})
 }
 
-// TestItPausesItself where too much fails again: after the canary, and later; and when its process is stopped.
+// TestItPausesItself where too much fails again: after the canary, and later; and does not when its process is stopped.
 func TestItPausesItself(t *testing.T) {
 	for name, test := range map[string]struct {
 		fails       func(n int) bool
@@ -327,7 +331,7 @@ func TestItPausesItself(t *testing.T) {
 					}
 					return
 				}
-				if err == nil || !strings.Contains(err.Error(), "meddela tasks resume "+task.ID) {
+				if err == nil || !strings.Contains(err.Error(), "meddela tasks resume --paused "+task.ID) {
 					t.Error(err)
 				}
 				w.want(b, task.ID, Paused, "failed again")
@@ -344,7 +348,10 @@ func TestItPausesItself(t *testing.T) {
 		if err := w.run(interrupted, b, task); err == nil {
 			t.Error("a stopped process ends well")
 		}
-		w.want(b, task.ID, Paused, "its process was stopped")
+		w.want(b, task.ID, Running, "")
+		if _, err := b.Take(t.Context(), task.ID, "", false); err != nil {
+			t.Errorf("nobody paused it, and it is not taken: %v", err)
+		}
 	})
 }
 

@@ -8,6 +8,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -29,7 +30,7 @@ type State string
 
 const (
 	Running   State = "running"
-	Paused    State = "paused" // until it is taken
+	Paused    State = "paused" // by a person, or because too much failed again: until a person goes on with it
 	Cancelled State = "cancelled"
 	Done      State = "done"
 	Refused   State = "refused" // another task of the lane was there first
@@ -55,6 +56,11 @@ func (t *Task) Over() bool { return t.State != Running && t.State != Paused }
 // Last is the latest that was done with it.
 func (t *Task) Last() topology.TaskRecord { return t.Log[len(t.Log)-1] }
 
+// said says who has stopped it, and why.
+func (t *Task) said() string {
+	return fmt.Sprintf("task %s was %s by %s: %s", t.ID, t.State, t.Last().By, cmp.Or(t.Last().Why, "no reason given"))
+}
+
 // after is the task after a record, and whether that changes it. Of two that take it in the same epoch the
 // first has it; what an earlier owner says counts no more.
 func (t Task) after(r *topology.TaskRecord, busy bool) (Task, bool) {
@@ -70,7 +76,7 @@ func (t Task) after(r *topology.TaskRecord, busy bool) (Task, bool) {
 	case r.Action == topology.TaskProgress && byOwner:
 		t.Next, t.Counts, t.Held, t.At = r.Next, r.Counts, r.Held, r.At
 		return t, true
-	case r.Action == topology.TaskTake && r.Epoch == t.Epoch+1:
+	case r.Action == topology.TaskTake && r.Epoch == t.Epoch+1 && (t.State == Running || r.Paused):
 		t.State, t.Epoch, t.Actor, t.Held = Running, r.Epoch, r.Actor, ""
 	case r.Action == topology.TaskPause && (r.Epoch == 0 || byOwner):
 		t.State = Paused
@@ -190,29 +196,36 @@ const Lease = 10 * time.Second
 const lookAgain = 200 * time.Millisecond
 
 // Take makes this process the owner of a task: of one that runs when its owner has said nothing for a Lease,
-// which is waited for here, for no clock but our own is to be trusted.
-func (b *Board) Take(ctx context.Context, id, why string) (Task, error) {
-	before, known := b.Snapshot().Get(id)
+// which is waited for here, for no clock but our own is to be trusted; of one that is paused if that is asked for. A
+// task that is over is returned as it is.
+func (b *Board) Take(ctx context.Context, id, why string, paused bool) (Task, error) {
+	t, known := b.Snapshot().Get(id)
 	if !known {
-		return before, fmt.Errorf("there is no task %q: see meddela tasks list", id)
+		return t, fmt.Errorf("there is no task %q: see meddela tasks list", id)
 	}
-	for end := time.Now().Add(Lease); before.State == Running && time.Now().Before(end); {
+	for end := time.Now().Add(Lease); t.State == Running && time.Now().Before(end); {
 		retry.Sleep(ctx, lookAgain)
 		now, _ := b.Snapshot().Get(id)
 		switch {
 		case ctx.Err() != nil:
 			return now, ctx.Err()
-		case now.State == Running && (now.At != before.At || now.Epoch != before.Epoch):
+		case now.State == Running && (now.At != t.At || now.Epoch != t.Epoch):
 			return now, fmt.Errorf("task %s is being done by %s: meddela tasks pause %s stops it there", id, now.Actor, id)
 		}
-		before.State = now.State
+		t = now
 	}
-	if before.Over() {
-		return before, nil
+	if epoch := t.Epoch + 1; t.State == Running || t.State == Paused && paused {
+		var err error
+		t, err = b.Do(ctx, topology.TaskRecord{Task: id, Action: topology.TaskTake, Epoch: epoch, Why: why, Paused: paused})
+		if err == nil && t.State == Running && (t.Epoch != epoch || t.Actor != b.Actor) {
+			err = fmt.Errorf("task %s was taken by %s at the same time", id, t.Actor)
+		}
+		if err != nil {
+			return t, err
+		}
 	}
-	t, err := b.Do(ctx, topology.TaskRecord{Task: id, Action: topology.TaskTake, Epoch: before.Epoch + 1, Why: why})
-	if err == nil && !t.Over() && (t.Epoch != before.Epoch+1 || t.Actor != b.Actor) {
-		err = fmt.Errorf("task %s was taken by %s at the same time", id, t.Actor)
+	if t.State == Paused {
+		return t, fmt.Errorf("%s: meddela tasks resume --paused %s goes on with it, tasks cancel ends it", t.said(), id)
 	}
-	return t, err
+	return t, nil
 }

@@ -116,17 +116,20 @@ and content of a message: --raw writes that to a file that only you can read.`,
 	return cmd
 }
 
-// ours reports whether a position is that of a dead letter.
-func ours(names topology.Topics, position topology.Source) bool {
-	topic, _, _, _ := position.Split()
-	lane, _ := names.LaneOf(topic)
-	return topic != "" && topic == names.DeadLetters(lane)
+// isLetter is no error if a position is one of a topic of dead letters.
+func isLetter(env *command.Env, position string) error {
+	topic, _, _, _ := topology.Source(position).Split()
+	names := env.Config.Names()
+	if lane, _ := names.LaneOf(topic); topic == "" || topic != names.DeadLetters(lane) {
+		return command.Misusef("%q is no position of a dead letter: use one that dead-letters list shows",
+			wording.Abridged(position))
+	}
+	return nil
 }
 
 func showLetter(ctx context.Context, env *command.Env, position, raw string) error {
-	if !ours(env.Config.Names(), topology.Source(position)) {
-		return command.Misusef("%q is no position of a dead letter: use one that dead-letters list shows",
-			wording.Abridged(position))
+	if err := isLetter(env, position); err != nil {
+		return err
 	}
 	topic, partition, offset, _ := topology.Source(position).Split()
 	topics, err := env.Topics(ctx)
@@ -228,16 +231,7 @@ notices.`,
   meddela dead-letters redrive meddela.realtime.dead-letters/0/15 --yes`,
 		Args: command.Arguments(0, mostIDs, "at most 1,000 positions"),
 	})
-	run := s.run
-	cmd.RunE = env.Loaded(func(ctx context.Context, args []string) error {
-		for _, arg := range args {
-			if s.positions = append(s.positions, topology.Source(arg)); !ours(env.Config.Names(), topology.Source(arg)) {
-				return command.Misusef("%q is no position of a dead letter: use one that dead-letters list shows",
-					wording.Abridged(arg))
-			}
-		}
-		return run(ctx, args)
-	})
+	s.check = func(position string) error { return isLetter(env, position) }
 	s.addLetterFlags(cmd)
 	return cmd
 }

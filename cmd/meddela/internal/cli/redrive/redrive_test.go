@@ -171,6 +171,15 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("another number confirms: %s", got.Out)
 	}
 	p.run("dead-letters", "redrive", positions[bad], "--yes").Says(t, "nothing is to be published")
+	for position, want := range map[string]string{
+		"meddela.realtime.dead-letters/9/0":     "meddela.realtime.dead-letters has no partition 9: it has 0 to ",
+		"meddela.realtime.dead-letters/0/99999": "offset 99999 of meddela.realtime.dead-letters/0 is not there",
+	} {
+		got := p.run("dead-letters", "redrive", positions[good], position, "--dry-run")
+		if got.Status != command.ExitFailed || !strings.Contains(got.Err, want) {
+			t.Errorf("%s: %d %s%s", position, got.Status, got.Out, got.Err)
+		}
+	}
 	p.run("dead-letters", "redrive", "--build", "1.0", "--yes", "--why", "mended", "--by", "kim").Says(t,
 		"is done: 1 published again, 1 not_json")
 	again := p.read(names.Redrive(lane))
@@ -224,7 +233,12 @@ func TestOrdersAboutTasks(t *testing.T) {
 		t.Errorf("a second task: %d %s", got.Status, got.Err)
 	}
 	p.run("tasks", "pause", start.Task, "--by", "kim").Says(t, "is paused")
-	if got := p.run("tasks", "resume", start.Task); got.Status != command.ExitOK || !strings.Contains(got.Out, "is done") {
+	if got := p.run("tasks", "resume", start.Task); got.Status != command.ExitFailed ||
+		!strings.Contains(got.Err, "was paused by kim: no reason given: meddela tasks resume --paused "+start.Task) {
+		t.Errorf("resumed unasked: %s %s", got.Out, got.Err)
+	}
+	got := p.run("tasks", "resume", "--paused", start.Task)
+	if got.Status != command.ExitOK || !strings.Contains(got.Out, "is done") {
 		t.Errorf("resumed: %s %s", got.Out, got.Err)
 	}
 	start.Task = "20261128-103001-dead"
@@ -301,6 +315,9 @@ func TestMisuse(t *testing.T) {
 		{"uncovered heal --rate 0", `--rate is "0": it must be a positive number of events a second`},
 		{"resend --status pending", `--status is "pending": use sent, ignored, expired, not_covered or delivery_error`},
 		{"resend --status sent", "--status sent: what was sent would be another message: say so with --new-message"},
+		{"dead-letters redrive meddela.realtime.dead-letters/0/1 --reason invalid",
+			"--reason is about what is found, and not about what is named: leave out one of the two"},
+		{"resend x --type y", "--type is about what is found, and not about what is named: leave out one of the two"},
 		{"resend a,b", `"a,b" is no event id`},
 		{"dead-letters show x/1/2", `"x/1/2" is no position of a dead letter: use one that dead-letters list shows`},
 		{"dead-letters redrive meddela.realtime.events/0/1",

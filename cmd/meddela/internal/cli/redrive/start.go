@@ -44,11 +44,15 @@ type starting struct {
 	spec         topology.TaskSpec // but for what is a lane's own
 	lanes        []topology.Lane
 	since, until time.Duration
-	positions    []topology.Source  // of dead letters
-	ids          []topology.EventID // of events
+	check        func(name string) error // of what may be named, instead
+	named        []string                // positions of dead letters, or ids of events
 	dryRun, yes  bool
 	count        int64
 }
+
+// filters are the flags that say what is to be found.
+var filters = []string{"lane", "since", "until", "type", "channel", "reason", "status", "template", "provider", "role",
+	"topic", "build"}
 
 func newStarting(env *command.Env, kind topology.TaskKind) *starting {
 	return &starting{signing: signing{env: env}, spec: topology.TaskSpec{Kind: kind}, lanes: topology.Lanes()}
@@ -73,6 +77,14 @@ func (s *starting) addEventFlags(cmd *cobra.Command, reasons []topology.Reason) 
 func (s *starting) command(cmd *cobra.Command) *cobra.Command {
 	cmd.Long += taskHelp
 	cmd.RunE = s.env.Loaded(s.run)
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		for _, name := range filters {
+			if len(args) > 0 && cmd.Flags().Changed(name) {
+				return command.Misusef("--%s is about what is found, and not about what is named: leave out one of the two", name)
+			}
+		}
+		return nil
+	}
 	flags := cmd.Flags()
 	s.addFlags(cmd)
 	flags.Float64Var(&s.spec.Rate, "rate", 200, "most events a second")
@@ -103,24 +115,13 @@ new message.`,
   meddela resend --status ignored --reason killed --why 'killed by mistake' --yes
   meddela resend 01JD8Q3Z5X6P7R8S9T0V1W2X3Y --new-message --why 'the recipient asks for it' --yes`,
 		Args: command.Arguments(0, mostIDs, "at most 1,000 ids of events"),
-		PreRunE: func(cmd *cobra.Command, args []string) error {
-			filters := []string{"lane", "since", "until", "type", "channel", "reason", "status", "template", "provider"}
-			for _, name := range filters {
-				if len(args) > 0 && cmd.Flags().Changed(name) {
-					return command.Misusef("--%s is about the delivery log, and not about ids that are given", name)
-				}
-			}
-			for _, arg := range args {
-				if s.ids = append(s.ids, topology.EventID(arg)); !s.ids[len(s.ids)-1].Valid() {
-					return command.Misusef("%q is no event id", wording.Abridged(arg))
-				}
-			}
-			if slices.Contains(f.Statuses, topology.Sent) && !s.spec.NewMessage {
-				return command.Misusef("--status sent: what was sent would be another message: say so with --new-message")
-			}
-			return nil
-		},
 	})
+	s.check = func(id string) error {
+		if !topology.EventID(id).Valid() {
+			return command.Misusef("%q is no event id", wording.Abridged(id))
+		}
+		return nil
+	}
 	s.addRangeFlags(cmd)
 	s.addEventFlags(cmd, topology.Reasons())
 	finals := slices.DeleteFunc(topology.Statuses(), func(s topology.Status) bool { return !s.Final() })
@@ -154,71 +155,89 @@ func (s *starting) engine(ctx context.Context) (*tasks.Engine, error) {
 
 // freeze says what there is to be looked through, as of now: for each lane that has some.
 func (s *starting) freeze(ctx context.Context, engine *tasks.Engine) (specs []topology.TaskSpec, err error) {
-	if len(s.ids) > 0 {
-		return s.chosen(ctx, engine)
-	}
-	now := time.Now()
 	for _, lane := range s.lanes {
 		spec, topic := s.spec, engine.Names.DeliveryLog(lane)
 		if spec.Lane = lane; spec.Kind == topology.RedriveLetters {
 			topic = engine.Names.DeadLetters(lane)
 		}
-		ranges, err := engine.Topics.Ranges(ctx, topic, now.Add(-s.since))
+		switch {
+		case len(s.named) == 0:
+			spec.Ranges, err = s.ranges(ctx, engine, topic)
+		case spec.Kind == topology.RedriveLetters:
+			spec.Ranges, err = s.positions(ctx, topic)
+		default:
+			spec.Filter = topology.TaskFilter{}
+			spec.Events, err = s.events(ctx, engine, lane)
+		}
 		if err != nil {
 			return nil, err
 		}
-		young, err := engine.Topics.Ranges(ctx, topic, now.Add(-s.until))
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range ranges {
-			for _, y := range young {
-				if y.Partition == r.Partition && s.until > 0 {
-					r.To = min(r.To, y.From)
-				}
-			}
-			spec.Ranges = append(spec.Ranges, topology.TaskRange{Partition: r.Partition, From: r.From, To: r.To})
-		}
-		if len(s.positions) > 0 {
-			spec.Ranges = nil
-			for _, position := range s.positions {
-				if of, partition, offset, _ := position.Split(); of == topic {
-					spec.Ranges = append(spec.Ranges, topology.TaskRange{Partition: partition, From: offset, To: offset + 1})
-				}
-			}
-		}
-		slices.SortFunc(spec.Ranges, func(a, b topology.TaskRange) int { // progress is one offset for each partition
-			return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
-		})
-		spec.Ranges = slices.Compact(spec.Ranges)
-		if len(spec.Ranges) > 0 {
+		if len(spec.Ranges)+len(spec.Events) > 0 {
 			specs = append(specs, spec)
 		}
 	}
 	return specs, nil
 }
 
-// chosen are the events whose ids were given, by lane.
-func (s *starting) chosen(ctx context.Context, engine *tasks.Engine) (specs []topology.TaskSpec, err error) {
-	answers, err := engine.Statuses.GetMany(ctx, s.ids)
-	for _, lane := range topology.Lanes() {
-		spec := s.spec
-		spec.Lane, spec.Filter = lane, topology.TaskFilter{}
-		for i := range answers {
-			switch a := &answers[i]; {
-			case a.Err != nil:
-				return nil, a.Err
-			case !a.Found:
-				return nil, fmt.Errorf("nothing is known of %s: see meddela status --help", s.ids[i])
-			case a.State.Lane == lane:
-				spec.Events = append(spec.Events, topology.TaskEvent{ID: s.ids[i], Redrives: a.State.Redrives})
-			}
+// ranges are what a topic has of the time that is meant.
+func (s *starting) ranges(ctx context.Context, engine *tasks.Engine, topic topology.Topic) (of []topology.TaskRange,
+	err error) {
+	now := time.Now()
+	kept, err := engine.Topics.Ranges(ctx, topic, now.Add(-s.since))
+	var young []scan.Range
+	if err == nil && s.until > 0 {
+		young, err = engine.Topics.Ranges(ctx, topic, now.Add(-s.until))
+	}
+	for _, r := range kept {
+		if i := slices.IndexFunc(young, func(y scan.Range) bool { return y.Partition == r.Partition }); i >= 0 {
+			r.To = min(r.To, young[i].From)
 		}
-		if len(spec.Events) > 0 {
-			specs = append(specs, spec)
+		of = append(of, topology.TaskRange{Partition: r.Partition, From: r.From, To: r.To})
+	}
+	return of, err
+}
+
+// positions are those of a topic that were named. Its error says which has no dead letter.
+func (s *starting) positions(ctx context.Context, topic topology.Topic) (of []topology.TaskRange, err error) {
+	topics, err := s.env.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range s.named {
+		in, partition, offset, _ := topology.Source(name).Split()
+		if in != topic {
+			continue
+		}
+		if _, err := topics.At(ctx, topic, partition, offset); err != nil {
+			return nil, err
+		}
+		of = append(of, topology.TaskRange{Partition: partition, From: offset, To: offset + 1})
+	}
+	slices.SortFunc(of, func(a, b topology.TaskRange) int { // progress is one offset for each partition
+		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
+	})
+	return slices.Compact(of), nil
+}
+
+// events are those of a lane that were named.
+func (s *starting) events(ctx context.Context, engine *tasks.Engine, lane topology.Lane) (of []topology.TaskEvent,
+	err error) {
+	ids := make([]topology.EventID, len(s.named))
+	for i, name := range s.named {
+		ids[i] = topology.EventID(name)
+	}
+	answers, err := engine.Statuses.GetMany(ctx, ids)
+	for i := range answers {
+		switch a := &answers[i]; {
+		case a.Err != nil:
+			return nil, a.Err
+		case !a.Found:
+			return nil, fmt.Errorf("nothing is known of %s: see meddela status --help", ids[i])
+		case a.State.Lane == lane:
+			of = append(of, topology.TaskEvent{ID: ids[i], Redrives: a.State.Redrives})
 		}
 	}
-	return specs, err
+	return of, err
 }
 
 // started is a task before and after it.
@@ -229,9 +248,18 @@ type started struct {
 	Done map[string]int64 `json:"done,omitempty"`
 }
 
-func (s *starting) run(ctx context.Context, _ []string) error {
+func (s *starting) run(ctx context.Context, args []string) error {
 	if err := s.sign(); err != nil {
 		return err
+	}
+	s.named = args
+	for _, name := range s.named {
+		if err := s.check(name); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(s.spec.Filter.Statuses, topology.Sent) && !s.spec.NewMessage {
+		return command.Misusef("--status sent: what was sent would be another message: say so with --new-message")
 	}
 	engine, err := s.engine(ctx)
 	if err != nil {

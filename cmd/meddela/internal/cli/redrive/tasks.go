@@ -21,6 +21,7 @@ import (
 type signing struct {
 	env     *command.Env
 	by, why string
+	paused  bool // of a resume: also what is paused
 }
 
 func (s *signing) addFlags(cmd *cobra.Command) {
@@ -53,9 +54,10 @@ func NewTasks(env *command.Env) *cobra.Command {
 		Short:   "Look after what dead-letters redrive, resend and uncovered heal have begun",
 		Long: `Look after what dead-letters redrive, resend and uncovered heal have begun.
 
-A task is done by the process that began it. Where that has died or was stopped, or
-the task is paused, any other process goes on with meddela tasks resume. What was
-done with each task, by whom, when and why stays on the topic tasks.`,
+A task is done by the process that began it. Where that has died or was stopped, any
+other process goes on with meddela tasks resume; with a task that is paused when it
+says --paused. What was done with each task, by whom, when and why stays on the
+topic tasks.`,
 	})
 	list := &cobra.Command{
 		Use:     "list",
@@ -64,11 +66,14 @@ done with each task, by whom, when and why stays on the topic tasks.`,
 	}
 	list.RunE = env.Loaded(func(ctx context.Context, _ []string) error { return listTasks(ctx, env) })
 	resume := newAboutTask(env, "resume", "Go on with a task in this process", "", (*signing).resume)
-	resume.Long = `Go on with a task in this process: one that is paused, or whose process has died,
-which takes ten seconds to be sure of. A task that is over is no error, so that a
+	resume.Long = `Go on with a task in this process: one whose process was stopped or has died, which
+takes ten seconds to be sure of. A task that is over is no error, so that a
 supervisor may repeat this until it succeeds:
 
-  until meddela tasks resume ID; do sleep 5; done`
+  until meddela tasks resume ID; do sleep 5; done
+
+What is paused, by somebody or because too much failed again, stays so until
+somebody says --paused.`
 	cmd.AddCommand(list, resume, newAboutTask(env, "show", "Show a task, and what was done with it", "", (*signing).show),
 		newAboutTask(env, "pause", "Let a task wait until it is resumed", " --why 'peak hour'", saying(topology.TaskPause)),
 		newAboutTask(env, "cancel", "Leave the rest of a task undone", " --why 'wrong one'", saying(topology.TaskCancel)))
@@ -99,14 +104,18 @@ func newAboutTask(env *command.Env, use, short, why string, do aboutTask) *cobra
 			return do(s, ctx, board, args[0])
 		}),
 	}
-	if use != "show" {
+	switch use {
+	case "resume":
+		cmd.Flags().BoolVar(&s.paused, "paused", false, "also a task that is paused")
+		fallthrough
+	case "pause", "cancel":
 		s.addFlags(cmd)
 	}
 	return cmd
 }
 
 func (s *signing) resume(ctx context.Context, board *tasks.Board, id string) error {
-	t, err := board.Take(ctx, id, s.why)
+	t, err := board.Take(ctx, id, s.why, s.paused)
 	if err != nil {
 		return err
 	}

@@ -21,35 +21,41 @@ func NewUncovered(env *command.Env) *cobra.Command {
 		GroupID: command.GroupOperate,
 		Short:   "List events that no template was linked to, and heal them",
 	})
-	cmd.AddCommand(newUncoveredList(env), newUncoveredHeal(env))
+	cmd.AddCommand(ofUncovered(env, uncoveredList), ofUncovered(env, uncoveredHeal))
 	return cmd
 }
 
-// ofUncovered is a task about events that are not covered.
-func ofUncovered(env *command.Env) *starting {
+// ofUncovered makes a command about events that are not covered, with its flags.
+func ofUncovered(env *command.Env, make func(*starting) *cobra.Command) *cobra.Command {
 	s := newStarting(env, topology.ResendEvents)
 	s.spec.Filter.Statuses = []topology.Status{topology.NotCovered}
-	return s
-}
-
-func (s *starting) addUncoveredFlags(cmd *cobra.Command) {
+	cmd := make(s)
 	s.addRangeFlags(cmd)
 	s.addEventFlags(cmd, topology.ReasonsOf(topology.NotCovered))
+	return cmd
 }
 
-func newUncoveredList(env *command.Env) *cobra.Command {
-	s := ofUncovered(env)
-	cmd := &cobra.Command{
+func uncoveredList(s *starting) *cobra.Command {
+	return &cobra.Command{
 		Use:   "list",
 		Short: "List the events that no template was linked to, by what they have in common",
 		Long: `List the events that no template was linked to, by type, channel, language and
 reason, each with a sample. What has been healed since, or covered by a copy of
 the same event, is left out.`,
 		Example: "  meddela uncovered list\n  meddela uncovered list --lane realtime --since 1h -o json",
-		RunE:    env.Loaded(s.listUncovered),
+		RunE:    s.env.Loaded(s.listUncovered),
 	}
-	s.addUncoveredFlags(cmd)
-	return cmd
+}
+
+func uncoveredHeal(s *starting) *cobra.Command {
+	return s.command(&cobra.Command{
+		Use:   "heal",
+		Short: "Publish the events again that were not covered, and would be now",
+		Long: `Publish the events again that were not covered, and would be now: meddela resend
+of what is not_covered, which tells how.`,
+		Example: "  meddela uncovered heal --dry-run\n" +
+			"  meddela uncovered heal --type loyalty_tier_changed --rate 50 --why 'template published' --yes",
+	})
 }
 
 func (s *starting) listUncovered(ctx context.Context, _ []string) error {
@@ -101,18 +107,4 @@ func (s *starting) listUncovered(ctx context.Context, _ []string) error {
 	}
 	return s.env.Printf("\n%s not covered. Why one is: meddela templates explain ID. "+
 		"Once there is a template: meddela uncovered heal --dry-run\n", wording.Count(len(all), "event is", "events are"))
-}
-
-func newUncoveredHeal(env *command.Env) *cobra.Command {
-	s := ofUncovered(env)
-	cmd := s.command(&cobra.Command{
-		Use:   "heal",
-		Short: "Publish the events again that were not covered, and would be now",
-		Long: `Publish the events again that were not covered, and would be now: meddela resend
-of what is not_covered, which tells how.`,
-		Example: "  meddela uncovered heal --dry-run\n" +
-			"  meddela uncovered heal --type loyalty_tier_changed --rate 50 --why 'template published' --yes",
-	})
-	s.addUncoveredFlags(cmd)
-	return cmd
 }
