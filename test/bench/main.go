@@ -43,6 +43,7 @@ var figures = []figure{
 	{"memory", "what each role takes to work off many waiting events", memoryFigure},
 	{"once", "deliverers killed at random: what the provider is handed how often", onceFigure},
 	{"isolation", "real-time messages beside a slow provider and a batch flood", isolationFigure},
+	{"redrive", "dead letters redriven by processes that are killed, beside a real-time load", redriveFigure},
 	{"schedules", "how late scheduled messages are, with restarts on the way", schedulesFigure},
 	{"templates", "matching with many templates beside few, and how soon followers have a new one", templatesFigure},
 	{"overhead", "matching that is scraped and traced, beside matching that is not", overheadFigure},

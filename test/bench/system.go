@@ -75,7 +75,7 @@ func (b *bench) newSystem(name string, providers ...string) *system {
 			s.groups = append(s.groups, s.names.Groups(role, l)...)
 		}
 	}
-	specs := s.names.Specs(topology.Sizing{Partitions: partitions, DeadLetterPartitions: 3, Replication: -1})
+	specs := s.names.Specs(topology.Sizing{Partitions: partitions, DeadLetterPartitions: partitions, Replication: -1})
 	for _, spec := range specs {
 		s.topics = append(s.topics, spec.Name)
 	}
