@@ -49,10 +49,14 @@ func newPlan(set settings) (plan []planned) {
 	return plan
 }
 
+// redisEmptied is the one kind of which copies may come that the program cannot know of.
+const redisEmptied = "Redis emptied"
+
 const (
 	bySession = "session timeout, 6 s"
 	byLease   = "claim lease, 11 s"
 	byBroker  = "broker session, 9 s, and joining"
+	byReplica = "Sentinel, which needs some 10 s to give the new primary a replica"
 	byItself  = "as long as it lasts"
 )
 
@@ -91,7 +95,7 @@ var faults = []fault{
 		s.servers("start", name)
 		return seen
 	}},
-	{"quorum lost", "two starts of brokers", func(s *stand, chance *rand.Rand) string {
+	{"quorum lost", "as long as two brokers take to start", func(s *stand, chance *rand.Rand) string {
 		names := []string{"kafka-1", "kafka-2", "kafka-3"}
 		chance.Shuffle(3, func(i, j int) { names[i], names[j] = names[j], names[i] })
 		s.servers("kill", names[0])
@@ -102,29 +106,15 @@ var faults = []fault{
 		s.servers("start", names[1])
 		return seen
 	}},
-	{"Redis killed", "Sentinel, 1 s, and a replica again", func(s *stand, _ *rand.Rand) string {
-		name := s.primary()
-		s.servers("kill", name)
-		s.failover(name)
-		s.servers("start", name)
-		s.awaitReplica()
-		return s.primary() + " took over"
+	{"Redis killed", byReplica, func(s *stand, _ *rand.Rand) string {
+		return s.failOver(func(name string) { s.servers("kill", name) }, func(name string) { s.servers("start", name) })
 	}},
-	{"Redis cut off", "Sentinel, 1 s, and a replica again", func(s *stand, _ *rand.Rand) string {
-		name := s.primary()
-		s.network[name].Stop()
-		s.failover(name)
-		script.Check(s.network[name].Start())
-		s.awaitReplica()
-		return s.primary() + " took over"
+	{"Redis cut off", byReplica, func(s *stand, _ *rand.Rand) string {
+		return s.failOver(func(name string) { s.network[name].Stop() },
+			func(name string) { script.Check(s.network[name].Start()) })
 	}},
-	{"Redis half-open", "Sentinel, 1 s, and a replica again", func(s *stand, _ *rand.Rand) string {
-		name := s.primary()
-		s.network.poison(halfOpen, name)
-		s.failover(name)
-		s.network.heal(name)
-		s.awaitReplica()
-		return s.primary() + " took over"
+	{"Redis half-open", byReplica, func(s *stand, _ *rand.Rand) string {
+		return s.failOver(func(name string) { s.network.poison(halfOpen, name) }, func(name string) { s.network.heal(name) })
 	}},
 	{"Redis frozen", byItself, func(s *stand, _ *rand.Rand) string {
 		pid := s.serverPid(s.primary())
@@ -134,7 +124,7 @@ var faults = []fault{
 		script.Check(syscall.Kill(pid, syscall.SIGCONT))
 		return seen
 	}},
-	{"Redis emptied", "reading the log again", func(s *stand, _ *rand.Rand) string {
+	{redisEmptied, "reading the log again", func(s *stand, _ *rand.Rand) string {
 		client := s.store()
 		defer func() { _ = client.Close() }()
 		keys := script.Must(client.DBSize(s.ctx).Result())
@@ -171,7 +161,7 @@ var faults = []fault{
 		}
 		return string(first.lane) + " " + string(first.role)
 	}},
-	{"one more, then less", "joining", func(s *stand, chance *rand.Rand) string {
+	{"one more and one less", "joining", func(s *stand, chance *rand.Rand) string {
 		like := s.pick(chance)
 		p := s.startRole(like.role, like.lane)
 		s.awaitReady(p)
@@ -269,19 +259,20 @@ func (s *stand) configure(setting, ill, well string) string {
 	return refused.Error()
 }
 
-// failover waits until the sentinels have made another Redis than this one the primary.
-func (s *stand) failover(from string) {
-	s.until("failover", func() bool { return s.primary() != from })
-}
-
-// awaitReplica waits until the primary has its replica again: without it nothing is sent (MEDDELA_CLAIM_REPLICAS).
-func (s *stand) awaitReplica() {
+// failOver loses the primary, until the sentinels have made the other one that, and waits until that has a replica again:
+// without one nothing is sent (MEDDELA_CLAIM_REPLICAS).
+func (s *stand) failOver(lose, bring func(name string)) string {
+	lost := s.primary()
+	lose(lost)
+	s.until("failover", func() bool { return s.primary() != lost })
+	bring(lost)
 	s.until("a replica", func() bool {
 		client := s.store()
 		defer func() { _ = client.Close() }()
 		info, err := client.Info(s.ctx, "replication").Result()
 		return err == nil && strings.Contains(info, "state=online")
 	})
+	return s.primary() + " took over"
 }
 
 // addPartitions gives each topic of a lane one more; what the program writes to first, so that none is missing there.

@@ -34,6 +34,7 @@ type happened struct {
 func (r *report) make(s *stand, f planned) {
 	h := happened{fault: f.fault, from: time.Now()}
 	h.seen = f.make(s, rand.New(rand.NewPCG(f.chance, 0)))
+	s.pause(2 * time.Second) // what was under way hides what does not begin again
 	s.awaitRate("after " + f.kind)
 	h.to = time.Now()
 	r.made = append(r.made, h)
@@ -60,7 +61,7 @@ func (r *report) print(s *stand) bool {
 	fmt.Printf("\npublished %d in %v, %.0f/s (%d acknowledged, of %d it is unknown)\n", published,
 		took.Round(time.Second), float64(published)/took.Seconds(), len(ids), published-len(ids))
 	counts := make(map[topology.Status]int)
-	var lost, wrong, covered, uncounted int
+	var lost, wrong, covered, emptied, uncounted int
 	for id, is := range statuses {
 		counts[is.word]++
 		copies := s.provider.accepted[id]
@@ -75,9 +76,14 @@ func (r *report) print(s *stand) bool {
 	}
 	for id, copies := range s.provider.accepted {
 		covered += min(copies-1, doubts[id])
-		if more := copies - 1 - doubts[id]; more > 0 {
+		switch more := copies - 1 - doubts[id]; {
+		case more <= 0:
+		case s.emptiedBetween(id):
+			emptied += more
+			example(emptied, "repeated, Redis emptied between"+s.when(id), id, statuses[id])
+		default:
 			uncounted += more
-			example(uncounted, "repeated without a count", id, statuses[id])
+			example(uncounted, "repeated without a count"+s.when(id), id, statuses[id])
 		}
 	}
 	for _, status := range []topology.Status{topology.Sent, topology.Ignored, topology.NotCovered,
@@ -88,14 +94,15 @@ func (r *report) print(s *stand) bool {
 	}
 	verified := s.verify()
 	fmt.Printf("lost %d, wrong %d (events) and %d (status verify: Redis against the log)\n", lost, wrong, verified)
-	fmt.Printf("repeated %d counted as ambiguous (of %d counted), %d not counted\n", covered, sum(doubts), uncounted)
+	fmt.Printf("repeated: %d counted as ambiguous (of %d counted), %d not counted whose claims went with an emptied Redis, "+
+		"%d not counted\n", covered, sum(doubts), emptied, uncounted)
 	r.printFaults(s)
 	rolled, copies := r.rolled, s.provider.copies(r.rolled.from, r.rolled.to)
 	fmt.Printf("rolling restart of every role: %.0f s, repeated %d, longest gap real time %.2f s, batch %.2f s\n",
 		rolled.to.Sub(rolled.from).Seconds(), copies, s.provider.gap(topology.Realtime, rolled.from, rolled.to).Seconds(),
 		s.provider.gap(topology.Batch, rolled.from, rolled.to).Seconds())
 	valid := r.valid(s, float64(published)/took.Seconds())
-	return valid && lost == 0 && wrong == 0 && verified == 0 && uncounted == 0
+	return valid && lost == 0 && wrong == 0 && verified == 0 && emptied == 0 && uncounted == 0
 }
 
 // example prints the first few of a kind.
@@ -103,6 +110,34 @@ func example(n int, what string, id topology.EventID, is status) {
 	if n <= 5 {
 		fmt.Printf("  %s: %s, %s %s\n", what, id, is.word, is.reason)
 	}
+}
+
+// copies are when an event's message was accepted.
+func (s *stand) copies(id topology.EventID) []time.Time {
+	times := []time.Time{s.provider.first[id]}
+	for _, c := range s.provider.again {
+		if c.id == id {
+			times = append(times, c.at)
+		}
+	}
+	return times
+}
+
+// emptiedBetween says whether Redis was emptied between the first copy of a message and the last.
+func (s *stand) emptiedBetween(id topology.EventID) bool {
+	times := s.copies(id)
+	return slices.ContainsFunc(s.report.made, func(h happened) bool {
+		return h.kind == redisEmptied && h.to.After(times[0]) && h.from.Before(times[len(times)-1])
+	})
+}
+
+// when says when an event was published, and its message accepted, in seconds since the first fault.
+func (s *stand) when(id topology.EventID) string {
+	text := " (at"
+	for _, at := range append([]time.Time{s.upstream.ledger[id].at}, s.copies(id)...) {
+		text += fmt.Sprintf(" %.1f", at.Sub(s.report.began).Seconds())
+	}
+	return text + " s)"
 }
 
 // printFaults prints a line for each kind of fault: the longest time in which nothing new was accepted, the longest that
