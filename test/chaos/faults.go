@@ -149,7 +149,9 @@ var faults = []fault{
 		return s.sicken("down", "/a", "/b")
 	}},
 	{"providers slow", "1.5 s an answer", func(s *stand, _ *rand.Rand) string { return s.sicken("slow", "/a", "/b") }},
-	{"provider throttling", "none: the other one", func(s *stand, _ *rand.Rand) string { return s.sicken("throttling", "/a") }},
+	{"provider throttling", "none: the other one", func(s *stand, _ *rand.Rand) string {
+		return s.sicken("throttling", "/a")
+	}},
 	{"answers lost", "10 s till the next attempt", func(s *stand, _ *rand.Rand) string { return s.sicken("mute", "/a") }},
 	{"partitions added", "joining", (*stand).addPartitions},
 	{"role rolled out", "joining", func(s *stand, chance *rand.Rand) string {
@@ -259,8 +261,8 @@ func (s *stand) configure(setting, ill, well string) string {
 	return refused.Error()
 }
 
-// failOver loses the primary, until the sentinels have made the other one that, and waits until that has a replica again:
-// without one nothing is sent (MEDDELA_CLAIM_REPLICAS).
+// failOver loses the primary, until the sentinels have made the other one that, and waits until that has a replica
+// again: without one nothing is sent (MEDDELA_CLAIM_REPLICAS).
 func (s *stand) failOver(lose, bring func(name string)) string {
 	lost := s.primary()
 	lose(lost)
@@ -282,7 +284,8 @@ func (s *stand) addPartitions(chance *rand.Rand) string {
 	defer client.Close()
 	var topics []string
 	for _, topic := range s.names.All() {
-		if of, ok := s.names.LaneOf(topic); ok && of == lane && topic != s.names.DeadLetters(lane) && topic != s.names.Events(lane) {
+		if of, ok := s.names.LaneOf(topic); ok && of == lane && topic != s.names.DeadLetters(lane) &&
+			topic != s.names.Events(lane) {
 			topics = append(topics, string(topic))
 		}
 	}

@@ -69,7 +69,8 @@ func (r *report) print(s *stand) bool {
 		case !is.word.Final():
 			lost++
 			example(lost, "lost", id, is)
-		case !wanted(id, is.word, is.reason), is.word == topology.Sent && copies == 0, is.word == topology.Ignored && copies > 0:
+		case !wanted(id, is.word, is.reason), is.word == topology.Sent && copies == 0,
+			is.word == topology.Ignored && copies > 0:
 			wrong++
 			example(wrong, "wrong", id, is)
 		}
@@ -140,9 +141,9 @@ func (s *stand) when(id topology.EventID) string {
 	return text + " s)"
 }
 
-// printFaults prints a line for each kind of fault: the longest time in which nothing new was accepted, the longest that
-// a message waited which was published while the fault lasted, or until the next, and how long Kafka itself said nothing
-// to upstream.
+// printFaults prints a line for each kind of fault: the longest time in which nothing new was accepted, the longest
+// that a message waited which was published while the fault lasted, or until the next, and how long Kafka itself said
+// nothing to upstream.
 func (r *report) printFaults(s *stand) {
 	fmt.Printf("%-28s %5s %9s %9s %9s %9s  %s\n", "fault", "times", "gap", "wait", "batch", "upstream", "bounded by")
 	for _, f := range faults {

@@ -258,7 +258,8 @@ func (s *stand) primary() string {
 
 // store is the primary itself, without the network between.
 func (s *stand) store() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: s.addr(redisPort + int(s.primary()[6]-'1')), ReadTimeout: 20 * time.Second})
+	addr := s.addr(redisPort + int(s.primary()[6]-'1'))
+	return redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: 20 * time.Second})
 }
 
 // notFinal are those of some events without a final status.
