@@ -96,7 +96,8 @@ func (s *system) die(of topology.Lane, letters int) dueTimes {
 	s.fill(s.names.DeadLetters(of), letters, func(partition, at int) topology.Record {
 		r := recordOf(events[partition][at])
 		r.Topic, r.Partition, r.Offset = s.names.Events(of), partition, int64(at)
-		return build.DeadLetter(of, &r, &topology.Fault{Reason: topology.ReasonBadValue, Detail: "x"}, topology.RoleMatch, now)
+		fault := topology.Fault{Reason: topology.ReasonBadValue, Detail: "x"}
+		return build.DeadLetter(of, &r, &fault, topology.RoleMatch, now)
 	})
 	s.fill(s.names.DeliveryLog(of), letters, func(partition, at int) topology.Record {
 		entry := topology.Entry{EventID: events[partition][at].ID, Lane: of, Status: topology.NotCovered,
