@@ -27,9 +27,9 @@ func (k Keys) Position(group string, n int) string {
 	return k.Prefix + "position:" + group + ":" + strconv.Itoa(n)
 }
 
-// Rebuild is the HASH of what a rebuild of statuses has left to do: of each partition, as
-// "topic/partition", the offsets from and up to which, and where it ended at first.
-func (k Keys) Rebuild() string { return k.Prefix + "rebuild" }
+// Rebuild is one of the HASHes of what a rebuild of statuses has left to do: of each partition, as
+// "topic/partition", up to which offset. On a cluster there are several, so that each server has one.
+func (k Keys) Rebuild(n int) string { return k.Prefix + "rebuild:" + strconv.Itoa(n) }
 
 // StatusNotice is the Pub/Sub channel on which changes of an event's status
 // are announced, when that is configured.

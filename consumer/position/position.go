@@ -91,11 +91,16 @@ func servers(ctx context.Context, client redis.UniversalClient) (string, error) 
 }
 
 // keys are those of the group.
-func (p *Positions) keys() (keys []string) {
-	_, cluster := p.Client.(*redis.ClusterClient)
+func (p *Positions) keys() []string {
+	return Spread(p.Client, func(n int) string { return p.Keys.Position(p.Group, n) })
+}
+
+// Spread chooses keys, which differ by a number, so that each server of a cluster has one; of one server one is enough.
+func Spread(client redis.UniversalClient, key func(n int) string) (keys []string) {
+	_, cluster := client.(*redis.ClusterClient)
 	found := make(map[uint16]bool)
 	for n := 0; len(found) < spread && n < slots; n++ {
-		key := p.Keys.Position(p.Group, n)
+		key := key(n)
 		if !cluster {
 			return []string{key}
 		}

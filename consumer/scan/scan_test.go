@@ -67,18 +67,21 @@ func TestRangesByTime(t *testing.T) {
 		w.write(2, &kgo.Record{Timestamp: at(i)})
 	}
 	for _, test := range []struct {
-		name     string
-		since    time.Time
-		from, to int64
+		name         string
+		since, until time.Time
+		from, to     int64
 	}{
-		{"all", time.Time{}, 0, 10},
-		{"from a record's own time", at(3), 3, 10},
-		{"from between two", at(3).Add(time.Second), 4, 10},
-		{"from before the first", at(-1), 0, 10},
-		{"from before 1970", time.Unix(-1000, 0), 0, 10},
-		{"from after the last", at(11), 0, 0},
+		{"all", time.Time{}, time.Time{}, 0, 10},
+		{"from a record's own time", at(3), time.Time{}, 3, 10},
+		{"from between two", at(3).Add(time.Second), time.Time{}, 4, 10},
+		{"from before the first", at(-1), time.Time{}, 0, 10},
+		{"from before 1970", time.Unix(-1000, 0), time.Time{}, 0, 10},
+		{"from after the last", at(11), time.Time{}, 0, 0},
+		{"between two times", at(3), at(5), 3, 5},
+		{"up to after the last", at(3), at(11), 3, 10},
+		{"up to before the first", time.Time{}, at(-1), 0, 0},
 	} {
-		ranges, err := w.topics.Ranges(t.Context(), topic, test.since)
+		ranges, err := w.topics.Between(t.Context(), topic, test.since, test.until)
 		if err != nil {
 			t.Fatal(err)
 		}

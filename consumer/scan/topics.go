@@ -58,7 +58,20 @@ func (r Range) Size() int64 { return max(r.To-r.From, 0) }
 //
 // The error is a *topology.NoTopicError, or of the kafka package or the network.
 func (t *Topics) Ranges(ctx context.Context, topic topology.Topic, since time.Time) ([]Range, error) {
+	return t.Between(ctx, topic, since, time.Time{})
+}
+
+// Between is Ranges, but without the records from until on, unless that is zero.
+func (t *Topics) Between(ctx context.Context, topic topology.Topic, since, until time.Time) ([]Range, error) {
 	kept, err := t.all(ctx, topic, since)
+	if err == nil && !until.IsZero() {
+		var late []Range
+		if late, err = t.all(ctx, topic, until); err == nil {
+			for i := range min(len(kept), len(late)) {
+				kept[i].To = min(kept[i].To, late[i].From)
+			}
+		}
+	}
 	return slices.DeleteFunc(kept, func(r Range) bool { return r.Size() == 0 }), err
 }
 

@@ -141,7 +141,7 @@ func (s *site) killedAndGoneOn() (done rebuilt) {
 	args := []string{"status", "rebuild", "--memory", "1", "-o", "json"}
 	client := s.hands()
 	defer client.Close()
-	left := func() bool { return client.Exists(s.t.Context(), s.redisKeys.Rebuild()).Val() == 1 }
+	left := func() bool { return client.Exists(s.t.Context(), s.redisKeys.Rebuild(0)).Val() == 1 }
 	for try := 0; !left(); try++ {
 		if try == 10 {
 			s.t.Fatal("it was never killed before its end")

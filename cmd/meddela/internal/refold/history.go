@@ -50,11 +50,10 @@ type Step struct {
 func (l *Log) HistoryOf(ctx context.Context, id topology.EventID, known *topology.State, until time.Time,
 	progress *scan.Progress) (*History, error) {
 	of := &Log{Topics: l.Topics, Names: l.Names, Lanes: topology.Lanes()}
-	end := time.Now()
 	if topic, partition, _, placed := known.Source.Split(); placed {
 		lane, _ := l.Names.LaneOf(topic)
 		of.Lanes, of.Partitions, of.Since = []topology.Lane{lane}, []int{partition}, known.PendingAt.Add(-time.Minute)
-		end = later(known.UpdatedAt, known.Scheduled).Add(10 * time.Minute)
+		of.Until = later(known.UpdatedAt, known.Scheduled).Add(10 * time.Minute)
 	} else {
 		leaders, err := wire.LeadersOf(ctx, l.Topics.Addr, l.Topics.Transport, l.Names.Events(topology.Realtime))
 		if err != nil {
@@ -74,21 +73,13 @@ func (l *Log) HistoryOf(ctx context.Context, id topology.EventID, known *topolog
 	if err != nil {
 		return nil, err
 	}
-	of.Since = end
-	late, err := of.ranges(ctx, others)
 	h := &History{ID: id, Steps: []Step{}}
-	for i := range ranges {
-		r := &ranges[i]
-		for _, l := range late {
-			if l.Topic == r.Topic && l.Partition == r.Partition {
-				r.To = l.From
-			}
-		}
-		kept, wrong := l.Topics.Kept(ctx, r.Topic, r.Partition)
-		if err = cmp.Or(err, wrong); err != nil {
+	for _, r := range ranges {
+		kept, err := l.Topics.Kept(ctx, r.Topic, r.Partition)
+		if err != nil {
 			return nil, err
 		}
-		h.Read = append(h.Read, Read{*r, kept[0].From})
+		h.Read = append(h.Read, Read{r, kept[0].From})
 	}
 	var mu sync.Mutex
 	err = l.Topics.Scan(ctx, ranges, progress, func(records []topology.Record) error {

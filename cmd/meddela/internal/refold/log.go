@@ -4,6 +4,7 @@ package refold
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // Log is the topics of statuses, or a part of them.
@@ -19,7 +21,8 @@ type Log struct {
 	Names      topology.Topics
 	Lanes      []topology.Lane
 	Partitions []int     // of each topic; none for all
-	Since      time.Time // when records were written; zero for all that is kept
+	Since      time.Time // from when on records were written; zero for all that is kept
+	Until      time.Time // before when; zero for all that there is
 }
 
 // place is a partition of a topic.
@@ -38,12 +41,16 @@ type fold struct {
 
 type folds map[topology.EventID]*fold
 
-func (f folds) add(r *topology.Record, s *topology.State) {
-	of := f[s.EventID]
-	if of == nil {
-		of = &fold{State: topology.State{EventID: s.EventID}}
-		f[s.EventID] = of
+// of is the fold of an event, empty at first.
+func (f folds) of(id topology.EventID) *fold {
+	if f[id] == nil {
+		f[id] = &fold{State: topology.State{EventID: id}}
 	}
+	return f[id]
+}
+
+func (f folds) add(r *topology.Record, s *topology.State) {
+	of := f.of(s.EventID)
 	switch {
 	case s.Status == "":
 		of.job, of.jobAt = max(of.job, s.Rank), later(of.jobAt, s.UpdatedAt)
@@ -66,11 +73,29 @@ func (l *Log) has(lane topology.Lane, partition int) bool {
 	return slices.Contains(l.Lanes, lane) && (len(l.Partitions) == 0 || slices.Contains(l.Partitions, partition))
 }
 
+// Check refuses partitions that none of the lanes has.
+func (l *Log) Check(ctx context.Context) error {
+	have := 0
+	for _, lane := range l.Lanes {
+		leaders, err := wire.LeadersOf(ctx, l.Topics.Addr, l.Topics.Transport, l.Names.Events(lane))
+		if err != nil {
+			return err
+		}
+		have = max(have, len(leaders))
+	}
+	for _, p := range l.Partitions {
+		if p < 0 || p >= have {
+			return fmt.Errorf("there is no partition %d: choose from 0 to %d", p, have-1)
+		}
+	}
+	return nil
+}
+
 // ranges are those of the log, of topics that role status reads and of others.
 func (l *Log) ranges(ctx context.Context, others func(topology.Lane) []topology.Topic) (all []scan.Range, err error) {
 	for _, lane := range l.Lanes {
 		for _, topic := range append(l.Names.Reads(topology.RoleStatus, lane), others(lane)...) {
-			some, err := l.Topics.Ranges(ctx, topic, l.Since)
+			some, err := l.Topics.Between(ctx, topic, l.Since, l.Until)
 			if err != nil {
 				return nil, err
 			}

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
@@ -36,9 +38,9 @@ type Rebuilt struct {
 }
 
 const (
-	sliceRecords = 100_000        // that are folded at a time, at most
-	workTime     = 24 * time.Hour // after which it begins again
+	sliceRecords = 100_000 // that are folded at a time, at most
 	writers      = 4
+	workTime     = 24 * time.Hour // after which it begins again
 	fieldOf      = "of"
 )
 
@@ -72,10 +74,18 @@ func (b *Rebuilder) Rebuild(ctx context.Context) error {
 	err = cmp.Or(writing.Wait(), ctx.Err())
 	b.Records, b.Lost = b.Progress.Done.Load(), b.Progress.Lost.Load()
 	if err == nil {
-		err = b.Store.Client.Unlink(ctx, b.Store.Keys.Rebuild()).Err()
+		_, err = b.Store.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, key := range b.notes() {
+				p.Unlink(ctx, key)
+			}
+			return nil
+		})
 	}
 	return err
 }
+
+// notes are the keys of what is left to do.
+func (b *Rebuilder) notes() []string { return position.Spread(b.Store.Client, b.Store.Keys.Rebuild) }
 
 // write writes what records say, and then what is left to do.
 func (b *Rebuilder) write(ctx context.Context, known folds, work []scan.Range) error {
@@ -91,32 +101,46 @@ func (b *Rebuilder) write(ctx context.Context, known folds, work []scan.Range) e
 		return err
 	}
 	b.Written += int64(len(known))
-	fields, key := []any{fieldOf, b.Of}, b.Store.Keys.Rebuild()
+	fields := []any{fieldOf, b.Of}
 	for _, r := range work {
-		fields = append(fields, fmt.Sprintf("%s/%d", r.Topic, r.Partition), fmt.Sprintf("%d %d", r.From, r.To))
+		fields = append(fields, field(r), r.To)
 	}
 	_, err := b.Store.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, key, fields...)
-		p.PExpire(ctx, key, workTime)
+		for _, key := range b.notes() {
+			p.HSet(ctx, key, fields...)
+			p.PExpire(ctx, key, workTime)
+		}
 		return nil
 	})
 	return err
 }
 
-// goOn takes from ranges what the same rebuild has done before, but for what came since.
+func field(r scan.Range) string { return fmt.Sprintf("%s/%d", r.Topic, r.Partition) }
+
+// goOn takes from ranges what the same rebuild has done before, as every note says, but for what came since.
 func (b *Rebuilder) goOn(ctx context.Context, ranges []scan.Range) error {
-	work, err := b.Store.Client.HGetAll(ctx, b.Store.Keys.Rebuild()).Result()
-	for i := range ranges {
-		r, from, to := &ranges[i], int64(0), int64(0)
-		field := work[fmt.Sprintf("%s/%d", r.Topic, r.Partition)]
-		if _, none := fmt.Sscanf(field, "%d %d", &from, &to); none == nil && work[fieldOf] == b.Of {
-			b.Before += r.Size()
-			r.From, r.To = max(r.From, from), max(r.From, min(r.To, to))
-			b.Before -= r.Size()
+	left := make([]int64, len(ranges)) // up to which offset
+	for _, key := range b.notes() {
+		note, err := b.Store.Client.HGetAll(ctx, key).Result()
+		if err != nil {
+			return err
 		}
+		for i, r := range ranges {
+			to, err := strconv.ParseInt(note[field(r)], 10, 64)
+			if err != nil || note[fieldOf] != b.Of {
+				to = r.To
+			}
+			left[i] = max(left[i], to)
+		}
+	}
+	for i := range ranges {
+		r := &ranges[i]
+		b.Before += r.Size()
+		r.To = max(r.From, min(r.To, left[i]))
+		b.Before -= r.Size()
 		b.Progress.Total.Add(r.Size())
 	}
-	return err
+	return nil
 }
 
 var removeScript = redis.NewScript(`
@@ -125,13 +149,14 @@ if type(rank) ~= "string" then rank = "" end
 return rank == ARGV[1] and redis.call("UNLINK", KEYS[1]) or 0`)
 
 // Mend has Redis hold what the topics say of an event that differs: by merging, or, where that does not do it and it
-// is to be replaced, instead of what Redis holds, unless that has moved on since it was read.
-func (b *Rebuilder) Mend(replace bool) func(context.Context, Cause, *topology.State, *topology.State) error {
-	return func(ctx context.Context, cause Cause, holds, says *topology.State) error {
+// is to be replaced, instead of what Redis holds, unless that has moved on since it was read. What the topics do not keep
+// all of is not taken from Redis.
+func (b *Rebuilder) Mend(replace bool) func(context.Context, Cause, bool, *topology.State, *topology.State) error {
+	return func(ctx context.Context, cause Cause, whole bool, holds, says *topology.State) error {
 		if cause == Unlogged {
 			return nil // the topics say nothing that could be put in its place
 		}
-		if replace && cause != Missing && cause != Older {
+		if replace && whole && cause != Missing && cause != Older {
 			key := b.Store.Keys.Event(says.EventID)
 			if err := removeScript.Run(ctx, b.Store.Client, []string{key}, string(holds.Rank)).Err(); err != nil {
 				return err

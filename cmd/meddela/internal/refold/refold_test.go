@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
 	"pgregory.net/rapid"
@@ -188,6 +189,10 @@ var faults = []struct {
 	cause Cause
 	make  func(w *world, id, key string)
 }{
+	{"no-entry", Unlogged, func(w *world, id, _ string) { // the eldest, so that the topics keep the time of all others
+		w.event(id, 0)
+		w.job(id, now.Add(-61*time.Minute))
+	}},
 	{"lost", Missing, func(w *world, id, key string) { w.sent(id); w.do("del", key) }},
 	{"lost-pending", Missing, func(w *world, id, key string) { w.event(id, 1); w.do("del", key) }},
 	{"behind", Older, func(w *world, id, key string) {
@@ -221,10 +226,6 @@ var faults = []struct {
 		w.hold(topology.StateOf(&e))
 	}},
 	{"nothing", Different, func(w *world, _, key string) { w.do("hset", key, "colour", "red") }},
-	{"no-entry", Unlogged, func(w *world, id, _ string) {
-		w.event(id, 0)
-		w.job(id, now.Add(-61*time.Minute))
-	}},
 	{"stuck", Overdue, func(w *world, id, _ string) {
 		w.log(0, entry(id, topology.PendingDelivery, "", now.Add(-2*time.Hour)))
 	}},
@@ -269,10 +270,11 @@ func damaged(w *world) (want map[string]Cause) {
 // TestCauses: each fault is named, alone or among all, in one pass or in many, and nothing else is.
 func TestCauses(t *testing.T) {
 	w := newWorld(t)
+	want := damaged(w)
 	for i := range 300 {
 		w.sent(fmt.Sprintf("bulk-%d", i))
 	}
-	want := damaged(w)
+	w.commit()
 	for name, v := range map[string]*Verifier{"in one pass": w.verifier(), "in many": w.verifier()} {
 		if name == "in many" {
 			v.Memory = 1
@@ -379,6 +381,102 @@ func (w *world) hashes() map[string]map[string]string {
 	return all
 }
 
+// TestNotKept: what the topics do not keep all of is neither held against Redis nor taken from it, and what other
+// partitions have lost does not matter.
+func TestNotKept(t *testing.T) {
+	w := newWorld(t)
+	forged := func(id string, partition int) {
+		s := w.event(id, partition)
+		s.EventID += "-forged"
+		w.hold(s)
+	}
+	for _, id := range []string{"gone", "gone-damaged", "half", "rest"} {
+		w.sent(id)
+	}
+	forged("well", 1)
+	forged("gone-too", 0)
+	w.do("hset", keys.Event("gone-damaged"), "status", "pending") // of which the topics keep no trace
+	w.do("hset", keys.Event("half"), "status", "pending")         // of which they keep the last word
+	for topic, to := range map[topology.Topic]int64{names.Events(lane): 5, names.DeliveryLog(lane): 5} {
+		if err := w.Cluster.DeleteRecords(string(topic), 0, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.live = false
+	w.write(names.Redrive(lane), 1, topology.Record{Value: []byte("x")}) // of a topic that is empty again
+	if err := w.Cluster.DeleteRecords(string(names.Redrive(lane)), 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	w.commit()
+	want := map[string]Cause{"gone-damaged": Different, "half": Different, "well-forged": Unknown}
+	report := w.verify(w.verifier())
+	if got := found(report); !maps.Equal(got, want) {
+		t.Errorf("found %v, want %v", got, want)
+	}
+	before := w.hashes()
+	v := w.verifier()
+	v.Mend = w.rebuilder().Mend(true)
+	w.verify(v)
+	delete(before, keys.Event("well-forged"))
+	if after := w.hashes(); !maps.EqualFunc(after, before, maps.Equal) {
+		t.Errorf("replacing, Redis has %v, want %v", after, before)
+	}
+}
+
+// TestManyUnknown: what only Redis has takes passes too, and is counted once however often SCAN returns it.
+func TestManyUnknown(t *testing.T) {
+	w := newWorld(t)
+	w.sent("a")
+	var forged []topology.State
+	for i := range 450 {
+		e := entry(fmt.Sprint("forged-", i), topology.Sent, "", now)
+		forged = append(forged, topology.StateOf(&e))
+	}
+	if err := w.store.Write(fixtures.Soon(t), forged); err != nil {
+		t.Fatal(err)
+	}
+	w.commit()
+	w.client.AddHook(twice{})
+	v := w.verifier()
+	v.Memory = 1 // room for 100
+	report := w.verify(v)
+	if report.Causes[Unknown] != 450 || report.Events != 451 || report.Passes < 5 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// twice has SCAN return each key twice.
+type twice struct{}
+
+func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, c redis.Cmder) error {
+		err := next(ctx, c)
+		if scan, ok := c.(*redis.ScanCmd); ok {
+			keys, cursor := scan.Val()
+			scan.SetVal(append(keys, keys...), cursor)
+		}
+		return err
+	}
+}
+
+// TestPartitionsThatAreNot are refused.
+func TestPartitionsThatAreNot(t *testing.T) {
+	w := newWorld(t)
+	for p, want := range map[int]string{
+		0: "<nil>", 1: "<nil>", -1: "there is no partition -1: choose from 0 to 1", 2: "there is no partition 2: choose from 0 to 1",
+	} {
+		log := w.all()
+		log.Partitions = []int{0, p}
+		if err := log.Check(fixtures.Soon(t)); fmt.Sprint(err) != want {
+			t.Errorf("%d: %v, want %s", p, err, want)
+		}
+	}
+}
+
 // TestRebuild: merging mends what Redis lacks, replacing all else but what is not about Redis.
 func TestRebuild(t *testing.T) {
 	w := newWorld(t)
@@ -398,7 +496,7 @@ func TestRebuild(t *testing.T) {
 	if got := found(w.verify(v)); !maps.Equal(got, want) {
 		t.Errorf("replacing, found\n%v, want\n%v", got, want)
 	}
-	left := map[string]Cause{"no-entry": Unlogged, "stuck": Overdue}
+	left := map[string]Cause{"no-entry": Unlogged, "stuck": Overdue, "nothing": Different} // of a time that is not known
 	if got := found(w.verify(w.verifier())); !maps.Equal(got, left) {
 		t.Errorf("after replacing, found\n%v, want\n%v", got, left)
 	}
@@ -409,7 +507,9 @@ func TestRebuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, hash := range w.hashes() {
-		delete(hash, "colour")
+		if delete(hash, "colour"); len(hash) == 0 {
+			continue
+		}
 		green := w.client.HGetAll(fixtures.Soon(t), "green:"+key[len(keys.Prefix):]).Val()
 		if !maps.Equal(green, hash) {
 			t.Errorf("%s beside: %v, want %v", key, green, hash)
@@ -502,17 +602,7 @@ func TestGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	half := scan.Latest(ranges, 16)
-	known := make(folds)
-	if err := b.each(fixtures.Soon(t), half, b.Progress, known.add); err != nil {
-		t.Fatal(err)
-	}
-	for i := range ranges {
-		ranges[i].To = half[i].From
-	}
-	if err := b.write(fixtures.Soon(t), known, ranges); err != nil { // as if it was killed then
-		t.Fatal(err)
-	}
+	b.half(t, ranges)
 	for _, of := range []string{"all", "another"} {
 		again := w.rebuilder()
 		again.Of = of
@@ -525,6 +615,58 @@ func TestGoesOn(t *testing.T) {
 		}
 		if got := w.hashes(); !maps.EqualFunc(got, want, maps.Equal) {
 			t.Errorf("%s: Redis has %v, want %v", of, got, want)
+		}
+	}
+}
+
+// half does the later half of a rebuild, as if it was killed then.
+func (b *Rebuilder) half(t *testing.T, ranges []scan.Range) {
+	t.Helper()
+	half, known := scan.Latest(ranges, 16), make(folds)
+	if err := b.each(fixtures.Soon(t), half, b.Progress, known.add); err != nil {
+		t.Fatal(err)
+	}
+	for i := range ranges {
+		ranges[i].To = half[i].From
+	}
+	if err := b.write(fixtures.Soon(t), known, ranges); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestGoesOnOnACluster, but not when one of its servers has lost what it had.
+func TestGoesOnOnACluster(t *testing.T) {
+	w := newWorld(t)
+	for i := range 10 {
+		w.sent(fmt.Sprint("e-", i))
+	}
+	servers := []*miniredis.Miniredis{miniredis.RunT(t), miniredis.RunT(t)}
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
+			return []redis.ClusterSlot{{Start: 0, End: 8191, Nodes: []redis.ClusterNode{{Addr: servers[0].Addr()}}},
+				{Start: 8192, End: 16383, Nodes: []redis.ClusterNode{{Addr: servers[1].Addr()}}}}, nil
+		},
+	})
+	t.Cleanup(func() { _ = client.Close() })
+	w.store = &status.Store{Client: client, Keys: keys, TTL: ttl}
+	for lost := range len(servers) + 1 { // the last is none
+		b := w.rebuilder()
+		ranges, err := b.ranges(fixtures.Soon(t), func(topology.Lane) []topology.Topic { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.half(t, ranges)
+		before := b.Progress.Done.Load()
+		if lost < len(servers) {
+			servers[lost].FlushAll()
+			before = 0
+		}
+		again := w.rebuilder()
+		if err := again.Rebuild(fixtures.Soon(t)); err != nil || again.Before != before {
+			t.Errorf("after server %d lost all: %+v, %v, want %d before", lost, again.Rebuilt, err, before)
+		}
+		if keys := append(servers[0].Keys(), servers[1].Keys()...); len(keys) != 10 {
+			t.Errorf("after server %d lost all, there is %v", lost, keys)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package refold
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"maps"
@@ -77,13 +76,19 @@ type Verifier struct {
 	Memory   int64         // bytes; more events than they have room for take several passes
 	Examples int           // of each cause
 	Progress *scan.Progress
-	// Mend, if set, is given what Redis holds of an event that differs, and all that the topics
-	// say of it, which is nothing where the rank is empty.
-	Mend func(ctx context.Context, cause Cause, holds, says *topology.State) error
+	// Mend, if set, is given what Redis holds of an event that differs, all that the topics say of it, which is
+	// nothing where the rank is empty, and whether that is all that was ever written of it.
+	Mend func(ctx context.Context, cause Cause, whole bool, holds, says *topology.State) error
 
 	report Report
-	read   map[place]int64    // up to where role status has read
-	kept   map[bool]time.Time // since when all is kept: see unlessGone
+	read   map[place]int64 // up to where role status has read
+	starts map[place]start // of what the topics keep
+}
+
+// start is where what a partition keeps begins: since then it has all that was written.
+type start struct {
+	scan.Range
+	at time.Time // zero for ever
 }
 
 // EventBytes is about what an event takes while its records are folded.
@@ -92,8 +97,10 @@ const EventBytes = 1200
 // Verify compares the events whose ids are given, or else all of the log.
 func (v *Verifier) Verify(ctx context.Context, ids []topology.EventID) (*Report, error) {
 	v.report = Report{Causes: make(map[Cause]int64), Examples: []Example{}}
-	v.kept = make(map[bool]time.Time)
 	err := v.awaitStatus(ctx)
+	if err == nil {
+		err = v.findStarts(ctx)
+	}
 	if err == nil && len(ids) > 0 {
 		err = v.exact(ctx, ids)
 	}
@@ -104,18 +111,33 @@ func (v *Verifier) Verify(ctx context.Context, ids []topology.EventID) (*Report,
 			h := maphash.String(seed, string(id))
 			return first <= h && h <= last
 		}
-		err = v.fold(ctx, func(r *topology.Record, s *topology.State) {
-			if !mine(s.EventID) {
-				return
-			}
-			known.add(r, s)
+		fit := func() {
 			for int64(len(known)) > most {
 				last -= (last - first) / 2
 				maps.DeleteFunc(known, func(id topology.EventID, _ *fold) bool { return !mine(id) })
 			}
+		}
+		err = v.fold(ctx, func(r *topology.Record, s *topology.State) {
+			if mine(s.EventID) {
+				known.add(r, s)
+				fit()
+			}
 		})
 		if err == nil {
-			err = v.compare(ctx, known, mine, int(most))
+			err = v.walk(ctx, func(ids []topology.EventID) error {
+				ids = slices.DeleteFunc(ids, func(id topology.EventID) bool { return !mine(id) || known[id] != nil })
+				ids, err := v.ofPart(ctx, ids)
+				for _, id := range ids {
+					if mine(id) {
+						known.of(id)
+						fit()
+					}
+				}
+				return err
+			})
+		}
+		if err == nil {
+			err = v.compare(ctx, known, int(most))
 		}
 		v.report.Passes++
 		if first = last + 1; first == 0 {
@@ -172,8 +194,23 @@ func (v *Verifier) fold(ctx context.Context, take func(*topology.Record, *topolo
 	return v.each(ctx, ranges, v.Progress, take)
 }
 
-// compare compares events with Redis, and finds what Redis has beside them.
-func (v *Verifier) compare(ctx context.Context, known folds, mine func(topology.EventID) bool, most int) error {
+// ofPart are those of the ids in Redis that belong to the part of the log that is read, as far as Redis knows.
+func (v *Verifier) ofPart(ctx context.Context, ids []topology.EventID) (part []topology.EventID, err error) {
+	if len(v.Partitions) == 0 && len(v.Lanes) > 1 && v.Since.IsZero() {
+		return ids, nil
+	}
+	answers, err := v.Reader.GetMany(ctx, ids)
+	for i := range answers {
+		s := &answers[i].State
+		if _, partition, _, placed := s.Source.Split(); placed && v.has(s.Lane, partition) && !s.UpdatedAt.Before(v.Since) {
+			part = append(part, ids[i])
+		}
+	}
+	return part, err
+}
+
+// compare compares events with Redis.
+func (v *Verifier) compare(ctx context.Context, known folds, most int) error {
 	var suspects []topology.EventID
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(known)), readAtOnce) {
 		answers, err := v.Reader.GetMany(ctx, ids)
@@ -181,33 +218,25 @@ func (v *Verifier) compare(ctx context.Context, known folds, mine func(topology.
 			return err
 		}
 		for i, id := range ids {
-			if cause := v.judge(&answers[i], known[id]); cause == suspect || cause.Differs() && v.Mend != nil {
+			f, has := known[id], &answers[i].State
+			cause := v.judge(&answers[i], f)
+			if cause == suspect && f.Rank == "" && f.job == "" && !v.keepsAll(has, &f.State) {
+				cause = Retained // whatever has come of it since
+			}
+			if cause == suspect || cause.Differs() && v.Mend != nil {
 				suspects = append(suspects, id)
 			} else {
-				v.count(cause, &answers[i], known[id])
+				v.count(cause, &answers[i], f)
 			}
 		}
 	}
-	err := v.walk(ctx, func(ids []topology.EventID) error {
-		ids = slices.DeleteFunc(ids, func(id topology.EventID) bool { return !mine(id) || known[id] != nil })
-		answers, err := v.Reader.GetMany(ctx, ids)
-		for i := range answers {
-			s := &answers[i].State
-			_, partition, _, placed := s.Source.Split()
-			if whole := len(v.Partitions) == 0 && len(v.Lanes) > 1 && v.Since.IsZero(); whole ||
-				placed && v.has(s.Lane, partition) && !s.UpdatedAt.Before(v.Since) {
-				suspects = append(suspects, ids[i])
-			}
-		}
-		return err
-	})
 	clear(known) // there is room for suspects
 	for ids := range slices.Chunk(suspects, most/2) {
-		if err == nil {
-			err = v.exact(ctx, ids)
+		if err := v.exact(ctx, ids); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 const readAtOnce = 5000
@@ -303,20 +332,23 @@ func (v *Verifier) exact(ctx context.Context, ids []topology.EventID) error {
 				least.add(r, s)
 			}
 		})
+		if err == nil {
+			err = v.findStarts(ctx) // only now: of what is removed until here nothing may have been read
+		}
 		if err != nil {
 			return err
 		}
 		var again []topology.EventID
 		for i, id := range ids {
-			cause, err := v.decide(ctx, &answers[i], least[id], most[id])
+			has, says := &answers[i].State, &most[id].State
+			whole := v.keepsAll(has, says)
+			cause := v.decide(&answers[i], least[id], most[id], whole)
 			switch {
-			case err != nil:
-				return err
 			case cause.Differs() && !everywhere:
 				again = append(again, id)
 				continue
 			case v.Mend != nil && cause.Differs():
-				if err := v.Mend(ctx, cause, &answers[i].State, &most[id].State); err != nil {
+				if err := v.Mend(ctx, cause, whole, has, says); err != nil {
 					return err
 				}
 			}
@@ -327,52 +359,88 @@ func (v *Verifier) exact(ctx context.Context, ids []topology.EventID) error {
 	return nil
 }
 
-func (v *Verifier) decide(ctx context.Context, redis *status.Answer, least, most *fold) (Cause, error) {
-	has := &redis.State
-	cause := v.judge(redis, least)
+// decide judges by all that the topics have, which is the whole or what is left of it.
+func (v *Verifier) decide(redis *status.Answer, least, most *fold, whole bool) Cause {
+	has, cause := &redis.State, v.judge(redis, least)
 	switch {
 	case cause != suspect:
-		return cause, nil
+		return cause
+	case has.Rank <= most.Rank && !has.Has(&least.State):
+		return Different
+	case has.Rank <= most.Rank && most.Has(has):
+		return Agrees
+	case !whole:
+		return Retained
 	case most.Rank == "":
-		return v.unlessGone(ctx, has.UpdatedAt, Unknown, true)
+		return Unknown
 	case has.Rank > most.Rank:
-		return v.unlessGone(ctx, has.UpdatedAt, Newer, true)
-	case !has.Has(&least.State):
-		return Different, nil
-	case !most.Has(has):
-		return v.unlessGone(ctx, has.PendingAt, Different, false)
+		return Newer
 	}
-	return Agrees, nil
+	return Different
 }
 
-// unlessGone is the cause, unless the topics, or the delivery logs alone, do not keep all that was written at a time.
-func (v *Verifier) unlessGone(ctx context.Context, at time.Time, cause Cause, logs bool) (Cause, error) {
-	kept, known := v.kept[logs]
-	for place := range v.read {
-		lane, _ := v.Names.LaneOf(place.topic)
-		if known || logs && place.topic != v.Names.DeliveryLog(lane) {
-			continue
-		}
-		some, err := v.Topics.Kept(ctx, place.topic, place.partition)
-		if err == nil && some[0].From > 0 {
-			first := time.Now() // where nothing is left
-			err = v.Topics.Scan(ctx, some, nil, func(records []topology.Record) error {
-				first = records[0].Time
-				return errFound
-			})
-			kept = later(kept, first)
-		}
-		if err != nil && !errors.Is(err, errFound) {
-			return cause, err
+// findStarts finds out where what the topics keep begins.
+func (v *Verifier) findStarts(ctx context.Context) error {
+	topics, now, starts, heads := *v.Topics, time.Now(), make(map[place]start), []scan.Range(nil)
+	topics.FetchBytes = 64 << 10
+	for _, lane := range topology.Lanes() {
+		for _, topic := range v.Names.Reads(topology.RoleStatus, lane) {
+			all, err := topics.All(ctx, topic)
+			if err != nil {
+				return err
+			}
+			for _, r := range all {
+				s := start{Range: r}
+				if r.From > 0 || topic == v.Names.Events(lane) && r.To > 0 { // a topic may have been made anew
+					s.at = now // or when its first record was written
+					heads = append(heads, scan.Range{Topic: topic, Partition: r.Partition, From: r.From, To: min(r.To, r.From+100)})
+				}
+				starts[place{topic, r.Partition}] = s
+			}
 		}
 	}
-	if v.kept[logs] = kept; at.Before(kept) {
-		cause = Retained
-	}
-	return cause, nil
+	var mu sync.Mutex
+	err := topics.Scan(ctx, heads, nil, func(records []topology.Record) error {
+		mu.Lock()
+		defer mu.Unlock()
+		at := place{records[0].Topic, records[0].Partition}
+		if s := starts[at]; s.at.Equal(now) {
+			s.at = records[0].Time
+			starts[at] = s
+		}
+		return nil
+	})
+	v.starts = starts
+	return err
 }
 
-var errFound = errors.New("found")
+// keepsAll reports whether the topics still keep all that was written of an event: its record, and what its partitions
+// have had since it began; of one without a source, the partitions of its lane.
+func (v *Verifier) keepsAll(has, says *topology.State) bool {
+	var began, since time.Time
+	for _, at := range []time.Time{has.PendingAt, has.PendingDeliveryAt, has.UpdatedAt, says.PendingAt, says.UpdatedAt} {
+		if began.IsZero() || !at.IsZero() && at.Before(began) {
+			began = at
+		}
+	}
+	topic, partition, offset, placed := cmp.Or(has.Source, says.Source).Split()
+	of := cmp.Or(has.Lane, says.Lane)
+	if placed {
+		of, _ = v.Names.LaneOf(topic)
+	}
+	for at, s := range v.starts {
+		lane, _ := v.Names.LaneOf(at.topic)
+		switch {
+		case of != "" && lane != of, placed && at.partition != partition:
+		case at.topic == v.Names.Redrive(lane) && has.Redrives == 0:
+		case at.topic == topic && (offset < s.From || offset >= s.To):
+			return false
+		default:
+			since = later(since, s.at)
+		}
+	}
+	return !since.IsZero() && !began.Before(since)
+}
 
 // count counts an event, and keeps an example of what is worth a look.
 func (v *Verifier) count(cause Cause, redis *status.Answer, f *fold) {

@@ -47,6 +47,9 @@ func (r *refolding) command(cmd *cobra.Command, run func(context.Context) error)
 			r.Reader.Keys.Prefix = r.into
 		}
 		if r.Topics, err = r.env.Topics(ctx); err == nil {
+			err = r.Check(ctx)
+		}
+		if err == nil {
 			if r.Reader.Client, err = r.env.Redis(ctx); err == nil {
 				return run(ctx)
 			}
@@ -161,7 +164,7 @@ oldest. Each is merged into what Redis has, so no status goes back, all roles ma
 go on, and what Redis has lost or lacks is there again. What it has beyond the
 topics stays, unless with --replace: then it is held against the topics
 afterwards, and what they contradict is replaced, or removed where they know
-nothing of it though they keep everything of its time.
+nothing of it, each only if they keep everything since the event began.
 
 When it was stopped or killed, the same command goes on where that was, within a day.`,
 		Example: `  meddela status rebuild --lane realtime --since 24h
