@@ -57,7 +57,7 @@ type Fetched struct {
 	HighWatermark int64
 	// Lost is how many offsets Fetch has passed over because they can never be read.
 	Lost int64
-	// Passed are the batches that the fetch met and whose records are not to be read.
+	// Passed is what the fetch met and is not to be read.
 	Passed []Passed
 
 	faults         map[int64]*topology.Fault
@@ -65,7 +65,7 @@ type Fetched struct {
 	large          bool
 }
 
-// Passed is a batch from its first offset to its last, and why its records are not to be read.
+// Passed is a batch from its first offset to its last, or a record, and why it is not to be read.
 type Passed struct {
 	First, Last int64
 	Why         string
@@ -260,7 +260,7 @@ func (c *contents) readBatch(batch *wire.Batch, at place, offset int64, limit in
 		return c.standIn(batch, at, offset, err), nil
 	}
 	c.large = limit == mostUnpacked && records.Bytes() > largeBatch
-	before, overhead := len(c.records), 0
+	before, passed, overhead := len(c.records), len(c.passed), 0
 	for overhead < mostRead {
 		r := topology.Record{Topic: at.topic, Partition: at.partition}
 		err := records.Next(&r)
@@ -273,9 +273,10 @@ func (c *contents) readBatch(batch *wire.Batch, at place, offset int64, limit in
 		case errors.Is(err, wire.ErrTooManyHeaders):
 			c.fail(r.Offset, &topology.Fault{Reason: topology.ReasonTooLarge,
 				Detail: err.Error() + ", which are only where it was read from"})
+			c.passed = append(c.passed, Passed{r.Offset, r.Offset, Unreadable})
 		case err != nil:
 			clear(c.records[before:])
-			c.records = c.records[:before]
+			c.records, c.passed = c.records[:before], c.passed[:passed]
 			return c.standIn(batch, at, offset, err), nil
 		}
 		c.records = append(c.records, r)

@@ -39,16 +39,18 @@ type Config struct {
 // Auditor is of one lane.
 type Auditor struct {
 	Config
-	gauge  lag.Gauge
-	read   map[place]int64 // how far delivery log and dead letters are read
-	gone   map[place]int64 // up to where it is known that records were deleted unread
-	begun  bool
-	saving *snapshot
-	saved  time.Time
+	gauge lag.Gauge
+	read  map[place]int64 // how far delivery log and dead letters are read
+	gone  map[place]int64 // up to where it is known that records were deleted unread
+	begun bool
+	// saving becomes the position once what it tells of is judged.
+	saving, position *snapshot
+	saved            time.Time // when the position was committed
 
-	mu     sync.Mutex // of what follows
-	events []*window
-	stats  Stats
+	mu      sync.Mutex // of what follows
+	events  []*window
+	stats   Stats
+	unnamed int64 // losses since it last looked that are not known one by one
 }
 
 type place struct {
@@ -73,6 +75,7 @@ const (
 	Lost      = "lost"      // nothing tells of it
 	Recovered = "recovered" // nothing told of it, and now something does
 	GivenUp   = "given_up"  // it was open when there were too many
+	Letter    = "letter"    // its job became a dead letter
 )
 
 // Loss is what a role has committed past, and nothing tells of.
@@ -82,12 +85,12 @@ type Loss struct {
 	Partition int
 	From, To  int64            // its offset and the one after it, or those of several that were deleted
 	ID        topology.EventID // where it is known
+	named     bool             // it is in the log
 }
 
 const (
 	mostLost  = 1000     // losses that are known one by one
 	mostNamed = 20       // of those noticed at once that have a line of their own in the log
-	atOnce    = 1 << 20  // offsets that are judged at once
 	lookBytes = 64 << 10 // of a fetch that finds out what an offset is
 	lookTime  = 500 * time.Millisecond
 	saveTime  = 10 * time.Second // between two commits where there is nothing new
@@ -220,21 +223,25 @@ var errUnread = errors.New("of what cannot be read of the log it is not known wh
 // take notes what a record tells.
 func (a *Auditor) take(r *topology.Record) {
 	var e topology.Entry
-	channel := -1
+	channel, deadJob := -1, false
 	if r.Topic == a.Names.DeadLetters(a.Lane) {
-		if role, _ := r.Header(topology.HeaderRole); string(role) != string(topology.RoleMatch) {
-			return // of a role that reads the events too, and does not answer for them
+		switch l := topology.LetterOf(r); l.Role {
+		case topology.RoleMatch:
+			e.Source = l.Original.Source()
+		case topology.RoleDeliver:
+			job, _ := topology.DecodeJob(l.Original.Value)
+			e.EventID, e.Source, deadJob = job.EventID, job.Source, true
+		default: // of a role that reads the events too, and does not answer for them
+			return
 		}
-		topic, _ := r.Header(topology.HeaderOriginalTopic)
-		partition, _ := r.Header(topology.HeaderOriginalPartition)
-		offset, _ := r.Header(topology.HeaderOriginalOffset)
-		e.Source = topology.Source(fmt.Sprintf("%s/%s/%s", topic, partition, offset))
 	} else if entry, err := topology.DecodeEntry(r.Value); err == nil {
 		e, channel = entry, channelOf(&entry)
 	}
 	topic, partition, offset, ok := e.Source.Split()
 	if ok && topic == a.Names.Events(a.Lane) && partition < len(a.events) {
-		a.events[partition].tell(offset, channel)
+		if ended := a.events[partition].tell(offset, channel); ended && deadJob {
+			a.stats.Offsets[Letter]++
+		}
 	}
 	if e.EventID == "" || len(a.stats.Lost) == 0 {
 		return
@@ -257,15 +264,16 @@ func (a *Auditor) judge(ctx context.Context, g *lag.Group, p *lag.Partition, eve
 	case p.ID >= len(events):
 	case p.Topic == a.Names.Events(a.Lane):
 		w := a.events[p.ID]
-		for upTo := min(past, w.end); w.matched < upTo; {
-			end := min(upTo, w.matched+atOnce)
-			offsets := w.untold(end)
-			if err := a.lookUp(ctx, w, &events[p.ID], offsets, g.Role); err != nil {
+		told := int64(0)
+		for upTo := min(past, w.end); w.matched < upTo; w.matched++ {
+			if w.isTold(w.matched) {
+				told++
+			} else if err := a.lookUp(ctx, w, &events[p.ID], w.matched, g.Role); err != nil {
+				a.count(Event, told)
 				return err
 			}
-			a.count(Event, end-w.matched-int64(len(offsets)))
-			w.matched = end
 		}
+		a.count(Event, told)
 	case p.Topic == a.Names.Jobs(a.Lane):
 		for id := p.ID; id < len(a.events); id += len(jobs) {
 			if err := a.judgeJobs(ctx, a.events[id], g, min(past, jobs[p.ID].To), &events[id], jobs[p.ID].To); err != nil {
@@ -273,7 +281,7 @@ func (a *Auditor) judge(ctx context.Context, g *lag.Group, p *lag.Partition, eve
 			}
 		}
 	case max(p.Committed, a.gone[at]) < p.First:
-		a.lose(Loss{g.Role, p.Topic, p.ID, max(p.Committed, a.gone[at], 0), p.First, ""}, true)
+		a.lose(Loss{Role: g.Role, Topic: p.Topic, Partition: p.ID, From: max(p.Committed, a.gone[at], 0), To: p.First})
 		a.gone[at] = p.First
 	}
 	return nil
@@ -296,11 +304,10 @@ func (a *Auditor) judgeJobs(ctx context.Context, w *window, g *lag.Group, past i
 		if time.Since(h.passed) < a.Wait {
 			return nil
 		}
-		offsets := w.open(channel, h.upTo)
-		if err := a.lookUp(ctx, w, events, offsets, g.Role); err != nil {
-			return err
-		}
-		for _, o := range offsets {
+		for o := range w.open(channel, h.upTo) {
+			if err := a.lookUp(ctx, w, events, o, g.Role); err != nil {
+				return err
+			}
 			w.ended.set(o - w.base)
 		}
 	}
@@ -311,73 +318,54 @@ func (a *Auditor) judgeJobs(ctx context.Context, w *window, g *lag.Group, past i
 	return nil
 }
 
-// lookUp finds out what offsets are that nothing tells of.
-func (a *Auditor) lookUp(ctx context.Context, w *window, kept *scan.Range, offsets []int64, role topology.Role) error {
+// lookUp finds out what an offset is that nothing tells of.
+func (a *Auditor) lookUp(ctx context.Context, w *window, kept *scan.Range, o int64, role topology.Role) error {
+	is, l := Lost, Loss{Role: role, Topic: kept.Topic, Partition: kept.Partition, From: o, To: o + 1}
+	if o >= kept.From { // else it was deleted before it was committed: whether it was an event cannot be told
+		if err := a.fetch(ctx, w, kept, o); err != nil {
+			return err
+		}
+		var r *topology.Record
+		if is, r = w.what(o); r != nil {
+			event, _ := a.Names.DecodeEvent(*r, a.Lane) // which has an id, whatever is wrong with it
+			a.mu.Lock()
+			l.ID, a.stats.Noticed = event.ID, max(a.stats.Noticed, time.Since(r.Time))
+			a.mu.Unlock()
+		}
+	}
+	if a.count(is, 1); is == Lost {
+		a.lose(l)
+	}
+	return nil
+}
+
+// fetch has a window know what is at an offset.
+func (a *Auditor) fetch(ctx context.Context, w *window, kept *scan.Range, o int64) error {
 	fetcher := consumer.Fetcher{Addr: a.Topics.Addr, Transport: a.Topics.Transport, Topic: kept.Topic,
 		Partition: kept.Partition, MaxBytes: lookBytes, MaxWait: lookTime}
-	var got consumer.Fetched
-	var losses []Loss
-	from, longest, found := int64(0), time.Duration(0), make(map[string]int64)
-	for _, o := range offsets {
-		for o >= kept.From && (o < from || o >= got.Next) {
-			err := errNothing
-			fetcher.SeekTo(o)
-			for tries := 0; err != nil && tries < mostTries && ctx.Err() == nil; tries++ {
-				if got, err = fetcher.Fetch(ctx); err == nil && !got.Moved {
-					err = errNothing
-				}
-			}
-			if err != nil {
-				return err
-			}
-			from = o
+	fetcher.SeekTo(o)
+	for tries := 1; o < w.seen || o >= w.fetched.Next; tries++ {
+		got, err := fetcher.Fetch(ctx)
+		if err == nil && got.Moved {
+			w.seen, w.fetched = o, got
+		} else if tries == mostTries || ctx.Err() != nil {
+			return cmp.Or(err, errNothing)
 		}
-		is, l := Lost, Loss{role, kept.Topic, kept.Partition, o, o + 1, ""}
-		if o >= kept.From { // else it was deleted before it was committed: whether it was an event cannot be told
-			var r *topology.Record
-			if is, r = w.what(&got, o); r != nil {
-				event, _ := a.Names.DecodeEvent(*r, a.Lane) // which has an id, whatever is wrong with it
-				l.ID, longest = event.ID, max(longest, time.Since(r.Time))
-			}
-		}
-		if found[is]++; is != Lost || len(losses) >= mostLost {
-			continue
-		}
-		if n := len(losses) - 1; n >= 0 && l.ID == "" && losses[n].ID == "" && losses[n].To == o {
-			losses[n].To++
-			continue
-		}
-		losses = append(losses, l)
 	}
-	for is, n := range found {
-		a.count(is, n)
-	}
-	for i, l := range losses {
-		found[Lost] -= l.To - l.From
-		a.lose(l, i < mostNamed)
-	}
-	if n := len(losses) - mostNamed; n > 0 {
-		a.lose(Loss{Role: role, To: found[Lost]}, false)
-		a.Log.Error().Str("committed_by", string(role)).Int64("events", int64(n)+found[Lost]).
-			Msg("more are unaccounted for than are named")
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.stats.Noticed = max(a.stats.Noticed, longest)
 	return nil
 }
 
 var errNothing = errors.New("the broker brings nothing, though there are records")
 
 // what is at an offset that a fetch has gone over, and its record if it is one.
-func (w *window) what(got *consumer.Fetched, offset int64) (is string, r *topology.Record) {
-	i, ok := slices.BinarySearchFunc(got.Records, offset, func(r topology.Record, o int64) int {
+func (w *window) what(offset int64) (is string, r *topology.Record) {
+	i, ok := slices.BinarySearchFunc(w.fetched.Records, offset, func(r topology.Record, o int64) int {
 		return cmp.Compare(r.Offset, o)
 	})
 	if ok {
-		return Lost, &got.Records[i]
+		return Lost, &w.fetched.Records[i]
 	}
-	for _, b := range got.Passed {
+	for _, b := range w.fetched.Passed {
 		if b.First <= offset && offset <= b.Last {
 			for o := b.First; b.Why == consumer.Unreadable && offset == b.First; o++ { // one dead letter is for all of it
 				if o > b.Last {
@@ -398,19 +386,29 @@ func (a *Auditor) count(is string, n int64) {
 	a.stats.Offsets[is] += n
 }
 
-// lose notes a loss; without a topic it is of several.
-func (a *Auditor) lose(l Loss, named bool) {
+// lose notes a loss, unless it is known. Those that are deleted side by side are one.
+func (a *Auditor) lose(l Loss) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.saved = time.Time{}
-	if l.Topic != "" && len(a.stats.Lost) < mostLost {
-		a.stats.Lost = append(a.stats.Lost, l)
-	} else {
-		a.stats.More[l.Role] += l.To - l.From
+	if slices.ContainsFunc(a.stats.Lost, func(k Loss) bool {
+		return k.From <= l.From && l.To <= k.To && k.Partition == l.Partition && k.Topic == l.Topic && k.Role == l.Role
+	}) {
+		return
 	}
-	if named {
-		l.line(a.Log.Error()).Msg("unaccounted for: this role has committed past it, and nothing tells what became of it: see MeddelaEventsUnaccounted in docs/alerts.md")
+	if n := len(a.stats.Lost); n > 0 {
+		last := &a.stats.Lost[n-1]
+		next := Loss{Role: last.Role, Topic: last.Topic, Partition: last.Partition, From: last.To, To: l.To}
+		if last.ID == "" && !last.named && l == next {
+			last.To = l.To
+			return
+		}
+		if n == mostLost {
+			a.stats.More[l.Role] += l.To - l.From
+			a.unnamed += l.To - l.From
+			return
+		}
 	}
+	a.stats.Lost = append(a.stats.Lost, l)
 }
 
 func (l *Loss) line(e *zerolog.Event) *zerolog.Event {
@@ -418,6 +416,7 @@ func (l *Loss) line(e *zerolog.Event) *zerolog.Event {
 		Int64("offset", l.From).Int64("up_to", l.To-1).Str("event_id", string(l.ID))
 }
 
+// settle forgets what is accounted for, and names what is lost.
 func (a *Auditor) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -427,71 +426,98 @@ func (a *Auditor) settle() {
 		a.stats.Open += open
 		a.stats.Offsets[GivenUp] += forgotten
 	}
+	named := 0
+	for i := range a.stats.Lost {
+		if l := &a.stats.Lost[i]; !l.named {
+			if named++; named <= mostNamed {
+				l.line(a.Log.Error()).Msg("unaccounted for: this role has committed past it, and nothing tells what became of it: see MeddelaEventsUnaccounted in docs/alerts.md")
+			} else {
+				a.unnamed += l.To - l.From
+			}
+			l.named, a.saved = true, time.Time{}
+		}
+	}
+	if a.unnamed > 0 {
+		a.Log.Error().Int64("events", a.unnamed).Msg("more are unaccounted for than are named")
+		a.unnamed, a.saved = 0, time.Time{}
+	}
 }
 
-// snapshot is how far was read, and of which events that told. Once those are accounted for, the auditor's position is:
-// of the events where each partition is accounted for up to, with what is lost as metadata, and of the log from where
-// on it tells of what comes after that. It is committed in one request, of a group of its own.
+// snapshot is how far was read, and of which events of each partition that told: those below high. Once match has
+// committed those, the auditor's position is: of the log where the snapshot was, and of the events where each partition
+// is judged up to, with those before it that are open, or where the first of these is.
 type snapshot struct {
 	read map[place]int64
 	high []int64
+	open []string
 }
 
+// save commits the position, in one request, of a group of its own. What was found is its metadata.
 func (a *Auditor) save(ctx context.Context) error {
-	if s := a.saving; s != nil {
-		topics, name := make(map[string][]kafka.OffsetCommit), string(a.Names.Events(a.Lane))
-		for i, w := range a.events {
-			if i < len(s.high) && w.from < s.high[i] {
-				return nil
-			}
-			topics[name] = append(topics[name], kafka.OffsetCommit{Partition: i, Offset: w.from, Metadata: a.losses(i)})
-		}
-		if time.Since(a.saved) < saveTime {
-			return nil
-		}
-		for at, offset := range s.read {
-			topics[string(at.topic)] = append(topics[string(at.topic)],
-				kafka.OffsetCommit{Partition: at.partition, Offset: offset})
-		}
-		ctx, cancel := context.WithTimeout(ctx, askTime)
-		defer cancel()
-		client := kafka.Client{Addr: a.Topics.Addr, Transport: a.Topics.Transport}
-		answer, err := client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
-			GroupID: a.Names.Group(topology.RoleAudit, a.Lane), GenerationID: -1, Topics: topics})
-		if err == nil {
-			for _, partitions := range answer.Topics {
-				for _, p := range partitions {
-					err = cmp.Or(err, p.Error)
-				}
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("the auditor's position: %w", err)
-		}
-		a.saved = time.Now()
+	next, judged := &snapshot{read: maps.Clone(a.read)}, a.saving != nil
+	from, open := make([]int64, len(a.events)), make([]string, len(a.events))
+	for i, w := range a.events {
+		from[i], open[i] = w.aside(mostAside)
+		judged = judged && (i >= len(a.saving.high) || from[i] >= a.saving.high[i])
+		next.high = append(next.high, w.high)
 	}
-	a.saving = &snapshot{read: maps.Clone(a.read)}
-	for _, w := range a.events {
-		a.saving.high = append(a.saving.high, w.high)
+	if judged {
+		a.position = &snapshot{a.saving.read, from, open}
 	}
+	if judged || a.saving == nil {
+		a.saving = next
+	}
+	if a.position == nil || time.Since(a.saved) < saveTime {
+		return nil
+	}
+	topics := make(map[string][]kafka.OffsetCommit)
+	for at, offset := range a.position.read {
+		topics[string(at.topic)] = append(topics[string(at.topic)], kafka.OffsetCommit{Partition: at.partition, Offset: offset})
+	}
+	events := string(a.Names.Events(a.Lane))
+	for i, offset := range a.position.high {
+		topics[events] = append(topics[events], kafka.OffsetCommit{Partition: i, Offset: offset,
+			Metadata: a.position.open[i] + a.losses(i, mostMetadata-len(a.position.open[i]))})
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	client := kafka.Client{Addr: a.Topics.Addr, Transport: a.Topics.Transport}
+	answer, err := client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
+		GroupID: a.Names.Group(topology.RoleAudit, a.Lane), GenerationID: -1, Topics: topics})
+	if err == nil {
+		for _, partitions := range answer.Topics {
+			for _, p := range partitions {
+				err = cmp.Or(err, p.Error)
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the auditor's position: %w", err)
+	}
+	a.saved = time.Now()
 	return nil
 }
 
-// mostMetadata is what Kafka takes with a commit unless it is told otherwise, less room for numbers of each role.
-const mostMetadata = 4096 - 128
+// mostMetadata is what Kafka takes with a commit unless it is told otherwise, less room for numbers of each role;
+// mostAside what open events take of that.
+const (
+	mostMetadata = 4096 - 160
+	mostAside    = mostMetadata / 2
+)
 
-// losses are those that are kept with an events partition, as text.
-func (a *Auditor) losses(partition int) string {
+// losses are those that are kept with an events partition, as text of so many bytes, and when it last looked.
+func (a *Auditor) losses(partition, most int) string {
 	var b strings.Builder
 	more := make(map[topology.Role]int64)
 	if partition == 0 {
 		maps.Copy(more, a.stats.More)
+		more[looked] = a.stats.At.Unix()
 	}
 	for _, l := range a.stats.Lost {
 		line := fmt.Sprintf("%s %s %d %d %d %q\n", l.Role, l.Topic, l.Partition, l.From, l.To, l.ID)
 		switch {
 		case l.Partition%len(a.events) != partition:
-		case b.Len()+len(line) > mostMetadata:
+		case b.Len()+len(line) > most:
 			more[l.Role] += l.To - l.From
 		default:
 			_, _ = b.WriteString(line)
@@ -503,16 +529,28 @@ func (a *Auditor) losses(partition int) string {
 	return b.String()
 }
 
+// looked is where others have a role, of the time at which it was.
+const looked = "looked"
+
 func (a *Auditor) restore(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for line := range strings.Lines(text) {
-		var l Loss
-		if n, _ := fmt.Sscanf(line, "%s %s %d %d %d %q", &l.Role, &l.Topic, &l.Partition, &l.From, &l.To, &l.ID); n < 6 {
-			l = Loss{}
+		l := Loss{named: true}
+		switch n, _ := fmt.Sscanf(line, "%s %s %d %d %d %q", &l.Role, &l.Topic, &l.Partition, &l.From, &l.To, &l.ID); {
+		case l.Role == "open":
+		case l.Role == looked:
 			_, _ = fmt.Sscan(line, &l.Role, &l.To)
-		} else if at := (place{l.Topic, l.Partition}); l.Topic != a.Names.Events(a.Lane) {
-			a.gone[at] = max(a.gone[at], l.To)
+			a.stats.At = time.Unix(l.To, 0)
+		case n < 6:
+			_, _ = fmt.Sscan(line, &l.Role, &l.To)
+			a.stats.More[l.Role] += l.To
+		default:
+			if at := (place{l.Topic, l.Partition}); l.Topic != a.Names.Events(a.Lane) {
+				a.gone[at] = max(a.gone[at], l.To)
+			}
+			a.stats.Lost = append(a.stats.Lost, l)
 		}
-		a.lose(l, false)
 	}
 }
 
@@ -533,7 +571,9 @@ func (a *Auditor) resume(ctx context.Context, topics []topology.Topic, log, even
 				if at := (place{topic, c.Partition}); topic != events[0].Topic {
 					a.read[at] = max(c.CommittedOffset, 0)
 				} else if c.CommittedOffset >= 0 || a.events != nil { // of one added since from its first event on
-					a.events = append(a.events, newWindow(max(c.CommittedOffset, 0)))
+					w := newWindow(max(c.CommittedOffset, 0))
+					w.reopen(c.Metadata)
+					a.events = append(a.events, w)
 					a.restore(c.Metadata)
 				}
 			}
@@ -558,7 +598,7 @@ func (a *Auditor) resume(ctx context.Context, topics []topology.Topic, log, even
 		Msg("the audit begins at the present: of events before, it is not known whether all are accounted for")
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.events, a.saving = nil, nil
+	a.events, a.saving, a.position = nil, nil, nil
 	for _, r := range log {
 		a.read[place{r.Topic, r.Partition}] = r.To
 	}

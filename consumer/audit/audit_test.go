@@ -2,11 +2,13 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,13 +16,17 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/compress"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -133,6 +139,52 @@ func (w *world) wellDone(id string, offset int64) {
 	w.sent(id, offset)
 	w.matched(offset + 1)
 	w.delivered(offset + 1)
+}
+
+// letter is what a role does with a record that it cannot handle.
+func (w *world) letter(r topology.Record, role topology.Role) {
+	w.t.Helper()
+	w.Publish(w.t, names.DeadLetters(lane), 1,
+		names.DeadLetter(lane, &r, &topology.Fault{Reason: topology.ReasonBadValue}, role, time.Now()))
+}
+
+// damage has n offsets from one on of partition 0 come as a batch whose checksum is wrong.
+func (w *world) damage(topic topology.Topic, from, n int64) {
+	set, err := wire.AppendSet(nil, slices.Repeat([]*topology.Record{{}}, int(n)), compress.None, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	set = set[4:]
+	set[7], set[len(set)-1] = byte(from), set[len(set)-1]^1
+	w.Cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		of := request.(*kmsg.FetchRequest).Topics[0]
+		if p := of.Partitions[0]; of.Topic != string(topic) || p.FetchOffset < from || p.FetchOffset >= from+n {
+			return nil, nil, false
+		}
+		answer := kmsg.NewFetchResponseTopicPartition()
+		answer.HighWatermark, answer.LastStableOffset, answer.RecordBatches = from+n, from+n, set
+		response := request.ResponseKind().(*kmsg.FetchResponse)
+		response.Topics = []kmsg.FetchResponseTopic{{Topic: of.Topic,
+			Partitions: []kmsg.FetchResponseTopicPartition{answer}}}
+		return response, nil, true
+	})
+}
+
+// position is what the auditor has committed of partition 0 of a topic, and the most metadata of any.
+func (w *world) position(topic topology.Topic) (offset int64, metadata int) {
+	w.t.Helper()
+	answer, err := w.Client.OffsetFetch(fixtures.Soon(w.t), &kafka.OffsetFetchRequest{
+		GroupID: names.Group(topology.RoleAudit, lane), Topics: map[string][]int{string(topic): {0, 1}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, p := range answer.Topics[string(topic)] {
+		if metadata = max(metadata, len(p.Metadata)); p.Partition == 0 {
+			offset = p.CommittedOffset
+		}
+	}
+	return offset, metadata
 }
 
 // transact publishes one event in a transaction to partition 0.
@@ -279,9 +331,7 @@ func TestWhatIsLost(t *testing.T) {
 		}, map[string]int64{Event: 1, "marker": 2, "aborted": 1, Lost: 1}, []string{"match b 3-4"}},
 		{"dead letters without an entry", func(w *world) {
 			w.Publish(w.t, names.Events(lane), 0, topology.Record{Time: time.Now()})
-			r := topology.Record{Topic: names.Events(lane), Offset: 1}
-			w.Publish(w.t, names.DeadLetters(lane), 1,
-				names.DeadLetter(lane, &r, &topology.Fault{Reason: topology.ReasonNullValue}, topology.RoleMatch, time.Now()))
+			w.letter(topology.Record{Topic: names.Events(lane), Offset: 1}, topology.RoleMatch)
 			w.matched(2)
 		}, map[string]int64{Event: 1}, nil},
 		{"a tombstone that nothing tells of", func(w *world) {
@@ -311,6 +361,39 @@ func TestWhatIsLost(t *testing.T) {
 			w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Value: e.Append(nil)})
 			w.delivered(1)
 		}, map[string]int64{Event: 1}, nil},
+		{"a batch that stays damaged, and its dead letter", func(w *world) {
+			w.Publish(w.t, names.Events(lane), 0, make([]topology.Record, 3)...)
+			w.damage(names.Events(lane), 1, 3)
+			w.letter(topology.Record{Topic: names.Events(lane), Offset: 1}, topology.RoleMatch)
+			w.matched(4)
+		}, map[string]int64{Event: 1, consumer.Unreadable: 2}, nil},
+		{"a batch that stays damaged, and no dead letter", func(w *world) {
+			w.Publish(w.t, names.Events(lane), 0, make([]topology.Record, 3)...)
+			w.damage(names.Events(lane), 1, 3)
+			w.matched(4)
+		}, map[string]int64{Lost: 1, consumer.Unreadable: 2}, []string{"match  1-2"}},
+		{"too many headers, and a dead letter", func(w *world) {
+			w.Publish(w.t, names.Events(lane), 0, topology.Record{Headers: make([]topology.Header, wire.MostHeaders+1)})
+			w.letter(topology.Record{Topic: names.Events(lane), Offset: 1}, topology.RoleMatch)
+			w.matched(2)
+		}, map[string]int64{Event: 1}, nil},
+		{"too many headers, and no dead letter", func(w *world) {
+			w.Publish(w.t, names.Events(lane), 0, topology.Record{Headers: make([]topology.Header, wire.MostHeaders+1)})
+			w.matched(2)
+		}, map[string]int64{Lost: 1}, []string{"match  1-2"}},
+		{"a job becomes a dead letter, twice", func(w *world) {
+			w.event("a")
+			w.job("a", 1)
+			w.matched(2)
+			j := topology.Job{EventID: "a", Source: topology.SourceOf(names.Events(lane), 0, 1)}
+			w.letter(topology.Record{Topic: names.Jobs(lane), Offset: 1, Value: j.Append(nil)}, topology.RoleDeliver)
+			w.letter(topology.Record{Topic: names.Jobs(lane), Offset: 1, Value: j.Append(nil)}, topology.RoleDeliver)
+			w.delivered(2)
+		}, map[string]int64{Event: 1, Letter: 1}, nil},
+		{"what is published again is deleted", func(w *world) {
+			w.Publish(w.t, names.Redrive(lane), 0, make([]topology.Record, 2)...)
+			w.delete(names.Redrive(lane), 2)
+		}, nil, []string{"match  0-2"}},
 		{"what is no entry", func(w *world) {
 			w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Value: []byte("hello")}, topology.Record{})
 			w.wellDone("a", 1)
@@ -407,6 +490,105 @@ func TestTheLogIsGone(t *testing.T) {
 	w.matched(3)
 	w.look()
 	w.want(nil, "match c 2-3")
+}
+
+// TestALogThatCannotBeReadWhole makes nobody lost: what it told of is not known.
+func TestALogThatCannotBeReadWhole(t *testing.T) {
+	w := newWorld(t)
+	w.event("a")
+	w.says("a", 0, topology.NotCovered, topology.ReasonNoTemplateForType)
+	w.damage(names.DeliveryLog(lane), 0, 1)
+	w.matched(1)
+	w.a.Topics.Patience = 10 * time.Second
+	if err := w.a.look(fixtures.Soon(t)); !errors.Is(err, errUnread) {
+		t.Fatal(err)
+	}
+	w.look()
+	w.want(nil)
+	w.event("b")
+	w.matched(2)
+	w.look()
+	w.want(nil, "match b 1-2")
+}
+
+// TestLongIDs: losses fill the position's metadata up to what a broker takes.
+func TestLongIDs(t *testing.T) {
+	w := newWorld(t)
+	const n = 40
+	for i := range n {
+		w.event(strings.Repeat("x", 100) + strconv.Itoa(i))
+	}
+	w.matched(n)
+	w.look()
+	if _, metadata := w.position(names.Events(lane)); metadata > 4096 || metadata < 3000 {
+		t.Errorf("%d bytes of metadata, want nearly 4096", metadata)
+	}
+	w.restart()
+	w.look()
+	if s := w.a.Stats(); s.Unaccounted(topology.RoleMatch) != n || len(s.Lost) < 10 {
+		t.Errorf("%d unaccounted for, %d of them by name; want %d", s.Unaccounted(topology.RoleMatch), len(s.Lost), n)
+	}
+}
+
+// TestOpenEvents hold up no position, unless they are many, and are still known after a restart.
+func TestOpenEvents(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		open    int64 // events with a job that nobody delivers
+		then    func(w *world)
+		still   int64
+		lost    []string
+		carries bool // the position goes beyond them
+	}{
+		{"one stays open", 1, func(*world) {}, 1, nil, true},
+		{"one ends", 1, func(w *world) { w.sent("open-0", 0) }, 0, nil, true},
+		{"one is lost", 1, func(w *world) { w.delivered(100) }, 0, []string{"deliver open-0 0-1"}, true},
+		{"what has ended is told again", 1, func(w *world) { w.says("done-0", 1, topology.PendingDelivery, "") }, 1, nil,
+			true},
+		{"many stay open", 3000, func(*world) {}, 3000, nil, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			id := func(i int64) string { return fmt.Sprintf("open-%d", i) }
+			events, entries := make([]topology.Record, test.open), make([]topology.Record, test.open)
+			for i := range events {
+				events[i].Value = fmt.Appendf(nil, `{"id":%q,"type":"order","ctx":{}}`, id(int64(i)))
+				e := topology.Entry{EventID: topology.EventID(id(int64(i))), Attempt: 1, Status: topology.PendingDelivery,
+					Channel: topology.Email, Source: topology.SourceOf(names.Events(lane), 0, int64(i)), At: time.Now()}
+				entries[i].Value = e.Append(nil)
+			}
+			w.Publish(t, names.Events(lane), 0, events...)
+			w.Publish(t, names.DeliveryLog(lane), 0, entries...)
+			w.Publish(t, names.Jobs(lane), 0, make([]topology.Record, 50)...)
+			for i := range int64(5) {
+				id := fmt.Sprintf("done-%d", i)
+				w.event(id)
+				w.job(id, test.open+i)
+				w.sent(id, test.open+i)
+			}
+			w.matched(test.open + 5)
+			w.look()
+			log := test.open + 10
+			at, _ := w.position(names.Events(lane))
+			read, _ := w.position(names.DeliveryLog(lane))
+			if carried := at == test.open+5 && read == log; carried != test.carries || !carried && (at != 0 || read != 0) {
+				t.Fatalf("the position is %d, of the log %d", at, read)
+			}
+			if test.carries { // the log tells of them no more
+				w.delete(names.DeliveryLog(lane), log)
+			}
+			w.restart()
+			w.look()
+			w.restart() // and of the position that it wrote
+			test.then(w)
+			w.look()
+			w.want(nil, test.lost...)
+			if s := w.a.Stats(); s.Open != test.still || strings.Count(w.log.String(), "begins at the present") != 1 {
+				t.Errorf("%d are open, want %d; the log: %s", s.Open, test.still, &w.log)
+			}
+		})
+	}
 }
 
 // TestRun looks by itself, and goes on after an outage.

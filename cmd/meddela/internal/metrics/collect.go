@@ -190,7 +190,11 @@ func (m *Metrics) Receipts(r *receive.Receiver) {
 func (m *Metrics) Audit(a *audit.Auditor) {
 	m.register(collector(func(out chan<- prometheus.Metric) {
 		s, of := a.Stats(), []string{"lane", string(a.Lane)}
-		for _, role := range audit.Losers() {
+		roles, looked := audit.Losers(), max(s.At.Unix(), 0)
+		if looked == 0 { // never, and so it is not known what is lost
+			roles = nil
+		}
+		for _, role := range roles {
 			show(out, "audit_unaccounted", "Events that a role has committed past, and that nothing tells of: 0 unless something is lost.",
 				s.Unaccounted(role), append(of, "role", string(role))...)
 		}
@@ -201,9 +205,7 @@ func (m *Metrics) Audit(a *audit.Auditor) {
 		show(out, "audit_open", "Events with a job of which nothing has come yet.", s.Open, of...)
 		show(out, "audit_noticed_seconds", "The longest from when an event was written to when its loss was noticed.",
 			s.Noticed.Seconds(), of...)
-		if !s.At.IsZero() {
-			show(out, "audit_looked_timestamp_seconds", "When all was last looked at.", unix(s.At), of...)
-		}
+		show(out, "audit_looked_timestamp_seconds", "When all was last looked at.", looked, of...)
 	}))
 }
 

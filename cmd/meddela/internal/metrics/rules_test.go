@@ -56,7 +56,7 @@ func shown(t *testing.T) map[string]bool {
 		"meddela_redis_up": true, "meddela_redis_evicted_total": true,
 		"meddela_redis_lost_timestamp_seconds": true, "meddela_redis_lost_records": true,
 		"meddela_process_lag_records": true, "meddela_process_lag_seconds": true,
-		"meddela_receipts_total": true, "meddela_audit_offsets_total": true, "meddela_audit_looked_timestamp_seconds": true,
+		"meddela_receipts_total": true, "meddela_audit_offsets_total": true, "meddela_audit_unaccounted": true,
 		"meddela_catalogue_age_seconds": true, "meddela_catalogue_changed_timestamp_seconds": true,
 	}
 	for line := range strings.SplitSeq(textOf(t, m)+textOf(t, monitor), "\n") {
