@@ -201,14 +201,14 @@ func unpackZstd(packed []byte, limit int) ([]byte, error) {
 	out.Grow(mostScratch)
 	room := min(limit, mostScratch)
 	unpacked, err := unzstd.DecodeAll(packed, out.AvailableBuffer()[:0:room])
-	if err != nil && limit > room {
-		room = limit
+	for errors.Is(err, zstd.ErrDecoderSizeExceeded) || err != nil && len(unpacked)+mostInBlock > room {
+		if room >= limit {
+			return nil, ErrTooLarge
+		}
+		room = min(4*room, limit)
 		unpacked, err = unzstd.DecodeAll(packed, make([]byte, 0, room))
 	}
-	switch {
-	case errors.Is(err, zstd.ErrDecoderSizeExceeded), err != nil && len(unpacked)+mostInBlock > room:
-		return nil, ErrTooLarge
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("unpack zstd: %w: %w", ErrMalformed, err)
 	}
 	return bytes.Clone(unpacked), nil

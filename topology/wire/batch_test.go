@@ -234,6 +234,34 @@ func TestWideWindow(t *testing.T) {
 	}
 }
 
+// TestRoomForZstd grows with what there is to unpack, up to its bound.
+func TestRoomForZstd(t *testing.T) {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		size, limit, most int
+		want              error
+	}{
+		{1 << 20, 32 << 20, 4 << 20, nil},
+		{3 << 19, 32 << 20, 10 << 20, nil},
+		{20 << 20, 32 << 20, 90 << 20, nil},
+		{20 << 20, 8 << 20, 20 << 20, ErrTooLarge},
+	} {
+		packed := w.EncodeAll(make([]byte, test.size), nil)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := unpackZstd(packed, test.limit)
+		runtime.ReadMemStats(&after)
+		if taken := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, test.want) || taken > uint64(test.most) ||
+			err == nil && len(got) != test.size {
+			t.Errorf("%d of at most %d bytes: %d, %v, with %d bytes; want %v", test.size, test.limit, len(got), err, taken,
+				test.want)
+		}
+	}
+}
+
 // FuzzBatch: whatever a broker sends, reading it ends, without a crash, within its bounds.
 func FuzzBatch(f *testing.F) {
 	for _, codec := range codecs {

@@ -209,3 +209,18 @@ func TestMSKCredentials(t *testing.T) {
 		})
 	}
 }
+
+// TestMSKCredentialsThatComeLate are found: after a login without any, nothing is kept of where they were looked for.
+func TestMSKCredentialsThatComeLate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "credentials")
+	onlyAWS(t, map[string]string{"AWS_SHARED_CREDENTIALS_FILE": file, "AWS_EC2_METADATA_DISABLED": "true"})
+	login := mskLogin(t, config.KafkaSettings{AWSRegion: "eu-north-1"})
+	if _, err := mskToken(t, login); err == nil {
+		t.Fatal("there is a token without credentials")
+	}
+	text := "[default]\naws_access_key_id=KEY\naws_secret_access_key=" + awsSecret + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fixtures.Await(t, "they are found", func() error { _, err := mskToken(t, login); return err })
+}

@@ -100,7 +100,7 @@ func mskOf(k *config.KafkaSettings) (sasl.Mechanism, error) {
 		refusal: ": allow its role kafka-cluster:Connect on the cluster, or correct MEDDELA_KAFKA_AWS_REGION, which is " + region,
 		token: func(ctx context.Context, _ string) (string, error) {
 			keys, err := credentials().Retrieve(ctx)
-			if kept.Store(err != nil || keys.CanExpire); err != nil {
+			if kept.Store(err == nil && keys.CanExpire); err != nil { // after an error all is looked for anew
 				return "", fmt.Errorf("no credentials of AWS: %s", oneLine(err))
 			}
 			fixed := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil })
