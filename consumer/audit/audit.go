@@ -472,7 +472,8 @@ func (a *Auditor) save(ctx context.Context) error {
 	}
 	topics := make(map[string][]kafka.OffsetCommit)
 	for at, offset := range a.position.read {
-		topics[string(at.topic)] = append(topics[string(at.topic)], kafka.OffsetCommit{Partition: at.partition, Offset: offset})
+		topics[string(at.topic)] = append(topics[string(at.topic)],
+			kafka.OffsetCommit{Partition: at.partition, Offset: offset})
 	}
 	events := string(a.Names.Events(a.Lane))
 	for i, offset := range a.position.high {
