@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -39,6 +40,10 @@ func (n *network) Listen(kind, address string) (net.Listener, error) {
 // DialContext connects. What a server answers is kept until it is read: it may answer the first of many requests while
 // the others are still being written.
 func (n *network) DialContext(ctx context.Context, kind, address string) (net.Conn, error) {
+	return n.dial(ctx, kind, address)
+}
+
+func (n *network) dial(ctx context.Context, kind, address string) (*buffered, error) {
 	conn, err := n.VirtualNetwork.DialContext(ctx, kind, address)
 	if err != nil {
 		return nil, err
@@ -63,13 +68,23 @@ func (c *buffered) fill() {
 	for {
 		n, err := c.Conn.Read(b)
 		c.mu.Lock()
-		c.data, c.err = append(c.data, b[:n]...), err
+		c.data, c.err = append(c.data, b[:n]...), cmp.Or(c.err, err)
 		c.mu.Unlock()
 		c.tell()
 		if err != nil {
 			return
 		}
 	}
+}
+
+// unplug ends the connection on this side only, as when a machine or the network is gone: the server learns of it a
+// minute later. The embedded broker would keep a member whose connection ends while it joins for ever.
+func (c *buffered) unplug() {
+	c.mu.Lock()
+	c.data, c.err = nil, errCut
+	c.mu.Unlock()
+	c.tell()
+	time.AfterFunc(time.Minute, func() { _ = c.Conn.Close() })
 }
 
 func (c *buffered) tell() {
@@ -155,7 +170,7 @@ func (l *link) dial(to server) connect.Dial {
 			return nil, err
 		}
 		var err error
-		if c.Conn, err = l.network.DialContext(ctx, kind, address); err != nil {
+		if c.buffered, err = l.network.dial(ctx, kind, address); err != nil {
 			return nil, err
 		}
 		l.mu.Lock()
@@ -204,7 +219,8 @@ func (l *link) drop(to server) {
 	defer l.mu.Unlock()
 	for c := range l.conns {
 		if c.to == to {
-			_ = c.Conn.Close()
+			c.unplug()
+			delete(l.conns, c)
 		}
 	}
 }
@@ -279,7 +295,7 @@ func (l *link) at(what string) (before, after bool) {
 
 // conn is a connection of a process.
 type conn struct {
-	net.Conn
+	*buffered
 	link   *link
 	to     server
 	closed chan struct{}
@@ -308,11 +324,11 @@ func (c *conn) Write(b []byte) (int, error) {
 			c.mu.Unlock()
 		}
 	}
-	return c.Conn.Write(b)
+	return c.buffered.Write(b)
 }
 
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.buffered.Read(b)
 	if waited := c.link.wait(c, c.deadline(&c.read)); waited != nil {
 		return 0, waited
 	}
@@ -329,8 +345,11 @@ func (c *conn) Read(b []byte) (int, error) {
 func (c *conn) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if !c.link.conns[c] {
+		return nil
+	}
 	delete(c.link.conns, c)
-	c.link.mu.Unlock()
 	return c.Conn.Close()
 }
 
@@ -348,14 +367,14 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	c.read = t
 	c.mu.Unlock()
-	return c.Conn.SetReadDeadline(t)
+	return c.buffered.SetReadDeadline(t)
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	c.write = t
 	c.mu.Unlock()
-	return c.Conn.SetWriteDeadline(t)
+	return c.buffered.SetWriteDeadline(t)
 }
 
 // asked says what the bytes ask of the server, in words of a point.

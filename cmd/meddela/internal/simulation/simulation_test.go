@@ -57,9 +57,6 @@ func TestEachFault(t *testing.T) {
 	}
 }
 
-// standstill is what happens to one of a hundred plans: see docs/guarantees.md.
-const standstill = "stood still, until all processes were started again"
-
 // simulate tries plans side by side, and returns how often each fault has happened.
 func simulate(t *testing.T, plans int, each bool) (bitten map[string]int) {
 	var mu sync.Mutex
@@ -76,9 +73,6 @@ func simulate(t *testing.T, plans int, each bool) (bitten map[string]int) {
 					mu.Lock()
 					defer mu.Unlock()
 					simulated += time.Since(w.started)
-					if w.stood {
-						bitten[standstill]++
-					}
 					for what, times := range w.bitten {
 						bitten[what] += times
 					}
@@ -92,15 +86,12 @@ func simulate(t *testing.T, plans int, each bool) (bitten map[string]int) {
 	for _, what := range slices.Sorted(maps.Keys(bitten)) {
 		t.Logf("%4d × %s", bitten[what], what)
 	}
-	if stood := bitten[standstill]; stood > 1+plans/33 {
-		t.Errorf("%d of %d plans stood still", stood, plans)
-	}
 	return bitten
 }
 
 const (
 	// calmDown is how long after the last fault all must have come to rest.
-	calmDown = 40 * time.Minute
+	calmDown = 20 * time.Minute
 	// within is how soon an order is in force everywhere.
 	within = 3 * time.Second
 )
@@ -126,12 +117,6 @@ func (w *world) run() {
 			calm = time.Now()
 		}
 		isDone := len(open) == 0 && time.Since(w.started) > w.plan.load+time.Second
-		if !calm.IsZero() && !isDone && !w.stood && time.Since(calm) > calmDown/2 {
-			w.stood = true
-			w.Logf("%d events stand still, until all processes are started again:\n%s\n%s", len(open), w.plan.String(),
-				w.log.about(""))
-			w.stopAll()
-		}
 		if !calm.IsZero() && (isDone || time.Since(calm) > calmDown) {
 			break
 		}
@@ -141,7 +126,7 @@ func (w *world) run() {
 	w.judge(before)
 	w.close()
 	if w.Failed() {
-		w.Log(w.plan.String())
+		w.Logf("%s\n%s", w.plan.String(), w.log.about(""))
 	}
 }
 

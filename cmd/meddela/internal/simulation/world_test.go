@@ -61,7 +61,6 @@ type world struct {
 	processes []*process      // by the layout, those that run at the moment
 	away      []time.Duration // how long they are, when they end
 	over      bool
-	stood     bool // nothing went on, long after the last fault; of who watches
 	published map[topology.EventID]planned
 	bitten    map[string]int // of each fault, how often it happened
 	orders    []stopped
