@@ -169,7 +169,8 @@ func (k Keys) Rights(u User) RedisRights {
 	case UserMonitor:
 		return RedisRights{Keys: []string{k.ProviderTrouble("*")}, Commands: []string{"hgetall KEY"}}
 	case UserOperator:
-		return RedisRights{Keys: append(suppressions, events, k.Prefix+"position:*", k.ProviderTrouble("*"), k.Prefix+"rebuild:*"),
+		return RedisRights{Keys: append(suppressions, events, k.Prefix+"position:*", k.ProviderTrouble("*"),
+			k.Prefix+"rebuild:*"),
 			Commands: append(append(scripts, list...), "hgetall KEY", "hscan KEY 0", "scan 0", "del KEY", "pexpire KEY 1",
 				"pexpireat KEY 1")}
 	}

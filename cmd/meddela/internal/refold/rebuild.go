@@ -149,8 +149,8 @@ if type(rank) ~= "string" then rank = "" end
 return rank == ARGV[1] and redis.call("UNLINK", KEYS[1]) or 0`)
 
 // Mend has Redis hold what the topics say of an event that differs: by merging, or, where that does not do it and it
-// is to be replaced, instead of what Redis holds, unless that has moved on since it was read. What the topics do not keep
-// all of is not taken from Redis.
+// is to be replaced, instead of what Redis holds, unless that has moved on since it was read. What the topics do not
+// keep all of is not taken from Redis.
 func (b *Rebuilder) Mend(replace bool) func(context.Context, Cause, bool, *topology.State, *topology.State) error {
 	return func(ctx context.Context, cause Cause, whole bool, holds, says *topology.State) error {
 		if cause == Unlogged {

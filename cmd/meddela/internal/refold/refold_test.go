@@ -467,7 +467,8 @@ func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestPartitionsThatAreNot(t *testing.T) {
 	w := newWorld(t)
 	for p, want := range map[int]string{
-		0: "<nil>", 1: "<nil>", -1: "there is no partition -1: choose from 0 to 1", 2: "there is no partition 2: choose from 0 to 1",
+		0: "<nil>", 1: "<nil>", -1: "there is no partition -1: choose from 0 to 1",
+		2: "there is no partition 2: choose from 0 to 1",
 	} {
 		log := w.all()
 		log.Partitions = []int{0, p}

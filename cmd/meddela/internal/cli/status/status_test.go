@@ -186,7 +186,8 @@ func TestVerifyTells(t *testing.T) {
 	}
 	meddela(t, environment, "", "status", "rebuild", "e1").Says(t, "statuses written: 0")
 	for _, misuse := range [][]string{
-		{"--since", "yesterday"}, {"--memory", "0"}, {"--lane", "slow"}, {"a b"}, {"--partitions", "x"}, {"--partitions", "1"},
+		{"--since", "yesterday"}, {"--memory", "0"}, {"--lane", "slow"}, {"a b"}, {"--partitions", "x"},
+		{"--partitions", "1"},
 	} {
 		meddela(t, environment, "", append([]string{"status", "verify"}, misuse...)...).Want(t, command.ExitMisused)
 	}
