@@ -199,7 +199,7 @@ func (w *world) judge(found map[topology.EventID]topology.State) {
 		copies, doubts := w.outside.accepted[job], w.log.ambiguous[job]
 		why := func(format string, values ...any) {
 			w.Errorf("%s: %s: %s %s %q, %d copies, %d doubts\n%s", id, fmt.Sprintf(format, values...),
-				got.Status, got.Reason, got.Detail, len(copies), doubts, w.log.about(string(id)))
+				got.Status, got.Reason, got.Detail, len(copies), doubts, w.log.about(string(id))+w.where(id))
 		}
 		switch {
 		case !got.Status.Final():
@@ -242,6 +242,22 @@ func (w *world) judge(found map[topology.EventID]topology.State) {
 			}
 		}
 	}
+}
+
+// where says in which records of which topics an event is.
+func (w *world) where(id topology.EventID) string {
+	var b strings.Builder
+	for _, name := range w.in.Names.All() {
+		for partition := range len(w.broker.Cluster.PartitionInfos(string(name))) {
+			for _, r := range w.read(name, partition) {
+				if string(r.Key) == string(id) || strings.Contains(string(r.Value), string(id)) {
+					fmt.Fprintf(&b, "\n%s/%d@%d %s %s %s", name, partition, r.Offset, r.Time.UTC().Format("04:05.000"),
+						r.Headers, r.Value)
+				}
+			}
+		}
+	}
+	return b.String()
 }
 
 // fold is what the events and the log say, read from their start.
