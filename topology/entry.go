@@ -9,7 +9,7 @@ type Entry struct {
 	JobID             JobID
 	Lane              Lane
 	Redrives          int
-	Attempt           int // 0 before a job was made, so that a job's own entries outrank the matcher's
+	Attempt           int // 0 in the matcher's, so that a job's own entries outrank them
 	Status            Status
 	Reason            Reason
 	Detail            string

@@ -116,7 +116,9 @@ func (s *State) Sound() bool {
 // what comes after it, and greater than those before.
 func StateOfJob(j *Job, at time.Time) State {
 	b := append(appendPadded(nil, int64(j.Redrives), MaxRedrives), '.')
-	return State{EventID: j.EventID, Rank: Rank(appendPadded(b, 1, MaxAttempt)), UpdatedAt: rankTime(at)}
+	b = append(appendPadded(b, 0, MaxAttempt), '.')
+	b = appendPadded(b, int64(PendingDelivery.rank()), 9)
+	return State{EventID: j.EventID, Rank: Rank(b), UpdatedAt: rankTime(at)}
 }
 
 // mergeIdentity takes the identity with the lesser Source. Entries about the

@@ -239,7 +239,7 @@ func TestAnEventBecomesAJobAndAnEntry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if entry.Status != topology.PendingDelivery || entry.JobID != job.JobID || entry.Attempt != 1 || !entry.At.Equal(now) {
+	if entry.Status != topology.PendingDelivery || entry.JobID != job.JobID || entry.Attempt != 0 || !entry.At.Equal(now) {
 		t.Errorf("entry %+v", entry)
 	}
 	for _, r := range out {
@@ -284,6 +284,48 @@ func TestAnEventPublishedAgain(t *testing.T) {
 	if entry.EventID != "event-7" || entry.Redrives != 2 || entry.Source != first.Source ||
 		!entry.ReceivedAt.Equal(first.At) {
 		t.Errorf("entry %+v", entry)
+	}
+}
+
+// TestAnEventReadAgainLater: whether the job of the first reading was published or not, the event comes to rest.
+func TestAnEventReadAgainLater(t *testing.T) {
+	event := topology.Event{ID: "e", Type: "code", Channel: topology.SMS, To: "+4670", Expiration: now.Add(time.Second)}
+	var read []topology.State
+	for _, at := range []time.Time{now, now.Add(time.Minute)} {
+		h := match.Handler{
+			Lane: topology.Realtime, Names: names,
+			Catalogue: func() *catalogue.Catalogue { return templates },
+			Now:       func() time.Time { return at },
+		}
+		record := topology.Record{Time: now, Value: event.Append(nil)}
+		result, err := h.Handle(t.Context(), consumer.Batch{Records: []topology.Record{record}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, err := topology.DecodeEntry(result.Out[len(result.Out)-1].Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read = append(read, topology.StateOf(&entry))
+	}
+	if read[0].Status != topology.PendingDelivery || read[1].Status != topology.Expired {
+		t.Fatalf("read as %s, then %s", read[0].Status, read[1].Status)
+	}
+	sent := topology.StateOf(&topology.Entry{EventID: "e", Attempt: 1, Status: topology.Sent, At: now})
+	for _, c := range []struct {
+		states []topology.State
+		want   topology.Status
+	}{
+		{[]topology.State{read[0], read[1]}, topology.Expired}, {[]topology.State{read[1], read[0]}, topology.Expired},
+		{[]topology.State{read[0], sent, read[1]}, topology.Sent}, {[]topology.State{read[0], read[1], sent}, topology.Sent},
+	} {
+		var s topology.State
+		for _, o := range c.states {
+			s.Merge(&o)
+		}
+		if s.Status != c.want {
+			t.Errorf("%v are %s, want %s", c.states, s.Status, c.want)
+		}
 	}
 }
 

@@ -78,7 +78,6 @@ func (m *matching) match(r *topology.Record) {
 		entry.Language = event.Language
 	case topology.PendingDelivery:
 		entry.JobID = topology.JobIDOf(event.ID, entry.Redrives)
-		entry.Attempt = 1
 		m.emitJob(r, &event, &decision, &entry)
 	}
 	m.emitEntry(r, &entry)
@@ -105,7 +104,8 @@ func (m *matching) refuse(r *topology.Record, event *topology.Event, fault *topo
 	}
 }
 
-// entry starts the entry about an event that has no job yet.
+// entry starts the entry about an event. It is of no attempt: what a job comes to outranks it, and a final status
+// the pending delivery of an earlier reading, whose job may not have been published.
 func (m *matching) entry(r *topology.Record, event *topology.Event) topology.Entry {
 	receipt := topology.ReceiptOf(r)
 	return topology.Entry{
@@ -126,7 +126,7 @@ func (m *matching) emitJob(r *topology.Record, event *topology.Event, d *Decisio
 		EventID:    event.ID,
 		Lane:       m.handler.Lane,
 		Redrives:   entry.Redrives,
-		Attempt:    entry.Attempt,
+		Attempt:    1,
 		Template:   d.Template,
 		Type:       event.Type,
 		Channel:    event.Channel,
