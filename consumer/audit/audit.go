@@ -250,7 +250,7 @@ func (a *Auditor) take(r *topology.Record) {
 		found := l.ID == e.EventID && (channel < 0 || l.Role == topology.RoleMatch)
 		if found { // it came late, or was published again
 			a.stats.Offsets[Recovered]++
-			l.line(a.Log.Info()).Msg("an event that was unaccounted for is in the delivery log now")
+			l.line(a.Log.Info()).Msg("an event that was unaccounted for is told of now")
 		}
 		return found
 	})
@@ -445,11 +445,12 @@ func (a *Auditor) settle() {
 
 // snapshot is how far was read, and of which events of each partition that told: those below high. Once match has
 // committed those, the auditor's position is: of the log where the snapshot was, and of the events where each partition
-// is judged up to, with those before it that are open, or where the first of these is.
+// is judged up to, with those before it that are open, or where the first of these is. What is lost by then is told
+// with it: what is lost later is found again from there.
 type snapshot struct {
 	read map[place]int64
 	high []int64
-	open []string
+	told []string
 }
 
 // save commits the position, in one request, of a group of its own. What was found is its metadata.
@@ -462,6 +463,9 @@ func (a *Auditor) save(ctx context.Context) error {
 		next.high = append(next.high, w.high)
 	}
 	if judged {
+		for i := range open {
+			open[i] += a.losses(i, mostMetadata-len(open[i]))
+		}
 		a.position = &snapshot{a.saving.read, from, open}
 	}
 	if judged || a.saving == nil {
@@ -477,8 +481,11 @@ func (a *Auditor) save(ctx context.Context) error {
 	}
 	events := string(a.Names.Events(a.Lane))
 	for i, offset := range a.position.high {
-		topics[events] = append(topics[events], kafka.OffsetCommit{Partition: i, Offset: offset,
-			Metadata: a.position.open[i] + a.losses(i, mostMetadata-len(a.position.open[i]))})
+		told := a.position.told[i]
+		if i == 0 {
+			told += fmt.Sprintf("%s %d\n", looked, a.stats.At.Unix())
+		}
+		topics[events] = append(topics[events], kafka.OffsetCommit{Partition: i, Offset: offset, Metadata: told})
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -506,13 +513,12 @@ const (
 	mostAside    = mostMetadata / 2
 )
 
-// losses are those that are kept with an events partition, as text of so many bytes, and when it last looked.
+// losses are those that are kept with an events partition, as text of so many bytes.
 func (a *Auditor) losses(partition, most int) string {
 	var b strings.Builder
 	more := make(map[topology.Role]int64)
 	if partition == 0 {
 		maps.Copy(more, a.stats.More)
-		more[looked] = a.stats.At.Unix()
 	}
 	for _, l := range a.stats.Lost {
 		line := fmt.Sprintf("%s %s %d %d %d %q\n", l.Role, l.Topic, l.Partition, l.From, l.To, l.ID)

@@ -34,17 +34,20 @@ type planned struct {
 // newPlan has every kind once, in an order by the seed, and then again in other orders.
 func newPlan(set settings) (plan []planned) {
 	chance := rand.New(rand.NewPCG(set.seed, 0))
+	only := strings.Split(set.only, ",")
+	for _, kind := range only {
+		if set.only != "" && !slices.ContainsFunc(faults, func(f fault) bool { return f.kind == kind }) {
+			script.Check(fmt.Errorf("no fault is called %s", kind))
+		}
+	}
 	const most = 50 // of each kind
 	for range most {
 		for _, i := range chance.Perm(len(faults)) {
 			f := planned{faults[i], chance.Uint64()}
-			if set.only == "" || slices.Contains(strings.Split(set.only, ","), f.kind) {
+			if set.only == "" || slices.Contains(only, f.kind) {
 				plan = append(plan, f)
 			}
 		}
-	}
-	if len(plan) == 0 {
-		script.Check(fmt.Errorf("no fault is called %s", set.only))
 	}
 	return plan
 }

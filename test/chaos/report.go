@@ -55,6 +55,7 @@ func (r *report) rollOut(s *stand) {
 
 // print prints the tables. It is true when what is promised held.
 func (r *report) print(s *stand) bool {
+	s.provider.Close() // which waits: nobody writes what is read here
 	ids, doubts := s.upstream.safe(), s.doubts()
 	statuses := s.statuses(ids)
 	published, took := len(s.upstream.ledger), r.rolled.to.Sub(r.began)

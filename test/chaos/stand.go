@@ -215,9 +215,14 @@ func (s *stand) awaitReady(p *process) {
 
 // end ends a process, and waits until it has.
 func (p *process) end(signal syscall.Signal) error {
-	_ = p.command.Process.Signal(signal)
+	if err := p.command.Process.Signal(signal); err != nil {
+		return fmt.Errorf("%s had ended by itself: see its log", p.name)
+	}
 	select {
 	case <-p.ended:
+		if state := p.command.ProcessState; signal == syscall.SIGTERM && !state.Success() {
+			return fmt.Errorf("%s was to stop, and said %v: see its log", p.name, state)
+		}
 		return nil
 	case <-time.After(time.Minute):
 		_ = p.command.Process.Kill()

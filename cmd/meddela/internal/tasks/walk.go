@@ -52,7 +52,7 @@ const (
 var Explained = map[string]string{
 	NoEvent:                        "no event is kept: what failed was no event or job, or too large",
 	NoStatus:                       "Redis knows nothing of it, so it may have been sent",
-	InProgress:                     "it is still on its way",
+	InProgress:                     "it is still on its way, or a copy of it may be",
 	Changed:                        "it has come to another end since",
 	RedrivenSince:                  "it has been published again since",
 	RedrivenOften:                  "it has been redriven three times, and is no better",
@@ -94,7 +94,7 @@ func refusal(spec *topology.TaskSpec, i *Item, live *status.Answer, build string
 		return NoStatus
 	case s.Redrives > i.Receipt.Redrives:
 		return RedrivenSince
-	case !s.Status.Final():
+	case !s.Status.Final(), mayHaveJob(&s) && !spec.NewMessage:
 		return InProgress
 	case i.Letter == nil && !matches(&spec.Filter, &s):
 		return Changed
@@ -107,6 +107,12 @@ func refusal(spec *topology.TaskSpec, i *Item, live *status.Answer, build string
 		return SameBuild
 	}
 	return ""
+}
+
+// mayHaveJob reports whether match has made a job of an event, or tried to, and said of it since, as of another copy
+// or another reading, that it has none: the job may be on its way.
+func mayHaveJob(s *topology.State) bool {
+	return s.Redrives == 0 && s.Attempt == 0 && !s.PendingDeliveryAt.IsZero()
 }
 
 // judge says of each item whether it is published.
