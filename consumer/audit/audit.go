@@ -456,17 +456,17 @@ type snapshot struct {
 // save commits the position, in one request, of a group of its own. What was found is its metadata.
 func (a *Auditor) save(ctx context.Context) error {
 	next, judged := &snapshot{read: maps.Clone(a.read)}, a.saving != nil
-	from, open := make([]int64, len(a.events)), make([]string, len(a.events))
+	from, told := make([]int64, len(a.events)), make([]string, len(a.events))
 	for i, w := range a.events {
-		from[i], open[i] = w.aside(mostAside)
+		from[i], told[i] = w.aside(mostAside)
 		judged = judged && (i >= len(a.saving.high) || from[i] >= a.saving.high[i])
 		next.high = append(next.high, w.high)
 	}
 	if judged {
-		for i := range open {
-			open[i] += a.losses(i, mostMetadata-len(open[i]))
+		for i := range told {
+			told[i] += a.losses(i, mostMetadata-len(told[i]))
 		}
-		a.position = &snapshot{a.saving.read, from, open}
+		a.position = &snapshot{a.saving.read, from, told}
 	}
 	if judged || a.saving == nil {
 		a.saving = next
@@ -521,12 +521,13 @@ func (a *Auditor) losses(partition, most int) string {
 		maps.Copy(more, a.stats.More)
 	}
 	for _, l := range a.stats.Lost {
+		if l.Partition%len(a.events) != partition {
+			continue
+		}
 		line := fmt.Sprintf("%s %s %d %d %d %q\n", l.Role, l.Topic, l.Partition, l.From, l.To, l.ID)
-		switch {
-		case l.Partition%len(a.events) != partition:
-		case b.Len()+len(line) > most:
+		if b.Len()+len(line) > most {
 			more[l.Role] += l.To - l.From
-		default:
+		} else {
 			_, _ = b.WriteString(line)
 		}
 	}

@@ -162,7 +162,7 @@ func (s *starting) freeze(ctx context.Context, engine *tasks.Engine) (specs []to
 		}
 		switch {
 		case len(s.named) == 0:
-			spec.Ranges, err = s.ranges(ctx, engine, topic)
+			spec.Ranges, err = s.ranges(ctx, topic)
 		case spec.Kind == topology.RedriveLetters:
 			spec.Ranges, err = s.positions(ctx, topic)
 		default:
@@ -180,18 +180,17 @@ func (s *starting) freeze(ctx context.Context, engine *tasks.Engine) (specs []to
 }
 
 // ranges are what a topic has of the time that is meant.
-func (s *starting) ranges(ctx context.Context, engine *tasks.Engine, topic topology.Topic) (of []topology.TaskRange,
-	err error) {
-	now := time.Now()
-	kept, err := engine.Topics.Ranges(ctx, topic, now.Add(-s.since))
-	var young []scan.Range
-	if err == nil && s.until > 0 {
-		young, err = engine.Topics.Ranges(ctx, topic, now.Add(-s.until))
+func (s *starting) ranges(ctx context.Context, topic topology.Topic) (of []topology.TaskRange, err error) {
+	now, until := time.Now(), time.Time{}
+	if s.until > 0 {
+		until = now.Add(-s.until)
 	}
+	topics, err := s.env.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := topics.Between(ctx, topic, now.Add(-s.since), until)
 	for _, r := range kept {
-		if i := slices.IndexFunc(young, func(y scan.Range) bool { return y.Partition == r.Partition }); i >= 0 {
-			r.To = min(r.To, young[i].From)
-		}
 		of = append(of, topology.TaskRange{Partition: r.Partition, From: r.From, To: r.To})
 	}
 	return of, err
