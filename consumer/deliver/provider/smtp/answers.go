@@ -159,9 +159,11 @@ const (
 	saysSender = `sender.{0,60} (reject|denied|refused|invalid|unknown|unverified|fail|not|does|bad)` +
 		`|(mail from|from address|sender address|send(ing)? as|sendasdenied|sender identity|sending domain)`
 	saysLogIn = `(un)?authenticat|authori[sz]ed to (send|perform|use)|log ?in (first|required)|must issue|starttls` +
-		`|not (allowed|permitted) to send|permissions? to send|(e-?mail address|domain|identity) (is )?(not |un)verified` +
-		`|\b(spf|dkim|dmarc)\b|sending (is |has been )?(paused|suspended|disabled)|your account`
-	saysOurs       = `account.{0,20}(suspended|under review)`
+		`|permissions? to send|(e-?mail address|domain|identity) (is )?(not |un)verified` +
+		`|\b(spf|dkim|dmarc)\b|your account`
+	saysOurs = `not (allowed|permitted) to send|sending (is |was |has been )?(paused|suspended|disabled)` +
+		`|configuration set|your (account|domain|plan|subscription|trial) (is |was |has )?(been )?(not |un|in)?` +
+		`(active|verified|locked|blocked|disabled|deactivated|suspended|closed|expired)`
 	saysNotTheirs  = `resolver\.rst|permissions? to send (mail |messages )?to\b` // a recipient takes mail of some only
 	saysSuppressed = `suppress(ed|ion)|previously (bounced|unsubscribed|complained)|(do.not.(mail|send|contact)) list`
 	saysNobody     = `no (such|known|valid)( local)? (user|recipient|mailbox|account|address|person|domain|e-?mail|name)\b` +
@@ -199,21 +201,22 @@ var shipped = func() []Rule {
 		{Text: saysLimit, Verdict: provider.Failed, RetryAfter: while, whose: ofAll},
 
 		{Code: "5xx", Enhanced: "5.7.(1[23][0-6]|513)", Verdict: provider.Rejected},
+		{Enhanced: "5.7.703", Verdict: provider.Skipped, Reason: leftAlone}, // the organisation's own list
 		{Code: "5xx", Text: saysNotTheirs, Verdict: provider.Rejected},
 		{Code: "504", Text: "recipient", Verdict: provider.Skipped, Reason: nobody},
 		{Code: "454|50[234]|52[15]|53[0458]", Verdict: provider.Down},
 		{At: atRecipient, Code: "500", Verdict: provider.Down},
 		{Enhanced: setUp, Verdict: provider.Down},
-		{Text: saysUs + "|" + saysSender, Verdict: provider.Down},
+		{Text: saysUs + "|" + saysSender + "|" + saysOurs, Verdict: provider.Down},
 		{At: atSender, Code: "5xx", Verdict: provider.Down},
 
 		{Code: "5xx", Text: saysSuppressed, Verdict: provider.Skipped, Reason: leftAlone},
-		{Code: "5xx", Enhanced: "5.1.([1-6]|9|10)|5.2.1|5.6.7|5.4.(4|310|312)", Verdict: provider.Skipped,
+		{Code: "5xx", Enhanced: "5.1.([1-6]|9|10)|5.2.1|5.6.7|5.4.(4|310|312)|5.7.50[45]", Verdict: provider.Skipped,
 			Reason: nobody},
 		{Code: "5xx", Text: saysNobody, Verdict: provider.Skipped, Reason: nobody},
 		{Text: saysLogIn, Verdict: provider.Down},
 		{At: atRecipient, Code: "5xx", Text: saysGone, Verdict: provider.Skipped, Reason: nobody},
-		{Text: saysOurs, Verdict: provider.Down},
+		{Text: `account.{0,20}(suspended|paused|under review)`, Verdict: provider.Down},
 		{Code: "5xx", Enhanced: "5.7.x", Verdict: provider.Rejected},
 		{Code: "5xx", Enhanced: "5.1.x", Verdict: provider.Skipped, Reason: nobody},
 		{Code: "5xx", Text: saysSpam, Verdict: provider.Rejected},
