@@ -20,6 +20,11 @@ func (k Keys) Event(id EventID) string { return k.Prefix + "event:" + string(id)
 // job's outcome afterwards.
 func (k Keys) Claim(id JobID) string { return k.Prefix + "claim:" + string(id) }
 
+// ClaimsSince is one of the STRINGs that say since when, in Unix milliseconds, there are
+// claims in Redis: whoever loses the one loses the others. On a cluster there are several,
+// so that each server has one.
+func (k Keys) ClaimsSince(n int) string { return k.Prefix + "claim:since:" + strconv.Itoa(n) }
+
 // Position is one of the HASHes that say of each partition that a consumer group
 // reads, as "topic/partition", up to which offset Redis has what the group wrote. On
 // a cluster there are several, so that each server has one.

@@ -100,6 +100,9 @@ func (t Topics) Rights(u User, l Lane) (rights []Right) {
 	default:
 		topics(OpRead, t.Reads(role, l)...)
 		topics(OpRead, t.Follows(role)...)
+		if role == RoleDeliver {
+			topics(OpRead, t.DeliveryLog(l)) // what Redis lost of it
+		}
 		if l == Batch { // which yields to them
 			topics(OpDescribe, t.Events(Realtime))
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/internal/script"
-	"github.com/meddela/meddela/topology"
 )
 
 // The scripts of the jobs' claims in Redis, by which of all deliverers one sends
@@ -39,14 +38,12 @@ const (
 	unreadable                     // its key holds something else
 )
 
-// claim is the second stage: it claims jobs. Where one is not answered, which on
-// a cluster may be some, there is an error. A claim that its owner has already is
-// granted again, so repeating is safe.
-func (h *Handler) claim(ctx context.Context, owner string, deliveries []*delivery) error {
+// startClaim begins to claim jobs, and returns what waits for the answers.
+func (h *Handler) startClaim(ctx context.Context, owner string, deliveries []*delivery) (wait func() error) {
 	for _, d := range deliveries {
 		d.claim = unanswered
 	}
-	return claimScript.Run(ctx, h.config.Redis, &script.Batch{
+	return claimScript.Start(ctx, h.config.Redis, &script.Batch{
 		N:      len(deliveries),
 		Head:   []any{owner, h.config.Lease.Milliseconds(), h.config.KeepClaims.Milliseconds()},
 		Copies: h.config.ClaimReplicas,
@@ -141,24 +138,6 @@ func (h *Handler) compare(d *delivery) {
 		line = line.Str("first_source", string(d.first.job.Source))
 	}
 	line.Msg("an event has the id of another with other content, and is not sent: ids must be unique over all sources")
-}
-
-// Restore records again the outcomes of jobs that entries of the delivery log tell of,
-// where a Redis that lost something has none.
-func Restore(ctx context.Context, c Config, log []topology.Record) error {
-	var deliveries []*delivery
-	for i := range log {
-		e, err := topology.DecodeEntry(log[i].Value)
-		if err != nil || e.JobID == "" || !e.Status.Final() || time.Since(e.At) > c.KeepClaims {
-			continue
-		}
-		d := &delivery{job: topology.Job{JobID: e.JobID, Attempt: e.Attempt}}
-		d.outcome = newOutcome(&d.job, ending{e.Status, e.Reason, e.Detail}, e.At)
-		d.outcome.template, d.outcome.provider = topology.TemplateRef(field(string(e.Template))), field(e.Provider)
-		d.outcome.messageID = field(e.ProviderMessageID)
-		deliveries = append(deliveries, d)
-	}
-	return (&Handler{config: c}).record(ctx, deliveries)()
 }
 
 // release gives up the claims of jobs for which nothing was begun.

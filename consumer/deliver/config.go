@@ -53,6 +53,8 @@ type Config struct {
 	// ClaimReplicas is how many replicas of Redis must have a claim before its job is
 	// sent. Default 0.
 	ClaimReplicas int
+	// Memory says which jobs may have claims that Redis has lost. Default none has.
+	Memory *Memory
 	// Tries is how often a job is sent while the provider fails for now or is
 	// down. Default 3.
 	Tries int

@@ -102,8 +102,8 @@ func TestRestore(t *testing.T) {
 		log := append(told, topology.Record{Value: []byte("{")}, topology.Record{Value: entry.Append(nil)},
 			topology.Record{Value: past.Append(nil)})
 		for range 2 {
-			if err := Restore(t.Context(), h.config, log); err != nil {
-				t.Fatal(err)
+			if n, err := memoryOf(&h.config, nil).Restore(t.Context(), log); n != len(told) || err != nil {
+				t.Fatal(n, len(told), err)
 			}
 		}
 		again := handleAll(t.Context(), t, w.handler(t, store), batchOf(append(jobs, waiting, old)...))
@@ -118,8 +118,8 @@ func TestRestore(t *testing.T) {
 	w.store.SetError(redisLoading)
 	sent := aJob("event")
 	told := topology.EntryOf(&sent, topology.Sent, "", time.Now())
-	c := w.handler(t).config
-	if err := Restore(t.Context(), c, []topology.Record{{Value: told.Append(nil)}}); err == nil {
+	memory := memoryOf(&w.handler(t).config, nil)
+	if _, err := memory.Restore(t.Context(), []topology.Record{{Value: told.Append(nil)}}); err == nil {
 		t.Error("no error of a Redis that is away")
 	}
 }

@@ -50,6 +50,8 @@ type Positions struct {
 	// Topics, while the group goes on.
 	Mend   func(ctx context.Context, records []topology.Record) error
 	Topics *scan.Topics
+	// Forget, if set, is called when it is noticed that Redis has lost something, until it has no error.
+	Forget func(ctx context.Context) error
 	// Servers names the processes that have the keys. Default what they say themselves.
 	Servers func(ctx context.Context) (string, error)
 
@@ -229,6 +231,14 @@ func (g *generation) note(reached map[string]map[int]int64) error {
 	behind, err := g.ask(ctx)
 	if err != nil {
 		return err
+	}
+	for i, p := range g.parts {
+		if behind[i] < p.noted && g.Forget != nil {
+			if err := g.Forget(ctx); err != nil {
+				return err
+			}
+			break
+		}
 	}
 	g.first = 0
 	others := g.otherServers(ctx) // only now: what was noted on the last ones may be with them

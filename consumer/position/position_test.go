@@ -36,8 +36,9 @@ const (
 // world is a Redis that can lose what it has, and what a group wrote there.
 type world struct {
 	*Positions
-	t     *testing.T
-	store *miniredis.Miniredis
+	t      *testing.T
+	store  *miniredis.Miniredis
+	forgot int
 }
 
 func newWorld(t *testing.T) *world {
@@ -45,7 +46,9 @@ func newWorld(t *testing.T) *world {
 	client := redis.NewClient(&redis.Options{Addr: store.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	p := &Positions{Client: client, Keys: topology.Keys{Prefix: "test:"}, Group: group, Log: zerolog.Nop()}
-	return &world{p, t, store}
+	w := &world{p, t, store, 0}
+	p.Forget = func(context.Context) error { w.forgot++; return nil }
+	return w
 }
 
 // at are offsets of partition 0 and those after it.
@@ -85,10 +88,11 @@ func (w *world) want(what, position string, lost bool) {
 	if got := w.store.HGet(w.Keys.Position(group, 0), topic+"/0"); got != position {
 		w.t.Errorf("%s: Redis has %q, want %q", what, got, position)
 	}
-	if last, _ := w.Lost(); last.IsZero() == lost {
-		w.t.Errorf("%s: lost at %v, want %v", what, last, lost)
+	if last, _ := w.Lost(); last.IsZero() == lost || lost != (w.forgot > 0) {
+		w.t.Errorf("%s: lost at %v, and %d times forgotten, want %v", what, last, w.forgot, lost)
 	}
 	w.lostAt.Store(0)
+	w.forgot = 0
 }
 
 // TestNoticed: each way in which Redis may lose something, and what is none.

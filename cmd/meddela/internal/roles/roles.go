@@ -4,6 +4,7 @@ package roles
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -231,6 +232,17 @@ func (r *role) deliver(ctx context.Context) error {
 	r.metrics.Templates(r.templates)
 	r.metrics.Redis(r.redis)
 	meter := r.metrics.Deliver()
+	topics, closeTopics := r.topics()
+	defer closeTopics()
+	memory := r.memory()
+	memory.Log = func(ctx context.Context, partition int, since time.Time, handle func([]topology.Record) error) error {
+		ranges, err := topics.Ranges(ctx, r.Names.DeliveryLog(r.lane), since)
+		if err != nil {
+			return err
+		}
+		ranges = slices.DeleteFunc(ranges, func(of scan.Range) bool { return of.Partition != partition })
+		return topics.Scan(ctx, ranges, nil, handle)
+	}
 	loops, ctx := errgroup.WithContext(ctx)
 	loops.Go(func() error { failover.Tell(ctx, r.redis, r.Keys, r.lane, providers); return nil })
 	for _, channel := range r.Channels {
@@ -243,7 +255,7 @@ func (r *role) deliver(ctx context.Context) error {
 				Region:    r.Config.Recipient.PhoneRegion,
 				Gate:      gate, Hasher: r.Config.Hasher(),
 				Lease:      r.Config.Claim.Lease,
-				KeepClaims: r.Config.Claim.TTL, ClaimReplicas: r.Config.Claim.Replicas,
+				KeepClaims: r.Config.Claim.TTL, ClaimReplicas: r.Config.Claim.Replicas, Memory: memory,
 				Retries: retries,
 				Meter:   meter(channel),
 				Tracer:  r.tracer,
@@ -256,7 +268,9 @@ func (r *role) deliver(ctx context.Context) error {
 			r.metrics.Delivery(channel, &handler.Counters, route)
 			config := r.loopConfig(handler, deliverParallel)
 			config.Group = r.Names.DeliverGroup(r.lane, channel)
-			config.Positions = r.positions(config.Group)
+			positions := r.positions(config.Group)
+			positions.Forget = memory.Lost
+			config.Positions = positions
 			config.Only = topology.Header{Key: topology.HeaderChannel, Value: []byte(channel)}
 			return r.loop(ctx, config)
 		})
@@ -297,23 +311,34 @@ func (r *role) status(ctx context.Context) error {
 	handler := &status.Handler{Lane: r.lane, Names: r.Names, Store: store, Tracer: r.tracer}
 	config := r.loopConfig(handler, statusParallel)
 	positions := r.positions(r.Names.Group(topology.RoleStatus, r.lane))
-	transport := r.Kafka.Transport()
-	defer transport.CloseIdleConnections()
-	positions.Topics = &scan.Topics{Addr: r.Kafka.Addr(), Transport: transport, Log: r.log}
+	topics, closeTopics := r.topics()
+	defer closeTopics()
+	positions.Topics = topics
 	// What is mended is no news: it is neither counted nor announced.
 	mender := &status.Handler{Lane: r.lane, Names: r.Names,
 		Store: &status.Store{Client: r.redis, Keys: r.Keys, TTL: r.Config.Status.TTL}}
-	claims := deliver.Config{Redis: r.redis, Keys: r.Keys, KeepClaims: r.Config.Claim.TTL}
+	claims := r.memory()
 	positions.Mend = func(ctx context.Context, records []topology.Record) error {
 		topic := records[0].Topic
 		_, err := mender.Handle(ctx, consumer.Batch{Topic: topic, Partition: records[0].Partition, Records: records})
 		if err == nil && topic == r.Names.DeliveryLog(r.lane) {
-			err = deliver.Restore(ctx, claims, records)
+			_, err = claims.Restore(ctx, records)
 		}
 		return err
 	}
 	config.Positions = positions
 	return r.loop(ctx, config)
+}
+
+// topics reads topics beside the loops, with connections of its own until stop is called.
+func (r *role) topics() (topics *scan.Topics, stop func()) {
+	transport := r.Kafka.Transport()
+	return &scan.Topics{Addr: r.Kafka.Addr(), Transport: transport, Log: r.log}, transport.CloseIdleConnections
+}
+
+// memory is what Redis has of jobs' claims.
+func (r *role) memory() *deliver.Memory {
+	return &deliver.Memory{Redis: r.redis, Keys: r.Keys, KeepClaims: r.Config.Claim.TTL, Logger: r.log}
 }
 
 // positions are those of a consumer group that writes to Redis.
