@@ -151,11 +151,12 @@ const (
 		`|out of storage|insufficient (system )?storage`
 	saysLimit = `too (many|fast|quickly|often)|at a rate that|throttl|(rate|sending|message|credit|send|submission).?(limit|quota)` +
 		`|(limit|quota|threshold|credits|\brate)\S*.{0,40} (exceed|reach|hit|over\b)|quotaexceeded` +
-		`|(exceed|reach|over|above)\w*.{0,50} (limit|quota|threshold|rate|max|allowance)|unusual (rate|sending)`
+		`|(exceed|reach|over|above)\w*.{0,50} (limit|quota|threshold|rate|max|allowance)|unusual (rate|sending)|out of credit|insufficient (credit|balance)`
 	saysDay = `\bda(y|ily)\b|24.?h`
 	saysUs  = `relay(ing)? (access )?(is )?(denied|not|prohibited)|(unable to|not|n.t|refuse\w* to) relay` +
-		`|for relay\b|(helo|ehlo) (command|name|argument)|client host|blocked using|block ?list|black ?list|spamhaus` +
-		`|banned sending|ptr record|reverse (dns|hostname)|(from|your) (ip|server|host)\b.{0,40} (block|denied|not allowed)`
+		`|for relay\b|\b(helo|ehlo)\b|smtp auth\b|rcpthosts|client host|blocked using|block ?list|black ?list|spamhaus` +
+		`|banned sending|connections will not be|messages from \S+ weren.t|sender ip must|name lookup failed` +
+		`|ptr record|reverse (dns|hostname)|(from|your) (ip|server|host)\b.{0,40} (block|denied|not allowed)`
 	saysSender = `sender.{0,60} (reject|denied|refused|invalid|unknown|unverified|fail|not|does|bad)` +
 		`|(mail from|from address|sender address|send(ing)? as|sendasdenied|sender identity|sending domain)`
 	saysLogIn = `(un)?authenticat|authori[sz]ed to (send|perform|use)|log ?in (first|required)|must issue|starttls` +
