@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,6 +60,13 @@ func (f folds) add(r *topology.Record, s *topology.State) {
 		of.last = r.Source()
 	}
 	of.Merge(s)
+}
+
+// waits reports whether nothing has come of the last job: there is no entry of it, or but an end that role match says
+// of another reading of the event, which is of no attempt as the job's rank is, and which the job outlives.
+func (f *fold) waits(has *topology.State) bool {
+	matched := strings.TrimRight(string(f.job), "0123456789")
+	return f.job > has.Rank || f.job != "" && has.Status.Final() && strings.HasPrefix(string(has.Rank), matched)
 }
 
 func later(a, b time.Time) time.Time {

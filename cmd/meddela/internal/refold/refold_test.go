@@ -1,6 +1,7 @@
 package refold
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -92,7 +93,7 @@ func (w *world) event(id string, partition int) topology.State {
 		at = now.Add(-61 * time.Minute)
 	}
 	return w.write(names.Events(lane), partition, topology.Record{Time: at,
-		Value: fmt.Appendf(nil, `{"id":%q,"type":"order","scheduled":%q,"ctx":{}}`, id, now.Format(topology.TimeFormat))})
+		Value: fmt.Appendf(nil, `{"id":%q,"type":"order","scheduled":%q,"ctx":{}}`, id, at.Format(topology.TimeFormat))})
 }
 
 // entry is one about the event of that id.
@@ -106,7 +107,11 @@ func entry(id string, s topology.Status, reason topology.Reason, at time.Time) t
 }
 
 func (w *world) log(partition int, e topology.Entry) topology.State {
-	return w.write(names.DeliveryLog(lane), partition, topology.Record{Value: e.Append(nil)})
+	at := e.At
+	if at.After(now) {
+		at = now
+	}
+	return w.write(names.DeliveryLog(lane), partition, topology.Record{Time: at, Value: e.Append(nil)})
 }
 
 // sent is an event that went all the way.
@@ -189,9 +194,18 @@ var faults = []struct {
 	cause Cause
 	make  func(w *world, id, key string)
 }{
-	{"no-entry", Unlogged, func(w *world, id, _ string) { // the eldest, so that the topics keep the time of all others
+	{"no-entry", Unlogged, func(w *world, id, _ string) { // of all else the topics keep the time
 		w.event(id, 0)
 		w.job(id, now.Add(-61*time.Minute))
+	}},
+	{"no-end", Unlogged, func(w *world, id, _ string) { // but one of role match, which the job outlives
+		w.job(id, now.Add(-61*time.Minute))
+		w.log(0, entry(id, topology.NotCovered, topology.ReasonConditionsFalse, now.Add(-60*time.Minute)))
+	}},
+	{"not-due", "", func(w *world, id, _ string) {
+		w.event(id, 0)
+		w.job(id, now.Add(-61*time.Minute))
+		w.log(0, entry(id, topology.NotCovered, topology.ReasonConditionsFalse, now.Add(-60*time.Minute)))
 	}},
 	{"lost", Missing, func(w *world, id, key string) { w.sent(id); w.do("del", key) }},
 	{"lost-pending", Missing, func(w *world, id, key string) { w.event(id, 1); w.do("del", key) }},
@@ -381,8 +395,8 @@ func (w *world) hashes() map[string]map[string]string {
 	return all
 }
 
-// TestNotKept: what the topics do not keep all of is neither held against Redis nor taken from it, and what other
-// partitions have lost does not matter.
+// TestNotKept: what the topics do not keep all of is neither held against Redis nor taken from it, and what they have
+// lost of before it began does not matter.
 func TestNotKept(t *testing.T) {
 	w := newWorld(t)
 	forged := func(id string, partition int) {
@@ -395,6 +409,7 @@ func TestNotKept(t *testing.T) {
 	}
 	forged("well", 1)
 	forged("gone-too", 0)
+	w.event("kept", 0)
 	w.do("hset", keys.Event("gone-damaged"), "status", "pending") // of which the topics keep no trace
 	w.do("hset", keys.Event("half"), "status", "pending")         // of which they keep the last word
 	for topic, to := range map[topology.Topic]int64{names.Events(lane): 5, names.DeliveryLog(lane): 5} {
@@ -420,6 +435,56 @@ func TestNotKept(t *testing.T) {
 	delete(before, keys.Event("well-forged"))
 	if after := w.hashes(); !maps.EqualFunc(after, before, maps.Equal) {
 		t.Errorf("replacing, Redis has %v, want %v", after, before)
+	}
+}
+
+// TestNothingIsTaken of which the topics do not keep everything, wherever that was.
+func TestNothingIsTaken(t *testing.T) {
+	log, of := names.DeliveryLog(lane), func(s topology.State) *topology.Entry {
+		e := entry("e", topology.DeliveryError, topology.ReasonBounced, now.Add(time.Second))
+		e.Source, e.Lane = s.Source, cmp.Or(s.Lane, lane)
+		return &e
+	}
+	for name, row := range map[string]struct {
+		first topology.Topic // that the event is on
+		log   topology.Topic // that loses an entry of its partition 1
+		of    func(w *world) *topology.Entry
+		later bool // that has another since
+	}{
+		"of a copy on another partition": {names.Events(lane), log,
+			func(w *world) *topology.Entry { return of(w.event("e", 1)) }, true},
+		"of a copy on the other lane": {names.Events(topology.Batch), log,
+			func(w *world) *topology.Entry { return of(w.event("e", 1)) }, true},
+		"a receipt without a source": {names.Events(lane), log,
+			func(*world) *topology.Entry { return of(topology.State{}) }, true},
+		"of a partition that is empty again": {names.Events(lane), log,
+			func(*world) *topology.Entry { return of(topology.State{}) }, false},
+		"of a log that was made anew": {names.Events(lane), "",
+			func(*world) *topology.Entry { return of(topology.State{}) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.write(row.first, 0, topology.Record{Value: []byte(`{"id":"e","type":"order","ctx":{}}`)})
+			e := row.of(w)
+			if w.hold(topology.StateOf(e)); row.log != "" {
+				w.write(row.log, 1, topology.Record{Value: e.Append(nil)})
+				if row.later {
+					w.write(row.log, 1, topology.Record{Time: now.Add(time.Minute), Value: []byte("x")})
+				}
+				if err := w.Cluster.DeleteRecords(string(row.log), 1, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.commit()
+			before, v := w.hashes(), w.verifier()
+			v.Mend = w.rebuilder().Mend(true)
+			if report := w.verify(v); report.Causes[Retained] != 1 {
+				t.Errorf("%v, want it retained", report.Causes)
+			}
+			if after := w.hashes(); !maps.EqualFunc(after, before, maps.Equal) {
+				t.Errorf("replacing, Redis has %v, want %v", after, before)
+			}
+		})
 	}
 }
 
@@ -497,7 +562,7 @@ func TestRebuild(t *testing.T) {
 	if got := found(w.verify(v)); !maps.Equal(got, want) {
 		t.Errorf("replacing, found\n%v, want\n%v", got, want)
 	}
-	left := map[string]Cause{"no-entry": Unlogged, "stuck": Overdue, "nothing": Different} // of a time that is not known
+	left := map[string]Cause{"no-entry": Unlogged, "no-end": Unlogged, "stuck": Overdue, "nothing": Different} // of no known time
 	if got := found(w.verify(w.verifier())); !maps.Equal(got, left) {
 		t.Errorf("after replacing, found\n%v, want\n%v", got, left)
 	}

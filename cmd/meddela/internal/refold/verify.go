@@ -82,13 +82,13 @@ type Verifier struct {
 
 	report Report
 	read   map[place]int64 // up to where role status has read
-	starts map[place]start // of what the topics keep
+	starts map[topology.Topic]start
 }
 
-// start is where what a partition keeps begins: since then it has all that was written.
+// start is what a topic keeps, and from when on that is all that was written to it.
 type start struct {
-	scan.Range
-	at time.Time // zero for ever
+	kept []scan.Range
+	at   time.Time
 }
 
 // EventBytes is about what an event takes while its records are folded.
@@ -259,7 +259,7 @@ func (v *Verifier) judge(redis *status.Answer, least *fold) Cause {
 		return Missing
 	case least.Rank > has.Rank:
 		return Older
-	case least.job > has.Rank && now.Sub(least.jobAt) > v.Overdue:
+	case least.waits(has) && now.Sub(later(least.jobAt, least.Scheduled)) > v.Overdue:
 		return Unlogged
 	case *has == least.State:
 		return Agrees
@@ -379,67 +379,70 @@ func (v *Verifier) decide(redis *status.Answer, least, most *fold, whole bool) C
 	return Different
 }
 
-// findStarts finds out where what the topics keep begins.
+// findStarts finds out from when on the topics of each lane that was ever used have all that was written to them: from
+// their first record, as one may have been made anew, and from the first of each partition that has lost some.
 func (v *Verifier) findStarts(ctx context.Context) error {
-	topics, now, starts, heads := *v.Topics, time.Now(), make(map[place]start), []scan.Range(nil)
-	topics.FetchBytes = 64 << 10
+	topics, now := *v.Topics, time.Now()
+	topics.FetchBytes, v.starts = 64<<10, make(map[topology.Topic]start)
 	for _, lane := range topology.Lanes() {
+		starts, used := make(map[topology.Topic]start), false
 		for _, topic := range v.Names.Reads(topology.RoleStatus, lane) {
-			all, err := topics.All(ctx, topic)
+			kept, err := topics.All(ctx, topic)
 			if err != nil {
 				return err
 			}
-			for _, r := range all {
-				s := start{Range: r}
-				if r.From > 0 || topic == v.Names.Events(lane) && r.To > 0 { // a topic may have been made anew
-					s.at = now // or when its first record was written
-					heads = append(heads, scan.Range{Topic: topic, Partition: r.Partition, From: r.From, To: min(r.To, r.From+100)})
-				}
-				starts[place{topic, r.Partition}] = s
+			heads, firsts := slices.Clone(kept), slices.Repeat([]time.Time{now}, len(kept)) // now where there is none
+			for i := range heads {
+				heads[i].To = min(heads[i].To, heads[i].From+100)
+				used = used || kept[i].To > 0
 			}
+			err = topics.Scan(ctx, heads, nil, func(records []topology.Record) error {
+				if r := &records[0]; firsts[r.Partition].Equal(now) {
+					firsts[r.Partition] = r.Time
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			s := start{kept, slices.MinFunc(firsts, time.Time.Compare)}
+			for i, first := range firsts {
+				if kept[i].From > 0 {
+					s.at = later(s.at, first)
+				}
+			}
+			starts[topic] = s
+		}
+		if used {
+			maps.Copy(v.starts, starts)
 		}
 	}
-	var mu sync.Mutex
-	err := topics.Scan(ctx, heads, nil, func(records []topology.Record) error {
-		mu.Lock()
-		defer mu.Unlock()
-		at := place{records[0].Topic, records[0].Partition}
-		if s := starts[at]; s.at.Equal(now) {
-			s.at = records[0].Time
-			starts[at] = s
-		}
-		return nil
-	})
-	v.starts = starts
-	return err
+	return nil
 }
 
-// keepsAll reports whether the topics still keep all that was written of an event: its record, and what its partitions
-// have had since it began; of one without a source, the partitions of its lane.
+// keepsAll reports whether the topics still keep all that was written of an event: its record, and what there was since
+// it began on all partitions of its lane, and of the other, but for one by whose copy Redis would know it, as a source
+// is the least of those of all copies.
 func (v *Verifier) keepsAll(has, says *topology.State) bool {
-	var began, since time.Time
+	var began time.Time
 	for _, at := range []time.Time{has.PendingAt, has.PendingDeliveryAt, has.UpdatedAt, says.PendingAt, says.UpdatedAt} {
 		if began.IsZero() || !at.IsZero() && at.Before(began) {
 			began = at
 		}
 	}
-	topic, partition, offset, placed := cmp.Or(has.Source, says.Source).Split()
-	of := cmp.Or(has.Lane, says.Lane)
-	if placed {
-		of, _ = v.Names.LaneOf(topic)
+	topic, partition, offset, _ := cmp.Or(has.Source, says.Source).Split()
+	if of, ours := v.starts[topic]; !ours {
+		topic = ""
+	} else if partition >= len(of.kept) || offset < of.kept[partition].From || offset >= of.kept[partition].To {
+		return false
 	}
-	for at, s := range v.starts {
-		lane, _ := v.Names.LaneOf(at.topic)
-		switch {
-		case of != "" && lane != of, placed && at.partition != partition:
-		case at.topic == v.Names.Redrive(lane) && has.Redrives == 0:
-		case at.topic == topic && (offset < s.From || offset >= s.To):
-			return false
-		default:
-			since = later(since, s.at)
-		}
+	_, all := v.starts[v.Names.Events(cmp.Or(says.Lane, has.Lane))]
+	for of, s := range v.starts {
+		lane, _ := v.Names.LaneOf(of)
+		asked := v.Names.Events(lane) >= topic && (of != v.Names.Redrive(lane) || has.Redrives > 0)
+		all = all && (!asked || !began.Before(s.at))
 	}
-	return !since.IsZero() && !began.Before(since)
+	return all
 }
 
 // count counts an event, and keeps an example of what is worth a look.
