@@ -21,10 +21,8 @@ func TestVerifyAndRebuild(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site) {
 		const lane = topology.Realtime
 		s.startRoles(lane)
-		kinds := s.publishKinds(lane, time.Now())
-		s.awaitOutcomes(30*time.Second, kinds)
 		var entries []record
-		for i := range 6000 { // of another engine
+		for i := range 6000 { // of another engine, before all else: from then on the log is known to have everything
 			id := fmt.Sprintf("bulk-%d", i)
 			e := topology.Entry{EventID: topology.EventID(id), Lane: lane, Attempt: 1, Status: topology.Sent, At: time.Now()}
 			entries = append(entries, record{key: id, value: e.Append(nil), partition: anyPartition})
@@ -32,6 +30,8 @@ func TestVerifyAndRebuild(t *testing.T) {
 		if err := s.upstream.publish(string(s.topics.DeliveryLog(lane)), entries); err != nil {
 			t.Fatal(err)
 		}
+		kinds := s.publishKinds(lane, time.Now())
+		s.awaitOutcomes(30*time.Second, kinds)
 		s.verified(map[string]string{})
 
 		s.t.Cleanup(func() { _ = s.hands().Close() })
