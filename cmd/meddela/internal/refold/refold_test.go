@@ -562,7 +562,8 @@ func TestRebuild(t *testing.T) {
 	if got := found(w.verify(v)); !maps.Equal(got, want) {
 		t.Errorf("replacing, found\n%v, want\n%v", got, want)
 	}
-	left := map[string]Cause{"no-entry": Unlogged, "no-end": Unlogged, "stuck": Overdue, "nothing": Different} // of no known time
+	// What is not about Redis is left, and what is of a time that is not known.
+	left := map[string]Cause{"no-entry": Unlogged, "no-end": Unlogged, "stuck": Overdue, "nothing": Different}
 	if got := found(w.verify(w.verifier())); !maps.Equal(got, left) {
 		t.Errorf("after replacing, found\n%v, want\n%v", got, left)
 	}
