@@ -76,7 +76,9 @@ func (p *parser) provider(m *strictyaml.Map) {
 			m.Fail(string(kind), "it is missing: a provider of this kind needs it")
 		case section != nil && d.Kind != kind:
 			section.Keys() // they may be right, elsewhere
-			m.Fail(string(kind), "it does not belong to a provider of kind "+string(d.Kind)+": remove it")
+			if d.Kind != "" {
+				m.Fail(string(kind), "it does not belong to a provider of kind "+string(d.Kind)+": remove it")
+			}
 		case section != nil && kind == SMTP:
 			d.SMTP = p.smtp(section, &d)
 			if _, err := smtp.New(d.SMTP); err != nil && m.Faulty() == before {
@@ -232,14 +234,19 @@ func (p *parser) token(auth *strictyaml.Map) (kind token.Kind) {
 	if m := auth.Map("google"); m != nil {
 		m.Needs("scopes", "say what for, such as scopes: [https://www.googleapis.com/auth/firebase.messaging]")
 		if m.Needs("credentials", "say where they are, such as credentials: {file: /run/secrets/account.json}") {
-			kind = token.Google{Credentials: p.secret(m, "credentials"), Scopes: m.Texts("scopes")}
+			before, credentials := m.Faulty(), p.secret(m, "credentials")
+			if m.Faulty() == before { // else it is told already
+				kind = token.Google{Credentials: credentials, Scopes: m.Texts("scopes")}
+			}
 		}
 	}
 	if m := auth.Map("apns"); m != nil {
 		a := token.APNs{KeyID: m.Needed("key_id", "ABC123DEFG"), TeamID: m.Needed("team_id", "DEF123GHIJ")}
 		if m.Needs("key", "say where it is, such as key: {file: /run/secrets/apns.p8}") {
-			a.Key = p.secret(m, "key")
-			kind = a
+			before := m.Faulty()
+			if a.Key = p.secret(m, "key"); m.Faulty() == before {
+				kind = a
+			}
 		}
 	}
 	return kind

@@ -26,8 +26,8 @@ func NewProviders(env *command.Env) *cobra.Command {
 		Use:     "providers",
 		GroupID: command.GroupOperate,
 		Short:   "Say who messages are handed to",
-		Long: `Say who messages are handed to, by channel, as the providers' file has it: that
-is the one that MEDDELA_PROVIDERS_FILE names.`,
+		Long: `Say who messages are handed to, by channel, as the providers' file has it, which
+MEDDELA_PROVIDERS_FILE names, and the mail server of MEDDELA_SMTP_URL.`,
 	})
 	cmd.AddCommand(newProvidersCheckCommand(env))
 	return cmd
@@ -40,7 +40,7 @@ func newProvidersCheckCommand(env *command.Env) *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Check a providers' file, and show what it comes to",
 		Long: `Check a providers' file, and show what it comes to: the one of
-MEDDELA_PROVIDERS_FILE, unless another is named.
+MEDDELA_PROVIDERS_FILE, and MEDDELA_SMTP_URL, unless another is named.
 
 It is read as role deliver reads it, so secrets must be where the file says that
 they are. They are not shown. Nobody is connected to and nothing is sent, but with
@@ -50,20 +50,18 @@ test message. A message's reference is not in it, so that there is no receipt.`,
 			"  meddela providers check --connect\n  meddela providers check --provider mail-1 --send-to kim@example.com",
 		Args: command.Arguments(0, 1, "at most one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := providersPath(env, cmd, args)
+			read, err := providersOf(env, cmd, args)
 			if err != nil {
 				return err
 			}
-			// The same reading as role deliver's.
-			read := config.DeliverSettings{File: path}
-			file, err := read.Providers()
+			file, err := read.Providers() // as role deliver does
 			if err != nil {
 				return err
 			}
 			if connect || to != "" {
 				return try(cmd.Context(), env, file, only, to)
 			}
-			return printProviders(env, providersViewOf(path, file))
+			return printProviders(env, providersViewOf(cmp.Or(read.File, "MEDDELA_SMTP_URL"), file))
 		},
 	}
 	cmd.Flags().BoolVar(&connect, "connect", false, "connect and log in to each provider; no message is sent")
@@ -73,23 +71,23 @@ test message. A message's reference is not in it, so that there is no receipt.`,
 	return cmd
 }
 
-// providersPath is the file that a command is about. A file that is named needs
-// no configuration.
-func providersPath(env *command.Env, cmd *cobra.Command, args []string) (string, error) {
+// providersOf says where the providers are that a command is about. A file that is
+// named needs no configuration.
+func providersOf(env *command.Env, cmd *cobra.Command, args []string) (*config.DeliverSettings, error) {
 	if len(args) == 0 {
 		if err := env.Load(cmd); err != nil {
-			return "", err
+			return nil, err
 		}
-		if env.Config.Deliver.File == "" {
-			return "", command.Misusef("there is no file to check: name one, or set MEDDELA_PROVIDERS_FILE")
+		if env.Config.Deliver.File == "" && env.Config.Deliver.SMTPURL == "" {
+			return nil, command.Misusef("there is no provider to check: name a file, or set MEDDELA_PROVIDERS_FILE or MEDDELA_SMTP_URL")
 		}
-		return env.Config.Deliver.File, nil
+		return &env.Config.Deliver, nil
 	}
 	file, err := os.Open(args[0])
 	if err != nil {
-		return "", command.Misusef("the file cannot be read: %v", err)
+		return nil, command.Misusef("the file cannot be read: %v", err)
 	}
-	return args[0], file.Close()
+	return &config.DeliverSettings{File: args[0]}, file.Close()
 }
 
 // providersView is what `meddela providers check` shows. It has no secrets.

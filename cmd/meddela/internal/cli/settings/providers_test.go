@@ -93,6 +93,11 @@ func TestProvidersCheck(t *testing.T) {
 	if err != nil || byVariable != got {
 		t.Errorf("by the variable: %v\n%s", err, byVariable)
 	}
+	byURL, err := checkProviders(t, map[string]string{"MEDDELA_SMTP_URL": "smtp://mail.example.com?from=shop@example.com"},
+		command.Table)
+	if err != nil || !strings.Contains(byURL, "MEDDELA_SMTP_URL: 1 provider for 1 channel") {
+		t.Errorf("by the URL: %v\n%s", err, byURL)
+	}
 }
 
 func TestProvidersCheckInJSON(t *testing.T) {
