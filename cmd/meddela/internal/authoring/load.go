@@ -69,7 +69,9 @@ func Check(folder fs.FS) (Report, error) {
 	for _, entry := range entries {
 		switch name := entry.Name(); {
 		case name == manifestName:
-			l.faults.Add(name, 0, "this is a template's own folder: load the folder that it is in")
+			l.faults = faults.List{}
+			l.faults.Add(name, 0, "this is a template's own folder: name the folder that it is in")
+			return Report{Faults: l.faults.Sorted()}, nil
 		case entry.IsDir() && name[0] != '_':
 			templates = append(templates, l.template(name))
 		}
