@@ -1,6 +1,17 @@
 package wording
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
+
+// TestMoment: an operator's clock does not change what a table says.
+func TestMoment(t *testing.T) {
+	at := time.Date(2026, 12, 1, 0, 30, 0, 0, time.FixedZone("", 2*60*60))
+	if got := Moment(at); got != "2026-11-30 22:30:00Z" {
+		t.Errorf("the time is %s", got)
+	}
+}
 
 // TestPrintable: nothing that upstream wrote steers the terminal.
 func TestPrintable(t *testing.T) {

@@ -105,7 +105,8 @@ func Misusef(format string, values ...any) error { return &Misuse{fmt.Errorf(for
 func Arguments(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || (most >= 0 && len(args) > most) {
-			return Misusef("%s takes %s, not %d arguments: see %s --help", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+			return Misusef("%s takes %s, not %s: see %[1]s --help", cmd.CommandPath(), what,
+				wording.Count(len(args), "argument", "arguments"))
 		}
 		return nil
 	}
@@ -162,5 +163,5 @@ func UntilText(until time.Time) string {
 	if until.IsZero() {
 		return "-"
 	}
-	return until.Local().Format(time.DateTime)
+	return wording.Moment(until)
 }

@@ -25,6 +25,9 @@ func NewDeadLetters(env *command.Env) *cobra.Command {
 		Use:     "dead-letters",
 		GroupID: command.GroupOperate,
 		Short:   "Look at what could not be handled, and publish it again",
+		Long: `Look at what could not be handled, and publish it again: records that break the
+contract, that crashed their role, or that a topic did not take. List counts them by
+reason, show has the fault of one; once that is mended, redrive publishes them.`,
 	})
 	cmd.AddCommand(newLettersList(env), newLettersShow(env), newLettersRedrive(env))
 	return cmd
@@ -90,11 +93,11 @@ func (s *starting) listLetters(ctx context.Context, _ []string) error {
 	groups := append([]*tasks.Group{}, byKey.Sorted()...)
 	t := command.NewTable("dead letters", "reason", "role", "topic", "build", "first", "last", "for instance")
 	for _, g := range groups {
-		t.AppendRow([]any{g.Count, g.Reason, g.Role, g.Topic, cmp.Or(g.Build, "-"), g.First.Local().Format(time.DateTime),
-			g.Last.Local().Format(time.DateTime), g.Source})
+		t.AppendRow([]any{g.Count, g.Reason, g.Role, g.Topic, cmp.Or(g.Build, "-"), wording.Moment(g.First),
+			wording.Moment(g.Last), g.Source})
 	}
 	if len(groups) == 0 && s.env.Output != command.JSON {
-		return s.env.Printf("no dead letters of the last %s\n", s.since)
+		return s.env.Printf("no dead letters of the last %s\n", wording.Length(s.since))
 	}
 	return s.env.PrintEither(map[string]any{"groups": groups}, t)
 }

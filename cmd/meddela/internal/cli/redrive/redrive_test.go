@@ -132,12 +132,12 @@ func (p *place) letters() {
 
 func TestDeadLetters(t *testing.T) {
 	p := newPlace(t)
-	p.run("dead-letters", "list").WantOut(t, "no dead letters of the last 168h0m0s\n")
+	p.run("dead-letters", "list").WantOut(t, "no dead letters of the last 168h\n")
 	p.letters()
 	p.run("dead-letters", "list").Says(t, "internal_error  match  meddela.realtime.events  1.0", "not_json  match",
 		"meddela.realtime.dead-letters/0/")
 	p.run("dead-letters", "list", "--reason", "not_json", "--until", "1h").WantOut(t,
-		"no dead letters of the last 168h0m0s\n")
+		"no dead letters of the last 168h\n")
 	positions := map[string]string{}
 	for _, r := range p.read(names.DeadLetters(lane)) {
 		positions[string(r.Value)] = string(r.Source())
@@ -253,7 +253,7 @@ func TestOrdersAboutTasks(t *testing.T) {
 // TestUncoveredAndResend: what the delivery log says is listed, healed and sent again, each as one redrive more.
 func TestUncoveredAndResend(t *testing.T) {
 	p := newPlace(t)
-	p.run("uncovered", "list").WantOut(t, "no events of the last 168h0m0s are not covered\n")
+	p.run("uncovered", "list").WantOut(t, "no events of the last 168h are not covered\n")
 	for i, id := range []string{"c1", "n1", "f1", "s1"} {
 		eventType := map[string]string{"n1": "news"}[id]
 		if eventType == "" {
@@ -268,7 +268,7 @@ func TestUncoveredAndResend(t *testing.T) {
 	}
 	p.run("uncovered", "list").Says(t, "EVENTS", "no_template_for_type", "sv-FI", "2 events are not covered",
 		"uncovered heal")
-	p.run("uncovered", "list", "--type", "parcel").WantOut(t, "no events of the last 168h0m0s are not covered\n")
+	p.run("uncovered", "list", "--type", "parcel").WantOut(t, "no events of the last 168h are not covered\n")
 	p.run("uncovered", "heal", "--dry-run").Says(t, "1  would be published again, covered by code@",
 		"1  left as they are: no_template_for_type")
 	var outcome struct {

@@ -374,11 +374,11 @@ func countsText(counts map[string]int64) string {
 // text says what a task would do.
 func (v *started) text(spec *topology.TaskSpec) string {
 	var b strings.Builder
-	what := "events"
+	what := wording.Count(int(v.Matched), "event", "events")
 	if spec.Kind == topology.RedriveLetters {
-		what = "dead letters"
+		what = wording.Count(int(v.Matched), "dead letter", "dead letters")
 	}
-	fmt.Fprintf(&b, "lane %s: %d %s, %d to be published again\n", v.Lane, v.Matched, what, v.Published)
+	fmt.Fprintf(&b, "lane %s: %s, %d to be published again\n", v.Lane, what, v.Published)
 	for _, reason := range slices.Sorted(maps.Keys(v.Reasons)) {
 		fmt.Fprintf(&b, "%8d  failed by %s\n", v.Reasons[reason], cmp.Or(reason, "no reason"))
 	}

@@ -8,12 +8,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/tasks"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -179,7 +179,7 @@ func (s *signing) show(_ context.Context, board *tasks.Board, id string) error {
 		fmt.Fprintf(&b, "  held: %s\n", task.Held)
 	}
 	for r := range slices.Values(task.Log) {
-		fmt.Fprintf(&b, "  %s  %-7s by %s  %s\n", r.At.Local().Format(time.DateTime), r.Action, r.By, r.Why)
+		fmt.Fprintf(&b, "  %s  %-7s by %s  %s\n", wording.Moment(r.At), r.Action, r.By, r.Why)
 	}
 	return s.env.Printf("%s", b.String())
 }

@@ -3,7 +3,6 @@ package redrive
 import (
 	"cmp"
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +19,8 @@ func NewUncovered(env *command.Env) *cobra.Command {
 		Use:     "uncovered",
 		GroupID: command.GroupOperate,
 		Short:   "List events that no template was linked to, and heal them",
+		Long: `List events that no template was linked to, and heal them: nobody got a message of
+theirs. Templates explain ID says why; once there is a template, heal publishes them.`,
 	})
 	cmd.AddCommand(ofUncovered(env, uncoveredList), ofUncovered(env, uncoveredHeal))
 	return cmd
@@ -93,13 +94,13 @@ func (s *starting) listUncovered(ctx context.Context, _ []string) error {
 		return s.env.PrintJSON(map[string]any{"events": len(all), "groups": append([]*tasks.Group{}, groups...)})
 	}
 	if len(groups) == 0 {
-		return s.env.Printf("no events of the last %s are not covered\n", s.since)
+		return s.env.Printf("no events of the last %s are not covered\n", wording.Length(s.since))
 	}
 	t := command.NewTable("events", "lane", "type", "channel", "language", "reason", "last", "for instance")
 	for _, g := range groups {
 		t.AppendRow([]any{
 			g.Count, g.Lane, wording.Abridged(g.Type), g.Channel, cmp.Or(g.Language, "-"), g.Reason,
-			g.Last.Local().Format(time.DateTime), g.Sample,
+			wording.Moment(g.Last), g.Sample,
 		})
 	}
 	if err := s.env.PrintTable(t); err != nil {

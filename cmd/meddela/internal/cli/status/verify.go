@@ -150,8 +150,8 @@ func causesText(causes map[refold.Cause]int64) (text string) {
 // line is a status in a line, of which a part may be all that differs.
 func line(s *topology.State) string {
 	return wording.Printable(strings.Join(strings.Fields(fmt.Sprintf("%s %s, redrive %d, attempt %d, %s, %s %s %s, pending %s, scheduled %s, %s %s",
-		s.Status, s.Reason, s.Redrives, s.Attempt, show.Time(s.UpdatedAt), s.Lane, s.Channel, s.Type, show.Time(s.PendingAt),
-		show.Time(s.Scheduled), s.Template, s.Detail)), " "))
+		s.Status, s.Reason, s.Redrives, s.Attempt, show.Time(s.UpdatedAt), s.Lane, s.Channel, s.Type,
+		cmp.Or(show.Time(s.PendingAt), "-"), cmp.Or(show.Time(s.Scheduled), "-"), s.Template, s.Detail)), " "))
 }
 
 func newRebuildCommand(env *command.Env) *cobra.Command {

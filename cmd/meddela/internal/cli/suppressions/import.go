@@ -29,9 +29,8 @@ The first line names the columns, in any order:
   until     a date or a time; where empty, --until or --for, or for good
 
 Other columns are skipped; commas, semicolons and tabs separate. The text is UTF-8,
-or UTF-16 with a byte order mark. A line that
-cannot be used is told with its number, and the others are imported all the
-same. Repeating an import changes nothing.`,
+or UTF-16 with a byte order mark. A line that cannot be used is told with its number,
+and the others are imported all the same. Repeating an import changes nothing.`,
 		Example: `  meddela suppressions import unsubscribed.csv --reason unsubscribed
   zcat bounces.csv.gz | meddela suppressions import - --reason bounced --for 2160h`,
 		Args: command.Arguments(1, 1, "one file, or -"),

@@ -175,7 +175,7 @@ func printExamples(env *command.Env, changes []difflog.Change) error {
 }
 
 func writeExample(env *command.Env, b *strings.Builder, e *difflog.Example) {
-	fmt.Fprintf(b, "  %s  %s  %s  %s\n", e.ID, e.Source, wording.Abridged(e.Type), e.At.Local().Format(time.DateTime))
+	fmt.Fprintf(b, "  %s  %s  %s  %s\n", e.ID, e.Source, wording.Abridged(e.Type), wording.Moment(e.At))
 	if now, then := sideText(&e.Live), sideText(&e.Proposed); now != then {
 		fmt.Fprintf(b, "    now   %s\n    then  %s\n", now, then)
 	}
@@ -194,7 +194,7 @@ func sideText(s *difflog.Side) string {
 		out += ": " + s.Detail
 	}
 	if !s.Expires.IsZero() {
-		out += ", until " + s.Expires.Local().Format(time.DateTime)
+		out += ", until " + wording.Moment(s.Expires)
 	}
 	return out
 }
@@ -215,13 +215,13 @@ func (r *diffLogResult) summary() string {
 	b := new(strings.Builder)
 	switch {
 	case r.Events == 0:
-		fmt.Fprintf(b, "there are no events on %s since %s\n", lanes, r.Since.Local().Format(time.DateTime))
+		fmt.Fprintf(b, "there are no events on %s since %s\n", lanes, wording.Moment(r.Since))
 	case len(r.Versions) == 0:
 		fmt.Fprintf(b, "everything in the folder is live already: nothing changes for %s\n",
 			wording.Count(int(r.Events), "event", "events"))
 	default:
 		fmt.Fprintf(b, "%s would change, %d would not: on %s since %s, with %s published\n",
-			wording.Count(int(changed), "event", "events"), r.Unchanged, lanes, r.Since.Local().Format(time.DateTime),
+			wording.Count(int(changed), "event", "events"), r.Unchanged, lanes, wording.Moment(r.Since),
 			wording.Count(len(r.Versions), "version", "versions"))
 	}
 	if r.Unreadable > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -105,7 +106,7 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 		row := []any{
 			l.Name, l.Version, l.Channel, strings.Join(l.Types, " "),
 			strings.Join(append([]string{l.DefaultLanguage}, others...), " "),
-			state, l.PublishedAt.Local().Format(time.DateTime),
+			state, wording.Moment(l.PublishedAt),
 		}
 		if when {
 			row = append(row, strings.Join(strings.Fields(l.When), " "))

@@ -117,7 +117,7 @@ func (p *pruning) print() error {
 	done := command.Done(p.DryRun, "", "taken away")
 	var b strings.Builder
 	for _, u := range p.Pruned {
-		fmt.Fprintf(&b, "%s  %s, not live since %s\n", done, u.Ref, u.Since.Local().Format(time.DateTime))
+		fmt.Fprintf(&b, "%s  %s, not live since %s\n", done, u.Ref, wording.Moment(u.Since))
 	}
 	for _, k := range p.Kept {
 		why := "keeps its template retired"
@@ -127,5 +127,5 @@ func (p *pruning) print() error {
 		fmt.Fprintf(&b, "kept  %s: %s\n", k.Ref, why)
 	}
 	return p.env.Print(&p.pruneView, "%s%s %s, %d kept, of those not live for %s\n", b.String(),
-		wording.Count(len(p.Pruned), "version", "versions"), done, len(p.Kept), p.olderThan)
+		wording.Count(len(p.Pruned), "version", "versions"), done, len(p.Kept), wording.Length(p.olderThan))
 }

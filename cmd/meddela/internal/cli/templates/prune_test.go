@@ -132,7 +132,7 @@ func TestTemplatesPrune(t *testing.T) {
 	got.Want(t, command.ExitOK)
 	want := "taken away  " + string(one) + ", not live since "
 	if !strings.HasPrefix(got.Out, want) || !strings.HasSuffix(got.Out,
-		"kept  "+string(two)+": 1 job refers to it\n1 version taken away, 1 kept, of those not live for 168h0m0s\n") {
+		"kept  "+string(two)+": 1 job refers to it\n1 version taken away, 1 kept, of those not live for 168h\n") {
 		t.Errorf("%s", got.Out)
 	}
 	wantSame(t, "after", states(t, s.environment, "--all"), "code live, code superseded, code superseded")

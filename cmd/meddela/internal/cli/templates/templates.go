@@ -19,6 +19,9 @@ func New(env *command.Env) *cobra.Command {
 		Use:     "templates",
 		GroupID: command.GroupOperate,
 		Short:   "Check, render, publish, list, retire and roll back message templates",
+		Long: `Check, render, publish, list, retire and roll back message templates, which are a
+folder of files, one folder in it for each template. Lint and render need no servers;
+diff-log says what a change would do to past events, before publish makes it.`,
 	})
 	cmd.AddCommand(newTemplatesLintCommand(env), newTemplatesPublishCommand(env), newTemplatesListCommand(env))
 	cmd.AddCommand(newTemplatesRetireCommand(env), newTemplatesRollbackCommand(env), newTemplatesPruneCommand(env))
