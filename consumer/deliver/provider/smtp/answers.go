@@ -182,19 +182,18 @@ const (
 )
 
 // shipped are what the big receivers and relays say. The first that fits counts, so what is surer stands before what
-// is said of several things.
+// is said of several things. What is skipped has no such recipient, where nothing else is said.
 var shipped = func() []Rule {
 	const (
 		day, while, greylisting = time.Hour, 10 * time.Minute, 5 * time.Minute
-		nobody, leftAlone       = topology.ReasonInvalidAddress, topology.ReasonSuppressed
+		leftAlone               = topology.ReasonSuppressed
 		// RFC 3463, 4954 and 7372, and what Exchange and Gmail have added.
 		setUp = `5.7.(3|8|9|1[0-4]|2[0-79]|29|3[02]|54|57|60|64|139|50[12369]|51[15]|6\d\d|7\d\d)|5.2.252|5.1.[78]`
 	)
 	table := []Rule{
 		{Text: saysGreylisted, Verdict: provider.Failed, RetryAfter: greylisting, whose: itsOwn},
 		{Code: "5xx", Enhanced: "5.3.4|5.2.[23]", Verdict: provider.Rejected},
-		{Code: "5xx", Text: saysTooLarge + "|" + saysLoop, Verdict: provider.Rejected},
-		{Code: "5xx", Text: saysFull, Verdict: provider.Rejected},
+		{Code: "5xx", Text: saysTooLarge + "|" + saysLoop + "|" + saysFull, Verdict: provider.Rejected},
 
 		{Enhanced: "5.4.5|5.1.90|5.7.(28|508|705|23[236])", Verdict: provider.Failed, RetryAfter: day, whose: ofAll},
 		{Text: "(" + saysLimit + ").*(" + saysDay + ")|(" + saysDay + ").*(" + saysLimit + ")", Verdict: provider.Failed,
@@ -204,7 +203,7 @@ var shipped = func() []Rule {
 		{Code: "5xx", Enhanced: "5.7.(1[23][0-6]|513)", Verdict: provider.Rejected},
 		{Enhanced: "5.7.703", Verdict: provider.Skipped, Reason: leftAlone}, // the organisation's own list
 		{Code: "5xx", Text: saysNotTheirs, Verdict: provider.Rejected},
-		{Code: "504", Text: "recipient", Verdict: provider.Skipped, Reason: nobody},
+		{Code: "504", Text: "recipient", Verdict: provider.Skipped},
 		{Code: "454|50[234]|52[15]|53[0458]", Verdict: provider.Down},
 		{At: atRecipient, Code: "500", Verdict: provider.Down},
 		{Enhanced: setUp, Verdict: provider.Down},
@@ -212,17 +211,16 @@ var shipped = func() []Rule {
 		{At: atSender, Code: "5xx", Verdict: provider.Down},
 
 		{Code: "5xx", Text: saysSuppressed, Verdict: provider.Skipped, Reason: leftAlone},
-		{Code: "5xx", Enhanced: "5.1.([1-6]|9|10)|5.2.1|5.6.7|5.4.(4|310|312)|5.7.50[45]", Verdict: provider.Skipped,
-			Reason: nobody},
-		{Code: "5xx", Text: saysNobody, Verdict: provider.Skipped, Reason: nobody},
+		{Code: "5xx", Enhanced: "5.1.([1-6]|9|10)|5.2.1|5.6.7|5.4.(4|310|312)|5.7.50[45]", Verdict: provider.Skipped},
+		{Code: "5xx", Text: saysNobody, Verdict: provider.Skipped},
 		{Text: saysLogIn, Verdict: provider.Down},
-		{At: atRecipient, Code: "5xx", Text: saysGone, Verdict: provider.Skipped, Reason: nobody},
+		{At: atRecipient, Code: "5xx", Text: saysGone, Verdict: provider.Skipped},
 		{Text: `account.{0,20}(suspended|paused|under review)`, Verdict: provider.Down},
 		{Code: "5xx", Enhanced: "5.7.x", Verdict: provider.Rejected},
-		{Code: "5xx", Enhanced: "5.1.x", Verdict: provider.Skipped, Reason: nobody},
+		{Code: "5xx", Enhanced: "5.1.x", Verdict: provider.Skipped},
 		{Code: "5xx", Text: saysSpam, Verdict: provider.Rejected},
-		{Code: "5xx", Enhanced: "|5.[0-5].x", Text: saysAddress, Verdict: provider.Skipped, Reason: nobody},
-		{At: atRecipient, Code: "501|553|556", Enhanced: "|5.5.x", Verdict: provider.Skipped, Reason: nobody},
+		{Code: "5xx", Enhanced: "|5.[0-5].x", Text: saysAddress, Verdict: provider.Skipped},
+		{At: atRecipient, Code: "501|553|556", Enhanced: "|5.5.x", Verdict: provider.Skipped},
 	}
 	for i := range table {
 		if err := table[i].read(); err != nil {
@@ -287,8 +285,5 @@ func shown(text string) string {
 		}
 		said = append(said, bare)
 	}
-	if len(said) > 0 && said[len(said)-1] == "…" {
-		said = said[:len(said)-1]
-	}
-	return strings.Join(said, " ")
+	return strings.TrimSuffix(strings.Join(said, " "), " …")
 }

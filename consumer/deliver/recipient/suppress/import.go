@@ -2,7 +2,6 @@ package suppress
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/csv"
@@ -121,6 +120,9 @@ func (l *List) open(r io.Reader, how Import) (*file, error) {
 	f.rows.ReuseRecord, f.rows.FieldsPerRecord = true, -1
 	f.rows.Comma = separator(text)
 	names, err := f.rows.Read()
+	if err == nil && names[0] == "sep=" {
+		names, err = f.rows.Read()
+	}
 	syntax, isSyntax := errors.AsType[*csv.ParseError](err)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -133,14 +135,17 @@ func (l *List) open(r io.Reader, how Import) (*file, error) {
 	return f, f.readHeader(names)
 }
 
-// separator is what stands between the names of the first line: spreadsheets
-// of half of the world write semicolons, or tabs.
+// separator is what stands between the names of the first line, by that of the addresses: spreadsheets of half of the
+// world write semicolons, or tabs. A line before it may say what it is.
 func separator(text *bufio.Reader) rune {
 	head, _ := text.Peek(4 << 10)
-	head, _, _ = bytes.Cut(head, []byte("\n"))
+	line, _, _ := strings.Cut(string(head), "\n")
 	for _, mark := range ";\t" {
-		if bytes.ContainsRune(head, mark) && !bytes.ContainsRune(head, ',') {
-			return mark
+		for name := range strings.SplitSeq(line, string(mark)) {
+			_, ok := addresses[strings.ToLower(strings.Trim(name, "\" \r"))]
+			if (ok || name == "sep=") && strings.ContainsRune(line, mark) {
+				return mark
+			}
 		}
 	}
 	return ','
@@ -167,7 +172,9 @@ func (f *file) readHeader(names []string) error {
 		}
 		f.at[column] = i
 	}
-	if _, ok := f.at["address"]; !ok {
+	if _, ok := f.at["address"]; !ok && strings.Contains(strings.Join(names, ""), "\x00") {
+		return fmt.Errorf("%w: it is in UTF-16 without a byte order mark: save the file as UTF-8", ErrHeader)
+	} else if !ok {
 		return fmt.Errorf("%w: it names no column of addresses: address, email, mobilePhone or registrationToken", ErrHeader)
 	}
 	if _, ok := f.at["channel"]; !ok && f.how.Channel == "" {

@@ -104,6 +104,9 @@ func TestImportForms(t *testing.T) {
 		{"UTF-16, the other way round", utf16Of("\ufeffemail\nkim@example.com\n", binary.BigEndian), bounced,
 			emails("kim@example.com")[0]},
 		{"semicolons", "id;email;note\r\n1;kim@example.com;a, b\r\n", bounced, emails("kim@example.com")[0]},
+		{"a comma in another name",
+			"\"email\";\"note, if any\"\r\nkim@example.com;a, b\r\n", bounced, emails("kim@example.com")[0]},
+		{"the separator told first", "sep=;\r\nnote;email\r\n;kim@example.com\r\n", bounced, emails("kim@example.com")[0]},
 		{"tabs", "id\temail\n1\tkim@example.com\n", bounced, emails("kim@example.com")[0]},
 		{"no last line end", "email\nkim@example.com", bounced, emails("kim@example.com")[0]},
 		{"quotes", "\"email\"\n\"kim@example.com\"\n", bounced, emails("kim@example.com")[0]},
@@ -155,11 +158,12 @@ func TestImportOfNationalNumbers(t *testing.T) {
 
 func TestHeaderErrors(t *testing.T) {
 	for file, want := range map[string]string{
-		"":                         "the header row: there is none: the file is empty",
-		"kim@example.com\n":        "the header row: it names no column of addresses: address, email, mobilePhone or registrationToken",
-		"address\n112\n":           "the header row: it names no column channel, and no channel was given for all rows",
-		"email,Address\na@b,a@b\n": "the header row: two columns mean the same: email and address",
-		"\"email\n":                "the header row: a quote stands where none can: fields with quotes in them are put in quotes, and theirs doubled",
+		"":                                      "the header row: there is none: the file is empty",
+		"kim@example.com\n":                     "the header row: it names no column of addresses: address, email, mobilePhone or registrationToken",
+		"address\n112\n":                        "the header row: it names no column channel, and no channel was given for all rows",
+		"email,Address\na@b,a@b\n":              "the header row: two columns mean the same: email and address",
+		utf16Of("email\n", binary.LittleEndian): "the header row: it is in UTF-16 without a byte order mark: save the file as UTF-8",
+		"\"email\n":                             "the header row: a quote stands where none can: fields with quotes in them are put in quotes, and theirs doubled",
 	} {
 		_, err := (&suppress.List{Copy: new(suppress.Copy)}).Import(t.Context(), strings.NewReader(file), suppress.Import{})
 		if !errors.Is(err, suppress.ErrHeader) || err.Error() != want {
