@@ -88,7 +88,8 @@ var rolesAt = map[string]topology.Role{
 
 // kinds of faults, beside the points.
 var kinds = []string{
-	"stop", "cut Kafka", "cut Redis", "hold Kafka", "hold Redis", "freeze", "latency", "Redis away", "produce timed out",
+	"stop", "cut Kafka", "cut Redis", "hold Kafka", "hold Redis", "freeze", "latency", "Redis away",
+	"Redis emptied", "produce timed out",
 	"produce refused", "commit refused", "leaders move", "coordinators move", "provider down", "provider slow",
 	"answers lost", "pause", "one more",
 }

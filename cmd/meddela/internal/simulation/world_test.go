@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -64,6 +65,8 @@ type world struct {
 	published map[topology.EventID]planned
 	bitten    map[string]int // of each fault, how often it happened
 	orders    []stopped
+	emptied   []time.Time // when Redis was
+	seen      int         // how often when the statuses were last read
 }
 
 // stopped is a time in which a type must not be sent.
@@ -266,9 +269,10 @@ func (w *world) strike(f fault) {
 	if !strings.HasPrefix(f.what, "kill ") {
 		w.bites(f.what)
 	}
-	refuse := func(key kmsg.Key, err *kerr.Error) {
-		handle := w.broker.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: f.n * 3})
+	refuse := func(key kmsg.Key, err *kerr.Error, times int, meanwhile func()) {
+		handle := w.broker.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: times})
 		time.Sleep(f.lasts)
+		meanwhile()
 		handle.Remove()
 	}
 	during := func(begin, end func()) { begin(); time.Sleep(f.lasts); end() }
@@ -309,12 +313,23 @@ func (w *world) strike(f fault) {
 				p.setCut(redisServer, false)
 			}
 		})
+	case "Redis emptied": // and others read again what it knew of
+		refuse(kmsg.OffsetCommit, kerr.CoordinatorLoadInProgress, math.MaxInt32, func() {
+			w.mu.Lock()
+			if err := w.client.FlushAll(w.Context()).Err(); err != nil {
+				w.log.fault("Redis", "%v", err)
+			}
+			w.emptied = append(w.emptied, time.Now())
+			w.mu.Unlock()
+			p.kill()
+			<-p.done
+		})
 	case "produce timed out":
-		refuse(kmsg.Produce, kerr.RequestTimedOut)
+		refuse(kmsg.Produce, kerr.RequestTimedOut, f.n*3, func() {})
 	case "produce refused":
-		refuse(kmsg.Produce, kerr.NotEnoughReplicas)
+		refuse(kmsg.Produce, kerr.NotEnoughReplicas, f.n*3, func() {})
 	case "commit refused":
-		refuse(kmsg.OffsetCommit, kerr.CoordinatorLoadInProgress)
+		refuse(kmsg.OffsetCommit, kerr.CoordinatorLoadInProgress, f.n*3, func() {})
 	case "leaders move":
 		w.broker.Cluster.ShufflePartitionLeaders()
 	case "coordinators move":
