@@ -55,6 +55,9 @@ func newPlan(set settings) (plan []planned) {
 // redisEmptied is the one kind of which copies may come that the program cannot know of.
 const redisEmptied = "Redis emptied"
 
+// crashLoop is the one kind of which it is told partition by partition how long messages waited.
+const crashLoop = "deliverer in a crash loop"
+
 const (
 	bySession = "session timeout, 6 s"
 	byLease   = "claim lease, 11 s"
@@ -70,6 +73,16 @@ var faults = []fault{
 		s.pause(time.Duration(chance.IntN(3)) * time.Second)
 		s.startRole(p.role, p.lane)
 		return p.name + ": " + p.command.ProcessState.String()
+	}},
+	{crashLoop, bySession + ", for its partitions", func(s *stand, chance *rand.Rand) string {
+		p, crashes := s.pick(chance, topology.RoleDeliver), 0
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); crashes++ {
+			s.leave(p, syscall.SIGKILL)
+			p = s.startRole(p.role, p.lane)
+			s.awaitReady(p)
+			s.pause(time.Second)
+		}
+		return fmt.Sprintf("%d crashes", crashes)
 	}},
 	{"process stopped", "joining", func(s *stand, chance *rand.Rand) string {
 		p := s.pick(chance)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -71,7 +72,8 @@ func (r *report) print(s *stand) bool {
 			lost++
 			example(lost, "lost", id, is)
 		case !wanted(id, is.word, is.reason), is.word == topology.Sent && copies == 0,
-			is.word == topology.Ignored && copies > 0:
+			copies > 0 && (kindOf(id) == nobody || kindOf(id) == uncovered),
+			copies > 0 && s.provider.first[id].Before(s.upstream.ledger[id].due(id)):
 			wrong++
 			example(wrong, "wrong", id, is)
 		}
@@ -153,7 +155,7 @@ func (r *report) printFaults(s *stand) {
 		for _, h := range r.made {
 			if h.kind == f.kind {
 				times++
-				waits := s.waits(h.from, h.to)
+				waits := s.waits(h)
 				for i, d := range []time.Duration{s.provider.gap(topology.Realtime, h.from, h.to),
 					waits[topology.Realtime], waits[topology.Batch], s.upstream.gap(h.from, h.to)} {
 					most[i] = max(most[i], d)
@@ -167,12 +169,23 @@ func (r *report) printFaults(s *stand) {
 	}
 }
 
-// waits are the longest that messages waited which were published in a time and due at once, by lane.
-func (s *stand) waits(from, to time.Time) map[topology.Lane]time.Duration {
-	longest := make(map[topology.Lane]time.Duration)
+// waits are the longest that messages waited which were published while a fault lasted or later, until the next, and due
+// at once, by lane.
+func (s *stand) waits(h happened) map[topology.Lane]time.Duration {
+	longest, all := make(map[topology.Lane]time.Duration), make(map[int32][]float64) // of real time, by partition
 	for id, e := range s.upstream.ledger {
-		if at, ok := s.provider.first[id]; ok && kindOf(id) != scheduled && e.at.After(from) && e.at.Before(to) {
+		if at, ok := s.provider.first[id]; ok && kindOf(id) != scheduled && e.at.After(h.from) && e.at.Before(h.to) {
 			longest[laneOf(id)] = max(longest[laneOf(id)], at.Sub(e.at))
+			if laneOf(id) == topology.Realtime {
+				all[e.partition] = append(all[e.partition], at.Sub(e.at).Seconds())
+			}
+		}
+	}
+	for _, partition := range slices.Sorted(maps.Keys(all)) {
+		if waits := all[partition]; h.kind == crashLoop {
+			slices.Sort(waits)
+			fmt.Printf("  partition %d: p50 %.2f s, p99 %.2f s, longest %.2f s\n", partition, waits[len(waits)/2],
+				waits[len(waits)*99/100], waits[len(waits)-1])
 		}
 	}
 	return longest

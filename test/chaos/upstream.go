@@ -29,8 +29,17 @@ type upstream struct {
 
 // entry is of an event that was published.
 type entry struct {
-	at    time.Time
-	acked bool // Kafka has said that it has it; else that is unknown
+	at        time.Time
+	acked     bool // Kafka has said that it has it; else that is unknown
+	partition int32
+}
+
+// due is when an event's message may be sent at the earliest.
+func (e entry) due(id topology.EventID) time.Time {
+	if kindOf(id) == scheduled {
+		return e.at.Add(toSchedule)
+	}
+	return e.at
 }
 
 func startUpstream(ctx context.Context, brokers []string, names topology.Topics, rate int) *upstream {
@@ -53,15 +62,18 @@ func (u *upstream) publish(ctx context.Context, topic topology.Topic, lane topol
 			u.ledger[id] = entry{at: time.Now()}
 			u.mu.Unlock()
 			u.client.Produce(context.WithoutCancel(ctx), &kgo.Record{
-				Topic: string(topic), Key: []byte(id), Value: event(id, n)}, func(_ *kgo.Record, err error) {
+				Topic: string(topic), Key: []byte(id), Value: event(id, n)}, func(r *kgo.Record, err error) {
 				u.mu.Lock()
 				defer u.mu.Unlock()
-				u.ledger[id] = entry{u.ledger[id].at, err == nil}
+				u.ledger[id] = entry{u.ledger[id].at, err == nil, r.Partition}
 				u.answers = append(u.answers, time.Now())
 			})
 		}
 	}
 }
+
+// toSchedule is for how long after they are published some events are scheduled, at least.
+const toSchedule = 3 * time.Second
 
 // An event's kind follows from its number.
 const (
@@ -78,7 +90,7 @@ func event(id topology.EventID, n int) []byte {
 	switch n % kinds {
 	case scheduled:
 		return fmt.Appendf(nil, `{"id":%q,"type":"order_confirmation","email":%q,"scheduled":%q,%s}`, id, to,
-			time.Now().Add(3*time.Second).UTC().Format(topology.TimeFormat), order)
+			time.Now().Add(toSchedule).UTC().Format(topology.TimeFormat), order)
 	case invoice:
 		return fmt.Appendf(nil, `{"id":%q,"type":"invoice","email":%q,"ctx":{"firstName":"Kim","invoice":{"number":"F-1",`+
 			`"total":"10.00","currency":"SEK","due":"2026-12-31T00:00:00Z","link":"https://shop.test/f1","lines":[]}}}`, id, to)
