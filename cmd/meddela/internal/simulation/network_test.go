@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -273,7 +274,7 @@ func (l *link) isDead() bool {
 type point struct {
 	what  string
 	after bool
-	more  int
+	more  atomic.Int64
 	met   chan struct{} // closed when it has come to that
 }
 
@@ -285,7 +286,7 @@ func (l *link) at(what string) (before, after bool) {
 		if p.what != what {
 			continue
 		}
-		if p.more--; p.more == 0 {
+		if p.more.Add(-1) == 0 {
 			close(p.met)
 			before, after = before || !p.after, after || p.after
 		}

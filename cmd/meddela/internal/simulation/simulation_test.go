@@ -226,14 +226,15 @@ func (w *world) judge(found map[topology.EventID]topology.State) {
 		if e.kind == invalid && !letters[id] {
 			why("there is no dead letter")
 		}
-		if len(copies) > 1+doubts+w.forgotten(copies, told[id]) {
+		forgotten := w.forgotten(copies, told[id])
+		if len(copies) > 1+doubts+forgotten {
 			why("it was sent again without a word")
 		}
 		if got.Status == topology.Sent && len(copies) == 0 {
 			why("nobody got it")
 		}
 		unsent := []topology.Status{topology.Expired, topology.Ignored, topology.NotCovered}
-		if slices.Contains(unsent, got.Status) && len(copies) > 0 {
+		if slices.Contains(unsent, got.Status) && len(copies) > forgotten {
 			why("somebody got it")
 		}
 		for _, c := range copies {

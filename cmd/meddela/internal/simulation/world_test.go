@@ -61,6 +61,7 @@ type world struct {
 	mu        sync.Mutex
 	processes []*process      // by the layout, those that run at the moment
 	away      []time.Duration // how long they are, when they end
+	points    [][]*point      // of each place, where its processes are to be killed
 	over      bool
 	published map[topology.EventID]planned
 	bitten    map[string]int // of each fault, how often it happened
@@ -131,6 +132,7 @@ func newWorld(t *testing.T, p plan) *world {
 	w.writer = &producer.Publisher{Addr: w.in.Kafka.Addr(), Transport: transport}
 	w.prepare()
 	w.processes, w.away = make([]*process, len(p.layout)), make([]time.Duration, len(p.layout))
+	w.points = make([][]*point, len(p.layout))
 	for i := range p.layout {
 		w.running.Go(func() { w.keep(i) })
 	}
@@ -182,6 +184,9 @@ type process struct {
 // start starts the process of a place of the layout.
 func (w *world) start(i int) *process {
 	p := &process{link: newLink(&w.network), layout: w.plan.layout[i], done: make(chan struct{})}
+	w.mu.Lock()
+	p.points = slices.Clone(w.points[i])
+	w.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	p.gone, p.cancel = make(chan struct{}), sync.OnceFunc(func() { close(p.gone); cancel() })
 	p.kill = func() { p.die(); p.cancel() }
@@ -355,22 +360,20 @@ func (w *world) strike(f fault) {
 	default:
 		what, after := strings.CutSuffix(strings.TrimPrefix(f.what, "kill "), " after")
 		what = strings.TrimSuffix(what, " before")
-		for time.Since(w.started) < w.plan.load { // one that dies otherwise is followed by another
-			at := &point{what, after, f.n, make(chan struct{})}
-			p := w.process(f.who)
-			p.mu.Lock()
-			p.points = append(p.points, at)
-			p.mu.Unlock()
-			select {
-			case <-p.gone:
-			case <-time.After(w.plan.load):
-			}
+		at := &point{what: what, after: after, met: make(chan struct{})}
+		at.more.Store(int64(f.n))
+		w.mu.Lock()
+		w.points[f.who] = append(w.points[f.who], at)
+		p := w.processes[f.who]
+		w.mu.Unlock()
+		p.mu.Lock()
+		p.points = append(p.points, at)
+		p.mu.Unlock()
+		select {
+		case <-at.met:
 			w.staysAway(f.who, f.lasts)
-			if isClosed(at.met) {
-				w.bites(f.what)
-				return
-			}
-			time.Sleep(2 * time.Second)
+			w.bites(f.what)
+		case <-time.After(time.Until(w.started.Add(w.plan.load))):
 		}
 	}
 }
