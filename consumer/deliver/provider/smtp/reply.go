@@ -69,7 +69,7 @@ func (f *failure) unsaid() *unsaid {
 const codeClosing = "421"
 
 // ofSession is what servers say that take so many messages of a connection, and no more.
-var ofSession = regexp.MustCompile(`(?i)(per|this|one|a|same) (smtp )?(session|connection)`)
+var ofSession = regexp.MustCompile(`(?i)(per|this|one|a|same) (smtp )?(session|connection)|connection message limit`)
 
 // endsSession reports whether the server takes no other message over the connection, and may over a new one.
 func (f *failure) endsSession() bool {
@@ -78,8 +78,7 @@ func (f *failure) endsSession() bool {
 	case stageReset:
 		return true
 	case stageMail, stageRcpt, stageData, stageContent:
-		return code == "" && f.unsaid() == nil || code == codeClosing ||
-			strings.HasPrefix(code, "4") && ofSession.MatchString(text)
+		return code == "" && f.unsaid() == nil || code == codeClosing || ofSession.MatchString(text)
 	}
 	return false
 }

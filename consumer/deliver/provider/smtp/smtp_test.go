@@ -386,7 +386,8 @@ func TestMessagesOfASession(t *testing.T) {
 	for _, pipelining := range []string{"250 mx", pipelines} {
 		for _, stage := range []string{"MAIL", "RCPT", "DATA"} {
 			for _, answer := range []string{
-				"421 4.7.0 too many messages", "451 4.7.0 Too many messages in this session", hangUp,
+				"421 4.7.0 too many messages", "451 4.7.0 Too many messages in this session",
+				"554 Connection message limit reached", "550 5.7.1 Too many messages in one connection", hangUp,
 			} {
 				d := newDialogue(t, map[string]string{"EHLO": pipelining})
 				d.most, d.over = 2, map[string]string{stage: answer}
