@@ -21,7 +21,7 @@ func (d *DeliverSettings) Providers() (*providerfile.File, error) {
 	if d.File != "" {
 		text, err := os.ReadFile(d.File)
 		if err != nil {
-			return nil, Faults{fmt.Sprintf("MEDDELA_PROVIDERS_FILE cannot be read: %v", err)}
+			return nil, Faults{fmt.Sprintf("the providers' file cannot be read: %v", err)}
 		}
 		if file, err = providerfile.Parse(d.File, string(text), os.LookupEnv); err != nil {
 			return nil, Faults(strings.Split(err.Error(), "\n"))

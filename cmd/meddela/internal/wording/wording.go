@@ -59,8 +59,13 @@ var noughts = regexp.MustCompile(`([hm])(0m)?0s$`)
 // Length is a length of time as people write it: 72h, not 72h0m0s.
 func Length(d time.Duration) string { return noughts.ReplaceAllString(d.String(), "$1") }
 
-// Moment is a time as tables have it, in UTC like statuses.
-func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+// Moment is a time as tables have it, in UTC like statuses; "-" is none.
+func Moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
 
 // Shortened is the beginning of a text, of at most so many characters.
 func Shortened(s string, most int) string {

@@ -29,8 +29,6 @@ func NewTopics(env *command.Env) *cobra.Command {
 		Use:     "topics",
 		GroupID: command.GroupRun,
 		Short:   "Create topics, and see what differs from what they must be",
-		Long: `Create topics, and see what differs from what they must be: each lane's events, jobs,
-delivery log and so on, and the templates, orders, suppressions and tasks of both.`,
 	})
 	var dryRun bool
 	var wait time.Duration

@@ -142,7 +142,7 @@ func (env *Env) Troubles(ctx context.Context, lanes ...topology.Lane) (all []top
 	for i, t := range all {
 		between, what := map[bool]string{false: "; "}[i == 0], map[bool]string{false: "fails", true: "circuit open"}[t.Open]
 		text += fmt.Sprintf("%sprovider %s (%s, %s): %s since %s, the last time at %s: %s", between, t.Provider, t.Channel,
-			t.Lane, what, UntilText(t.Since), UntilText(t.At), t.Answer)
+			t.Lane, what, wording.Moment(t.Since), wording.Moment(t.At), t.Answer)
 	}
 	return all, wording.PrintableLines(text)
 }

@@ -157,11 +157,3 @@ func EndOf(until string, length time.Duration, now time.Time) (time.Time, error)
 	}
 	return end, nil
 }
-
-// UntilText is the end of something, for people.
-func UntilText(until time.Time) string {
-	if until.IsZero() {
-		return "-"
-	}
-	return wording.Moment(until)
-}

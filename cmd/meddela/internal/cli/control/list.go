@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
+	"github.com/meddela/meddela/cmd/meddela/internal/wording"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -58,8 +59,8 @@ func listOrders(ctx context.Context, env *command.Env, all bool) error {
 	t := command.NewTable("subject", "order", "by", "since", "until", "reason")
 	for i := range list {
 		order := &list[i]
-		t.AppendRow([]any{order.Subject, paintOrder(env, order), cmp.Or(order.By, "-"), command.UntilText(order.At),
-			command.UntilText(order.Until), cmp.Or(order.Reason, "-")})
+		t.AppendRow([]any{order.Subject, paintOrder(env, order), cmp.Or(order.By, "-"), wording.Moment(order.At),
+			wording.Moment(order.Until), cmp.Or(order.Reason, "-")})
 	}
 	return env.PrintTable(t)
 }

@@ -115,10 +115,10 @@ var doneWith = map[topology.ControlAction]string{
 func (o *ordering) line(order *orderedView) string {
 	text := string(order.Subject) + " " + command.Done(o.dryRun, "is ", doneWith[order.Action])
 	if !order.Until.IsZero() {
-		text += " until " + command.UntilText(order.Until)
+		text += " until " + wording.Moment(order.Until)
 	}
 	if b := order.Before; b != nil {
-		text += "; it was " + doneWith[b.Action] + " since " + command.UntilText(b.At)
+		text += "; it was " + doneWith[b.Action] + " since " + wording.Moment(b.At)
 		if b.By != "" {
 			text += " by " + b.By
 		}

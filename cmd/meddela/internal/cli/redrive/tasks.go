@@ -161,7 +161,7 @@ func listTasks(ctx context.Context, env *command.Env) error {
 			state += ", held"
 		}
 		t.AppendRow([]any{task.ID, state, task.Spec.Lane, task.Spec.Kind, task.Counts[tasks.Published], task.Spec.Count,
-			first.By, cmp.Or(first.Why, "-"), command.UntilText(task.At)})
+			first.By, cmp.Or(first.Why, "-"), wording.Moment(task.At)})
 	}
 	return env.PrintEither(map[string]any{"tasks": all}, t)
 }
@@ -174,7 +174,7 @@ func (s *signing) show(_ context.Context, board *tasks.Board, id string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "task %s is %s\n  %s of lane %s, %d expected, at most %g/s: %+v\n  %s, at %s by %s\n", id, task.State,
 		task.Spec.Kind, task.Spec.Lane, task.Spec.Count, task.Spec.Rate, task.Spec.Filter, countsText(task.Counts),
-		command.UntilText(task.At), task.Actor)
+		wording.Moment(task.At), task.Actor)
 	if task.Held != "" {
 		fmt.Fprintf(&b, "  held: %s\n", task.Held)
 	}

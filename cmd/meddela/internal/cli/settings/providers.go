@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,20 +73,17 @@ test message. A message's reference is not in it, so that there is no receipt.`,
 // providersOf says where the providers are that a command is about. A file that is
 // named needs no configuration.
 func providersOf(env *command.Env, cmd *cobra.Command, args []string) (*config.DeliverSettings, error) {
-	if len(args) == 0 {
-		if err := env.Load(cmd); err != nil {
-			return nil, err
-		}
-		if env.Config.Deliver.File == "" && env.Config.Deliver.SMTPURL == "" {
-			return nil, command.Misusef("there is no provider to check: name a file, or set MEDDELA_PROVIDERS_FILE or MEDDELA_SMTP_URL")
-		}
-		return &env.Config.Deliver, nil
+	if len(args) > 0 {
+		return &config.DeliverSettings{File: args[0]}, nil
 	}
-	file, err := os.Open(args[0])
-	if err != nil {
-		return nil, command.Misusef("the file cannot be read: %v", err)
+	if err := env.Load(cmd); err != nil {
+		return nil, err
 	}
-	return &config.DeliverSettings{File: args[0]}, file.Close()
+	if env.Config.Deliver.File == "" && env.Config.Deliver.SMTPURL == "" {
+		return nil, command.Misusef("there is no provider to check: name a file, " +
+			"or set MEDDELA_PROVIDERS_FILE or MEDDELA_SMTP_URL")
+	}
+	return &env.Config.Deliver, nil
 }
 
 // providersView is what `meddela providers check` shows. It has no secrets.

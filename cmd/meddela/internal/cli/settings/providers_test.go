@@ -136,15 +136,13 @@ func TestProvidersCheckOfFaults(t *testing.T) {
 			t.Errorf("%q is not at %s", faults[i], want)
 		}
 	}
-	for name, args := range map[string][]string{"no file": nil, "a file that is not there": {path + ".away"},
-		"two files": {path, path}} {
+	for name, args := range map[string][]string{"no file": nil, "two files": {path, path}} {
 		var misused *command.Misuse
 		if _, err := checkProviders(t, nil, command.Table, args...); !errors.As(err, &misused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := checkProviders(t, map[string]string{"MEDDELA_PROVIDERS_FILE": path + ".away"},
-		command.Table); !errors.As(err, &faults) {
-		t.Errorf("a variable that names no file: %v", err)
+	if _, err := checkProviders(t, nil, command.Table, path+".away"); !errors.As(err, &faults) {
+		t.Errorf("a file that is not there: %v", err)
 	}
 }

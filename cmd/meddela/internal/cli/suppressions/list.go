@@ -2,7 +2,6 @@ package suppressions
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +39,7 @@ func (s *suppressions) checkAddress(ctx context.Context, list *suppress.List) er
 		return s.Print(view, "not suppressed on channel %s\n", s.channel)
 	}
 	return s.Print(view, "suppressed on channel %s: %s, since %s, %s\n", e.Channel, e.Cause,
-		command.UntilText(e.Added), until(e.Until))
+		wording.Moment(e.Added), until(e.Until))
 }
 
 func newList(s *suppressions) *cobra.Command {
@@ -107,12 +106,8 @@ func (s *suppressions) listEntries(ctx context.Context, list *suppress.List) err
 			if !s.wanted(e.Channel, e.Cause) {
 				continue
 			}
-			until := "for good"
-			if !e.Until.IsZero() {
-				until = e.Until.Format(time.RFC3339)
-			}
-			if err := s.Print(e, "%s  %-7s %-12s  %s  %s\n", e.Hash, e.Channel, e.Cause, e.Added.Format(time.RFC3339),
-				until); err != nil {
+			if err := s.Print(e, "%s  %-7s %-12s  %s  %s\n", e.Hash, e.Channel, e.Cause, wording.Moment(e.Added),
+				until(e.Until)); err != nil {
 				return err
 			}
 		}

@@ -134,5 +134,5 @@ func until(end time.Time) string {
 	if end.IsZero() {
 		return "for good"
 	}
-	return "until " + command.UntilText(end)
+	return "until " + wording.Moment(end)
 }
