@@ -263,17 +263,23 @@ func (a *Auditor) judge(ctx context.Context, g *lag.Group, p *lag.Partition, eve
 	switch at := (place{p.Topic, p.ID}); {
 	case p.ID >= len(events):
 	case p.Topic == a.Names.Events(a.Lane):
-		w := a.events[p.ID]
-		told := int64(0)
-		for upTo := min(past, w.end); w.matched < upTo; w.matched++ {
+		w, kept, told := a.events[p.ID], &events[p.ID], int64(0)
+		defer func() { a.count(Event, told) }()
+		for upTo := min(past, w.end); w.matched < upTo; {
+			to := w.matched + 1
 			if w.isTold(w.matched) {
+				w.matched = to
 				told++
-			} else if err := a.lookUp(ctx, w, &events[p.ID], w.matched, g.Role); err != nil {
-				a.count(Event, told)
+				continue
+			}
+			for to < min(upTo, kept.From) && !w.isTold(to) { // deleted side by side
+				to++
+			}
+			if err := a.lookUp(ctx, w, kept, w.matched, to, g.Role); err != nil {
 				return err
 			}
+			w.matched = to
 		}
-		a.count(Event, told)
 	case p.Topic == a.Names.Jobs(a.Lane):
 		for id := p.ID; id < len(a.events); id += len(jobs) {
 			if err := a.judgeJobs(ctx, a.events[id], g, min(past, jobs[p.ID].To), &events[id], jobs[p.ID].To); err != nil {
@@ -305,7 +311,7 @@ func (a *Auditor) judgeJobs(ctx context.Context, w *window, g *lag.Group, past i
 			return nil
 		}
 		for o := range w.open(channel, h.upTo) {
-			if err := a.lookUp(ctx, w, events, o, g.Role); err != nil {
+			if err := a.lookUp(ctx, w, events, o, o+1, g.Role); err != nil {
 				return err
 			}
 			w.ended.set(o - w.base)
@@ -318,22 +324,32 @@ func (a *Auditor) judgeJobs(ctx context.Context, w *window, g *lag.Group, past i
 	return nil
 }
 
-// lookUp finds out what an offset is that nothing tells of.
-func (a *Auditor) lookUp(ctx context.Context, w *window, kept *scan.Range, o int64, role topology.Role) error {
-	is, l := Lost, Loss{Role: role, Topic: kept.Topic, Partition: kept.Partition, From: o, To: o + 1}
-	if o >= kept.From { // else it was deleted before it was committed: whether it was an event cannot be told
-		if err := a.fetch(ctx, w, kept, o); err != nil {
+// lookUp finds out what an offset is that nothing tells of, or those up to another that are deleted: whether they were
+// events cannot be told.
+func (a *Auditor) lookUp(ctx context.Context, w *window, kept *scan.Range, from, to int64, role topology.Role) error {
+	is, l := Lost, Loss{Role: role, Topic: kept.Topic, Partition: kept.Partition, From: from, To: to}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if from >= kept.From {
+		if err := a.fetch(ctx, w, kept, from); err != nil {
 			return err
 		}
 		var r *topology.Record
-		if is, r = w.what(o); r != nil {
+		if is, r = w.what(from); r != nil {
 			event, _ := a.Names.DecodeEvent(*r, a.Lane) // which has an id, whatever is wrong with it
 			a.mu.Lock()
 			l.ID, a.stats.Noticed = event.ID, max(a.stats.Noticed, time.Since(r.Time))
 			a.mu.Unlock()
 		}
 	}
-	if a.count(is, 1); is == Lost {
+	a.count(is, to-from)
+	for _, k := range w.known {
+		if k.Role == role && k.From <= l.From && l.From < k.To {
+			l.From = min(k.To, to)
+		}
+	}
+	if is == Lost && l.From < to {
 		a.lose(l)
 	}
 	return nil
@@ -386,15 +402,10 @@ func (a *Auditor) count(is string, n int64) {
 	a.stats.Offsets[is] += n
 }
 
-// lose notes a loss, unless it is known. Those that are deleted side by side are one.
+// lose notes a loss. Those that are deleted side by side are one.
 func (a *Auditor) lose(l Loss) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if slices.ContainsFunc(a.stats.Lost, func(k Loss) bool {
-		return k.From <= l.From && l.To <= k.To && k.Partition == l.Partition && k.Topic == l.Topic && k.Role == l.Role
-	}) {
-		return
-	}
 	if n := len(a.stats.Lost); n > 0 {
 		last := &a.stats.Lost[n-1]
 		next := Loss{Role: last.Role, Topic: last.Topic, Partition: last.Partition, From: last.To, To: l.To}
@@ -540,7 +551,7 @@ func (a *Auditor) losses(partition, most int) string {
 // looked is where others have a role, of the time at which it was.
 const looked = "looked"
 
-func (a *Auditor) restore(text string) {
+func (a *Auditor) restore(w *window, text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for line := range strings.Lines(text) {
@@ -556,6 +567,8 @@ func (a *Auditor) restore(text string) {
 		default:
 			if at := (place{l.Topic, l.Partition}); l.Topic != a.Names.Events(a.Lane) {
 				a.gone[at] = max(a.gone[at], l.To)
+			} else {
+				w.known = append(w.known, l)
 			}
 			a.stats.Lost = append(a.stats.Lost, l)
 		}
@@ -582,7 +595,7 @@ func (a *Auditor) resume(ctx context.Context, topics []topology.Topic, log, even
 					w := newWindow(max(c.CommittedOffset, 0))
 					w.reopen(c.Metadata)
 					a.events = append(a.events, w)
-					a.restore(c.Metadata)
+					a.restore(w, c.Metadata)
 				}
 			}
 		}

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/producer/embedded"
 	"github.com/meddela/meddela/test/fixtures"
@@ -470,6 +471,30 @@ func TestManyLosses(t *testing.T) {
 		}
 		w.restart()
 		w.look()
+	}
+}
+
+// TestMillionsDeleted unread are one loss, found at once however many are known, and none once the context has ended.
+func TestMillionsDeleted(t *testing.T) {
+	const n = 20_000_000
+	a, w, soon := New(Config{Lane: lane, Names: names}), newWindow(0), fixtures.Soon(t)
+	a.events, w.end = []*window{w}, n
+	for i := range int64(mostLost - 1) {
+		a.lose(Loss{Role: topology.RoleDeliver, Topic: names.Events(lane), From: 2 * i, To: 2*i + 1})
+	}
+	judge := func(ctx context.Context) error {
+		return a.judge(ctx, &lag.Group{Role: topology.RoleMatch}, &lag.Partition{Topic: names.Events(lane), First: n},
+			[]scan.Range{{Topic: names.Events(lane), From: n, To: n}}, nil)
+	}
+	ended, end := context.WithCancel(soon)
+	if end(); !errors.Is(judge(ended), context.Canceled) {
+		t.Error("it goes on after its context has ended")
+	}
+	if err := judge(soon); err != nil || soon.Err() != nil {
+		t.Fatal(err, soon.Err())
+	}
+	if last := a.stats.Lost[len(a.stats.Lost)-1]; len(a.stats.Lost) != mostLost || last.From != 0 || last.To != n {
+		t.Errorf("%d losses, the last %+v", len(a.stats.Lost), last)
 	}
 }
 

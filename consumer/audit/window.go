@@ -44,6 +44,7 @@ type window struct {
 	told, ended              bitmap // there is an entry; it says that it is over, or why it waits
 	jobs                     [4]bitmap
 	hops                     [4]hop
+	known                    []Loss           // from before a restart, as they may be judged again
 	fetched                  consumer.Fetched // of the events topic, from seen on; until all is judged
 	seen                     int64
 }
