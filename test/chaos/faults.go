@@ -52,7 +52,7 @@ func newPlan(set settings) (plan []planned) {
 	return plan
 }
 
-// redisEmptied is the one kind of which copies may come that the program cannot know of.
+// redisEmptied is the one kind with which goes what nothing else knows: what a deliverer sent that died.
 const redisEmptied = "Redis emptied"
 
 // crashLoop is the one kind of which it is told partition by partition how long messages waited.
