@@ -198,8 +198,8 @@ func (r *report) printFaults(s *stand) {
 	}
 }
 
-// waits are the longest that messages waited, by lane, which were published while a fault lasted, or until the next one,
-// and due at once.
+// waits are the longest that messages waited, by lane, which were published while a fault lasted, or until the next, and
+// due at once.
 func (s *stand) waits(h happened) map[topology.Lane]time.Duration {
 	longest, all := make(map[topology.Lane]time.Duration), make(map[int32][]float64) // of real time, by partition
 	for id, e := range s.upstream.ledger {
