@@ -101,8 +101,8 @@ func (r *report) print(s *stand) bool {
 	}
 	verified := s.verify()
 	fmt.Printf("lost %d, wrong %d (events) and %d (status verify: Redis against the log)\n", lost, wrong, verified)
-	fmt.Printf("repeated: %d counted as ambiguous (of %d counted), %d of which only an emptied Redis knew, %d not counted\n",
-		covered, sum(doubts), forgotten, uncounted)
+	fmt.Printf("repeated: %d counted as ambiguous (of %d counted), %d of which only an emptied Redis knew, "+
+		"%d not counted\n", covered, sum(doubts), forgotten, uncounted)
 	r.printFaults(s)
 	rolled, copies := r.rolled, s.provider.copies(r.rolled.from, r.rolled.to)
 	fmt.Printf("rolling restart of every role: %.0f s, repeated %d, longest gap real time %.2f s, batch %.2f s\n",
@@ -198,8 +198,8 @@ func (r *report) printFaults(s *stand) {
 	}
 }
 
-// waits are the longest that messages waited, by lane, which were published while a fault lasted, or until the next, and
-// due at once.
+// waits are the longest that messages waited, by lane, which were published while a fault lasted, or until the
+// next, and due at once.
 func (s *stand) waits(h happened) map[topology.Lane]time.Duration {
 	longest, all := make(map[topology.Lane]time.Duration), make(map[int32][]float64) // of real time, by partition
 	for id, e := range s.upstream.ledger {
