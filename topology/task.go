@@ -45,7 +45,8 @@ type TaskRecord struct {
 	Next   map[int]int64    `json:"next,omitempty"`   // by partition: everything before that offset is done
 	Counts map[string]int64 `json:"counts,omitempty"` // of published, and of what was refused, by why
 	Held   string           `json:"held,omitempty"`   // why it waits by itself
-	Paused bool             `json:"paused,omitempty"` // of a take: also if the task is paused
+	// IfRunning is of a take: it does not count if the task is paused.
+	IfRunning bool `json:"if_running,omitempty"`
 }
 
 // TaskSpec is what a task is to do. It does not change, so that whoever goes on does the same.

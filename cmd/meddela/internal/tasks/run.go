@@ -78,26 +78,30 @@ func (r *Run) end(ctx context.Context, err error) error {
 	if _, lost := errors.AsType[*lostError](err); lost {
 		return err
 	}
-	said := r.tell(ctx)
+	said, id := r.tell(ctx), r.Task.ID
 	_, fails := errors.AsType[*failingError](err)
-	last := topology.TaskRecord{Task: r.Task.ID, Action: topology.TaskEnd, Epoch: r.Task.Epoch, Counts: r.counts}
-	switch {
-	case fails:
-		last.Action, last.Why = topology.TaskPause, err.Error()
-		err = fmt.Errorf("task %s is paused, %w: meddela tasks resume --paused %s goes on with it, tasks cancel ends it",
-			r.Task.ID, err, r.Task.ID)
-	case err != nil:
-		if errors.Is(err, context.Canceled) {
-			err = errors.New("its process was stopped")
-		}
-		err = fmt.Errorf("task %s is not done, %w: meddela tasks resume %s goes on with it, tasks cancel ends it", r.Task.ID,
-			err, r.Task.ID)
-		return errors.Join(err, said)
+	last, becomes := topology.TaskRecord{Task: id, Action: topology.TaskEnd, Epoch: r.Task.Epoch, Counts: r.counts}, Done
+	if fails {
+		last.Action, last.Why, becomes = topology.TaskPause, err.Error(), Paused
 	}
-	if said == nil {
-		if r.Task, said = r.Board.Do(ctx, last); said == nil && err == nil && r.Task.State != Done {
-			said = fmt.Errorf("task %s is %s: all of it was published before that", r.Task.ID, r.Task.State)
+	if fails || err == nil && said == nil {
+		var now Task
+		if now, said = r.Board.Do(ctx, last); said == nil {
+			r.Task = now
 		}
+		if said == nil && now.State != becomes {
+			said = fmt.Errorf("task %s is %s: what was published before that stays so", id, now.State)
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("its process was stopped")
+	}
+	switch {
+	case fails && said == nil:
+		err = fmt.Errorf("task %s is paused, %w: meddela tasks resume --paused %s goes on with it, tasks cancel ends it",
+			id, err, id)
+	case err != nil:
+		err = fmt.Errorf("task %s is not done, %w: meddela tasks resume %s goes on with it, tasks cancel ends it", id, err, id)
 	}
 	return errors.Join(err, said)
 }

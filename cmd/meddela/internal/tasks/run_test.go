@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/meddela/meddela/cmd/meddela/internal/authoring"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
@@ -349,10 +350,43 @@ func TestItPausesItself(t *testing.T) {
 			t.Error("a stopped process ends well")
 		}
 		w.want(b, task.ID, Running, "")
+		if now, _ := b.Snapshot().Get(task.ID); now.Unattended {
+			t.Error("it is called unattended at once")
+		}
+		time.Sleep(Lease + time.Second)
+		if all := b.Snapshot().All(); !all[0].Unattended {
+			t.Error("that nobody is at it is not told")
+		}
 		if _, err := b.Take(t.Context(), task.ID, "", false); err != nil {
 			t.Errorf("nobody paused it, and it is not taken: %v", err)
 		}
 	})
+}
+
+// TestAPauseThatIsNotWritten is not told as if it were.
+func TestAPauseThatIsNotWritten(t *testing.T) {
+	inWorld(t, 400, func(t *testing.T, w *world) {
+		w.fails = func(int) bool { return true }
+		b := w.board()
+		task := w.start(b, 200)
+		b.To = deaf{b.To}
+		err := w.run(t.Context(), b, task)
+		if err == nil || strings.Contains(err.Error(), "is paused") || !strings.Contains(err.Error(), "is not done") ||
+			!strings.Contains(err.Error(), "failed again") || !strings.Contains(err.Error(), "perhaps pause is not written") {
+			t.Error(err)
+		}
+		w.want(b, task.ID, Running, "")
+	})
+}
+
+// deaf takes no pause.
+type deaf struct{ authoring.Writer }
+
+func (d deaf) Publish(ctx context.Context, partition int, records []topology.Record) ([]int, error) {
+	if strings.Contains(string(records[0].Key), "/pause/") {
+		return []int{0}, nil
+	}
+	return d.Writer.Publish(ctx, partition, records)
 }
 
 // TestHold: nothing goes while the lane is behind, and it begins slowly after that.

@@ -48,6 +48,8 @@ type Task struct {
 	Held   string                `json:"held,omitempty"`
 	At     time.Time             `json:"at"` // of the last word
 	Log    []topology.TaskRecord `json:"log"`
+	// Unattended is that it runs, and that nobody has said a word of it for a Lease.
+	Unattended bool `json:"unattended,omitempty"`
 }
 
 // Over reports whether nobody will do more of it.
@@ -76,7 +78,7 @@ func (t Task) after(r *topology.TaskRecord, busy bool) (Task, bool) {
 	case r.Action == topology.TaskProgress && byOwner:
 		t.Next, t.Counts, t.Held, t.At = r.Next, r.Counts, r.Held, r.At
 		return t, true
-	case r.Action == topology.TaskTake && r.Epoch == t.Epoch+1 && (t.State == Running || r.Paused):
+	case r.Action == topology.TaskTake && r.Epoch == t.Epoch+1 && (t.State == Running || !r.IfRunning):
 		t.State, t.Epoch, t.Actor, t.Held = Running, r.Epoch, r.Actor, ""
 	case r.Action == topology.TaskPause && (r.Epoch == 0 || byOwner):
 		t.State = Paused
@@ -95,13 +97,18 @@ func (t Task) after(r *topology.TaskRecord, busy bool) (Task, bool) {
 type Tasks struct{ all map[string]Task }
 
 // Get returns a task by its id.
-func (ts *Tasks) Get(id string) (Task, bool) { t, ok := ts.all[id]; return t, ok }
+func (ts *Tasks) Get(id string) (Task, bool) {
+	t, known := ts.all[id]
+	t.Unattended = t.State == Running && time.Since(t.At) > Lease
+	return t, known
+}
 
 // All lists the tasks by id, which is by time.
 func (ts *Tasks) All() []Task {
 	list := make([]Task, 0, len(ts.all))
 	for _, id := range slices.Sorted(maps.Keys(ts.all)) {
-		list = append(list, ts.all[id])
+		t, _ := ts.Get(id)
+		list = append(list, t)
 	}
 	return list
 }
@@ -216,7 +223,7 @@ func (b *Board) Take(ctx context.Context, id, why string, paused bool) (Task, er
 	}
 	if epoch := t.Epoch + 1; t.State == Running || t.State == Paused && paused {
 		var err error
-		t, err = b.Do(ctx, topology.TaskRecord{Task: id, Action: topology.TaskTake, Epoch: epoch, Why: why, Paused: paused})
+		t, err = b.Do(ctx, topology.TaskRecord{Task: id, Action: topology.TaskTake, Epoch: epoch, Why: why, IfRunning: !paused})
 		if err == nil && t.State == Running && (t.Epoch != epoch || t.Actor != b.Actor) {
 			err = fmt.Errorf("task %s was taken by %s at the same time", id, t.Actor)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// TestStates: the state of tasks after records, in their order. A record is TASK ACTION EPOCH ACTOR; take! is one
-// of what is paused too.
+// TestStates: the state of tasks after records, in their order. A record is TASK ACTION EPOCH ACTOR; take? is one
+// of what is not paused.
 func TestStates(t *testing.T) {
 	for _, test := range []struct{ records, want string }{
 		{"t start 1 a", "t running 1 a"},
@@ -27,9 +27,9 @@ func TestStates(t *testing.T) {
 		{"t start 1 a, t take 2 b, t pause 1 a", "t running 2 b"},
 		{"t start 1 a, t pause 0 p, t progress 1 a", "t paused 1 a next"}, // its last word
 		{"t start 1 a, t pause 0 p, t end 1 a", "t done 1 a"},
-		{"t start 1 a, t pause 0 p, t take 2 b", "t paused 1 a"}, // it was running when b took it
-		{"t start 1 a, t pause 0 p, t take! 2 b", "t running 2 b"},
-		{"t start 1 a, t take! 2 b", "t running 2 b"},
+		{"t start 1 a, t pause 0 p, t take? 2 b", "t paused 1 a"}, // it was running when b took it
+		{"t start 1 a, t pause 0 p, t take 2 b", "t running 2 b"}, // asked for, or by an earlier build
+		{"t start 1 a, t take? 2 b", "t running 2 b"},
 		{"t start 1 a, t cancel 0 p, t take 2 b, t progress 1 a, t end 1 a", "t cancelled 1 a"},
 		{"t start 1 a, t end 1 a, t cancel 0 p, t pause 0 p", "t done 1 a"},
 		{"t start 1 a, t take 2 b, t end 1 a", "t running 2 b"},
@@ -41,9 +41,9 @@ func TestStates(t *testing.T) {
 		tasks := new(Tasks)
 		for text := range strings.SplitSeq(test.records, ", ") {
 			f := strings.Fields(text)
-			action, paused := strings.CutSuffix(f[1], "!")
+			action, ifRunning := strings.CutSuffix(f[1], "?")
 			r := topology.TaskRecord{Task: f[0], Action: topology.TaskAction(action), Epoch: int(f[2][0] - '0'), Actor: f[3],
-				Paused: paused, At: now}
+				IfRunning: ifRunning, At: now}
 			switch r.Action {
 			case topology.TaskStart:
 				r.Spec = &topology.TaskSpec{Kind: topology.ResendEvents, Lane: lane, Rate: 1}

@@ -157,7 +157,9 @@ func listTasks(ctx context.Context, env *command.Env) error {
 		task := &all[i]
 		first := task.Log[0]
 		state := string(task.State)
-		if task.Held != "" {
+		if task.Unattended {
+			state += ", unattended"
+		} else if task.Held != "" {
 			state += ", held"
 		}
 		t.AppendRow([]any{task.ID, state, task.Spec.Lane, task.Spec.Kind, task.Counts[tasks.Published], task.Spec.Count,
@@ -175,7 +177,9 @@ func (s *signing) show(_ context.Context, board *tasks.Board, id string) error {
 	fmt.Fprintf(&b, "task %s is %s\n  %s of lane %s, %d expected, at most %g/s: %+v\n  %s, at %s by %s\n", id, task.State,
 		task.Spec.Kind, task.Spec.Lane, task.Spec.Count, task.Spec.Rate, task.Spec.Filter, countsText(task.Counts),
 		wording.Moment(task.At), task.Actor)
-	if task.Held != "" {
+	if task.Unattended {
+		fmt.Fprintf(&b, "  unattended: nobody has said a word of it for %s: meddela tasks resume %s goes on\n", tasks.Lease, id)
+	} else if task.Held != "" {
 		fmt.Fprintf(&b, "  held: %s\n", task.Held)
 	}
 	for r := range slices.Values(task.Log) {
