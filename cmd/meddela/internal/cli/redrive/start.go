@@ -155,6 +155,10 @@ func (s *starting) engine(ctx context.Context) (*tasks.Engine, error) {
 
 // freeze says what there is to be looked through, as of now: for each lane that has some.
 func (s *starting) freeze(ctx context.Context, engine *tasks.Engine) (specs []topology.TaskSpec, err error) {
+	topics, err := s.env.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, lane := range s.lanes {
 		spec, topic := s.spec, engine.Names.DeliveryLog(lane)
 		if spec.Lane = lane; spec.Kind == topology.RedriveLetters {
@@ -162,9 +166,9 @@ func (s *starting) freeze(ctx context.Context, engine *tasks.Engine) (specs []to
 		}
 		switch {
 		case len(s.named) == 0:
-			spec.Ranges, err = s.ranges(ctx, topic)
+			spec.Ranges, err = s.ranges(ctx, topics, topic)
 		case spec.Kind == topology.RedriveLetters:
-			spec.Ranges, err = s.positions(ctx, topic)
+			spec.Ranges, err = s.positions(ctx, topics, topic)
 		default:
 			spec.Filter = topology.TaskFilter{}
 			spec.Events, err = s.events(ctx, engine, lane)
@@ -180,14 +184,11 @@ func (s *starting) freeze(ctx context.Context, engine *tasks.Engine) (specs []to
 }
 
 // ranges are what a topic has of the time that is meant.
-func (s *starting) ranges(ctx context.Context, topic topology.Topic) (of []topology.TaskRange, err error) {
+func (s *starting) ranges(ctx context.Context, topics *scan.Topics, topic topology.Topic) (of []topology.TaskRange,
+	err error) {
 	now, until := time.Now(), time.Time{}
 	if s.until > 0 {
 		until = now.Add(-s.until)
-	}
-	topics, err := s.env.Topics(ctx)
-	if err != nil {
-		return nil, err
 	}
 	kept, err := topics.Between(ctx, topic, now.Add(-s.since), until)
 	for _, r := range kept {
@@ -197,11 +198,8 @@ func (s *starting) ranges(ctx context.Context, topic topology.Topic) (of []topol
 }
 
 // positions are those of a topic that were named. Its error says which has no dead letter.
-func (s *starting) positions(ctx context.Context, topic topology.Topic) (of []topology.TaskRange, err error) {
-	topics, err := s.env.Topics(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (s *starting) positions(ctx context.Context, topics *scan.Topics, topic topology.Topic) (of []topology.TaskRange,
+	err error) {
 	for _, name := range s.named {
 		in, partition, offset, _ := topology.Source(name).Split()
 		if in != topic {
