@@ -101,7 +101,8 @@ func (r *Run) end(ctx context.Context, err error) error {
 		err = fmt.Errorf("task %s is paused, %w: meddela tasks resume --paused %s goes on with it, tasks cancel ends it",
 			id, err, id)
 	case err != nil:
-		err = fmt.Errorf("task %s is not done, %w: meddela tasks resume %s goes on with it, tasks cancel ends it", id, err, id)
+		err = fmt.Errorf("task %s is not done, %w: meddela tasks resume %s goes on with it, tasks cancel ends it", id, err,
+			id)
 	}
 	return errors.Join(err, said)
 }

@@ -245,7 +245,8 @@ func TestOrdersAboutTasks(t *testing.T) {
 	p.write(topology.Record{Topic: names.Tasks(), Key: []byte(start.Key()), Value: start.Append(nil)})
 	p.run("tasks", "list").Says(t, "running, unattended")
 	p.run("tasks", "list", "-o", "json").Says(t, `"unattended":true`)
-	p.run("tasks", "show", start.Task).Says(t, "unattended: nobody has said a word of it for 10s: meddela tasks resume "+start.Task)
+	p.run("tasks", "show", start.Task).Says(t, "unattended: nobody has said a word of it for 10s: meddela tasks resume "+
+		start.Task)
 	p.run("tasks", "cancel", start.Task, "--why", "wrong").Says(t, "is cancelled")
 	if got := p.run("tasks", "resume", "none"); got.Status != command.ExitFailed ||
 		got.Err != "meddela: there is no task \"none\": see meddela tasks list\n" {

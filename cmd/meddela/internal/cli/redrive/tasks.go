@@ -178,7 +178,8 @@ func (s *signing) show(_ context.Context, board *tasks.Board, id string) error {
 		task.Spec.Kind, task.Spec.Lane, task.Spec.Count, task.Spec.Rate, task.Spec.Filter, countsText(task.Counts),
 		wording.Moment(task.At), task.Actor)
 	if task.Unattended {
-		fmt.Fprintf(&b, "  unattended: nobody has said a word of it for %s: meddela tasks resume %s goes on\n", tasks.Lease, id)
+		fmt.Fprintf(&b, "  unattended: nobody has said a word of it for %s: meddela tasks resume %s goes on\n",
+			tasks.Lease, id)
 	} else if task.Held != "" {
 		fmt.Fprintf(&b, "  held: %s\n", task.Held)
 	}
