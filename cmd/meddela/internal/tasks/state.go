@@ -223,7 +223,8 @@ func (b *Board) Take(ctx context.Context, id, why string, paused bool) (Task, er
 	}
 	if epoch := t.Epoch + 1; t.State == Running || t.State == Paused && paused {
 		var err error
-		t, err = b.Do(ctx, topology.TaskRecord{Task: id, Action: topology.TaskTake, Epoch: epoch, Why: why, IfRunning: !paused})
+		t, err = b.Do(ctx, topology.TaskRecord{
+			Task: id, Action: topology.TaskTake, Epoch: epoch, Why: why, IfRunning: !paused})
 		if err == nil && t.State == Running && (t.Epoch != epoch || t.Actor != b.Actor) {
 			err = fmt.Errorf("task %s was taken by %s at the same time", id, t.Actor)
 		}
