@@ -42,7 +42,7 @@ func (r redisCLI) remove(keys []string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := r.call("UNLINK " + strings.Join(keys, "\nUNLINK ") + "\n")
+	_, err := r.call("UNLINK " + strings.Join(keys, " ") + "\n") // at once: what is lost is written again meanwhile
 	return err
 }
 
