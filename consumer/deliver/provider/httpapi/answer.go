@@ -3,10 +3,13 @@ package httpapi
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -129,17 +132,43 @@ func clean(id string, m *template.Message) string {
 
 var noDigit = regexp.MustCompile(`[^0-9]`)
 
-func hasAddress(id, to string) bool {
+// leastEncoded is how long an address is at least that is looked for in other writings too.
+const leastEncoded = 6
+
+// hasAddress reports whether an address is in a text: as it is, a number's digits alone, percent-encoded, in
+// hexadecimal or in base64.
+func hasAddress(text, to string) bool {
 	if to == "" {
 		return false
 	}
-	lower := strings.ToLower(id)
-	if strings.Contains(lower, strings.ToLower(to)) {
-		return true
-	}
+	forms := []string{strings.ToLower(to), to}
 	digits := noDigit.ReplaceAllString(to, "")
-	isPhone := len(digits) >= 6 && !strings.ContainsFunc(to, unicode.IsLetter)
-	return isPhone && strings.Contains(lower, digits)
+	if len(digits) >= leastEncoded && !strings.ContainsFunc(to, unicode.IsLetter) {
+		forms = append(forms, digits)
+	}
+	lower, plain := strings.ToLower(text), strings.ToLower(text)
+	if unescaped, err := url.QueryUnescape(text); err == nil {
+		plain = strings.ToLower(unescaped)
+	}
+	text = strings.NewReplacer("-", "+", "_", "/").Replace(text) // of the two alphabets of base64 one
+	for _, form := range forms {
+		if strings.Contains(lower, form) || strings.Contains(plain, form) {
+			return true
+		}
+		if len(form) < leastEncoded {
+			continue
+		}
+		if strings.Contains(lower, hex.EncodeToString([]byte(form))) {
+			return true
+		}
+		for before, other := range []int{0, 2, 3} { // bytes in the same group, and characters that they have a part of
+			all := base64.StdEncoding.EncodeToString(append(make([]byte, before), form...))
+			if strings.Contains(text, all[other:(before+len(form))*8/6]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // unanswered is what it means that there is no answer.

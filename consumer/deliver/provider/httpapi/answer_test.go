@@ -3,6 +3,7 @@ package httpapi
 import (
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
@@ -118,6 +119,13 @@ func TestRules(t *testing.T) {
 		{400, huge + `{"status":"rejected"}`, provider.Rejected, "", " answered 400", ""},
 		{200, `{"id":"id of +46 70-123 45 67"}`, provider.Accepted, "", "", ""},
 		{200, `{"id":"46701234567-1"}`, provider.Accepted, "", "", ""},
+		{200, `{"id":"m-%2B46701234567"}`, provider.Accepted, "", "", ""},
+		{200, `{"id":"2b3436373031323334353637"}`, provider.Accepted, "", "", ""},
+		{200, `{"id":"3436373031323334353637.9"}`, provider.Accepted, "", "", ""},
+		{200, `{"id":"m-` + base64.StdEncoding.EncodeToString([]byte("1:46701234567:2")) + `"}`, provider.Accepted, "",
+			"", ""},
+		{200, `{"id":"` + base64.RawURLEncoding.EncodeToString([]byte("+46701234567")) + `"}`, provider.Accepted, "", "",
+			""},
 		{200, `{"id":"` + strings.Repeat("x", 257) + `"}`, provider.Accepted, "", "", ""},
 		{200, `{"id":"a\tb"}`, provider.Accepted, "", "", ""},
 		{200, `{"id":17}`, provider.Accepted, "", "", "17"},
