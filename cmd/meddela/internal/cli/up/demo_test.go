@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -41,9 +45,22 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestUp follows what the greeting tells a newcomer to do.
+// TestUp follows what the greeting tells a newcomer to do, with a provider of one's own: its message is real, and no
+// copy of its event makes another for as long as claims are kept.
 func TestUp(t *testing.T) {
-	testenv.OnlyThese(t, nil)
+	accepted := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		accepted <- string(body)
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "providers.yaml")
+	providers := fmt.Sprintf("providers:\n- {name: mine, channels: [email], kind: http, "+
+		"http: {url: %q, allow_private: true, body: '{\"id\":{{ json .EventID }}}'}}\n", server.URL)
+	if err := os.WriteFile(file, []byte(providers), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testenv.OnlyThese(t, map[string]string{"MEDDELA_PROVIDERS_FILE": file})
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	out := clitest.NewTail()
@@ -70,6 +87,13 @@ func TestUp(t *testing.T) {
 			t.Fatalf("the event is %v", client.HGetAll(context.Background(), "meddela:event:hello-1").Val())
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+	if got := <-accepted; got != `{"id":"hello-1"}` || len(accepted) > 0 {
+		t.Errorf("the provider was handed %s, and %d more", got, len(accepted))
+	}
+	claim := topology.Keys{Prefix: topology.DefaultKeyPrefix}.Claim(topology.JobIDOf("hello-1", 0))
+	if left := client.TTL(ctx, claim).Val(); left < 7*24*time.Hour {
+		t.Errorf("the claim ends in %v", left)
 	}
 	stop()
 	if status := <-done; status != command.ExitOK {

@@ -73,8 +73,9 @@ func (l *local) start(ctx context.Context, env *command.Env, real bool) error {
 	c.Kafka = config.KafkaSettings{Brokers: config.List{l.broker.Addr()}, ClientID: c.Kafka.ClientID, Compression: "none"}
 	c.Redis = config.RedisSettings{Addrs: config.List{l.store.Addr()}, Mode: "single", KeyPrefix: c.Redis.KeyPrefix}
 	c.Topics.Partitions, c.Topics.Replication, c.Topics.MinInSync = localPartitions, 1, 0
-	c.Status.TTL, c.Claim.TTL = min(c.Status.TTL, localTTL), min(c.Claim.TTL, localTTL)
-	if !real {
+	c.Status.TTL = min(c.Status.TTL, localTTL)
+	if !real { // else the same id is one message for as long as the setting says
+		c.Claim.TTL = min(c.Claim.TTL, localTTL)
 		c.Deliver.File, c.Deliver.SMTPURL = "", ""
 	}
 	var err error
