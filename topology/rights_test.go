@@ -95,7 +95,8 @@ func TestRightsAreLeast(t *testing.T) {
 			if lane, ok := names.LaneOf(r.Topic); ok && lane != Realtime {
 				t.Errorf("%s of %s: %s", role, Realtime, r)
 			}
-			operators := []Topic{names.Events(Realtime), names.Templates(), names.Control()}
+			operators := []Topic{names.Events(Realtime), names.Redrive(Realtime), names.Templates(), names.Control(),
+				names.Suppressions(), names.Tasks()}
 			if r.Operation != OpRead && slices.Contains(operators, r.Topic) {
 				t.Errorf("%s: %s", role, r)
 			}

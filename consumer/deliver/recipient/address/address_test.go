@@ -45,6 +45,7 @@ func TestAddresses(t *testing.T) {
 		{topology.Email, "Kim <kim@example.com>", invalid},
 		{topology.Email, "kim@example.com,all@example.com", invalid},
 		{topology.Email, `"kim"@example.com`, invalid},
+		{topology.Email, `"kim..b."@example.com`, invalid},
 		{topology.Email, "kim@[127.0.0.1]", invalid},
 		{topology.Email, "kim@exam_ple.com", fine},
 		{topology.Email, "kim@exam!ple.com", invalid},

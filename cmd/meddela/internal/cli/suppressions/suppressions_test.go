@@ -97,6 +97,14 @@ func TestSuppressionsImport(t *testing.T) {
 		t.Errorf("again: %s, %v", again.Out, err)
 	}
 	meddela(t, environment, "", "suppressions", "list").Says(t, "email  bounced  5000  0")
+
+	numbers := meddela(t, environment, "mobilePhone\n0701234567\n+46701234567\n",
+		"suppressions", "import", "-", "--channel", "sms", "--reason", "manual")
+	numbers.Want(t, command.ExitOK)
+	want = "1 phone number is without a country's code: such a line is about events with the same digits only. "
+	if !strings.HasPrefix(numbers.Err, want) {
+		t.Errorf("of a number without a country's code it says %s", numbers.Err)
+	}
 }
 
 // TestSuppressionsPepper: without one, or with another than was used before, nothing is
