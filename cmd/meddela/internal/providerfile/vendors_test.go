@@ -9,11 +9,14 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -176,3 +179,51 @@ var keys = sync.OnceValue(func() (k struct{ apple, google string }) {
 	k.apple, k.google = text(apple), text(google)
 	return k
 })
+
+// TestReplacedSecrets: a secret's file is read again for each login: a token that is refused, and has been replaced, is
+// followed by the new one in the same attempt.
+func TestReplacedSecrets(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		if err := os.WriteFile(secret, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	var asked []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Header.Get("Authorization"))
+		if len(asked) == 2 { // between the first message and the second the provider takes another
+			write("two")
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer s.Close()
+	file, err := Parse("providers.yaml", fmt.Sprintf(`providers:
+  - {name: texts, channels: [sms], kind: http,
+     http: {url: %q, allow_private: true, body: "{}", auth: {bearer: {file: %s}}}}
+  - {name: mail, channels: [email], kind: smtp,
+     smtp: {addr: "mail.example.com:587", from: shop@example.com, username: shop, password: {file: %[2]s}}}
+`, s.URL, secret), secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := httpapi.New(file.Providers[0].HTTP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	job := topology.Job{JobID: "j", Channel: topology.SMS, To: "+46701234567"}
+	for range 2 {
+		answer := p.Send(t.Context(), &job, &template.Message{Channel: topology.SMS, To: job.To, Text: "Hi"})
+		if answer.Verdict != provider.Accepted {
+			t.Errorf("the answer is %+v", answer)
+		}
+	}
+	if want := []string{"Bearer one", "Bearer one", "Bearer two"}; !slices.Equal(asked, want) {
+		t.Errorf("it was asked with %q, want %q", asked, want)
+	}
+	if password := file.Providers[1].SMTP.Password(); password != "two" {
+		t.Errorf("the password is %q", password)
+	}
+}

@@ -36,9 +36,8 @@ func (m *Map) Secret(lookup func(string) (string, bool)) (value string, current 
 	return value, func() string { return value }
 }
 
-// SecretIn is the text of a secret's file, of which there must be some. It is read whenever it is asked for: a
-// token that
-// has been replaced may be refused at once.
+// SecretIn is the text of a secret's file, of which there must be some. It is read whenever it is asked for: a token
+// that has been replaced may be refused at once.
 func SecretIn(path string) (current func() string, err error) {
 	return fresh.Within(0, func() (string, error) {
 		file, err := os.Open(path)
