@@ -250,3 +250,18 @@ func TestFiles(t *testing.T) {
 		t.Errorf("%q, %v", body, err)
 	}
 }
+
+// TestTextMessagesOnThePage: of a text message the page says how many parts it takes, and which character makes them so.
+func TestTextMessagesOnThePage(t *testing.T) {
+	event := `{"id":"1","type":"code","channel":"sms","mobilePhone":"+46701234567","ctx":{"text":"` +
+		strings.Repeat("x", 80) + `–"}}`
+	f := load(t, fstest.MapFS{
+		"code/template.yaml":    text("types: [code]\nchannel: sms\n"),
+		"code/en/sms.txt":       text("{{.ctx.text}}"),
+		"code/samples/kim.json": text(event),
+	})
+	html := page(t, &Page{Name: "texts", Renderings: render(t, &f, Selection{})})
+	if !strings.Contains(html, `<small>81 of 134, 2 parts, UCS-2 because of &#34;\u2013&#34;, character 81</small>`) {
+		t.Errorf("the page does not tell:\n%s", html)
+	}
+}
