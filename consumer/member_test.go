@@ -120,9 +120,12 @@ type workload struct {
 }
 
 func (c *workload) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
+	c.mu.Lock()
+	took := c.took
+	c.mu.Unlock()
 	select {
 	case <-ctx.Done():
-	case <-time.After(c.took):
+	case <-time.After(took):
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

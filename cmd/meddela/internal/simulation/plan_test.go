@@ -133,7 +133,8 @@ func planOf(seed uint64, each bool) plan {
 			switch {
 			case what == "pause":
 				f.lasts = max(f.lasts, 15*time.Second)
-			case strings.Contains(what, "paused"): // which is rare
+			case slices.ContainsFunc([]string{"paused", "JoinGroup", "SyncGroup", "OffsetFetch"}, // which are rare
+				func(rare string) bool { return strings.Contains(what, rare) }):
 				f.at, f.n = 0, 1
 			}
 		}
