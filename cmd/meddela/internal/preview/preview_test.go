@@ -251,7 +251,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestTextMessagesOnThePage: of a text message the page says how many parts it takes, and which character makes them so.
+// TestTextMessagesOnThePage: of a text message the page says how many parts it takes, and what makes it so many.
 func TestTextMessagesOnThePage(t *testing.T) {
 	event := `{"id":"1","type":"code","channel":"sms","mobilePhone":"+46701234567","ctx":{"text":"` +
 		strings.Repeat("x", 80) + `–"}}`
