@@ -74,14 +74,15 @@ func TestAnEmptiedRedis(t *testing.T) {
 	if n := other.Counters.Ambiguous.Load(); n != 0 {
 		t.Errorf("%d are counted as ambiguous", n)
 	}
-	if n, since := log.reads.Load(), log.since.Load(); n != 2 || late.Sub(*since) != clocksApart {
+	if n, since := log.reads.Load(), log.since.Load(); n != 2 || late.Sub(*since) != 2*clocksApart {
 		t.Errorf("the log was read %d times, the last time from %v on", n, since)
 	}
 	handleAll(t.Context(), t, other, batchOf(aJob("younger", wanted(late.Add(2*time.Minute)))))
+	handleAll(t.Context(), t, other, batchOf(aJob("little-older", wanted(late.Add(-time.Minute)))))
 	if n := log.reads.Load(); n != 2 {
 		t.Errorf("the log was read %d times", n)
 	}
-	handleAll(t.Context(), t, other, batchOf(aJob("older", wanted(late.Add(-time.Minute)))))
+	handleAll(t.Context(), t, other, batchOf(aJob("older", wanted(late.Add(-2*time.Minute)))))
 	if n := log.reads.Load(); n != 3 {
 		t.Errorf("the log was read %d times for an older job", n)
 	}
@@ -91,5 +92,5 @@ func TestAnEmptiedRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	handleAll(t.Context(), t, w.handler(t, memory), batchOf(known[0]))
-	w.provider.once(t, len(known)+4)
+	w.provider.once(t, len(known)+5)
 }
