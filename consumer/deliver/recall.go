@@ -39,11 +39,13 @@ type Memory struct {
 	Log    func(ctx context.Context, partition int, since time.Time, handle func([]topology.Record) error) error
 	Logger zerolog.Logger
 
+	once       sync.Once
+	keys       []string // of since when there are claims
 	partitions sync.Map // int to *recalled
 }
 
-// recalled is what was looked up of a partition: all that was written from then on, after
-// Redis had lost what it had had until since. What came later is in Redis again.
+// recalled is what was looked up of a partition since Redis last lost claims: all that the
+// log had from a time on. What was written later is in Redis anyway.
 type recalled struct {
 	sync.Mutex
 	since, from time.Time
@@ -52,10 +54,10 @@ type recalled struct {
 // start begins to ask since when Redis has claims, which is now if lost is 1, and returns
 // what waits for it. Of the servers of a cluster, it is the one that knows least.
 func (m *Memory) start(ctx context.Context, lost int) (wait func() (since time.Time, err error)) {
-	keys := position.Spread(m.Redis, m.Keys.ClaimsSince)
+	m.once.Do(func() { m.keys = position.Spread(m.Redis, m.Keys.ClaimsSince) })
 	var latest int64
 	answered := recallScript.Start(ctx, m.Redis, &script.Batch{
-		N: len(keys), Head: []any{lost}, Key: func(b []byte, i int) []byte { return append(b, keys[i]...) },
+		N: len(m.keys), Head: []any{lost}, Key: func(b []byte, i int) []byte { return append(b, m.keys[i]...) },
 		Answer: func(_ int, answer any) {
 			text, _ := answer.(string)
 			at, _ := strconv.ParseInt(text, 10, 64)

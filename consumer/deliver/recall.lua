@@ -6,7 +6,7 @@
 local answers = {}
 for i, key in ipairs(KEYS) do
 	local at = redis.pcall('GET', key)
-	if type(at) ~= 'string' or ARGV[1] == '1' then
+	if type(at) ~= 'string' or not tonumber(at) or ARGV[1] == '1' then
 		local time = redis.call('TIME')
 		at = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 		redis.call('SET', key, at)

@@ -93,4 +93,11 @@ func TestAnEmptiedRedis(t *testing.T) {
 	}
 	handleAll(t.Context(), t, w.handler(t, memory), batchOf(known[0]))
 	w.provider.once(t, len(known)+5)
+
+	w.store.Del(keys.Claim(known[1].JobID))
+	if err := w.store.Set(keys.ClaimsSince(0), "a while ago"); err != nil { // by somebody else
+		t.Fatal(err)
+	}
+	handleAll(t.Context(), t, w.handler(t, memory), batchOf(known[1]))
+	w.provider.once(t, len(known)+5)
 }

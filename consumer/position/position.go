@@ -232,12 +232,15 @@ func (g *generation) note(reached map[string]map[int]int64) error {
 	if err != nil {
 		return err
 	}
+	lost, left := 0, int64(0)
 	for i, p := range g.parts {
-		if behind[i] < p.noted && g.Forget != nil {
-			if err := g.Forget(ctx); err != nil {
-				return err
-			}
-			break
+		if behind[i] < p.noted {
+			lost++
+		}
+	}
+	if lost > 0 && g.Forget != nil {
+		if err := g.Forget(ctx); err != nil {
+			return err
 		}
 	}
 	g.first = 0
@@ -245,12 +248,10 @@ func (g *generation) note(reached map[string]map[int]int64) error {
 	if others {
 		g.first = 1
 	}
-	lost, left := 0, int64(0)
 	for i, p := range g.parts {
 		switch {
 		case behind[i] < p.noted:
 			p.noted, p.lost = behind[i], g.Mend != nil
-			lost++
 		case others && p.noted >= 0:
 			p.lost = true
 		default:

@@ -205,17 +205,16 @@ func (s *stand) waits(h happened) map[topology.Lane]time.Duration {
 	for id, e := range s.upstream.ledger {
 		if at, ok := s.provider.first[id]; ok && kindOf(id) != scheduled && e.at.After(h.from) && e.at.Before(h.to) {
 			longest[laneOf(id)] = max(longest[laneOf(id)], at.Sub(e.at))
-			if laneOf(id) == topology.Realtime {
+			if h.kind == crashLoop && laneOf(id) == topology.Realtime {
 				all[e.partition] = append(all[e.partition], at.Sub(e.at).Seconds())
 			}
 		}
 	}
 	for _, partition := range slices.Sorted(maps.Keys(all)) {
-		if waits := all[partition]; h.kind == crashLoop {
-			slices.Sort(waits)
-			fmt.Printf("  partition %d: p50 %.2f s, p99 %.2f s, longest %.2f s\n", partition, waits[len(waits)/2],
-				waits[len(waits)*99/100], waits[len(waits)-1])
-		}
+		waits := all[partition]
+		slices.Sort(waits)
+		fmt.Printf("  partition %d: p50 %.2f s, p99 %.2f s, longest %.2f s\n", partition, waits[len(waits)/2],
+			waits[len(waits)*99/100], waits[len(waits)-1])
 	}
 	return longest
 }

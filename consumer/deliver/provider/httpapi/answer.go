@@ -135,6 +135,9 @@ var noDigit = regexp.MustCompile(`[^0-9]`)
 // leastEncoded is how long an address is at least that is looked for in other writings too.
 const leastEncoded = 6
 
+// oneAlphabet is for texts in base64, which has two.
+var oneAlphabet = strings.NewReplacer("-", "+", "_", "/")
+
 // hasAddress reports whether an address is in a text: as it is, a number's digits alone, percent-encoded, in
 // hexadecimal or in base64.
 func hasAddress(text, to string) bool {
@@ -150,8 +153,8 @@ func hasAddress(text, to string) bool {
 	if unescaped, err := url.QueryUnescape(text); err == nil {
 		plain = strings.ToLower(unescaped)
 	}
-	text = strings.NewReplacer("-", "+", "_", "/").Replace(text) // of the two alphabets of base64 one
-	for _, form := range forms {
+	text = oneAlphabet.Replace(text)
+	for _, form := range slices.Compact(forms) {
 		if strings.Contains(lower, form) || strings.Contains(plain, form) {
 			return true
 		}
