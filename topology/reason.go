@@ -90,24 +90,25 @@ func Reasons() (list []Reason) {
 	return list
 }
 
-// ReasonsOf lists the reasons that a status may have: NoReason alone where it
-// needs none.
+// ReasonsOf lists the reasons that a status may have: NoReason first where it needs none.
 func ReasonsOf(s Status) (list []Reason) {
+	if s.needsNoReason() {
+		list = append(list, NoReason)
+	}
 	for _, r := range reasons {
 		if slices.Contains(r.statuses, s) {
 			list = append(list, r.reasons...)
 		}
 	}
-	if len(list) == 0 {
-		return []Reason{NoReason}
-	}
 	return list
 }
+
+func (s Status) needsNoReason() bool { return s == Pending || s == PendingDelivery || s == Sent }
 
 // known is r if it is of the list, and ReasonExternal if it is not. Statuses
 // that say why need a reason.
 func (r Reason) known(s Status) Reason {
-	if r == NoReason && (s == Pending || s == PendingDelivery || s == Sent) {
+	if r == NoReason && s.needsNoReason() {
 		return r
 	}
 	for i := range reasons {

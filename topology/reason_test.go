@@ -52,7 +52,7 @@ func TestReasonsOf(t *testing.T) {
 	for status, want := range map[Status]string{
 		Pending: "", Sent: "", Expired: "expired external",
 		NotCovered:      "invalid internal_error no_template_for_type no_template_for_channel conditions_false condition_failed",
-		PendingDelivery: "scheduled quiet_hours paused transient provider_down external",
+		PendingDelivery: " scheduled quiet_hours paused transient provider_down external",
 		Ignored:         "missing_address invalid_address suppressed capped killed external",
 	} {
 		if got := strings.Join(texts(ReasonsOf(status)), " "); got != want {

@@ -27,10 +27,9 @@ type decision struct {
 	reason  topology.Reason
 }
 
-// decisions counts events by what they were decided to be. The counters of what
-// may come begin at 0, so that the first of each is seen as an increase.
-func (m *Metrics) decisions(name, help string,
-	may map[topology.Status][]topology.Reason) *cache[decision, prometheus.Counter] {
+// decisions counts events by what they were decided to be. The counters of these
+// statuses begin at 0, so that the first of each is seen as an increase.
+func (m *Metrics) decisions(name, help string, may ...topology.Status) *cache[decision, prometheus.Counter] {
 	events := m.counter(name, help, "channel", "status", "reason")
 	counters := newCache(func(d decision) prometheus.Counter {
 		if !slices.Contains(topology.Channels(), d.channel) {
@@ -39,8 +38,8 @@ func (m *Metrics) decisions(name, help string,
 		return events.WithLabelValues(string(d.channel), string(d.status), string(d.reason))
 	})
 	for _, c := range append(topology.Channels(), Other) {
-		for status, reasons := range may {
-			for _, reason := range reasons {
+		for _, status := range may {
+			for _, reason := range topology.ReasonsOf(status) {
 				counters.get(decision{c, status, reason})
 			}
 		}
@@ -55,11 +54,7 @@ type matchMeter struct {
 // Match is what role match tells.
 func (m *Metrics) Match() match.Meter {
 	return &matchMeter{m.decisions("events_total", "Events that were read and decided on: what came in.",
-		map[topology.Status][]topology.Reason{
-			topology.PendingDelivery: {topology.NoReason, topology.ReasonScheduled},
-			topology.Expired:         {topology.ReasonExpired},
-			topology.NotCovered:      topology.ReasonsOf(topology.NotCovered),
-		})}
+		topology.PendingDelivery, topology.Expired, topology.NotCovered)}
 }
 
 func (m *matchMeter) Decided(c topology.Channel, s topology.Status, r topology.Reason) {
@@ -132,16 +127,10 @@ type ofTemplate struct {
 
 // Status is what role status tells: every change of an event's status, once.
 func (m *Metrics) Status() status.Meter {
-	final := make(map[topology.Status][]topology.Reason)
-	for _, s := range topology.Statuses() {
-		if s.Final() {
-			final[s] = topology.ReasonsOf(s)
-		}
-	}
 	templates := m.counter("template_statuses_total",
 		"Events by the template that they were linked to and the final status that they came to.", "template", "status")
 	return &statusMeter{
-		statuses: m.decisions("statuses_total", "Events by the status that they came to.", final),
+		statuses: m.decisions("statuses_total", "Events by the status that they came to.", topology.Statuses()...),
 		templates: newCache(func(t ofTemplate) prometheus.Counter {
 			return templates.WithLabelValues(t.name, string(t.status))
 		}),

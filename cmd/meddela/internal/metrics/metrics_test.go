@@ -96,6 +96,27 @@ func TestMeters(t *testing.T) {
 	lint(t, text)
 }
 
+// TestWhatMayComeBeginsAtZero: an alert sees the first event of each reason as an increase.
+func TestWhatMayComeBeginsAtZero(t *testing.T) {
+	m := New(topology.Batch, nil, "dev")
+	m.Match()
+	m.Status()
+	text := textOf(t, m)
+	for name, statuses := range map[string][]topology.Status{
+		"events":   {topology.PendingDelivery, topology.Expired, topology.NotCovered},
+		"statuses": topology.Statuses(),
+	} {
+		for _, channel := range append(topology.Channels(), Other) {
+			for _, status := range statuses {
+				for _, reason := range topology.ReasonsOf(status) {
+					expect(t, text, fmt.Sprintf(`meddela_%s_total{channel="%s",reason="%s",status="%s"} 0`, name, channel, reason,
+						status))
+				}
+			}
+		}
+	}
+}
+
 // lint holds names, units and help texts against Prometheus' conventions.
 func lint(t *testing.T, text string) {
 	t.Helper()
