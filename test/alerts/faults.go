@@ -72,11 +72,7 @@ func resetEvent(i int) string {
 func poison(i int) string { return fmt.Sprintf(`{"type": "order_%d", "email": `, i) }
 
 func server(action, name string) func(*stand) {
-	return func(*stand) {
-		if out, err := exec.Command("test/servers/"+action, name).CombinedOutput(); err != nil {
-			script.Check(fmt.Errorf("test/servers/%s %s: %w\n%s", action, name, err, out))
-		}
-	}
+	return func(*stand) { script.Run(exec.Command("test/servers/"+action, name)) }
 }
 
 func (s *stand) produce(lane string, n int, event func(int) string) {

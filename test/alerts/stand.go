@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,7 @@ type stand struct {
 	dir        string
 	prefix     string
 	running    map[string]*exec.Cmd
-	http       map[string]int // ports
+	http       map[string]string // addresses
 	kafka      *kgo.Client
 
 	provider *httptest.Server
@@ -53,14 +54,8 @@ func newStand(ctx context.Context, binary, prometheus, dir string) *stand {
 	return &stand{
 		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir,
 		kafka:  script.Must(kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())),
-		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd), http: make(map[string]int),
+		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd), http: make(map[string]string),
 	}
-}
-
-func freePort() int {
-	listener := script.Must(net.Listen("tcp", "127.0.0.1:0"))
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func (s *stand) start() {
@@ -111,21 +106,19 @@ func (s *stand) environment() []string {
 func (s *stand) call(args ...string) {
 	command := exec.CommandContext(s.ctx, s.binary, args...)
 	command.Env = s.environment()
-	if out, err := command.CombinedOutput(); err != nil {
-		script.Check(fmt.Errorf("meddela %s: %w\n%s", strings.Join(args, " "), err, out))
-	}
+	script.Run(command)
 }
 
 // startRole starts a role, by lane and name, or the monitor.
 func (s *stand) startRole(name string) {
-	if s.http[name] == 0 {
-		s.http[name] = freePort()
+	if s.http[name] == "" {
+		s.http[name] = script.FreeAddr()
 	}
 	args := []string{"lag", "--listen", "--every", "5s"}
 	if lane, role, ok := strings.Cut(name, "-"); ok {
 		args = []string{"run", role, "--lane", lane}
 	}
-	s.spawn(name, append(s.environment(), fmt.Sprintf("MEDDELA_HTTP_ADDR=127.0.0.1:%d", s.http[name])), s.binary, args...)
+	s.spawn(name, append(s.environment(), "MEDDELA_HTTP_ADDR="+s.http[name]), s.binary, args...)
 }
 
 func (s *stand) spawn(name string, env []string, program string, args ...string) {
@@ -160,11 +153,8 @@ func (s *stand) stop() {
 }
 
 func (s *stand) startPrometheus() {
-	var targets []string
-	for _, port := range s.http {
-		targets = append(targets, fmt.Sprintf("127.0.0.1:%d", port))
-	}
-	s.http["prometheus"] = freePort()
+	targets := slices.Collect(maps.Values(s.http))
+	s.http["prometheus"] = script.FreeAddr()
 	rules := script.Must(filepath.Abs("charts/meddela/files/rules.yaml"))
 	config := fmt.Sprintf(`global: {scrape_interval: 5s, evaluation_interval: 5s}
 rule_files: [%s]
@@ -176,11 +166,11 @@ scrape_configs:
 `, rules, strings.Join(targets, ", "))
 	script.Check(os.WriteFile(s.path("prometheus.yaml"), []byte(config), 0o644))
 	s.spawn("prometheus", os.Environ(), s.prometheus, "--config.file="+s.path("prometheus.yaml"),
-		"--storage.tsdb.path="+s.path("data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", s.http["prometheus"]))
+		"--storage.tsdb.path="+s.path("data"), "--web.listen-address="+s.http["prometheus"])
 }
 
 func (s *stand) prometheusURL() string {
-	return fmt.Sprintf("http://127.0.0.1:%d", s.http["prometheus"])
+	return "http://" + s.http["prometheus"]
 }
 
 // sample is one value of a query's answer.

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -112,9 +111,7 @@ func overheadFigure(flags *flag.FlagSet) func(*bench) []Table {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}))
 		defer collector.Close()
-		free := script.Must(net.Listen("tcp", "127.0.0.1:0"))
-		address := free.Addr().String()
-		script.Check(free.Close())
+		address := script.FreeAddr()
 		scraped := "MEDDELA_HTTP_ADDR=" + address
 		share := fmt.Sprintf("MEDDELA_TRACE_SAMPLE=%v", *sample)
 		traced := []string{scraped, "MEDDELA_TRACE_ENDPOINT=" + collector.URL, share}

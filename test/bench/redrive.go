@@ -164,9 +164,7 @@ func (s *system) redrive(of topology.Lane, letters, kills, rate int) {
 		script.Check(json.Unmarshal(script.Must(s.command("tasks", "list", "-o", "json").Output()), &list))
 		owner = s.command("tasks", "resume", list.Tasks[0].Task)
 	}
-	if out, err := owner.CombinedOutput(); err != nil {
-		script.Check(fmt.Errorf("%v: %w\n%s", owner.Args, err, out))
-	}
+	script.Run(owner)
 }
 
 // command is one of the build that is measured. It ends with the bench.

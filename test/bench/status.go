@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os/exec"
 	"slices"
 	"sync"
 	"time"
@@ -61,13 +60,7 @@ func (b *bench) compareStatus(
 	}
 	rebuild := func() work {
 		metered := s.meter()
-		command := exec.CommandContext(s.ctx, s.binary, "status", "rebuild", "--lane", string(lane))
-		command.Env = s.environment
-		out, err := command.CombinedOutput()
-		if err != nil {
-			err = fmt.Errorf("%w\n%s", err, out)
-		}
-		script.Check(err)
+		script.Run(s.command("status", "rebuild", "--lane", string(lane)))
 		return metered(entries)
 	}
 	return compare(title, "entries", rounds, 0.7, contestant{ours.name, emptied(ours.run)},

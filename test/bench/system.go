@@ -83,11 +83,7 @@ func (b *bench) newSystem(name string, providers ...string) *system {
 	client := &kafka.Client{Addr: b.broker.Addr(), Transport: b.transport, Timeout: 30 * time.Second}
 	script.Check(provision.Create(b.ctx, client, specs))
 	script.Check(provision.AwaitLeaders(b.ctx, client, s.topics))
-	publish := exec.CommandContext(s.ctx, s.binary, "templates", "publish", samples, "--diff=false")
-	publish.Env = s.environment
-	if out, err := publish.CombinedOutput(); err != nil {
-		script.Check(fmt.Errorf("publishing the sample templates: %w\n%s", err, out))
-	}
+	script.Run(s.command("templates", "publish", samples, "--diff=false"))
 	return s
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -80,9 +79,7 @@ func (s *stand) start() {
 	script.Check(os.MkdirAll(filepath.Join(s.dir, "logs"), 0o755))
 	file := strings.ReplaceAll(providersFile, "ADDR", before)
 	script.Check(os.WriteFile(filepath.Join(s.dir, "providers.yaml"), []byte(file), 0o600))
-	if out, err := exec.Command("go", "build", "-o", s.binary(), "./cmd/meddela").CombinedOutput(); err != nil {
-		script.Check(fmt.Errorf("go build: %w\n%s", err, out))
-	}
+	script.Run(exec.Command("go", "build", "-o", s.binary(), "./cmd/meddela"))
 	script.Must(s.call("topics", "apply"))
 	script.Must(s.call("templates", "publish", "cmd/meddela/samples/templates", "--diff=false"))
 	for _, c := range crew {
@@ -125,9 +122,7 @@ func (s *stand) serversEnvironment() []string {
 func (s *stand) servers(command string, args ...string) {
 	run := exec.Command("test/servers/"+command, args...)
 	run.Env = s.serversEnvironment()
-	if out, err := run.CombinedOutput(); err != nil {
-		script.Check(fmt.Errorf("test/servers/%s %s: %w\n%s", command, strings.Join(args, " "), err, out))
-	}
+	script.Run(run)
 }
 
 // serverPid is the process of a server.
@@ -188,10 +183,8 @@ type process struct {
 
 func (s *stand) startRole(role topology.Role, lane topology.Lane) *process {
 	s.started++
-	listener := script.Must(net.Listen("tcp", "127.0.0.1:0"))
-	p := &process{fmt.Sprintf("%s-%s-%d", lane, role, s.started), role, lane, listener.Addr().String(),
+	p := &process{fmt.Sprintf("%s-%s-%d", lane, role, s.started), role, lane, script.FreeAddr(),
 		exec.Command(s.binary(), "run", string(role), "--lane", string(lane)), make(chan struct{})}
-	_ = listener.Close()
 	log := script.Must(os.Create(filepath.Join(s.dir, "logs", p.name+".log")))
 	defer func() { _ = log.Close() }()
 	p.command.Env = append(s.environment(), "MEDDELA_HTTP_ADDR="+p.http, "MEDDELA_KAFKA_CLIENT_ID="+p.name)

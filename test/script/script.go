@@ -2,6 +2,12 @@
 // as a test does at Fatal.
 package script
 
+import (
+	"fmt"
+	"net"
+	"os/exec"
+)
+
 // failure is an error that ends a script.
 type failure struct{ error }
 
@@ -16,6 +22,20 @@ func Check(err error) {
 func Must[T any](value T, err error) T {
 	Check(err)
 	return value
+}
+
+// Run is Check of a command, with what it wrote.
+func Run(command *exec.Cmd) {
+	if out, err := command.CombinedOutput(); err != nil {
+		Check(fmt.Errorf("%v: %w\n%s", command.Args, err, out))
+	}
+}
+
+// FreeAddr is an address of this machine at which nothing listens.
+func FreeAddr() string {
+	listener := Must(net.Listen("tcp", "127.0.0.1:0"))
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
 }
 
 // Try returns the error that has ended what it does.
