@@ -1,14 +1,19 @@
 package consumer_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -91,6 +96,97 @@ func (w *world) recreate(n int) {
 	}
 	w.CreateTopic(w.t, topic, partitions, nil)
 	w.publish(0, n)
+}
+
+// keepID has the broker say of the events topic what id it has now, also when it is made anew.
+func (w *world) keepID() {
+	w.t.Helper()
+	topic := string(names.Events(topology.Realtime))
+	id, err := wire.TopicID(w.t.Context(), w.Client.Addr, w.Client.Transport, topology.Topic(topic))
+	raw, fault := base64.RawURLEncoding.DecodeString(id)
+	if err != nil || fault != nil {
+		w.t.Fatal(err, fault)
+	}
+	w.Cluster.ControlKey(int16(kmsg.Metadata), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		if request.GetVersion() != 12 {
+			return nil, nil, false
+		}
+		response := request.ResponseKind().(*kmsg.MetadataResponse)
+		response.Topics = []kmsg.MetadataResponseTopic{{Topic: &topic, TopicID: [16]byte(raw)}}
+		return response, nil, true
+	})
+}
+
+// TestALogCutShort: where a new leader has less than was read of the last one, the loop goes on with what may be
+// younger than the last record that it read, reads nothing of before that again, and tells of it.
+func TestALogCutShort(t *testing.T) {
+	last := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+	old := func(n int) (records []topology.Record) {
+		for i := range n { // a minute apart, of which the lost leader had ten
+			at := last.Add(time.Duration(i-9) * time.Minute)
+			records = append(records, topology.Record{Value: fmt.Appendf(nil, "old %d", i), Time: at})
+		}
+		return records
+	}
+	for name, test := range map[string]struct {
+		kept int // of the ten
+		more []topology.Record
+		to   int64
+		want []string
+	}{
+		"nothing is new":    {6, nil, 6, []string{"next"}},
+		"some is new":       {6, []topology.Record{{Value: []byte("new"), Time: last.Add(time.Second)}}, 6, []string{"new", "next"}},
+		"of a clock behind": {6, []topology.Record{{Value: []byte("new"), Time: last.Add(-30 * time.Second)}}, 6, []string{"new", "next"}},
+		"what may be new":   {9, nil, 8, []string{"old 8", "next"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, topic := newWorld(t), names.Events(topology.Realtime)
+			var log bytes.Buffer
+			w.log = zerolog.New(zerolog.SyncWriter(&log))
+			var mu sync.Mutex
+			var handled []string
+			w.keepID()
+			w.Publish(t, topic, 0, old(10)...)
+			loops := make(chan *consumer.Loop, 1)
+			stop := w.startLoop(loops, handlerFunc(func(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, r := range b.Records {
+					handled = append(handled, string(r.Value))
+				}
+				return consumer.Result{Handled: len(b.Records)}, nil
+			}))
+			fixtures.Eventually(t, "ten are committed", func() bool { return w.committed()[0] == 10 })
+			heal := w.Refuse(kmsg.Fetch, kafka.NotLeaderForPartition)
+			w.recreate(0)
+			w.Publish(t, topic, 0, append(old(test.kept), test.more...)...)
+			mu.Lock()
+			handled = nil
+			mu.Unlock()
+			heal()
+			fixtures.Eventually(t, "where it goes on is committed", func() bool {
+				return w.committed()[0] >= test.to && w.committed()[0] < 10
+			})
+			w.Publish(t, topic, 0, topology.Record{Value: []byte("next")})
+			fixtures.Await(t, "it has handled the rest", func() error {
+				mu.Lock()
+				defer mu.Unlock()
+				if !slices.Equal(handled, test.want) {
+					return fmt.Errorf("it has handled %v, want %v", handled, test.want)
+				}
+				return nil
+			})
+			stop()
+			if told := fmt.Sprintf(`"from":10,"to":%d,"skipped":0`, test.to); strings.Count(log.String(), told) != 1 {
+				t.Errorf("no %s in the log\n%s", told, &log)
+			}
+			if n := (<-loops).Stats().Skipped(); n != 0 {
+				t.Errorf("%d are lost", n)
+			}
+		})
+	}
 }
 
 // TestTopicRecreatedMeanwhile: while no loop runs, though the coordinator still has the old offsets, and while a loop

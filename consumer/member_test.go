@@ -46,19 +46,25 @@ func TestStoppedTogether(t *testing.T) {
 
 // members checks how many members the group has: n or more, or none if n is 0.
 func (w *world) members(n int) error {
+	if got := len(w.memberIDs()); got < n || (n == 0 && got > 0) {
+		return fmt.Errorf("the group has %d members", got)
+	}
+	return nil
+}
+
+// memberIDs are the names that the coordinator has for the group's members.
+func (w *world) memberIDs() (ids []string) {
+	w.t.Helper()
 	response, err := w.Client.DescribeGroups(w.t.Context(), &kafka.DescribeGroupsRequest{
 		GroupIDs: []string{names.Group(topology.RoleMatch, topology.Realtime)},
 	})
 	if err != nil {
-		return err
+		w.t.Fatal(err)
 	}
-	if len(response.Groups) != 1 {
-		return errors.New("the group is not known")
+	for _, m := range response.Groups[0].Members {
+		ids = append(ids, m.MemberID)
 	}
-	if got := len(response.Groups[0].Members); got < n || (n == 0 && got > 0) {
-		return fmt.Errorf("the group has %d members", got)
-	}
-	return nil
+	return ids
 }
 
 // TestNoWaitForAnOldSession takes the coordinator away until the member has
@@ -110,11 +116,12 @@ func TestAMemberThatTalksNonsense(t *testing.T) {
 	fixtures.Await(w.t, "after", func() error { return w.jobsAre(10, true) })
 }
 
-// workload is a handler that counts the records that it has handled, by partition, and
-// how often it was called off.
+// workload is a handler that counts the batches that it has begun with, the records that it has
+// handled, by partition, and how often it was called off.
 type workload struct {
 	took      time.Duration
 	mu        sync.Mutex
+	begun     int
 	handled   map[int]int
 	calledOff int
 }
@@ -122,6 +129,7 @@ type workload struct {
 func (c *workload) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {
 	c.mu.Lock()
 	took := c.took
+	c.begun++
 	c.mu.Unlock()
 	select {
 	case <-ctx.Done():
@@ -193,6 +201,54 @@ func TestOthersGoOn(t *testing.T) {
 	finish()
 	if _, off := first.has(); off > 0 {
 		t.Errorf("work was called off %d times", off)
+	}
+}
+
+// TestADrainLongerThanASession: what goes to another member is finished first, for some seconds at most, and who
+// finishes it stays a member all the while.
+func TestADrainLongerThanASession(t *testing.T) {
+	for name, test := range map[string]struct {
+		takes     time.Duration
+		calledOff int
+	}{
+		"what ends in time": {4 * time.Second, 0},
+		"what hangs":        {time.Minute, partitions / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			short := func(c *consumer.Config) { c.SessionTimeout = 3 * time.Second }
+			first, second := &workload{took: test.takes}, &workload{}
+			w.start(first, short)
+			w.publish(0, 1)
+			fixtures.Eventually(t, "all is in work", func() bool {
+				first.mu.Lock()
+				defer first.mu.Unlock()
+				return first.begun == partitions
+			})
+			before, began := w.memberIDs(), time.Now()
+			w.start(second, short)
+			if test.calledOff == 0 {
+				fixtures.Eventually(t, "it is finished", func() bool { has, _ := first.has(); return len(has) == partitions })
+				w.publish(1, 2)
+			}
+			fixtures.Eventually(t, "the second has its share", func() bool {
+				has, _ := second.has()
+				return len(has) == partitions/2
+			})
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("that took %v", took)
+			}
+			if _, off := first.has(); off != test.calledOff {
+				t.Errorf("work was called off %d times, want %d", off, test.calledOff)
+			}
+			if after := w.memberIDs(); len(after) != 2 || !slices.Contains(after, before[0]) {
+				t.Errorf("the members were %v, and are %v", before, after)
+			}
+			if test.calledOff == 0 {
+				fixtures.Await(t, "each is handled once", func() error { return w.jobsAre(2, false) })
+			}
+		})
 	}
 }
 

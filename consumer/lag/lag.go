@@ -309,7 +309,7 @@ func (g *Gauge) readOldest(ctx context.Context, report *Report) {
 	_ = all.Wait()
 }
 
-// oldest is since when the first record that is not done with has waited.
+// oldest is since when the first record that is not done with has waited, or the next of which that can be told.
 func (g *Gauge) oldest(ctx context.Context, p *Partition, now time.Time) time.Time {
 	fetcher := consumer.Fetcher{
 		Addr: g.Addr, Transport: g.Transport, Topic: p.Topic, Partition: p.ID, MaxBytes: oneFetchBytes, MaxWait: shortWait,
@@ -321,13 +321,18 @@ func (g *Gauge) oldest(ctx context.Context, p *Partition, now time.Time) time.Ti
 			return time.Time{}
 		}
 	}
-	since := got.Records[0].Time
-	text, _ := got.Records[0].Header(topology.HeaderDue)
-	if due, err := time.Parse(time.RFC3339Nano, string(text)); err == nil {
-		since = due
+	for i := range got.Records { // those whose time cannot be true count as written now, and others behind them tell
+		since := got.Records[i].Time
+		text, _ := got.Records[i].Header(topology.HeaderDue)
+		due, err := time.Parse(time.RFC3339Nano, string(text))
+		if err == nil {
+			since = due
+		}
+		if !since.After(now) {
+			return since
+		} else if err == nil {
+			break
+		}
 	}
-	if since.After(now) {
-		return time.Time{}
-	}
-	return since
+	return time.Time{}
 }

@@ -245,6 +245,22 @@ func TestLagAndOldest(t *testing.T) {
 	}
 }
 
+// TestTimesOfWrongClocks: the age is that of the first record whose time can be true; no such time makes one up.
+func TestTimesOfWrongClocks(t *testing.T) {
+	wrong := []time.Time{time.UnixMilli(-1), time.UnixMilli(1e9), time.Now().Add(time.Hour)}
+	at := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	for _, test := range []struct {
+		written []time.Time
+		oldest  time.Time
+	}{{wrong, time.Time{}}, {append(wrong, at, time.Now()), at}} {
+		w := newWorld(t)
+		w.write(names.Events(lane), 0, test.written...)
+		if g := w.group(topology.RoleMatch); g.Lag() != int64(len(test.written)) || !g.Oldest().Equal(test.oldest) {
+			t.Errorf("%d behind since %v, want %d since %v", g.Lag(), g.Oldest(), len(test.written), test.oldest)
+		}
+	}
+}
+
 // TestEachChannelHasItsOwn: deliverers of all channels read the same jobs, each up to where it is.
 func TestEachChannelHasItsOwn(t *testing.T) {
 	w := newWorld(t)
