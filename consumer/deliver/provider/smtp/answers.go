@@ -26,8 +26,9 @@ type Rule struct {
 	// RetryAfter is how long to wait, with Failed and Down.
 	RetryAfter time.Duration
 
-	code, enhanced, text *regexp.Regexp // nil for any
-	whose                whose          // a failure is, where no code tells
+	andText                   string         // besides Text
+	code, enhanced, text, and *regexp.Regexp // nil for any
+	whose                     whose          // a failure is, where no code tells
 }
 
 // whose is what a failure tells of: one message or its recipient, or the server and all messages.
@@ -69,6 +70,7 @@ func (r *Rule) read() (err error) {
 		pattern, number, around string
 	}{
 		{&r.code, r.Code, `\d`, `^(?:%s)$`}, {&r.enhanced, r.Enhanced, `\d+`, `^(?:%s)$`}, {&r.text, r.Text, "x", `(?is)%s`},
+		{&r.and, r.andText, "x", `(?is)%s`},
 	} {
 		if p.pattern == "" {
 			continue
@@ -98,13 +100,18 @@ func (r *Rule) read() (err error) {
 
 func (r *Rule) fits(place, code, enhanced, text string) bool {
 	fit := func(p *regexp.Regexp, s string) bool { return p == nil || p.MatchString(s) }
-	return (r.At == "" || r.At == place) && fit(r.code, code) && fit(r.enhanced, enhanced) && fit(r.text, text)
+	return (r.At == "" || r.At == place) && fit(r.code, code) && fit(r.enhanced, enhanced) &&
+		fit(r.text, text) && fit(r.and, text)
 }
 
-// judge is what a refusal means: by the rules of the configuration, by the shipped ones, or else by its first digit.
+// judge is what a refusal means: by the rules of the configuration, by the shipped ones, or else by its class.
 func judge(rules []Rule, at stage, code, enhanced, text string) provider.Response {
 	place := at.place()
-	for _, some := range [][]Rule{rules, shipped} {
+	for n, some := range [][]Rule{rules, shipped} {
+		later := enhancedIn("4", text)
+		if n > 0 && enhanced == "" && later != "" && strings.HasPrefix(code, "55") && strings.Index(text, later) <= 1 {
+			code, enhanced = "450", later // 550 4.7.1: what says more counts
+		}
 		for i := range some {
 			if r := &some[i]; r.fits(place, code, enhanced, text) {
 				return provider.Response{Verdict: r.Verdict, Reason: r.Reason, RetryAfter: r.RetryAfter,
@@ -147,15 +154,27 @@ const (
 		`|(message|maximum) size`
 	saysLoop = `\bhops?\b|hop count|mail loop|looping`
 	saysFull = `(mail)?box.{0,20} full|over ?quota|(box|user|recipient).{0,30} over .{0,10}quota` +
-		`|(user|mailbox|recipient|account|disk)\S*( \S+)? quota|quota.{0,20} for (this )?(user|mailbox)` +
-		`|out of storage|insufficient (system )?storage`
-	saysLimit = `too (many|fast|quickly|often)|at a rate that|throttl|(rate|sending|message|credit|send|submission).?(limit|quota)` +
-		`|(limit|quota|threshold|credits|\brate)\S*.{0,40} (exceed|reach|hit|over\b)|quotaexceeded` +
-		`|(exceed|reach|over|above)\w*.{0,50} (limit|quota|threshold|rate|max|allowance)|unusual (rate|sending)|out of credit|insufficient (credit|balance)`
-	saysDay = `\bda(y|ily)\b|24.?h`
+		`|(user|mailbox|recipient|account|disk)\S*( \S+)? quota|quota.{0,20} for (this )?(user|mailbox)`
+	saysNoRoom  = `out of storage|insufficient (system )?storage` // here, or with the recipient
+	saysSending = `(sending|submission|out(going|bound)|relay) (rate|quota|limit)|quota for (sending|submission|out)`
+	// The last three lines are in German, French, Spanish, Italian, Swedish and Polish, and any encoding.
+	saysLimit = `too (many|much (e-?)?mail|fast|quickly|often)|at a rate that|throttl|quotaexceeded` +
+		`|(rate|sending|message|credit|send|submission).?(limit|quota)|rate.{0,10} (too (high|fast)|overlimit)` +
+		`|(limit|quota|threshold|credits|\brate)\S*.{0,40} (exceed|reach|hit|over\b|used up)` +
+		`|(exceed|reach|over|above)\w*.{0,50} (limit|quota|threshold|rate|max|allowance)` +
+		`|(unusual|high|excessive)( e?mail)? (rate|sending|activity|volume)|out of credit|insufficient (credit|balance)` +
+		`|(messages|e?mails|recipients) (per|an?|every) (second|minute|hour|day)` +
+		`|zu viele|trop de|demasiad|tropp[ie]|f.{1,2}r m.{1,2}nga|zbyt wiele` +
+		`|(l.{1,2}mit|quota|cuota|kvot|kontingent).{0,40}` +
+		`(berschr|erreicht|.pass|atteint|super|exced|alcanz|raggiun|verskr|przekr)` +
+		`|(berschr|.pass|super|exced|alcanz|raggiun|verskr|przekr)\S*.{0,40}(l.{1,2}mit|quota|cuota|kvot|kontingent)`
+	saysDay = `\b(to)?day\b|\bdaily\b|24.?h|\btages|t.{1,2}glich|quotidien|par jour|diari|giornal|dagl|dzienn`
 	saysUs  = `relay(ing)? (access )?(is )?(denied|not|prohibited)|(unable to|not|n.t|refuse\w* to) relay` +
 		`|for relay\b|\b(helo|ehlo)\b|smtp auth\b|rcpthosts|client host|blocked using|block ?list|black ?list|spamhaus` +
 		`|banned sending|connections will not be|messages from \S+ weren.t|sender ip must|name lookup failed` +
+		`|(ip|sender|server|host)\W+reputation|reputation of (the|your) s|spoofing|dynamic ip` +
+		`|ip ?check|\b(dns|r)bl\b|not allowed to connect` +
+		`|\bip\b.{0,20} is (i|o)n\b` +
 		`|ptr record|reverse (dns|hostname)|(from|your) (ip|server|host)\b.{0,40} (block|denied|not allowed)`
 	saysSender = `sender.{0,60} (reject|denied|refused|invalid|unknown|unverified|fail|not|does|bad)` +
 		`|(mail from|from address|sender address|send(ing)? as|sendasdenied|sender identity|sending domain)`
@@ -192,12 +211,14 @@ var shipped = func() []Rule {
 	)
 	table := []Rule{
 		{Text: saysGreylisted, Verdict: provider.Failed, RetryAfter: greylisting, whose: itsOwn},
+		{Text: saysLimit, andText: saysDay, Verdict: provider.Failed, RetryAfter: day, whose: ofAll},
+		{Code: "5xx", Text: saysTooLarge + "|" + saysLoop, Verdict: provider.Rejected},
+		{Text: saysSending, Verdict: provider.Failed, RetryAfter: while, whose: ofAll},
 		{Code: "5xx", Enhanced: "5.3.4|5.2.[23]", Verdict: provider.Rejected},
-		{Code: "5xx", Text: saysTooLarge + "|" + saysLoop + "|" + saysFull, Verdict: provider.Rejected},
+		{Code: "5xx", Text: saysFull + "|" + saysNoRoom, Verdict: provider.Rejected},
+		{Text: saysFull, Verdict: provider.Failed, whose: itsOwn},
 
 		{Enhanced: "5.4.5|5.1.90|5.7.(28|508|705|23[236])", Verdict: provider.Failed, RetryAfter: day, whose: ofAll},
-		{Text: "(" + saysLimit + ").*(" + saysDay + ")|(" + saysDay + ").*(" + saysLimit + ")", Verdict: provider.Failed,
-			RetryAfter: day, whose: ofAll},
 		{Text: saysLimit, Verdict: provider.Failed, RetryAfter: while, whose: ofAll},
 
 		{Code: "5xx", Enhanced: "5.7.(1[23][0-6]|513)", Verdict: provider.Rejected},

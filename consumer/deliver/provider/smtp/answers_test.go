@@ -61,7 +61,7 @@ func TestShippedAnswers(t *testing.T) {
 			t.Errorf("%q: the detail of %d bytes is %q", line, len(r.Detail), r.Detail)
 		}
 	}
-	if said < 150 {
+	if said < 250 {
 		t.Errorf("%d answers", said)
 	}
 }
@@ -159,6 +159,7 @@ func TestWhoseFailure(t *testing.T) {
 		"451 4.6.0 content": {true, true}, "452 4.3.1 Insufficient system storage": {false, false},
 		"451 4.3.5 Server configuration problem": {false, false}, "421 4.7.0 closing": {false, false},
 		"421 shutting down": {false, false}, "451 4.7.650 temporarily rate limited": {false, false},
+		"450 Mailbox over quota": {true, true}, "452 insufficient system storage": {true, false},
 		"550 5.4.5 Daily user sending limit exceeded": {false, false}, "454 Throttling failure": {false, false},
 	} {
 		for i, at := range []stage{stageRcpt, stageEnd} {
