@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -263,25 +264,34 @@ const maxRetryAfter = time.Hour
 // RetryAfter is how long a response's header Retry-After asks to wait, as Wait reads it.
 func RetryAfter(h http.Header, now time.Time) time.Duration { return Wait(h.Get("Retry-After"), now) }
 
-// Wait is how long a text asks to wait: seconds, a length of time (30s), a date, or a moment in Unix seconds. It is 0
-// if the text is none of them or the time is over, and maxRetryAfter at most.
+// Wait is how long a text asks to wait: seconds, a length of time (30s), a date, or a moment in Unix seconds or parts of
+// them. It is 0 if the text is none of them or the time is over, and maxRetryAfter at most.
 func Wait(text string, now time.Time) time.Duration {
-	text = strings.TrimSpace(text)
+	text = inSeconds.ReplaceAllString(strings.TrimSpace(text), "$1")
 	wait, err := time.ParseDuration(text)
 	if seconds, notNumber := strconv.ParseFloat(text, 64); notNumber == nil || errors.Is(notNumber, strconv.ErrRange) {
+		for seconds = min(seconds, 1e21); seconds > 1e11; { // or milliseconds of it
+			seconds /= 1000
+		}
 		if seconds > 1e9 { // a moment of this century
 			seconds -= float64(now.UnixMilli()) / 1000
 		}
 		wait, err = time.Duration(min(seconds, maxRetryAfter.Seconds())*float64(time.Second)), nil
 	}
 	if err != nil {
-		at, notHTTP := http.ParseTime(text)
-		if notHTTP != nil {
-			if at, err = time.Parse(time.RFC3339, text); err != nil {
-				return 0
+		at, wrong := http.ParseTime(text)
+		for _, form := range []string{time.RFC3339, time.RFC1123, time.RFC1123Z, time.DateTime} {
+			if wrong != nil {
+				at, wrong = time.Parse(form, text)
 			}
+		}
+		if wrong != nil {
+			return 0
 		}
 		wait = at.Sub(now)
 	}
 	return max(0, min(wait, maxRetryAfter))
 }
+
+// inSeconds is a number of seconds as it should not be written, and is.
+var inSeconds = regexp.MustCompile(`(?i)^"?([\d.]+)"?( ?s(ec(ond)?s?)?)?([,;].*)?$`)

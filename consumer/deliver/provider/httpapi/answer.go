@@ -20,6 +20,8 @@ import (
 
 	"github.com/tidwall/gjson"
 	"golang.org/x/net/http/httpguts"
+	utf16 "golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/internal/jsonpath"
@@ -38,7 +40,8 @@ type answer struct {
 func newAnswer(of *outbound.Response) *answer {
 	a := &answer{Response: of}
 	if of.Fault == "" {
-		body := bytes.TrimSpace(bytes.TrimPrefix(of.Body, []byte("\ufeff")))
+		body, _, _ := transform.Bytes(utf16.BOMOverride(transform.Nop), of.Body) // which says what it is
+		body = bytes.TrimSpace(body)
 		a.text, a.isJSON = string(body), topology.CheckJSON(body) == nil
 	}
 	return a
@@ -330,10 +333,10 @@ func parseStatus(text string) (least, most int, err error) {
 // configuration's fault, and not the message's, as it is where its own URL is another's by
 // now, or is asked by another method, or has to be paid for. A gateway that waited in vain
 // does not know what became of the request, and a provider whose key conflicts
-// is at the first request that had it.
+// is at the first request that had it. One that answers for several parts (207) says of each in the body.
 func usual(status int, idempotent, own bool) provider.Verdict {
 	switch class := status / 100; {
-	case class == 2:
+	case class == 2 && status != http.StatusMultiStatus:
 		return provider.Accepted
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired,
 		own && (class == 3 || status == http.StatusPaymentRequired || status == http.StatusMethodNotAllowed):
