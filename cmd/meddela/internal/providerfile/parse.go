@@ -143,14 +143,14 @@ func (p *parser) smtp(m *strictyaml.Map, d *Definition) smtp.Config {
 		Hello: m.Text("hello"), TLS: authorities(m), ServerName: m.Text("server_name"),
 		Security: smtp.Security(m.OneOf("tls", string(smtp.StartTLS),
 			string(smtp.NoTLS), string(smtp.StartTLS), string(smtp.StartTLSIfOffered), string(smtp.ImplicitTLS))),
-		Username: m.Text("username"), Password: p.secret(m, "password"), Mechanism: m.Text("mechanism"),
+		Username: m.Text("username"), Password: p.secret(m, "password"), Token: p.oauth2(m), Mechanism: m.Text("mechanism"),
 		MaxMessages: m.Int("max_messages", 1, 1_000_000), Bounces: m.Text("bounces"),
 	}
 	switch {
 	case !m.Has("username") && m.Has("password"):
 		m.Fail("password", "it needs a username beside it")
-	case m.Has("username") && !m.Has("password"):
-		m.Fail("username", "it needs a password beside it, such as password: {file: /run/secrets/password}")
+	case m.Has("username") && !m.Has("password") && !m.Has("oauth2"):
+		m.Fail("username", "it needs a password beside it, such as password: {file: /run/secrets/password}, or oauth2")
 	}
 	for _, each := range m.Maps("answers") {
 		c.Answers = append(c.Answers, smtp.Rule{
@@ -225,12 +225,7 @@ func (p *parser) http(m *strictyaml.Map, d *Definition) httpapi.Config {
 
 // token is how a provider's tokens are got; nil where they are not.
 func (p *parser) token(auth *strictyaml.Map) (kind token.Kind) {
-	if m := auth.Map("oauth2"); m != nil {
-		m.Needs("client_secret", "say where it is, such as client_secret: {file: /run/secrets/client}")
-		kind = token.OAuth2{TokenURL: m.Needed("token_url", "https://auth.example.com/token"),
-			ClientID: m.Needed("client_id", "shop"), ClientSecret: p.secret(m, "client_secret"), Scopes: m.Texts("scopes"),
-			Audience: m.Text("audience")}
-	}
+	kind = p.oauth2(auth)
 	if m := auth.Map("google"); m != nil {
 		m.Needs("scopes", "say what for, such as scopes: [https://www.googleapis.com/auth/firebase.messaging]")
 		if m.Needs("credentials", "say where they are, such as credentials: {file: /run/secrets/account.json}") {
@@ -250,6 +245,17 @@ func (p *parser) token(auth *strictyaml.Map) (kind token.Kind) {
 		}
 	}
 	return kind
+}
+
+func (p *parser) oauth2(auth *strictyaml.Map) token.Kind {
+	m := auth.Map("oauth2")
+	if m == nil {
+		return nil
+	}
+	m.Needs("client_secret", "say where it is, such as client_secret: {file: /run/secrets/client}")
+	return token.OAuth2{TokenURL: m.Needed("token_url", "https://auth.example.com/token"),
+		ClientID: m.Needed("client_id", "shop"), ClientSecret: p.secret(m, "client_secret"), Scopes: m.Texts("scopes"),
+		Audience: m.Text("audience")}
 }
 
 // Signing has the host that each secret to sign with is of: who shares one could replay to another what it gets.

@@ -33,8 +33,37 @@ type session struct {
 	idle     *time.Timer // ends it, while it is in the pool
 }
 
-// connect connects, encrypts and authenticates.
-func (s *Provider) connect(ctx context.Context) (*session, *failure) {
+// connect connects, encrypts and authenticates. Where the password is refused, and there is another by now, it does so
+// again with that.
+func (s *Provider) connect(ctx context.Context) (conn *session, failed *failure) {
+	password, err := s.password(ctx, "")
+	for again := false; err == nil; again = true {
+		if conn, failed = s.login(ctx, password); failed == nil || failed.stage != stageAuth || again {
+			return conn, failed
+		}
+		if code, _, _ := failed.answered(); code != "535" {
+			return nil, failed
+		}
+		before := password
+		if password, err = s.password(ctx, before); password == before {
+			return nil, failed
+		}
+	}
+	return nil, &failure{stage: stageAuth, err: &unsaid{provider.Down, "", err.Error()}}
+}
+
+// password is that of the moment, or a token other than one that was refused if there may be another.
+func (s *Provider) password(ctx context.Context, refused string) (string, error) {
+	switch {
+	case s.tokens != nil:
+		return s.tokens.Get(ctx, refused)
+	case s.config.Password != nil:
+		return s.config.Password(), nil
+	}
+	return "", nil
+}
+
+func (s *Provider) login(ctx context.Context, password string) (*session, *failure) {
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(ctx, "tcp", s.config.Addr())
 	if err != nil {
@@ -42,7 +71,7 @@ func (s *Provider) connect(ctx context.Context) (*session, *failure) {
 	}
 	conn := &session{raw: &bounded{Conn: raw}}
 	defer conn.bound(ctx)()
-	if failed := s.greet(ctx, conn); failed != nil {
+	if failed := s.greet(ctx, conn, password); failed != nil {
 		conn.drop()
 		return nil, failed
 	}
@@ -74,7 +103,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *Provider) greet(ctx context.Context, conn *session) *failure {
+func (s *Provider) greet(ctx context.Context, conn *session, password string) *failure {
 	line := conn.raw
 	if s.config.Security == ImplicitTLS {
 		encrypted := tls.Client(conn.raw, s.tls())
@@ -100,7 +129,7 @@ func (s *Provider) greet(ctx context.Context, conn *session) *failure {
 			return &failure{stage: stageTLS, err: err}
 		}
 	}
-	return s.authenticate(client)
+	return s.authenticate(client, password)
 }
 
 func (s *Provider) tls() *tls.Config {
@@ -269,7 +298,7 @@ var (
 )
 
 // authenticate logs in, where there are credentials.
-func (s *Provider) authenticate(client *smtp.Client) *failure {
+func (s *Provider) authenticate(client *smtp.Client, password string) *failure {
 	if s.config.Username == "" {
 		return nil
 	}
@@ -284,7 +313,7 @@ func (s *Provider) authenticate(client *smtp.Client) *failure {
 		if !encrypted && !outbound.IsLoopback(s.config.Host) {
 			return &failure{stage: stageAuth, err: errOpenConnection}
 		}
-		if err := client.Auth(m.auth(s.config.Username, s.config.Password(), s.config.Host)); err != nil {
+		if err := client.Auth(m.auth(s.config.Username, password, s.config.Host)); err != nil {
 			return &failure{stage: stageAuth, err: err}
 		}
 		return nil

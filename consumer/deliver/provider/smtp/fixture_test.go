@@ -38,7 +38,7 @@ const (
 
 // dialogue is a mail server that answers every command by a script.
 type dialogue struct {
-	script map[string]string // by verb; "GREETING", "TEXT" (hang up within it) and "END" besides
+	script map[string]string // by verb, or by whole line; "GREETING", "TEXT" (hang up within it) and "END" besides
 	port   int
 	over   map[string]string // what it says instead when a connection has had the most messages
 	most   int
@@ -103,6 +103,9 @@ func (d *dialogue) talk(conn net.Conn) {
 		verb, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		d.mu.Lock()
 		d.heard = append(d.heard, strings.TrimSpace(line))
+		if whole := strings.TrimRight(line, "\r\n"); d.script[whole] != "" {
+			verb = whole
+		}
 		d.mu.Unlock()
 		answers := d.reply
 		if word := d.over[verb]; word != "" && messages >= d.most {

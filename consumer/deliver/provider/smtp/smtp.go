@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/address"
 	"github.com/meddela/meddela/consumer/outbound"
+	"github.com/meddela/meddela/consumer/outbound/token"
 	"github.com/meddela/meddela/consumer/receipt"
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -54,6 +55,8 @@ type Config struct {
 	// over connections that are not encrypted, except to this machine.
 	Username string
 	Password outbound.Secret
+	// Token gets the tokens of XOAUTH2, instead of a Password.
+	Token token.Kind
 	// Mechanism of authentication: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or
 	// XOAUTH2, of which Password is the token. Default: the best that the
 	// server offers, other than XOAUTH2.
@@ -102,6 +105,7 @@ type Provider struct {
 	idle   pool
 	dkim   *DKIM            // nil for no signature
 	files  *outbound.Client // of attachments
+	tokens *token.Source    // nil for a password
 
 	closed context.Context // ends when no answer is waited for any longer
 	close  func()
@@ -122,6 +126,9 @@ func New(c Config) (*Provider, error) {
 	c.From, c.ReplyTo = address.Wire(c.From), address.Wire(c.ReplyTo)
 	for _, name := range []*string{&c.Host, &c.ServerName, &c.Hello, &c.Bounces, &c.DKIM.Domain} {
 		*name = asciiHost(*name)
+	}
+	if c.Token != nil {
+		c.Mechanism = cmp.Or(c.Mechanism, mechanismOAuth)
 	}
 	_, domain := address.Split(c.From)
 	if c.Hello == "" {
@@ -150,8 +157,10 @@ func New(c Config) (*Provider, error) {
 		return nil, errors.New("smtp: hello must be a full name such as mail.example.com, or an address such as [192.0.2.1]")
 	case c.Username != "" && c.Security == NoTLS && !outbound.IsLoopback(c.Host):
 		return nil, errors.New("smtp: credentials need encryption: set security to starttls or tls")
-	case c.Username != "" && c.Password == nil:
-		return nil, errors.New("smtp: a username needs a password")
+	case c.Username != "" && (c.Password == nil) == (c.Token == nil):
+		return nil, errors.New("smtp: a username needs a password or tokens, and not both")
+	case c.Token != nil && (c.Username == "" || c.Mechanism != mechanismOAuth):
+		return nil, errors.New("smtp: tokens need a username, and no mechanism but XOAUTH2")
 	case !knownMechanism(c.Mechanism):
 		return nil, fmt.Errorf("smtp: unknown mechanism %q: use PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2",
 			c.Mechanism)
@@ -177,6 +186,12 @@ func New(c Config) (*Provider, error) {
 		from:   mail.Address{Name: c.FromName, Address: c.From},
 		domain: asciiHost(domain),
 		idle:   pool{idle: c.IdleTimeout},
+	}
+	if c.Token != nil {
+		client := outbound.New(outbound.Config{AllowPrivate: true, ClearInside: true}) // whose target is the operator's
+		if s.tokens, err = c.Token.Source(client); err != nil {
+			return nil, fmt.Errorf("smtp: %w", err)
+		}
 	}
 	if _, err := s.compose(messageID("test", s.domain), c.From, &template.Message{Text: "test"}, nil); err != nil {
 		return nil, errors.New("smtp: " + unwritable(err))
