@@ -130,8 +130,12 @@ func (env *Env) Redis(ctx context.Context) (redis.UniversalClient, error) {
 	return client, connect.CheckRedis(ctx, &env.Config.Redis, client)
 }
 
-// Troubles are what deliverers find wrong with providers, and a text of it; none where Redis cannot say.
+// Troubles are what deliverers find wrong with providers, and a text of it; none where Redis cannot say, or none is
+// configured, which its callers can do without.
 func (env *Env) Troubles(ctx context.Context, lanes ...topology.Lane) (all []topology.Trouble, text string) {
+	if len(env.Config.Redis.Addrs) == 0 {
+		return nil, ""
+	}
 	client, err := env.Redis(ctx)
 	if err == nil {
 		all, err = failover.Troubles(ctx, client, env.Config.Keys(), lanes)

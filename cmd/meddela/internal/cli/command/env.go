@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,6 +23,14 @@ const (
 	// ExitMisused is for a command line or a configuration that cannot be.
 	ExitMisused = 2
 )
+
+// Called is what to write for this program on the command line: its path, where it was called by one.
+func Called() string {
+	if strings.ContainsRune(os.Args[0], os.PathSeparator) {
+		return os.Args[0]
+	}
+	return "meddela"
+}
 
 // Env is what commands share. Configuration is read by those that are Loaded.
 type Env struct {

@@ -29,7 +29,8 @@ func TestControl(t *testing.T) {
 		return meddela(t, environment, "", append([]string{"control"}, args...)...)
 	}
 	run("list").WantOut(t, "nothing is paused or killed\n")
-	run("pause", "type:sale", "--dry-run").WantOut(t, "type:sale would be paused\n")
+	run("pause", "type:sale", "lane:batch", "--dry-run").WantOut(t, "type:sale would be paused\nlane:batch would be paused\n"+
+		"nothing is known by type:sale yet: see meddela templates list\n")
 	run("list").WantOut(t, "nothing is paused or killed\n")
 	run("pause", "type:sale", "provider:smtp", "type:sale", "--by", "kim", "--reason", "wrong price").Says(t,
 		"type:sale is paused\nprovider:smtp is paused\nseen in force ")
@@ -68,6 +69,31 @@ func TestControlOfAnEndedOrder(t *testing.T) {
 	meddela(t, environment, "", "control", "list").WantOut(t, "nothing is paused or killed\n")
 	meddela(t, environment, "", "control", "list", "--all").Says(t, "lane:batch  pause, ended")
 	meddela(t, environment, "", "control", "resume", "lane:batch").WantOut(t, "lane:batch is neither paused nor killed\n")
+}
+
+// TestControlOfTheUnknown: who mistypes a name is told, and the order is given all the same: a template of that name may
+// be published later.
+func TestControlOfTheUnknown(t *testing.T) {
+	environment := controlSite(t)
+	meddela(t, environment, "", "templates", "publish", "../../../samples/templates").Want(t, command.ExitOK)
+	run := func(args ...string) clitest.Result {
+		return meddela(t, environment, "", append([]string{"control"}, args...)...)
+	}
+	const says = "nothing is known by "
+	known := []string{"template:order_confirmation", "type:password_reset", "channel:sms", "lane:batch", "provider:any"}
+	for _, action := range []string{"pause", "kill"} {
+		for _, subject := range known {
+			if got := run(action, subject); got.Status != command.ExitOK || strings.Contains(got.Out+got.Err, says) {
+				t.Errorf("%s %s: %+v", action, subject, got)
+			}
+		}
+		run(action, "template:order_confirmatoin", known[0]).Says(t, "template:order_confirmatoin is ",
+			says+"template:order_confirmatoin yet: see meddela templates list\n")
+		run(action, "type:order_confirmation_", "-o", "json").Says(t, `"unknown":["type:order_confirmation_"]`)
+	}
+	if got := run("resume", "template:order_confirmatoin"); strings.Contains(got.Out, says) {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestControlInJSON(t *testing.T) {

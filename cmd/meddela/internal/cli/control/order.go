@@ -17,6 +17,8 @@ type orderView struct {
 	DryRun bool               `json:"dry_run"`
 	Orders []orderedView      `json:"orders"`
 	Idle   []topology.Subject `json:"idle"` // to be resumed, but nothing stops them
+	// Unknown are stopped all the same: no template has the name, or is for events of the type.
+	Unknown []topology.Subject `json:"unknown"`
 	// How long Kafka took, and from then on until the order was seen to be in
 	// force.
 	WrittenMillis  int64 `json:"written_ms"`
@@ -42,12 +44,33 @@ func (o *ordering) run(ctx context.Context, _ []string) error {
 			return err
 		}
 	}
+	o.findUnknown(ctx, view)
 	return o.env.Print(view, "%s", o.text(view))
+}
+
+func (o *ordering) findUnknown(ctx context.Context, view *orderView) {
+	for i := range view.Orders {
+		order := &view.Orders[i]
+		kind, name := order.Subject.Split()
+		if order.Action == topology.Resume || kind != topology.SubjectTemplate && kind != topology.SubjectType {
+			continue
+		}
+		follower, err := o.env.Templates(ctx) // after the order, which does not wait for it
+		if err != nil {
+			o.env.Log.Warn().Err(err).Msg("it is not known whether there are such templates")
+			return
+		}
+		live := follower.Snapshot()
+		if _, named := live.Latest(name); kind == topology.SubjectTemplate && !named ||
+			kind == topology.SubjectType && !live.HasType(name) {
+			view.Unknown = append(view.Unknown, order.Subject)
+		}
+	}
 }
 
 // plan says what is to be written: a resume only about what is stopped.
 func (o *ordering) plan(now *control.Orders) *orderView {
-	view := &orderView{DryRun: o.dryRun, Orders: []orderedView{}, Idle: []topology.Subject{}}
+	view := &orderView{DryRun: o.dryRun, Orders: []orderedView{}, Idle: []topology.Subject{}, Unknown: []topology.Subject{}}
 	for _, order := range o.orders {
 		if last, ok := now.Last(order.Subject); ok && last.InForce(order.At) {
 			view.Orders = append(view.Orders, orderedView{order, &last})
@@ -102,6 +125,9 @@ func (o *ordering) text(view *orderView) string {
 	if !view.DryRun && len(view.Orders) > 0 {
 		fmt.Fprintf(&b, "seen in force %d ms after Kafka had it (which took %d ms)\n", view.ReadBackMillis,
 			view.WrittenMillis)
+	}
+	for _, subject := range view.Unknown {
+		fmt.Fprintf(&b, "nothing is known by %s yet: see meddela templates list\n", subject)
 	}
 	return b.String()
 }

@@ -160,10 +160,8 @@ func (s *starting) freeze(ctx context.Context, engine *tasks.Engine) (specs []to
 		return nil, err
 	}
 	for _, lane := range s.lanes {
-		spec, topic := s.spec, engine.Names.DeliveryLog(lane)
-		if spec.Lane = lane; spec.Kind == topology.RedriveLetters {
-			topic = engine.Names.DeadLetters(lane)
-		}
+		spec, topic := s.spec, s.topic(engine.Names, lane)
+		spec.Lane = lane
 		switch {
 		case len(s.named) == 0:
 			spec.Ranges, err = s.ranges(ctx, topics, topic)
@@ -294,13 +292,43 @@ func (s *starting) run(ctx context.Context, args []string) error {
 		}
 	}
 	if s.env.Output != command.JSON && total == 0 {
-		return s.env.Printf("nothing is to be published\n")
+		where := ""
+		if len(s.named) == 0 {
+			where = s.looked(engine.Names, specs, views)
+		}
+		return s.env.Printf("nothing is to be published%s\n", where)
 	} else if s.env.Output == command.JSON {
 		if wrong := s.env.PrintJSON(map[string]any{"dry_run": s.dryRun, "published": total, "lanes": views}); wrong != nil {
 			return wrong
 		}
 	}
 	return err
+}
+
+// looked says where was looked in vain.
+func (s *starting) looked(names topology.Topics, specs []topology.TaskSpec, views []started) string {
+	records, topics := int64(0), make([]string, len(s.lanes))
+	for i := range specs {
+		if views[i].Matched > 0 {
+			return "" // which is told
+		}
+		for _, r := range specs[i].Ranges {
+			records += r.To - r.From
+		}
+	}
+	for i, lane := range s.lanes {
+		topics[i] = string(s.topic(names, lane))
+	}
+	return fmt.Sprintf(": none of the %s in %s since %s (--since) is meant", wording.Count(int(records), "record", "records"),
+		strings.Join(topics, " and "), wording.Moment(time.Now().Add(-s.since)))
+}
+
+// topic has what is to be found.
+func (s *starting) topic(names topology.Topics, lane topology.Lane) topology.Topic {
+	if s.spec.Kind == topology.RedriveLetters {
+		return names.DeadLetters(lane)
+	}
+	return names.DeliveryLog(lane)
 }
 
 // start makes a task, and does it.

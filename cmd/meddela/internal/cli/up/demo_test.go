@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"all ", "accounted for", "HGETALL meddela:event:", "The message that was sent",
-		"Subject: "} {
+		"Subject: ", os.Args[0] + ` status"`, os.Args[0] + ` up"`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the summary lacks %q:\n%s", want, out.String())
 		}
@@ -71,7 +71,12 @@ func TestUp(t *testing.T) {
 	}()
 	greeting := out.Await(t, "MEDDELA_SANDBOX_FILE")
 	kafka, store := clitest.Word(t, greeting, "Kafka protocol"), clitest.Word(t, greeting, "Redis protocol")
-
+	for _, want := range []string{" publish --lane realtime --kafka-brokers " + kafka,
+		" status hello-1 --redis-addrs " + store} {
+		if !strings.Contains(greeting, os.Args[0]+want+"\n") { // as it was called, and can be copied
+			t.Errorf("the greeting lacks %q:\n%s", want, greeting)
+		}
+	}
 	event := `{"id":"hello-1","type":"order_confirmation","email":"kim@example.com","language":"sv","ctx":` +
 		`{"firstName":"Kim","order":{"number":"A-1007","total":"129.90","currency":"SEK"}}}`
 	other := &command.Env{In: strings.NewReader(event + "\n"), Out: io.Discard, ErrOut: io.Discard,

@@ -98,15 +98,15 @@ func (d *demo) showExample() error {
 		}
 		message := fmt.Sprintf("To: %s\nSubject: %s\n\n%s", m.To, m.Subject, strings.TrimSpace(m.Text+m.Body))
 		return d.env.Printf(`
-One event, as HGETALL %s and "meddela status" tell of it
-(to ask yourself, keep a system running with "meddela up"):
+One event, as HGETALL %s and "%[2]s status" tell of it
+(to ask yourself, keep a system running with "%[2]s up"):
 
-%s
+%[3]s
 The message that was sent:
 
-  │ %s
+  │ %[4]s
 
-`, d.Keys.Event(m.EventID), show.Text(d.env, &e.state),
+`, d.Keys.Event(m.EventID), command.Called(), show.Text(d.env, &e.state),
 			strings.ReplaceAll(wording.PrintableLines(message), "\n", "\n  │ "))
 	}
 	return nil

@@ -79,8 +79,8 @@ Publish an event, and read its status (from another terminal):
 
 or without either of these clients, an event a line:
 
-  echo … | meddela publish --lane realtime --kafka-brokers %s
-  meddela status hello-1 --redis-addrs %s
+  echo … | %s publish --lane realtime --kafka-brokers %s
+  %s status hello-1 --redis-addrs %s
 
 %s
 Each topic of a lane has %d partitions here.
@@ -88,7 +88,7 @@ Each topic of a lane has %d partitions here.
 		l.broker.Addr(), events, l.Names.Events(topology.Batch),
 		l.store.Addr(), l.Keys.Event("<event id>"),
 		l.broker.Addr(), events, redisPort, l.Keys.Event("hello-1"),
-		l.broker.Addr(), l.store.Addr(), l.whereMessagesGo(), localPartitions)
+		command.Called(), l.broker.Addr(), command.Called(), l.store.Addr(), l.whereMessagesGo(), localPartitions)
 }
 
 // whereMessagesGo says which messages are sent to nobody.
