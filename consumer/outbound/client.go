@@ -1,15 +1,12 @@
-// Package outbound makes HTTP requests to targets outside: each once, to
-// addresses that may be dialled, and with an error that says whether the target
-// can have had the request.
+// Package outbound makes HTTP requests to targets outside: each once, to addresses that may be dialled, and with an
+// error that says whether the target can have had the request.
 //
-// Who may be dialled is decided by the address that is about to be connected
-// to, after its name was resolved, so that no name service can lead a request
-// inside. Redirects are not followed, and no proxy is used.
+// Who may be dialled is decided by the address that is about to be connected to, after its name was resolved, so that
+// no name service can lead a request inside. Redirects are not followed, and no proxy is used.
 //
-// net/http repeats requests by itself when a connection breaks: those with the
-// methods GET and HEAD, and those with a header Idempotency-Key. Here it repeats
-// a request only if nothing of it has been written or, over HTTP/2, if the target
-// said that it has not handled it. Whoever may repeat more does so, and knows it.
+// net/http repeats requests by itself when a connection breaks: those with the methods GET and HEAD, and those with a
+// header Idempotency-Key. Here it repeats a request only if nothing of it has been written or, over HTTP/2, if the
+// target said that it has not handled it. Whoever may repeat more does so, and knows it.
 package outbound
 
 import (
@@ -55,8 +52,7 @@ const (
 	maxHeaderBytes = 64 << 10
 	maxIdleConns   = 512
 
-	// A connection of HTTP/2 that is silent for the one is asked for a sign of
-	// life, and given up after the other.
+	// A connection of HTTP/2 that is silent for the one is asked for a sign of life, and given up after the other.
 	silence, lifeSign = 10 * time.Second, 5 * time.Second
 )
 
@@ -90,19 +86,16 @@ func New(c Config) *Client {
 	return client
 }
 
-// Close closes the connections that wait for requests. The Client goes on to
-// work.
+// Close closes the connections that wait for requests. The Client goes on to work.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Request is one to be made.
 type Request struct {
 	Method string   // default POST
 	URL    *url.URL // as ParseURL returns it
-	// Header names are in canonical form. Do keeps it until the answer is
-	// read, and may do so longer when it fails.
+	// Header names are in canonical form. Do keeps it until the answer is read, and may do so longer when it fails.
 	Header http.Header
-	// Body; nil for none, which fits GET and DELETE. It is not to be changed
-	// afterwards.
+	// Body; nil for none, which fits GET and DELETE. It is not to be changed afterwards.
 	Body []byte
 	// NotAfter is when the request is not begun any more; the zero time for
 	// never. It is looked at when there is a connection to write to.
@@ -169,9 +162,8 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	return got, nil
 }
 
-// request makes net/http's form of a request. Its body is a reader that net/http
-// knows to be in memory, so that header and body are written at once. Every
-// request has one, also a GET: net/http asks GetBody before it repeats a request
+// request makes net/http's form of a request. Its body is a reader that net/http knows to be in memory, so that header
+// and body are written at once. Every request has one, also a GET: net/http asks GetBody before it repeats a request
 // with a body, and nobody otherwise.
 func (f *flight) request(ctx context.Context, r *Request) *http.Request {
 	if r.URL.Scheme == "http" {
@@ -204,8 +196,7 @@ func (f *flight) request(ctx context.Context, r *Request) *http.Request {
 	}).WithContext(httptrace.WithClientTrace(ctx, f.trace()))
 }
 
-// maxDrain is how much of an answer is read, beyond what is kept, so that the
-// connection can be used again.
+// maxDrain is how much of an answer is read, beyond what is kept, so that the connection can be used again.
 const maxDrain = 256 << 10
 
 const (
@@ -264,8 +255,8 @@ const maxRetryAfter = time.Hour
 // RetryAfter is how long a response's header Retry-After asks to wait, as Wait reads it.
 func RetryAfter(h http.Header, now time.Time) time.Duration { return Wait(h.Get("Retry-After"), now) }
 
-// Wait is how long a text asks to wait: seconds, a length of time (30s), a date, or a moment in Unix seconds or parts of
-// them. It is 0 if the text is none of them or the time is over, and maxRetryAfter at most.
+// Wait is how long a text asks to wait: seconds, a length of time (30s), a date, or a moment in Unix seconds, or in parts
+// of them. It is 0 if the text is none of them or the time is over, and maxRetryAfter at most.
 func Wait(text string, now time.Time) time.Duration {
 	text = inSeconds.ReplaceAllString(strings.TrimSpace(text), "$1")
 	wait, err := time.ParseDuration(text)

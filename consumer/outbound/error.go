@@ -22,8 +22,7 @@ const (
 	Unanswered  Kind = "the request was written, and not answered" // so it may have been handled
 )
 
-// Error is why there is no answer. Only with Unanswered can the target have had
-// the request.
+// Error is why there is no answer. Only with Unanswered can the target have had the request.
 type Error struct {
 	Kind Kind
 	Host string
@@ -39,8 +38,7 @@ func (f *Error) Error() string {
 	return text
 }
 
-// Unwrap returns the error of the network, whose text may have more of the
-// request.
+// Unwrap returns the error of the network, whose text may have more of the request.
 func (f *Error) Unwrap() error { return f.Err }
 
 func (f *Error) what() string {

@@ -45,9 +45,8 @@ func (f *flight) trace() *httptrace.ClientTrace {
 	}
 }
 
-// gotConn is called before anything is written to the connection. An expired
-// request is stopped here: a connection of its own is barred, and HTTP/2 looks
-// at the context before it writes headers.
+// gotConn is called before anything is written to the connection. An expired request is stopped here: a connection of
+// its own is barred, and HTTP/2 looks at the context before it writes headers.
 func (f *flight) gotConn(info httptrace.GotConnInfo) {
 	w, shared := wireOf(info.Conn)
 	f.mu.Lock()
@@ -111,8 +110,7 @@ func (f *flight) kind(err error) Kind {
 	case !f.connected:
 		return Unreachable
 	case isOp && op.Op == "remote error" && !f.reused:
-		// With TLS 1.3 a target refuses our certificate after the handshake,
-		// and before it looks at any request.
+		// With TLS 1.3 a target refuses our certificate after the handshake, and before it looks at any request.
 		return Insecure
 	case !f.mayBeHandled():
 		return Broken
@@ -124,8 +122,7 @@ func isTLS(err error) bool {
 	return is[*tls.CertificateVerificationError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err)
 }
 
-// wire is a connection that knows how much was written to it, and can be barred
-// from further writing.
+// wire is a connection that knows how much was written to it, and can be barred from further writing.
 type wire struct {
 	net.Conn
 	written atomic.Int64

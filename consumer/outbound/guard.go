@@ -17,9 +17,8 @@ func (b blocked) Error() string { return "outbound: " + string(b) + " addresses 
 // inClear marks the context of a request that is not encrypted, in which its connection is dialled.
 type inClear struct{}
 
-// guard returns what is called with each address that is about to be connected
-// to: it lets those be dialled that IANA's special-purpose registries have as
-// public, where requests may go there as they are.
+// guard returns what is called with each address that is about to be connected to: it lets those be dialled that IANA's
+// special-purpose registries have as public, where requests may go there as they are.
 func guard(allowPrivate, clearInside bool) func(context.Context, string, string, syscall.RawConn) error {
 	options := []ssrf.Option{ssrf.WithAnyNetwork(), ssrf.WithAnyPort()}
 	if allowPrivate {
@@ -31,8 +30,7 @@ func guard(allowPrivate, clearInside bool) func(context.Context, string, string,
 		if err != nil {
 			return blocked("unreadable")
 		}
-		// An IPv4 address inside one of IPv6, mapped or translated (NAT64), is
-		// judged by itself.
+		// An IPv4 address inside one of IPv6, mapped or translated (NAT64), is judged by itself.
 		addr := target.Addr().Unmap().WithZone("")
 		if ssrf.IPv6NAT64Prefix.Contains(addr) {
 			b := addr.As16()

@@ -29,9 +29,8 @@ var errSigningSecret = fmt.Errorf(
 	"a signing secret is %s and %d to %d bytes in base64: make one with echo %s$(openssl rand -base64 32)",
 	secretPrefix, minKey, maxKey, secretPrefix)
 
-// Signer signs requests by the scheme of Standard Webhooks
-// (https://www.standardwebhooks.com), whose libraries check them. While secrets are
-// being changed it has several: a receiver needs to know one of them.
+// Signer signs requests by the scheme of Standard Webhooks (https://www.standardwebhooks.com), whose libraries check
+// them. While secrets are being changed it has several: a receiver needs to know one of them.
 type Signer []*Parsed[*webhooks.Webhook]
 
 // NewSigner returns a Signer.
@@ -69,8 +68,7 @@ func (s Signer) Sign(h http.Header, id string, body []byte, at time.Time) {
 	h.Set(HeaderSignature, strings.Join(signatures, " "))
 }
 
-// Secret returns a secret, which may be another one each time. It never
-// prints itself.
+// Secret returns a secret, which may be another one each time. It never prints itself.
 type Secret func() string
 
 // Fixed is a Secret that stays as it is.

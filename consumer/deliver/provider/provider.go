@@ -10,17 +10,14 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Provider hands messages of one channel to the outside. It is used by several
-// goroutines at once.
+// Provider hands messages of one channel to the outside. It is used by several goroutines at once.
 type Provider interface {
 	// Name is the provider's name in the delivery log.
 	Name() string
-	// Concurrency is how many messages may be with the provider at once, at
-	// least 1. It does not change.
+	// Concurrency is how many messages may be with the provider at once, at least 1. It does not change.
 	Concurrency() int
-	// Send hands over a message and waits for the answer, or until ctx ends.
-	// It tries once. job.JobID is the idempotency key: it is the same when
-	// a message is sent again. Send keeps neither job nor m.
+	// Send hands over a message and waits for the answer, or until ctx ends. It tries once. job.JobID is the idempotency
+	// key: it is the same when a message is sent again. Send keeps neither job nor m.
 	Send(ctx context.Context, job *topology.Job, m *template.Message) Response
 }
 
@@ -33,15 +30,13 @@ type Instant interface {
 
 // Composite is a Provider that chooses among several for each message.
 type Composite interface {
-	// Names are those of the providers that it chooses among. They do not
-	// change.
+	// Names are those of the providers that it chooses among. They do not change.
 	Names() []string
 }
 
 // Prober is a Provider that can say whether it would be let in.
 type Prober interface {
-	// Probe connects and logs in, sends no message, and returns Accepted, or what
-	// would have become of one.
+	// Probe connects and logs in, sends no message, and returns Accepted, or what would have become of one.
 	Probe(ctx context.Context) Response
 }
 
@@ -53,27 +48,22 @@ type Response struct {
 	Verdict Verdict
 	// Reason of Skipped. Other verdicts have their own.
 	Reason topology.Reason
-	// Detail for people, without the recipient's address or anything of the
-	// message.
+	// Detail for people, without the recipient's address or anything of the message.
 	Detail string
 	// MessageID is how the provider knows an accepted message.
 	MessageID string
-	// RetryAfter is how long the provider asks to wait, with Failed
-	// and Down; 0 if it does not say.
+	// RetryAfter is how long the provider asks to wait, with Failed and Down; 0 if it does not say.
 	RetryAfter time.Duration
 	// OfMessage says that a failure may be this message's, its recipient's or its
 	// target's alone: it tells nothing of others, and opens no circuit.
 	OfMessage bool
-	// Late, with Unknown, is an answer that has not come in the time of one try, and
-	// may yet; nil if none will.
+	// Late, with Unknown, is an answer that has not come in the time of one try, and may yet; nil if none will.
 	Late Late
-	// Provider is the name of the one that answered, where Send chooses among
-	// several; empty otherwise.
+	// Provider is the name of the one that answered, where Send chooses among several; empty otherwise.
 	Provider string
 }
 
-// Late is the answer for a message that the provider has, and that nobody must be
-// handed again until it comes.
+// Late is the answer for a message that the provider has, and that nobody must be handed again until it comes.
 type Late interface {
 	// Wait waits for it until ctx ends: Unknown then, or, where this process cannot
 	// wait any longer, Unknown and Late. It is called once.
@@ -84,13 +74,11 @@ type Late interface {
 type Verdict int
 
 const (
-	// Failed means that the provider was reached and failed for now, and has
-	// not accepted the message.
+	// Failed means that the provider was reached and failed for now, and has not accepted the message.
 	Failed Verdict = iota
 	// Accepted means that the provider takes care of the message.
 	Accepted
-	// Skipped means that this recipient is not to be written to: the reason
-	// is ReasonInvalidAddress or ReasonSuppressed.
+	// Skipped means that this recipient is not to be written to: the reason is ReasonInvalidAddress or ReasonSuppressed.
 	Skipped
 	// Rejected means that the provider will never take the message.
 	Rejected
@@ -98,8 +86,7 @@ const (
 	Down
 	// Unknown means that the provider may have accepted the message, or not.
 	Unknown
-	// Expired means that the job's validity ended before the message could be
-	// handed over.
+	// Expired means that the job's validity ended before the message could be handed over.
 	Expired
 	// Throttled means that a limit did not let the message pass before ctx
 	// ended, so that nothing was tried. It counts for no attempt.

@@ -105,7 +105,8 @@ providers:
 	}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	for i, want := range []string{`"provider: failing"`, `"provider: circuit open"`, `"provider: circuit closed"`} {
-		if len(lines) <= i || !strings.Contains(lines[i], want) || !strings.Contains(lines[i], "535 5.7.8 while authenticating") {
+		if len(lines) <= i || !strings.Contains(lines[i], want) ||
+			!strings.Contains(lines[i], "535 5.7.8 while authenticating") {
 			t.Fatalf("the log has %q", lines)
 		}
 	}

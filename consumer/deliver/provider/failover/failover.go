@@ -1,6 +1,5 @@
-// Package failover is a provider.Provider made of the providers that a channel
-// has: it chooses one for each message, keeps within their limits, passes over
-// those whose circuit breaker is open, and goes on to the next only where a
+// Package failover is a provider.Provider made of the providers that a channel has: it chooses one for each message,
+// keeps within their limits, passes over those whose circuit breaker is open, and goes on to the next only where a
 // message was definitely not accepted.
 package failover
 
@@ -20,8 +19,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Order is how the first provider for a message is chosen. The others follow in
-// their order.
+// Order is how the first provider for a message is chosen. The others follow in their order.
 type Order string
 
 const (
@@ -72,13 +70,11 @@ type Limiter interface {
 	// Pass waits until a message may go to the provider. done must be called
 	// when it is not there any more. The error is ctx's.
 	Pass(ctx context.Context) (done func(), err error)
-	// Waits are how many messages had to wait, in vain too, and for how long in
-	// all.
+	// Waits are how many messages had to wait, in vain too, and for how long in all.
 	Waits() (messages int64, total time.Duration)
 }
 
-// Route is the way of a channel's messages to its providers. It is safe for use
-// by several goroutines.
+// Route is the way of a channel's messages to its providers. It is safe for use by several goroutines.
 type Route struct {
 	config      Config
 	backends    []*backend
@@ -124,15 +120,13 @@ func (r *Route) Names() (names []string) {
 // Concurrency implements provider.Provider.
 func (r *Route) Concurrency() int { return r.concurrency }
 
-// Instant implements provider.Instant: no provider that may be asked makes this
-// job's message wait for anything.
+// Instant implements provider.Instant: no provider that may be asked makes this job's message wait for anything.
 func (r *Route) Instant(job *topology.Job) bool {
 	return !slices.ContainsFunc(r.backends, func(b *backend) bool { return !b.isInstant(job) })
 }
 
-// Send implements provider.Provider. Providers are tried in turn for as long as
-// none may have accepted the message and there is time. Throttled means that no
-// provider was handed it, and that the limit of one whose circuit is not open
+// Send implements provider.Provider. Providers are tried in turn for as long as none may have accepted the message and
+// there is time. Throttled means that no provider was handed it, and that the limit of one whose circuit is not open
 // let nothing pass.
 func (r *Route) Send(ctx context.Context, job *topology.Job, m *template.Message) provider.Response {
 	first := r.first(job.JobID)
@@ -193,8 +187,7 @@ type Stats struct {
 	Sends map[provider.Verdict]int64
 	// Sending is how long they took in all.
 	Sending time.Duration
-	// Open reports whether its circuit breaker is open, Opened how often it has
-	// opened.
+	// Open reports whether its circuit breaker is open, Opened how often it has opened.
 	Open   bool
 	Opened int64
 	// Waits are how many messages had to wait for its limit, Waited how long in
@@ -224,13 +217,11 @@ func (r *Route) Stats() []Stats {
 	return all
 }
 
-// Breaker says when a provider's circuit opens, so that it is not asked. The
-// zero value is the default.
+// Breaker says when a provider's circuit opens, so that it is not asked. The zero value is the default.
 type Breaker struct {
 	// Failures in a row after which it does. Default 5.
 	Failures int
-	// Open is for how long, before one message tries whether it is back.
-	// Default 15 s.
+	// Open is for how long, before one message tries whether it is back. Default 15 s.
 	Open time.Duration
 }
 
@@ -297,9 +288,8 @@ func (b *backend) isInstant(job *topology.Job) bool {
 	return b.Limiter == nil && some && p.Instant(job)
 }
 
-// send hands a message to the provider, if its circuit is not open, once its
-// limits let it pass; tried reports whether it did. A limit says nothing of the
-// provider, and is waited for before the breaker is asked.
+// send hands a message to the provider, if its circuit is not open, once its limits let it pass; tried reports whether
+// it did. A limit says nothing of the provider, and is waited for before the breaker is asked.
 func (b *backend) send(
 	ctx context.Context, job *topology.Job, m *template.Message,
 ) (response provider.Response, tried bool) {
@@ -386,14 +376,12 @@ func (l *late) Wait(ctx context.Context) provider.Response {
 	return response
 }
 
-// waitShare is the part of the time that is left that a message may wait for a
-// limit. The rest is the provider's: one that is cut short may have accepted the
-// message.
+// waitShare is the part of the time that is left that a message may wait for a limit. The rest is the provider's: one
+// that is cut short may have accepted the message.
 const waitShare = 4
 
-// acquire waits until the provider may be handed one more: for a part of the
-// time that there is, and at most until the job expires. release must be called
-// when the try is over, and told whether the answer is late: then the message keeps
+// acquire waits until the provider may be handed one more: for a part of the time that there is, and at most until the
+// job expires. release must be called when the try is over, and told whether the answer is late: then the message keeps
 // its place.
 func (b *backend) acquire(ctx context.Context, job *topology.Job) (release func(late bool), err error) {
 	cancel := func() {}

@@ -88,9 +88,8 @@ func (p *Provider) meaning(got *outbound.Response, host string, m *template.Mess
 		}
 		response.RetryAfter = cmp.Or(response.RetryAfter, outbound.RetryAfter(a.Header, time.Now()))
 	}
-	// A provider that answers is there. What it says is about the message unless it says that it
-	// is at fault itself, or a rule does, or nobody is let in. One may be barred from writing to
-	// some recipients only.
+	// A provider that answers is there. What it says is about the message unless it says that it is at fault itself, or a
+	// rule does, or nobody is let in. One may be barred from writing to some recipients only.
 	response.OfMessage = p.target == nil || a.Status < 500 && (response.Verdict != provider.Down ||
 		rule == nil && a.Status == http.StatusForbidden)
 	response.Detail = host + " answered " + strconv.Itoa(a.Status) + response.Detail
@@ -123,8 +122,7 @@ func (p *Provider) verdict(a *answer) (provider.Response, *Rule) {
 	return response, nil
 }
 
-// clean is a message id as the delivery log may have it: without the address,
-// which some providers put into it.
+// clean is a message id as the delivery log may have it: without the address, which some providers put into it.
 func clean(id string, m *template.Message) string {
 	if len(id) > 256 || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) ||
 		hasAddress(id, m.To) {
@@ -210,8 +208,7 @@ type Rule struct {
 	// Unauthorized says of Down that the credentials are refused, so that it is asked once more
 	// if there are others by then.
 	Unauthorized bool
-	// Reason of Skipped: ReasonInvalidAddress (the default) or
-	// ReasonSuppressed.
+	// Reason of Skipped: ReasonInvalidAddress (the default) or ReasonSuppressed.
 	Reason topology.Reason
 	// RetryAfter is where an answer says how long to wait, with Failed and Down: a path, or "header:" and a name. Default
 	// the header Retry-After.
@@ -329,11 +326,10 @@ func parseStatus(text string) (least, most int, err error) {
 	return least, most, nil
 }
 
-// usual is what a status means where no rule says it. Not to be let in is the
-// configuration's fault, and not the message's, as it is where its own URL is another's by
-// now, or is asked by another method, or has to be paid for. A gateway that waited in vain
-// does not know what became of the request, and a provider whose key conflicts
-// is at the first request that had it. One that answers for several parts (207) says of each in the body.
+// usual is what a status means where no rule says it. Not to be let in is the configuration's fault, and not the
+// message's, as it is where its own URL is another's by now, or is asked by another method, or has to be paid for. A
+// gateway that waited in vain does not know what became of the request, and a provider whose key conflicts is at the
+// first request that had it. One that answers for several parts (207) says of each in the body.
 func usual(status int, idempotent, own bool) provider.Verdict {
 	switch class := status / 100; {
 	case class == 2 && status != http.StatusMultiStatus:

@@ -1,11 +1,9 @@
-// Package httpapi is a deliver.Provider that hands messages over by an HTTP
-// request each: text messages, push messages, webhooks, and e-mail where the
-// provider has an API for it. Configuration says what the request is and what
-// its answers mean, so that any provider fits.
+// Package httpapi is a deliver.Provider that hands messages over by an HTTP request each: text messages, push messages,
+// webhooks, and e-mail where the provider has an API for it. Configuration says what the request is and what its
+// answers mean, so that any provider fits.
 //
-// One Send is one request. Only if the provider honours the idempotency key, and
-// the connection broke, is it made once more. As long as no answer tells, the
-// verdict is Unknown: Failed would let another provider have the message, which
+// One Send is one request. Only if the provider honours the idempotency key, and the connection broke, is it made once
+// more. As long as no answer tells, the verdict is Unknown: Failed would let another provider have the message, which
 // does not know the key.
 //
 // What events hold cannot change where a request goes, nor its headers: values
@@ -40,13 +38,11 @@ type Config struct {
 	Name string
 	// Method: POST (the default), PUT, PATCH, or GET, which has no body.
 	Method string
-	// URL, whose scheme, host and port are literal. Values in its path and query
-	// are escaped. Default: the target that the message's own template names,
-	// which only webhooks have.
+	// URL, whose scheme, host and port are literal. Values in its path and query are escaped. Default: the target that the
+	// message's own template names, which only webhooks have.
 	URL string
-	// Hosts, if there are any, are the only ones that a message's own target may
-	// have: "hooks.example.com", "hooks.example.com:8443", "*.example.com". They are
-	// needed where requests have, or reach, what an author has not.
+	// Hosts, if there are any, are the only ones that a message's own target may have: "hooks.example.com",
+	// "hooks.example.com:8443", "*.example.com". They are needed where requests have, or reach, what an author has not.
 	Hosts []string
 	// Headers by name. Content-Type is application/json by default.
 	Headers map[string]string
@@ -59,8 +55,7 @@ type Config struct {
 	// another could hand on to that what it gets. None for no signature.
 	Sign map[string][]outbound.Secret
 
-	// Idempotent says that the provider takes requests with the same key as one
-	// message.
+	// Idempotent says that the provider takes requests with the same key as one message.
 	Idempotent bool
 	// KeyPerAttempt makes the key another one after an attempt that has surely failed, for providers that repeat the
 	// answer to a key even where it was a failure.
@@ -68,8 +63,7 @@ type Config struct {
 	// IdempotencyHeader has the job's id as the key. Default Idempotency-Key.
 	IdempotencyHeader string
 
-	// Rules say what answers mean, the first that fits. An answer that none
-	// fits means what its status usually does.
+	// Rules say what answers mean, the first that fits. An answer that none fits means what its status usually does.
 	Rules []Rule
 	// MessageID is where an answer has the provider's id of the message: the
 	// path of a JSON value ("$.messages[0].id"), or "header:" and a name.
@@ -142,8 +136,7 @@ func (c *Config) signers(hosts []string) (signers []outbound.Signer, err error) 
 	return signers, nil
 }
 
-// Headers that are not written as they stand: net/http's own, those of a
-// connection, and those that have secrets.
+// Headers that are not written as they stand: net/http's own, those of a connection, and those that have secrets.
 var ownHeaders = []string{
 	"Host", "Content-Length", "Transfer-Encoding", "Connection", "Proxy-Connection", "Keep-Alive", "Upgrade", "Te",
 	"Trailer", "Expect", "Proxy-Authorization", "Authorization",

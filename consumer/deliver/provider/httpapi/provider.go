@@ -29,8 +29,7 @@ type Provider struct {
 	messageID finder
 }
 
-// New returns a Provider, or what is wrong with the configuration. It does not
-// connect.
+// New returns a Provider, or what is wrong with the configuration. It does not connect.
 func New(c Config) (_ *Provider, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -146,8 +145,7 @@ func (p *Provider) ask(ctx context.Context, r *outbound.Request, m *template.Mes
 	}
 }
 
-// request makes the request for a message, without the credentials. Its errors have nothing of the
-// message.
+// request makes the request for a message, without the credentials. Its errors have nothing of the message.
 func (p *Provider) request(job *topology.Job, m *template.Message) (*outbound.Request, error) {
 	data := dataOf(job, m)
 	if p.config.Ref != nil {

@@ -11,8 +11,7 @@ import (
 	"github.com/meddela/meddela/consumer/outbound"
 )
 
-// target is where requests go: always to the same URL, or to one whose path and
-// query are made of the message.
+// target is where requests go: always to the same URL, or to one whose path and query are made of the message.
 type target struct {
 	origin string             // scheme, host and port
 	base   *url.URL           // all of it if rest is nil, otherwise the origin
@@ -81,8 +80,7 @@ func (t *target) make(data *Data) (*url.URL, error) {
 	return u, nil
 }
 
-// isPlain reports whether a URL's path and query are visible ASCII, without a
-// fragment.
+// isPlain reports whether a URL's path and query are visible ASCII, without a fragment.
 func isPlain(s string) bool {
 	return strings.HasPrefix(s, "/") && !strings.ContainsFunc(s, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || c == '#' || c == '\\'
@@ -92,8 +90,7 @@ func isPlain(s string) bool {
 // escaper is the name of the function that every value in a URL goes through.
 const escaper = "urlquery"
 
-// escapeActions adds the escaper to every action of a template that writes
-// something, unless it ends with it.
+// escapeActions adds the escaper to every action of a template that writes something, unless it ends with it.
 func escapeActions(node parse.Node) {
 	switch n := node.(type) {
 	case *parse.ListNode:
@@ -127,8 +124,7 @@ func endsEscaped(p *parse.PipeNode) bool {
 	return ok && name.Ident == escaper
 }
 
-// escape writes values so that they mean themselves in a path, in a query and in
-// a form.
+// escape writes values so that they mean themselves in a path, in a query and in a form.
 func escape(values ...any) string {
 	return strings.ReplaceAll(url.QueryEscape(fmt.Sprint(values...)), "+", "%20")
 }

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// pool hands out, in the order in which they were asked for, what one goroutine
-// fetches for all that wait.
+// pool hands out, in the order in which they were asked for, what one goroutine fetches for all that wait.
 type pool[T any] struct {
 	// fetch asks for up to so many, and says when to ask again if it got none.
 	fetch func(ctx context.Context, want int) (got []T, again time.Duration, err error)
@@ -65,8 +64,7 @@ func (p *pool[T]) acquire(ctx context.Context, most time.Duration) (one T, waite
 	}
 }
 
-// leave takes a waiter out of the queue. What it was handed meanwhile is the
-// next one's.
+// leave takes a waiter out of the queue. What it was handed meanwhile is the next one's.
 func (p *pool[T]) leave(w *waiter[T]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,8 +1,7 @@
-// Package quota keeps what all deliverers together hand to a provider within
-// its limits: messages a second, and messages at once. The limits are counted in
-// Redis; each process takes and gives back several at a time, so that a message
-// costs no round trip of its own. A part of both is kept free for the real-time
-// lane, which a batch can then never make wait.
+// Package quota keeps what all deliverers together hand to a provider within its limits: messages a second, and
+// messages at once. The limits are counted in Redis; each process takes and gives back several at a time, so that a
+// message costs no round trip of its own. A part of both is kept free for the real-time lane, which a batch can then
+// never make wait.
 //
 // It is not github.com/go-redis/redis_rate, which asks Redis for every message,
 // knows no messages at once, and no lane that goes before the other.
@@ -35,19 +34,16 @@ type Config struct {
 	Rate float64
 	// AtOnce is messages that are with the provider at the same time.
 	AtOnce int
-	// Reserve is the share of both, from 0 to less than 1, that the batch lane
-	// leaves free for the real-time lane. Of the rate, it is what is there at
-	// once for real-time messages to begin with; as long as more of them come,
-	// the batch lane gets nothing. While none come it has the whole rate.
+	// Reserve is the share of both, from 0 to less than 1, that the batch lane leaves free for the real-time lane. Of the
+	// rate, it is what is there at once for real-time messages to begin with; as long as more of them come, the batch lane
+	// gets nothing. While none come it has the whole rate.
 	Reserve float64
-	// SendTime is the longest that a message may be with the provider. Default
-	// 10 s.
+	// SendTime is the longest that a message may be with the provider. Default 10 s.
 	SendTime time.Duration
 }
 
-// Limiter lets messages of one process pass. It is safe for use by several
-// goroutines. Its user in Redis needs EVAL, EVALSHA, TIME, HMGET, HSET, PEXPIRE,
-// ZADD, ZREM, ZCARD and ZREMRANGEBYSCORE.
+// Limiter lets messages of one process pass. It is safe for use by several goroutines. Its user in Redis needs EVAL,
+// EVALSHA, TIME, HMGET, HSET, PEXPIRE, ZADD, ZREM, ZCARD and ZREMRANGEBYSCORE.
 type Limiter struct {
 	tokens *pool[time.Time] // nil without a rate
 	slots  *slots           // nil without a limit at once
@@ -85,10 +81,9 @@ func (c *Config) atOnce() int {
 	return c.AtOnce
 }
 
-// Pass waits until a message may go to the provider, for Redis too. done must be
-// called when it is not there any more. The error is ctx's, or
-// context.DeadlineExceeded if there is hardly any rate while there are slots:
-// another message may have this one's.
+// Pass waits until a message may go to the provider, for Redis too. done must be called when it is not there any more.
+// The error is ctx's, or context.DeadlineExceeded if there is hardly any rate while there are slots: another message
+// may have this one's.
 func (l *Limiter) Pass(ctx context.Context) (done func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -89,8 +89,7 @@ func (s *slots) exchange(ctx context.Context, asked int) ([]*slot, time.Duration
 
 func (s *slots) id(number int64) string { return s.owner + strconv.FormatInt(number, 10) }
 
-// lease is how long a slot is kept for a process that does not give it back:
-// longer than one can be in use.
+// lease is how long a slot is kept for a process that does not give it back: longer than one can be in use.
 func (c *Config) lease() time.Duration { return slotHold + tokenWait + c.SendTime + 5*time.Second }
 
 // release lets the next message have the slot, or gives it back soon.
@@ -109,8 +108,7 @@ func (s *slots) arm() {
 	}
 }
 
-// giveBack gives back what has not been used for a while. The last ones that
-// were used are at the end.
+// giveBack gives back what has not been used for a while. The last ones that were used are at the end.
 func (s *slots) giveBack(idle time.Duration) {
 	s.mu.Lock()
 	unused := 0

@@ -20,8 +20,7 @@ const (
 	tokenWait = 5 * time.Second
 )
 
-// newTokens makes the pool of leave to hand over a message each: when each token
-// was taken.
+// newTokens makes the pool of leave to hand over a message each: when each token was taken.
 func newTokens(c *Config) *pool[time.Time] {
 	most, left := bucket(c)
 	atMost := max(int(c.Rate*share.Seconds()), 1)
@@ -52,9 +51,8 @@ func newTokens(c *Config) *pool[time.Time] {
 	return t
 }
 
-// bucket is how many tokens there are at most, and how many of them this
-// process's lane must leave. What is reserved is at least one message, however
-// low the rate is.
+// bucket is how many tokens there are at most, and how many of them this process's lane must leave. What is reserved is
+// at least one message, however low the rate is.
 func bucket(c *Config) (most, left float64) {
 	most = max(c.Rate*burst.Seconds(), 1)
 	if c.Reserve == 0 {

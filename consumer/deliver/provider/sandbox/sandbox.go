@@ -24,8 +24,7 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// Config says how a Provider behaves. Its zero value accepts everything
-// at once.
+// Config says how a Provider behaves. Its zero value accepts everything at once.
 type Config struct {
 	// Name in the delivery log. Default "sandbox".
 	Name string
@@ -35,12 +34,10 @@ type Config struct {
 	Latency time.Duration
 	// Concurrency of messages that take time. Default 64.
 	Concurrency int
-	// Dir, if set, is a folder that is given a JSON file for each message. It
-	// is made if need be, for its owner's eyes only: it holds addresses and
-	// content.
+	// Dir, if set, is a folder that is given a JSON file for each message. It is made if need be, for its owner's eyes
+	// only: it holds addresses and content.
 	Dir string
-	// Writer, if set, is given a line of JSON for each message. It holds
-	// addresses and content.
+	// Writer, if set, is given a line of JSON for each message. It holds addresses and content.
 	Writer io.Writer
 }
 
@@ -57,8 +54,7 @@ type Provider struct {
 // keep is how many messages are kept for inspection.
 const keep = 1000
 
-// Message is a message that a Provider has accepted. It holds the
-// recipient's address and the content.
+// Message is a message that a Provider has accepted. It holds the recipient's address and the content.
 type Message struct {
 	JobID    topology.JobID       `json:"job_id"`
 	EventID  topology.EventID     `json:"event_id"`

@@ -21,9 +21,8 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// session is one connection to a mail server. The client's own methods hold a
-// lock while they wait, so what bounds them is the deadline of the raw
-// connection below.
+// session is one connection to a mail server. The client's own methods hold a lock while they wait, so what bounds them
+// is the deadline of the raw connection below.
 type session struct {
 	client   *smtp.Client
 	raw      net.Conn
@@ -172,8 +171,7 @@ func fullName(name string) string {
 
 var longAgo = time.Unix(1, 0)
 
-// bound makes everything on the connection end with ctx, until the function
-// that it returns is called.
+// bound makes everything on the connection end with ctx, until the function that it returns is called.
 func (c *session) bound(ctx context.Context) (release func()) {
 	deadline, _ := ctx.Deadline()
 	_ = c.raw.SetDeadline(deadline)

@@ -16,13 +16,11 @@ import (
 
 // Attachments says where the files that templates attach may come from.
 type Attachments struct {
-	// Hosts that files are fetched from, by https, and no others: an event may
-	// have a part in a file's URL.
+	// Hosts that files are fetched from, by https, and no others: an event may have a part in a file's URL.
 	Hosts []string
 	// MaxBytes of a message's files together. Default 10 MiB.
 	MaxBytes int
-	// AllowPrivate lets the hosts have addresses that are not public, and be
-	// asked without encryption: for tests.
+	// AllowPrivate lets the hosts have addresses that are not public, and be asked without encryption: for tests.
 	AllowPrivate bool
 }
 

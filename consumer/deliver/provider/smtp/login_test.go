@@ -63,7 +63,7 @@ func plain(password string) string {
 const refusedToken = `{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}`
 
 // TestXOAUTH2: the first response is what Google and Microsoft want, octet by octet; a refusal is heard to its end;
-// the token that was refused is followed by another, on a new connection in the same try, and is kept while it is taken.
+// the token that was refused is followed by another, on a new connection in the same try, and is kept while it holds.
 func TestXOAUTH2(t *testing.T) {
 	line := func(token string) string { // user=shop@example.com^Aauth=Bearer TOKEN^A^A
 		return "AUTH XOAUTH2 " + base64.StdEncoding.EncodeToString(
@@ -104,8 +104,8 @@ func TestXOAUTH2(t *testing.T) {
 		{"got, and refused", func(c *Config) { c.Token = kind("client-secret") },
 			"334 " + base64.StdEncoding.EncodeToString([]byte(refusedToken)), provider.Accepted, "",
 			[]string{line("T-1"), "", line("T-2")}},
-		{"got, and refused at once", func(c *Config) { c.Token = kind("client-secret") }, "535 5.7.3 Authentication unsuccessful",
-			provider.Accepted, "", []string{line("T-1"), line("T-2")}},
+		{"got, and refused at once", func(c *Config) { c.Token = kind("client-secret") },
+			"535 5.7.3 Authentication unsuccessful", provider.Accepted, "", []string{line("T-1"), line("T-2")}},
 		{"got, and the server has no time", func(c *Config) { c.Token = kind("client-secret") }, "454 4.7.0 later",
 			provider.Down, "454 4.7.0", []string{line("T-1")}},
 		{"not got", func(c *Config) { c.Token = kind("another") }, "", provider.Down, "answered 401 (invalid_client)", nil},

@@ -174,8 +174,7 @@ func disposition(name string) string {
 
 var errUnsubscribe = errors.New("the way to unsubscribe is no https URL, or no address")
 
-// unsubscribe offers a way to end such messages, which mail programs show as a
-// button.
+// unsubscribe offers a way to end such messages, which mail programs show as a button.
 func unsubscribe(msg *mail.Msg, way template.Unsubscribe) error {
 	var ways []string
 	if way.URL != "" {
@@ -240,8 +239,7 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func hasControl(text string) bool { return strings.ContainsFunc(text, isControl) }
 
-// DKIM is how messages are signed, so that receivers know whose they are (RFC
-// 6376, RFC 8463).
+// DKIM is how messages are signed, so that receivers know whose they are (RFC 6376, RFC 8463).
 type DKIM struct {
 	// Domain and Selector name the DNS record with the public key.
 	Domain, Selector string

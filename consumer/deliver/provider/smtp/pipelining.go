@@ -14,9 +14,8 @@ type step struct {
 	expected int // code, or the beginning of one
 }
 
-// open opens a transaction, up to where the server waits for the message. Where
-// the server takes ASCII only, the domains are written as DNS does; a local part
-// cannot be.
+// open opens a transaction, up to where the server waits for the message. Where the server takes ASCII only, the
+// domains are written as DNS does; a local part cannot be.
 func (c *session) open(from, to string) *failure {
 	international := !address.IsASCII(from) || !address.IsASCII(to)
 	if offered, _ := c.client.Extension("SMTPUTF8"); international && !offered {
@@ -57,8 +56,7 @@ func (c *session) open(from, to string) *failure {
 	return nil
 }
 
-// say says all in one go (RFC 2920), and reads every answer. The failure is the
-// first.
+// say says all in one go (RFC 2920), and reads every answer. The failure is the first.
 func (c *session) say(steps []step) (failed *failure) {
 	text := c.client.Text
 	for _, s := range steps {
@@ -86,15 +84,13 @@ func (c *session) say(steps []step) (failed *failure) {
 	case failed.stage == stageRcpt:
 		c.sendNothing()
 	default:
-		// A dot might end an empty message to whom the server takes for a
-		// recipient.
+		// A dot might end an empty message to whom the server takes for a recipient.
 		c.broken = true
 	}
 	return failed
 }
 
-// sendNothing ends a message that the server waits for although it has refused
-// the recipient. It goes to nobody.
+// sendNothing ends a message that the server waits for although it has refused the recipient. It goes to nobody.
 func (c *session) sendNothing() {
 	text := c.client.Text
 	_, _ = text.W.WriteString(".\r\n") // Flush has its error too

@@ -29,8 +29,7 @@ type Security string
 const (
 	// StartTLS demands encryption after connecting: port 587.
 	StartTLS Security = "starttls"
-	// StartTLSIfOffered encrypts when the server offers it. Whoever stands
-	// between can prevent that.
+	// StartTLSIfOffered encrypts when the server offers it. Whoever stands between can prevent that.
 	StartTLSIfOffered Security = "starttls-if-offered"
 	// ImplicitTLS encrypts from the first byte: port 465.
 	ImplicitTLS Security = "tls"
@@ -47,8 +46,7 @@ type Config struct {
 	Port int
 	// Security. Default StartTLS.
 	Security Security
-	// TLS settings for the next connection. Default: at least TLS 1.2, and Host must
-	// be in the server's certificate.
+	// TLS settings for the next connection. Default: at least TLS 1.2, and Host must be in the server's certificate.
 	TLS func() *tls.Config
 
 	// Username and Password, if the server wants them. They are not sent
@@ -57,9 +55,8 @@ type Config struct {
 	Password outbound.Secret
 	// Token gets the tokens of XOAUTH2, instead of a Password.
 	Token token.Kind
-	// Mechanism of authentication: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or
-	// XOAUTH2, of which Password is the token. Default: the best that the
-	// server offers, other than XOAUTH2.
+	// Mechanism of authentication: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 or XOAUTH2, of which Password is the token.
+	// Default: the best that the server offers, other than XOAUTH2.
 	Mechanism string
 
 	// From is the sender's address, FromName the name beside it.
@@ -96,8 +93,7 @@ type Config struct {
 	Attachments Attachments
 }
 
-// Provider hands e-mail to a mail server. It keeps connections for further
-// messages.
+// Provider hands e-mail to a mail server. It keeps connections for further messages.
 type Provider struct {
 	config Config
 	from   mail.Address
@@ -111,8 +107,7 @@ type Provider struct {
 	close  func()
 }
 
-// New returns a Provider, or what is wrong with the configuration. It does
-// not connect.
+// New returns a Provider, or what is wrong with the configuration. It does not connect.
 func New(c Config) (*Provider, error) {
 	c.Security = cmp.Or(c.Security, StartTLS)
 	port, known := map[Security]int{StartTLS: 587, StartTLSIfOffered: 25, ImplicitTLS: 465, NoTLS: 25}[c.Security]
@@ -208,8 +203,7 @@ func (s *Provider) Name() string { return s.config.Name }
 // Concurrency implements Provider.
 func (s *Provider) Concurrency() int { return s.config.Concurrency }
 
-// Close closes the connections that wait for messages, or for late answers. Sending
-// goes on to work.
+// Close closes the connections that wait for messages, or for late answers. Sending goes on to work.
 func (s *Provider) Close() {
 	s.close()
 	for conn := s.idle.take(); conn != nil; conn = s.idle.take() {

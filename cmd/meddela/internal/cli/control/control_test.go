@@ -29,8 +29,8 @@ func TestControl(t *testing.T) {
 		return meddela(t, environment, "", append([]string{"control"}, args...)...)
 	}
 	run("list").WantOut(t, "nothing is paused or killed\n")
-	run("pause", "type:sale", "lane:batch", "--dry-run").WantOut(t, "type:sale would be paused\nlane:batch would be paused\n"+
-		"nothing is known by type:sale yet: see meddela templates list\n")
+	run("pause", "type:sale", "lane:batch", "--dry-run").WantOut(t, "type:sale would be paused\n"+
+		"lane:batch would be paused\nnothing is known by type:sale yet: see meddela templates list\n")
 	run("list").WantOut(t, "nothing is paused or killed\n")
 	run("pause", "type:sale", "provider:smtp", "type:sale", "--by", "kim", "--reason", "wrong price").Says(t,
 		"type:sale is paused\nprovider:smtp is paused\nseen in force ")

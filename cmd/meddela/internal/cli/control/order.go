@@ -70,7 +70,8 @@ func (o *ordering) findUnknown(ctx context.Context, view *orderView) {
 
 // plan says what is to be written: a resume only about what is stopped.
 func (o *ordering) plan(now *control.Orders) *orderView {
-	view := &orderView{DryRun: o.dryRun, Orders: []orderedView{}, Idle: []topology.Subject{}, Unknown: []topology.Subject{}}
+	none := []topology.Subject{}
+	view := &orderView{DryRun: o.dryRun, Orders: []orderedView{}, Idle: none, Unknown: none}
 	for _, order := range o.orders {
 		if last, ok := now.Last(order.Subject); ok && last.InForce(order.At) {
 			view.Orders = append(view.Orders, orderedView{order, &last})
