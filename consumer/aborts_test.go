@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go/compress"
-	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/wire"
@@ -24,7 +23,7 @@ func TestAnswerThatBeginsAtAMarker(t *testing.T) {
 	marker := func(offset, producer int64) *wire.Batch {
 		return &wire.Batch{FirstOffset: offset, Producer: producer, Transactional: true, Marker: true}
 	}
-	aborts := openAborts{listed: []fetchapi.ResponseTransaction{
+	aborts := openAborts{listed: []wire.AbortedTransaction{
 		{ProducerID: 7, FirstOffset: 3}, {ProducerID: 8, FirstOffset: 9},
 	}}
 	for i, step := range []struct {
@@ -63,11 +62,11 @@ func TestAnswerThatIsReadAgain(t *testing.T) {
 	answer := &wire.FetchedPartition{RecordSet: wire.RecordSet{
 		Bytes: append(batch(0, 0x10, []byte("aborted")), batch(1, 0, make([]byte, 2*largeBatch))...),
 	}}
-	answer.AbortedTransactions = []fetchapi.ResponseTransaction{{ProducerID: 7, FirstOffset: 0}}
-	if _, err := readContents(answer, place{"t", 0}, 0, 4*largeBatch, largeBatch); !errors.Is(err, errLarge) {
+	answer.AbortedTransactions = []wire.AbortedTransaction{{ProducerID: 7, FirstOffset: 0}}
+	if _, err := readContents(answer, place{topic: "t"}, 0, 4*largeBatch, largeBatch); !errors.Is(err, errLarge) {
 		t.Fatalf("at first: %v, want %v", err, errLarge)
 	}
-	c, err := readContents(answer, place{"t", 0}, 0, 4*largeBatch, mostUnpacked)
+	c, err := readContents(answer, place{topic: "t"}, 0, 4*largeBatch, mostUnpacked)
 	if err != nil || !c.large || len(c.records) != 1 || c.records[0].Offset != 1 || c.next != 2 {
 		t.Fatalf("then: %+v, %v; want the large batch alone", c, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/test/fixtures"
@@ -98,22 +99,14 @@ func (w *world) recreate(n int) {
 	w.publish(0, n)
 }
 
-// keepID has the broker say of the events topic what id it has now, also when it is made anew.
-func (w *world) keepID() {
-	w.t.Helper()
-	topic := string(names.Events(topology.Realtime))
-	id, err := wire.TopicID(w.t.Context(), w.Client.Addr, w.Client.Transport, topology.Topic(topic))
-	raw, fault := base64.RawURLEncoding.DecodeString(id)
-	if err != nil || fault != nil {
-		w.t.Fatal(err, fault)
-	}
-	w.Cluster.ControlKey(int16(kmsg.Metadata), func(request kmsg.Request) (kmsg.Response, error, bool) {
+// knowNoIDs has the broker take fetches by names only, as before Kafka 3.1, so that a topic made anew is the old one.
+func (w *world) knowNoIDs() {
+	w.Cluster.ControlKey(int16(kmsg.ApiVersions), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		w.Cluster.KeepControl()
-		if request.GetVersion() != 12 {
-			return nil, nil, false
-		}
-		response := request.ResponseKind().(*kmsg.MetadataResponse)
-		response.Topics = []kmsg.MetadataResponseTopic{{Topic: &topic, TopicID: [16]byte(raw)}}
+		response := request.ResponseKind().(*kmsg.ApiVersionsResponse)
+		kversion.V3_0_0().EachMaxKeyVersion(func(key, version int16) {
+			response.ApiKeys = append(response.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: key, MaxVersion: version})
+		})
 		return response, nil, true
 	})
 }
@@ -147,7 +140,7 @@ func TestALogCutShort(t *testing.T) {
 			w.log = zerolog.New(zerolog.SyncWriter(&log))
 			var mu sync.Mutex
 			var handled []string
-			w.keepID()
+			w.knowNoIDs()
 			w.Publish(t, topic, 0, old(10)...)
 			loops := make(chan *consumer.Loop, 1)
 			stop := w.startLoop(loops, handlerFunc(func(_ context.Context, b consumer.Batch) (consumer.Result, error) {
@@ -186,6 +179,26 @@ func TestALogCutShort(t *testing.T) {
 				t.Errorf("%d are lost", n)
 			}
 		})
+	}
+}
+
+// TestTopicRecreatedAtOnce: while nothing is asked of the broker, which does not fail a fetch therefore.
+func TestTopicRecreatedAtOnce(t *testing.T) {
+	const held = 3 // one that is handled, and two that are fetched ahead
+	w, goOn := newWorld(t), make(chan struct{})
+	for i := range 8 {
+		w.publish(i, i+1)
+	}
+	var handled atomic.Int64
+	loops := make(chan *consumer.Loop, 1)
+	w.startLoop(loops, counting(&handled, goOn), func(c *consumer.Config) { c.FetchBytes = 1 })
+	loop := <-loops
+	fixtures.Eventually(t, "there is room for no more", func() bool { return loop.Stats().Fetched() == held*partitions })
+	w.recreate(8)
+	close(goOn)
+	fixtures.Eventually(t, "all of the new one is committed", func() bool { return w.allCommitted(8) })
+	if n := handled.Load(); n != (held+8)*partitions {
+		t.Errorf("%d are handled, want %d", n, (held+8)*partitions)
 	}
 }
 

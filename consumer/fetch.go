@@ -14,7 +14,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
-	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
@@ -27,6 +26,10 @@ type Fetcher struct {
 	Addr      net.Addr
 	Transport kafka.RoundTripper
 	Topic     topology.Topic
+	// ID is of the topic that offsets count for, as wire.TopicID has it; the default is that of the first
+	// fetch. When the topic is gone, also where there is another of its name, a fetch fails with
+	// kafka.UnknownTopicID.
+	ID        string
 	Partition int
 	// MaxBytes bounds a fetch. The first batch of a fetch comes whole, even
 	// where it is larger.
@@ -97,8 +100,15 @@ func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
 // Fetch waits for records and returns them, but for those that can never be read. Its
 // error is of the kafka package or of the network; after one, Fetch may be called again.
 func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
+	if f.ID == "" {
+		id, err := wire.TopicID(ctx, f.Addr, f.Transport, f.Topic)
+		if err != nil {
+			return Fetched{}, err
+		}
+		f.ID = id
+	}
 	request := wire.NewFetch(wire.AnyLeader, f.MaxWait, 1, f.MaxBytes)
-	request.Add(f.Topic, f.Partition, f.offset, f.MaxBytes)
+	request.Add(f.Topic, f.ID, f.Partition, f.offset, f.MaxBytes)
 	topics, rest, err := request.Send(ctx, f.Transport, f.Addr)
 	for err == nil && rest > 0 && len(topics) == 0 && retry.Sleep(ctx, rest) {
 		topics, rest, err = request.Send(ctx, f.Transport, f.Addr)
@@ -109,7 +119,8 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 	case len(topics) == 0 || len(topics[0].Partitions) == 0:
 		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, errNoPartition)
 	}
-	c, err := readContents(&topics[0].Partitions[0], place{f.Topic, f.Partition}, f.offset, math.MaxInt, mostUnpacked)
+	at := place{f.Topic, f.ID, f.Partition}
+	c, err := readContents(&topics[0].Partitions[0], at, f.offset, math.MaxInt, mostUnpacked)
 	if d := f.givesUp(err); d != nil {
 		c, err = d.contents(), nil
 	}
@@ -370,7 +381,7 @@ func (f *Fetcher) passesOver(headers []topology.Header) bool {
 // were aborted: those listed open at their first offset and close at the
 // producer's marker.
 type openAborts struct {
-	listed []fetchapi.ResponseTransaction
+	listed []wire.AbortedTransaction
 	open   map[int64]bool // by producer id
 }
 

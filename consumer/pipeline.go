@@ -41,10 +41,10 @@ type pipeline struct {
 	last     time.Time // of the last record fetched
 	pause    retry.Backoff
 	failures retry.Warner
-	sure     time.Time // when the topic was the one of id
-	id       string    // of the topic that the offset counts for; "" while that is not known; changed with assignment.mu
-	left     []string  // the ids before that
-	deleted  bool      // the topic of what is in work, of which nothing more is committed; of mu
+	sure     bool     // whether the topic has been the one of id since the last failure
+	id       string   // of the topic that the offset counts for; "" while that is not known; changed with assignment.mu
+	left     []string // the ids before that
+	deleted  bool     // the topic of what is in work, of which nothing more is committed; of mu
 }
 
 // tenure is how long a partition is ours. Three contexts bound what may be done:
@@ -512,11 +512,12 @@ func (p *pipeline) sureOfTopic() error {
 	default:
 		err = p.takeTopic(id)
 	}
-	if err == nil {
-		p.sure = time.Now()
-	}
+	p.sure = err == nil
 	return err
 }
+
+// place is where the fetches read.
+func (p *pipeline) place() place { return place{p.topic, p.id, p.partition} }
 
 // errLeft is of brokers that differ for a moment after a topic was deleted and made again.
 var errLeft = errors.New("the broker still knows the topic as it was before it was deleted and made again")

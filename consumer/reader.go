@@ -66,6 +66,7 @@ type broker struct {
 
 type place struct {
 	topic     topology.Topic
+	id        string // of the topic
 	partition int
 }
 
@@ -98,9 +99,6 @@ const (
 	// mostRest is the longest rest between two batches of a partition while a
 	// Reader yields.
 	mostRest = 200 * time.Millisecond
-	// sureTime is how long after an answer a topic is taken to be the one that it was: a fetch that is under way
-	// when its topic is deleted fails.
-	sureTime = 500 * time.Millisecond
 )
 
 // want asks for more for pipelines that can take it, after their rest where the
@@ -121,7 +119,7 @@ func (r *Reader) ask(pipelines ...*pipeline) {
 		if p.fetching.Err() != nil {
 			continue
 		}
-		if time.Since(p.sure) > sureTime {
+		if !p.sure {
 			go r.makeSure(p)
 			continue
 		}
@@ -153,7 +151,7 @@ func (r *Reader) makeSure(p *pipeline) {
 func (r *Reader) join(p *pipeline) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	under, offset := r.underWay[place{p.topic, p.partition}], p.fetcher.offset
+	under, offset := r.underWay[p.place()], p.fetcher.offset
 	if under == nil || offset < under.offset || offset > under.offset+closeBy {
 		return false
 	}
@@ -227,7 +225,6 @@ func (r *Reader) fetch(b *broker, group []*pipeline) {
 				continue
 			}
 			before := p.fetcher.offset
-			p.sure = time.Now()
 			got := p.fetcher.keep(brought)
 			p.pause.Reset()
 			kept += len(got.Records)
@@ -301,7 +298,7 @@ func (r *Reader) letOn(shares int) {
 func readsOf(group []*pipeline) (reads []*read, left []*pipeline) {
 	found := make(map[place]*read, len(group))
 	for _, p := range group {
-		at, offset := place{p.topic, p.partition}, p.fetcher.offset
+		at, offset := p.place(), p.fetcher.offset
 		switch one := found[at]; {
 		case one == nil:
 			found[at] = &read{place: at, offset: offset, pipelines: []*pipeline{p}}
@@ -350,7 +347,7 @@ func (r *Reader) request(b *broker, reads []*read) (*wire.Fetch, context.Context
 	}
 	request := wire.NewFetch(b.id, wait, least, mostFetched)
 	for _, one := range reads {
-		request.Add(one.topic, one.partition, one.offset, one.share)
+		request.Add(one.topic, one.id, one.partition, one.offset, one.share)
 	}
 	ctx, stop := gather.Together(fetching)
 	return request, ctx, stop
@@ -385,7 +382,7 @@ func byPlace(topics []wire.FetchedTopic) map[place]*wire.FetchedPartition {
 	for _, t := range topics {
 		for i := range t.Partitions {
 			of := &t.Partitions[i]
-			answers[place{topology.Topic(t.Topic), int(of.Partition)}] = of
+			answers[place{topology.Topic(t.Topic), t.ID, int(of.Partition)}] = of
 		}
 	}
 	return answers
@@ -408,7 +405,7 @@ func (r *Reader) failed(p *pipeline, err error) {
 	if p.fetching.Err() != nil {
 		return
 	}
-	p.sure = time.Time{}
+	p.sure = false
 	p.stats.fetchFaults.Add(1)
 	p.tracker.beat()
 	p.failures.Warn(func(n int) {

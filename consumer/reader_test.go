@@ -28,10 +28,11 @@ import (
 func TestAPartitionThatFails(t *testing.T) {
 	w := newWorld(t)
 	var healed atomic.Bool
+	id := w.Cluster.TopicInfo(string(names.Events(topology.Realtime))).TopicID
 	w.Cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		w.Cluster.KeepControl()
 		request := r.(*kmsg.FetchRequest)
-		if healed.Load() || len(request.Topics) != 1 || request.Topics[0].Topic != string(names.Events(topology.Realtime)) {
+		if healed.Load() || len(request.Topics) != 1 || request.Topics[0].TopicID != id {
 			return nil, nil, false
 		}
 		for i, p := range request.Topics[0].Partitions {
@@ -41,7 +42,7 @@ func TestAPartitionThatFails(t *testing.T) {
 			if len(request.Topics[0].Partitions) == 1 {
 				response := request.ResponseKind().(*kmsg.FetchResponse)
 				topic := kmsg.NewFetchResponseTopic()
-				topic.Topic = request.Topics[0].Topic
+				topic.TopicID = id
 				partition := kmsg.NewFetchResponseTopicPartition()
 				partition.Partition, partition.ErrorCode = 2, kerr.KafkaStorageError.Code
 				topic.Partitions = append(topic.Partitions, partition)
@@ -374,11 +375,12 @@ func TestABatchThatComesDamaged(t *testing.T) {
 		set = set[4:]
 		set[7], set[len(set)-1] = 3, set[len(set)-1]^1
 		var read atomic.Int64
+		id := w.Cluster.TopicInfo(string(events)).TopicID
 		w.Cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
 			w.Cluster.KeepControl()
 			for _, of := range request.(*kmsg.FetchRequest).Topics {
 				for _, p := range of.Partitions {
-					if of.Topic != string(events) || p.Partition != 2 || p.FetchOffset < 3 || p.FetchOffset > 5 ||
+					if of.TopicID != id || p.Partition != 2 || p.FetchOffset < 3 || p.FetchOffset > 5 ||
 						read.Add(1) > times {
 						continue
 					}
@@ -386,7 +388,7 @@ func TestABatchThatComesDamaged(t *testing.T) {
 					answer.Partition, answer.HighWatermark, answer.LastStableOffset = 2, 9, 9
 					answer.RecordBatches = set
 					response := request.ResponseKind().(*kmsg.FetchResponse)
-					response.Topics = []kmsg.FetchResponseTopic{{Topic: of.Topic,
+					response.Topics = []kmsg.FetchResponseTopic{{TopicID: id,
 						Partitions: []kmsg.FetchResponseTopicPartition{answer}}}
 					return response, nil, true
 				}

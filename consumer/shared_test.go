@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 	"github.com/segmentio/kafka-go/protocol/listoffsets"
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
@@ -23,7 +22,7 @@ import (
 type cluster struct {
 	mu      sync.Mutex
 	leads   bool // its one partition, t/0
-	fetch   func(*fetchapi.Request) error
+	fetch   func(*wire.FetchRequest) error
 	offsets []int64 // that were asked for
 }
 
@@ -50,7 +49,7 @@ func (c *cluster) RoundTrip(ctx context.Context, _ net.Addr, r kafka.Request) (k
 		return r, nil
 	case *wire.FetchRequest:
 		c.offsets = append(c.offsets, r.Topics[0].Partitions[0].FetchOffset)
-		err := c.fetch(&r.Request)
+		err := c.fetch(r)
 		return nil, err
 	}
 	return nil, errors.New("nobody asks for that")
@@ -72,7 +71,7 @@ func TestAnotherReadsOffset(t *testing.T) {
 		c := &cluster{leads: true}
 		r := NewReader(kafka.TCP("localhost:1"), c, DefaultInFlight)
 		behind, ahead := pipelineOn(ctx, r, 10, topology.Header{}), pipelineOn(ctx, r, 60, topology.Header{})
-		c.fetch = func(request *fetchapi.Request) error {
+		c.fetch = func(request *wire.FetchRequest) error {
 			if len(c.offsets) > 1 {
 				return errors.New("that is all")
 			}
@@ -104,7 +103,7 @@ func TestYielding(t *testing.T) {
 		} {
 			ctx, stop := context.WithCancel(t.Context())
 			asked := make(chan time.Time, 1)
-			r := NewReader(kafka.TCP("localhost:1"), &cluster{leads: true, fetch: func(*fetchapi.Request) error {
+			r := NewReader(kafka.TCP("localhost:1"), &cluster{leads: true, fetch: func(*wire.FetchRequest) error {
 				stop()
 				asked <- time.Now()
 				return errors.New("that is all")
@@ -160,7 +159,7 @@ func TestLazy(t *testing.T) {
 		reads, _ := readsOf(test.asking)
 		c := new(cluster)
 		var waited int32
-		c.fetch = func(request *fetchapi.Request) error { waited = request.MaxWaitTime; return errors.New("that is all") }
+		c.fetch = func(request *wire.FetchRequest) error { waited = request.MaxWaitTime; return errors.New("that is all") }
 		request, ctx, stop := r.request(b, reads)
 		_, _, _ = request.Send(ctx, c, nil)
 		stop()
@@ -188,8 +187,8 @@ func pipelineAt(partition int, offset int64) *pipeline {
 // TestJoin: only who is at a read's place, or a little ahead of it, is served by it, until it has ended.
 func TestJoin(t *testing.T) {
 	r := NewReader(nil, nil, 1)
-	behind := []*read{{place: place{"t", 3}, offset: 10}}
-	front := []*read{{place: place{"t", 3}, offset: 1000}}
+	behind := []*read{{place: place{topic: "t", partition: 3}, offset: 10}}
+	front := []*read{{place: place{topic: "t", partition: 3}, offset: 1000}}
 	r.open(front)
 	r.open(behind) // which takes no place from the one further on
 	for offset, want := range map[int64]bool{

@@ -32,7 +32,7 @@ func TestWhatIsPassedOver(t *testing.T) {
 		set := append([]byte(nil), good[4:]...)
 		spoil(set)
 		answer := &wire.FetchedPartition{RecordSet: wire.RecordSet{Bytes: set}}
-		_, err := readContents(answer, place{"t", 0}, 0, 1<<20, mostUnpacked)
+		_, err := readContents(answer, place{topic: "t"}, 0, 1<<20, mostUnpacked)
 		if err == nil {
 			t.Errorf("%s: %v; want an error after which the same is fetched again", name, err)
 		}
@@ -76,7 +76,7 @@ func TestManySmallRecords(t *testing.T) {
 		answer := &wire.FetchedPartition{RecordSet: wire.RecordSet{Bytes: set[4:]}}
 		next, parts := int64(0), 0
 		for ; next < int64(len(records)); parts++ {
-			c, err := readContents(answer, place{"t", 0}, next, 1<<20, mostUnpacked)
+			c, err := readContents(answer, place{topic: "t"}, next, 1<<20, mostUnpacked)
 			if err != nil || len(c.records) == 0 || c.records[0].Offset != next {
 				t.Fatalf("%s: at %d: %d records, %v", name, next, len(c.records), err)
 			}
@@ -113,7 +113,7 @@ func TestTooManyHeaders(t *testing.T) {
 	}
 	answer := &wire.FetchedPartition{RecordSet: wire.RecordSet{Bytes: set[4:]}}
 	for from := range 5 {
-		c, err := readContents(answer, place{"t", 0}, int64(from), 1<<20, mostUnpacked)
+		c, err := readContents(answer, place{topic: "t"}, int64(from), 1<<20, mostUnpacked)
 		if err != nil || len(c.records) != 5-from || c.next != 5 {
 			t.Fatalf("from %d: %d records, %v", from, len(c.records), err)
 		}

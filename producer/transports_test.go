@@ -79,7 +79,7 @@ func TestTransports(t *testing.T) {
 			t.Fatal(err)
 		}
 		fetch := wire.NewFetch(0, 0, 1, 1<<20)
-		fetch.Add(topic, 0, 0, 1<<20)
+		fetch.Add(topic, "", 0, 0, 1<<20)
 		if found, _, err := fetch.Send(t.Context(), transport, link.Addr()); err != nil || len(found) != 1 {
 			t.Fatal(found, err)
 		}

@@ -78,9 +78,10 @@ type TaskFilter struct {
 
 // TaskRange is the offsets of one partition from From up to, and without, To.
 type TaskRange struct {
-	Partition int   `json:"partition"`
-	From      int64 `json:"from"`
-	To        int64 `json:"to"`
+	ID        string `json:"id,omitempty"` // of the topic: in another of its name the task looks at nothing
+	Partition int    `json:"partition"`
+	From      int64  `json:"from"`
+	To        int64  `json:"to"`
 }
 
 // TaskEvent is an event, and how often it had been redriven when it was chosen.

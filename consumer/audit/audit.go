@@ -358,7 +358,7 @@ func (a *Auditor) lookUp(ctx context.Context, w *window, kept *scan.Range, from,
 // fetch has a window know what is at an offset.
 func (a *Auditor) fetch(ctx context.Context, w *window, kept *scan.Range, o int64) error {
 	fetcher := consumer.Fetcher{Addr: a.Topics.Addr, Transport: a.Topics.Transport, Topic: kept.Topic,
-		Partition: kept.Partition, MaxBytes: lookBytes, MaxWait: lookTime}
+		ID: kept.ID, Partition: kept.Partition, MaxBytes: lookBytes, MaxWait: lookTime}
 	fetcher.SeekTo(o)
 	for tries := 1; o < w.seen || o >= w.fetched.Next; tries++ {
 		got, err := fetcher.Fetch(ctx)

@@ -157,16 +157,17 @@ func (w *world) damage(topic topology.Topic, from, n int64) {
 	}
 	set = set[4:]
 	set[7], set[len(set)-1] = byte(from), set[len(set)-1]^1
+	id := w.Cluster.TopicInfo(string(topic)).TopicID
 	w.Cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		w.Cluster.KeepControl()
 		of := request.(*kmsg.FetchRequest).Topics[0]
-		if p := of.Partitions[0]; of.Topic != string(topic) || p.FetchOffset < from || p.FetchOffset >= from+n {
+		if p := of.Partitions[0]; of.TopicID != id || p.FetchOffset < from || p.FetchOffset >= from+n {
 			return nil, nil, false
 		}
 		answer := kmsg.NewFetchResponseTopicPartition()
 		answer.HighWatermark, answer.LastStableOffset, answer.RecordBatches = from+n, from+n, set
 		response := request.ResponseKind().(*kmsg.FetchResponse)
-		response.Topics = []kmsg.FetchResponseTopic{{Topic: of.Topic,
+		response.Topics = []kmsg.FetchResponseTopic{{TopicID: id,
 			Partitions: []kmsg.FetchResponseTopicPartition{answer}}}
 		return response, nil, true
 	})

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,17 +35,13 @@ const (
 )
 
 // topicSource reads partition 0 of a topic.
-type topicSource struct {
-	consumer.Fetcher
-	id   string // of the topic; "" while that is not known
-	sure bool   // it has been the one of id since
-}
+type topicSource struct{ consumer.Fetcher }
 
 // FromTopic is the Source that is a Kafka topic. Its fetches wait at the broker,
 // so the transport should not be shared with who must not wait. The log hears of what
 // is passed over because it can never be read.
 func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic, log zerolog.Logger) Source {
-	return &topicSource{Fetcher: consumer.Fetcher{
+	return &topicSource{consumer.Fetcher{
 		Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait, Log: log,
 	}}
 }
@@ -52,7 +49,7 @@ func FromTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic
 // FromWholeTopic is FromTopic for a topic of which all counts: a fetch of what can never be read fails with
 // consumer.ErrUnreadable.
 func FromWholeTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.Topic) Source {
-	return &topicSource{Fetcher: consumer.Fetcher{
+	return &topicSource{consumer.Fetcher{
 		Addr: addr, Transport: transport, Topic: topic, MaxBytes: fetchBytes, MaxWait: fetchWait, Whole: true,
 	}}
 }
@@ -67,31 +64,26 @@ func (s *topicSource) Bounds(ctx context.Context) (first, end int64, err error) 
 }
 
 func (s *topicSource) Fetch(ctx context.Context, from int64) ([]topology.Record, int64, error) {
-	if err := s.makeSure(ctx); err != nil {
-		return nil, from, s.explain(err)
-	}
 	s.SeekTo(from)
 	fetched, err := s.Fetcher.Fetch(ctx)
-	if s.sure = err == nil; err != nil {
+	if errors.Is(err, kafka.UnknownTopicID) {
+		err = s.madeAgain(ctx, err)
+	}
+	if err != nil {
 		return nil, from, s.explain(fmt.Errorf("topic %s: %w", s.Topic, err))
 	}
 	return fetched.Records, fetched.Next, nil
 }
 
-// makeSure looks, at first and after a failure, whether the topic is the one that it was: one that was deleted and
-// made again may have as many records. Its error is then OffsetOutOfRange.
-func (s *topicSource) makeSure(ctx context.Context) error {
-	if s.sure {
-		return nil
+// madeAgain is what is wrong with a topic whose id is not known: where there is another one by now, it is read from
+// its first record on, for which the error is OffsetOutOfRange.
+func (s *topicSource) madeAgain(ctx context.Context, err error) error {
+	id, failure := wire.TopicID(ctx, s.Addr, s.Transport, s.Topic)
+	if failure != nil || id == s.ID {
+		return cmp.Or(failure, err)
 	}
-	id, err := wire.TopicID(ctx, s.Addr, s.Transport, s.Topic)
-	if err == nil && id != "" && s.id != "" && id != s.id {
-		err = fmt.Errorf("topic %s was deleted and made again: %w", s.Topic, kafka.OffsetOutOfRange)
-	}
-	if id != "" {
-		s.id = id
-	}
-	return err
+	s.ID = id
+	return fmt.Errorf("it was deleted and made again: %w", kafka.OffsetOutOfRange)
 }
 
 func (s *topicSource) explain(err error) error {

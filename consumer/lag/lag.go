@@ -129,7 +129,7 @@ func (g *Gauge) Measure(ctx context.Context) (*Report, error) {
 	}
 	_ = all.Wait()
 	if !g.Timeless {
-		g.readOldest(ctx, report)
+		g.readOldest(ctx, report, bounds)
 	}
 	return report, nil
 }
@@ -294,7 +294,7 @@ const (
 
 // readOldest reads the first record that is not done with wherever there is
 // one, for its time. Those that cannot be read are left without.
-func (g *Gauge) readOldest(ctx context.Context, report *Report) {
+func (g *Gauge) readOldest(ctx context.Context, report *Report, of *bounds) {
 	var all errgroup.Group
 	all.SetLimit(atOnce)
 	for i := range report.Groups {
@@ -302,17 +302,19 @@ func (g *Gauge) readOldest(ctx context.Context, report *Report) {
 		for j := range group.Partitions {
 			p := &group.Partitions[j]
 			if p.Lag > 0 && p.Topic != g.Names.Paused(group.Lane) { // which wait for an operator
-				all.Go(func() error { p.Oldest = g.oldest(ctx, p, report.At); return nil })
+				all.Go(func() error { p.Oldest = g.oldest(ctx, p, of.ids[p.Topic], report.At); return nil })
 			}
 		}
 	}
 	_ = all.Wait()
 }
 
-// oldest is since when the first record that is not done with has waited, or the next of which that can be told.
-func (g *Gauge) oldest(ctx context.Context, p *Partition, now time.Time) time.Time {
+// oldest is since when the first record that is not done with, or the next of which that can be told, has waited in the
+// topic of an id.
+func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, now time.Time) time.Time {
 	fetcher := consumer.Fetcher{
-		Addr: g.Addr, Transport: g.Transport, Topic: p.Topic, Partition: p.ID, MaxBytes: oneFetchBytes, MaxWait: shortWait,
+		Addr: g.Addr, Transport: g.Transport, Topic: p.Topic, ID: id, Partition: p.ID,
+		MaxBytes: oneFetchBytes, MaxWait: shortWait,
 	}
 	got, err := consumer.Fetched{Next: p.End - p.Lag, Moved: true}, error(nil)
 	fetcher.SeekTo(got.Next)

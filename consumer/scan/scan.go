@@ -27,7 +27,7 @@ import (
 // removed since the range was made, which both count as Progress.Lost.
 //
 // The first error of handle ends the scan and is returned, and so is the
-// context's. Any other error is a *topology.NoTopicError, or of the kafka package or the
+// context's. Any other error is a *topology.NoTopicError, ErrAnew, or of the kafka package or the
 // network.
 func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 	handle func([]topology.Record) error) error {
@@ -47,7 +47,7 @@ func (t *Topics) Scan(ctx context.Context, ranges []Range, progress *Progress,
 		}
 		group.Go(func() error {
 			s := scanner{topics: t, Range: r, next: r.From, progress: progress, handle: handle, fetcher: consumer.Fetcher{
-				Addr: t.Addr, Transport: t.Transport, Topic: r.Topic, Partition: r.Partition,
+				Addr: t.Addr, Transport: t.Transport, Topic: r.Topic, ID: r.ID, Partition: r.Partition,
 				MaxBytes: cmp.Or(t.FetchBytes, 1<<20), MaxWait: fetchWait, Log: t.Log,
 			}}
 			s.fetcher.SeekTo(r.From)
@@ -92,7 +92,7 @@ func (s *scanner) step(ctx context.Context) error {
 	case err == nil && fetched.Moved:
 		s.take(fetched)
 		return nil
-	case err == nil, errors.Is(err, kafka.OffsetOutOfRange):
+	case err == nil, errors.Is(err, kafka.OffsetOutOfRange), errors.Is(err, kafka.UnknownTopicID):
 		return s.reorient(ctx)
 	}
 	return err
@@ -131,6 +131,8 @@ func (s *scanner) reorient(ctx context.Context) error {
 	}
 	first, end := kept[0].From, kept[0].To
 	switch {
+	case s.fetcher.ID != kept[0].ID:
+		return fmt.Errorf("topic %s: %w", s.Topic, ErrAnew)
 	case end <= s.next:
 		s.progress.Lost.Add(s.passTo(s.To))
 	case first > s.next:
@@ -141,6 +143,9 @@ func (s *scanner) reorient(ctx context.Context) error {
 	}
 	return nil
 }
+
+// ErrAnew is that a topic was deleted and made again since a range of it was made.
+var ErrAnew = errors.New("the topic was deleted and made again, and what is there now is something else: start anew")
 
 var errNothing = errors.New("the broker brings nothing, though there are records")
 
@@ -182,7 +187,7 @@ func (t *Topics) retry(ctx context.Context, try func(ctx context.Context) error)
 
 // lasting reports whether an error will be the same however often one tries.
 func lasting(err error) bool {
-	if _, noTopic := errors.AsType[*topology.NoTopicError](err); noTopic {
+	if _, noTopic := errors.AsType[*topology.NoTopicError](err); noTopic || errors.Is(err, ErrAnew) {
 		return true
 	}
 	code, _ := errors.AsType[kafka.Error](err)

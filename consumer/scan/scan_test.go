@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/meddela/meddela/consumer/scan"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/wire"
 )
@@ -61,6 +63,10 @@ func TestALiveTopic(t *testing.T) {
 
 func TestRangesByTime(t *testing.T) {
 	w := newWorld(t, 1)
+	id, err := wire.TopicID(t.Context(), w.topics.Addr, w.Transport, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
 	start := time.Now().Add(-time.Hour).Truncate(time.Second)
 	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
 	for i := range 10 { // offset i at minute i
@@ -87,7 +93,7 @@ func TestRangesByTime(t *testing.T) {
 		}
 		var want []scan.Range
 		if test.to > 0 {
-			want = []scan.Range{{Topic: topic, Partition: 2, From: test.from, To: test.to}}
+			want = []scan.Range{{Topic: topic, ID: id, Partition: 2, From: test.from, To: test.to}}
 		}
 		if !slices.Equal(ranges, want) {
 			t.Errorf("%s: %v, want %v", test.name, ranges, want)
@@ -232,6 +238,43 @@ func TestOutages(t *testing.T) {
 			}
 			f.want(t, 0, 500)
 		})
+	}
+}
+
+// TestTopicMadeAgain: nothing is read of a topic that has the name of the one that a range was made of.
+func TestTopicMadeAgain(t *testing.T) {
+	for _, before := range []int{0, 40} { // offsets that have been read
+		w := newWorld(t, 1)
+		w.fill(0, 100)
+		w.topics.FetchBytes = 64
+		ranges, again := w.ranges(), func() {
+			request := &kafka.DeleteTopicsRequest{Topics: []string{string(topic)}}
+			answer, err := w.Client.DeleteTopics(fixtures.Soon(t), request)
+			if err != nil || answer.Errors[string(topic)] != nil {
+				t.Fatal(answer, err)
+			}
+			w.createTopic(topic, partitions, nil)
+			w.writer = w.client() // that knows of no id
+			w.fill(500, 600)
+		}
+		if before == 0 {
+			again()
+		}
+		seen, once := 0, new(sync.Once)
+		err := w.topics.Scan(t.Context(), ranges[:1], nil, func(records []topology.Record) error {
+			if seen += len(records); seen >= before && before > 0 {
+				once.Do(again)
+			}
+			for _, r := range records {
+				if n, _ := strconv.Atoi(string(r.Value)); n >= 500 {
+					t.Errorf("%s is of the new topic", r.Value)
+				}
+			}
+			return nil
+		})
+		if !errors.Is(err, scan.ErrAnew) {
+			t.Errorf("after %d: %v", seen, err)
+		}
 	}
 }
 

@@ -35,9 +35,11 @@ type Topics struct {
 	Log zerolog.Logger
 }
 
-// Range is the offsets of one partition from From up to, and without, To.
+// Range is the offsets of one partition from From up to, and without, To. They count for the topic that has
+// the id, as wire.TopicID has it; without one for that which is there when they are read.
 type Range struct {
 	Topic     topology.Topic `json:"topic"`
+	ID        string         `json:"id,omitempty"`
 	Partition int            `json:"partition"`
 	From      int64          `json:"from"`
 	To        int64          `json:"to"`
@@ -136,6 +138,10 @@ func (t *Topics) kept(ctx context.Context, topic topology.Topic, since time.Time
 			asked = append(asked, kafka.OffsetRequest{Partition: p, Timestamp: at})
 		}
 	}
+	id, err := wire.TopicID(ctx, t.Addr, t.Transport, topic) // first: where there is another by then, nothing is read
+	if err != nil {
+		return nil, err
+	}
 	client := &kafka.Client{Addr: t.Addr, Transport: t.Transport}
 	response, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
 		Topics: map[string][]kafka.OffsetRequest{string(topic): asked}, IsolationLevel: kafka.ReadCommitted,
@@ -156,7 +162,7 @@ func (t *Topics) kept(ctx context.Context, topic topology.Topic, since time.Time
 		if a.Error != nil {
 			return nil, fmt.Errorf("offsets of %s/%d: %w", topic, p, a.Error)
 		}
-		kept[i] = Range{topic, p, a.FirstOffset, a.LastOffset}
+		kept[i] = Range{topic, id, p, a.FirstOffset, a.LastOffset}
 		if !since.IsZero() {
 			kept[i].From = a.LastOffset // where no record is as young
 		}
@@ -206,7 +212,8 @@ func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, of
 	one.FetchBytes = oneFetchBytes
 	var found bool
 	var progress Progress
-	err = one.Scan(ctx, []Range{{topic, partition, offset, offset + 1}}, &progress, func(records []topology.Record) error {
+	of := []Range{{topic, kept[0].ID, partition, offset, offset + 1}}
+	err = one.Scan(ctx, of, &progress, func(records []topology.Record) error {
 		r, found = records[0], true
 		return nil
 	})

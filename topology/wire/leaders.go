@@ -87,7 +87,7 @@ func (l *Leaders) Expire() {
 
 // ID is the id that a topic had a moment ago, as TopicID has it.
 func (l *Leaders) ID(ctx context.Context, topic topology.Topic) (string, error) {
-	for {
+	for ctx.Err() == nil {
 		l.mu.Lock()
 		is := l.ids[topic]
 		if is == nil || is.isOld() {
@@ -113,6 +113,7 @@ func (l *Leaders) ID(ctx context.Context, topic topology.Topic) (string, error) 
 			return is.id, is.err
 		}
 	}
+	return "", ctx.Err()
 }
 
 // isOld reports whether it is to be asked for again.

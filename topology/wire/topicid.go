@@ -19,8 +19,9 @@ import (
 // client's own request for metadata knows of no ids, and is answered from what it has seen before.
 type TopicRequest struct {
 	Topic topology.Topic
-	ID    string // that was answered, as Kafka's tools write it; none where the broker knows of no ids
+	ID    string // that was answered, as Kafka's tools write it; none where topics are asked for by name
 	code  int16
+	ids   bool // the broker takes ids
 }
 
 // topicIDLength is that of every id: other clients' commits may say something else.
@@ -37,7 +38,7 @@ func CommittedID(metadata string) string {
 // metadataVersion is the first in which an answer may be without a name.
 const metadataVersion = 12
 
-// TopicID returns a topic's id, or "" where the broker knows of none.
+// TopicID returns a topic's id, or "" of a broker before Kafka 3.1, which is asked by names.
 func TopicID(ctx context.Context, addr net.Addr, transport kafka.RoundTripper, topic topology.Topic) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -59,10 +60,16 @@ func TopicID(ctx context.Context, addr net.Addr, transport kafka.RoundTripper, t
 func (*TopicRequest) ApiKey() protocol.ApiKey { return protocol.Metadata }
 
 // Required implements what the client asks of a message that is exchanged by itself.
-func (*TopicRequest) Required(map[protocol.ApiKey]int16) bool { return true }
+func (r *TopicRequest) Required(versions map[protocol.ApiKey]int16) bool {
+	r.ids = versions[protocol.Fetch] >= fetchByID
+	return true
+}
 
 // RawExchange asks a broker that can be asked so.
 func (r *TopicRequest) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
+	if !r.ids {
+		return r, nil
+	}
 	m, err := protocol.RoundTrip(rw, 0, 1, "", new(apiversions.Request))
 	if err != nil {
 		return nil, err
@@ -81,16 +88,20 @@ func (r *TopicRequest) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if _, err := rw.Write(b); err != nil {
 		return nil, err
 	}
-	var answer RecordSet // which has its size before it, too
-	if _, err := answer.ReadFrom(rw); err != nil {
+	var size [4]byte
+	if _, err := io.ReadFull(rw, size[:]); err != nil {
 		return nil, err
 	}
-	at := bytes.LastIndex(answer.Bytes, name) // behind it there is no other text
-	if at < 2 || len(answer.Bytes) < at+len(name)+16 {
+	answer, err := readN(rw, uint64(binary.BigEndian.Uint32(size[:])))
+	if err != nil {
+		return nil, err
+	}
+	at := bytes.LastIndex(answer, name) // behind it there is no other text
+	if at < 2 || len(answer) < at+len(name)+16 {
 		return nil, ErrMalformed
 	}
-	r.code = int16(binary.BigEndian.Uint16(answer.Bytes[at-2:]))
-	if id := answer.Bytes[at+len(name):][:16]; string(id) != string(make([]byte, 16)) {
+	r.code = int16(binary.BigEndian.Uint16(answer[at-2:]))
+	if id := answer[at+len(name):][:16]; string(id) != string(make([]byte, 16)) {
 		r.ID = base64.RawURLEncoding.EncodeToString(id)
 	}
 	return r, nil

@@ -220,7 +220,7 @@ func (e *Engine) walk(ctx context.Context, spec *topology.TaskSpec, next map[int
 // RangesOf are ranges of a topic.
 func RangesOf(topic topology.Topic, of []topology.TaskRange) (ranges []scan.Range) {
 	for _, r := range of {
-		ranges = append(ranges, scan.Range{Topic: topic, Partition: r.Partition, From: r.From, To: r.To})
+		ranges = append(ranges, scan.Range{Topic: topic, ID: r.ID, Partition: r.Partition, From: r.From, To: r.To})
 	}
 	return ranges
 }
@@ -241,9 +241,10 @@ func (e *Engine) places(ctx context.Context, spec *topology.TaskSpec, events []E
 			continue
 		}
 		wanted[events[i].Source] = &events[i]
-		if !ours || !slices.ContainsFunc(kept, func(r scan.Range) bool {
+		of := slices.IndexFunc(kept, func(r scan.Range) bool {
 			return r.Partition == partition && r.From <= offset && offset < r.To
-		}) {
+		})
+		if !ours || of < 0 {
 			continue
 		}
 		if n := len(ranges); n > 0 {
@@ -252,7 +253,7 @@ func (e *Engine) places(ctx context.Context, spec *topology.TaskSpec, events []E
 				continue
 			}
 		}
-		ranges = append(ranges, scan.Range{Topic: topic, Partition: partition, From: offset, To: offset + 1})
+		ranges = append(ranges, scan.Range{Topic: topic, ID: kept[of].ID, Partition: partition, From: offset, To: offset + 1})
 	}
 	return wanted, ranges, err
 }

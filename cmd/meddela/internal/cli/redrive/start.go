@@ -190,7 +190,7 @@ func (s *starting) ranges(ctx context.Context, topics *scan.Topics, topic topolo
 	}
 	kept, err := topics.Between(ctx, topic, now.Add(-s.since), until)
 	for _, r := range kept {
-		of = append(of, topology.TaskRange{Partition: r.Partition, From: r.From, To: r.To})
+		of = append(of, topology.TaskRange{ID: r.ID, Partition: r.Partition, From: r.From, To: r.To})
 	}
 	return of, err
 }
