@@ -75,21 +75,25 @@ func (p *Positions) Lost() (last time.Time, left int64) {
 func servers(ctx context.Context, client redis.UniversalClient) (string, error) {
 	var mu sync.Mutex
 	var names []string
-	ask := func(ctx context.Context, node redis.Cmdable) error {
+	ask := func(ctx context.Context, node *redis.Client) error {
 		info, err := node.InfoMap(ctx, "server").Result()
 		mu.Lock()
 		defer mu.Unlock()
 		names = append(names, info["Server"]["run_id"])
 		return err
 	}
-	var err error
-	if cluster, ok := client.(*redis.ClusterClient); ok {
-		err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return ask(ctx, node) })
-	} else {
-		err = ask(ctx, client)
-	}
+	err := EachServer(ctx, client, ask)
 	slices.Sort(names)
 	return strings.Join(names, " "), err
+}
+
+// EachServer does something with each of the masters that a client's keys are with, side by side.
+func EachServer(ctx context.Context, client redis.UniversalClient,
+	do func(context.Context, *redis.Client) error) error {
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, do)
+	}
+	return do(ctx, client.(*redis.Client))
 }
 
 // keys are those of the group.

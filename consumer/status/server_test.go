@@ -15,6 +15,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -62,14 +63,7 @@ func removeKeys(t *testing.T, client redis.UniversalClient, keys topology.Keys) 
 		_, err := pipe.Exec(ctx)
 		return errors.Join(found.Err(), err)
 	}
-	var err error
-	switch client := client.(type) {
-	case *redis.Client:
-		err = remove(context.Background(), client)
-	case *redis.ClusterClient:
-		err = client.ForEachMaster(context.Background(), remove)
-	}
-	if err != nil {
+	if err := position.EachServer(context.Background(), client, remove); err != nil {
 		t.Errorf("keys are left behind: %v", err)
 	}
 }

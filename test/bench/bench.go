@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/producer"
 	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
@@ -94,7 +95,7 @@ func (b *bench) close() error {
 // deleteKeys deletes every key with a prefix, on every node. DEL returns when their memory is free, so that the freeing
 // is not measured with what follows.
 func (b *bench) deleteKeys(prefix string) {
-	remove := func(ctx context.Context, node *redis.Client) error {
+	script.Check(position.EachServer(b.ctx, b.redis, func(ctx context.Context, node *redis.Client) error {
 		keys := node.Scan(ctx, 0, prefix+"*", 2000).Iterator()
 		pipe := node.Pipeline()
 		for keys.Next(ctx) {
@@ -107,13 +108,7 @@ func (b *bench) deleteKeys(prefix string) {
 		}
 		_, err := pipe.Exec(ctx)
 		return errors.Join(keys.Err(), err)
-	}
-	switch client := b.redis.(type) {
-	case *redis.ClusterClient:
-		script.Check(client.ForEachMaster(b.ctx, remove))
-	case *redis.Client:
-		script.Check(remove(b.ctx, client))
-	}
+	}))
 }
 
 func (b *bench) publisher() *producer.Publisher {

@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/config"
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/producer"
 )
 
@@ -133,7 +134,7 @@ func CheckRedis(ctx context.Context, r *config.RedisSettings, client redis.Unive
 // policy by which they do, if they do.
 func Eviction(ctx context.Context, client redis.UniversalClient) (keys int64, policy string, err error) {
 	var mu sync.Mutex
-	look := func(ctx context.Context, server *redis.Client) error {
+	err = position.EachServer(ctx, client, func(ctx context.Context, server *redis.Client) error {
 		info, err := server.InfoMap(ctx, "memory", "stats").Result()
 		n, _ := strconv.ParseInt(info["Stats"]["evicted_keys"], 10, 64)
 		mu.Lock()
@@ -143,12 +144,7 @@ func Eviction(ctx context.Context, client redis.UniversalClient) (keys int64, po
 			policy = p
 		}
 		return err
-	}
-	if cluster, ok := client.(*redis.ClusterClient); ok {
-		err = cluster.ForEachMaster(ctx, look)
-	} else {
-		err = look(ctx, client.(*redis.Client))
-	}
+	})
 	return keys, policy, err
 }
 

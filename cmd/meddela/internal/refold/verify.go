@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/consumer/lag"
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
@@ -272,7 +273,7 @@ func (v *Verifier) walk(ctx context.Context, do func([]topology.EventID) error) 
 	prefix := v.Reader.Keys.Event("")
 	pattern := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(prefix) + "*"
 	var mu sync.Mutex
-	walk := func(ctx context.Context, node redis.Cmdable) error {
+	return position.EachServer(ctx, v.Reader.Client, func(ctx context.Context, node *redis.Client) error {
 		for cursor, more := uint64(0), true; more; more = cursor != 0 {
 			keys, next, err := node.Scan(ctx, cursor, pattern, readAtOnce).Result()
 			if err != nil {
@@ -290,11 +291,7 @@ func (v *Verifier) walk(ctx context.Context, do func([]topology.EventID) error) 
 			}
 		}
 		return nil
-	}
-	if cluster, ok := v.Reader.Client.(*redis.ClusterClient); ok {
-		return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return walk(ctx, node) })
-	}
-	return walk(ctx, v.Reader.Client)
+	})
 }
 
 // exact judges events by all that the topics have of them: what Redis has must be no less than what role
@@ -314,7 +311,8 @@ func (v *Verifier) exact(ctx context.Context, ids []topology.EventID) error {
 			if began := answers[i].State.PendingAt.Add(-10 * time.Minute); began.Before(log.Since) {
 				log.Since = began
 			}
-			least[id], most[id] = &fold{State: topology.State{EventID: id}}, &fold{State: topology.State{EventID: id}}
+			least.of(id)
+			most.of(id)
 		}
 		if everywhere || log.Since.Unix() <= 0 {
 			log.Since, everywhere = time.Time{}, true
@@ -421,8 +419,8 @@ func (v *Verifier) findStarts(ctx context.Context) error {
 }
 
 // keepsAll reports whether the topics still keep all that was written of an event: its record, and what there was since
-// it began on all partitions of its lane, and of the other, but for one by whose copy Redis would know it, as a source
-// is the least of those of all copies.
+// it began on all partitions of its lane, and of the other unless no copy of it is there: an event's source is the least
+// of those of all copies.
 func (v *Verifier) keepsAll(has, says *topology.State) bool {
 	var began time.Time
 	for _, at := range []time.Time{has.PendingAt, has.PendingDeliveryAt, has.UpdatedAt, says.PendingAt, says.UpdatedAt} {
@@ -439,8 +437,9 @@ func (v *Verifier) keepsAll(has, says *topology.State) bool {
 	_, all := v.starts[v.Names.Events(cmp.Or(says.Lane, has.Lane))]
 	for of, s := range v.starts {
 		lane, _ := v.Names.LaneOf(of)
-		asked := v.Names.Events(lane) >= topic && (of != v.Names.Redrive(lane) || has.Redrives > 0)
-		all = all && (!asked || !began.Before(s.at))
+		noCopy := v.Names.Events(lane) < topic // whose place would be the source
+		noRedrive := of == v.Names.Redrive(lane) && has.Redrives == 0
+		all = all && (noCopy || noRedrive || !began.Before(s.at))
 	}
 	return all
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -62,14 +63,7 @@ func TestAServerThatForgotTheScripts(t *testing.T) {
 		caps := s.caps(smsCap(1, time.Hour))
 		for i, number := range []string{"112", "113"} {
 			forget := func(ctx context.Context, node *redis.Client) error { return node.ScriptFlush(ctx).Err() }
-			var err error
-			switch client := s.client.(type) {
-			case *redis.ClusterClient:
-				err = client.ForEachMaster(t.Context(), forget)
-			case *redis.Client:
-				err = forget(t.Context(), client)
-			}
-			if err != nil {
+			if err := position.EachServer(t.Context(), s.client, forget); err != nil {
 				t.Fatal(err)
 			}
 			if !admit(t, caps, sms("a", number))[0] || admit(t, caps, sms("b", number))[0] {

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -179,14 +180,7 @@ func (s store) allKeys(t testing.TB) (all []string) {
 		all = append(all, found...)
 		return err
 	}
-	var err error
-	switch client := s.client.(type) {
-	case *redis.Client:
-		err = list(context.Background(), client)
-	case *redis.ClusterClient:
-		err = client.ForEachMaster(context.Background(), list)
-	}
-	if err != nil {
+	if err := position.EachServer(context.Background(), s.client, list); err != nil {
 		t.Error(err)
 	}
 	return all
