@@ -2,10 +2,19 @@ package suppress
 
 import (
 	"context"
+	_ "embed"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/meddela/meddela/consumer/internal/script"
 	"github.com/meddela/meddela/topology"
+)
+
+var (
+	//go:embed cap.lua
+	capSource string
+	capScript = script.New(capSource)
 )
 
 // Query asks whether a job's message may go to its recipient.
@@ -78,26 +87,38 @@ func (g *Gate) Find(ctx context.Context, queries []Query) (wait func() ([]Answer
 // nobody. It is for jobs that Find lets pass, and with an error as Find is.
 func (g *Gate) Admit(ctx context.Context, queries []Query) ([]Answer, error) {
 	answers := make([]Answer, len(queries))
-	var list []call
-	var which []int
+	var which []int // of the queries are capped, each with its key
+	var keys []string
 	for i := range queries {
 		q := &queries[i]
-		limit, capped := g.Caps[q.Channel]
-		if !capped || q.Urgent {
+		if _, capped := g.Caps[q.Channel]; !capped || q.Urgent {
 			continue
 		}
 		if of, ok := g.Copy.suppression(Subject{q.Channel, q.Address}); ok {
-			key := g.Copy.Keys.Cap(q.Channel, of.Hash)
-			list = append(list, call{key, []any{string(q.Job), limit.Most, limit.Window.Milliseconds()}})
-			which = append(which, i)
+			which, keys = append(which, i), append(keys, g.Copy.Keys.Cap(q.Channel, of.Hash))
 		}
 	}
-	err := g.Copy.run(ctx, capScript, list, func(i int, passes bool) {
-		if !passes {
-			limit := g.Caps[queries[which[i]].Channel]
-			answers[which[i]] = Answer{topology.ReasonCapped, "at most " + limit.String()}
-		}
+	unknown := false
+	err := capScript.Run(ctx, g.Copy.Client, &script.Batch{
+		N:   len(keys),
+		Key: func(b []byte, i int) []byte { return append(b, keys[i]...) },
+		Args: func(a *script.Args, i int) {
+			q := &queries[which[i]]
+			limit := g.Caps[q.Channel]
+			a.Add(string(q.Job), limit.Most, limit.Window.Milliseconds())
+		},
+		Answer: func(i int, is any) {
+			passes, ok := is.(int64)
+			unknown = unknown || !ok
+			if passes != 1 {
+				limit := g.Caps[queries[which[i]].Channel]
+				answers[which[i]] = Answer{topology.ReasonCapped, "at most " + limit.String()}
+			}
+		},
 	})
+	if err == nil && unknown {
+		err = errors.New("a script in Redis answered something unknown")
+	}
 	if err != nil {
 		return nil, err
 	}
