@@ -111,6 +111,17 @@ func (c *Catalogue) All() iter.Seq[*Entry] {
 	}
 }
 
+// AllLive lists the versions that are live, by name.
+func (c *Catalogue) AllLive() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for e := range c.All() {
+			if live, ok := c.Live(e.record.Name); ok && live == e && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
 // Follower keeps a catalogue up to date with a templates topic.
 type Follower = follow.Follower[Catalogue]
 

@@ -202,11 +202,8 @@ type Gap struct {
 // Gaps lists what is covered in one catalogue, if only for some events, and not in the other.
 func Gaps(before, after *catalogue.Catalogue) []Gap {
 	gaps := []Gap{}
-	for entry := range before.All() {
+	for entry := range before.AllLive() {
 		r := entry.Record()
-		if live, ok := before.Live(r.Name); !ok || live != entry {
-			continue
-		}
 		for _, t := range r.Types {
 			if len(after.Candidates(t, r.Channel)) == 0 {
 				gaps = append(gaps, Gap{t, r.Channel})

@@ -167,10 +167,8 @@ func othersOf(event *topology.Event, c *catalogue.Catalogue) []Other {
 // Types lists the event types that live templates cover, sorted.
 func Types(c *catalogue.Catalogue) []string {
 	var types []string
-	for entry := range c.All() {
-		if live, ok := c.Live(entry.Record().Name); ok && live == entry {
-			types = append(types, entry.Record().Types...)
-		}
+	for entry := range c.AllLive() {
+		types = append(types, entry.Record().Types...)
 	}
 	slices.Sort(types)
 	return slices.Compact(types)

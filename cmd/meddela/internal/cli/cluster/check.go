@@ -262,11 +262,9 @@ func inspectTemplates(ctx context.Context, env *command.Env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	known, live := follower.Snapshot(), 0
-	for entry := range known.All() {
-		if latest, _ := known.Live(entry.Record().Name); latest == entry {
-			live++
-		}
+	live := 0
+	for range follower.Snapshot().AllLive() {
+		live++
 	}
 	if live == 0 {
 		return "there are none yet, so no event is covered: run `meddela templates publish FOLDER`", nil

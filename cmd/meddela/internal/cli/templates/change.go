@@ -68,10 +68,9 @@ a new version within a second; the command waits until it can read it itself.`,
 }
 
 func (c *templatesChange) planPublication(live *catalogue.Catalogue) ([]authoring.Change, error) {
-	for entry := range live.All() {
+	for entry := range live.AllLive() {
 		name := entry.Record().Name
-		inFolder := slices.ContainsFunc(c.report.Templates, func(t authoring.Template) bool { return t.Record.Name == name })
-		if latest, isLive := live.Live(name); isLive && latest == entry && !inFolder {
+		if !slices.ContainsFunc(c.report.Templates, func(t authoring.Template) bool { return t.Record.Name == name }) {
 			c.NotInFolder = append(c.NotInFolder, name)
 		}
 	}
