@@ -64,9 +64,9 @@ is <source>#<id>, such as /shop#1001.`,
 				return printHistories(ctx, env, reader, ids, at, history)
 			}
 			if watch {
-				return watchStatus(ctx, env, reader, ids)
+				return watchStatus(ctx, env, reader.GetMany, ids)
 			}
-			unknown, _, err := printChanges(ctx, env, reader, ids, make(map[topology.EventID]topology.Rank))
+			unknown, _, err := printChanges(ctx, env, reader.GetMany, ids, make(map[topology.EventID]topology.Rank))
 			if err == nil && len(unknown) > 0 {
 				err = fmt.Errorf("nothing is known of %s: not published, not read yet by the status updater, or older than MEDDELA_STATUS_TTL; a CloudEvent is known as SOURCE#ID", strings.Join(wording.Texts(unknown), ", "))
 			}
@@ -95,16 +95,14 @@ func eventIDs(args []string) (ids []topology.EventID, err error) {
 	return ids, nil
 }
 
-// statusReader reads the status of events, with an answer for each id.
-type statusReader interface {
-	GetMany(ctx context.Context, ids []topology.EventID) ([]status.Answer, error)
-}
+// reading reads the status of events, with an answer for each id.
+type reading func(ctx context.Context, ids []topology.EventID) ([]status.Answer, error)
 
 // printChanges prints what has changed since the ranks that were seen. It returns the events of which nothing is
 // known, when it first asks for them, and those that have not come to rest.
-func printChanges(ctx context.Context, env *command.Env, reader statusReader, ids []topology.EventID,
+func printChanges(ctx context.Context, env *command.Env, read reading, ids []topology.EventID,
 	seen map[topology.EventID]topology.Rank) (unknown, moving []topology.EventID, err error) {
-	answers, err := reader.GetMany(ctx, ids)
+	answers, err := read(ctx, ids)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -133,10 +131,10 @@ func printChanges(ctx context.Context, env *command.Env, reader statusReader, id
 const watchInterval = 200 * time.Millisecond
 
 // watchStatus prints each change until every event has come to rest, or ctx ends, which is no error.
-func watchStatus(ctx context.Context, env *command.Env, reader statusReader, ids []topology.EventID) error {
+func watchStatus(ctx context.Context, env *command.Env, read reading, ids []topology.EventID) error {
 	seen := make(map[topology.EventID]topology.Rank)
 	for {
-		unknown, moving, err := printChanges(ctx, env, reader, ids, seen)
+		unknown, moving, err := printChanges(ctx, env, read, ids, seen)
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return nil
 		}

@@ -60,7 +60,7 @@ func TestStatusInJSON(t *testing.T) {
 	clitest.Golden(t, "status.json", out.String())
 }
 
-// script is a statusReader that gives each event's next state at each call,
+// script gives each event's next state at each call,
 // and its last one for ever.
 type script map[topology.EventID][]topology.State
 
@@ -91,7 +91,7 @@ func TestWatchPrintsEachChangeOnce(t *testing.T) {
 	}
 	var out, errOut bytes.Buffer
 	env := &command.Env{Out: &out, ErrOut: &errOut}
-	if err := watchStatus(t.Context(), env, states, []topology.EventID{"a", "b"}); err != nil {
+	if err := watchStatus(t.Context(), env, states.GetMany, []topology.EventID{"a", "b"}); err != nil {
 		t.Fatal(err)
 	}
 	want := "● Event expired  b\n● Pending  a\n● Pending delivery  a\n● Sent  a\n"
@@ -106,7 +106,7 @@ func TestWatchPrintsEachChangeOnce(t *testing.T) {
 func TestWatchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	env := &command.Env{Out: writerFunc(cancel), ErrOut: io.Discard}
-	if err := watchStatus(ctx, env, script{"a": {state("a", "1", topology.Pending)}},
+	if err := watchStatus(ctx, env, script{"a": {state("a", "1", topology.Pending)}}.GetMany,
 		[]topology.EventID{"a"}); err != nil {
 		t.Errorf("error %v, want none: a signal is how one leaves", err)
 	}
@@ -119,7 +119,7 @@ func (f writerFunc) Write(b []byte) (int, error) { f(); return len(b), nil }
 
 func TestWatchFailsWithRedis(t *testing.T) {
 	env := &command.Env{Out: io.Discard, ErrOut: io.Discard}
-	if err := watchStatus(t.Context(), env, script{}, []topology.EventID{"a"}); err == nil {
+	if err := watchStatus(t.Context(), env, script{}.GetMany, []topology.EventID{"a"}); err == nil {
 		t.Error("no error, though Redis is away")
 	}
 }
