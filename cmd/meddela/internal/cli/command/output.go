@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,6 +32,17 @@ func (env *Env) PrintEither(v any, t table.Writer) error {
 		return env.PrintJSON(v)
 	}
 	return env.PrintTable(t)
+}
+
+// PrintList is PrintEither with a foot below the table, and with another text in place of a table without rows.
+func (env *Env) PrintList(v any, t table.Writer, foot, none string) error {
+	switch {
+	case env.Output == JSON:
+		return env.PrintJSON(v)
+	case t.Length() == 0:
+		return env.Printf("%s\n", none)
+	}
+	return errors.Join(env.PrintTable(t), env.Printf("%s", foot))
 }
 
 // PrintJSON prints v as one line of JSON.

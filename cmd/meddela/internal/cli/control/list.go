@@ -45,16 +45,10 @@ func listOrders(ctx context.Context, env *command.Env, all bool) error {
 			list = append(list, listedOrder{order, inForce})
 		}
 	}
-	if env.Output == command.JSON {
-		return env.PrintJSON(map[string]any{"orders": list, "troubles": append([]topology.Trouble{}, troubles...)})
-	}
-	if told != "" {
+	if told != "" && env.Output != command.JSON {
 		if err := env.Printf("%s\n\n", told); err != nil {
 			return err
 		}
-	}
-	if len(list) == 0 {
-		return env.Printf("nothing is paused or killed\n")
 	}
 	t := command.NewTable("subject", "order", "by", "since", "until", "reason")
 	for i := range list {
@@ -62,7 +56,8 @@ func listOrders(ctx context.Context, env *command.Env, all bool) error {
 		t.AppendRow([]any{order.Subject, paintOrder(env, order), cmp.Or(order.By, "-"), wording.Moment(order.At),
 			wording.Moment(order.Until), cmp.Or(order.Reason, "-")})
 	}
-	return env.PrintTable(t)
+	return env.PrintList(map[string]any{"orders": list, "troubles": append([]topology.Trouble{}, troubles...)}, t, "",
+		"nothing is paused or killed")
 }
 
 func paintOrder(env *command.Env, order *listedOrder) string {

@@ -96,10 +96,7 @@ func (s *starting) listLetters(ctx context.Context, _ []string) error {
 		t.AppendRow([]any{g.Count, g.Reason, g.Role, g.Topic, cmp.Or(g.Build, "-"), wording.Moment(g.First),
 			wording.Moment(g.Last), g.Source})
 	}
-	if len(groups) == 0 && s.env.Output != command.JSON {
-		return s.env.Printf("no dead letters of the last %s\n", wording.Length(s.since))
-	}
-	return s.env.PrintEither(map[string]any{"groups": groups}, t)
+	return s.env.PrintList(map[string]any{"groups": groups}, t, "", "no dead letters of the last "+wording.Length(s.since))
 }
 
 func newLettersShow(env *command.Env) *cobra.Command {

@@ -89,13 +89,7 @@ func (s *starting) listUncovered(ctx context.Context, _ []string) error {
 		key := tasks.Key{Lane: e.Lane, Type: e.Type, Channel: e.Channel, Language: e.Language, Reason: e.Reason}
 		byKey.Add(key, e.UpdatedAt, e.EventID, e.Source, e.Detail)
 	}
-	groups := byKey.Sorted()
-	if s.env.Output == command.JSON {
-		return s.env.PrintJSON(map[string]any{"events": len(all), "groups": append([]*tasks.Group{}, groups...)})
-	}
-	if len(groups) == 0 {
-		return s.env.Printf("no events of the last %s are not covered\n", wording.Length(s.since))
-	}
+	groups := append([]*tasks.Group{}, byKey.Sorted()...)
 	t := command.NewTable("events", "lane", "type", "channel", "language", "reason", "last", "for instance")
 	for _, g := range groups {
 		t.AppendRow([]any{
@@ -103,9 +97,8 @@ func (s *starting) listUncovered(ctx context.Context, _ []string) error {
 			wording.Moment(g.Last), g.Sample,
 		})
 	}
-	if err := s.env.PrintTable(t); err != nil {
-		return err
-	}
-	return s.env.Printf("\n%s not covered. Why one is: meddela templates explain ID. "+
-		"Once there is a template: meddela uncovered heal --dry-run\n", wording.Count(len(all), "event is", "events are"))
+	foot := "\n" + wording.Count(len(all), "event is", "events are") + " not covered. " +
+		"Why one is: meddela templates explain ID. Once there is a template: meddela uncovered heal --dry-run\n"
+	return s.env.PrintList(map[string]any{"events": len(all), "groups": groups}, t, foot,
+		"no events of the last "+wording.Length(s.since)+" are not covered")
 }

@@ -118,12 +118,9 @@ func testMessage(channel topology.Channel, to string) *template.Message {
 }
 
 func printTrials(env *command.Env, trials []trial) error {
-	if env.Output == command.JSON {
-		return env.PrintJSON(trials)
-	}
 	all := command.NewTable("provider", "verdict", "reason", "says", "as", "took")
 	for _, t := range trials {
 		all.AppendRow(table.Row{t.Provider, t.Verdict, t.Reason, t.Detail, t.MessageID, t.Took})
 	}
-	return env.PrintTable(all)
+	return env.PrintEither(trials, all)
 }

@@ -82,20 +82,12 @@ func (s *suppressions) listCounts(ctx context.Context, list *suppress.List) erro
 			total += c.Addresses
 		}
 	}
-	if s.Output == command.JSON {
-		return s.PrintJSON(map[string]any{"addresses": total, "counts": counts})
-	}
-	if total == 0 {
-		return s.Printf("no addresses are suppressed\n")
-	}
 	t := command.NewTable("channel", "reason", "addresses", "of them until a time")
 	for _, c := range counts {
 		t.AppendRow([]any{c.Channel, c.Cause, c.Addresses, c.Ending})
 	}
-	if err := s.PrintTable(t); err != nil {
-		return err
-	}
-	return s.Printf("\n%s suppressed\n", wording.Count(total, "address is", "addresses are"))
+	foot := "\n" + wording.Count(total, "address is", "addresses are") + " suppressed\n"
+	return s.PrintList(map[string]any{"addresses": total, "counts": counts}, t, foot, "no addresses are suppressed")
 }
 
 // listEntries prints a line at a time: there may be millions.

@@ -85,12 +85,6 @@ func listTemplates(ctx context.Context, env *command.Env, all, retired bool) err
 }
 
 func printTemplates(env *command.Env, list []listedTemplate) error {
-	if env.Output == command.JSON {
-		return env.PrintJSON(list)
-	}
-	if len(list) == 0 {
-		return env.Printf("no templates are published: see meddela templates publish --help\n")
-	}
 	columns := []any{"name", "version", "channel", "types", "languages", "state", "published"}
 	when := slices.ContainsFunc(list, func(l listedTemplate) bool { return l.When != "" })
 	if when {
@@ -113,5 +107,5 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 		}
 		t.AppendRow(row)
 	}
-	return env.PrintTable(t)
+	return env.PrintList(list, t, "", "no templates are published: see meddela templates publish --help")
 }
