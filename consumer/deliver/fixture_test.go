@@ -319,14 +319,3 @@ func deliverOne(t testing.TB, h *Handler, job topology.Job) topology.Entry {
 	}
 	return entriesOf(t, result.Out)[0]
 }
-
-// eventually waits until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	t.Fatalf("not in time: %s", what)
-}

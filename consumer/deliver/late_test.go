@@ -9,6 +9,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -138,7 +139,7 @@ func TestLateAnswers(t *testing.T) {
 			if due.Sub(always) >= test.after {
 				answered = true
 				l.owed <- test.answer
-				eventually(t, "the outcome is recorded", func() bool {
+				fixtures.Eventually(t, "the outcome is recorded", func() bool {
 					claim, _ := l.store.Get(keys.Claim(job.JobID))
 					return claim != "" && !strings.HasPrefix(claim, "claimed")
 				})
@@ -183,8 +184,8 @@ func TestNoAnswerAtAll(t *testing.T) {
 				t.Fatalf("%+v", entry)
 			}
 			if !gone {
-				eventually(t, "it is given up", func() bool { return h.Counters.Ambiguous.Load() == 1 })
-				eventually(t, "the outcome is recorded", func() bool {
+				fixtures.Eventually(t, "it is given up", func() bool { return h.Counters.Ambiguous.Load() == 1 })
+				fixtures.Eventually(t, "the outcome is recorded", func() bool {
 					claim, _ := l.store.Get(keys.Claim(job.JobID))
 					return !strings.HasPrefix(claim, "claimed")
 				})

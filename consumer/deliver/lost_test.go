@@ -9,6 +9,7 @@ import (
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -152,7 +153,7 @@ func TestStageCrashAfterSending(t *testing.T) {
 	h := w.handler(t, func(c *Config) { c.Gate = gate })
 	b := batchOf(manyJobs(6)...)
 	go func() {
-		eventually(t, "the first is sent", func() bool { return w.provider.sent() > 0 })
+		fixtures.Eventually(t, "the first is sent", func() bool { return w.provider.sent() > 0 })
 		time.AfterFunc(50*time.Millisecond, func() { close(release) })
 	}()
 	func() {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
 )
@@ -67,7 +68,7 @@ func TestADeliverersDeath(t *testing.T) {
 			go func() {
 				done <- entriesOf(t, handleAll(t.Context(), t, h, batchOf(aJob("other"), job)))[1]
 			}()
-			eventually(t, "the other job is sent", func() bool { return w.provider.sent() == 1 })
+			fixtures.Eventually(t, "the other job is sent", func() bool { return w.provider.sent() == 1 })
 			select {
 			case entry := <-done:
 				t.Fatalf("the lease was not waited for: %+v", entry)
@@ -118,7 +119,7 @@ func TestWaitingForAHolderEnds(t *testing.T) {
 	var ends sync.WaitGroup
 	ends.Go(func() {
 		defer stop()
-		eventually(t, "the others are settled", func() bool {
+		fixtures.Eventually(t, "the others are settled", func() bool {
 			first, _ := w.store.Get(keys.Claim(jobs[0].JobID))
 			last, _ := w.store.Get(keys.Claim(jobs[2].JobID))
 			return strings.HasPrefix(first, stateFinal) && strings.HasPrefix(last, stateFinal)
@@ -409,7 +410,7 @@ func TestClaimedWhileSettling(t *testing.T) {
 	h.config.Redis.AddHook(&noSettling{keys.Claim(jobs[0].JobID), sent.Load})
 	var all sync.WaitGroup
 	all.Go(func() { handleAll(t.Context(), t, h, batchOf(jobs...)) })
-	eventually(t, "the second is claimed", func() bool { return w.store.Exists(keys.Claim(jobs[1].JobID)) })
+	fixtures.Eventually(t, "the second is claimed", func() bool { return w.store.Exists(keys.Claim(jobs[1].JobID)) })
 	handleAll(t.Context(), t, other, batchOf(jobs[1:]...))
 	all.Wait()
 	w.provider.once(t, 4)

@@ -450,14 +450,3 @@ func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 	}
 	return nil, true, l.check(l.user, string(response))
 }
-
-// eventually waits until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	t.Fatalf("not in time: %s", what)
-}

@@ -22,6 +22,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -97,7 +98,7 @@ func TestEmptyMessages(t *testing.T) {
 		if got := s.try(t, "one"); got.Verdict != test.want {
 			t.Errorf("%s: %+v", test.stage, got)
 		}
-		eventually(t, "the server has done with it", func() bool { return len(d.taken()) == test.ends })
+		fixtures.Eventually(t, "the server has done with it", func() bool { return len(d.taken()) == test.ends })
 		d.say(test.stage, "250 2.0.0 Ok")
 		if got := s.try(t, "two"); got.Verdict != provider.Accepted {
 			t.Errorf("%s: then %+v", test.stage, got)

@@ -17,6 +17,7 @@ import (
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -174,7 +175,7 @@ func TestReuse(t *testing.T) {
 	if d.connections < 6 || d.connections > 8 {
 		t.Errorf("%d connections for 24 messages of 4 a connection", d.connections)
 	}
-	eventually(t, "idle connections are closed", func() bool {
+	fixtures.Eventually(t, "idle connections are closed", func() bool {
 		return s.idle.size() == 0 &&
 			d.count("QUIT") == d.connections
 	})

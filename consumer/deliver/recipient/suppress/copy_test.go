@@ -13,17 +13,9 @@ import (
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
-
-func eventually(t testing.TB, what string, so func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it is never so that %s", what)
-		}
-	}
-}
 
 // numbered are addresses on e-mail, from one number to another.
 func numbered(from, to int) (all []suppress.Subject) {
@@ -108,7 +100,7 @@ func TestALostCopy(t *testing.T) {
 				if err := lose(t.Context(), s); err != nil {
 					t.Error(err)
 				}
-				eventually(t, "all is known again", func() bool {
+				fixtures.Eventually(t, "all is known again", func() bool {
 					counts, err := l.Counts(t.Context())
 					return err == nil && len(counts) == 1 && counts[0].Addresses == len(gone)
 				})
@@ -128,12 +120,12 @@ func TestWhatCanNeverBeRead(t *testing.T) {
 		l := s.list()
 		mustAdd(t, l, topology.Unsubscribed, time.Time{}, numbered(0, 50)...)
 		s.topic.fail(fmt.Errorf("t/0 at offset 51: %w", consumer.ErrUnreadable))
-		eventually(t, "it is told", func() bool { return errors.Is(l.Known(), suppress.ErrUnreadable) })
+		fixtures.Eventually(t, "it is told", func() bool { return errors.Is(l.Known(), suppress.ErrUnreadable) })
 		if passed, err := letPass(t.Context(), l, numbered(100, 110)); passed > 0 || err == nil {
 			t.Errorf("%d pass, %v", passed, err)
 		}
 		s.topic.fail(nil)
-		eventually(t, "it is known again", func() bool { return l.Known() == nil })
+		fixtures.Eventually(t, "it is known again", func() bool { return l.Known() == nil })
 	})
 }
 
@@ -163,7 +155,7 @@ func TestALostTopic(t *testing.T) {
 				} else {
 					s.topic.replace(test.left(s.topic.all()))
 				}
-				eventually(t, "it is told", func() bool { return errors.Is(l.Known(), test.fault) })
+				fixtures.Eventually(t, "it is told", func() bool { return errors.Is(l.Known(), test.fault) })
 				if passed, err := letPass(t.Context(), l, numbered(100, 110)); passed > 0 || err == nil {
 					t.Errorf("%d pass, %v", passed, err)
 				}
@@ -207,7 +199,7 @@ func TestTheTopicIsAway(t *testing.T) {
 		}
 		fresh := s.idle()
 		s.keep(fresh.Copy)
-		eventually(t, "the reason is known", func() bool { return strings.Contains(fresh.Known().Error(), "no leader") })
+		fixtures.Eventually(t, "the reason is known", func() bool { return strings.Contains(fresh.Known().Error(), "no leader") })
 		if passed, err := letPass(t.Context(), fresh, numbered(0, 3)); passed != 0 || err == nil {
 			t.Errorf("who does not know lets %d pass, %v", passed, err)
 		}
@@ -310,7 +302,7 @@ func TestAnyCopies(t *testing.T) {
 				s.topic.compact()
 			}
 			var found []*topology.Suppression
-			eventually(t, "somebody knows", func() (known bool) {
+			fixtures.Eventually(t, "somebody knows", func() (known bool) {
 				var err error
 				found, err = l.Find(t.Context(), numbered(0, 10))
 				return err == nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -212,7 +213,7 @@ func TestNoPepper(t *testing.T) {
 			t.Errorf("the answer is %q", got)
 		}
 		mustAdd(t, s.list(), topology.Manual, time.Time{}, emails("kim@example.com")...)
-		eventually(t, "it is told", func() bool { return errors.Is(none.Known(), suppress.ErrNoPepper) })
+		fixtures.Eventually(t, "it is told", func() bool { return errors.Is(none.Known(), suppress.ErrNoPepper) })
 		if _, err := gateOf(none).Find(t.Context(), []suppress.Query{ask})(); err == nil {
 			t.Error("there is an answer")
 		}

@@ -1,14 +1,9 @@
 package publish
 
 import (
-	"testing"
-
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/cluster"
 )
 
 // meddela runs one command line with exactly these MEDDELA_ variables.
-func meddela(t *testing.T, environment map[string]string, input string, args ...string) clitest.Result {
-	t.Helper()
-	return clitest.Commands{New, cluster.NewTopics}.Run(t, environment, input, args...)
-}
+var meddela = clitest.Commands{New, cluster.NewTopics}.Run

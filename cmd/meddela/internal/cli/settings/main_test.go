@@ -1,13 +1,6 @@
 package settings
 
-import (
-	"testing"
-
-	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
-)
+import "github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 
 // meddela runs one command line with exactly these MEDDELA_ variables.
-func meddela(t *testing.T, environment map[string]string, input string, args ...string) clitest.Result {
-	t.Helper()
-	return clitest.Commands{NewConfig, NewVersion, NewProviders}.Run(t, environment, input, args...)
-}
+var meddela = clitest.Commands{NewConfig, NewVersion, NewProviders}.Run

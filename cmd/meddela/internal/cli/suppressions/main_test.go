@@ -9,10 +9,7 @@ import (
 )
 
 // meddela runs one command line with exactly these MEDDELA_ variables.
-func meddela(t *testing.T, environment map[string]string, input string, args ...string) clitest.Result {
-	t.Helper()
-	return clitest.Commands{New, cluster.NewTopics, cluster.NewCheck}.Run(t, environment, input, args...)
-}
+var meddela = clitest.Commands{New, cluster.NewTopics, cluster.NewCheck}.Run
 
 const aPepper = "the pepper of a test, which is long enough"
 

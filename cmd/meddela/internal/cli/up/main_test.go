@@ -1,8 +1,6 @@
 package up
 
 import (
-	"testing"
-
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/publish"
 )
@@ -12,7 +10,4 @@ func commands() clitest.Commands {
 }
 
 // meddela runs one command line with exactly these MEDDELA_ variables.
-func meddela(t *testing.T, environment map[string]string, input string, args ...string) clitest.Result {
-	t.Helper()
-	return commands().Run(t, environment, input, args...)
-}
+var meddela = commands().Run
