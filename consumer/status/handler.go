@@ -41,10 +41,15 @@ func (h *Handler) Handle(ctx context.Context, b consumer.Batch) (consumer.Result
 	defer said.release()
 	defer h.trace(&b)()
 	var letters []topology.Record
-	if b.Topic == h.Names.DeliveryLog(h.Lane) {
-		letters = h.readEntries(said, b.Records)
-	} else {
-		h.readEvents(said, b.Records)
+	areEntries := b.Topic == h.Names.DeliveryLog(h.Lane)
+	for i := range b.Records {
+		r := &b.Records[i]
+		state, err := h.stateOf(r, areEntries)
+		if fault, ok := errors.AsType[*topology.Fault](err); ok {
+			letters = append(letters, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleStatus, time.Now()))
+		} else if state.EventID != "" {
+			said.states = append(said.states, state)
+		}
 	}
 	if err := h.Store.Write(ctx, said.states); err != nil {
 		return consumer.Result{}, fmt.Errorf("%d statuses are not written: %w", len(said.states), err)
@@ -70,16 +75,20 @@ func (h *Handler) trace(b *consumer.Batch) (end func()) {
 	}
 }
 
-// readEvents takes each event as pending. What is wrong with an event is the
+// stateOf is what an entry or an event says; its id is empty where it says nothing. What is wrong with an event is the
 // matcher's to say.
-func (h *Handler) readEvents(l *list, records []topology.Record) {
-	for i := range records {
-		if state := h.stateOfEvent(&records[i]); state.EventID != "" {
-			l.states = append(l.states, state)
-		}
+func (h *Handler) stateOf(r *topology.Record, isEntry bool) (topology.State, error) {
+	if !isEntry {
+		return h.stateOfEvent(r), nil
 	}
+	entry, err := topology.DecodeEntry(r.Value)
+	if err != nil {
+		return topology.State{}, err
+	}
+	return topology.StateOf(&entry), nil
 }
 
+// stateOfEvent takes an event as pending.
 func (h *Handler) stateOfEvent(r *topology.Record) topology.State {
 	event, _ := h.Names.DecodeEvent(*r, h.Lane)
 	receipt := topology.ReceiptOf(r)
@@ -105,18 +114,13 @@ func (h *Handler) stateOfEvent(r *topology.Record) topology.State {
 func StateOf(names topology.Topics, r *topology.Record) (s topology.State) {
 	h := Handler{Names: names}
 	h.Lane, _ = names.LaneOf(r.Topic)
-	switch r.Topic {
-	case names.DeliveryLog(h.Lane):
-		if entry, err := topology.DecodeEntry(r.Value); err == nil {
-			s = topology.StateOf(&entry)
-		}
-	case names.Jobs(h.Lane):
+	if r.Topic == names.Jobs(h.Lane) {
 		if job, err := topology.DecodeJob(r.Value); err == nil {
 			s = topology.StateOfJob(&job, r.Time)
 		}
-	default:
-		s = h.stateOfEvent(r)
+		return s
 	}
+	s, _ = h.stateOf(r, r.Topic == names.DeliveryLog(h.Lane))
 	return s
 }
 
@@ -133,19 +137,6 @@ func storable(t time.Time) time.Time {
 		return latest
 	}
 	return time.UnixMilli(t.UnixMilli()).UTC()
-}
-
-func (h *Handler) readEntries(l *list, records []topology.Record) (letters []topology.Record) {
-	for i := range records {
-		r := &records[i]
-		entry, err := topology.DecodeEntry(r.Value)
-		if fault, ok := errors.AsType[*topology.Fault](err); ok {
-			letters = append(letters, h.Names.DeadLetter(h.Lane, r, fault, topology.RoleStatus, time.Now()))
-			continue
-		}
-		l.states = append(l.states, topology.StateOf(&entry))
-	}
-	return letters
 }
 
 // list is what a batch says of events, kept for the next so that it need not grow

@@ -99,11 +99,10 @@ func TestASchedule(t *testing.T) {
 	for scheduled, want := range map[string]string{
 		"2026-12-24T08:00:00.000Z": "2026-12-24T08:00:00.000Z", "9999-12-31T23:59:59.000Z": "",
 	} {
-		var said list
 		r := published(`{"id":"a","type":"order","scheduled":"` + scheduled + `","ctx":{}}`)
-		(&Handler{Lane: topology.Realtime, Names: names}).readEvents(&said, []topology.Record{r})
+		said := (&Handler{Lane: topology.Realtime, Names: names}).stateOfEvent(&r)
 		got := ""
-		if at := said.states[0].Scheduled; !at.IsZero() {
+		if at := said.Scheduled; !at.IsZero() {
 			got = at.Format(topology.TimeFormat)
 		}
 		if got != want {
