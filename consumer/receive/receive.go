@@ -208,24 +208,17 @@ func (n *note) entry(s *topology.State) topology.Entry {
 		EventID: n.ref.Event, JobID: topology.JobIDOf(n.ref.Event, n.ref.Redrives), Lane: n.ref.Lane,
 		Redrives: n.ref.Redrives, Attempt: n.ref.Attempt,
 		Status: topology.Sent, Detail: string(n.means),
-		Type: s.Type, Channel: s.Channel, Template: s.Template,
+		Type: s.Type, Channel: cmp.Or(s.Channel, n.channel), Template: s.Template,
 		Provider: n.provider, ProviderMessageID: n.messageID,
 		Source: s.Source, ReceivedAt: s.PendingAt, At: n.at,
-	}
-	if e.Channel == "" {
-		e.Channel = n.channel
 	}
 	if s.Redrives == n.ref.Redrives && s.Attempt == n.ref.Attempt {
 		// It comes after what is known, whatever the clocks say.
 		if known := s.UpdatedAt.Add(time.Millisecond); known.After(e.At) {
 			e.At = known
 		}
-		if e.Provider == "" {
-			e.Provider = s.Provider
-		}
-		if e.ProviderMessageID == "" {
-			e.ProviderMessageID = s.ProviderMessageID
-		}
+		e.Provider = cmp.Or(e.Provider, s.Provider)
+		e.ProviderMessageID = cmp.Or(e.ProviderMessageID, s.ProviderMessageID)
 	}
 	if n.means == Failed || n.means == Bounced {
 		e.Status, e.Reason = topology.DeliveryError, topology.ReasonBounced
