@@ -628,10 +628,7 @@ func TestRun(t *testing.T) {
 		}
 	}))
 	w.a.Every, w.a.Topics.Patience = time.Millisecond, time.Millisecond
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); w.a.Run(ctx, func() {}) }()
-	defer func() { stop(); <-done }()
+	fixtures.Run(t, func(ctx context.Context) { w.a.Run(ctx, func() {}) })
 	w.event("a")
 	w.matched(1)
 	lost := func() int64 { s := w.a.Stats(); return s.Unaccounted(topology.RoleMatch) }

@@ -62,11 +62,11 @@ func TestFollowingATopic(t *testing.T) {
 		t.Fatalf("ready with %d templates of 300", n)
 	}
 	w.publish(sms("new", "1", 999, "x"))
-	if got := caughtUp(t, f).Candidates("x", topology.SMS)[0].Ref(); got != "new@1" {
+	if got := fixtures.CaughtUp(t, f).Candidates("x", topology.SMS)[0].Ref(); got != "new@1" {
 		t.Errorf("the first candidate is %s", got)
 	}
 	w.Publish(t, topic, 0, topology.Record{Key: []byte("new@1")})
-	if _, ok := caughtUp(t, f).ByRef("new@1"); ok {
+	if _, ok := fixtures.CaughtUp(t, f).ByRef("new@1"); ok {
 		t.Error("a version is still there after its tombstone")
 	}
 }
@@ -111,7 +111,7 @@ func TestAMissingTopic(t *testing.T) {
 	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
-	if c := caughtUp(t, f); !c.HasType("x") {
+	if c := fixtures.CaughtUp(t, f); !c.HasType("x") {
 		t.Error("the topic that came later was not read")
 	}
 }
@@ -121,7 +121,7 @@ func TestABrokerThatGoesAndComes(t *testing.T) {
 	w.createTopic()
 	w.publish(sms("a", "1", 1, "x"))
 	f := w.follow()
-	caughtUp(t, f)
+	fixtures.CaughtUp(t, f)
 	w.Sleep()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

@@ -94,19 +94,8 @@ func follow(t *testing.T, source topicfollow.Source) *catalogue.Follower {
 func followWith(t *testing.T, source topicfollow.Source, log zerolog.Logger) *catalogue.Follower {
 	t.Helper()
 	f := catalogue.NewFollower(source, log)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); f.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	fixtures.Run(t, f.Run)
 	return f
-}
-
-func caughtUp(t *testing.T, f *catalogue.Follower) *catalogue.Catalogue {
-	t.Helper()
-	if err := f.CatchUp(fixtures.Soon(t)); err != nil {
-		t.Fatal(err)
-	}
-	return f.Snapshot()
 }
 
 func TestFollowerReadsAllBeforeItIsReady(t *testing.T) {
@@ -131,7 +120,7 @@ func TestFollowerIsReadyWithAnEmptyTopic(t *testing.T) {
 	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
-	if c := caughtUp(t, f); c.Versions() != 0 {
+	if c := fixtures.CaughtUp(t, f); c.Versions() != 0 {
 		t.Errorf("%d versions", c.Versions())
 	}
 }
@@ -140,9 +129,9 @@ func TestFollowerLives(t *testing.T) {
 	source := newTape()
 	source.put(sms("a", "1", 1, "x"))
 	f := follow(t, source)
-	before := caughtUp(t, f)
+	before := fixtures.CaughtUp(t, f)
 	source.put(sms("a", "2", 2, "x"), sms("b", "1", 1, "y"))
-	after := caughtUp(t, f)
+	after := fixtures.CaughtUp(t, f)
 	if got := refs(after.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@2"}) ||
 		!after.HasType("y") {
 		t.Errorf("candidates %v, type y %v", got, after.HasType("y"))
@@ -157,7 +146,7 @@ func TestRetiringAVersion(t *testing.T) {
 	source := newTape()
 	source.put(sms("a", "1", 1, "x"), sms("a", "2", 2, "x", "y"))
 	f := follow(t, source)
-	caughtUp(t, f)
+	fixtures.CaughtUp(t, f)
 	retire := func(refs ...string) {
 		source.change(func(s *tape) {
 			for _, ref := range refs {
@@ -166,7 +155,7 @@ func TestRetiringAVersion(t *testing.T) {
 		})
 	}
 	retire("a@2", "unheard@of")
-	c := caughtUp(t, f)
+	c := fixtures.CaughtUp(t, f)
 	if got := refs(c.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"a@1"}) || c.HasType("y") {
 		t.Errorf("candidates %v, type y %v; want the version before", got, c.HasType("y"))
 	}
@@ -174,7 +163,7 @@ func TestRetiringAVersion(t *testing.T) {
 		t.Error("a@2 is still there")
 	}
 	retire("a@1")
-	if c := caughtUp(t, f); c.HasType("x") || c.Names() != 0 || c.Versions() != 0 {
+	if c := fixtures.CaughtUp(t, f); c.HasType("x") || c.Names() != 0 || c.Versions() != 0 {
 		t.Errorf("%d names, %d versions are left", c.Names(), c.Versions())
 	}
 }
@@ -194,7 +183,7 @@ func TestBadRecordsAreReportedAndPassed(t *testing.T) {
 	})
 	var log bytes.Buffer
 	f := followWith(t, source, zerolog.New(&log).Level(zerolog.ErrorLevel))
-	c := caughtUp(t, f)
+	c := fixtures.CaughtUp(t, f)
 	if got := refs(c.Candidates("x", topology.SMS)); !slices.Equal(got, []topology.TemplateRef{"b@1", "a@1"}) {
 		t.Errorf("candidates %v; want those that are good", got)
 	}
@@ -213,7 +202,7 @@ func TestAVersionWithoutATimeHasItsRecords(t *testing.T) {
 	r := sms("a", "1", 1, "x")
 	r.PublishedAt = time.Time{}
 	source.change(func(s *tape) { s.add(topology.Record{Key: []byte("a@1"), Value: r.Append(nil), Time: start}) })
-	e, _ := caughtUp(t, follow(t, source)).Latest("a")
+	e, _ := fixtures.CaughtUp(t, follow(t, source)).Latest("a")
 	if at := e.Record().PublishedAt; !at.Equal(start) {
 		t.Errorf("published at %v; want the record's time", at)
 	}
@@ -234,14 +223,14 @@ func TestOutages(t *testing.T) {
 		t.Errorf("CatchUp said %v; want the outage", err)
 	}
 	source.change(func(s *tape) { s.outage = nil })
-	caughtUp(t, f)
+	fixtures.CaughtUp(t, f)
 	source.change(func(s *tape) { s.outage = gone })
 	source.put(sms("a", "2", 2, "x"))
 	if c := f.Snapshot(); c.Versions() != 1 {
 		t.Errorf("%d versions in an outage; want the last known", c.Versions())
 	}
 	source.change(func(s *tape) { s.outage = nil })
-	if c := caughtUp(t, f); c.Versions() != 2 {
+	if c := fixtures.CaughtUp(t, f); c.Versions() != 2 {
 		t.Errorf("%d versions after the outage", c.Versions())
 	}
 }
@@ -250,7 +239,7 @@ func TestATopicThatWasMadeAnew(t *testing.T) {
 	source := newTape()
 	source.put(sms("a", "1", 1, "x"), sms("a", "2", 2, "x"), sms("b", "1", 2, "y"))
 	f := follow(t, source)
-	caughtUp(t, f)
+	fixtures.CaughtUp(t, f)
 	source.change(func(s *tape) { s.records = nil })
 	source.put(sms("c", "1", 1, "z"))
 	fixtures.Eventually(t, "the new topic is read", func() bool { return f.Snapshot().HasType("z") })
@@ -263,7 +252,7 @@ func TestATopicThatWasDeletedAndMadeAnew(t *testing.T) {
 	source := newTape()
 	source.put(sms("a", "1", 1, "x"))
 	f := follow(t, source)
-	caughtUp(t, f)
+	fixtures.CaughtUp(t, f)
 	source.change(func(s *tape) { s.records, s.outage = nil, &topology.NoTopicError{Topic: topic} })
 	fixtures.Eventually(t, "the follower notices that the topic is gone", func() bool {
 		s, _ := f.Stats()
@@ -275,7 +264,7 @@ func TestATopicThatWasDeletedAndMadeAnew(t *testing.T) {
 		s, c := f.Stats()
 		return !s.Failing && c.HasType("z")
 	})
-	if c := caughtUp(t, f); c.Versions() != 3 || c.HasType("x") {
+	if c := fixtures.CaughtUp(t, f); c.Versions() != 3 || c.HasType("x") {
 		t.Errorf("%d versions; want what the new topic has", c.Versions())
 	}
 }
@@ -283,7 +272,7 @@ func TestATopicThatWasDeletedAndMadeAnew(t *testing.T) {
 func TestReadersSeeWholeSnapshots(t *testing.T) {
 	source := newTape()
 	f := follow(t, source)
-	caughtUp(t, f)
+	fixtures.CaughtUp(t, f)
 	ctx, stop := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
 	for range 4 {
@@ -299,7 +288,7 @@ func TestReadersSeeWholeSnapshots(t *testing.T) {
 	}
 	for i := range 100 {
 		source.put(sms("t"+string(rune('a'+i%26)), "1", i, "x"))
-		caughtUp(t, f)
+		fixtures.CaughtUp(t, f)
 	}
 	stop()
 	readers.Wait()

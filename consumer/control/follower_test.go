@@ -41,22 +41,12 @@ func (w *world) follow(t *testing.T) *control.Follower {
 	t.Helper()
 	transport := w.Link.Transport()
 	f := control.NewFollower(follow.FromTopic(w.Link.Addr(), transport, topic, zerolog.Nop()), zerolog.Nop())
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); f.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done; transport.CloseIdleConnections() })
+	t.Cleanup(transport.CloseIdleConnections) // once the follower has stopped
+	fixtures.Run(t, f.Run)
 	if err := f.AwaitReady(fixtures.Soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	return f
-}
-
-func caughtUp(t *testing.T, f *control.Follower) *control.Orders {
-	t.Helper()
-	if err := f.CatchUp(fixtures.Soon(t)); err != nil {
-		t.Fatal(err)
-	}
-	return f.Snapshot()
 }
 
 func subjects(orders []topology.ControlRecord) (all []topology.Subject) {
@@ -83,7 +73,7 @@ func TestFollowingOrders(t *testing.T) {
 		topology.Record{Key: []byte("channel:sms")},
 	)
 	w.give(t, order(topology.Resume, "lane:batch", 0))
-	after := caughtUp(t, f)
+	after := fixtures.CaughtUp(t, f)
 	if got := subjects(after.InForce(now)); !slices.Equal(got, []topology.Subject{"type:sale"}) {
 		t.Errorf("in force are then %v", got)
 	}

@@ -2,30 +2,22 @@ package deliver
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meddela/meddela/consumer"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
-// onServers runs a test against the embedded store, and also against the real
-// one when MEDDELA_TEST_REDIS says where it is: an address, or those of a
-// cluster.
+// onServers runs a test with deliverers that use each server.
 func onServers(t *testing.T, test func(*testing.T, func(*Config))) {
-	t.Run("embedded", func(t *testing.T) {
-		test(t, storeOf(t, miniredis.RunT(t).Addr()))
-	})
-	if addresses := os.Getenv("MEDDELA_TEST_REDIS"); addresses != "" {
-		t.Run("real", func(t *testing.T) { test(t, storeOf(t, addresses)) })
-	}
+	fixtures.OnServers(t, func(t *testing.T, addresses string) { test(t, storeOf(t, addresses)) })
 }
 
 var testRun atomic.Int64

@@ -116,18 +116,12 @@ func startWith(t *testing.T, source follow.Source, loaded func(*pairs), log zero
 	f := follow.New(follow.Config[pairs, string]{
 		Source: source, What: "pairs", Key: "first half", Decode: decode, Apply: apply, Loaded: loaded, Log: log,
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); f.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	fixtures.Run(t, f.Run)
 	return f
 }
 
 // caughtUp is the snapshot that has all that the tape has now.
 func caughtUp(t *testing.T, f *follow.Follower[pairs]) map[string]string {
 	t.Helper()
-	if err := f.CatchUp(fixtures.Soon(t)); err != nil {
-		t.Fatal(err)
-	}
-	return f.Snapshot().of
+	return fixtures.CaughtUp(t, f).of
 }

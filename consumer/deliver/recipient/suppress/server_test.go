@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -12,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"github.com/meddela/meddela/consumer/deliver/recipient/suppress"
 	"github.com/meddela/meddela/consumer/position"
+	"github.com/meddela/meddela/test/fixtures"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -136,14 +135,9 @@ func (m *topic) fail(err error) {
 
 var testRun atomic.Int64
 
-// onServers runs a test against the embedded store, and also against the real
-// one when MEDDELA_TEST_REDIS says where it is: an address, or those of a
-// cluster.
+// onServers runs a test with a store at each server.
 func onServers(t *testing.T, test func(*testing.T, store)) {
-	t.Run("embedded", func(t *testing.T) { test(t, storeAt(t, miniredis.RunT(t).Addr())) })
-	if addresses := os.Getenv("MEDDELA_TEST_REDIS"); addresses != "" {
-		t.Run("real", func(t *testing.T) { test(t, storeAt(t, addresses)) })
-	}
+	fixtures.OnServers(t, func(t *testing.T, addresses string) { test(t, storeAt(t, addresses)) })
 }
 
 func storeAt(t testing.TB, addresses string) store {
