@@ -104,28 +104,24 @@ func benchmarkAppend(b *testing.B, appendTo func([]byte) []byte) {
 	}
 }
 
-func BenchmarkDecodeJob(b *testing.B) {
-	j := aJob()
-	value := j.Append(nil)
+func benchmarkDecode[T any](b *testing.B, value []byte, decode func([]byte) (T, error)) {
 	b.SetBytes(int64(len(value)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := DecodeJob(value); err != nil {
+		if _, err := decode(value); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
+func BenchmarkDecodeJob(b *testing.B) {
+	j := aJob()
+	benchmarkDecode(b, j.Append(nil), DecodeJob)
+}
+
 func BenchmarkDecodeEntry(b *testing.B) {
 	e := anEntry()
-	value := e.Append(nil)
-	b.SetBytes(int64(len(value)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := DecodeEntry(value); err != nil {
-			b.Fatal(err)
-		}
-	}
+	benchmarkDecode(b, e.Append(nil), DecodeEntry)
 }
 
 func BenchmarkStateOf(b *testing.B) {

@@ -26,46 +26,37 @@ func TestEventRoundTrip(t *testing.T) {
 		if !bytes.HasPrefix(text, []byte("kept")) {
 			t.Fatalf("what was there is now %s", text)
 		}
-		text = text[len("kept"):]
-		sameJSON(t, text)
-		got, err := DecodeEvent(Record{Value: text}, Realtime)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		got.Raw = nil
-		if !reflect.DeepEqual(got, e) {
-			t.Fatalf("%s is read as %+v", text, got)
-		}
+		readsAs(t, text[len("kept"):], func(text []byte) (Event, error) {
+			got, err := DecodeEvent(Record{Value: text}, Realtime)
+			got.Raw = nil
+			return got, err
+		}, e)
 	})
+}
+
+// readsAs wants text to be read as what it was written of.
+func readsAs[T any](t *rapid.T, text []byte, decode func([]byte) (T, error), want T) {
+	sameJSON(t, text)
+	got, err := decode(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s is read as %+v", text, got)
+	}
 }
 
 func TestJobRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		j := genJob().Draw(t, "job")
-		text := j.Append(nil)
-		sameJSON(t, text)
-		got, err := DecodeJob(text)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		if !reflect.DeepEqual(got, j) {
-			t.Fatalf("%s is read as %+v", text, got)
-		}
+		readsAs(t, j.Append(nil), DecodeJob, j)
 	})
 }
 
 func TestEntryRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := genEntry().Draw(t, "entry")
-		text := e.Append(nil)
-		sameJSON(t, text)
-		got, err := DecodeEntry(text)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		if !reflect.DeepEqual(got, e) {
-			t.Fatalf("%s is read as %+v", text, got)
-		}
+		readsAs(t, e.Append(nil), DecodeEntry, e)
 	})
 }
 
