@@ -54,7 +54,8 @@ func newStand(ctx context.Context, binary, prometheus, dir string) *stand {
 	return &stand{
 		ctx: ctx, binary: binary, prometheus: prometheus, dir: dir,
 		kafka:  script.Must(kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.AllowAutoTopicCreation())),
-		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd), http: make(map[string]string),
+		prefix: fmt.Sprintf("alerts-%d.", time.Now().Unix()), running: make(map[string]*exec.Cmd),
+		http: make(map[string]string),
 	}
 }
 

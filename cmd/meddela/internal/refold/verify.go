@@ -419,8 +419,8 @@ func (v *Verifier) findStarts(ctx context.Context) error {
 }
 
 // keepsAll reports whether the topics still keep all that was written of an event: its record, and what there was since
-// it began on all partitions of its lane, and of the other unless no copy of it is there: an event's source is the least
-// of those of all copies.
+// it began on all partitions of its lane, and of the other unless no copy of it is there: an event's source is the
+// least of those of all copies.
 func (v *Verifier) keepsAll(has, says *topology.State) bool {
 	var began time.Time
 	for _, at := range []time.Time{has.PendingAt, has.PendingDeliveryAt, has.UpdatedAt, says.PendingAt, says.UpdatedAt} {
