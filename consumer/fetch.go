@@ -175,7 +175,7 @@ func (f *Fetcher) keep(c *contents) Fetched {
 		for i := range c.records {
 			if wanted(&c.records[i]) {
 				got.Records = append(got.Records, c.records[i])
-				if r := &got.Records[len(got.Records)-1]; r.Time.After(now) || r.Time.Before(earliest) {
+				if r := &got.Records[len(got.Records)-1]; !Plausible(r.Time, now) {
 					r.Time = now
 				}
 			}
@@ -185,8 +185,10 @@ func (f *Fetcher) keep(c *contents) Fetched {
 	return got
 }
 
-// earliest is before any record. A time before it, or to come, is of a wrong clock or in
-// other units: the record counts as written when it is read, and no validity ends by it.
+// Plausible reports whether a record may have been written at a time: neither to come, nor before 2020. Another is of a
+// wrong clock or in other units: the record counts as written when it is read, and no validity ends by it.
+func Plausible(at, now time.Time) bool { return !at.After(now) && !at.Before(earliest) }
+
 var earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // contents are what an answer has of a partition.

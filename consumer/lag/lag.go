@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"time"
@@ -288,6 +289,8 @@ func (g *Gauge) client() *kafka.Client { return &kafka.Client{Addr: g.Addr, Tran
 const (
 	// oneFetchBytes is enough for a batch of records; a larger one comes whole.
 	oneFetchBytes = 16 << 10
+	// mostUnpacked bounds what is unpacked to know when its records were written.
+	mostUnpacked = 1 << 20
 	// shortWait is how long a broker waits for a record that is there.
 	shortWait = 100 * time.Millisecond
 )
@@ -312,29 +315,54 @@ func (g *Gauge) readOldest(ctx context.Context, report *Report, of *bounds) {
 // oldest is since when the first record that is not done with, or the next of which that can be told, has waited in the
 // topic of an id.
 func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, now time.Time) time.Time {
-	fetcher := consumer.Fetcher{
-		Addr: g.Addr, Transport: g.Transport, Topic: p.Topic, ID: id, Partition: p.ID,
-		MaxBytes: oneFetchBytes, MaxWait: shortWait,
-	}
-	got, err := consumer.Fetched{Next: p.End - p.Lag, Moved: true}, error(nil)
-	fetcher.SeekTo(got.Next)
-	for len(got.Records) == 0 { // what has none, or can never be read, comes first
-		if got, err = fetcher.Fetch(ctx); err != nil || !got.Moved {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	for offset, from := p.End-p.Lag, int64(-1); from < offset && offset < p.End; {
+		from = offset
+		request := wire.NewFetch(wire.AnyLeader, shortWait, 1, oneFetchBytes)
+		request.Add(p.Topic, id, p.ID, offset, oneFetchBytes)
+		topics, _, err := request.Send(ctx, g.Transport, g.Addr)
+		if err != nil || len(topics) == 0 || len(topics[0].Partitions) == 0 {
 			return time.Time{}
 		}
-	}
-	for i := range got.Records { // those whose time cannot be true count as written now, and others behind them tell
-		since := got.Records[i].Time
-		text, _ := got.Records[i].Header(topology.HeaderDue)
-		due, err := time.Parse(time.RFC3339Nano, string(text))
-		if err == nil {
-			since = due
-		}
-		if !since.After(now) {
-			return since
-		} else if err == nil {
-			break
+		for set := topics[0].Partitions[0].RecordSet.Bytes; ; {
+			batch, rest, err := wire.NextBatch(set)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if since, told := sinceOf(&batch, offset, now); err == nil && told {
+				return since
+			}
+			offset, set = max(offset, batch.LastOffset+1), rest
 		}
 	}
 	return time.Time{}
+}
+
+// sinceOf is since when the first record of a batch from an offset on has waited, or the next whose time can be true: zero
+// if it waits as it is to. What cannot be unpacked, or only to much, is as old as its batch.
+func sinceOf(batch *wire.Batch, offset int64, now time.Time) (since time.Time, told bool) {
+	if batch.Marker {
+		return since, false
+	}
+	records, err := batch.Records(mostUnpacked)
+	for r := (topology.Record{}); err == nil; {
+		if err = records.Next(&r); errors.Is(err, wire.ErrTooManyHeaders) {
+			err = nil
+		}
+		if err != nil || r.Offset < offset {
+			continue
+		}
+		text, _ := r.Header(topology.HeaderDue)
+		if due, err := time.Parse(time.RFC3339Nano, string(text)); err == nil && due.After(now) {
+			return since, true
+		} else if err == nil {
+			return due, true
+		}
+		if consumer.Plausible(r.Time, now) {
+			return r.Time, true
+		}
+	}
+	since = batch.Time()
+	return since, !errors.Is(err, io.EOF) && consumer.Plausible(since, now)
 }

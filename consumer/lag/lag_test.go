@@ -3,6 +3,7 @@ package lag_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -370,14 +371,26 @@ func TestPartitionsWithoutLeader(t *testing.T) {
 	}
 }
 
-// TestTheOldestBehindABomb: what can never be read hides nothing that waits behind it.
-func TestTheOldestBehindABomb(t *testing.T) {
+// TestTheOldestIsLarge: what unpacks to much is as old as its batch says, and is not unpacked for that.
+func TestTheOldestIsLarge(t *testing.T) {
 	w := newWorld(t)
 	topic, at := names.Events(lane), time.Now().Add(-time.Minute).Truncate(time.Millisecond)
 	w.Publisher.Compression = kafka.Zstd
-	w.Publish(t, topic, 0, topology.Record{Value: make([]byte, 40<<20)})
-	w.write(topic, 0, at)
-	if oldest := w.group(topology.RoleMatch).Oldest(); !oldest.Equal(at) {
-		t.Errorf("the oldest is of %v, want %v", oldest, at)
+	for _, size := range []int{25 << 20, 40 << 20} { // what roles read of it, and what they do not
+		w.Publish(t, topic, 0, topology.Record{Value: make([]byte, size), Time: at})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if oldest := w.group(topology.RoleMatch).Oldest(); !oldest.Equal(at) {
+			t.Errorf("the oldest is of %v, want %v", oldest, at)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 20<<20 {
+			t.Errorf("%d MB were taken to know that", took>>20)
+		}
+	}
+	w.commit(names.Group(topology.RoleMatch, lane), topic, 0, 2)
+	w.write(topic, 0, at.Add(time.Second))
+	if oldest := w.group(topology.RoleMatch).Oldest(); !oldest.Equal(at.Add(time.Second)) {
+		t.Errorf("behind it the oldest is of %v, want %v", oldest, at.Add(time.Second))
 	}
 }

@@ -17,23 +17,37 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// chartMemory is the limit of memory that the chart gives to each role.
-const chartMemory = 256 << 20
+// The limits of memory that the chart gives to each role, and to the monitor.
+const (
+	chartMemory   = 256 << 20
+	monitorMemory = 192 << 20
+)
 
-// TestHostileBatches, on a real broker, with each role in a control group of the memory that the
-// chart gives it: every role goes on, and the next event of the same partition is sent soon.
+// TestHostileBatches, on a real broker, with each role and the monitor in a control group of the memory that the
+// chart gives it: all go on, the events before and after on the same partition are sent, the one after soon.
 func TestHostileBatches(t *testing.T) {
 	onlyReal(t, func(t *testing.T, s *site) {
 		const lane = topology.Realtime
-		topic := string(s.topics.Events(lane))
-		roles := s.startRoles(lane)
-		for _, p := range roles {
-			s.confine(p)
+		notices := filepath.Join(s.dir, "notices.yaml")
+		if err := os.WriteFile(notices, []byte("webhooks:\n  - {name: crm, url: \"http://127.0.0.1:9/\", types: [nobody_sends], "+
+			"secrets: [{env: NOTICES_SECRET}], allow_private: true}\n"), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		record := func(r kgo.Record) *kgo.Record { r.Topic = topic; return &r }
+		s.settings = []string{"MEDDELA_NOTICES_FILE=" + notices, "NOTICES_SECRET=" + receiverSecret}
+		// Nobody reads batch, so that the monitor finds all of it at every look.
+		monitor := s.launch(&process{name: "monitor"}, "lag", "--listen", "--every", "1s")
+		memory := map[*process]int{monitor: monitorMemory}
+		for _, p := range append(s.startRoles(lane), s.start(topology.RoleNotify, lane)) {
+			memory[p] = chartMemory
+		}
+		for p, limit := range memory {
+			s.confine(p, limit)
+		}
+		record := func(r kgo.Record) *kgo.Record { return &r }
 		zeros := func(megabytes int) []*kgo.Record {
 			return []*kgo.Record{record(kgo.Record{Value: make([]byte, megabytes<<20)})}
 		}
+		unread := 0
 		for i, hostile := range []struct {
 			name    string
 			packing kgo.CompressionCodec
@@ -53,15 +67,25 @@ func TestHostileBatches(t *testing.T) {
 				return record(kgo.Record{})
 			})},
 		} {
-			s.publishBatch(hostile.packing, hostile.records)
-			id := fmt.Sprintf("next-%d", i)
-			next := order(id, "mail")
-			next.partition = 0
+			before, next := order(fmt.Sprintf("before-%d", i), "mail"), order(fmt.Sprintf("next-%d", i), "mail")
+			before.partition, next.partition = 0, 0
+			s.publishBatch(topology.Batch, hostile.packing, hostile.records)
+			unread += len(hostile.records)
+			s.publish(lane, before)
+			s.publishBatch(lane, hostile.packing, hostile.records)
 			s.publish(lane, next)
 			began := time.Now()
-			s.awaitOutcomes(time.Minute, map[string]string{id: "sent"})
-			t.Logf("%s: the next event was sent after %v", hostile.name, time.Since(began).Round(time.Millisecond))
-			for _, p := range roles {
+			s.eventually(10*time.Second, "the event after "+hostile.name+" is sent", func() error {
+				if len(s.acceptances()[next.key]) == 0 {
+					return errors.New("it is not")
+				}
+				return nil
+			})
+			sent := time.Since(began).Round(time.Millisecond)
+			s.awaitOutcomes(time.Minute, map[string]string{before.key: "sent", next.key: "sent"})
+			t.Logf("%s: the next event was sent after %v, and its status came after %v", hostile.name, sent,
+				time.Since(began).Round(time.Millisecond))
+			for p := range memory {
 				select {
 				case <-p.ended:
 					t.Fatalf("%s ended of %s: %v", p.name, hostile.name, p.err)
@@ -69,8 +93,14 @@ func TestHostileBatches(t *testing.T) {
 				}
 			}
 		}
-		for _, p := range roles {
-			if peak := p.peak(t); peak > chartMemory {
+		topic := s.topics.Events(topology.Batch)
+		s.eventually(20*time.Second, "the monitor has looked at all", func() error {
+			return monitor.shows([]string{fmt.Sprintf(
+				`meddela_lag_records{channel="",group=%q,lane="batch",partition="0",role="match",topic=%q} %d`,
+				s.topics.Group(topology.RoleMatch, topology.Batch), topic, unread)})
+		})
+		for p, limit := range memory {
+			if peak := p.peak(t); peak > limit {
 				t.Errorf("%s took %d MB", p.name, peak>>20)
 			} else {
 				t.Logf("%s took at most %d MB", p.name, peak>>20)
@@ -86,9 +116,12 @@ func times[T any](n int, make func(int) T) (all []T) {
 	return all
 }
 
-// publishBatch publishes records to partition 0, as one batch.
-func (s *site) publishBatch(packing kgo.CompressionCodec, records []*kgo.Record) {
+// publishBatch publishes records as events to partition 0, as one batch.
+func (s *site) publishBatch(lane topology.Lane, packing kgo.CompressionCodec, records []*kgo.Record) {
 	s.t.Helper()
+	for _, r := range records {
+		r.Topic = string(s.topics.Events(lane))
+	}
 	upstream, err := newFranz(s.brokers,
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(packing),
 		kgo.ProducerBatchMaxBytes(900<<20), kgo.BrokerMaxWriteBytes(1000<<20), kgo.ProducerLinger(2*time.Second),
@@ -102,9 +135,8 @@ func (s *site) publishBatch(packing kgo.CompressionCodec, records []*kgo.Record)
 	}
 }
 
-// confine puts a process into a control group of the chart's memory, where the machine
-// lets us.
-func (s *site) confine(p *process) {
+// confine puts a process into a control group of so much memory, where the machine lets us.
+func (s *site) confine(p *process, memory int) {
 	for _, v := range []struct{ parent, limit string }{
 		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
 		{"/sys/fs/cgroup", "memory.max"},
@@ -115,7 +147,7 @@ func (s *site) confine(p *process) {
 		}
 		go func() { <-p.ended; _ = os.Remove(dir) }()
 		err := errors.Join(
-			os.WriteFile(filepath.Join(dir, v.limit), []byte(strconv.Itoa(chartMemory)), 0o600),
+			os.WriteFile(filepath.Join(dir, v.limit), []byte(strconv.Itoa(memory)), 0o600),
 			os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(p.command.Process.Pid)), 0o600),
 		)
 		if err == nil {

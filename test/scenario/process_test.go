@@ -34,25 +34,27 @@ const stopTime = 25 * time.Second
 // start starts a role on a lane, or receive on none. It does not wait for it to join its group.
 func (s *site) start(role topology.Role, lane topology.Lane, flags ...string) *process {
 	s.t.Helper()
-	s.started++
-	p := &process{
-		name:    fmt.Sprintf("%s-%s-%d", lane, role, s.started),
-		role:    role,
-		lane:    lane,
-		ended:   make(chan struct{}),
-		running: true,
-		http:    net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(s.t))),
+	if lane != "" { // which receive, of both, has not
+		flags = append(flags, "--lane", string(lane))
 	}
+	return s.launch(&process{name: string(lane) + "-" + string(role), role: role, lane: lane},
+		append([]string{"run", string(role)}, flags...)...)
+}
+
+// launch starts a process of the binary that goes on until it is stopped.
+func (s *site) launch(p *process, args ...string) *process {
+	s.t.Helper()
+	s.started++
+	p.name += fmt.Sprintf("-%d", s.started)
+	p.ended, p.running = make(chan struct{}), true
+	p.http = net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(s.t)))
 	p.log = filepath.Join(s.dir, p.name+".log")
 	out, err := os.Create(p.log)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	if lane != "" { // which receive, of both, has not
-		flags = append(flags, "--lane", string(lane))
-	}
-	p.command = exec.Command(binary, append([]string{"run", string(role)}, flags...)...)
+	p.command = exec.Command(binary, args...)
 	p.command.Env = append(s.environment(),
 		"MEDDELA_KAFKA_CLIENT_ID="+s.client(p.name),
 		"MEDDELA_HTTP_ADDR="+p.http,

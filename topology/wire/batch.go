@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -124,6 +125,9 @@ func NextBatch(set []byte) (b Batch, rest []byte, err error) {
 	b.records = set[headerBytes:]
 	return b, rest, nil
 }
+
+// Time is when the batch was written, by the broker or its writer.
+func (b *Batch) Time() time.Time { return time.UnixMilli(cmp.Or(b.appended, b.created)) }
 
 // Records are the records of a batch, one after the other.
 type Records struct {
