@@ -122,6 +122,7 @@ func TestALogCutShort(t *testing.T) {
 		}
 		return records
 	}
+	anew := func(at time.Time) []topology.Record { return []topology.Record{{Value: []byte("new"), Time: at}} }
 	for name, test := range map[string]struct {
 		kept int // of the ten
 		more []topology.Record
@@ -129,8 +130,8 @@ func TestALogCutShort(t *testing.T) {
 		want []string
 	}{
 		"nothing is new":    {6, nil, 6, []string{"next"}},
-		"some is new":       {6, []topology.Record{{Value: []byte("new"), Time: last.Add(time.Second)}}, 6, []string{"new", "next"}},
-		"of a clock behind": {6, []topology.Record{{Value: []byte("new"), Time: last.Add(-30 * time.Second)}}, 6, []string{"new", "next"}},
+		"some is new":       {6, anew(last.Add(time.Second)), 6, []string{"new", "next"}},
+		"of a clock behind": {6, anew(last.Add(-30 * time.Second)), 6, []string{"new", "next"}},
 		"what may be new":   {9, nil, 8, []string{"old 8", "next"}},
 	} {
 		t.Run(name, func(t *testing.T) {

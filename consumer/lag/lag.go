@@ -339,8 +339,8 @@ func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, now time.Ti
 	return time.Time{}
 }
 
-// sinceOf is since when the first record of a batch from an offset on has waited, or the next whose time can be true: zero
-// if it waits as it is to. What cannot be unpacked, or only to much, is as old as its batch.
+// sinceOf is since when the first record of a batch from an offset on has waited, or the next whose time can be true:
+// zero if it waits as it is to. What cannot be unpacked, or only to much, is as old as its batch.
 func sinceOf(batch *wire.Batch, offset int64, now time.Time) (since time.Time, told bool) {
 	if batch.Marker {
 		return since, false
