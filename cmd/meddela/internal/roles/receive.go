@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,19 +54,17 @@ func (in *Installation) Receive(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	publish := func(lane topology.Lane) func(context.Context, int, []topology.Record) error {
-		return func(ctx context.Context, partition int, records []topology.Record) error {
-			refused, err := in.lanes[lane].publisher.Publish(ctx, partition, records)
-			if err == nil && len(refused) > 0 {
-				err = fmt.Errorf("%s does not take what is written", records[0].Topic)
-			}
-			return err
+	publish := func(ctx context.Context, partition int, records []topology.Record) error {
+		lane, _ := in.Names.LaneOf(records[0].Topic)
+		// What is of both lanes goes with the faster one.
+		refused, err := in.lanes[cmp.Or(lane, topology.Realtime)].publisher.Publish(ctx, partition, records)
+		if err == nil && len(refused) > 0 {
+			err = fmt.Errorf("%s does not take what is written", records[0].Topic)
 		}
+		return err
 	}
 	list := &suppress.List{Topic: in.Names.Suppressions()}
-	list.Publish = func(ctx context.Context, records []topology.Record) error {
-		return publish(topology.Realtime)(ctx, 0, records)
-	}
+	list.Publish = func(ctx context.Context, records []topology.Record) error { return publish(ctx, 0, records) }
 	var keep, stop func()
 	list.Copy, keep, stop = connect.Suppressions(ctx, in.Config, in.Kafka, client, log)
 	defer stop()
@@ -81,10 +80,7 @@ func (in *Installation) Receive(ctx context.Context, ready func()) error {
 			}
 			return states, err
 		},
-		Publish: func(ctx context.Context, partition int, records []topology.Record) error {
-			lane, _ := in.Names.LaneOf(records[0].Topic)
-			return publish(lane)(ctx, partition, records)
-		},
+		Publish: publish,
 		Hash: func(channel topology.Channel, to string) topology.AddressHash {
 			return in.hash(hasher, channel, to)
 		},

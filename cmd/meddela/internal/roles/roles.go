@@ -105,7 +105,6 @@ type shared struct {
 	watched   sync.Once // by the first role: yield is for all that share the reader
 }
 
-// role is one role on one lane.
 type role struct {
 	*Installation
 	*shared
