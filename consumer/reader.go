@@ -376,7 +376,6 @@ func (r *Reader) end(one *read) []*pipeline {
 
 var errNoPartition = errors.New("the broker's answer has no partition")
 
-// byPlace are the partitions of an answer.
 func byPlace(topics []wire.FetchedTopic) map[place]*wire.FetchedPartition {
 	answers := make(map[place]*wire.FetchedPartition)
 	for _, t := range topics {

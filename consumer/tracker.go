@@ -50,7 +50,6 @@ func newTracker(topic topology.Topic, partition int, now time.Time) *tracker {
 	return &tracker{topic: topic, partition: partition, next: -1, current: now, moved: now}
 }
 
-// fetched notes the answer to a fetch.
 func (t *tracker) fetched(got *Fetched, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -148,7 +148,6 @@ type Receipt struct {
 	At       time.Time
 }
 
-// isRedrive reports whether the record is of a redrive topic.
 func (r *Record) isRedrive() bool { return strings.HasSuffix(string(r.Topic), "."+redrive) }
 
 // ReceiptOf is the receipt of the event in a record: the record's own place and

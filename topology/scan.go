@@ -311,7 +311,6 @@ func (s *scanner) number() bool {
 	return s.digits()
 }
 
-// digits reads one digit or more.
 func (s *scanner) digits() bool {
 	start := s.at
 	for s.at < len(s.data) && isDigit(s.data[s.at]) {

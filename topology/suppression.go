@@ -84,7 +84,6 @@ func DecodeSuppression(r *Record) (s Suppression, known bool, err error) {
 	return s, true, nil
 }
 
-// addressHashLength is that of an AddressHash.
 const addressHashLength = 32
 
 func isAddressHash(text string) bool {

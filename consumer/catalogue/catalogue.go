@@ -136,7 +136,6 @@ func NewFollower(source follow.Source, log zerolog.Logger) *Follower {
 	})
 }
 
-// apply makes the next catalogue.
 func (c *Catalogue) apply(changes []follow.Change[Entry]) *Catalogue {
 	e := c.edit()
 	for _, change := range changes {

@@ -104,7 +104,6 @@ func NewFollower(source follow.Source, log zerolog.Logger) *Follower {
 	})
 }
 
-// apply returns the orders that follow o.
 func (o *Orders) apply(changes []follow.Change[topology.ControlRecord]) *Orders {
 	all := make(map[topology.Subject]*topology.ControlRecord, len(o.all)+len(changes))
 	maps.Copy(all, o.all)

@@ -232,7 +232,6 @@ func (n *note) entry(s *topology.State) topology.Entry {
 // codeForm is what a provider's code looks like, which nothing of a message does.
 var codeForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._ -]{0,59}$`)
 
-// cleanCode is a code, or nothing.
 func cleanCode(text string) string {
 	if text = strings.TrimSpace(text); codeForm.MatchString(text) {
 		return text

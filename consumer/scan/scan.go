@@ -65,7 +65,6 @@ const (
 	fetchWait = 500 * time.Millisecond // for records that are known to be there
 )
 
-// scanner reads one range.
 type scanner struct {
 	topics *Topics
 	Range

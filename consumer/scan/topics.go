@@ -115,7 +115,6 @@ func Latest(ranges []Range, n int64) []Range {
 	return latest
 }
 
-// requestTime bounds a request for offsets.
 const requestTime = 10 * time.Second
 
 var errNoAnswer = errors.New("the broker's answer has none")

@@ -31,7 +31,6 @@ const (
 	continues
 )
 
-// expression is what has a value.
 type expression func(r *rendering) value
 
 // block is what a template includes by name.

@@ -106,7 +106,6 @@ type bodies struct {
 	matcher language.Matcher
 }
 
-// nearest is the body to use for a tag.
 func (b *bodies) nearest(tag language.Tag) bodyFor {
 	if b == nil {
 		return bodyFor{distance: DefaultDistance}

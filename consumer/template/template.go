@@ -146,7 +146,6 @@ func AttachmentLines(files []Attachment) string {
 	return strings.Join(lines, "\n")
 }
 
-// setAttachments likewise.
 func (m *Message) setAttachments(text string) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)

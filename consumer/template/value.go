@@ -118,7 +118,6 @@ func (n *node) all() []member {
 	return n.members
 }
 
-// member returns the value under a key.
 func (v value) member(key string) value {
 	switch {
 	case v.node == nil || v.kind == list:
@@ -221,7 +220,6 @@ func (v value) bare() any {
 	return nil
 }
 
-// number is a value as a number.
 type number struct {
 	float float64
 	int   int64

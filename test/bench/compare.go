@@ -137,7 +137,6 @@ func (s *system) loopDrainer(
 	})
 }
 
-// handlerFunc is a function that is a handler.
 type handlerFunc func(context.Context, consumer.Batch) (consumer.Result, error)
 
 func (h handlerFunc) Handle(ctx context.Context, b consumer.Batch) (consumer.Result, error) {

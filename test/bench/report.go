@@ -109,7 +109,6 @@ func quantiles(name string, ms []float64, more ...any) []any {
 	return append(row, more...)
 }
 
-// under is the goal of a duration.
 func under(what string, ms float64, goal time.Duration) Goal {
 	return Goal{fmt.Sprintf("%s %.1f ms; the goal is below %v", what, ms, goal), ms < milliseconds(goal)}
 }

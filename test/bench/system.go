@@ -209,7 +209,6 @@ func (s *system) replace(role topology.Role, kill bool) {
 	s.start(role, lane)
 }
 
-// pause waits until a time.
 func (s *system) pause(what string, until time.Time) {
 	for left := time.Until(until); left > 0; left = time.Until(until) {
 		progress("%s: %v to go", what, left.Round(time.Second))
@@ -292,7 +291,6 @@ func (s *system) rewind(group string, topic topology.Topic) {
 	script.Check(s.whenGone(kerr.UnknownMemberID, func() error { return s.kafka.CommitAllOffsets(s.ctx, group, offsets) }))
 }
 
-// delete deletes the groups and topics.
 func (s *system) delete() {
 	for _, group := range s.groups {
 		err := s.whenGone(kerr.NonEmptyGroup, func() error {

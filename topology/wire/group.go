@@ -201,7 +201,6 @@ func (g *Group) Leave(ctx context.Context, member string) error {
 // within a session.
 const heartbeatTime = 3 * time.Second
 
-// send sends to the coordinator.
 func (g *Group) send(ctx context.Context, most time.Duration, message func(broker int32) protocol.Message) (
 	protocol.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)

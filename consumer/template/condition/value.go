@@ -113,7 +113,6 @@ type member struct {
 	value ref.Val
 }
 
-// read decodes the members.
 func (o *object) read() []member {
 	if o.members == nil {
 		o.members = make([]member, 0, 4)

@@ -72,7 +72,6 @@ func (d Decimal) Round(decimals int) Decimal {
 // IsZero reports whether every digit is zero.
 func (d Decimal) IsZero() bool { return strings.Trim(d.digits, "0") == "" }
 
-// isWhole reports whether every decimal is zero.
 func (d Decimal) isWhole() bool { return strings.Trim(d.fraction(), "0") == "" }
 
 // Equal reports whether two numbers are the same, whatever their decimals.

@@ -79,7 +79,6 @@ func (s *Setting) Bounds() string {
 	return ""
 }
 
-// fits reports whether the value is within its bounds.
 func (s *Setting) fits() bool {
 	least, most := s.bound("min", math.Inf(-1)), s.bound("max", math.Inf(1))
 	switch {

@@ -123,7 +123,6 @@ func byPosition(a, b *topology.Record) int {
 
 const maxGroups = 500
 
-// change finds the change of a group, or adds it.
 func (c *Comparison) change(g Group) *Change {
 	if c.changes[g] == nil && len(c.changes) >= maxGroups {
 		g = Group{Kind: g.Kind, Live: "others", Proposed: "others"}

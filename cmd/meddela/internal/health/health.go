@@ -129,7 +129,6 @@ func (p probe) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprintln(w, "ok")
 }
 
-// page is what the checks are asked by.
 func (v *Checks) page() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", probe(v.live))

@@ -26,7 +26,6 @@ type Log struct {
 	Until      time.Time // before when; zero for all that there is
 }
 
-// place is a partition of a topic.
 type place struct {
 	topic     topology.Topic
 	partition int

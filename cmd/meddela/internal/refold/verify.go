@@ -210,7 +210,6 @@ func (v *Verifier) ofPart(ctx context.Context, ids []topology.EventID) (part []t
 	return part, err
 }
 
-// compare compares events with Redis.
 func (v *Verifier) compare(ctx context.Context, known folds, most int) error {
 	var suspects []topology.EventID
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(known)), readAtOnce) {

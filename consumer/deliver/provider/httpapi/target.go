@@ -57,7 +57,6 @@ func newTarget(text string) (*target, error) {
 	return t, nil
 }
 
-// make returns the URL for a message.
 func (t *target) make(data *Data) (*url.URL, error) {
 	if t.rest == nil {
 		return t.base, nil

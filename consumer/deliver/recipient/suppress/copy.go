@@ -429,7 +429,6 @@ func lineOf(s *topology.Suppression) string {
 	return fmt.Sprintf("%d\t%s\t%d\n", until, s.Cause, max(s.Added.UnixMilli(), 0))
 }
 
-// parseLines reads what a subject has.
 func parseLines(subject, lines string) (all []topology.Suppression) {
 	channel, hash, _ := strings.Cut(subject, ":")
 	for line := range strings.Lines(lines) {

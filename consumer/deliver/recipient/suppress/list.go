@@ -101,7 +101,6 @@ func (l *List) add(ctx context.Context, wanted []topology.Suppression) (added in
 	return added, l.write(ctx, records)
 }
 
-// record is a suppression's on the topic.
 func (l *List) record(s *topology.Suppression) topology.Record {
 	return topology.Record{Topic: l.Topic, Key: []byte(s.Key()), Value: s.Append(nil)}
 }

@@ -27,7 +27,6 @@ import (
 // benchPrefix starts the id of every event that the command publishes.
 const benchPrefix = "bench-"
 
-// bench is one run of the command.
 type bench struct {
 	env       *command.Env
 	lane      topology.Lane
@@ -81,7 +80,6 @@ bill them; addresses of the samples bounce there. Hence --yes.`,
 	return cmd
 }
 
-// parse reads the event.
 func (b *bench) parse() error {
 	value, err := b.event()
 	if err != nil {
@@ -139,7 +137,6 @@ func (b *bench) run(ctx context.Context, _ []string) error {
 	return errors.Join(b.print(b.result(start, publishing)), err)
 }
 
-// publish publishes all events at the rate.
 func (b *bench) publish(ctx context.Context, to *producer.Producer) error {
 	pace := command.Pacer{Rate: b.rate}
 	batch := pace.BatchSize(command.MaxBatchLines)

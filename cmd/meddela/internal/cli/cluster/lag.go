@@ -65,7 +65,6 @@ func NewLag(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// gaugeOf has a gauge measure the cluster.
 func gaugeOf(ctx context.Context, env *command.Env, gauge *lag.Gauge) error {
 	client, err := env.Client(ctx)
 	if err == nil {

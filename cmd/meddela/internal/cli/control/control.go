@@ -46,7 +46,6 @@ Each becomes ignored, with reason killed, and is not sent later.`),
 	return cmd
 }
 
-// ordering is one run of a command that gives orders.
 type ordering struct {
 	env     *command.Env
 	action  topology.ControlAction

@@ -27,7 +27,6 @@ func newControlListCommand(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// listedOrder is one order in the list.
 type listedOrder struct {
 	topology.ControlRecord
 	InForce bool `json:"in_force"`

@@ -12,7 +12,6 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// orderView is what is printed of orders.
 type orderView struct {
 	DryRun bool               `json:"dry_run"`
 	Orders []orderedView      `json:"orders"`
@@ -138,7 +137,6 @@ var doneWith = map[topology.ControlAction]string{
 	topology.Pause: "paused", topology.Kill: "killed", topology.Resume: "resumed",
 }
 
-// line tells of one order.
 func (o *ordering) line(order *orderedView) string {
 	text := string(order.Subject) + " " + command.Done(o.dryRun, "is ", doneWith[order.Action])
 	if !order.Until.IsZero() {

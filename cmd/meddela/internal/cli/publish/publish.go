@@ -67,7 +67,6 @@ type eventPublisher interface {
 	PublishRecords(ctx context.Context, lane topology.Lane, records []topology.Record) ([]producer.Receipt, error)
 }
 
-// publication is one run of the command.
 type publication struct {
 	lane    topology.Lane
 	pacer   command.Pacer

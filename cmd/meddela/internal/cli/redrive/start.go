@@ -73,7 +73,6 @@ func (s *starting) addEventFlags(cmd *cobra.Command, reasons []topology.Reason) 
 	command.WordFlag(cmd, &f.Reason, "reason", reasons, "only events that came to their end for this reason")
 }
 
-// command completes a command that starts tasks.
 func (s *starting) command(cmd *cobra.Command) *cobra.Command {
 	cmd.Long += taskHelp
 	cmd.RunE = s.env.Loaded(s.run)
@@ -331,7 +330,6 @@ func (s *starting) topic(names topology.Topics, lane topology.Lane) topology.Top
 	return names.DeliveryLog(lane)
 }
 
-// start makes a task, and does it.
 func (s *starting) start(ctx context.Context, engine *tasks.Engine, spec *topology.TaskSpec, view *started) error {
 	board, err := s.board(ctx)
 	if err != nil {

@@ -80,7 +80,6 @@ somebody says --paused.`
 	return cmd
 }
 
-// aboutTask does something with one task.
 type aboutTask func(s *signing, ctx context.Context, board *tasks.Board, id string) error
 
 func newAboutTask(env *command.Env, use, short, why string, do aboutTask) *cobra.Command {

@@ -48,7 +48,6 @@ and the others are imported all the same. Repeating an import changes nothing.`,
 	return cmd
 }
 
-// importView is what is printed.
 type importView struct {
 	suppress.Imported
 	BadLines []*suppress.BadLine `json:"bad_lines"` // the first ones

@@ -163,7 +163,6 @@ touched.`,
 	return cmd
 }
 
-// run reads what is live, plans, shows, writes, and sees that it is so.
 func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Catalogue) ([]authoring.Change, error),
 	summary func() string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -198,7 +197,6 @@ func (c *templatesChange) run(ctx context.Context, plan func(live *catalogue.Cat
 	return errors.Join(err, c.env.Print(&c.changesView, "%s", summary()))
 }
 
-// write makes the changes live and reads them back.
 func (c *templatesChange) write(ctx context.Context, follower *catalogue.Follower, changes []authoring.Change) error {
 	c.Published = []topology.TemplateRef{}
 	writer, err := c.env.Publisher(ctx)

@@ -16,7 +16,6 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// demo is one run of the command.
 type demo struct {
 	env      *command.Env
 	duration time.Duration

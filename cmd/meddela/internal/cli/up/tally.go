@@ -16,7 +16,6 @@ type tally struct {
 	open   []topology.EventID // not at rest yet
 }
 
-// tallied is one event of a tally.
 type tallied struct {
 	lane  topology.Lane
 	want  topology.Status
@@ -45,7 +44,6 @@ func (t *tally) refresh(ctx context.Context) error {
 	return nil
 }
 
-// laneCount is what a tally says of one lane.
 type laneCount struct {
 	published int
 	now, seen map[topology.Status]int
