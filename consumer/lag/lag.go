@@ -340,26 +340,23 @@ func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, now time.Ti
 }
 
 // sinceOf is since when the first record of a batch from an offset on has waited, or the next whose time can be true:
-// zero if it waits as it is to. What cannot be unpacked, or only to much, is as old as its batch.
+// zero if it waits as it is to. What cannot be read, or unpacks to much, is as old as its batch.
 func sinceOf(batch *wire.Batch, offset int64, now time.Time) (since time.Time, told bool) {
 	if batch.Marker {
 		return since, false
 	}
 	records, err := batch.Records(mostUnpacked)
 	for r := (topology.Record{}); err == nil; {
-		if err = records.Next(&r); errors.Is(err, wire.ErrTooManyHeaders) {
-			err = nil
-		}
-		if err != nil || r.Offset < offset {
+		if err = records.Next(&r); err != nil || r.Offset < offset {
 			continue
 		}
 		text, _ := r.Header(topology.HeaderDue)
-		if due, err := time.Parse(time.RFC3339Nano, string(text)); err == nil && due.After(now) {
+		switch due, err := time.Parse(time.RFC3339Nano, string(text)); {
+		case err == nil && due.After(now):
 			return since, true
-		} else if err == nil {
+		case err == nil:
 			return due, true
-		}
-		if consumer.Plausible(r.Time, now) {
+		case consumer.Plausible(r.Time, now):
 			return r.Time, true
 		}
 	}
