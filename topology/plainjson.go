@@ -23,7 +23,6 @@ func marshal(b []byte, v any) []byte {
 	return append(b, value...)
 }
 
-// unmarshal reads one JSON object into v.
 func unmarshal(value []byte, v any) *Fault {
 	if f := walk(value, wrapLimits, func([]byte, wireValue) {}); f != nil {
 		return f

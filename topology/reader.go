@@ -95,7 +95,6 @@ func (d *objectReader) fault() error {
 	return d.first
 }
 
-// keep makes a string of b.
 func (d *objectReader) keep(b []byte) string {
 	if len(b) == 0 {
 		return ""

@@ -96,7 +96,6 @@ func EachServer(ctx context.Context, client redis.UniversalClient,
 	return do(ctx, client.(*redis.Client))
 }
 
-// keys are those of the group.
 func (p *Positions) keys() []string {
 	return Spread(p.Client, func(n int) string { return p.Keys.Position(p.Group, n) })
 }
@@ -342,7 +341,6 @@ func (g *generation) take() (parts []*part, ranges []scan.Range, err error) {
 	return parts, ranges, err
 }
 
-// mend has records written again.
 func (g *generation) mend(records []topology.Record) error {
 	if err := g.Mend(g.ctx, records); err != nil {
 		return err

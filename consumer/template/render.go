@@ -13,14 +13,12 @@ import (
 	"github.com/meddela/meddela/topology"
 )
 
-// part is one compiled part of a body.
 type part struct {
 	name  string
 	block *block
 	slots int
 }
 
-// rendering is the making of one message.
 type rendering struct {
 	root     value
 	out      []byte

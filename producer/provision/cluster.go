@@ -118,7 +118,6 @@ func Create(ctx context.Context, client *kafka.Client, specs []topology.TopicSpe
 	}
 }
 
-// quotaKeys are what a quota limits.
 var quotaKeys = []string{"consumer_byte_rate", "producer_byte_rate"}
 
 // Quotas are the limits in force of a client id, by their names in Kafka, in bytes a second.

@@ -68,7 +68,6 @@ func newLocale(name string) *Locale {
 // Name is the locale's own, such as "en" for a tag that the table does not have.
 func (l *Locale) Name() string { return l.tag.String() }
 
-// appendDigits appends ASCII digits as the locale's own.
 func (l *Locale) appendDigits(b []byte, digits string) []byte {
 	if l.numerals == nil {
 		return append(b, digits...)

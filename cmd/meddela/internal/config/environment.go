@@ -128,7 +128,6 @@ func (s *Setting) read(faults *Faults) {
 	}
 }
 
-// readFile takes a secret from a file.
 func (s *Setting) readFile(path string, faults *Faults) {
 	text, err := secretIn(path)
 	switch variable := s.Name + FileSuffix; {

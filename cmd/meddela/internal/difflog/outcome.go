@@ -79,7 +79,6 @@ func (o *outcome) name() string {
 	return name
 }
 
-// label is the outcome in a word or two.
 func (o *outcome) label() string {
 	if !o.covered() {
 		return string(o.Reason)

@@ -31,7 +31,6 @@ type place struct {
 	partition int
 }
 
-// fold is what records say of one event.
 type fold struct {
 	topology.State
 	last  topology.Source // the record that brought the rank

@@ -395,7 +395,6 @@ func countsText(counts map[string]int64) string {
 	return text
 }
 
-// text says what a task would do.
 func (v *started) text(spec *topology.TaskSpec) string {
 	var b strings.Builder
 	what := wording.Count(int(v.Matched), "event", "events")

@@ -131,7 +131,6 @@ func (s *signing) resume(ctx context.Context, board *tasks.Board, id string) err
 	return s.env.Print(t, "task %s is %s: %s\n", t.ID, t.State, countsText(t.Counts))
 }
 
-// saying writes an order about a task.
 func saying(action topology.TaskAction) aboutTask {
 	return func(s *signing, ctx context.Context, board *tasks.Board, id string) error {
 		t, err := board.Do(ctx, topology.TaskRecord{Task: id, Action: action, Why: s.why})

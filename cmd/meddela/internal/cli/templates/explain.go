@@ -350,7 +350,6 @@ func (x *explainer) candidate(c *explain.Candidate) {
 	x.detail("published", cmp.Or(show.Time(c.PublishedAt), "not yet"))
 }
 
-// farText says how far a candidate's language is from the wanted one.
 func farText(c *explain.Candidate, wanted string) string {
 	switch c.Distance {
 	case 0:

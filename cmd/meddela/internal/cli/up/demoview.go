@@ -27,7 +27,6 @@ func (d *demo) draw(elapsed time.Duration) {
 	_ = d.env.Printf("%s", table)
 }
 
-// clear takes the table away.
 func (d *demo) clear() {
 	if d.drawn > 0 {
 		_ = d.env.Printf("\x1b[%dA\x1b[J", d.drawn)
