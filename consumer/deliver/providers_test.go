@@ -10,6 +10,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
+	"github.com/meddela/meddela/consumer/deliver/provider/failover"
 	"github.com/meddela/meddela/consumer/deliver/provider/sandbox"
 	smtpprovider "github.com/meddela/meddela/consumer/deliver/provider/smtp"
 	"github.com/meddela/meddela/topology"
@@ -42,7 +43,10 @@ func TestSandboxInTheRole(t *testing.T) {
 }
 
 // mailbox is a mail server that counts what it takes, for all but nobody.
-type mailbox struct{ taken atomic.Int64 }
+type mailbox struct {
+	taken   atomic.Int64
+	refusal *smtp.SMTPError // of all others, at the end of a message
+}
 
 type mailSession struct{ *mailbox }
 
@@ -58,6 +62,9 @@ func (mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 
 func (s mailSession) Data(r io.Reader) error {
 	_, err := io.Copy(io.Discard, r)
+	if s.refusal != nil {
+		return s.refusal
+	}
 	s.taken.Add(1)
 	return err
 }
@@ -104,5 +111,38 @@ func TestSMTPDelivery(t *testing.T) {
 	handleAll(t.Context(), t, h, b)
 	if n := mails.taken.Load(); n != 39 {
 		t.Errorf("%d messages, want 39", n)
+	}
+}
+
+// TestQuotaThatLooksFinal: a provider that says in a 5xx that it takes no more today costs no message and makes none
+// twice: the next one has each, once, also where the job is read again.
+func TestQuotaThatLooksFinal(t *testing.T) {
+	for _, refusal := range []smtp.SMTPError{
+		{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 4, 5}, Message: "Daily user sending limit exceeded"},
+		{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 2, 2}, Message: "Submission quota exceeded"},
+		{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 2, 0}, Message: "SubmissionQuotaExceededException; permanent exception"},
+		{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "Tageslimit erreicht"},
+	} {
+		full, other := &mailbox{refusal: &refusal}, &mailbox{}
+		w := newWorld(t)
+		h := w.handler(t, func(c *Config) {
+			route, err := failover.New(failover.Config{Name: "email", Backends: []failover.Backend{
+				{Provider: full.provider(t), Breaker: failover.Breaker{Failures: 5}}, {Provider: other.provider(t)},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Providers[topology.Email] = route
+		})
+		b := batchOf(manyJobs(20)...)
+		for i, entry := range entriesOf(t, handleAll(t.Context(), t, h, b)) {
+			if entry.Status != topology.Sent {
+				t.Errorf("%s: %d: %+v", refusal.Message, i, entry)
+			}
+		}
+		handleAll(t.Context(), t, h, b)
+		if full.taken.Load() != 0 || other.taken.Load() != 20 {
+			t.Errorf("%s: %d copies of 20, and %d", refusal.Message, other.taken.Load(), full.taken.Load())
+		}
 	}
 }

@@ -47,6 +47,7 @@ type dialogue struct {
 	connections int
 	heard       []string
 	texts       []string
+	accepted    []string // of the texts
 	release     chan struct{}
 	later       chan string
 	silent      func() // is called where it says nothing
@@ -94,6 +95,18 @@ func (d *dialogue) talk(conn net.Conn) {
 		return
 	}
 	messages := 0
+	answers := func(verb, text string) (string, bool) {
+		word := d.word(verb)
+		if over := d.over[verb]; over != "" && messages >= d.most {
+			word = over
+		}
+		if text != "" && strings.HasPrefix(word, "250 ") {
+			d.mu.Lock()
+			d.accepted = append(d.accepted, text)
+			d.mu.Unlock()
+		}
+		return d.utter(conn, verb, word)
+	}
 	lines := bufio.NewReader(conn)
 	for {
 		line, err := lines.ReadString('\n')
@@ -107,12 +120,8 @@ func (d *dialogue) talk(conn net.Conn) {
 			verb = whole
 		}
 		d.mu.Unlock()
-		answers := d.reply
-		if word := d.over[verb]; word != "" && messages >= d.most {
-			answers = func(conn net.Conn, _ string) (string, bool) { return d.utter(conn, verb, word) }
-		}
-		word, ok := answers(conn, verb)
-		if !ok || verb == "DATA" && strings.HasPrefix(word, "354") && !d.read(conn, lines) {
+		word, ok := answers(verb, "")
+		if !ok || verb == "DATA" && strings.HasPrefix(word, "354") && !d.read(lines, answers) {
 			return
 		}
 		if verb == "DATA" {
@@ -121,7 +130,7 @@ func (d *dialogue) talk(conn net.Conn) {
 	}
 }
 
-func (d *dialogue) read(conn net.Conn, lines *bufio.Reader) bool {
+func (d *dialogue) read(lines *bufio.Reader, answers func(verb, text string) (string, bool)) bool {
 	var text strings.Builder
 	for {
 		line, err := lines.ReadString('\n')
@@ -136,7 +145,7 @@ func (d *dialogue) read(conn net.Conn, lines *bufio.Reader) bool {
 	d.mu.Lock()
 	d.texts = append(d.texts, text.String())
 	d.mu.Unlock()
-	_, ok := d.reply(conn, "END")
+	_, ok := answers("END", text.String())
 	return ok
 }
 

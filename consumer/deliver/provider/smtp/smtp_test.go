@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -406,6 +407,51 @@ func TestMessagesOfASession(t *testing.T) {
 				if r.Verdict != provider.Down && r.Verdict != provider.Failed || d.met() > 1 {
 					t.Errorf("%s %s: on a new connection: %+v, %d connections", stage, answer, r, d.met())
 				}
+			}
+		}
+	}
+}
+
+// TestSessionsThatEndAtOnce: while several messages at a time go over kept connections, each of which the server ends
+// somewhere, none is lost and none is there twice: one that was not refused at its end needs no other try.
+func TestSessionsThatEndAtOnce(t *testing.T) {
+	for _, pipelining := range []string{"250 mx", pipelines} {
+		for _, stage := range []string{"RSET", "MAIL", "RCPT", "DATA", "END"} {
+			d := newDialogue(t, map[string]string{"EHLO": pipelining})
+			d.most, d.over = 3, map[string]string{stage: "421 4.7.0 closing"}
+			s := newSMTP(t, d.port, nil)
+			ids, tries := make(chan string), atomic.Int64{}
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					for id := range ids {
+						for {
+							tries.Add(1)
+							if r := s.try(t, id); r.Verdict == provider.Accepted {
+								break
+							} else if r.Verdict != provider.Failed || stage != "END" {
+								t.Errorf("%s: %+v", stage, r)
+								break
+							}
+						}
+					}
+				})
+			}
+			for _, id := range manyMails(100) {
+				ids <- id
+			}
+			close(ids)
+			all.Wait()
+			d.mu.Lock()
+			accepted := strings.Join(d.accepted, "")
+			d.mu.Unlock()
+			for _, id := range manyMails(100) {
+				if n := strings.Count(accepted, "Message-ID: <"+string(topology.JobIDOf(topology.EventID(id), 0))); n != 1 {
+					t.Errorf("%s: %d copies of %s", stage, n, id)
+				}
+			}
+			if n := d.met(); n < 25 || tries.Load() > 140 {
+				t.Errorf("%s: %d connections, %d tries for 100 messages of 3 a connection", stage, n, tries.Load())
 			}
 		}
 	}
