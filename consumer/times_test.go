@@ -17,6 +17,7 @@ func TestImplausibleTimes(t *testing.T) {
 	begin := time.Now().Truncate(time.Millisecond)
 	right := begin.Add(-time.Hour)
 	times := []time.Time{right, time.UnixMilli(-1), time.UnixMilli(0), time.UnixMilli(right.Unix()),
+		time.UnixMilli(right.UnixMicro()), time.UnixMilli(right.UnixNano()), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
 		begin.AddDate(10, 0, 0), begin.Add(time.Hour)}
 	for _, at := range times {
 		w.Publish(t, topic, 0, topology.Record{Value: []byte("{}"), Time: at})

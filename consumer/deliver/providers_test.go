@@ -120,7 +120,7 @@ func TestQuotaThatLooksFinal(t *testing.T) {
 	for _, refusal := range []smtp.SMTPError{
 		{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 4, 5}, Message: "Daily user sending limit exceeded"},
 		{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 2, 2}, Message: "Submission quota exceeded"},
-		{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 2, 0}, Message: "SubmissionQuotaExceededException; permanent exception"},
+		{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 2, 0}, Message: "SubmissionQuotaExceededException; permanent"},
 		{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "Tageslimit erreicht"},
 	} {
 		full, other := &mailbox{refusal: &refusal}, &mailbox{}

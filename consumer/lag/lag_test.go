@@ -248,7 +248,9 @@ func TestLagAndOldest(t *testing.T) {
 
 // TestTimesOfWrongClocks: the age is that of the first record whose time can be true; no such time makes one up.
 func TestTimesOfWrongClocks(t *testing.T) {
-	wrong := []time.Time{time.UnixMilli(-1), time.UnixMilli(1e9), time.Now().Add(time.Hour)}
+	wrong := []time.Time{time.UnixMilli(-1), time.UnixMilli(1e9), time.Now().Add(time.Hour),
+		time.UnixMilli(time.Now().Unix()), time.UnixMilli(time.Now().UnixMicro()), time.UnixMilli(time.Now().UnixNano()),
+		time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)}
 	at := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
 	for _, test := range []struct {
 		written []time.Time

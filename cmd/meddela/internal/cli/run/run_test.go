@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,41 @@ func TestDeliverWantsAProviderOfEachChannel(t *testing.T) {
 		}
 		if got.Status != status || !strings.Contains(got.Err, test.says) {
 			t.Errorf("%v %v: exit status %d, it says %q, want %q", test.set, test.args, got.Status, got.Err, test.says)
+		}
+	}
+}
+
+// TestASecretThatComesLate: a process that begins before its file is there ends at once, and says which it misses; the
+// next one, as Kubernetes starts it, goes on when it is there.
+func TestASecretThatComesLate(t *testing.T) {
+	folder := t.TempDir()
+	secret, providers := filepath.Join(folder, "secret"), filepath.Join(folder, "providers.yaml")
+	write := func(name, text string) {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(providers, "providers:\n- {name: relay, kind: smtp, channels: [email], smtp: {addr: \"mail:587\", "+
+		"from: shop@example.com, username: shop, password: {file: "+secret+"}}}\n")
+	for _, set := range []map[string]string{
+		{"MEDDELA_REDIS_PASSWORD_FILE": secret, "MEDDELA_REDIS_LOGIN_IN_CLEAR": "true"},
+		{"MEDDELA_PROVIDERS_FILE": providers},
+		{"MEDDELA_KAFKA_SASL_MECHANISM": "plain", "MEDDELA_KAFKA_SASL_USERNAME": "u",
+			"MEDDELA_KAFKA_SASL_PASSWORD_FILE": secret, "MEDDELA_KAFKA_SASL_IN_CLEAR": "true"},
+	} {
+		set["MEDDELA_KAFKA_BROKERS"], set["MEDDELA_REDIS_ADDRS"] = clitest.Nowhere, clitest.Nowhere
+		set["MEDDELA_SANDBOX_CHANNELS"] = "sms"
+		_ = os.Remove(secret)
+		got := meddela(t, set, "", "run", "deliver", "--lane", "batch", "--channel", "sms")
+		got.Want(t, command.ExitMisused)
+		if !strings.Contains(got.Err, "cannot be read: open "+secret+": no such file") {
+			t.Errorf("%v: it says %s", set, got.Err)
+		}
+		write(secret, "the-secret\n")
+		got = meddela(t, set, "", "run", "deliver", "--lane", "batch", "--channel", "sms")
+		got.Want(t, command.ExitFailed)
+		if !strings.Contains(got.Err, "cannot use Kafka") || strings.Contains(got.Err, "the-secret") {
+			t.Errorf("%v: then it says %s", set, got.Err)
 		}
 	}
 }
