@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -55,6 +58,9 @@ func newPlan(set settings) (plan []planned) {
 // redisEmptied is the one kind with which goes what nothing else knows: what a deliverer sent that died.
 const redisEmptied = "Redis emptied"
 
+// clockAhead is the one kind with which messages may be sent too early.
+const clockAhead = "clock ahead"
+
 // crashLoop is the one kind of which it is told partition by partition how long messages waited.
 const crashLoop = "deliverer in a crash loop"
 
@@ -103,13 +109,14 @@ var faults = []fault{
 		s.servers("start", name)
 		return seen
 	}},
-	{"broker restarted", "joining", func(s *stand, chance *rand.Rand) string {
+	{"broker restarted", "joining", func(s *stand, chance *rand.Rand) string { return s.restart(broker(chance)) }},
+	{"brokers restarted in turn", "upstream's gap and 1 s", func(s *stand, _ *rand.Rand) string {
+		return s.restart("kafka-1") + ", " + s.restart("kafka-2") + ", " + s.restart("kafka-3")
+	}},
+	{"broker's disk full", byBroker, func(s *stand, chance *rand.Rand) string {
 		name := broker(chance)
-		script.Check(syscall.Kill(s.serverPid(name), syscall.SIGTERM))
-		var seen string
-		s.until(name+" has gone", func() bool { seen = s.seen(name); return seen != "" && !s.serverRuns(name) })
-		s.servers("start", name)
-		return seen
+		script.Run(exec.Command("prlimit", "--fsize=1", "--pid", strconv.Itoa(s.serverPid(name))))
+		return s.comeBack(name)
 	}},
 	{"quorum lost", "as long as two brokers take to start", func(s *stand, chance *rand.Rand) string {
 		names := []string{"kafka-1", "kafka-2", "kafka-3"}
@@ -132,6 +139,15 @@ var faults = []fault{
 	{"Redis half-open", byReplica, func(s *stand, _ *rand.Rand) string {
 		return s.failOver(func(name string) { s.network.poison(halfOpen, name) }, func(name string) { s.network.heal(name) })
 	}},
+	{"Redis fails over to what is 2 s behind", byReplica + ", and reading the log again", func(s *stand, _ *rand.Rand) string {
+		from, lost := time.Now(), s.primary()
+		replica := s.store(map[string]string{"redis-1": "redis-2", "redis-2": "redis-1"}[lost])
+		script.Check(replica.SlaveOf(s.ctx, "127.0.0.1", "1").Err())
+		_ = replica.Close()
+		s.pause(2 * time.Second)
+		seen := s.failOver(func(name string) { s.servers("kill", name) }, func(name string) { s.servers("start", name) })
+		return seen + s.noticed(from)
+	}},
 	{"Redis frozen", byItself, func(s *stand, _ *rand.Rand) string {
 		pid := s.serverPid(s.primary())
 		script.Check(syscall.Kill(pid, syscall.SIGSTOP))
@@ -141,11 +157,11 @@ var faults = []fault{
 		return seen
 	}},
 	{redisEmptied, "reading the log again", func(s *stand, _ *rand.Rand) string {
-		client := s.store()
+		from, client := time.Now(), s.store(s.primary())
 		defer func() { _ = client.Close() }()
 		keys := script.Must(client.DBSize(s.ctx).Result())
 		script.Check(client.FlushAll(s.ctx).Err())
-		return fmt.Sprintf("%d keys went", keys)
+		return fmt.Sprintf("%d keys went", keys) + s.noticed(from)
 	}},
 	{"Redis read-only", byItself, func(s *stand, _ *rand.Rand) string {
 		return s.configure("min-replicas-to-write", "3", "0")
@@ -179,6 +195,8 @@ var faults = []fault{
 		}
 		return string(first.lane) + " " + string(first.role)
 	}},
+	{clockAhead, "joining", func(s *stand, chance *rand.Rand) string { return s.skew(s.pick(chance), time.Minute) }},
+	{"clock behind", "joining", func(s *stand, chance *rand.Rand) string { return s.skew(s.pick(chance), -time.Minute) }},
 	{"one more and one less", "joining", func(s *stand, chance *rand.Rand) string {
 		like := s.pick(chance)
 		p := s.startRole(like.role, like.lane)
@@ -202,6 +220,35 @@ func (s *stand) pick(chance *rand.Rand, role ...topology.Role) *process {
 	return some[chance.IntN(len(some))]
 }
 
+// skew has a process's place be taken for a while by one with a clock that is wrong.
+func (s *stand) skew(p *process, ahead time.Duration) string {
+	s.leave(p, syscall.SIGTERM)
+	s.ahead = ahead
+	wrong := s.startRole(p.role, p.lane)
+	s.ahead = 0
+	s.awaitReady(wrong)
+	s.pause(shortly)
+	response := script.Must(http.Get("http://" + wrong.http + "/livez"))
+	_ = response.Body.Close()
+	is := time.Until(script.Must(http.ParseTime(response.Header.Get("Date"))))
+	s.leave(wrong, syscall.SIGTERM)
+	s.startRole(p.role, p.lane)
+	if (is - ahead).Abs() > 2*time.Second {
+		return ""
+	}
+	return fmt.Sprintf("%s at %v", wrong.name, is.Round(time.Second))
+}
+
+// noticed waits until both lanes tell that Redis has lost something.
+func (s *stand) noticed(from time.Time) string {
+	for lane := range shares {
+		s.until(string(lane)+" notices what Redis lost", func() bool {
+			return slices.ContainsFunc(s.processes, func(p *process) bool { return p.lane == lane && p.lostAt().After(from) })
+		})
+	}
+	return fmt.Sprintf(", noticed after %v", time.Since(from).Round(time.Second/10))
+}
+
 func (s *stand) freeze(p *process, lasts time.Duration) string {
 	script.Check(p.command.Process.Signal(syscall.SIGSTOP))
 	s.pause(lasts)
@@ -223,6 +270,19 @@ func (s *stand) state(pid int) string {
 }
 
 func (s *stand) serverRuns(name string) bool { return syscall.Kill(s.serverPid(name), 0) == nil }
+
+// restart stops a server in good order, and starts it again.
+func (s *stand) restart(name string) string {
+	script.Check(syscall.Kill(s.serverPid(name), syscall.SIGTERM))
+	return s.comeBack(name)
+}
+
+// comeBack waits until a server has gone, and starts it again.
+func (s *stand) comeBack(name string) (seen string) {
+	s.until(name+" has gone", func() bool { seen = s.seen(name); return seen != "" && !s.serverRuns(name) })
+	s.servers("start", name)
+	return seen
+}
 
 // seen is how the program sees some servers, if any is not well.
 func (s *stand) seen(names ...string) string {
@@ -265,7 +325,7 @@ func (s *stand) sicken(mode string, paths ...string) string {
 
 // configure sets a setting of the primary for a while, in which writes should be refused.
 func (s *stand) configure(setting, ill, well string) string {
-	client := s.store()
+	client := s.store(s.primary())
 	defer func() { _ = client.Close() }()
 	script.Check(client.ConfigSet(s.ctx, setting, ill).Err())
 	refused := client.Set(s.ctx, "probe", "", time.Second).Err()
@@ -285,7 +345,7 @@ func (s *stand) failOver(lose, bring func(name string)) string {
 	s.until("failover", func() bool { return s.primary() != lost })
 	bring(lost)
 	s.until("a replica", func() bool {
-		client := s.store()
+		client := s.store(s.primary())
 		defer func() { _ = client.Close() }()
 		info, err := client.Info(s.ctx, "replication").Result()
 		return err == nil && strings.Contains(info, "state=online")

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,6 +34,7 @@ type stand struct {
 	upstream  *upstream
 	processes []*process
 	started   int
+	ahead     time.Duration // is the clock of processes that start
 	report    report
 }
 
@@ -80,7 +84,9 @@ func (s *stand) start() {
 	file := strings.ReplaceAll(providersFile, "ADDR", before)
 	script.Check(os.WriteFile(filepath.Join(s.dir, "providers.yaml"), []byte(file), 0o600))
 	script.Run(exec.Command("go", "build", "-o", s.binary(), "./cmd/meddela"))
+	script.Run(exec.Command("go", "build", "-overlay", s.wrongClock(), "-o", s.skewed(), "./cmd/meddela"))
 	script.Must(s.call("topics", "apply"))
+	script.Must(s.call("suppressions", "add", suppressedAddress, "--reason", "unsubscribed"))
 	script.Must(s.call("templates", "publish", "cmd/meddela/samples/templates", "--diff=false"))
 	for _, c := range crew {
 		for range c.count {
@@ -109,6 +115,37 @@ func (s *stand) stop() {
 	down.Env = s.serversEnvironment()
 	_ = down.Run()
 }
+
+// wrongClock names the overlay with which what is built reads a clock that is CLOCK_AHEAD seconds ahead.
+func (s *stand) wrongClock() string {
+	const reads, ahead = "sec, nsec, mono := runtimeNow()", `package time
+
+import "syscall"
+
+var clockAhead = func() int64 {
+	text, _ := syscall.Getenv("CLOCK_AHEAD")
+	n, _ := atoi(text)
+	return int64(n)
+}()
+`
+	folder := filepath.Join(strings.TrimSpace(string(script.Must(exec.Command("go", "env", "GOROOT").Output()))), "src", "time")
+	text := string(script.Must(os.ReadFile(filepath.Join(folder, "time.go"))))
+	if !strings.Contains(text, reads) {
+		script.Check(fmt.Errorf("%s/time.go reads the clock otherwise", folder))
+	}
+	files, overlay := make(map[string]string), filepath.Join(s.dir, "overlay.json")
+	for name, text := range map[string]string{
+		"time.go": strings.ReplaceAll(text, reads, reads+"\n\tsec += clockAhead"), "ahead.go": ahead,
+	} {
+		files[filepath.Join(folder, name)] = filepath.Join(s.dir, name)
+		script.Check(os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
+	}
+	all := script.Must(json.Marshal(map[string]any{"Replace": files}))
+	script.Check(os.WriteFile(overlay, all, 0o600))
+	return overlay
+}
+
+func (s *stand) skewed() string { return s.binary() + "-skewed" }
 
 func (s *stand) binary() string { return filepath.Join(s.dir, "meddela") }
 
@@ -141,7 +178,7 @@ func (s *stand) environment() []string {
 		"MEDDELA_TOPICS_MIN_INSYNC=2", "MEDDELA_LOG_LEVEL=warn", "MEDDELA_LOG_FORMAT=json",
 		"MEDDELA_PROVIDERS_FILE="+filepath.Join(s.dir, "providers.yaml"), "MEDDELA_SANDBOX_CHANNELS=sms,push,webhook",
 		"MEDDELA_LOOP_SESSION_TIMEOUT="+session.String(), "MEDDELA_CLAIM_LEASE="+lease.String(),
-		"MEDDELA_CLAIM_REPLICAS=1")
+		"MEDDELA_CLAIM_REPLICAS=1", "MEDDELA_SUPPRESS_PEPPER="+strings.Repeat("0123456789abcdef", 2))
 }
 
 // call runs a command of the program, and returns what it wrote.
@@ -183,16 +220,40 @@ type process struct {
 
 func (s *stand) startRole(role topology.Role, lane topology.Lane) *process {
 	s.started++
+	binary := s.binary()
+	if s.ahead != 0 {
+		binary = s.skewed()
+	}
 	p := &process{fmt.Sprintf("%s-%s-%d", lane, role, s.started), role, lane, script.FreeAddr(),
-		exec.Command(s.binary(), "run", string(role), "--lane", string(lane)), make(chan struct{})}
+		exec.Command(binary, "run", string(role), "--lane", string(lane)), make(chan struct{})}
 	log := script.Must(os.Create(filepath.Join(s.dir, "logs", p.name+".log")))
 	defer func() { _ = log.Close() }()
-	p.command.Env = append(s.environment(), "MEDDELA_HTTP_ADDR="+p.http, "MEDDELA_KAFKA_CLIENT_ID="+p.name)
+	p.command.Env = append(s.environment(), "MEDDELA_HTTP_ADDR="+p.http, "MEDDELA_KAFKA_CLIENT_ID="+p.name,
+		fmt.Sprintf("CLOCK_AHEAD=%.0f", s.ahead.Seconds()))
 	p.command.Stdout, p.command.Stderr = log, log
 	script.Check(p.command.Start())
 	go func() { _ = p.command.Wait(); close(p.ended) }()
 	s.processes = append(s.processes, p)
 	return p
+}
+
+// lostAt is when a process noticed last that Redis had lost something.
+func (p *process) lostAt() (last time.Time) {
+	response, err := http.Get("http://" + p.http + "/metrics")
+	if err != nil {
+		return last
+	}
+	defer func() { _ = response.Body.Close() }()
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "meddela_redis_lost_timestamp_seconds{") {
+			_, value, _ := strings.Cut(lines.Text(), "} ")
+			seconds := script.Must(strconv.ParseFloat(value, 64))
+			if at := time.UnixMilli(int64(seconds * 1000)); at.After(last) {
+				last = at
+			}
+		}
+	}
+	return last
 }
 
 func (s *stand) awaitReady(p *process) {
@@ -254,9 +315,9 @@ func (s *stand) primary() string {
 	return ""
 }
 
-// store is the primary itself, without the network between.
-func (s *stand) store() *redis.Client {
-	addr := s.addr(redisPort + int(s.primary()[6]-'1'))
+// store is a Redis itself, without the network between.
+func (s *stand) store(name string) *redis.Client {
+	addr := s.addr(redisPort + int(name[6]-'1'))
 	return redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: 20 * time.Second})
 }
 
@@ -277,7 +338,7 @@ type status struct {
 }
 
 func (s *stand) statuses(ids []topology.EventID) map[topology.EventID]status {
-	client, all := s.store(), make(map[topology.EventID]status, len(ids))
+	client, all := s.store(s.primary()), make(map[topology.EventID]status, len(ids))
 	defer func() { _ = client.Close() }()
 	for some := range slices.Chunk(ids, 1000) {
 		pipe := client.Pipeline()

@@ -81,6 +81,7 @@ const (
 	invoice   // whose template says not to send again what may have been sent
 	nobody    // has no address
 	uncovered // has no template
+	unwanted  // has an address that is suppressed
 	kinds     = 20
 )
 
@@ -96,11 +97,16 @@ func event(id topology.EventID, n int) []byte {
 			`"total":"10.00","currency":"SEK","due":"2026-12-31T00:00:00Z","link":"https://shop.test/f1","lines":[]}}}`, id, to)
 	case nobody:
 		return fmt.Appendf(nil, `{"id":%q,"type":"order_confirmation","email":"nobody",%s}`, id, order)
+	case unwanted:
+		to = suppressedAddress
 	case uncovered:
 		return fmt.Appendf(nil, `{"id":%q,"type":"unheard_of","email":%q,%s}`, id, to, order)
 	}
 	return fmt.Appendf(nil, `{"id":%q,"type":"order_confirmation","email":%q,%s}`, id, to, order)
 }
+
+// suppressedAddress is of somebody who wants no more messages.
+const suppressedAddress = "unwanted@mail.example"
 
 func kindOf(id topology.EventID) int {
 	_, number, _ := strings.Cut(string(id), "-")
@@ -113,6 +119,8 @@ func wanted(id topology.EventID, status topology.Status, reason string) bool {
 	switch kindOf(id) {
 	case nobody:
 		return status == topology.Ignored
+	case unwanted:
+		return status == topology.Ignored && reason == string(topology.ReasonSuppressed)
 	case uncovered:
 		return status == topology.NotCovered
 	}
