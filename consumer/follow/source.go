@@ -32,6 +32,9 @@ const (
 	// they come; the wait bounds how old the last sign of life may be.
 	fetchWait  = 2 * time.Second
 	fetchBytes = 4 << 20
+	// boundsPatience is for a topic that was just made, or whose leader has just moved: who follows tries on, but a
+	// command asks once.
+	boundsPatience = time.Second
 )
 
 // topicSource reads partition 0 of a topic.
@@ -55,7 +58,7 @@ func FromWholeTopic(addr net.Addr, transport kafka.RoundTripper, topic topology.
 }
 
 func (s *topicSource) Bounds(ctx context.Context) (first, end int64, err error) {
-	topics := scan.Topics{Addr: s.Addr, Transport: s.Transport}
+	topics := scan.Topics{Addr: s.Addr, Transport: s.Transport, Patience: boundsPatience}
 	kept, err := topics.Kept(ctx, s.Topic, 0)
 	if err != nil {
 		return 0, 0, s.explain(err)

@@ -124,7 +124,7 @@ func (s *scanner) passTo(offset int64) int64 {
 // offsets are gone: the oldest, by retention, or all up to the range's end, by
 // the loss of a leader. The error is that neither is so, or not known.
 func (s *scanner) reorient(ctx context.Context) error {
-	kept, err := s.topics.Kept(ctx, s.Topic, s.Partition)
+	kept, err := s.topics.kept(ctx, s.Topic, time.Time{}, s.Partition)
 	if err != nil {
 		return err
 	}

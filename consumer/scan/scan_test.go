@@ -206,6 +206,16 @@ func TestCompactionGaps(t *testing.T) {
 	}
 }
 
+// TestKeptOfALeaderThatMoved: who asks once, as a command does, is not told of a leader that has just moved.
+func TestKeptOfALeaderThatMoved(t *testing.T) {
+	w := newWorld(t, 1)
+	w.fill(0, 5)
+	time.AfterFunc(300*time.Millisecond, w.Refuse(kmsg.ListOffsets, kafka.NotLeaderForPartition))
+	if kept, err := w.topics.Kept(t.Context(), topic, 2); err != nil || len(kept) != 1 || kept[0].Partition != 2 {
+		t.Error(kept, err)
+	}
+}
+
 // TestOutages: whatever happens to the broker in the middle of a scan, each
 // record is given once.
 func TestOutages(t *testing.T) {

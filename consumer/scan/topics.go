@@ -120,8 +120,12 @@ const requestTime = 10 * time.Second
 var errNoAnswer = errors.New("the broker's answer has none")
 
 // Kept returns what each partition holds, empty ones included.
-func (t *Topics) Kept(ctx context.Context, topic topology.Topic, partitions ...int) ([]Range, error) {
-	return t.kept(ctx, topic, time.Time{}, partitions...)
+func (t *Topics) Kept(ctx context.Context, topic topology.Topic, partitions ...int) (kept []Range, err error) {
+	err = t.retry(ctx, func(ctx context.Context) error {
+		kept, err = t.kept(ctx, topic, time.Time{}, partitions...)
+		return err
+	})
+	return kept, err
 }
 
 // kept is Kept, but from the first record on that was written at a time or later,
@@ -187,7 +191,7 @@ func (t *Topics) At(ctx context.Context, topic topology.Topic, partition int, of
 	err = t.retry(ctx, func(ctx context.Context) (err error) {
 		leaders, err = wire.LeadersOf(ctx, t.Addr, t.Transport, topic)
 		if err == nil && 0 <= partition && partition < len(leaders) {
-			kept, err = t.Kept(ctx, topic, partition)
+			kept, err = t.kept(ctx, topic, time.Time{}, partition)
 		}
 		return err
 	})
