@@ -255,7 +255,7 @@ const maxRetryAfter = time.Hour
 // RetryAfter is how long a response's header Retry-After asks to wait, as Wait reads it.
 func RetryAfter(h http.Header, now time.Time) time.Duration { return Wait(h.Get("Retry-After"), now) }
 
-// Wait is how long a text asks to wait: seconds, a length of time (30s), a date, or a moment in Unix seconds, or in parts
+// Wait is how long a text asks to wait: seconds, a length of time (30s), a date, or a moment in Unix seconds or parts
 // of them. It is 0 if the text is none of them or the time is over, and maxRetryAfter at most.
 func Wait(text string, now time.Time) time.Duration {
 	text = inSeconds.ReplaceAllString(strings.TrimSpace(text), "$1")

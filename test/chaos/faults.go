@@ -139,10 +139,10 @@ var faults = []fault{
 	{"Redis half-open", byReplica, func(s *stand, _ *rand.Rand) string {
 		return s.failOver(func(name string) { s.network.poison(halfOpen, name) }, func(name string) { s.network.heal(name) })
 	}},
-	{"Redis fails over to what is 2 s behind", byReplica + ", and reading the log again", func(s *stand, _ *rand.Rand) string {
+	{"Redis fails over, 2 s behind", byReplica + ", and reading the log again", func(s *stand, _ *rand.Rand) string {
 		from, lost := time.Now(), s.primary()
 		replica := s.store(map[string]string{"redis-1": "redis-2", "redis-2": "redis-1"}[lost])
-		script.Check(replica.SlaveOf(s.ctx, "127.0.0.1", "1").Err())
+		script.Check(replica.ReplicaOf(s.ctx, "127.0.0.1", "1").Err())
 		_ = replica.Close()
 		s.pause(2 * time.Second)
 		seen := s.failOver(func(name string) { s.servers("kill", name) }, func(name string) { s.servers("start", name) })

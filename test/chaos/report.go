@@ -130,7 +130,7 @@ func (s *stand) copies(id topology.EventID) []time.Time {
 	return times
 }
 
-// hurried says whether something was sent while the clock of a process was ahead: what is scheduled may come early then.
+// hurried says whether something was sent while a process's clock was ahead: what is scheduled may come early then.
 func (s *stand) hurried(at time.Time) bool {
 	return slices.ContainsFunc(s.report.made, func(h happened) bool {
 		return h.kind == clockAhead && h.from.Before(at) && h.to.After(at)

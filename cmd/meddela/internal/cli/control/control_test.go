@@ -71,7 +71,7 @@ func TestControlOfAnEndedOrder(t *testing.T) {
 	meddela(t, environment, "", "control", "resume", "lane:batch").WantOut(t, "lane:batch is neither paused nor killed\n")
 }
 
-// TestControlOfTheUnknown: who mistypes a name is told, and the order is given all the same: a template of that name may
+// TestControlOfTheUnknown: who mistypes a name is told, and the order is given all the same: one of that name may
 // be published later.
 func TestControlOfTheUnknown(t *testing.T) {
 	environment := controlSite(t)

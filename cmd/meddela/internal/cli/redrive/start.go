@@ -319,7 +319,8 @@ func (s *starting) looked(names topology.Topics, specs []topology.TaskSpec, view
 		topics[i] = string(s.topic(names, lane))
 	}
 	return fmt.Sprintf(": none of the %s in %s since %s (--since) is meant",
-		wording.Count(int(records), "record", "records"), strings.Join(topics, " and "), wording.Moment(time.Now().Add(-s.since)))
+		wording.Count(int(records), "record", "records"), strings.Join(topics, " and "),
+		wording.Moment(time.Now().Add(-s.since)))
 }
 
 // topic has what is to be found.
