@@ -42,7 +42,7 @@ func (m *member) begin(ctx, held context.Context, committed map[string]map[int]w
 			one := kafka.PartitionAssignment{ID: n, Offset: place.Offset}
 			a.committed[topic] = append(a.committed[topic], one)
 			p := a.newPipeline(topology.Topic(topic), one)
-			p.id = place.ID
+			p.id, p.last = place.ID, place.Last
 			a.pipelines = append(a.pipelines, p)
 		}
 	}
@@ -135,14 +135,16 @@ func (a *assignment) commitNow() {
 	}
 }
 
-// idOf is the id under which a partition's offset counts. It is called with mu held.
-func (a *assignment) idOf(topic string, partition int) string {
+// markOf is what is committed beside a partition's offset. It is called with mu held.
+func (a *assignment) markOf(topic string, partition int) (m wire.Mark) {
 	for _, p := range a.pipelines {
 		if p.partition == partition && string(p.topic) == topic {
-			return p.id
+			p.mu.Lock()
+			m = wire.Mark{ID: p.id, Last: p.last}
+			p.mu.Unlock()
 		}
 	}
-	return ""
+	return m
 }
 
 // commit commits once what is acknowledged. A place that is lost commits nothing more.
@@ -163,7 +165,7 @@ func (a *assignment) commit(ctx context.Context) error {
 		if len(reached) == 0 {
 			return nil
 		}
-		err := a.group.Commit(ctx, a.is.Load().Membership, reached, a.idOf)
+		err := a.group.Commit(ctx, a.is.Load().Membership, reached, a.markOf)
 		if err != nil {
 			a.stats.commitFaults.Add(1)
 		}

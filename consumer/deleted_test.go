@@ -99,6 +99,28 @@ func (w *world) recreate(n int) {
 	w.publish(0, n)
 }
 
+// recreateUnderOffsets is recreate where the coordinator still has the old offsets.
+func (w *world) recreateUnderOffsets(n int) {
+	w.t.Helper()
+	group, topic := names.Group(topology.RoleMatch, topology.Realtime), string(names.Events(topology.Realtime))
+	old, err := w.Client.OffsetFetch(fixtures.Soon(w.t), &kafka.OffsetFetchRequest{
+		GroupID: group, Topics: map[string][]int{topic: {0, 1, 2, 3}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.recreate(n)
+	again := &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{}}
+	for _, p := range old.Topics[topic] {
+		if p.CommittedOffset >= 0 {
+			again.Topics[topic] = append(again.Topics[topic],
+				kafka.OffsetCommit{Partition: p.Partition, Offset: p.CommittedOffset, Metadata: p.Metadata})
+		}
+	}
+	if _, err := w.Client.OffsetCommit(fixtures.Soon(w.t), again); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // knowNoIDs has the broker take fetches by names only, as before Kafka 3.1, so that a topic made anew is the old one.
 func (w *world) knowNoIDs() {
 	w.Cluster.ControlKey(int16(kmsg.ApiVersions), func(request kmsg.Request) (kmsg.Response, error, bool) {
@@ -128,11 +150,14 @@ func TestALogCutShort(t *testing.T) {
 		more []topology.Record
 		to   int64
 		want []string
+
+		restarts bool // meanwhile
 	}{
-		"nothing is new":    {6, nil, 6, []string{"next"}},
-		"some is new":       {6, anew(last.Add(time.Second)), 6, []string{"new", "next"}},
-		"of a clock behind": {6, anew(last.Add(-30 * time.Second)), 6, []string{"new", "next"}},
-		"what may be new":   {9, nil, 8, []string{"old 8", "next"}},
+		"nothing is new":    {6, nil, 6, []string{"next"}, false},
+		"some is new":       {6, anew(last.Add(time.Second)), 6, []string{"new", "next"}, false},
+		"of a clock behind": {6, anew(last.Add(-30 * time.Second)), 6, []string{"new", "next"}, false},
+		"what may be new":   {9, nil, 8, []string{"old 8", "next"}, false},
+		"after a restart":   {6, anew(last.Add(time.Second)), 6, []string{"new", "next"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,19 +168,27 @@ func TestALogCutShort(t *testing.T) {
 			var handled []string
 			w.knowNoIDs()
 			w.Publish(t, topic, 0, old(10)...)
-			loops := make(chan *consumer.Loop, 1)
-			stop := w.startLoop(loops, handlerFunc(func(_ context.Context, b consumer.Batch) (consumer.Result, error) {
+			loops := make(chan *consumer.Loop, 2)
+			handler := handlerFunc(func(_ context.Context, b consumer.Batch) (consumer.Result, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				for _, r := range b.Records {
 					handled = append(handled, string(r.Value))
 				}
 				return consumer.Result{Handled: len(b.Records)}, nil
-			}))
+			})
+			stop := w.startLoop(loops, handler)
 			fixtures.Eventually(t, "ten are committed", func() bool { return w.committed()[0] == 10 })
+			if test.restarts {
+				stop()
+				<-loops
+			}
 			heal := w.Refuse(kmsg.Fetch, kafka.NotLeaderForPartition)
-			w.recreate(0)
+			w.recreateUnderOffsets(0)
 			w.Publish(t, topic, 0, append(old(test.kept), test.more...)...)
+			if test.restarts {
+				stop = w.startLoop(loops, handler)
+			}
 			mu.Lock()
 			handled = nil
 			mu.Unlock()
@@ -207,7 +240,7 @@ func TestTopicRecreatedAtOnce(t *testing.T) {
 // has what it fetched in work. The new topic is read from its first record on, and no offset of an old one is committed
 // as one of the new one.
 func TestTopicRecreatedMeanwhile(t *testing.T) {
-	w, topic := newWorld(t), string(names.Events(topology.Realtime))
+	w := newWorld(t)
 	var mu sync.Mutex
 	commits := make(map[string]map[int64]bool) // offsets, by the id of the topic
 	w.Cluster.ControlKey(int16(kmsg.OffsetCommit), func(request kmsg.Request) (kmsg.Response, error, bool) {
@@ -217,7 +250,7 @@ func TestTopicRecreatedMeanwhile(t *testing.T) {
 		for _, p := range request.(*kmsg.OffsetCommitRequest).Topics[0].Partitions {
 			id := ""
 			if p.Metadata != nil {
-				id = *p.Metadata
+				id, _, _ = strings.Cut(*p.Metadata, "@")
 			}
 			if commits[id] == nil {
 				commits[id] = make(map[int64]bool)
@@ -234,20 +267,9 @@ func TestTopicRecreatedMeanwhile(t *testing.T) {
 	fixtures.Eventually(t, "all is committed", func() bool { return w.allCommitted(5) })
 	stop()
 
-	group := names.Group(topology.RoleMatch, topology.Realtime)
-	old, err := w.Client.OffsetFetch(fixtures.Soon(t), &kafka.OffsetFetchRequest{
-		GroupID: group, Topics: map[string][]int{topic: {0, 1, 2, 3}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.recreate(8)
-	again := &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{}}
-	for _, p := range old.Topics[topic] {
-		again.Topics[topic] = append(again.Topics[topic],
-			kafka.OffsetCommit{Partition: p.Partition, Offset: p.CommittedOffset, Metadata: p.Metadata})
-	}
-	if _, err := w.Client.OffsetCommit(fixtures.Soon(t), again); err != nil || !w.allCommitted(5) {
-		t.Fatal("the old offsets are not back", err)
+	w.recreateUnderOffsets(8)
+	if !w.allCommitted(5) {
+		t.Fatal("the old offsets are not back")
 	}
 	loops := make(chan *consumer.Loop, 1)
 	w.startLoop(loops, counting(&handled, goOn))

@@ -210,12 +210,12 @@ func (p *pipeline) room() int {
 // there is room for more.
 func (p *pipeline) take(got *Fetched) bool {
 	p.stats.in.Add(int64(len(got.Records)))
-	if n := len(got.Records); n > 0 {
-		p.last = got.Records[n-1].Time
-	}
 	p.tracker.fetched(got, time.Now())
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if n := len(got.Records); n > 0 {
+		p.last = got.Records[n-1].Time
+	}
 	kept := got.large && len(got.Records) > 0 && got.Moved && !p.closed
 	if got.large && !kept {
 		p.config.Reader.letOn(1)
@@ -544,7 +544,9 @@ func (p *pipeline) takeTopic(id string) error {
 		}
 	}
 	from := p.fetcher.offset
+	p.mu.Lock()
 	p.last = time.Time{}
+	p.mu.Unlock()
 	if !p.seek() {
 		return p.fetching.Err()
 	}

@@ -298,11 +298,13 @@ func (r *Reader) letOn(shares int) {
 func readsOf(group []*pipeline) (reads []*read, left []*pipeline) {
 	found := make(map[place]*read, len(group))
 	for _, p := range group {
-		at, offset := p.place(), p.fetcher.offset
+		at, offset := place{topic: p.topic, partition: p.partition}, p.fetcher.offset
 		switch one := found[at]; {
 		case one == nil:
-			found[at] = &read{place: at, offset: offset, pipelines: []*pipeline{p}}
+			found[at] = &read{place: p.place(), offset: offset, pipelines: []*pipeline{p}}
 			reads = append(reads, found[at])
+		case p.id != one.id: // of which one is not known yet: a request by name has a partition once
+			left = append(left, p)
 		case offset == one.offset:
 			one.pipelines = append(one.pipelines, p)
 		case offset < one.offset:

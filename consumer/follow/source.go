@@ -82,7 +82,7 @@ func (s *topicSource) Fetch(ctx context.Context, from int64) ([]topology.Record,
 // its first record on, for which the error is OffsetOutOfRange.
 func (s *topicSource) madeAgain(ctx context.Context, err error) error {
 	id, failure := wire.TopicID(ctx, s.Addr, s.Transport, s.Topic)
-	if failure != nil || id == s.ID {
+	if failure != nil || id == s.ID || id == "" {
 		return cmp.Or(failure, err)
 	}
 	s.ID = id

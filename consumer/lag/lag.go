@@ -256,7 +256,7 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all *bounds) error {
 			}
 			p := Partition{Topic: topic, ID: b.Partition, First: b.FirstOffset, Committed: -1, End: b.LastOffset}
 			for _, c := range commits[string(topic)] {
-				of, is := wire.CommittedID(c.Metadata), all.ids[topic]
+				of, is := wire.MarkOf(c.Metadata).ID, all.ids[topic]
 				if c.Partition == b.Partition && c.Error == nil && (of == is || of == "" || is == "") {
 					p.Committed = max(c.CommittedOffset, -1)
 				}

@@ -319,6 +319,8 @@ func (g *generation) mendAll() {
 // under way when the loss was noticed is among it. A partition whose end is not known
 // stays lost.
 func (g *generation) take() (parts []*part, ranges []scan.Range, err error) {
+	topics := *g.Topics
+	topics.Patience = time.Second // the others are to be mended meanwhile
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.mending = false
@@ -328,7 +330,7 @@ func (g *generation) take() (parts []*part, ranges []scan.Range, err error) {
 		}
 		g.mending = true
 		g.mu.Unlock() // commits do not wait for brokers that do not answer
-		kept, fault := g.Topics.Kept(g.ctx, p.Topic, p.Partition)
+		kept, fault := topics.Kept(g.ctx, p.Topic, p.Partition)
 		g.mu.Lock()
 		if fault != nil {
 			err = fault

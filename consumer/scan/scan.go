@@ -130,7 +130,7 @@ func (s *scanner) reorient(ctx context.Context) error {
 	}
 	first, end := kept[0].From, kept[0].To
 	switch {
-	case s.fetcher.ID != kept[0].ID:
+	case s.fetcher.ID != kept[0].ID && s.fetcher.ID != "" && kept[0].ID != "":
 		return fmt.Errorf("topic %s: %w", s.Topic, ErrAnew)
 	case end <= s.next:
 		s.progress.Lost.Add(s.passTo(s.To))

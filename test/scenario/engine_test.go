@@ -88,7 +88,7 @@ func (e *engine) deliversEveryKind() map[string]string {
 
 // engineInForce is how long after a command the engine acts on it: beside the other
 // scenarios a Python process may get no processor for a second.
-const engineInForce = 3 * inForce
+const engineInForce = 6 * inForce
 
 // heedsOrders pauses, kills and resumes what the engine delivers.
 func (e *engine) heedsOrders(want map[string]string) {

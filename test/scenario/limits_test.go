@@ -75,7 +75,7 @@ func TestHostileBatches(t *testing.T) {
 			s.publishBatch(lane, hostile.packing, hostile.records)
 			s.publish(lane, next)
 			began := time.Now()
-			s.eventually(10*time.Second, "the event after "+hostile.name+" is sent", func() error {
+			s.eventually(time.Minute, "the event after "+hostile.name+" is sent", func() error {
 				if len(s.acceptances()[next.key]) == 0 {
 					return errors.New("it is not")
 				}

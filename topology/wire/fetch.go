@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -67,6 +68,18 @@ const AnyLeader = -1
 
 // ApiKey implements protocol.Message.
 func (*FetchRequest) ApiKey() protocol.ApiKey { return protocol.Fetch }
+
+// Required implements what the client asks of a message that is exchanged by itself: a topic of which no id is known, as
+// while a cluster is upgraded to Kafka 3.1, is asked for by its name also where the broker would take an id.
+func (r *FetchRequest) Required(versions map[protocol.ApiKey]int16) bool {
+	return versions[protocol.Fetch] >= fetchByID &&
+		slices.ContainsFunc(r.Topics, func(of RequestTopic) bool { return of.id == "" })
+}
+
+// RawExchange asks by name.
+func (r *FetchRequest) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
+	return protocol.RoundTrip(rw, fetchByID-1, 1, "", r)
+}
 
 // Broker implements protocol.BrokerMessage.
 func (r *FetchRequest) Broker(c protocol.Cluster) (protocol.Broker, error) {
@@ -178,7 +191,7 @@ func (*fetchResponse) ApiKey() protocol.ApiKey { return protocol.Fetch }
 
 // FetchedTopic is what an answer has of a topic.
 type FetchedTopic struct {
-	Topic      string             `kafka:"min=v0,max=v12"` // also where the broker was told, and told, the id
+	Topic      string             `kafka:"min=v0,max=v12"` // of answers by id too
 	IDHigh     int64              `kafka:"min=v13,max=v13"`
 	IDLow      int64              `kafka:"min=v13,max=v13"`
 	Partitions []FetchedPartition `kafka:"min=v0,max=v13"`

@@ -21,8 +21,10 @@ func TestFetchOfVersions(t *testing.T) {
 		name     string
 		versions *kversion.Versions
 		ids      bool
+		unknown  bool // the id, as it was asked of another broker
 	}{
-		{"11", kversion.V2_3_0(), false}, {"12", kversion.V2_7_0(), false}, {"13", kversion.V3_1_0(), true},
+		{"11", kversion.V2_3_0(), false, false}, {"12", kversion.V2_7_0(), false, false},
+		{"13", kversion.V3_1_0(), true, false}, {"13 by name", kversion.V3_1_0(), true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "a", "b"),
@@ -51,6 +53,9 @@ func TestFetchOfVersions(t *testing.T) {
 				if of := cluster.TopicInfo(topic).TopicID; err != nil || test.ids != (id != "") ||
 					test.ids && id != base64.RawURLEncoding.EncodeToString(of[:]) {
 					t.Errorf("topic %s has id %q, %v", topic, id, err)
+				}
+				if test.unknown && topic == "b" {
+					id = ""
 				}
 				request.Add(topology.Topic(topic), id, 0, 0, 1<<20)
 				request.Add(topology.Topic(topic), id, 1, 0, 1<<20)

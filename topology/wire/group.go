@@ -110,10 +110,9 @@ func (g *Group) Heartbeat(ctx context.Context, of Membership) error {
 	return g.fault(m.(*heartbeatResponse).ErrorCode)
 }
 
-// Commit commits offsets, by topic and partition, each with the id of the topic that it counts for. After an
-// error some may be committed.
+// Commit commits offsets, by topic and partition, each with its mark. After an error some may be committed.
 func (g *Group) Commit(ctx context.Context, of Membership, offsets map[string]map[int]int64,
-	id func(topic string, partition int) string) error {
+	mark func(topic string, partition int) Mark) error {
 	m, err := g.send(ctx, answerTime, func(broker int32) protocol.Message {
 		r := &commitRequest{
 			at: broker, GroupID: g.Name, GenerationID: of.Generation, MemberID: of.Member, GroupInstanceID: g.Instance,
@@ -124,7 +123,7 @@ func (g *Group) Commit(ctx context.Context, of Membership, offsets map[string]ma
 			for partition, offset := range partitions {
 				t.Partitions = append(t.Partitions, offsetcommit.RequestPartition{
 					PartitionIndex: int32(partition), CommittedOffset: offset, CommittedLeaderEpoch: -1,
-					CommittedMetadata: id(topic, partition),
+					CommittedMetadata: mark(topic, partition).String(),
 				})
 			}
 			r.Topics = append(r.Topics, t)
@@ -144,11 +143,10 @@ func (g *Group) Commit(ctx context.Context, of Membership, offsets map[string]ma
 	return nil
 }
 
-// Place is what was committed of a partition: an offset, negative for none, and the id of the topic that it counts
-// for, where that was said.
+// Place is what was committed of a partition: an offset, negative for none, and its mark.
 type Place struct {
 	Offset int64
-	ID     string
+	Mark
 }
 
 // Committed returns what is committed of each partition.
@@ -168,7 +166,7 @@ func (g *Group) Committed(ctx context.Context, partitions map[string][]int) (map
 			if p.Error != nil {
 				return nil, fmt.Errorf("%s/%d: %w", topic, p.Partition, p.Error)
 			}
-			committed[topic][p.Partition] = Place{Offset: p.CommittedOffset, ID: CommittedID(p.Metadata)}
+			committed[topic][p.Partition] = Place{Offset: p.CommittedOffset, Mark: MarkOf(p.Metadata)}
 		}
 	}
 	return committed, nil

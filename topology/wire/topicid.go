@@ -7,6 +7,9 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -27,12 +30,30 @@ type TopicRequest struct {
 // topicIDLength is that of every id: other clients' commits may say something else.
 const topicIDLength = 22
 
-// CommittedID is the id of the topic that an offset was committed for, as roles write it; "" in what others write.
-func CommittedID(metadata string) string {
-	if len(metadata) == topicIDLength {
-		return metadata
+// Mark is what roles write beside an offset that they commit: the id of the topic that it counts for, and when the last
+// record was written that they had fetched, each if it is known.
+type Mark struct {
+	ID   string
+	Last time.Time
+}
+
+// MarkOf reads what String writes; of what others write it knows nothing.
+func MarkOf(metadata string) (m Mark) {
+	id, at, _ := strings.Cut(metadata, "@")
+	if len(id) == topicIDLength {
+		m.ID = id
 	}
-	return ""
+	if ms, err := strconv.ParseInt(at, 10, 64); err == nil {
+		m.Last = time.UnixMilli(ms)
+	}
+	return m
+}
+
+func (m Mark) String() string {
+	if m.Last.IsZero() {
+		return m.ID
+	}
+	return m.ID + "@" + strconv.FormatInt(m.Last.UnixMilli(), 10)
 }
 
 // metadataVersion is the first in which an answer may be without a name.

@@ -100,6 +100,8 @@ func (r *Run) end(ctx context.Context, err error) error {
 	case fails && said == nil:
 		err = fmt.Errorf("task %s is paused, %w: meddela tasks resume --paused %s goes on with it, tasks cancel ends it",
 			id, err, id)
+	case errors.Is(err, scan.ErrAnew):
+		err = fmt.Errorf("task %s cannot be done, %w; meddela tasks cancel %s ends this one", id, err, id)
 	case err != nil:
 		err = fmt.Errorf("task %s is not done, %w: meddela tasks resume %s goes on with it, tasks cancel ends it", id, err,
 			id)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/wording"
+	"github.com/meddela/meddela/consumer/catalogue"
 	"github.com/meddela/meddela/consumer/control"
 	"github.com/meddela/meddela/topology"
 )
@@ -48,18 +49,23 @@ func (o *ordering) run(ctx context.Context, _ []string) error {
 }
 
 func (o *ordering) findUnknown(ctx context.Context, view *orderView) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second) // the order is given: who gave it is to hear so
+	defer cancel()
+	var live *catalogue.Catalogue
 	for i := range view.Orders {
 		order := &view.Orders[i]
 		kind, name := order.Subject.Split()
 		if order.Action == topology.Resume || kind != topology.SubjectTemplate && kind != topology.SubjectType {
 			continue
 		}
-		follower, err := o.env.Templates(ctx) // after the order, which does not wait for it
-		if err != nil {
-			o.env.Log.Warn().Err(err).Msg("it is not known whether there are such templates")
-			return
+		if live == nil {
+			follower, err := o.env.Templates(ctx)
+			if err != nil {
+				o.env.Log.Warn().Err(err).Msg("it is not known whether there are such templates")
+				return
+			}
+			live = follower.Snapshot()
 		}
-		live := follower.Snapshot()
 		if _, named := live.Latest(name); kind == topology.SubjectTemplate && !named ||
 			kind == topology.SubjectType && !live.HasType(name) {
 			view.Unknown = append(view.Unknown, order.Subject)
@@ -127,7 +133,7 @@ func (o *ordering) text(view *orderView) string {
 			view.WrittenMillis)
 	}
 	for _, subject := range view.Unknown {
-		fmt.Fprintf(&b, "nothing is known by %s yet: see meddela templates list\n", subject)
+		fmt.Fprintf(&b, "no live template is meant by %s: see meddela templates list\n", subject)
 	}
 	return b.String()
 }

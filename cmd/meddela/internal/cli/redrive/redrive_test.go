@@ -291,9 +291,9 @@ func TestUncoveredAndResend(t *testing.T) {
 		len(outcome.Lanes) != 1 || outcome.Lanes[0].Matched != 2 || outcome.Lanes[0].Done["published"] != 1 {
 		t.Errorf("healing says %s, %v", got.Out, err)
 	}
-	p.run("resend", "--yes", "--provider", "other").Says(t, "nothing is to be published: none of the ",
+	p.run("resend", "--yes", "--provider", "other").Says(t, "nothing is to be published: ",
 		" records in meddela.realtime.delivery-log and meddela.batch.delivery-log since "+
-			time.Now().Add(-7*24*time.Hour).UTC().Format("2006-01-02 15:"), "(--since) is meant\n")
+			time.Now().Add(-7*24*time.Hour).UTC().Format("2006-01-02 15:"), "(--since), none of which is meant\n")
 	p.run("resend", "--yes", "--reason", "provider_rejected").Says(t, "is done: 1 published again")
 	p.run("resend", "s1", "--dry-run").Says(t, "1  left as they are: sent: it was sent, or may have been: --new-message")
 	p.run("resend", "s1", "--new-message", "--yes").Says(t, "is done: 1 published again")

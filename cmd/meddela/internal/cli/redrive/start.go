@@ -20,6 +20,7 @@ import (
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/wire"
 )
 
 // taskHelp is what all commands that start a task do.
@@ -197,6 +198,10 @@ func (s *starting) ranges(ctx context.Context, topics *scan.Topics, topic topolo
 // positions are those of a topic that were named. Its error says which has no dead letter.
 func (s *starting) positions(ctx context.Context, topics *scan.Topics, topic topology.Topic) (of []topology.TaskRange,
 	err error) {
+	id, err := wire.TopicID(ctx, topics.Addr, topics.Transport, topic)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range s.named {
 		in, partition, offset, _ := topology.Source(name).Split()
 		if in != topic {
@@ -205,7 +210,7 @@ func (s *starting) positions(ctx context.Context, topics *scan.Topics, topic top
 		if _, err := topics.At(ctx, topic, partition, offset); err != nil {
 			return nil, err
 		}
-		of = append(of, topology.TaskRange{Partition: partition, From: offset, To: offset + 1})
+		of = append(of, topology.TaskRange{ID: id, Partition: partition, From: offset, To: offset + 1})
 	}
 	slices.SortFunc(of, func(a, b topology.TaskRange) int { // progress is one offset for each partition
 		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
@@ -318,7 +323,7 @@ func (s *starting) looked(names topology.Topics, specs []topology.TaskSpec, view
 	for i, lane := range s.lanes {
 		topics[i] = string(s.topic(names, lane))
 	}
-	return fmt.Sprintf(": none of the %s in %s since %s (--since) is meant",
+	return fmt.Sprintf(": %s in %s since %s (--since), none of which is meant",
 		wording.Count(int(records), "record", "records"), strings.Join(topics, " and "),
 		wording.Moment(time.Now().Add(-s.since)))
 }
