@@ -270,12 +270,7 @@ func Wait(text string, now time.Time) time.Duration {
 		wait, err = time.Duration(min(seconds, maxRetryAfter.Seconds())*float64(time.Second)), nil
 	}
 	if err != nil {
-		at, wrong := http.ParseTime(text)
-		for _, form := range []string{time.RFC3339, time.RFC1123, time.RFC1123Z, time.DateTime} {
-			if wrong != nil {
-				at, wrong = time.Parse(form, text)
-			}
-		}
+		at, wrong := ParseTime(text)
 		if wrong != nil {
 			return 0
 		}
@@ -286,3 +281,19 @@ func Wait(text string, now time.Time) time.Duration {
 
 // inSeconds is a number of seconds as it should not be written, and is.
 var inSeconds = regexp.MustCompile(`(?i)^"?([\d.]+)"?( ?s(ec(ond)?s?)?)?([,;].*)?$`)
+
+// zones are those that have names in dates (RFC 5322, 4.3). time.Parse takes any name that it does not know for UTC.
+var zones = strings.NewReplacer(" UTC", " +0000", " UT", " +0000", " GMT", " +0000", " EST", " -0500", " EDT", " -0400",
+	" CST", " -0600", " CDT", " -0500", " MST", " -0700", " MDT", " -0600", " PST", " -0800", " PDT", " -0700")
+
+// ParseTime reads a moment in a form of RFC 3339, RFC 5322 or HTTP, or as databases write it, in UTC.
+func ParseTime(text string) (at time.Time, err error) {
+	text = zones.Replace(text)
+	for _, form := range []string{time.RFC3339, "Mon, _2 Jan 2006 15:04:05 -0700", "_2 Jan 2006 15:04:05 -0700",
+		"Monday, 02-Jan-06 15:04:05 -0700", time.ANSIC, time.DateTime} {
+		if at, err = time.Parse(form, text); err == nil {
+			break
+		}
+	}
+	return at, err
+}

@@ -232,6 +232,13 @@ func TestRetryAfter(t *testing.T) {
 		"Mon, 23 Nov 2026 11:00:00 GMT":   0,
 		"Tue, 24 Nov 2026 12:00:00 GMT":   time.Hour,
 		"Monday, 23-Nov-26 12:01:00 GMT":  time.Minute,
+		"Mon, 23 Nov 2026 07:01:00 EST":   time.Minute,
+		"Mon, 23 Nov 2026 05:02:00 PDT":   2 * time.Minute,
+		"Monday, 23-Nov-26 06:03:00 CST":  3 * time.Minute,
+		"Mon, 23 Nov 2026 12:01:00 UTC":   time.Minute,
+		"Mon, 23 Nov 2026 13:01:00 CET":   0,
+		"Mon, 23 Nov 2026 12:01:00 CET":   0,
+		"Mon Nov 23 12:01:00 2026":        time.Minute,
 		"Fri, 31 Dec 9999 23:59:59 GMT":   time.Hour,
 		"Sat, 01 Jan 0001 00:00:00 GMT":   0,
 	} {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"net"
 	"net/mail"
 	"net/textproto"
 	"regexp"
@@ -27,12 +28,16 @@ import (
 // known by the event.
 const Mail = "mail"
 
-const maxBounce = 64 << 20
+const (
+	maxBounce = 64 << 20
+	// maxHeader is how much of a header is read: a line of a few bytes takes hundreds once it is read.
+	maxHeader = 64 << 10
+)
 
 // NewServer is a mail server for bounces, which come to the address that a message was
 // sent from: its reference, at a domain of its own (VERP).
 func (r *Receiver) NewServer() *smtp.Server {
-	begin := func(*smtp.Conn) (smtp.Session, error) { return &session{receiver: r}, nil }
+	begin := func(c *smtp.Conn) (smtp.Session, error) { return &session{receiver: r, conn: c.Conn()}, nil }
 	server := smtp.NewServer(smtp.BackendFunc(begin))
 	server.Domain, server.EnableSMTPUTF8 = "meddela", true
 	server.MaxMessageBytes, server.MaxRecipients = maxBounce, 1 // it may have the whole message behind the report
@@ -43,6 +48,7 @@ func (r *Receiver) NewServer() *smtp.Server {
 // session takes one message after another from a mail server.
 type session struct {
 	receiver *Receiver
+	conn     net.Conn
 	ref      receipt.Ref
 }
 
@@ -65,18 +71,29 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 // Data implements smtp.Session.
 func (s *session) Data(text io.Reader) error {
 	r := s.receiver
-	message, done, err := r.readAll(io.LimitReader(text, maxBody))
+	message, done, err := r.reading.readAll(io.LimitReader(text, maxBody), func() { _ = s.conn.Close() })
 	defer done()
 	if err != nil {
 		r.count(Mail, Deferred)
 		return errLater
 	}
-	report, ok := parseReport(message)
+	ctx, cancel := context.WithTimeout(context.Background(), takeTime)
+	defer cancel()
+	if r.parsing.Acquire(ctx, 1) != nil {
+		r.count(Mail, Deferred)
+		return errLater
+	}
+	report, err := parseReport(message)
+	r.parsing.Release(1)
+	if err != nil {
+		r.count(Mail, Refused)
+		return err
+	}
 	for i := 0; s.ref.Event == "" && i < len(report.senders); i++ {
 		local, _ := address.Split(addressForm.FindString(report.senders[i]))
 		s.ref, _ = r.Key.Open(local)
 	}
-	if !ok || s.ref.Event == "" { // an answer from a holiday, or from a person; a complaint about another's message
+	if report.means == "" || s.ref.Event == "" { // a holiday's answer, or a person's; a complaint about another's message
 		r.count(Mail, Unknown)
 		return nil
 	}
@@ -86,8 +103,6 @@ func (s *session) Data(text io.Reader) error {
 			n.address = recipient
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), takeTime)
-	defer cancel()
 	if err := r.take(ctx, []note{n}); err != nil {
 		r.count(Mail, Deferred)
 		r.Log.Warn().Err(err).Msg("a bounce cannot be written yet; the mail server is asked to come again")
@@ -97,7 +112,11 @@ func (s *session) Data(text io.Reader) error {
 	return nil
 }
 
-var errLater = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "come again"}
+var (
+	errLater      = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "come again"}
+	errLongHeader = &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4},
+		Message: "the message's header is longer than 64 KiB"}
+)
 
 // addressForm finds an address beside its type, its name and brackets.
 var addressForm = regexp.MustCompile(`[^<>\s,;]+@[^<>\s,;]+`)
@@ -115,25 +134,30 @@ type report struct {
 	recipients, senders []string
 }
 
-func parseReport(message []byte) (r report, ok bool) {
-	m, err := mail.ReadMessage(bytes.NewReader(message))
-	if err != nil {
-		return report{}, false
+// parseReport reads a report, one without means from what is none. Its error is for the mail server.
+func parseReport(message []byte) (r report, err error) {
+	text := &io.LimitedReader{R: bytes.NewReader(message), N: maxHeader}
+	m, err := mail.ReadMessage(text)
+	if err != nil && text.N == 0 {
+		return report{}, errLongHeader
+	} else if err != nil {
+		return report{}, nil
 	}
+	text.N = maxBody
 	kind, of, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/report" {
-		return report{}, false
+		return report{}, nil
 	}
 	for parts := multipart.NewReader(m.Body, of["boundary"]); ; {
 		part, err := parts.NextPart()
 		if err != nil {
-			return r, r.means != ""
+			return r, nil
 		}
 		body := io.Reader(part)
 		if strings.EqualFold(part.Header.Get("Content-Transfer-Encoding"), "base64") {
 			body = base64.NewDecoder(base64.StdEncoding, part)
 		}
-		fields := textproto.NewReader(bufio.NewReader(body))
+		fields := textproto.NewReader(bufio.NewReader(io.LimitReader(body, maxHeader)))
 		switch kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type")); kind {
 		case "message/delivery-status", "message/global-delivery-status": // RFC 6533
 			r.readStatus(fields)

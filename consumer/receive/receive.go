@@ -77,7 +77,8 @@ type Config struct {
 type Receiver struct {
 	Config
 	bySource map[string]*Source
-	reading  *semaphore.Weighted // bytes, whosever requests they are
+	reading  room
+	parsing  *semaphore.Weighted // reports
 	atOnce   *semaphore.Weighted // requests that are the providers'
 
 	mu     sync.Mutex
@@ -91,8 +92,8 @@ type Count struct{ Provider, Means string }
 // New makes a Receiver, or says what is wrong with a source.
 func New(c Config) (*Receiver, error) {
 	r := &Receiver{Config: c, bySource: make(map[string]*Source), counts: make(map[Count]int64),
-		told: make(map[Count]time.Time), reading: semaphore.NewWeighted(mostReading),
-		atOnce: semaphore.NewWeighted(mostAtOnce)}
+		told: make(map[Count]time.Time), reading: room{left: mostReading},
+		parsing: semaphore.NewWeighted(mostParsed), atOnce: semaphore.NewWeighted(mostAtOnce)}
 	for i := range r.Sources {
 		s := &r.Sources[i]
 		if err := s.Check(); err != nil {

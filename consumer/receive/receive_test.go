@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -181,13 +182,15 @@ func TestRefusedRequests(t *testing.T) {
 		target, body string
 		code         int
 	}{
-		"nobody's":   {newSite(t, source()), "/twilio?token=s3cret", good, http.StatusNotFound},
-		"unsigned":   {newSite(t, source()), "/ses", good, http.StatusUnauthorized},
-		"other's":    {newSite(t, source()), "/ses?token=s3cre", good, http.StatusUnauthorized},
-		"no JSON":    {newSite(t, source()), "/ses?token=s3cret", "{", http.StatusBadRequest},
-		"deep":       {newSite(t, source()), "/ses?token=s3cret", strings.Repeat("[", 100_000), http.StatusBadRequest},
-		"large":      {newSite(t, source()), "/ses?token=s3cret", strings.Repeat(" ", maxBody+1), 413},
-		"no servers": {away, "/ses?token=s3cret", good, http.StatusServiceUnavailable},
+		"nobody's":       {newSite(t, source()), "/twilio?token=s3cret", good, http.StatusNotFound},
+		"unsigned":       {newSite(t, source()), "/ses", good, http.StatusUnauthorized},
+		"other's":        {newSite(t, source()), "/ses?token=s3cre", good, http.StatusUnauthorized},
+		"no JSON":        {newSite(t, source()), "/ses?token=s3cret", "{", http.StatusBadRequest},
+		"deep":           {newSite(t, source()), "/ses?token=s3cret", strings.Repeat("[", 100_000), http.StatusBadRequest},
+		"large":          {newSite(t, source()), "/ses?token=s3cret", strings.Repeat(" ", maxBody+1), 413},
+		"too many":       {newSite(t, source()), "/ses?token=s3cret", "[" + strings.Repeat("0,", maxReceipts) + "0]", 413},
+		"unsigned, huge": {newSite(t, source()), "/ses", strings.Repeat(" ", maxBody+1), http.StatusUnauthorized},
+		"no servers":     {away, "/ses?token=s3cret", good, http.StatusServiceUnavailable},
 	} {
 		if code := post(row.s, row.target, "application/json", row.body); code != row.code {
 			t.Errorf("%s: %d", name, code)
@@ -263,7 +266,9 @@ func TestManyAtOnce(t *testing.T) {
 // TestSlowSenders: those who send slowly, or not to the end, keep no provider from being heard, nor more memory than is
 // theirs.
 func TestSlowSenders(t *testing.T) {
-	s := newSite(t, source())
+	of := source()
+	of.Verify = Verify{Scheme: HMAC, Secret: outbound.Fixed("x"), Header: "X-Sig"}
+	s := newSite(t, of)
 	var all sync.WaitGroup
 	ends := make([]*io.PipeWriter, 5000)
 	for i := range ends {
@@ -278,21 +283,68 @@ func TestSlowSenders(t *testing.T) {
 		_, _ = ends[i].Write([]byte("{"))
 	}
 	good := fmt.Sprintf(`{"ref":%q,"event":"open"}`, refTo(kim))
-	if code := post(s, "/ses?token=s3cret", "application/json", good); code != http.StatusOK {
+	mac := hmac.New(sha256.New, []byte("x"))
+	mac.Write([]byte(good))
+	signature := hex.EncodeToString(mac.Sum(nil))
+	if code := post(s, "/ses", "application/json", good, "X-Sig", signature); code != http.StatusOK {
 		t.Errorf("beside them: %d", code)
 	}
 	for _, end := range ends {
 		_ = end.CloseWithError(io.ErrUnexpectedEOF)
 	}
 	all.Wait()
-	if !s.reading.TryAcquire(mostReading) {
+	if !s.reading.take(new(reader), mostReading) {
 		t.Fatal("what was read is held")
 	}
-	if code := post(s, "/ses?token=s3cret", "application/json", good); code != http.StatusServiceUnavailable {
+	if code := post(s, "/ses", "application/json", good, "X-Sig", signature); code != http.StatusServiceUnavailable {
 		t.Errorf("while too much is being read: %d", code)
 	}
 	if code := sendTo(t, s, refTo(kim)+"@bounces.example.com", reportOf("failed", "5.1.1", kim, kim)); code != 451 {
 		t.Errorf("a bounce then: %d", code)
+	}
+}
+
+// TestAllRoomTaken: whoever fills all the room that there is for bodies, and then waits, makes room for the provider.
+func TestAllRoomTaken(t *testing.T) {
+	of := source()
+	of.Verify = Verify{Scheme: HMAC, Secret: outbound.Fixed("x"), Header: "X-Sig"}
+	s := newSite(t, of)
+	server := httptest.NewServer(s)
+	defer server.Close()
+	for range mostReading / maxBody {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, err = fmt.Fprintf(conn, "POST /ses HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", maxBody,
+			strings.Repeat(" ", maxBody/2+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() int64 {
+		s.reading.mu.Lock()
+		defer s.reading.mu.Unlock()
+		return s.reading.left
+	}
+	for end := time.Now().Add(10 * time.Second); left() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d bytes are left", left())
+		}
+	}
+	good := fmt.Sprintf(`{"ref":%q,"event":"open"}`, refTo(kim))
+	mac := hmac.New(sha256.New, []byte("x"))
+	mac.Write([]byte(good))
+	r, _ := http.NewRequest(http.MethodPost, server.URL+"/ses", strings.NewReader(good))
+	r.Header.Set("X-Sig", hex.EncodeToString(mac.Sum(nil)))
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || left() != maxBody {
+		t.Errorf("the provider's: %s, and %d bytes are left", answer.Status, left())
 	}
 }
 

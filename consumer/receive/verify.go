@@ -98,14 +98,14 @@ func (v *Verify) passes(r *http.Request, body []byte) bool {
 		return err == nil && key.Verify(body, r.Header) == nil
 	case Twilio:
 		form, _ := url.ParseQuery(string(body))
-		text := v.URL
+		text := []string{v.URL}
 		if r.URL.RawQuery != "" {
-			text += "?" + r.URL.RawQuery
+			text = append(text, "?", r.URL.RawQuery)
 		}
 		for _, name := range slices.Sorted(maps.Keys(form)) {
-			text += name + strings.Join(form[name], "")
+			text = append(append(text, name), form[name]...)
 		}
-		return signs(sha1.New, secret, header("X-Twilio-Signature"), text)
+		return signs(sha1.New, secret, header("X-Twilio-Signature"), strings.Join(text, ""))
 	case SendGrid:
 		key, err := publicKey(secret)
 		signature, _ := base64.StdEncoding.DecodeString(header("X-Twilio-Email-Event-Webhook-Signature"))

@@ -1,12 +1,10 @@
 package receive
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -19,6 +17,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/meddela/meddela/consumer/internal/jsonpath"
+	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/topology"
 )
 
@@ -146,7 +145,9 @@ func (r *Rule) fits(of *received, one gjson.Result) bool {
 
 const (
 	maxBody     = 1 << 20
-	mostReading = 64 << 20 // of bodies: whoever sends slowly holds little, and keeps no others from being heard
+	maxReceipts = 10_000   // of a request
+	mostReading = 64 << 20 // bytes of bodies, whosever requests they are
+	mostParsed  = 4        // reports by e-mail, which may be anybody's
 	mostAtOnce  = 64
 	takeTime    = 10 * time.Second
 )
@@ -160,7 +161,13 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, "no provider of this name has receipts", http.StatusNotFound)
 		return
 	}
-	body, done, err := r.readAll(http.MaxBytesReader(w, request.Body, maxBody))
+	if source.Verify.Scheme == Token && !source.Verify.passes(request, nil) { // which is not in the body
+		r.refuse(w, source)
+		return
+	}
+	body, done, err := r.reading.readAll(http.MaxBytesReader(w, request.Body, maxBody), func() {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+	})
 	defer done()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		http.Error(w, "the body is larger than 1 MiB", http.StatusRequestEntityTooLarge)
@@ -170,8 +177,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	if !source.Verify.passes(request, body) {
-		r.count(source.Provider, Refused)
-		http.Error(w, "this is not signed by "+source.Provider, http.StatusUnauthorized)
+		r.refuse(w, source)
 		return
 	}
 	if !r.atOnce.TryAcquire(1) {
@@ -180,7 +186,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 	defer r.atOnce.Release(1)
 	notes, err := r.read(source, request, body)
-	if err != nil {
+	if err == errTooMany {
+		r.count(source.Provider, Refused)
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	} else if err != nil {
 		r.count(source.Provider, Unknown)
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -199,23 +209,9 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// readAll reads to the end, within the bytes that all together may hold until done is called.
-func (r *Receiver) readAll(from io.Reader) (text []byte, done func(), err error) {
-	var all bytes.Buffer
-	held := int64(0)
-	done = func() { r.reading.Release(held) }
-	for block := int64(4 << 10); ; block = int64(all.Len()) { // as the buffer grows
-		if !r.reading.TryAcquire(block) {
-			return nil, done, errors.New("too much is being read")
-		}
-		held += block
-		if n, err := io.CopyN(&all, from, block); n < block {
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return all.Bytes(), done, err
-		}
-	}
+func (r *Receiver) refuse(w http.ResponseWriter, source *Source) {
+	r.count(source.Provider, Refused)
+	http.Error(w, "this is not signed by "+source.Provider, http.StatusUnauthorized)
 }
 
 func (r *Receiver) again(w http.ResponseWriter, source *Source) {
@@ -223,6 +219,8 @@ func (r *Receiver) again(w http.ResponseWriter, source *Source) {
 	w.Header().Set("Retry-After", "10")
 	http.Error(w, "come again", http.StatusServiceUnavailable)
 }
+
+var errTooMany = fmt.Errorf("the body has more than %d receipts: send fewer in a request", maxReceipts)
 
 // read are the receipts of a request that are about messages of ours.
 func (r *Receiver) read(s *Source, request *http.Request, body []byte) (notes []note, err error) {
@@ -235,18 +233,17 @@ func (r *Receiver) read(s *Source, request *http.Request, body []byte) (notes []
 		at, _ := jsonpath.Parse(s.Each) // which Check has read
 		all = all.Get(at)
 	}
-	list := []gjson.Result{all}
-	if all.IsArray() {
-		list = all.Array()
+	if all.IsArray() && all.Get("#").Int() > maxReceipts {
+		return nil, errTooMany
 	}
 	now := time.Now()
-	for _, one := range list {
+	each := func(_, one gjson.Result) bool {
 		text, _, _ := strings.Cut(s.ref.in(of, one), "@") // or the address that an e-mail was sent from
 		ref, ok := r.Key.Open(text)
 		if !ok {
 			r.count(s.Provider, Unknown)
 			r.tell(s.Provider, "they have no reference of ours in "+s.Ref+" (ref)")
-			continue
+			return true
 		}
 		n := note{
 			ref: ref, provider: s.Provider, channel: s.Channel, address: s.address.in(of, one),
@@ -265,9 +262,15 @@ func (r *Receiver) read(s *Source, request *http.Request, body []byte) (notes []
 		if n.means == "" {
 			r.count(s.Provider, Unknown)
 			r.tell(s.Provider, "no rule fits them")
-			continue
+			return true
 		}
 		notes = append(notes, n)
+		return true
+	}
+	if all.IsArray() {
+		all.ForEach(each)
+	} else {
+		each(gjson.Result{}, all)
 	}
 	return notes, nil
 }
@@ -297,8 +300,7 @@ func parseBody(contentType string, body []byte) (gjson.Result, error) {
 	return gjson.ParseBytes(body), nil
 }
 
-// parseTime reads seconds or milliseconds since 1970, RFC 3339, or RFC 5322's form;
-// the zero time of what is none.
+// parseTime reads seconds or milliseconds since 1970, or what outbound.ParseTime reads; the zero time of what is none.
 func parseTime(text string) time.Time {
 	if number, err := strconv.ParseFloat(text, 64); err == nil {
 		if number > 1e11 {
@@ -306,10 +308,6 @@ func parseTime(text string) time.Time {
 		}
 		return time.UnixMilli(int64(number * 1000))
 	}
-	for _, layout := range []string{time.RFC3339, time.RFC1123Z, time.RFC1123} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at
-		}
-	}
-	return time.Time{}
+	at, _ := outbound.ParseTime(text)
+	return at
 }
