@@ -47,12 +47,34 @@ type builder struct {
 	name      string // of the tree
 	within    state
 	loops     []state // the states in which the loops around began
+	depth     int     // of blocks around
+	nested    int     // parentheses that are around
 	dot       scope
 	variables []variable
 }
 
-// mostVariables bounds what is in scope at once: each read looks for its variable.
-const mostVariables = 256
+const (
+	// mostVariables bounds what is in scope at once: each read looks for its variable.
+	mostVariables = 256
+	// mostBlocks bounds how deep if, with and range stand within each other, and how
+	// long a chain of inclusions is.
+	mostBlocks = 64
+	// mostLoops bounds how deep range stands within range in HTML: html/template goes
+	// through a body twice, through one within four times, and so on.
+	mostLoops = 8
+	// mostNested bounds the parentheses within each other and the functions in one pipe.
+	mostNested = 32
+	// mostShown is how many bytes errors show of a path or a call.
+	mostShown = 200
+)
+
+// clipped is what errors show of a text, without the rest of it in memory.
+func clipped(s string) string {
+	if len(s) <= mostShown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:mostShown], "") + "…"
+}
 
 // scope is where dot is, and how errors name it: by the path from the event on,
 // which is "." itself; empty when that is not known.
@@ -99,7 +121,9 @@ func (b *builder) unit() string {
 	return "JSON string"
 }
 
-func (b *builder) place(at parse.Pos, shown string) *place { return &place{b.source, at, shown} }
+func (b *builder) place(at parse.Pos, shown string) *place {
+	return &place{b.source, at, clipped(shown)}
+}
 
 func (b *builder) list(l *parse.ListNode) (steps []step) {
 	if l == nil {
@@ -235,9 +259,16 @@ func (b *builder) forget(n int) { b.variables = b.variables[:n] }
 
 // branches builds both lists and checks that they agree on being in a string.
 func (b *builder) branches(n *parse.BranchNode, inner scope) (then, otherwise []step) {
+	if b.depth == mostBlocks {
+		b.fail(n.Pos, fmt.Sprintf("if, with and range stand within each other deeper than %d: use partials, or and",
+			mostBlocks))
+		return nil, nil
+	}
 	start, outer, declared := b.within, b.dot, len(b.variables)
 	b.dot = inner
+	b.depth++
 	then = b.list(n.List)
+	b.depth--
 	b.dot = outer
 	b.forget(declared)
 	end := b.within
@@ -251,9 +282,14 @@ func (b *builder) branches(n *parse.BranchNode, inner scope) (then, otherwise []
 }
 
 func (b *builder) loop(n *parse.RangeNode) step {
+	if b.syntax == html && len(b.loops) == mostLoops {
+		b.fail(n.Pos, fmt.Sprintf("range stands within range deeper than %d, which HTML may not: send flatter lists",
+			mostLoops))
+		return nil
+	}
 	defer b.forget(len(b.variables))
 	inner := scope{b.newSlot(), b.pathOf(n.Pipe)}
-	noList := misuse(cmp.Or(inner.path, n.Pipe.String()) + " is not a list")
+	noList := misuse(cmp.Or(inner.path, clipped(n.Pipe.String())) + " is not a list")
 	if inner.path != "" {
 		inner.path += "[]"
 	}
@@ -336,6 +372,13 @@ func (b *builder) inclusion(n *parse.TemplateNode) step {
 }
 
 func (b *builder) pipe(p *parse.PipeNode) (eval expression) {
+	if !b.escaped && b.nested+len(p.Cmds) > mostNested {
+		b.fail(p.Pos, fmt.Sprintf("a value goes through more than %d parentheses and functions: keep a part of it "+
+			"in a variable, as in {{$part := …}}", mostNested))
+		return func(*rendering) value { return value{} }
+	}
+	b.nested++
+	defer func() { b.nested-- }()
 	for i, cmd := range p.Cmds {
 		lenient := i+1 < len(p.Cmds) && takesMissing(called(p.Cmds[i+1]))
 		eval = b.command(cmd, eval, lenient)
@@ -496,7 +539,7 @@ func (b *builder) read(node parse.Node, slot int, path []string, lenient bool) e
 // shown is how errors name what the node reads: the path from the event on,
 // as far as that is known. It is empty for what reads nothing.
 func (b *builder) shown(node parse.Node) string {
-	source := node.String()
+	source := clipped(node.String())
 	switch n := node.(type) {
 	case *parse.VariableNode:
 		if n.Ident[0] == "$" {
@@ -504,7 +547,7 @@ func (b *builder) shown(node parse.Node) string {
 		}
 		return source
 	case *parse.FieldNode:
-		return strings.TrimPrefix(b.dot.path+source, "..")
+		return clipped(strings.TrimPrefix(b.dot.path+source, ".."))
 	case *parse.DotNode:
 		return cmp.Or(b.dot.path, source)
 	case *parse.ChainNode:

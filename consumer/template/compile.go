@@ -157,7 +157,7 @@ func (c *compiler) part(language, name, source string) *part {
 	set := newTreeSet(language, name, c.record.Partials)
 	set.add(name, source)
 	if len(set.faults) == 0 {
-		set.checkCycles(name, nil, make(map[string]bool))
+		set.checkCycles(name, nil, make(map[string]int))
 	}
 	if len(set.faults) == 0 && set.syntax == html {
 		set.escapeHTML(name)

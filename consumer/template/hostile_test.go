@@ -3,10 +3,13 @@ package template_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+	"weak"
 
 	"github.com/meddela/meddela/consumer/template"
 	"github.com/meddela/meddela/topology"
@@ -247,7 +250,7 @@ func checkBody(t *testing.T, body []byte) {
 // TestCostlyLoops renders loops of which every turn works on a large value. They
 // are stopped soon after the time is up.
 func TestCostlyLoops(t *testing.T) {
-	ctx := `{"l":[` + strings.Repeat("1,", 5000) + `1],"lines":[` + strings.Repeat(`"a",`, 100_000) + `"a"],"text":"` +
+	ctx := `{"l":[` + strings.Repeat("1,", 5000) + `1],"lines":[` + strings.Repeat(`"a",`, 50_000) + `"a"],"text":"` +
 		strings.Repeat("åe\u0301", 100_000) +
 		`","emoji":"` + strings.Repeat("👨‍👩‍👧‍👦", 40_000) + `"}`
 	for name, text := range map[string]string{
@@ -331,6 +334,49 @@ func TestCostlyStraightLines(t *testing.T) {
 	}
 }
 
+// TestWhatIsDecodedIsBounded: two bytes of an event are some hundred of what a template
+// looks into.
+func TestWhatIsDecodedIsBounded(t *testing.T) {
+	line := `{"name":"a","count":2,"price":9.90,"unit":"kg","note":"","tags":[]},`
+	const tooMuch = "looks into too much of this event"
+	for name, test := range map[string]struct {
+		text, ctx string
+		want      string
+	}{
+		"a long list":   {`{{len .ctx.l}}`, `{"l":[` + strings.Repeat("0,", 300_000) + `0]}`, tooMuch},
+		"a list to ask": {`x{{if .ctx.l}}{{end}}`, `{"l":[` + strings.Repeat("{},", 300_000) + `0]}`, tooMuch},
+		"one key":       {`{{.ctx.a}}`, "{" + strings.Repeat(`"":0,`, 200_000) + `"a":1}`, tooMuch},
+		"lists of a list": {`{{range .ctx.l}}{{len .}}{{end}}`,
+			`{"l":[` + strings.Repeat("["+strings.Repeat("0,", 100)+"0],", 700) + `[]]}`, tooMuch},
+		"an order": {`{{range .ctx.l}}{{.name}}{{end}}`, `{"l":[` + strings.Repeat(line, 5000) + "{\"name\":\"a\"}]}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := renderText(t, test.text, test.ctx, nil)
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%.100q, %v; want %q", got, err, test.want)
+			}
+		})
+	}
+}
+
+// TestNothingOfAnEventIsKept when its message has been made, or could not be.
+func TestNothingOfAnEventIsKept(t *testing.T) {
+	compiled, err := template.Compile(record(map[string]string{template.EmailSubject: "x",
+		template.EmailText: `{{range .ctx.l}}{{join .x .y}}{{end}}`}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := event(`{"l":[{"x":"a"}]}`)
+	if _, err = compiled.Render(ev, "en"); err == nil {
+		t.Error("rendered what is missing")
+	}
+	kept := weak.Make(ev)
+	runtime.GC() // after which a pool still has what it had
+	if kept.Value() != nil {
+		t.Error("it is kept")
+	}
+}
+
 // TestDeepJSON: rendered JSON that nests deeper than an event may is refused without
 // being gone into.
 func TestDeepJSON(t *testing.T) {
@@ -341,7 +387,7 @@ func TestDeepJSON(t *testing.T) {
 	}{
 		{`{{range .ctx.l}}[[[[[[[[[[{{end}}{{range .ctx.l}}]]]]]]]]]]{{end}}`, 10, ""},
 		{`[{{range .ctx.l}}[[[[[[[[[[{{end}}{{range .ctx.l}}]]]]]]]]]]{{end}}]`, 10, "deeper than 100"},
-		{`{{range .ctx.l}}[[[[[[[[[[{{end}}`, 100_000, "deeper than 100"},
+		{`{{range .ctx.l}}[[[[[[[[[[{{end}}`, 60_000, "deeper than 100"},
 		{`{{range .ctx.l}}[[[[[[[[[[{{end}}`, 1, "is not JSON from its line 1 on"},
 	} {
 		tmpl, err := template.Compile(record(map[string]string{template.PushJSON: test.text}, nil))
@@ -365,6 +411,58 @@ func TestAMarkOfTheLibraryInAValue(t *testing.T) {
 	m, err := tmpl.Render(event(`{"v":"ZgotmplZ"}`), "en")
 	if err != nil || !strings.Contains(m.HTML, ">ZgotmplZ<") {
 		t.Errorf("%q, %v", m.HTML, err)
+	}
+}
+
+// TestTooDeep: what would take much to compile is said at its line, and once.
+func TestTooDeep(t *testing.T) {
+	around := func(open, within, end string, times int) string {
+		return "x\n" + strings.Repeat(open, times) + within + strings.Repeat(end, times)
+	}
+	chain := func(last int) string {
+		text := `x{{template "t0"}}`
+		for i := range last {
+			text += fmt.Sprintf(`{{define "t%d"}}x{{template "t%d"}}{{end}}`, i, i+1)
+		}
+		return text + fmt.Sprintf(`{{define "t%d"}}x{{end}}`, last)
+	}
+	const blocks = "2: if, with and range stand within each other deeper than 64"
+	nots := func(n int) string {
+		return around("", "{{if "+strings.Repeat("not (", n)+".a"+strings.Repeat(")", n)+"}}{{end}}", "", 1)
+	}
+	for _, test := range []struct {
+		part, text, want string
+	}{
+		{template.EmailText, around("{{range .a}}", "x", "{{end}}", 64), ""},
+		{template.EmailText, around("{{range .a}}", "x", "{{end}}", 10_000), blocks},
+		{template.EmailText, around("{{with .a}}", "x", "{{end}}", 65), blocks},
+		{template.EmailText, "x{{if .a}}" + strings.Repeat("{{else if .b}}", 1000) + "{{end}}", ""},
+		{template.EmailHTML, around("{{range .a}}", "x", "{{end}}", 8), ""},
+		{template.EmailHTML, around("{{range .a}}", "x", "{{end}}", 9), "2: range stands within range deeper than 8"},
+		{template.EmailText, nots(31), ""},
+		{template.EmailText, nots(9_000), "2: a value goes through more than 32 "},
+		{template.EmailText, "x\n{{.a" + strings.Repeat("|upper", 32) + "}}", "2: a value goes through more than 32 "},
+		{template.EmailHTML, "{{.a" + strings.Repeat("|upper", 30) + "|urlquery}}", ""},
+		{template.EmailHTML, chain(63), ""},
+		{template.EmailHTML, chain(64), "1: includes what includes another, and so on deeper than 64"},
+	} {
+		_, err := template.Compile(record(map[string]string{template.EmailSubject: "x", test.part: test.text}, nil))
+		if (err == nil) != (test.want == "") || err != nil &&
+			(!strings.HasPrefix(err.Error(), "en/"+test.part+":"+test.want) || strings.Contains(err.Error(), ";")) {
+			t.Errorf("%.50q: %.300v; want %q", test.text, err, test.want)
+		}
+	}
+}
+
+// TestLongPathsAreClipped where errors show them: a compiled template has one for each read.
+func TestLongPathsAreClipped(t *testing.T) {
+	long := strings.Repeat("å", 1000)
+	for _, text := range []string{"{{.ctx." + long + "}}", "{{range .ctx.l}}{{." + long + "}}{{end}}",
+		"{{range .ctx.o." + long + "}}{{end}}"} {
+		_, err := renderText(t, text, `{"l":[{}],"a":"a","o":{}}`, nil)
+		if err == nil || len(err.Error()) > 500 || !strings.Contains(err.Error(), "… is missing") {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -114,8 +115,9 @@ func (s *treeSet) include(from *source, inclusion *parse.TemplateNode) {
 }
 
 // checkCycles makes sure that no inclusion leads back to itself; the fault is told
-// where the first of them is. Those in cleared do not.
-func (s *treeSet) checkCycles(name string, path []string, cleared map[string]bool) {
+// where the first of them is. Nor may they lead too deep: depth has how far those
+// do that are checked.
+func (s *treeSet) checkCycles(name string, path []string, depth map[string]int) {
 	if start := slices.Index(path, name); start >= 0 {
 		cycle := append(path[start:], name)
 		from := s.includes[name]
@@ -124,10 +126,15 @@ func (s *treeSet) checkCycles(name string, path []string, cleared map[string]boo
 			"includes itself: "+strings.Join(cycle, " includes ")+": leave out one of these")
 		return
 	}
+	deepest := 0
 	for _, next := range s.includes[name] {
-		if len(s.faults) == 0 && !cleared[next.Name] {
-			s.checkCycles(next.Name, append(path, name), cleared)
+		if len(s.faults) == 0 && depth[next.Name] == 0 {
+			s.checkCycles(next.Name, append(path, name), depth)
 		}
+		deepest = max(deepest, depth[next.Name])
 	}
-	cleared[name] = true
+	if depth[name] = deepest + 1; deepest > mostBlocks && len(s.faults) == 0 {
+		s.fail(s.sources[name], s.includes[name][0].Pos,
+			fmt.Sprintf("includes what includes another, and so on deeper than %d: include fewer in each other", mostBlocks))
+	}
 }

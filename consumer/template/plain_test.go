@@ -82,7 +82,7 @@ func valueOf(bare any) value {
 		return value{kind: fraction, text: string(known)}
 	}
 	raw, _ := json.Marshal(bare)
-	return cleaner(func(s string) string { return s }).valueOf(gjson.ParseBytes(raw))
+	return (&reader{clean: func(s string) string { return s }}).valueOf(gjson.ParseBytes(raw))
 }
 
 // FuzzPlain renders whatever can be rendered, and expects what Go's own packages

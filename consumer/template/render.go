@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -73,10 +74,18 @@ func (r *rendering) tick(bytes int) {
 
 var renderings = sync.Pool{New: func() any { return new(rendering) }}
 
-// release keeps the memory of a rendering for the next one, unless one huge
-// message has made it huge.
+// turns are as many renderings as can go on at once: they only compute, so more
+// would only take more memory.
+var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// release keeps the memory of a rendering for the next one, without the event, and
+// unless one huge message has made it huge.
 func (r *rendering) release() {
-	if cap(r.out) <= 64<<10 {
+	<-turns
+	if cap(r.out) <= 64<<10 && cap(r.slots)+cap(r.args) <= 1<<10 {
+		clear(r.slots[:cap(r.slots)])
+		clear(r.args[:cap(r.args)])
+		r.root, r.at = value{}, nil
 		renderings.Put(r)
 	}
 }
@@ -125,6 +134,10 @@ const (
 	// maxWork bounds the bytes that one part writes, and that its functions are given
 	// and return: also what is kept in its variables.
 	maxWork = 16 << 20
+	// maxMembers bounds the members of objects and elements of lists of the event that
+	// the parts of one message look into: some 100 bytes of memory each, and as few as
+	// two in the event.
+	maxMembers = 1 << 16
 	// maxTime bounds the rendering of all parts of one message. The size and
 	// the steps end almost every runaway first, and always at the same place;
 	// the time is for loops whose every turn is costly. It is looked at
@@ -143,6 +156,8 @@ const (
 	errTooLarge = misuse("the rendered part is larger than 1 MiB")
 	errTooLong  = misuse("the template takes too many steps: it loops over too much")
 	errTooMuch  = misuse("the template does too much: its functions go through more than 16 MiB")
+	errTooMany  = misuse("the template looks into too much of this event: more than 65536 members of its lists and " +
+		"objects")
 	errTooDeep  = misuse("the rendered JSON nests deeper than 100")
 	errTooSlow  = misuse("the template takes too long: it does too much")
 )

@@ -70,6 +70,7 @@ func (t *Template) Render(ev *topology.Event, language string) (m Message, err e
 		m.To = t.url
 	}
 	m.Language, _ = t.Languages.Nearest(language)
+	turns <- struct{}{}
 	r, name := renderings.Get().(*rendering), ""
 	defer r.release()
 	defer func() {

@@ -48,7 +48,7 @@ func (v value) isScalar() bool { return v.kind >= textual && v.kind <= boolean }
 // when a template first looks into it.
 type node struct {
 	raw     string // not checked again: whoever decodes an event has done so
-	clean   cleaner
+	in      *reader
 	fields  *topology.Event // that are in place of JSON
 	decoded bool
 	members []member // of an object, by key, or of a list
@@ -70,20 +70,27 @@ func cleanerOf(c topology.Channel) cleaner {
 	return sanitize
 }
 
+// reader decodes what a rendering looks into.
+type reader struct {
+	clean cleaner
+	left  int // members and elements that may still be decoded
+}
+
 // newRoot is what a template sees of an event: "ctx" and "event".
 func newRoot(ev *topology.Event, clean cleaner) value {
 	ctx := gjson.ParseBytes(ev.Ctx)
 	refuse(!ctx.IsObject(), "the event's ctx is not a JSON object")
+	in := &reader{clean, maxMembers}
 	return value{kind: event, node: &node{decoded: true, members: []member{
-		{"ctx", clean.valueOf(ctx)},
-		{"event", value{kind: event, node: &node{fields: ev, clean: clean}}},
+		{"ctx", in.valueOf(ctx)},
+		{"event", value{kind: event, node: &node{fields: ev, in: in}}},
 	}}}
 }
 
-func (c cleaner) valueOf(v gjson.Result) value {
+func (in *reader) valueOf(v gjson.Result) value {
 	switch v.Type {
 	case gjson.String:
-		return ofString(c(v.Str))
+		return ofString(in.clean(v.Str))
 	case gjson.Number:
 		return value{kind: numeric, text: v.Raw}
 	case gjson.True, gjson.False:
@@ -91,11 +98,11 @@ func (c cleaner) valueOf(v gjson.Result) value {
 	case gjson.Null:
 		return value{}
 	}
-	in := &node{raw: v.Raw, clean: c}
+	within := &node{raw: v.Raw, in: in}
 	if v.IsArray() {
-		return value{kind: list, node: in}
+		return value{kind: list, node: within}
 	}
-	return value{kind: object, node: in}
+	return value{kind: object, node: within}
 }
 
 // all are the members of an object, sorted, or the elements of a list. Of a key
@@ -107,7 +114,9 @@ func (n *node) all() []member {
 	n.decoded = true
 	n.members = make([]member, 0, 4)
 	gjson.Result{Type: gjson.JSON, Raw: n.raw}.ForEach(func(key, v gjson.Result) bool {
-		n.members = append(n.members, member{n.clean(key.Str), n.clean.valueOf(v)})
+		n.in.left--
+		refuse(n.in.left < 0, errTooMany)
+		n.members = append(n.members, member{n.in.clean(key.Str), n.in.valueOf(v)})
 		return true
 	})
 	if strings.HasPrefix(n.raw, "{") {
@@ -140,7 +149,7 @@ func (n *node) field(key string) value {
 		return ofString(at.UTC().Format(topology.TimeFormat))
 	}
 	if text, ok := condition.Texts[key]; ok && text(n.fields) != "" {
-		return ofString(n.clean(text(n.fields)))
+		return ofString(n.in.clean(text(n.fields)))
 	}
 	return value{}
 }

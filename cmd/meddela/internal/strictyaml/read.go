@@ -19,7 +19,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/faults"
 	"github.com/meddela/meddela/topology/nearest"
@@ -66,7 +68,12 @@ func Open(file, text string, found *faults.List) *Map {
 		found.Add(file, line, detail)
 		return nil
 	}
-	parsed, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
+	tokens := lexer.Tokenize(text)
+	if line := tooDeep(tokens); line > 0 {
+		return fail(line, fmt.Sprintf("values stand within each other deeper than %d here: "+
+			"put quotes around a text with brackets", maxDepth))
+	}
+	parsed, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	switch {
 	case err != nil:
 		line, what := 0, err.Error()
@@ -85,6 +92,32 @@ func Open(file, text string, found *faults.List) *Map {
 		return fail(0, "it must be lines of key: value")
 	}
 	return (&document{file: file, text: text, faults: found}).add(mapping, 0, "")
+}
+
+// maxDepth bounds the brackets within each other, and the dashes before them in one
+// line: the parser keeps for each value the path to it.
+const maxDepth = 32
+
+// tooDeep is the first line that nests deeper; 0 for none.
+func tooDeep(tokens token.Tokens) int {
+	open, dashes, line := 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			dashes, line = 0, t.Position.Line
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			open++
+		case token.SequenceEndType, token.MappingEndType:
+			open--
+		case token.SequenceEntryType:
+			dashes++
+		}
+		if open+dashes > maxDepth {
+			return line
+		}
+	}
+	return 0
 }
 
 // Close notes every key of the file that nobody has asked for.

@@ -42,6 +42,14 @@ func TestRead(t *testing.T) {
 		"texts of a mapping": {"a: [{b: c}]", func(m *Map) { m.Texts("a") }, "f:1: a: it must be a list of texts"},
 		"map": {"a: b", func(m *Map) { m.Map("a") },
 			"f:1: a: it must be a mapping, that is lines of key: value below it"},
+		"deep": {"a: " + strings.Repeat("[", 31) + "b" + strings.Repeat("]", 31), func(m *Map) { m.Has("a") }, ""},
+		"many": {"a: [" + strings.Repeat("[{b: [c]}],", 40) + "b]", func(m *Map) { m.Has("a") }, ""},
+		"brackets in quotes": {"a: '" + strings.Repeat("[", 99) + "'\nb: |\n  " + strings.Repeat("[{- ", 99),
+			func(m *Map) { m.Text("a"); m.Text("b") }, ""},
+		"too deep":        {"b:\na: " + strings.Repeat("[", 40_000), func(*Map) {}, "f:2: " + tooDeepSaid},
+		"too deep, whole": {"a: " + strings.Repeat("[", 33) + strings.Repeat("]", 33), func(*Map) {}, "f:1: " + tooDeepSaid},
+		"mappings":        {"a: " + strings.Repeat("{a: ", 40_000), func(*Map) {}, "f:1: " + tooDeepSaid},
+		"dashes":          {"a:\n" + strings.Repeat("- ", 40_000) + "b", func(*Map) {}, "f:2: " + tooDeepSaid},
 		"within": {"a:\n  b:\n    c: x", func(m *Map) { m.Map("a").Map("b").Int("c", 0, 1) },
 			"f:3: a.b.c: it must be a whole number from 0 to 1"},
 		"unknown within": {"a:\n- b: x\n  d: y", func(m *Map) { m.Maps("a")[0].Text("b") },
@@ -60,6 +68,8 @@ func TestRead(t *testing.T) {
 		})
 	}
 }
+
+const tooDeepSaid = "values stand within each other deeper than 32 here: put quotes around a text with brackets"
 
 func expect(t *testing.T, got, want string) {
 	t.Helper()
