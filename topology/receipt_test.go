@@ -40,6 +40,30 @@ func TestAnEventPublishedAgainIsTheSameEvent(t *testing.T) {
 	}
 }
 
+// TestManyHeaders: what is read can be read as a dead letter, too, and when it is published again, as the same event.
+func TestManyHeaders(t *testing.T) {
+	names := Topics{Prefix: DefaultPrefix, Build: "v1"}
+	for n := MostHeaders - 15; n <= MostHeaders; n++ {
+		first := Record{Topic: names.Events(Batch), Partition: 3, Offset: 40, Time: aTime, Value: []byte(`{"ctx":{}}`),
+			Headers: make([]Header, n)}
+		copy(first.Headers[n-4:], []Header{{"ce_type", []byte("order")}, {"CE_ID", []byte("a")},
+			{"ce_specversion", []byte("1.0")}, {HeaderDue, []byte("2099-01-01T00:00:00.000Z")}})
+		event, err := DecodeEvent(first, Batch)
+		if err != nil || event.ID != "a" {
+			t.Fatal(event.ID, err)
+		}
+		again := names.Again(Batch, first, event.ID, ReceiptOf(&first))
+		letter := names.DeadLetter(Batch, &again, &Fault{Reason: ReasonBadValue}, RoleMatch, aTime)
+		original := LetterOf(&letter).Original
+		same, err := DecodeEvent(original, Batch)
+		if _, due := original.Header(HeaderDue); due || max(len(again.Headers), len(letter.Headers)) > MostHeaders ||
+			err != nil || same.ID != "a" || same.Type != event.Type || string(original.Value) != string(first.Value) ||
+			ReceiptOf(&original) != (Receipt{1, first.Source(), aTime}) {
+			t.Errorf("of %d headers %d, then %d are left: %+v, %v", n, len(again.Headers), len(letter.Headers), same, err)
+		}
+	}
+}
+
 // TestUpstreamCannotRedrive: on an events topic, which any upstream writes, the
 // headers of redriven events mean nothing.
 func TestUpstreamCannotRedrive(t *testing.T) {

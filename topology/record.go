@@ -24,6 +24,22 @@ type Header struct {
 	Value []byte
 }
 
+// MostHeaders bounds those of a record that is read: they cost many times what they are sent as.
+const MostHeaders = 1000
+
+// eventHeaders are all that an event is read by, beside its value, and the trace context.
+var eventHeaders = []string{"traceparent", "tracestate", "content-type", "ce_id", "ce_type", "ce_source",
+	"ce_specversion"}
+
+// extended returns a record's own headers and others. Where that were more than are read, its own are those alone by
+// which it is read as the same event again.
+func extended(own []Header, others ...Header) []Header {
+	if len(own)+len(others) > MostHeaders {
+		own = only(own, append(eventHeaders, HeaderEventID, HeaderSource, HeaderReceivedAt)...)
+	}
+	return append(own, others...)
+}
+
 // Source is where the record is.
 func (r Record) Source() Source { return SourceOf(r.Topic, r.Partition, r.Offset) }
 
@@ -182,10 +198,10 @@ func ReceiptOf(r *Record) Receipt {
 }
 
 // Again is the event's record to be published again, as one redrive
-// more: the same bytes and headers, and its receipt.
+// more: the same bytes and headers, or, of nearly MostHeaders, those that count; and its receipt.
 func (t Topics) Again(l Lane, r Record, id EventID, receipt Receipt) Record {
 	r.Topic, r.Time = t.Redrive(l), time.Time{} // or its retention would begin with the event
-	r.Headers = append(without(r.Headers, HeaderEventID, HeaderRedrives, HeaderSource, HeaderReceivedAt),
+	r.Headers = extended(without(r.Headers, HeaderEventID, HeaderRedrives, HeaderSource, HeaderReceivedAt, HeaderDue),
 		Header{HeaderEventID, []byte(id)},
 		Header{HeaderRedrives, strconv.AppendInt(nil, int64(receipt.Redrives)+1, 10)},
 		Header{HeaderSource, []byte(receipt.Source)},
@@ -207,26 +223,30 @@ const (
 	HeaderBuild             = "x-build" // of the program that failed
 )
 
+// letterHeaders are all that a dead letter says. The first is of its original, too.
+var letterHeaders = []string{HeaderRedrives, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset,
+	HeaderReason, HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderBuild}
+
 // DeadLetter makes the record that keeps r, bytes and headers, with the cause
-// and the place where it was found; the place alone where r is larger than its topic
-// takes.
+// and the place where it was found. Of nearly MostHeaders it has those by which it is read; where r is
+// larger than its topic takes, the place alone.
 func (t Topics) DeadLetter(l Lane, r *Record, fault *Fault, role Role, at time.Time) Record {
-	headers := append(without(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
-		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderBuild, HeaderRedrives),
-		Header{HeaderOriginalTopic, []byte(r.Topic)},
-		Header{HeaderOriginalPartition, []byte(strconv.Itoa(r.Partition))},
-		Header{HeaderOriginalOffset, []byte(strconv.FormatInt(r.Offset, 10))},
-		Header{HeaderReason, []byte(fault.Reason)},
-		Header{HeaderError, []byte(clip(fault.Error(), MaxDetailBytes))},
-		Header{HeaderRole, []byte(role)},
-		Header{HeaderAttempts, []byte("1")},
-		Header{HeaderFailedAt, []byte(at.UTC().Format(TimeFormat))},
-		Header{HeaderRedrives, []byte(strconv.Itoa(ReceiptOf(r).Redrives))},
-	)
-	if t.Build != "" {
-		headers = append(headers, Header{HeaderBuild, []byte(t.Build)})
+	why := []Header{
+		{HeaderOriginalTopic, []byte(r.Topic)},
+		{HeaderOriginalPartition, []byte(strconv.Itoa(r.Partition))},
+		{HeaderOriginalOffset, []byte(strconv.FormatInt(r.Offset, 10))},
+		{HeaderReason, []byte(fault.Reason)},
+		{HeaderError, []byte(clip(fault.Error(), MaxDetailBytes))},
+		{HeaderRole, []byte(role)},
+		{HeaderAttempts, []byte("1")},
+		{HeaderFailedAt, []byte(at.UTC().Format(TimeFormat))},
+		{HeaderRedrives, []byte(strconv.Itoa(ReceiptOf(r).Redrives))},
 	}
-	letter := Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value, Headers: headers}
+	if t.Build != "" {
+		why = append(why, Header{HeaderBuild, []byte(t.Build)})
+	}
+	letter := Record{Topic: t.DeadLetters(l), Key: r.Key, Value: r.Value,
+		Headers: extended(without(r.Headers, letterHeaders...), why...)}
 	if letter.bytes() > wrappedEventBytes {
 		return letter.Place()
 	}
@@ -246,9 +266,7 @@ type Letter struct {
 func LetterOf(r *Record) Letter {
 	text := func(name string) string { value, _ := r.Header(name); return string(value) }
 	o := *r
-	// The redrives, which are the original's, stay.
-	o.Headers = without(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderReason,
-		HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderBuild)
+	o.Headers = without(r.Headers, letterHeaders[1:]...)
 	o.Topic, o.Partition, o.Offset, _ = Source(text(HeaderOriginalTopic) + "/" + text(HeaderOriginalPartition) + "/" +
 		text(HeaderOriginalOffset)).Split()
 	if at, ok := parseTime([]byte(text(HeaderFailedAt))); ok && !at.IsZero() {
@@ -259,9 +277,7 @@ func LetterOf(r *Record) Letter {
 
 // Place is a dead letter without what it would keep: why that is one, and where it is.
 func (r *Record) Place() Record {
-	return Record{Topic: r.Topic, Headers: only(r.Headers, HeaderOriginalTopic, HeaderOriginalPartition,
-		HeaderOriginalOffset, HeaderReason, HeaderError, HeaderRole, HeaderAttempts, HeaderFailedAt, HeaderBuild,
-		HeaderRedrives)}
+	return Record{Topic: r.Topic, Headers: only(r.Headers, letterHeaders...)}
 }
 
 func (r *Record) bytes() int {
@@ -280,9 +296,7 @@ const HeaderChannel = "x-channel"
 // that it comes from: the trace context, what makes its event a CloudEvent, with
 // which a job's event reads the same, and the channel.
 func JobHeaders(from []Header, c Channel) []Header {
-	carried := only(from, "traceparent", "tracestate", "content-type", "ce_id", "ce_type",
-		"ce_source", "ce_specversion")
-	return append(carried, Header{HeaderChannel, []byte(c)})
+	return append(only(from, eventHeaders...), Header{HeaderChannel, []byte(c)})
 }
 
 // CarriedByEntries returns the headers of an event that its entries carry too:

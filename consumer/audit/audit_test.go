@@ -383,6 +383,12 @@ func TestWhatIsLost(t *testing.T) {
 			w.Publish(w.t, names.Events(lane), 0, topology.Record{Headers: make([]topology.Header, wire.MostHeaders+1)})
 			w.matched(2)
 		}, map[string]int64{Lost: 1}, []string{"match  1-2"}},
+		{"a dead letter that cannot be read", func(w *world) {
+			w.event("a", "b")
+			w.letter(topology.Record{Topic: names.Events(lane), Offset: 1}, topology.RoleMatch)
+			w.Publish(w.t, names.DeadLetters(lane), 1, topology.Record{Headers: make([]topology.Header, wire.MostHeaders+1)})
+			w.matched(3)
+		}, map[string]int64{Event: 1, Lost: 1}, []string{"match b 2-3"}},
 		{"a job becomes a dead letter, twice", func(w *world) {
 			w.event("a")
 			w.job("a", 1)
