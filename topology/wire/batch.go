@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/snappy/xerial"
 	"github.com/klauspost/compress/zstd"
 	"github.com/segmentio/kafka-go/compress"
 
@@ -80,8 +81,8 @@ var (
 	ErrTooLarge  = errors.New("the record batch unpacks to more than is read at once")
 )
 
-// MostHeaders bounds those of a record, which cost many times what they are sent as.
-const MostHeaders = 1000
+// MostHeaders bounds those of a record.
+const MostHeaders = topology.MostHeaders
 
 // ErrTooManyHeaders is of a record that has more than MostHeaders. It is read but for
 // those, and the records behind it can be read.
@@ -165,7 +166,13 @@ func unpack(compression compress.Compression, packed []byte, limit int) ([]byte,
 	case codec == nil:
 		return nil, fmt.Errorf("unknown compression %d: %w", compression, ErrMalformed)
 	case compression == compress.Zstd:
-		return unpackZstd(packed, limit)
+		return unpackWithin(unzstd.DecodeAll, packed, limit)
+	case compression == compress.Snappy: // the client's reader takes as much memory as a block says that it needs
+		unpacked, err := unpackWithin(unsnappy, packed, min(limit, mostBySnappy*len(packed)))
+		if errors.Is(err, ErrTooLarge) && limit > mostBySnappy*len(packed) {
+			err = fmt.Errorf("unpack snappy: %w", ErrMalformed)
+		}
+		return unpacked, err
 	}
 	reader := codec.NewReader(bytes.NewReader(packed))
 	defer func() { _ = reader.Close() }()
@@ -197,29 +204,37 @@ func unpack(compression compress.Compression, packed []byte, limit int) ([]byte,
 	return unpacked, nil
 }
 
-// unpackZstd takes no memory for the window that a frame names, which may be 128 MB: what is unpacked is its own.
-func unpackZstd(packed []byte, limit int) ([]byte, error) {
+// unpackWithin takes no memory for what a frame or a block says of itself, as of a window of 128 MB or a size of 4 GB:
+// only for what is unpacked, and some times that. decode appends within the room that there is.
+func unpackWithin(decode func(packed, room []byte) ([]byte, error), packed []byte, limit int) ([]byte, error) {
 	out := scratch.Get().(*bytes.Buffer)
 	defer scratch.Put(out)
 	out.Reset()
 	out.Grow(mostScratch)
 	room := min(limit, mostScratch)
-	unpacked, err := unzstd.DecodeAll(packed, out.AvailableBuffer()[:0:room])
-	for errors.Is(err, zstd.ErrDecoderSizeExceeded) || err != nil && len(unpacked)+mostInBlock > room {
+	unpacked, err := decode(packed, out.AvailableBuffer()[:0:room])
+	for errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, xerial.ErrDstTooSmall) ||
+		err != nil && len(unpacked)+mostInBlock > room {
 		if room >= limit {
 			return nil, ErrTooLarge
 		}
 		room = min(4*room, limit)
-		unpacked, err = unzstd.DecodeAll(packed, make([]byte, 0, room))
+		unpacked, err = decode(packed, make([]byte, 0, room))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("unpack zstd: %w: %w", ErrMalformed, err)
+		return nil, fmt.Errorf("unpack: %w: %w", ErrMalformed, err)
 	}
 	return bytes.Clone(unpacked), nil
 }
 
 // mostInBlock is what a block of zstd unpacks to, of which nothing is there where it does not fit.
 const mostInBlock = 128 << 10
+
+// mostBySnappy is more than what snappy unpacks a byte to: 64 bytes come of three.
+const mostBySnappy = 22
+
+// unsnappy unpacks a block, or several in the frames of Kafka's Java client.
+func unsnappy(packed, room []byte) ([]byte, error) { return xerial.DecodeCapped(room, packed) }
 
 // unzstd unpacks no more than there is room for. Its options are valid.
 var unzstd, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true))

@@ -9,10 +9,13 @@ import (
 	"io"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/snappy/xerial"
 	"github.com/klauspost/compress/zstd"
 	"github.com/segmentio/kafka-go/compress"
 	"github.com/segmentio/kafka-go/protocol"
@@ -221,16 +224,54 @@ func TestWideWindow(t *testing.T) {
 	if _, err := w.Write(set[headerBytes:]); err != nil || w.Flush() != nil || w.Close() != nil {
 		t.Fatal(err)
 	}
-	set = append(set[:headerBytes:headerBytes], packed.Bytes()...)
+	got, taken, err := readPacked(set, compress.Zstd, packed.Bytes())
+	if err != nil || len(got) != len(samples()) || taken > 8<<20 {
+		t.Errorf("%d records, %v, with %d MB; want %d", len(got), err, taken>>20, len(samples()))
+	}
+}
+
+// readPacked reads a batch with other records, and tells how many bytes that took.
+func readPacked(set []byte, codec compress.Compression, packed []byte) (got []topology.Record, taken uint64,
+	err error) {
+	set = append(set[:headerBytes:headerBytes], packed...)
 	binary.BigEndian.PutUint32(set[atLength:], uint32(len(set)-atEpoch))
-	set[atAttributes+1] = byte(compress.Zstd)
+	set[atAttributes+1] = byte(codec)
 	fixChecksum(set)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	got, err := read(set, 32<<20)
+	got, err = read(set, 32<<20)
 	runtime.ReadMemStats(&after)
-	if taken := after.TotalAlloc - before.TotalAlloc; err != nil || len(got) != len(samples()) || taken > 8<<20 {
-		t.Errorf("%d records, %v, with %d MB; want %d", len(got), err, taken>>20, len(samples()))
+	return got, after.TotalAlloc - before.TotalAlloc, err
+}
+
+// TestSnappy in frames and without, and that what either says of its size takes no memory.
+func TestSnappy(t *testing.T) {
+	set, err := AppendSet(nil, samples(), compress.None, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set = set[4:]
+	const magic = "\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"
+	const most, large = "\xff\xff\xff\xff", "\x80\x80\x80\x0f" // 4 GB, and less than is unpacked at most
+	rest := strings.Repeat("x", 25)
+	for name, test := range map[string]struct {
+		packed []byte
+		want   error
+	}{
+		"a block":             {s2.EncodeSnappy(nil, set[headerBytes:]), nil},
+		"frames":              {xerial.Encode(nil, set[headerBytes:]), nil},
+		"a long block":        {[]byte(most + "\x0f" + rest), ErrMalformed},
+		"a large block":       {[]byte(large + rest), ErrMalformed},
+		"a long frame":        {[]byte(magic + most + rest), ErrMalformed},
+		"a long block in one": {[]byte(magic + "\x00\x00\x00\x0a" + most + "\x0f" + rest), ErrMalformed},
+		"a large one after one": {slices.Concat(xerial.Encode(nil, set[headerBytes:]), []byte("\x00\x00\x00\x0a"+large+rest)),
+			ErrMalformed},
+		"nothing": {nil, ErrMalformed}, "the magic": {[]byte(magic), ErrMalformed},
+	} {
+		got, taken, err := readPacked(set, compress.Snappy, test.packed)
+		if !errors.Is(err, test.want) || err == nil && len(got) != len(samples()) || taken > 8<<20 {
+			t.Errorf("%s: %d records, %v, with %d MB", name, len(got), err, taken>>20)
+		}
 	}
 }
 
@@ -252,7 +293,7 @@ func TestRoomForZstd(t *testing.T) {
 		packed := w.EncodeAll(make([]byte, test.size), nil)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		got, err := unpackZstd(packed, test.limit)
+		got, err := unpackWithin(unzstd.DecodeAll, packed, test.limit)
 		runtime.ReadMemStats(&after)
 		if taken := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, test.want) || taken > uint64(test.most) ||
 			err == nil && len(got) != test.size {
