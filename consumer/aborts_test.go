@@ -23,7 +23,7 @@ func TestAnswerThatBeginsAtAMarker(t *testing.T) {
 	marker := func(offset, producer int64) *wire.Batch {
 		return &wire.Batch{FirstOffset: offset, Producer: producer, Transactional: true, Marker: true}
 	}
-	aborts := openAborts{listed: []wire.AbortedTransaction{
+	aborts := Aborts{listed: []wire.AbortedTransaction{
 		{ProducerID: 7, FirstOffset: 3}, {ProducerID: 8, FirstOffset: 9},
 	}}
 	for i, step := range []struct {
@@ -38,7 +38,7 @@ func TestAnswerThatBeginsAtAMarker(t *testing.T) {
 		{marker(11, 8), false},
 		{data(12, 8), true},
 	} {
-		if keep := aborts.keeps(step.batch); keep != step.keep {
+		if keep := aborts.Keeps(step.batch); keep != step.keep {
 			t.Errorf("batch %d: kept is %v, want %v", i, keep, step.keep)
 		}
 	}

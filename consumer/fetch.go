@@ -225,7 +225,7 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most, l
 	}
 	c := spare.Get().(*contents)
 	c.next, c.highWatermark = offset, answer.HighWatermark
-	aborted := openAborts{listed: slices.Clone(answer.AbortedTransactions)} // the answer may be read again
+	aborted := AbortsOf(answer)
 	for set, whole := answer.RecordSet.Bytes, true; whole && c.bytes < most && !c.large; {
 		batch, rest, err := wire.NextBatch(set)
 		if errors.Is(err, io.EOF) {
@@ -234,9 +234,9 @@ func readContents(answer *wire.FetchedPartition, at place, offset int64, most, l
 		switch {
 		case err != nil:
 		case batch.Marker:
-			aborted.keeps(&batch)
+			aborted.Keeps(&batch)
 			c.pass(&batch, Marker)
-		case !aborted.keeps(&batch):
+		case !aborted.Keeps(&batch):
 			c.pass(&batch, Aborted)
 		case batch.LastOffset >= offset:
 			whole, err = c.readBatch(&batch, at, offset, limit)
@@ -377,17 +377,22 @@ func (f *Fetcher) passesOver(headers []topology.Header) bool {
 	return false
 }
 
-// openAborts follows, through the batches of one answer, whose transactions
+// Aborts follows, through the batches of one answer, whose transactions
 // were aborted: those listed open at their first offset and close at the
 // producer's marker.
-type openAborts struct {
+type Aborts struct {
 	listed []wire.AbortedTransaction
 	open   map[int64]bool // by producer id
 }
 
-// keeps reports whether the batch's records are to be read, and must be asked
+// AbortsOf are those of an answer, which may be read again.
+func AbortsOf(answer *wire.FetchedPartition) Aborts {
+	return Aborts{listed: slices.Clone(answer.AbortedTransactions)}
+}
+
+// Keeps reports whether the batch's records are to be read, and must be asked
 // once for each batch, in order.
-func (a *openAborts) keeps(batch *wire.Batch) bool {
+func (a *Aborts) Keeps(batch *wire.Batch) bool {
 	if batch.Marker {
 		// An answer may begin at the marker of a transaction whose records
 		// came in the answer before.
@@ -402,7 +407,7 @@ func (a *openAborts) keeps(batch *wire.Batch) bool {
 	return !batch.Transactional || !a.open[batch.Producer]
 }
 
-func (a *openAborts) openUpTo(offset int64) {
+func (a *Aborts) openUpTo(offset int64) {
 	for i := range a.listed {
 		if t := &a.listed[i]; t.FirstOffset >= 0 && t.FirstOffset <= offset {
 			if a.open == nil {

@@ -153,8 +153,9 @@ func (g *Gauge) groups() (groups []Group) {
 
 // bounds are the first offset of each partition, and that after its last; by topic, of which ids has the ids.
 type bounds struct {
-	of  map[topology.Topic][]kafka.PartitionOffsets
-	ids map[topology.Topic]string
+	of      map[topology.Topic][]kafka.PartitionOffsets
+	ids     map[topology.Topic]string
+	unknown map[topology.Topic]error // why there is no id
 }
 
 // bounds asks for those of every topic that a group of the report reads, and
@@ -193,12 +194,13 @@ func (g *Gauge) bounds(ctx context.Context, report *Report) (*bounds, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the topics' offsets: %w", err)
 	}
-	all := &bounds{make(map[topology.Topic][]kafka.PartitionOffsets), make(map[topology.Topic]string)}
+	all := &bounds{make(map[topology.Topic][]kafka.PartitionOffsets), make(map[topology.Topic]string),
+		make(map[topology.Topic]error)}
 	for name, partitions := range answer.Topics {
 		slices.SortFunc(partitions, func(a, b kafka.PartitionOffsets) int { return a.Partition - b.Partition })
 		topic := topology.Topic(name)
 		if all.of[topic] = partitions; len(partitions) > 0 {
-			all.ids[topic], _ = wire.TopicID(ctx, g.Addr, g.Transport, topic) // else offsets count as they are
+			all.ids[topic], all.unknown[topic] = wire.TopicID(ctx, g.Addr, g.Transport, topic)
 		}
 	}
 	return all, nil
@@ -250,6 +252,9 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all *bounds) error {
 		return err
 	}
 	for _, topic := range topics {
+		if err := all.unknown[topic]; err != nil { // so that it is not known which commits are of it
+			return fmt.Errorf("the id of topic %s: %w", topic, err)
+		}
 		for _, b := range all.of[topic] {
 			if b.Error != nil {
 				continue // a new leader is being chosen
@@ -305,7 +310,13 @@ func (g *Gauge) readOldest(ctx context.Context, report *Report, of *bounds) {
 		for j := range group.Partitions {
 			p := &group.Partitions[j]
 			if p.Lag > 0 && p.Topic != g.Names.Paused(group.Lane) { // which wait for an operator
-				all.Go(func() error { p.Oldest = g.oldest(ctx, p, of.ids[p.Topic], report.At); return nil })
+				wait := time.Duration(0)
+				for _, tier := range topology.Tiers() {
+					if p.Topic == g.Names.Delay(group.Lane, tier) {
+						wait = tier.Wait
+					}
+				}
+				all.Go(func() error { p.Oldest = g.oldest(ctx, p, of.ids[p.Topic], wait, report.At); return nil })
 			}
 		}
 	}
@@ -313,8 +324,8 @@ func (g *Gauge) readOldest(ctx context.Context, report *Report, of *bounds) {
 }
 
 // oldest is since when the first record that is not done with, or the next of which that can be told, has waited in the
-// topic of an id.
-func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, now time.Time) time.Time {
+// topic of an id, where it is to wait so long at most.
+func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, wait time.Duration, now time.Time) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	for offset, from := p.End-p.Lag, int64(-1); from < offset && offset < p.End; {
@@ -325,13 +336,16 @@ func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, now time.Ti
 		if err != nil || len(topics) == 0 || len(topics[0].Partitions) == 0 {
 			return time.Time{}
 		}
+		aborts := consumer.AbortsOf(&topics[0].Partitions[0])
 		for set := topics[0].Partitions[0].RecordSet.Bytes; ; {
 			batch, rest, err := wire.NextBatch(set)
 			if errors.Is(err, io.EOF) {
 				break
 			}
-			if since, told := sinceOf(&batch, offset, now); err == nil && told {
-				return since
+			if err == nil && aborts.Keeps(&batch) {
+				if since, told := sinceOf(&batch, offset, wait, now); told {
+					return since
+				}
 			}
 			offset, set = max(offset, batch.LastOffset+1), rest
 		}
@@ -340,26 +354,29 @@ func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, now time.Ti
 }
 
 // sinceOf is since when the first record of a batch from an offset on has waited, or the next whose time can be true:
-// zero if it waits as it is to. What cannot be read, or unpacks to much, is as old as its batch.
-func sinceOf(batch *wire.Batch, offset int64, now time.Time) (since time.Time, told bool) {
-	if batch.Marker {
-		return since, false
-	}
+// zero if it waits as it is to, on a delay topic. What cannot be read, or unpacks to much, is as old as its batch, and
+// due when that has waited as long as it is to at most.
+func sinceOf(batch *wire.Batch, offset int64, wait time.Duration, now time.Time) (since time.Time, told bool) {
 	records, err := batch.Records(mostUnpacked)
 	for r := (topology.Record{}); err == nil; {
 		if err = records.Next(&r); err != nil || r.Offset < offset {
 			continue
 		}
 		text, _ := r.Header(topology.HeaderDue)
-		switch due, err := time.Parse(time.RFC3339Nano, string(text)); {
-		case err == nil && due.After(now):
-			return since, true
-		case err == nil:
-			return due, true
-		case consumer.Plausible(r.Time, now):
+		if due, err := time.Parse(time.RFC3339Nano, string(text)); err == nil && wait > 0 {
+			return passed(due, now), true
+		} else if consumer.Plausible(r.Time, now) {
 			return r.Time, true
 		}
 	}
-	since = batch.Time()
-	return since, !errors.Is(err, io.EOF) && consumer.Plausible(since, now)
+	written := batch.Time()
+	return passed(written.Add(wait), now), !errors.Is(err, io.EOF) && consumer.Plausible(written, now)
+}
+
+// passed is a time that has come, or zero.
+func passed(at, now time.Time) time.Time {
+	if at.After(now) {
+		return time.Time{}
+	}
+	return at
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"github.com/meddela/meddela/consumer"
@@ -303,8 +305,9 @@ func TestMembers(t *testing.T) {
 // operator, and is never old.
 func TestDelayTopics(t *testing.T) {
 	now := time.Now().Truncate(time.Millisecond)
-	tier := topology.Tiers()[0]
-	written := now.Add(-time.Hour)
+	tiers := topology.Tiers()
+	tier, written := tiers[0], now.Add(-time.Hour)
+	large := topology.Record{Topic: names.Jobs(lane), Value: make([]byte, 2<<20)} // unpacked
 	for _, c := range []struct {
 		what   string
 		topic  topology.Topic
@@ -322,6 +325,14 @@ func TestDelayTopics(t *testing.T) {
 			now.Add(-time.Minute),
 		},
 		{
+			"large, not due yet", names.Delay(lane, tiers[6]),
+			names.Delayed(lane, large, now.Add(time.Hour), written), time.Time{},
+		},
+		{
+			"large, and due by now", names.Delay(lane, tiers[4]),
+			names.Delayed(lane, large, now.Add(time.Hour), written), written.Add(tiers[4].Wait),
+		},
+		{
 			"without a time", names.Delay(lane, tier),
 			topology.Record{Time: written}, written,
 		},
@@ -332,13 +343,69 @@ func TestDelayTopics(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			w := newWorld(t)
-			c.record.Time = written
+			c.record.Time, w.Publisher.Compression = written, kafka.Zstd
 			w.Publish(t, c.topic, 0, c.record)
 			g := w.group(topology.RoleDelay)
 			if g.Lag() != 1 || !g.Oldest().Equal(c.oldest) {
 				t.Errorf("%d behind since %v; want 1 since %v", g.Lag(), g.Oldest(), c.oldest)
 			}
 		})
+	}
+}
+
+// TestWhatUpstreamCallsDue is as old as any other event.
+func TestWhatUpstreamCallsDue(t *testing.T) {
+	at := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	for _, due := range []string{"2099-01-01T00:00:00Z", "1970-01-01T00:00:00Z"} {
+		w := newWorld(t)
+		w.Publish(t, names.Events(lane), 0, topology.Record{Time: at, Value: []byte("{}"),
+			Headers: []topology.Header{{Key: topology.HeaderDue, Value: []byte(due)}}})
+		if oldest := w.group(topology.RoleMatch).Oldest(); !oldest.Equal(at) {
+			t.Errorf("due %s: old since %v, want %v", due, oldest, at)
+		}
+	}
+}
+
+// TestAborted: what is of no transaction that was committed waits for nobody.
+func TestAborted(t *testing.T) {
+	w := newWorld(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.Link.Brokers...), kgo.TransactionalID("upstream"),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	at, ctx := time.Now().Add(-time.Hour).Truncate(time.Millisecond), fixtures.Soon(t)
+	if err := client.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	record := &kgo.Record{Topic: string(names.Events(lane)), Timestamp: at}
+	if err := client.ProduceSync(ctx, record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		t.Fatal(err)
+	}
+	w.write(names.Events(lane), 0, at.Add(time.Minute))
+	if g := w.group(topology.RoleMatch); g.Lag() != 3 || !g.Oldest().Equal(at.Add(time.Minute)) {
+		t.Errorf("%d behind since %v, want 3 since %v", g.Lag(), g.Oldest(), at.Add(time.Minute))
+	}
+}
+
+// TestATopicOfUnknownID: a commit may be of another topic of that name, so that the group is not measured by it.
+func TestATopicOfUnknownID(t *testing.T) {
+	w := newWorld(t)
+	w.Cluster.ControlKey(int16(kmsg.Metadata), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		return nil, errors.New("away"), request.GetVersion() >= 12 // which is how ids are asked for
+	})
+	transport := w.Link.Transport()
+	defer transport.CloseIdleConnections()
+	gauge := lag.Gauge{Addr: w.Link.Addr(), Transport: transport, Names: names, Lanes: []topology.Lane{lane},
+		Roles: []topology.Role{topology.RoleMatch}}
+	report, err := gauge.Measure(fixtures.Soon(t))
+	if err != nil || report.Groups[0].Err == nil {
+		t.Errorf("%+v, %v: want the group's own error", report, err)
 	}
 }
 
