@@ -177,7 +177,7 @@ func readPhone(to, region string) (number, detail string) {
 	digits, international := digitsOf(to)
 	switch {
 	case len(digits) < minDigits, len(digits) > maxDigits && !international && region == "":
-		return "", "it is no phone number: it has other characters than digits, or too few or too many of them"
+		return "", "it is no phone number: it has other characters than digits, a fraction, or too few or too many of them"
 	case !international && region == "":
 		return digits, ""
 	case international:
@@ -206,11 +206,12 @@ func IsNational(to string) bool {
 }
 
 // digitsOf are those of a phone number: without the plus, or the 00, that makes it international, and without the
-// blanks, brackets, dots, dashes and slashes between. There are none where there is anything else.
+// blanks, brackets, dots, dashes and slashes between. There are none where there is anything else. What was kept as a
+// number, 46701234567.0, is without its fraction; one digit behind a dot that may be another is none of a phone number.
 func digitsOf(to string) (digits string, international bool) {
 	var number [topology.MaxPhoneLength]byte
-	n := 0
-	for _, r := range to {
+	n, dots, others, dot := 0, 0, 0, 0
+	for _, r := range strings.TrimFunc(to, topology.IsUnseen) {
 		if r >= utf8.RuneSelf {
 			r = plainly(r)
 		}
@@ -224,10 +225,19 @@ func digitsOf(to string) (digits string, international bool) {
 			}
 		case r == '+' && n == 0 && !international:
 			international = true
-		case strings.ContainsRune(" ()-./", r):
+		case r == '.':
+			dots, dot = dots+1, n
+		case strings.ContainsRune(" ()-/", r):
+			others++
 		default:
 			return "", false
 		}
+	}
+	switch fraction := string(number[min(dot, n):n]); {
+	case dots == 1 && others == 0 && (fraction == "0" || fraction == "00"):
+		n = dot
+	case dots > 0 && len(fraction) == 1:
+		return "", false
 	}
 	return string(number[:n]), international
 }
