@@ -23,6 +23,20 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestHurried: what a clock that was ahead let go is still on its way when that clock has gone.
+func TestHurried(t *testing.T) {
+	began := time.Now()
+	s := &stand{report: report{made: []happened{
+		{fault: fault{kind: clockAhead}, from: began, to: began.Add(10 * time.Second)},
+		{fault: fault{kind: redisEmptied}, from: began.Add(time.Minute), to: began.Add(2 * time.Minute)},
+	}}}
+	for after, want := range map[time.Duration]bool{-1: false, 5: true, 13: true, 30: false, 90: false} {
+		if got := s.hurried(began.Add(after * time.Second)); got != want {
+			t.Errorf("%d s after it began: %t, want %t", after, got, want)
+		}
+	}
+}
+
 // TestLongestGap: what is outside of a time counts for nothing, and its ends count.
 func TestLongestGap(t *testing.T) {
 	began := time.Now()

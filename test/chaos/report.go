@@ -130,10 +130,14 @@ func (s *stand) copies(id topology.EventID) []time.Time {
 	return times
 }
 
-// hurried says whether something was sent while a process's clock was ahead: what is scheduled may come early then.
+// onItsWay is how long something may take to be sent that a clock has let go.
+const onItsWay = 10 * time.Second
+
+// hurried says whether something was sent while a process's clock was ahead, or was let go by it: what is scheduled may
+// come early then.
 func (s *stand) hurried(at time.Time) bool {
 	return slices.ContainsFunc(s.report.made, func(h happened) bool {
-		return h.kind == clockAhead && h.from.Before(at) && h.to.After(at)
+		return h.kind == clockAhead && h.from.Before(at) && h.to.Add(onItsWay).After(at)
 	})
 }
 
