@@ -69,8 +69,8 @@ const AnyLeader = -1
 // ApiKey implements protocol.Message.
 func (*FetchRequest) ApiKey() protocol.ApiKey { return protocol.Fetch }
 
-// Required implements what the client asks of a message that is exchanged by itself: a topic of which no id is known, as
-// while a cluster is upgraded to Kafka 3.1, is asked for by its name also where the broker would take an id.
+// Required implements what the client asks of a message that is exchanged by itself: a topic of which no id is known,
+// as while a cluster is upgraded to Kafka 3.1, is asked for by its name also where the broker would take an id.
 func (r *FetchRequest) Required(versions map[protocol.ApiKey]int16) bool {
 	return versions[protocol.Fetch] >= fetchByID &&
 		slices.ContainsFunc(r.Topics, func(of RequestTopic) bool { return of.id == "" })
