@@ -158,6 +158,6 @@ const (
 	errTooMuch  = misuse("the template does too much: its functions go through more than 16 MiB")
 	errTooMany  = misuse("the template looks into too much of this event: more than 65536 members of its lists and " +
 		"objects")
-	errTooDeep  = misuse("the rendered JSON nests deeper than 100")
-	errTooSlow  = misuse("the template takes too long: it does too much")
+	errTooDeep = misuse("the rendered JSON nests deeper than 100")
+	errTooSlow = misuse("the template takes too long: it does too much")
 )

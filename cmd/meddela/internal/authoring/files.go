@@ -2,6 +2,7 @@ package authoring
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -11,7 +12,13 @@ import (
 	"unicode/utf8"
 )
 
-const maxFileBytes = 512 << 10
+const (
+	maxFileBytes = 512 << 10
+	// maxFiles and maxFolderBytes bound what is read of one folder: a language's, one of
+	// samples, or the partials.
+	maxFiles       = 1000
+	maxFolderBytes = 16 << 20
+)
 
 // read returns a file's text, the same wherever git has checked it out: UTF-8, its lines ended by LF alone.
 func (l *loader) read(name string) (text string, ok bool) {
@@ -53,8 +60,13 @@ func (l *loader) texts(folder string) map[string]string {
 	if err != nil {
 		l.unreadable(folder, err)
 	}
-	texts := make(map[string]string, len(entries))
+	texts, bytes := make(map[string]string), 0
 	for _, entry := range entries {
+		if len(texts) > maxFiles || bytes > maxFolderBytes {
+			l.faults.Add(folder, 0, fmt.Sprintf("has more than %d files or %d bytes: remove what is not needed", maxFiles,
+				maxFolderBytes))
+			break
+		}
 		file := path.Join(folder, entry.Name())
 		switch {
 		case ignored(entry.Name()):
@@ -63,6 +75,7 @@ func (l *loader) texts(folder string) map[string]string {
 		default:
 			if text, ok := l.read(file); ok {
 				texts[entry.Name()] = text
+				bytes += len(text)
 			}
 		}
 	}

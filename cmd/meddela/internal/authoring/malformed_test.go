@@ -82,6 +82,25 @@ func wantActionable(t *testing.T, name string, f faults.Fault) {
 	}
 }
 
+// TestFoldersAreBounded in files and in bytes, and read no further.
+func TestFoldersAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		files, bytes int
+		bounded      bool
+	}{{1000, 1, false}, {1200, 1, true}, {32, 512 << 10, false}, {40, 512 << 10, true}} {
+		files := map[string]string{}
+		for i := range test.files {
+			files[fmt.Sprintf("_partials/p%d.txt", i)] = strings.Repeat("x", test.bytes)
+		}
+		report, err := authoring.Check(folder(files))
+		const want = "_partials: has more than 1000 files or 16777216 bytes: remove what is not needed"
+		bounded := len(report.Faults) == 1 && report.Faults[0].Error() == want
+		if err != nil || bounded != test.bounded || !bounded && len(report.Faults) > 0 {
+			t.Errorf("%d files of %d bytes: %v, %v", test.files, test.bytes, report.Faults, err)
+		}
+	}
+}
+
 func TestTooLargeToRead(t *testing.T) {
 	report, err := authoring.Check(folder(map[string]string{"a/template.yaml": "types: a\nchannel: sms\n",
 		"a/en/sms.txt": strings.Repeat("x", 600<<10)}))

@@ -273,7 +273,7 @@ func (b *bench) print(r *benchResult) error {
 	}
 	for _, s := range topology.Statuses() {
 		if r.Statuses[s] > 0 {
-			t.AppendRow([]any{b.env.Paint(show.Colour(s), "● ") + s.Label(), r.Statuses[s]})
+			t.AppendRow([]any{command.Painted(b.env.Paint(show.Colour(s), "● ") + s.Label()), r.Statuses[s]})
 		}
 	}
 	t.AppendRow([]any{"not final", r.Waiting})

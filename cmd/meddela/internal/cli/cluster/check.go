@@ -338,7 +338,7 @@ func printFindings(env *command.Env, findings []finding) (wrong error) {
 		if !f.Well {
 			mark, wrong = env.Paint(text.FgRed, "WRONG"), errNotWell
 		}
-		t.AppendRow(table.Row{f.What, mark, f.Detail})
+		t.AppendRow(table.Row{f.What, command.Painted(mark), f.Detail})
 	}
 	return errors.Join(env.PrintEither(findings, t), wrong)
 }

@@ -176,26 +176,26 @@ func printLag(env *command.Env, report *lag.Report, troubles []topology.Trouble,
 	return errors.Join(err, faultsOf(report))
 }
 
-func processes(env *command.Env, g *lag.Group) string {
+func processes(env *command.Env, g *lag.Group) command.Painted {
 	switch {
 	case g.Err != nil:
-		return env.Paint(text.FgRed, "?")
+		return command.Painted(env.Paint(text.FgRed, "?"))
 	case g.Members == 0:
-		return env.Paint(text.FgRed, "none")
+		return command.Painted(env.Paint(text.FgRed, "none"))
 	}
-	return strconv.Itoa(g.Members)
+	return command.Painted(strconv.Itoa(g.Members))
 }
 
 // longWait is a wait that a person should look at.
 const longWait = 8 * time.Second
 
-func paintWait(env *command.Env, wait time.Duration) string {
+func paintWait(env *command.Env, wait time.Duration) command.Painted {
 	shown := wait.Round(10 * time.Millisecond).String()
 	switch {
 	case wait == 0:
 		return "-"
 	case wait > longWait:
-		return env.Paint(text.FgYellow, shown)
+		return command.Painted(env.Paint(text.FgYellow, shown))
 	}
-	return shown
+	return command.Painted(shown)
 }

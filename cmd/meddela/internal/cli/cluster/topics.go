@@ -171,12 +171,12 @@ func printPlan(env *command.Env, plan provision.Plan, quotas map[topology.Lane]s
 	created := command.NewTable("topic", "", "partitions")
 	for _, spec := range plan.Create {
 		view.Created = append(view.Created, topicView{spec.Name, spec.Partitions})
-		created.AppendRow(table.Row{spec.Name, mark, spec.Partitions})
+		created.AppendRow(table.Row{spec.Name, command.Painted(mark), spec.Partitions})
 	}
 	differs := command.NewTable("topic", "differs in", "has", "wanted")
 	for _, d := range plan.Drift {
 		view.Differs = append(view.Differs, driftView{d, driftAdvice(d)})
-		differs.AppendRow(table.Row{d.Topic, env.Paint(text.FgYellow, d.Setting), d.Have, d.Want})
+		differs.AppendRow(table.Row{d.Topic, command.Painted(env.Paint(text.FgYellow, d.Setting)), d.Have, d.Want})
 	}
 	if env.Output == command.JSON {
 		return env.PrintJSON(view)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
+	"reflect"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -74,7 +74,25 @@ func Done(dryRun bool, is, what string) string {
 	return is + what
 }
 
-// NewTable returns a table that is rendered by PrintTable.
+// Painted is a cell of a table that is printed with the colours that Paint gave it.
+type Painted string
+
+// printable is a table whose cells do not steer the terminal, whatever they bring.
+type printable struct{ table.Writer }
+
+// AppendRow leaves numbers as they are: tables align them.
+func (t printable) AppendRow(row table.Row, configs ...table.RowConfig) {
+	for i, cell := range row {
+		kind := reflect.ValueOf(cell).Kind()
+		if _, painted := cell.(Painted); !painted && kind > reflect.Float64 {
+			row[i] = wording.PrintableLines(fmt.Sprint(cell))
+		}
+	}
+	t.Writer.AppendRow(row, configs...)
+}
+
+// NewTable returns a table that is rendered by PrintTable. What it is given as rows
+// is printed without controls; colours are in cells that are Painted.
 func NewTable(columns ...any) table.Writer {
 	t := table.NewWriter()
 	style := table.StyleLight
@@ -87,7 +105,7 @@ func NewTable(columns ...any) table.Writer {
 	if len(columns) > 0 {
 		t.AppendHeader(columns)
 	}
-	return t
+	return printable{t}
 }
 
 // PrintTable prints a table no wider than the terminal, if there is one.
@@ -97,15 +115,8 @@ func (env *Env) PrintTable(t table.Writer) error {
 			t.Style().Size.WidthMax = width
 		}
 	}
-	return env.Printf("%s\n", pieces.ReplaceAllStringFunc(t.Render(), func(piece string) string {
-		if len(piece) > 1 && piece[0] == '\x1b' { // a colour, which is ours or does no harm
-			return piece
-		}
-		return wording.PrintableLines(piece)
-	}))
+	return env.Printf("%s\n", t.Render())
 }
-
-var pieces = regexp.MustCompile(`\x1b\[[0-9;]*m|\x1b|[^\x1b]+`)
 
 // Paint colours s on a terminal that wants colour.
 func (env *Env) Paint(colour text.Color, s string) string {

@@ -59,14 +59,14 @@ func listOrders(ctx context.Context, env *command.Env, all bool) error {
 		"nothing is paused or killed")
 }
 
-func paintOrder(env *command.Env, order *listedOrder) string {
+func paintOrder(env *command.Env, order *listedOrder) any {
 	switch {
 	case !order.InForce && order.Action != topology.Resume:
 		return string(order.Action) + ", ended"
 	case order.Action == topology.Kill:
-		return env.Paint(text.FgRed, string(order.Action))
+		return command.Painted(env.Paint(text.FgRed, string(order.Action)))
 	case order.Action == topology.Pause:
-		return env.Paint(text.FgYellow, string(order.Action))
+		return command.Painted(env.Paint(text.FgYellow, string(order.Action)))
 	}
 	return string(order.Action)
 }

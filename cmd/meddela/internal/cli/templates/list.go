@@ -100,7 +100,7 @@ func printTemplates(env *command.Env, list []listedTemplate) error {
 		row := []any{
 			l.Name, l.Version, l.Channel, strings.Join(l.Types, " "),
 			strings.Join(append([]string{l.DefaultLanguage}, others...), " "),
-			state, wording.Moment(l.PublishedAt),
+			command.Painted(state), wording.Moment(l.PublishedAt),
 		}
 		if when {
 			row = append(row, strings.Join(strings.Fields(l.When), " "))

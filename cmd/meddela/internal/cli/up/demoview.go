@@ -40,7 +40,7 @@ func demoTable(env *command.Env, counts map[topology.Lane]*laneCount, elapsed ti
 	realtime, batch := counts[topology.Realtime], counts[topology.Batch]
 	rate := func(c *laneCount) string { return fmt.Sprintf("%.0f", command.PerSecond(c.published, elapsed)) }
 	for _, s := range topology.Statuses() {
-		t.AppendRow([]any{env.Paint(show.Colour(s), "● ") + s.Label(), realtime.now[s], batch.now[s]})
+		t.AppendRow([]any{command.Painted(env.Paint(show.Colour(s), "● ") + s.Label()), realtime.now[s], batch.now[s]})
 	}
 	t.AppendRow([]any{"", "", ""})
 	t.AppendRow([]any{"published", realtime.published, batch.published})
