@@ -134,7 +134,7 @@ func utf16Of(text string, order binary.AppendByteOrder) string {
 // TestImportOfNationalNumbers: in a region they are everybody's who writes them with or without its code. Without
 // one they are told of.
 func TestImportOfNationalNumbers(t *testing.T) {
-	const file = "mobilePhone\n46701234567\n+46 (0)70-123 45 68\n070-123 45 69\n0046701234560\n"
+	const file = "mobilePhone\n46701234567.0\n+46 (0)70-123 45 68\n070-123 45 69\n0046701234560.00\n"
 	how := suppress.Import{Cause: topology.Unsubscribed}
 	onServers(t, func(t *testing.T, s store) {
 		l := s.list()
