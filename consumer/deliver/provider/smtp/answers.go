@@ -100,7 +100,7 @@ func (r *Rule) read() (err error) {
 
 func (r *Rule) fits(place, code, enhanced, text string) bool {
 	fit := func(p *regexp.Regexp, s string) bool { return p == nil || p.MatchString(s) }
-	return (r.At == "" || r.At == place) && fit(r.code, code) && fit(r.enhanced, enhanced) &&
+	return (r.At == "" || strings.Contains(r.At, place)) && fit(r.code, code) && fit(r.enhanced, enhanced) &&
 		fit(r.text, text) && fit(r.and, text)
 }
 
@@ -109,7 +109,8 @@ func judge(rules []Rule, at stage, code, enhanced, text string) provider.Respons
 	place := at.place()
 	for n, some := range [][]Rule{rules, shipped} {
 		later := enhancedIn("4", text)
-		if n > 0 && enhanced == "" && later != "" && strings.HasPrefix(code, "55") && strings.Index(text, later) <= 1 {
+		if n > 0 && enhanced == "" && later != "" && strings.HasPrefix(code, "55") && strings.Index(text, later) <= 1 &&
+			(later != "4.1.1" || !nobody.MatchString(text)) {
 			code, enhanced = "450", later // 550 4.7.1: what says more counts
 		}
 		for i := range some {
@@ -154,8 +155,9 @@ const (
 		`|(message|maximum) size`
 	saysLoop = `\bhops?\b|hop count|mail loop|looping`
 	saysFull = `(mail)?box.{0,20} full|over ?quota|(box|user|recipient).{0,30} over .{0,10}quota` +
-		`|(user|mailbox|recipient|account|disk)\S*( \S+)? quota|quota.{0,20} for (this )?(user|mailbox)`
-	saysNoRoom  = `out of storage|insufficient (system )?storage` // here, or with the recipient
+		`|(user|mailbox|recipient|disk)\S*( \S+)? quota|quota.{0,20} for (this )?(user|mailbox)`
+	saysAccount = `account\S*( \S+)? quota|^\W*quota exceeded\W*$` // theirs in a 5xx, and else the sender's
+	saysNoRoom  = `out of storage|insufficient (system )?storage`  // here, or with the recipient
 	saysSending = `(sending|submission|out(going|bound)|relay) (rate|quota|limit)|quota for (sending|submission|out)`
 	// The last three lines are in German, French, Spanish, Italian, Swedish and Polish, and any encoding.
 	saysLimit = `too (many|much (e-?)?mail|fast|quickly|often)|at a rate that|throttl|quotaexceeded` +
@@ -166,14 +168,14 @@ const (
 		`|(messages|e?mails|recipients) (per|an?|every) (second|minute|hour|day)` +
 		`|zu viele|trop de|demasiad|tropp[ie]|f.{1,2}r m.{1,2}nga|zbyt wiele` +
 		`|(l.{1,2}mit|quota|cuota|kvot|kontingent).{0,40}` +
-		`(berschr|erreicht|.pass|atteint|super|exced|alcanz|raggiun|verskr|przekr)` +
-		`|(berschr|.pass|super|exced|alcanz|raggiun|verskr|przekr)\S*.{0,40}(l.{1,2}mit|quota|cuota|kvot|kontingent)`
+		`(berschr|erreicht|d\S{1,2}pass|atteint|super|exced|alcanz|raggiun|verskr|przekr)` +
+		`|(berschr|d\S{1,2}pass|super|exced|alcanz|raggiun|verskr|przekr)\S*.{0,40}(l.{1,2}mit|quota|cuota|kvot|kontingent)`
 	saysDay = `\b(to)?day\b|\bdaily\b|24.?h|\btages|t.{1,2}glich|quotidien|par jour|diari|giornal|dagl|dzienn`
 	saysUs  = `relay(ing)? (access )?(is )?(denied|not|prohibited)|(unable to|not|n.t|refuse\w* to) relay` +
 		`|for relay\b|\b(helo|ehlo)\b|smtp auth\b|rcpthosts|client host|blocked using|block ?list|black ?list|spamhaus` +
 		`|banned sending|connections will not be|messages from \S+ weren.t|sender ip must|name lookup failed` +
-		`|(ip|sender|server|host)\W+reputation|reputation of (the|your) s|spoofing|dynamic ip` +
-		`|ip ?check|\b(dns|r)bl\b|not allowed to connect` +
+		`|\b(ip|sender|server|host)\W+reputation|reputation of (the|your) s|spoofing|dynamic ip` +
+		`|\bip ?check|\b(dns|r)bl\b|not allowed to connect` +
 		`|\bip\b.{0,20} is (i|o)n\b` +
 		`|ptr record|reverse (dns|hostname)|(from|your) (ip|server|host)\b.{0,40} (block|denied|not allowed)`
 	saysSender = `sender.{0,60} (reject|denied|refused|invalid|unknown|unverified|fail|not|does|bad)` +
@@ -215,8 +217,9 @@ var shipped = func() []Rule {
 		{Code: "5xx", Text: saysTooLarge + "|" + saysLoop, Verdict: provider.Rejected},
 		{Text: saysSending, Verdict: provider.Failed, RetryAfter: while, whose: ofAll},
 		{Code: "5xx", Enhanced: "5.3.4|5.2.[23]", Verdict: provider.Rejected},
-		{Code: "5xx", Text: saysFull + "|" + saysNoRoom, Verdict: provider.Rejected},
-		{Text: saysFull, Verdict: provider.Failed, whose: itsOwn},
+		{Code: "5xx", At: atRecipient + atMessage, Text: saysFull + "|" + saysAccount, Verdict: provider.Rejected},
+		{Code: "5xx", Text: saysNoRoom, Verdict: provider.Rejected},
+		{At: atRecipient + atMessage, Text: saysFull, Verdict: provider.Failed, whose: itsOwn},
 
 		{Enhanced: "5.4.5|5.1.90|5.7.(28|508|705|23[236])", Verdict: provider.Failed, RetryAfter: day, whose: ofAll},
 		{Text: saysLimit, Verdict: provider.Failed, RetryAfter: while, whose: ofAll},
@@ -250,6 +253,8 @@ var shipped = func() []Rule {
 	}
 	return table
 }()
+
+var nobody = regexp.MustCompile(`(?is)` + saysNobody)
 
 // enhancedCode is class.subject.detail (RFC 3463), wherever a text has it.
 var enhancedCode = regexp.MustCompile(`(?:^|[\s#(\[<:-])([245]\.\d{1,3}\.\d{1,3})(?:$|[\s),;:\]>-])`)

@@ -160,6 +160,7 @@ func TestWhoseFailure(t *testing.T) {
 		"451 4.3.5 Server configuration problem": {false, false}, "421 4.7.0 closing": {false, false},
 		"421 shutting down": {false, false}, "451 4.7.650 temporarily rate limited": {false, false},
 		"450 Mailbox over quota": {true, true}, "452 insufficient system storage": {true, false},
+		"450 Account hourly quota exceeded": {false, false}, "450 Account over quota": {true, true},
 		"550 5.4.5 Daily user sending limit exceeded": {false, false}, "454 Throttling failure": {false, false},
 	} {
 		for i, at := range []stage{stageRcpt, stageEnd} {

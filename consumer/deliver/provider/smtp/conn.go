@@ -231,13 +231,10 @@ func (c *session) transmit(ctx context.Context, from, to string, text []byte) *f
 
 // acceptance waits for the answer to a message.
 func (c *session) acceptance() *failure {
-	_, _, err := c.client.Text.ReadResponse(250)
-	failed := &failure{stage: stageEnd, err: err}
-	// It may be accepted in other words than usual.
-	if code, _, _ := failed.answered(); err == nil || strings.HasPrefix(code, "2") {
-		return nil
+	if err := readReply(&c.client.Text.Reader, "2"); err != nil { // it may be accepted in other words than usual
+		return &failure{stage: stageEnd, err: err}
 	}
-	return failed
+	return nil
 }
 
 // drop closes the connection without a word.

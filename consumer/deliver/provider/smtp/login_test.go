@@ -4,11 +4,13 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
@@ -73,7 +75,7 @@ func TestXOAUTH2(t *testing.T) {
 		t.Fatal(line("T-1"))
 	}
 	var given atomic.Int64
-	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	endpoint := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if user, password, _ := r.BasicAuth(); user != "client" || password != "client-secret" {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -82,6 +84,16 @@ func TestXOAUTH2(t *testing.T) {
 		}
 		fmt.Fprintf(w, `{"access_token":"T-%d","token_type":"Bearer","expires_in":3600}`, given.Add(1))
 	}))
+	var open atomic.Int64
+	endpoint.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	endpoint.Start()
 	defer endpoint.Close()
 	kind := func(secret string) token.Kind {
 		return token.OAuth2{TokenURL: endpoint.URL, ClientID: "client", ClientSecret: outbound.Fixed(secret)}
@@ -124,6 +136,12 @@ func TestXOAUTH2(t *testing.T) {
 				break
 			}
 			s.Close() // the next message logs in anew
+		}
+		s.Close()
+		for end := time.Now().Add(5 * time.Second); open.Load() > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %d connections to the token endpoint are open", test.name, open.Load())
+			}
 		}
 		var said []string
 		for i, each := range d.heard {

@@ -11,7 +11,7 @@ import (
 type step struct {
 	stage    stage
 	command  string
-	expected int // code, or the beginning of one
+	expected string // code, or the beginning of one
 }
 
 // open opens a transaction, up to where the server waits for the message. Where the server takes ASCII only, the
@@ -29,7 +29,7 @@ func (c *session) open(from, to string) *failure {
 	}
 	steps := make([]step, 0, 4)
 	if c.used {
-		steps = append(steps, step{stageReset, "RSET\r\n", 250})
+		steps = append(steps, step{stageReset, "RSET\r\n", "250"})
 	}
 	c.used = true
 	mail := "MAIL FROM:<" + from + ">"
@@ -40,9 +40,9 @@ func (c *session) open(from, to string) *failure {
 		mail += " SMTPUTF8"
 	}
 	steps = append(steps,
-		step{stageMail, mail + "\r\n", 250},
-		step{stageRcpt, "RCPT TO:<" + to + ">\r\n", 25},
-		step{stageData, "DATA\r\n", 354},
+		step{stageMail, mail + "\r\n", "250"},
+		step{stageRcpt, "RCPT TO:<" + to + ">\r\n", "25"},
+		step{stageData, "DATA\r\n", "354"},
 	)
 	atOnce := 1
 	if offered, _ := c.client.Extension("PIPELINING"); offered {
@@ -67,7 +67,7 @@ func (c *session) say(steps []step) (failed *failure) {
 	}
 	waits := false // for the message, whatever was refused before
 	for _, s := range steps {
-		_, _, err := text.ReadResponse(s.expected)
+		err := readReply(&text.Reader, s.expected)
 		if err == nil {
 			waits = s.stage == stageData
 			continue
@@ -96,7 +96,7 @@ func (c *session) sendNothing() {
 	_, _ = text.W.WriteString(".\r\n") // Flush has its error too
 	err := text.W.Flush()
 	if err == nil {
-		_, _, err = text.ReadResponse(0)
+		err = readReply(&text.Reader, "")
 	}
 	c.broken = c.broken || err != nil
 }

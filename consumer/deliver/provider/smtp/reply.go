@@ -38,6 +38,38 @@ type failure struct {
 	conn *session
 }
 
+// readReply reads what a server answers: a *textproto.Error, where that is not of an expected code. A line without a
+// hyphen ends it, and its code counts whatever was said before, but for a refusal.
+func readReply(r *textproto.Reader, expected string) error {
+	var text []string
+	code, refused := 0, 0
+	for more := true; more; {
+		line, err := r.ReadLine()
+		if err != nil {
+			return err
+		}
+		this, err := strconv.Atoi(line[:min(len(line), 3)])
+		switch {
+		case err == nil && this >= 200 && this < 600 && (len(line) == 3 || line[3] == ' ' || line[3] == '-'):
+			more = strings.HasPrefix(line[3:], "-")
+			line = line[min(len(line), 4):]
+			if code = this; code >= 400 {
+				refused = code
+			}
+		case code == 0:
+			return textproto.ProtocolError("the answer has no code")
+		}
+		text = append(text, line)
+	}
+	if code < 400 && refused > 0 {
+		code = refused
+	}
+	if !strings.HasPrefix(strconv.Itoa(code), expected) {
+		return &textproto.Error{Code: code, Msg: strings.Join(text, "\n")}
+	}
+	return nil
+}
+
 // mostRead is how many bytes of an answer count.
 const mostRead = 1 << 10
 

@@ -25,6 +25,15 @@ func TestReplies(t *testing.T) {
 	}{
 		{"END", "250 2.0.0 queued", provider.Accepted, "", true},
 		{"END", "251 as you like", provider.Accepted, "", true},
+		{"END", "250", provider.Accepted, "", true},
+		{"END", "250-queued\r\n 250 as it seems\r\n250 7f", provider.Accepted, "", true},
+
+		{"RCPT", "550-5.1.1 no\r\n554 5.1.1 no", provider.Skipped, invalid, true},
+		{"RCPT", "250-well\r\n550 5.1.1 no", provider.Skipped, invalid, true},
+		{"END", "250-queued\r\n451 no", provider.Failed, "", true},
+		{"END", "451-no\r\n250 queued", provider.Failed, "", true},
+		{"END", "550-no\r\n451 later", provider.Failed, "", true},
+		{"END", "250-queued\r\n354 go on", provider.Unknown, "", false},
 
 		{"GREETING", "554 5.3.2 closed", provider.Down, "", false},
 		{"GREETING", "421 4.3.2 later", provider.Down, "", false},

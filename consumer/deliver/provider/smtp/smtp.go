@@ -102,6 +102,7 @@ type Provider struct {
 	dkim   *DKIM            // nil for no signature
 	files  *outbound.Client // of attachments
 	tokens *token.Source    // nil for a password
+	asks   *outbound.Client // for tokens
 
 	closed context.Context // ends when no answer is waited for any longer
 	close  func()
@@ -183,8 +184,8 @@ func New(c Config) (*Provider, error) {
 		idle:   pool{idle: c.IdleTimeout},
 	}
 	if c.Token != nil {
-		client := outbound.New(outbound.Config{AllowPrivate: true, ClearInside: true}) // whose target is the operator's
-		if s.tokens, err = c.Token.Source(client); err != nil {
+		s.asks = outbound.New(outbound.Config{AllowPrivate: true, ClearInside: true}) // its target is the operator's
+		if s.tokens, err = c.Token.Source(s.asks); err != nil {
 			return nil, fmt.Errorf("smtp: %w", err)
 		}
 	}
@@ -210,6 +211,9 @@ func (s *Provider) Close() {
 		conn.quit()
 	}
 	s.files.Close()
+	if s.asks != nil {
+		s.asks.Close()
+	}
 }
 
 // Send implements Provider.
