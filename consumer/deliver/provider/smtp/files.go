@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/meddela/meddela/consumer/deliver/provider"
 	"github.com/meddela/meddela/consumer/outbound"
 	"github.com/meddela/meddela/consumer/template"
@@ -23,6 +25,12 @@ type Attachments struct {
 	// AllowPrivate lets the hosts have addresses that are not public, and be asked without encryption: for tests.
 	AllowPrivate bool
 }
+
+// mostFiles is how many bytes of attachments all providers of a process have in hand at once, each of which takes
+// several while a message is made of it; one message always may have its own.
+const mostFiles = 20 << 20
+
+var room = semaphore.NewWeighted(mostFiles)
 
 // file is one that was fetched.
 type file struct {

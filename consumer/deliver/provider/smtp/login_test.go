@@ -138,7 +138,7 @@ func TestXOAUTH2(t *testing.T) {
 			s.Close() // the next message logs in anew
 		}
 		s.Close()
-		for end := time.Now().Add(5 * time.Second); open.Load() > 0; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Second); open.Load() > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: %d connections to the token endpoint are open", test.name, open.Load())
 			}

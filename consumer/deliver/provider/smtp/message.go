@@ -58,23 +58,28 @@ func (s *Provider) compose(id, to string, m *template.Message, files []file) ([]
 	if err := unsubscribe(msg, m.Unsubscribe); err != nil {
 		return nil, err
 	}
-	for _, f := range files {
-		header := func(to *mail.File) {
-			to.Header.Set("Content-Type", f.kind)
-			to.Header.Set("Content-Disposition", disposition(oneLine(f.name)))
+	size := len(m.Text) + len(m.HTML) + 4<<10
+	attached := make([]*mail.File, len(files))
+	for i, f := range files {
+		attached[i] = &mail.File{
+			Name: oneLine(f.name), Writer: bytes.NewReader(f.content).WriteTo,
+			Header: textproto.MIMEHeader{
+				"Content-Type": {f.kind}, "Content-Disposition": {disposition(oneLine(f.name))},
+			},
 		}
-		if err := msg.AttachReader(oneLine(f.name), bytes.NewReader(f.content), header); err != nil {
-			return nil, err
-		}
+		size += len(f.content) * 7 / 5 // in base64, with the ends of lines
 	}
+	msg.SetAttachments(attached)
 	var plain bytes.Buffer
+	plain.Grow(size)
 	if _, err := msg.WriteTo(&plain); err != nil {
 		return nil, err
 	}
 	// The library folds before a first word that is long, which some do not read, or as a blank.
-	header, body, _ := bytes.Cut(plain.Bytes(), []byte("\r\n\r\n"))
-	header = bytes.ReplaceAll(header, []byte(":\r\n "), []byte(": "))
-	text := slices.Concat(header, []byte("\r\n\r\n"), body)
+	written, _, _ := bytes.Cut(plain.Bytes(), []byte("\r\n\r\n"))
+	header := bytes.ReplaceAll(written, []byte(":\r\n "), []byte(": "))
+	text := plain.Bytes()[len(written)-len(header):]
+	copy(text, header)
 	name := ""
 	for line := range strings.SplitSeq(string(header), "\r\n") {
 		if before, _, found := strings.Cut(line, ":"); found && line[0] != ' ' {
@@ -299,9 +304,15 @@ func (d *DKIM) sign(message []byte) ([]byte, error) {
 		}
 		options.HeaderKeys = append(options.HeaderKeys, slices.Repeat([]string{name}, n)...)
 	}
-	var signed bytes.Buffer
-	err = dkim.Sign(&signed, bytes.NewReader(message), options)
-	return signed.Bytes(), err
+	signer, err := dkim.NewSigner(options)
+	if err != nil {
+		return nil, err
+	}
+	_, _ = signer.Write(message) // Close has its error too
+	if err := signer.Close(); err != nil {
+		return nil, err
+	}
+	return slices.Concat([]byte(signer.Signature()), message), nil
 }
 
 func signerOf(text string) (crypto.Signer, error) {

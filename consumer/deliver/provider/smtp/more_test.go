@@ -10,12 +10,15 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
 
@@ -396,6 +399,53 @@ func TestAttachments(t *testing.T) {
 		if r := s.Send(t.Context(), job, m); r.Verdict != provider.Rejected || !strings.Contains(r.Detail, want) {
 			t.Errorf("a host here%s: %+v", port, r)
 		}
+	}
+}
+
+// TestLargeAttachments: of many messages with files that may be large, a few are in hand at once, and all are sent.
+func TestLargeAttachments(t *testing.T) {
+	const most = 10 << 20
+	var asked, atOnce, more atomic.Int64
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		now := atOnce.Add(1)
+		defer atOnce.Add(-1)
+		asked.Add(1)
+		for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			more.Store(max(more.Load(), now, atOnce.Load()))
+		}
+		_, _ = w.Write(make([]byte, 1<<20))
+	}))
+	defer files.Close()
+	d := newDialogue(t, nil)
+	s := newSMTP(t, d.port, func(c *Config) {
+		c.Attachments = Attachments{Hosts: []string{"127.0.0.1"}, MaxBytes: most, AllowPrivate: true}
+	})
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			job, m := aMail(fmt.Sprint("event-", i))
+			m.Attachments = []template.Attachment{{Name: "a", URL: files.URL}}
+			if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	all.Wait()
+	if asked.Load() != 6 || more.Load() > mostFiles/most {
+		t.Errorf("%d asked, %d at once", asked.Load(), more.Load())
+	}
+	if !room.TryAcquire(mostFiles) {
+		t.Fatal("what was sent is held")
+	}
+	defer room.Release(mostFiles)
+	job, m := aMail("event")
+	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted {
+		t.Errorf("without a file: %+v", r)
+	}
+	s.config.Timeout = time.Millisecond
+	m.Attachments = []template.Attachment{{Name: "a", URL: files.URL}}
+	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Failed || !r.OfMessage {
+		t.Errorf("while there is no room: %+v", r)
 	}
 }
 

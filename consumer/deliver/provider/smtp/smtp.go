@@ -228,6 +228,16 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	id := messageID(job.JobID, s.domain)
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
+	held := int64(0)
+	if len(m.Attachments) > 0 {
+		held = int64(min(s.config.Attachments.MaxBytes, mostFiles)) // how large they are is not known yet
+	}
+	if err := room.Acquire(ctx, held); err != nil {
+		return provider.Response{
+			Verdict: provider.Failed, Detail: "the attachments of other messages take all the time", OfMessage: true,
+		}
+	}
+	defer func() { room.Release(held) }()
 	files, missing := s.fetch(ctx, m.Attachments)
 	if missing != nil {
 		return *missing
@@ -236,6 +246,9 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	if err != nil {
 		return provider.Response{Verdict: provider.Rejected, Detail: unwritable(err)}
 	}
+	rest := min(held, int64(len(text)))
+	room.Release(held - rest)
+	held = rest
 	failed := s.hand(ctx, job, to, text)
 	response := s.meaning(id, failed)
 	if failed != nil && failed.late != nil {
