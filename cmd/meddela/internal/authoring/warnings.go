@@ -48,7 +48,7 @@ func (l *loader) warnings(templates []Template) faults.List {
 }
 
 // telling is an address that mail programs load by themselves, with a value behind its host.
-var telling = regexp.MustCompile(`(?i)(src|background|srcset)\s*=\s*["']?https?://[^"'\s{]*\{\{|url\(["']?https?://[^)]*\{\{`)
+var telling = regexp.MustCompile(`(?i)(src|background|srcset)\s*=\s*["']?(https?:)?//[^"'\s{]*\{\{|url\(["']?(https?:)?//[^)]*\{\{`)
 
 // warnOfLackingParts finds parts that some of a template's languages have and others do not.
 func warnOfLackingParts(w *faults.List, t *Template) {
