@@ -84,7 +84,7 @@ var faults = []fault{
 		p, crashes := s.pick(chance, topology.RoleDeliver), 0
 		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); crashes++ {
 			s.leave(p, syscall.SIGKILL)
-			p = s.startRole(p.role, p.lane)
+			p = s.startAs(p.name, p.role, p.lane)
 			s.awaitReady(p)
 			s.pause(time.Second)
 		}

@@ -219,17 +219,25 @@ type process struct {
 	ended   chan struct{}
 }
 
+// startRole starts a process with a name of its own, as a new pod has.
 func (s *stand) startRole(role topology.Role, lane topology.Lane) *process {
 	s.started++
+	return s.startAs(fmt.Sprintf("%s-%s-%d", lane, role, s.started), role, lane)
+}
+
+// startAs starts a process that may have had its name before, as a pod's container has.
+func (s *stand) startAs(name string, role topology.Role, lane topology.Lane) *process {
 	binary := s.binary()
 	if s.ahead != 0 {
 		binary = s.skewed()
 	}
-	p := &process{fmt.Sprintf("%s-%s-%d", lane, role, s.started), role, lane, script.FreeAddr(),
+	p := &process{name, role, lane, script.FreeAddr(),
 		exec.Command(binary, "run", string(role), "--lane", string(lane)), make(chan struct{})}
-	log := script.Must(os.Create(filepath.Join(s.dir, "logs", p.name+".log")))
+	log := script.Must(os.OpenFile(filepath.Join(s.dir, "logs", p.name+".log"),
+		os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600))
 	defer func() { _ = log.Close() }()
 	p.command.Env = append(s.environment(), "MEDDELA_HTTP_ADDR="+p.http, "MEDDELA_KAFKA_CLIENT_ID="+p.name,
+		"MEDDELA_KAFKA_INSTANCE="+p.name,
 		fmt.Sprintf("CLOCK_AHEAD=%.0f", s.ahead.Seconds()))
 	p.command.Stdout, p.command.Stderr = log, log
 	script.Check(p.command.Start())

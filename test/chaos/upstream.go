@@ -116,15 +116,16 @@ func kindOf(id topology.EventID) int {
 
 // wanted says whether a final status can be that of an event.
 func wanted(id topology.EventID, status topology.Status, reason string) bool {
+	ambiguous := status == topology.DeliveryError && reason == string(topology.ReasonAmbiguous)
 	switch kindOf(id) {
 	case nobody:
 		return status == topology.Ignored
-	case unwanted:
-		return status == topology.Ignored && reason == string(topology.ReasonSuppressed)
+	case unwanted: // what a deliverer did with it that died is not known
+		return status == topology.Ignored && reason == string(topology.ReasonSuppressed) || ambiguous
 	case uncovered:
 		return status == topology.NotCovered
 	}
-	return status == topology.Sent || status == topology.DeliveryError && reason == string(topology.ReasonAmbiguous)
+	return status == topology.Sent || ambiguous
 }
 
 // stop ends publishing, and waits for Kafka's last answers.
