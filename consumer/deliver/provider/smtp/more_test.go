@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -438,10 +439,21 @@ func TestLargeAttachments(t *testing.T) {
 		t.Fatal("what was sent is held")
 	}
 	defer room.Release(mostFiles)
+	waits, leave := context.WithCancel(t.Context())
+	defer all.Wait()
+	defer leave()
+	all.Go(func() {
+		job, m := aMail("waits")
+		m.Attachments = []template.Attachment{{Name: "a", URL: files.URL}}
+		_ = s.Send(waits, job, m)
+	})
+	fixtures.Eventually(t, "one with a file waits", func() bool { return !room.TryAcquire(0) })
 	job, m := aMail("event")
-	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Accepted {
+	if r := s.try(t, "event"); r.Verdict != provider.Accepted {
 		t.Errorf("without a file: %+v", r)
 	}
+	leave()
+	all.Wait()
 	s.config.Timeout = time.Millisecond
 	m.Attachments = []template.Attachment{{Name: "a", URL: files.URL}}
 	if r := s.Send(t.Context(), job, m); r.Verdict != provider.Failed || !r.OfMessage {

@@ -229,12 +229,12 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	held := int64(0)
-	if len(m.Attachments) > 0 {
+	if len(m.Attachments) > 0 { // a message without any is not to stand behind those that wait
 		held = int64(min(s.config.Attachments.MaxBytes, mostFiles)) // how large they are is not known yet
-	}
-	if err := room.Acquire(ctx, held); err != nil {
-		return provider.Response{
-			Verdict: provider.Failed, Detail: "the attachments of other messages take all the time", OfMessage: true,
+		if room.Acquire(ctx, held) != nil {
+			return provider.Response{
+				Verdict: provider.Failed, Detail: "the attachments of other messages take all the time", OfMessage: true,
+			}
 		}
 	}
 	defer func() { room.Release(held) }()
