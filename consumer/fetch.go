@@ -16,7 +16,6 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/topology"
-	"github.com/meddela/meddela/topology/retry"
 	"github.com/meddela/meddela/topology/wire"
 )
 
@@ -109,10 +108,7 @@ func (f *Fetcher) Fetch(ctx context.Context) (Fetched, error) {
 	}
 	request := wire.NewFetch(wire.AnyLeader, f.MaxWait, 1, f.MaxBytes)
 	request.Add(f.Topic, f.ID, f.Partition, f.offset, f.MaxBytes)
-	topics, rest, err := request.Send(ctx, f.Transport, f.Addr)
-	for err == nil && rest > 0 && len(topics) == 0 && retry.Sleep(ctx, rest) {
-		topics, rest, err = request.Send(ctx, f.Transport, f.Addr)
-	}
+	topics, err := request.Await(ctx, f.Transport, f.Addr)
 	switch {
 	case err != nil:
 		return Fetched{}, fmt.Errorf("fetch %s/%d: %w", f.Topic, f.Partition, err)

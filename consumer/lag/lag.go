@@ -332,7 +332,7 @@ func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, wait time.D
 		from = offset
 		request := wire.NewFetch(wire.AnyLeader, shortWait, 1, oneFetchBytes)
 		request.Add(p.Topic, id, p.ID, offset, oneFetchBytes)
-		topics, _, err := request.Send(ctx, g.Transport, g.Addr)
+		topics, err := request.Await(ctx, g.Transport, g.Addr)
 		if err != nil || len(topics) == 0 || len(topics[0].Partitions) == 0 {
 			return time.Time{}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -437,6 +438,23 @@ func TestPartitionsWithoutLeader(t *testing.T) {
 	report = w.measure(topology.RoleMatch)
 	if report.Offline != 0 || report.Groups[0].Lag() != 1 {
 		t.Errorf("healed: %d offline, %d behind", report.Offline, report.Groups[0].Lag())
+	}
+}
+
+// TestTheOldestUnderAQuota: an answer that brings nothing because a quota is used up is no answer.
+func TestTheOldestUnderAQuota(t *testing.T) {
+	w := newWorld(t)
+	topic, at := names.Events(lane), time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+	w.write(topic, 0, at)
+	var asked atomic.Int64
+	w.Cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		response := request.ResponseKind().(*kmsg.FetchResponse)
+		response.ThrottleMillis = 50
+		return response, nil, asked.Add(1) == 1
+	})
+	if oldest := w.group(topology.RoleMatch).Oldest(); !oldest.Equal(at) {
+		t.Errorf("the oldest is of %v, want %v", oldest, at)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 
 	"github.com/meddela/meddela/topology"
+	"github.com/meddela/meddela/topology/retry"
 )
 
 // Fetch is one request for the committed records of partitions that one broker
@@ -164,6 +165,15 @@ func (f *Fetch) Send(ctx context.Context, transport kafka.RoundTripper, addr net
 		}
 	}
 	return answer.Topics, throttled(answer.ThrottleTimeMs), nil
+}
+
+// Await is Send, and again when the time is over for which a quota had it bring nothing.
+func (f *Fetch) Await(ctx context.Context, transport kafka.RoundTripper, addr net.Addr) ([]FetchedTopic, error) {
+	topics, rest, err := f.Send(ctx, transport, addr)
+	for err == nil && rest > 0 && len(topics) == 0 && retry.Sleep(ctx, rest) {
+		topics, rest, err = f.Send(ctx, transport, addr)
+	}
+	return topics, err
 }
 
 // mostThrottled bounds what a broker may say that it throttles for: more than a request
