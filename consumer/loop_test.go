@@ -83,6 +83,10 @@ func (w *world) startLoop(loops chan<- *consumer.Loop, h consumer.Handler, chang
 		c(&config)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	// A request that is just being made as the loop ends opens no connections any more.
+	connections, closeAll := context.WithCancel(context.Background())
+	transport := config.Transport.(*kafka.Transport)
+	transport.Context = connections
 	done := make(chan error, 1)
 	loop := consumer.New(config)
 	if loops != nil {
@@ -96,7 +100,8 @@ func (w *world) startLoop(loops chan<- *consumer.Loop, h consumer.Handler, chang
 			if err := <-done; err != nil {
 				w.t.Errorf("the loop ended with %v", err)
 			}
-			config.Transport.(*kafka.Transport).CloseIdleConnections()
+			closeAll()
+			transport.CloseIdleConnections()
 		})
 	}
 	w.t.Cleanup(stop)

@@ -61,9 +61,6 @@ const redisEmptied = "Redis emptied"
 // clockAhead is the one kind with which messages may be sent too early.
 const clockAhead = "clock ahead"
 
-// crashLoop is the one kind of which it is told partition by partition how long messages waited.
-const crashLoop = "deliverer in a crash loop"
-
 const (
 	bySession = "session timeout, 6 s"
 	byLease   = "claim lease, 11 s"
@@ -80,15 +77,24 @@ var faults = []fault{
 		s.startRole(p.role, p.lane)
 		return p.name + ": " + p.command.ProcessState.String()
 	}},
-	{crashLoop, bySession + ", for its partitions", func(s *stand, chance *rand.Rand) string {
-		p, crashes := s.pick(chance, topology.RoleDeliver), 0
+	{"deliverer in a crash loop", bySession + ", for its partitions", func(s *stand, chance *rand.Rand) string {
+		calm := s.awaitCalm()
+		p, crashes, from := s.pick(chance, topology.RoleDeliver), 0, time.Now()
 		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); crashes++ {
 			s.leave(p, syscall.SIGKILL)
 			p = s.startAs(p.name, p.role, p.lane)
 			s.awaitReady(p)
 			s.pause(time.Second)
 		}
-		return fmt.Sprintf("%d crashes", crashes)
+		s.pause(lease)    // what it had in its hands waits for so long
+		var most []string // by partition
+		for of, waits := range s.waits(from, time.Now()) {
+			if slices.Sort(waits); of.lane == topology.Realtime {
+				most = append(most, fmt.Sprintf("%.2f s", percentile(waits, 99).Seconds()))
+			}
+		}
+		slices.Sort(most)
+		return fmt.Sprintf("%s%d crashes; p99 by partition: %s", calm, crashes, strings.Join(most, " "))
 	}},
 	{"process stopped", "joining", func(s *stand, chance *rand.Rand) string {
 		p := s.pick(chance)
@@ -111,7 +117,7 @@ var faults = []fault{
 	}},
 	{"broker restarted", "joining", func(s *stand, chance *rand.Rand) string { return s.restart(broker(chance)) }},
 	{"brokers restarted in turn", "upstream's gap and 1 s", func(s *stand, _ *rand.Rand) string {
-		return s.restart("kafka-1") + ", " + s.restart("kafka-2") + ", " + s.restart("kafka-3")
+		return s.awaitCalm() + s.restart("kafka-1") + ", " + s.restart("kafka-2") + ", " + s.restart("kafka-3")
 	}},
 	{"broker's disk full", byBroker, func(s *stand, chance *rand.Rand) string {
 		name := broker(chance)

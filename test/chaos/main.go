@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -106,6 +107,27 @@ func (s *stand) awaitRate(when string) {
 		}
 		if time.Now().After(end) {
 			script.Check(fmt.Errorf("%s: for %v too few messages come through:%s", when, patience, slow))
+		}
+	}
+}
+
+// awaitCalm waits until hardly a message of real time waits, and says if it did not come to that: servers take a minute
+// to be quick once they have started, and more than they can bear hides what a fault does.
+func (s *stand) awaitCalm() string {
+	const over, calm, patience = 5 * time.Second, 500 * time.Millisecond, 90 * time.Second
+	for end := time.Now().Add(patience); ; s.pause(time.Second) {
+		var all []time.Duration
+		for of, waits := range s.waits(time.Now().Add(-over), time.Now()) {
+			if of.lane == topology.Realtime {
+				all = append(all, waits...)
+			}
+		}
+		slices.Sort(all)
+		switch {
+		case len(all) > 0 && percentile(all, 99) < calm:
+			return ""
+		case time.Now().After(end):
+			return "on a busy machine, "
 		}
 	}
 }

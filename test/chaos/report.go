@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -195,7 +194,7 @@ func (r *report) printFaults(s *stand) {
 		for _, h := range r.made {
 			if h.kind == f.kind {
 				times++
-				waits := s.waits(h)
+				waits := s.longestWaits(h)
 				for i, d := range []time.Duration{s.provider.gap(topology.Realtime, h.from, h.to),
 					waits[topology.Realtime], waits[topology.Batch], s.upstream.gap(h.from, h.to)} {
 					most[i] = max(most[i], d)
@@ -209,26 +208,40 @@ func (r *report) printFaults(s *stand) {
 	}
 }
 
-// waits are the longest that messages waited, by lane, which were published while a fault lasted, or until the
+// longestWaits are the longest that messages waited, by lane, which were published while a fault lasted, or until the
 // next, and due at once.
-func (s *stand) waits(h happened) map[topology.Lane]time.Duration {
-	longest, all := make(map[topology.Lane]time.Duration), make(map[int32][]float64) // of real time, by partition
-	for id, e := range s.upstream.ledger {
-		if at, ok := s.provider.first[id]; ok && kindOf(id) != scheduled && e.at.After(h.from) && e.at.Before(h.to) {
-			longest[laneOf(id)] = max(longest[laneOf(id)], at.Sub(e.at))
-			if h.kind == crashLoop && laneOf(id) == topology.Realtime {
-				all[e.partition] = append(all[e.partition], at.Sub(e.at).Seconds())
-			}
-		}
-	}
-	for _, partition := range slices.Sorted(maps.Keys(all)) {
-		waits := all[partition]
-		slices.Sort(waits)
-		fmt.Printf("  partition %d: p50 %.2f s, p99 %.2f s, longest %.2f s\n", partition, waits[len(waits)/2],
-			waits[len(waits)*99/100], waits[len(waits)-1])
+func (s *stand) longestWaits(h happened) map[topology.Lane]time.Duration {
+	longest := make(map[topology.Lane]time.Duration)
+	for of, waits := range s.waits(h.from, h.to) {
+		longest[of.lane] = max(longest[of.lane], slices.Max(waits))
 	}
 	return longest
 }
+
+// source is a partition of a lane's events.
+type source struct {
+	lane      topology.Lane
+	partition int32
+}
+
+// waits are how long each message waited, by source, whose event was published in a time, and due at once.
+func (s *stand) waits(from, to time.Time) map[source][]time.Duration {
+	s.upstream.mu.Lock()
+	defer s.upstream.mu.Unlock()
+	s.provider.mu.Lock()
+	defer s.provider.mu.Unlock()
+	all := make(map[source][]time.Duration)
+	for id, e := range s.upstream.ledger {
+		if at, ok := s.provider.first[id]; ok && kindOf(id) != scheduled && e.at.After(from) && e.at.Before(to) {
+			of := source{laneOf(id), e.partition}
+			all[of] = append(all[of], at.Sub(e.at))
+		}
+	}
+	return all
+}
+
+// percentile of some that are in order.
+func percentile(waits []time.Duration, p int) time.Duration { return waits[len(waits)*p/100] }
 
 // valid says whether the run says anything: events at the rate that was wanted, mostly, and faults that bit.
 func (r *report) valid(s *stand, rate float64) bool {
