@@ -29,9 +29,14 @@ func matches(f *topology.TaskFilter, s *topology.State) bool {
 		(f.Template == "" || f.Template == name || f.Template == string(s.Template))
 }
 
+// mostFound events of about a kilobyte each are held at a time.
+const mostFound = 500_000
+
+var errMany = fmt.Errorf("more than %d events match: choose fewer, by --since and --until for instance", mostFound)
+
 // Find returns the events that a task is about: those of the delivery log that the filter means when all
-// of its ranges is folded, or those that were chosen by id. They are in the order of their sources. What
-// it holds does not grow with the log.
+// of its ranges is folded, or those that were chosen by id. They are in the order of their sources. More than
+// mostFound are refused.
 func (e *Engine) Find(ctx context.Context, spec *topology.TaskSpec, progress *scan.Progress) ([]Event, error) {
 	var events []Event
 	var mu sync.Mutex
@@ -49,6 +54,9 @@ func (e *Engine) Find(ctx context.Context, spec *topology.TaskSpec, progress *sc
 			defer mu.Unlock()
 			for i := range entries {
 				take(found, &spec.Filter, &entries[i])
+			}
+			if len(found) > mostFound {
+				return errMany
 			}
 			return nil
 		})

@@ -29,6 +29,7 @@ const (
 type cluster struct {
 	sync.Mutex
 	topics map[topology.Topic][]topology.Record
+	lost   int64 // records of each range that nobody can read
 }
 
 func newCluster() *cluster { return &cluster{topics: map[topology.Topic][]topology.Record{}} }
@@ -63,9 +64,12 @@ func (c *cluster) Ranges(_ context.Context, topic topology.Topic, _ time.Time) (
 	return []scan.Range{{Topic: topic, From: records[0].Offset, To: records[len(records)-1].Offset + 1}}, nil
 }
 
-func (c *cluster) Scan(_ context.Context, ranges []scan.Range, _ *scan.Progress,
+func (c *cluster) Scan(_ context.Context, ranges []scan.Range, progress *scan.Progress,
 	handle func([]topology.Record) error) error {
 	for _, r := range ranges {
+		if progress != nil {
+			progress.Lost.Add(c.lost)
+		}
 		for records := range slices.Chunk(c.read(r.Topic)[r.From:r.To], 3) {
 			if err := handle(records); err != nil {
 				return err
@@ -92,6 +96,19 @@ func (s statuses) GetMany(_ context.Context, ids []topology.EventID) ([]status.A
 		answers[i].State, answers[i].Found = s[id]
 	}
 	return answers, nil
+}
+
+// folded are the statuses of all events, as the log has them.
+func (c *cluster) folded() statuses {
+	all := statuses{}
+	for _, r := range c.read(names.DeliveryLog(lane)) {
+		if entry, err := topology.DecodeEntry(r.Value); err == nil {
+			state, next := all[entry.EventID], topology.StateOf(&entry)
+			state.Merge(&next)
+			all[entry.EventID] = state
+		}
+	}
+	return all
 }
 
 func (c *cluster) publishEvent(id, eventType string) topology.Record {
@@ -125,7 +142,7 @@ func stateOf(redrives int, status topology.Status, reason topology.Reason) topol
 
 // resend is a task about all of the delivery log that the filter means.
 func (c *cluster) resend(filter topology.TaskFilter) *topology.TaskSpec {
-	return &topology.TaskSpec{Kind: topology.ResendEvents, Lane: lane, Rate: 1000, Filter: filter,
+	return &topology.TaskSpec{Kind: topology.ResendEvents, Lane: lane, Rate: 1000, Count: 1e6, Filter: filter,
 		Ranges: []topology.TaskRange{{To: int64(len(c.read(names.DeliveryLog(lane))))}}}
 }
 

@@ -68,6 +68,9 @@ func (r *Run) Do(ctx context.Context, progress *scan.Progress) error {
 	})
 	stop(nil)
 	speaking.Wait()
+	if lost := progress.Lost.Load(); lost > 0 {
+		r.counts[Unread] = lost
+	}
 	return r.end(context.WithoutCancel(ctx), err)
 }
 
@@ -184,8 +187,13 @@ func (r *Run) step(ctx context.Context, partition int, items []Item) (past int, 
 	r.turn.Lock()
 	defer r.turn.Unlock()
 	var again []topology.Record
+	confirmed := r.Task.Spec.Count - r.counts[Published]
 	for n := r.size(); past < len(items) && len(again) < n; past++ {
-		if i := &items[past]; i.Refused == "" {
+		switch i := &items[past]; {
+		case i.Refused != "":
+		case int64(len(again)) >= confirmed:
+			i.Refused = Unconfirmed
+		default:
 			again = append(again, r.Names.Again(r.Task.Spec.Lane, i.Record, i.ID, i.Receipt))
 		}
 	}

@@ -191,6 +191,22 @@ func TestARunToTheEnd(t *testing.T) {
 	})
 }
 
+// TestWhatNobodyConfirmed is not published, but counted.
+func TestWhatNobodyConfirmed(t *testing.T) {
+	inWorld(t, 50, func(t *testing.T, w *world) {
+		b := w.board()
+		task := w.start(b, 200)
+		task.Spec.Count = 30
+		if err := w.run(t.Context(), b, task); err != nil {
+			t.Fatal(err)
+		}
+		w.redriven(30)
+		if done, _ := b.Snapshot().Get(task.ID); done.State != Done || done.Counts[Unconfirmed] != 20 {
+			t.Errorf("it is %s, counts %v", done.State, done.Counts)
+		}
+	})
+}
+
 // TestOwners: five owners die, another is cut off and wakes when it has lost the task; two take it at once.
 func TestOwners(t *testing.T) {
 	inWorld(t, 3000, func(t *testing.T, w *world) {

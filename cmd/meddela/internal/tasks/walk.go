@@ -45,7 +45,9 @@ const (
 	RedrivenOften = "redriven_often"
 	WasSent       = "sent" // or may have been
 	SameBuild     = "same_build"
-	Gone          = "gone" // its topic does not have it any more
+	Gone          = "gone"        // its topic does not have it any more
+	Unread        = "unread"      // what it is on, or tells of it, was removed meanwhile or cannot be read
+	Unconfirmed   = "unconfirmed" // more could be published than when the task was made
 )
 
 // Explained says what refusals mean, and what can be done.
@@ -59,6 +61,8 @@ var Explained = map[string]string{
 	WasSent:                        "it was sent, or may have been: --new-message sends another message",
 	SameBuild:                      "it crashed this build, or one that is not known: use one that is mended",
 	Gone:                           "its topic does not have it any more",
+	Unread:                         "records were removed before they were read, or cannot be: what they were of is not known",
+	Unconfirmed:                    "it can be published only since the task was made: another task may",
 	string(topology.ReasonExpired): "its validity has ended: --expired has its template's ttl begin anew",
 }
 
@@ -90,7 +94,7 @@ func refusal(spec *topology.TaskSpec, i *Item, live *status.Answer, build string
 	switch {
 	case i.Refused != "":
 		return i.Refused
-	case live.Err != nil || s.Status == "":
+	case live.Err != nil || !live.Found:
 		return NoStatus
 	case s.Redrives > i.Receipt.Redrives:
 		return RedrivenSince
@@ -100,6 +104,8 @@ func refusal(spec *topology.TaskSpec, i *Item, live *status.Answer, build string
 		return Changed
 	case mayBeSent && !spec.NewMessage:
 		return WasSent
+	case i.Letter != nil && !spec.NewMessage && !endedBy(s.Reason):
+		return Changed
 	case i.Receipt.Redrives >= mostRedrives:
 		return RedrivenOften
 	case i.Letter == nil && crashed && !mayBeSent,
@@ -107,6 +113,12 @@ func refusal(spec *topology.TaskSpec, i *Item, live *status.Answer, build string
 		return SameBuild
 	}
 	return ""
+}
+
+// endedBy reports whether what ended an event is what a dead letter was written of.
+func endedBy(reason topology.Reason) bool {
+	return reason == topology.ReasonInvalid || reason == topology.ReasonInternalError ||
+		reason == topology.ReasonTopicRejected
 }
 
 // mayHaveJob reports whether match has made a job of an event, or tried to, and said of it since, as of another copy
@@ -150,20 +162,26 @@ func (e *Engine) judge(ctx context.Context, spec *topology.TaskSpec, items []Ite
 }
 
 // walk gives what a task is about, but for what is done: items of one partition, and the offset up to which that is.
-// Partitions are walked side by side, each in order.
+// Partitions are walked side by side, each in order. Lost is of the topic that tells what the task is about.
 func (e *Engine) walk(ctx context.Context, spec *topology.TaskSpec, next map[int]int64, progress *scan.Progress,
 	give func(partition int, items []Item, upTo int64) error) error {
 	var one sync.Mutex // guards wanted
 	var wanted map[topology.Source]*Event
+	var gone []Item
+	told := new(scan.Progress)
 	ranges := RangesOf(e.Names.DeadLetters(spec.Lane), spec.Ranges)
 	if spec.Kind == topology.ResendEvents {
-		events, err := e.Find(ctx, spec, new(scan.Progress))
+		found, err := e.Find(ctx, spec, told)
 		if err != nil {
 			return err
 		}
-		if wanted, ranges, err = e.places(ctx, spec, events, next); err != nil {
+		if wanted, gone, ranges, err = e.places(ctx, spec, found, next); err != nil {
 			return err
 		}
+	}
+	walked := told
+	if spec.Kind == topology.ResendEvents { // of an event that is gone it is told by its id
+		walked = nil
 	}
 	itemsOf := func(records []topology.Record) (items []Item) {
 		one.Lock()
@@ -194,7 +212,7 @@ func (e *Engine) walk(ctx context.Context, spec *topology.TaskSpec, next map[int
 	for partition, ranges := range byPartition {
 		group.Go(func() error {
 			for _, r := range ranges {
-				err := e.Topics.Scan(walking, []scan.Range{r}, nil, func(records []topology.Record) error {
+				err := e.Topics.Scan(walking, []scan.Range{r}, walked, func(records []topology.Record) error {
 					upTo := records[len(records)-1].Offset + 1
 					progress.Done.Add(upTo - r.From)
 					r.From = upTo
@@ -207,12 +225,13 @@ func (e *Engine) walk(ctx context.Context, spec *topology.TaskSpec, next map[int
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil || len(wanted) == 0 {
-		return err
+	err := group.Wait()
+	progress.Lost.Store(told.Lost.Load())
+	for _, event := range wanted { // compacted, or removed meanwhile
+		gone = append(gone, goneOf(event))
 	}
-	gone := make([]Item, 0, len(wanted))
-	for _, event := range wanted {
-		gone = append(gone, Item{ID: event.EventID, State: event.State, Refused: Gone})
+	if err != nil || len(gone) == 0 {
+		return err
 	}
 	return give(-1, gone, 0)
 }
@@ -228,10 +247,12 @@ func RangesOf(topic topology.Topic, of []topology.TaskRange) (ranges []scan.Rang
 // joinWithin is how many offsets are read in vain rather than begin a new range.
 const joinWithin = 2000
 
-// places are where events are that are still to be done, which are sorted, and the ranges of the events topic that
-// have those of them that are kept.
+func goneOf(event *Event) Item { return Item{ID: event.EventID, State: event.State, Refused: Gone} }
+
+// places are where events are that are still to be done, which are sorted, those that are gone, and the ranges of the
+// events topic that have the others.
 func (e *Engine) places(ctx context.Context, spec *topology.TaskSpec, events []Event, next map[int]int64) (
-	wanted map[topology.Source]*Event, ranges []scan.Range, err error) {
+	wanted map[topology.Source]*Event, gone []Item, ranges []scan.Range, err error) {
 	kept, err := e.Topics.Ranges(ctx, e.Names.Events(spec.Lane), time.Time{})
 	wanted = make(map[topology.Source]*Event, len(events))
 	for i := range events {
@@ -240,13 +261,14 @@ func (e *Engine) places(ctx context.Context, spec *topology.TaskSpec, events []E
 		if ours && offset < next[partition] {
 			continue
 		}
-		wanted[events[i].Source] = &events[i]
 		of := slices.IndexFunc(kept, func(r scan.Range) bool {
 			return r.Partition == partition && r.From <= offset && offset < r.To
 		})
 		if !ours || of < 0 {
+			gone = append(gone, goneOf(&events[i]))
 			continue
 		}
+		wanted[events[i].Source] = &events[i]
 		if n := len(ranges); n > 0 {
 			if last := &ranges[n-1]; last.Partition == partition && offset-last.To < joinWithin {
 				last.To = max(last.To, offset+1)
@@ -255,7 +277,7 @@ func (e *Engine) places(ctx context.Context, spec *topology.TaskSpec, events []E
 		}
 		ranges = append(ranges, scan.Range{Topic: topic, ID: kept[of].ID, Partition: partition, From: offset, To: offset + 1})
 	}
-	return wanted, ranges, err
+	return wanted, gone, ranges, err
 }
 
 // Means reports whether a filter means a dead letter.
@@ -274,7 +296,8 @@ func (e *Engine) ofLetter(spec *topology.TaskSpec, r *topology.Record, l *topolo
 	switch {
 	case o.Value == nil || !ours || lane != spec.Lane:
 		i.Refused = NoEvent
-	case l.Role == topology.RoleMatch && (o.Topic == e.Names.Events(lane) || o.Topic == e.Names.Redrive(lane)):
+	case l.Role == topology.RoleMatch && l.Reason != topology.ReasonTopicRejected && // which is of what it came to
+		(o.Topic == e.Names.Events(lane) || o.Topic == e.Names.Redrive(lane)):
 		event, _ := e.Names.DecodeEvent(o, lane)
 		i.ID, i.Receipt = event.ID, topology.ReceiptOf(&o)
 	case fault == nil && o.Topic != e.Names.DeliveryLog(lane):
@@ -336,5 +359,8 @@ func (e *Engine) Preview(ctx context.Context, spec *topology.TaskSpec, progress 
 		}
 		return nil
 	})
+	if lost := progress.Lost.Load(); lost > 0 {
+		p.Refused[Unread] = lost
+	}
 	return p, err
 }

@@ -121,14 +121,16 @@ func TestRefusals(t *testing.T) {
 		redrives int            // when it was chosen
 		live     topology.State
 		refused  string
+		unknown  bool // to Redis
 		want     string
 	}{
-		"failed":                    {logged: failed(0)},
-		"ignored":                   {logged: stateOf(0, topology.Ignored, topology.ReasonKilled)},
-		"refused before":            {refused: NoEvent, want: NoEvent},
-		"sent":                      {logged: sent(0), want: WasSent},
-		"sent, asked for":           {spec: topology.TaskSpec{NewMessage: true}, logged: sent(0)},
-		"sent, as only Redis knows": {logged: uncovered(noTemplate), live: sent(0), want: WasSent},
+		"failed":                        {logged: failed(0)},
+		"failed, as only the log knows": {logged: failed(0), unknown: true, want: NoStatus},
+		"ignored":                       {logged: stateOf(0, topology.Ignored, topology.ReasonKilled)},
+		"refused before":                {refused: NoEvent, want: NoEvent},
+		"sent":                          {logged: sent(0), want: WasSent},
+		"sent, asked for":               {spec: topology.TaskSpec{NewMessage: true}, logged: sent(0)},
+		"sent, as only Redis knows":     {logged: uncovered(noTemplate), live: sent(0), want: WasSent},
 		"ambiguous": {logged: stateOf(0, topology.DeliveryError, topology.ReasonAmbiguous),
 			want: WasSent},
 		"crashed in delivery": {logged: stateOf(0, topology.DeliveryError, crash), want: WasSent},
@@ -145,8 +147,17 @@ func TestRefusals(t *testing.T) {
 		"three times":                {redrives: 3, logged: failed(3), want: RedrivenOften},
 		"letter": {letter: letter(topology.ReasonNotJSON, ""),
 			live: uncovered(topology.ReasonInvalid)},
-		"letter of no status":      {letter: letter(topology.ReasonNotJSON, ""), want: NoStatus},
-		"letter that was sent":     {letter: letter(topology.ReasonNotJSON, ""), live: sent(0), want: WasSent},
+		"letter of no status":  {letter: letter(topology.ReasonNotJSON, ""), want: NoStatus},
+		"letter that was sent": {letter: letter(topology.ReasonNotJSON, ""), live: sent(0), want: WasSent},
+		"letter, and killed since": {letter: letter(crash, "1.0"),
+			live: stateOf(0, topology.Ignored, topology.ReasonKilled), want: Changed},
+		"letter, and killed since, asked for": {spec: topology.TaskSpec{NewMessage: true}, letter: letter(crash, "1.0"),
+			live: stateOf(0, topology.Ignored, topology.ReasonKilled)},
+		"letter, and failed since": {letter: letter(crash, "1.0"), live: failed(0), want: Changed},
+		"letter, and not covered since": {letter: letter(topology.ReasonNotJSON, ""), live: uncovered(noTemplate),
+			want: Changed},
+		"letter of what no topic took": {letter: letter(topology.ReasonTopicRejected, ""),
+			live: stateOf(0, topology.DeliveryError, topology.ReasonTopicRejected)},
 		"letter of this build":     {letter: letter(crash, "2.0"), live: uncovered(crash), want: SameBuild},
 		"letter of another build":  {letter: letter(crash, "1.0"), live: uncovered(crash)},
 		"letter of an old release": {letter: letter(crash, ""), live: uncovered(crash)},
@@ -155,7 +166,10 @@ func TestRefusals(t *testing.T) {
 	} {
 		item := Item{Letter: test.letter, State: test.logged, Refused: test.refused,
 			Receipt: topology.Receipt{Redrives: test.redrives}}
-		answer := status.Answer{State: test.live, Found: test.live.Status != ""}
+		if test.live.Status == "" && test.letter == nil {
+			test.live = test.logged
+		}
+		answer := status.Answer{State: test.live, Found: test.live.Status != "" && !test.unknown}
 		if got := refusal(&test.spec, &item, &answer, "2.0"); got != test.want {
 			t.Errorf("%s: refused as %q, want %q", name, got, test.want)
 		}
@@ -176,22 +190,24 @@ func TestPreview(t *testing.T) {
 	c.log(c.publishEvent("other", "parcel"), "other", topology.NotCovered, noTemplate, 0)
 	other := c.add("payments", []byte(`{"type":"loyalty","channel":"sms","ctx":{}}`))
 	c.log(other, "x", topology.NotCovered, noTemplate, 0)
+	c.log(other, "y", topology.NotCovered, noTemplate, 0) // from the same place, as another engine may say
 	c.topics[names.Events(lane)][0].Value = nil
 	live := catalogueOf(t, "loyalty", 0)
-	got := c.preview(t, nil, live, c.resend(uncovered))
-	if got.Matched != 4 || got.Published != 1 || got.Templates["loyalty@1"] != 1 || got.Reasons[noTemplate] != 1 ||
-		!maps.Equal(got.Refused, map[string]int64{Gone: 2, string(noTemplate): 1}) ||
+	c.lost = 3
+	got := c.preview(t, c.folded(), live, c.resend(uncovered))
+	if got.Matched != 5 || got.Published != 1 || got.Templates["loyalty@1"] != 1 || got.Reasons[noTemplate] != 1 ||
+		!maps.Equal(got.Refused, map[string]int64{Gone: 3, string(noTemplate): 1, Unread: 3}) ||
 		!slices.Equal(got.Samples, []Sample{{"a", noTemplate, "meddela.realtime.events/0/2"}}) {
 		t.Errorf("it would do %+v", got)
 	}
 
 	late := catalogueOf(t, "loyalty", time.Second)
-	if got := c.preview(t, nil, late, c.resend(uncovered)); got.Refused["expired"] != 1 {
+	if got := c.preview(t, c.folded(), late, c.resend(uncovered)); got.Refused["expired"] != 1 {
 		t.Errorf("late: %+v", got)
 	}
 	spec := c.resend(uncovered)
 	spec.Expired = true
-	if got := c.preview(t, nil, late, spec); got.Published != 1 {
+	if got := c.preview(t, c.folded(), late, spec); got.Published != 1 {
 		t.Errorf("late, and asked for: %+v", got)
 	}
 	byID := &topology.TaskSpec{Kind: topology.ResendEvents, Lane: lane, Events: []topology.TaskEvent{{ID: "a"}}}
@@ -216,6 +232,9 @@ func TestLetters(t *testing.T) {
 	job := topology.Job{JobID: "j", EventID: "c", Lane: lane, Redrives: 1, Attempt: 1, Template: "loyalty@1",
 		Type: "loyalty", Channel: topology.SMS, Source: "s", ReceivedAt: now, Event: first.Value}
 	letter(topology.Record{Topic: names.Jobs(lane), Partition: 2, Value: job.Append(nil)}, topology.RoleDeliver)
+	rejected := names.DeadLetter(lane, &topology.Record{Topic: names.Events(lane), Value: job.Append(nil)},
+		&topology.Fault{Reason: topology.ReasonTopicRejected, Detail: "x"}, topology.RoleMatch, now)
+	c.add(rejected.Topic, rejected.Value, rejected.Headers...)
 	letter(first, topology.RoleStatus) // has gone its way
 	letter(topology.Record{Topic: names.DeliveryLog(lane), Value: []byte("{}")}, topology.RoleStatus)
 	letter(topology.Record{Topic: names.DeliveryLog(lane), Value: job.Append(nil)}, topology.RoleStatus)
@@ -225,27 +244,28 @@ func TestLetters(t *testing.T) {
 	for id, redrives := range map[topology.EventID]int{"a": 0, "b": 1, "c": 1} {
 		s[id] = stateOf(redrives, topology.NotCovered, topology.ReasonInvalid)
 	}
-	spec := &topology.TaskSpec{Kind: topology.RedriveLetters, Lane: lane, Ranges: []topology.TaskRange{{To: 9}}}
+	spec := &topology.TaskSpec{Kind: topology.RedriveLetters, Lane: lane, Ranges: []topology.TaskRange{{To: 10}}}
 	var got []Item
 	engine := c.engine(s, catalogueOf(t, "loyalty", 0))
 	err := engine.walk(t.Context(), spec, nil, new(scan.Progress), func(_ int, items []Item, _ int64) error {
 		got = append(got, items...)
 		return engine.judge(t.Context(), spec, got)
 	})
-	if err != nil || len(got) != 9 {
+	if err != nil || len(got) != 10 {
 		t.Fatalf("%d items, %v", len(got), err)
 	}
 	for i, want := range []struct {
 		id      topology.EventID
 		receipt topology.Receipt
 	}{{"a", topology.ReceiptOf(&first)}, {"b", topology.Receipt{Redrives: 1, Source: "s", At: now.Add(-time.Hour)}},
+		{"c", topology.Receipt{Redrives: 1, Source: "s", At: now}},
 		{"c", topology.Receipt{Redrives: 1, Source: "s", At: now}}} {
 		if item := got[i]; item.ID != want.id || item.Receipt != want.receipt || item.Refused != "" ||
 			string(item.Record.Value[:6]) != `{"id":` {
 			t.Errorf("%s: %+v", want.id, item)
 		}
 	}
-	for _, item := range got[3:] {
+	for _, item := range got[4:] {
 		if item.Refused != NoEvent {
 			t.Errorf("%s of %s is refused as %q", item.Letter.Role, item.Letter.Original.Topic, item.Refused)
 		}

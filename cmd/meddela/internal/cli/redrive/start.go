@@ -372,6 +372,9 @@ func (s *signing) do(ctx context.Context, engine *tasks.Engine, board *tasks.Boa
 		if err != nil {
 			return "how far the lane is behind cannot be measured: " + err.Error()
 		}
+		if report.Offline > 0 { // which may be of the lane, and are not measured
+			return wording.Count(report.Offline, "partition has", "partitions have") + " no leader"
+		}
 		for i := range report.Groups {
 			g := &report.Groups[i]
 			if g.Err != nil {
