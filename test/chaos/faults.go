@@ -69,13 +69,13 @@ const (
 	byItself  = "as long as it lasts"
 )
 
+// killedMeanwhile is made while others last, and not by itself.
+var killedMeanwhile = fault{"process killed meanwhile", "the fault that it falls into, and " + bySession,
+	func(s *stand, chance *rand.Rand) string { return s.kill(chance, 0) }}
+
 var faults = []fault{
 	{"process killed", bySession, func(s *stand, chance *rand.Rand) string {
-		p := s.pick(chance)
-		s.leave(p, syscall.SIGKILL)
-		s.pause(time.Duration(chance.IntN(3)) * time.Second)
-		s.startRole(p.role, p.lane)
-		return p.name + ": " + p.command.ProcessState.String()
+		return s.kill(chance, time.Duration(chance.IntN(3))*time.Second)
 	}},
 	{"deliverer in a crash loop", bySession + ", for its partitions", func(s *stand, chance *rand.Rand) string {
 		calm := s.awaitCalm()
@@ -169,28 +169,40 @@ var faults = []fault{
 		script.Check(client.FlushAll(s.ctx).Err())
 		return fmt.Sprintf("%d keys went", keys) + s.noticed(from)
 	}},
-	{"Redis read-only", byItself, func(s *stand, _ *rand.Rand) string {
-		return s.configure("min-replicas-to-write", "3", "0")
+	{"Redis read-only", byItself, func(s *stand, chance *rand.Rand) string {
+		return s.configure(chance, "min-replicas-to-write", "3", "0")
 	}},
-	{"Redis full", byItself, func(s *stand, _ *rand.Rand) string { return s.configure("maxmemory", "1", "0") }},
-	{"Redis slow", byItself, func(s *stand, _ *rand.Rand) string { return s.ill(slowStore, s.primary()) }},
+	{"Redis full", byItself, func(s *stand, chance *rand.Rand) string {
+		return s.configure(chance, "maxmemory", "1", "0")
+	}},
+	{"Redis slow", byItself, func(s *stand, chance *rand.Rand) string {
+		return s.ill(chance, slowStore, s.primary())
+	}},
 	{"broker cut off", "requests' time, 10 s", func(s *stand, chance *rand.Rand) string {
-		return s.cut(broker(chance))
+		return s.cut(chance, broker(chance))
 	}},
 	{"broker half-open", "requests' time, 10 s", func(s *stand, chance *rand.Rand) string {
-		return s.ill(halfOpen, broker(chance))
+		return s.ill(chance, halfOpen, broker(chance))
 	}},
-	{"brokers slow", byItself, func(s *stand, _ *rand.Rand) string { return s.ill(slowly, "kafka-1", "kafka-2", "kafka-3") }},
-	{"provider cut off", byItself, func(s *stand, _ *rand.Rand) string { return s.cut("provider") }},
-	{"provider down", "none: the other one", func(s *stand, _ *rand.Rand) string { return s.sicken("down", "/a") }},
-	{"both providers down", byItself + ", 10 s till the next attempt", func(s *stand, _ *rand.Rand) string {
-		return s.sicken("down", "/a", "/b")
+	{"brokers slow", byItself, func(s *stand, chance *rand.Rand) string {
+		return s.ill(chance, slowly, "kafka-1", "kafka-2", "kafka-3")
 	}},
-	{"providers slow", "1.5 s an answer", func(s *stand, _ *rand.Rand) string { return s.sicken("slow", "/a", "/b") }},
-	{"provider throttling", "none: the other one", func(s *stand, _ *rand.Rand) string {
-		return s.sicken("throttling", "/a")
+	{"provider cut off", byItself, func(s *stand, chance *rand.Rand) string { return s.cut(chance, "provider") }},
+	{"provider down", "none: the other one", func(s *stand, chance *rand.Rand) string {
+		return s.sicken(chance, "down", "/a")
 	}},
-	{"answers lost", "10 s till the next attempt", func(s *stand, _ *rand.Rand) string { return s.sicken("mute", "/a") }},
+	{"both providers down", byItself + ", 10 s till the next attempt", func(s *stand, chance *rand.Rand) string {
+		return s.sicken(chance, "down", "/a", "/b")
+	}},
+	{"providers slow", "1.5 s an answer", func(s *stand, chance *rand.Rand) string {
+		return s.sicken(chance, "slow", "/a", "/b")
+	}},
+	{"provider throttling", "none: the other one", func(s *stand, chance *rand.Rand) string {
+		return s.sicken(chance, "throttling", "/a")
+	}},
+	{"answers lost", "10 s till the next attempt", func(s *stand, chance *rand.Rand) string {
+		return s.sicken(chance, "mute", "/a")
+	}},
 	{"partitions added", "joining", (*stand).addPartitions},
 	{"role rolled out", "joining", func(s *stand, chance *rand.Rand) string {
 		first := s.pick(chance)
@@ -217,6 +229,26 @@ var faults = []fault{
 const shortly = 5 * time.Second
 
 func broker(chance *rand.Rand) string { return fmt.Sprintf("kafka-%d", 1+chance.IntN(3)) }
+
+// meanwhile is how long most faults last: two processes die of something else.
+func (s *stand) meanwhile(chance *rand.Rand) {
+	for range 2 {
+		h := happened{fault: killedMeanwhile, from: time.Now()}
+		h.seen = h.make(s, chance)
+		s.pause(shortly / 2)
+		h.to = time.Now()
+		s.report.made = append(s.report.made, h)
+	}
+}
+
+// kill kills a process, and starts another in its place after a while.
+func (s *stand) kill(chance *rand.Rand, after time.Duration) string {
+	p := s.pick(chance)
+	s.leave(p, syscall.SIGKILL)
+	s.pause(after)
+	s.startRole(p.role, p.lane)
+	return p.name + ": " + p.command.ProcessState.String()
+}
 
 // pick is one of the processes, of a role or of any.
 func (s *stand) pick(chance *rand.Rand, role ...topology.Role) *process {
@@ -302,27 +334,27 @@ func (s *stand) seen(names ...string) string {
 }
 
 // cut takes a server from the network for a while.
-func (s *stand) cut(name string) string {
+func (s *stand) cut(chance *rand.Rand, name string) string {
 	s.network[name].Stop()
 	seen := s.seen(name)
-	s.pause(shortly)
+	s.meanwhile(chance)
 	script.Check(s.network[name].Start())
 	return seen
 }
 
 // ill has the network to some servers be poisoned for a while.
-func (s *stand) ill(toxic string, names ...string) string {
+func (s *stand) ill(chance *rand.Rand, toxic string, names ...string) string {
 	s.network.poison(toxic, names...)
 	seen := s.seen(names...)
-	s.pause(shortly)
+	s.meanwhile(chance)
 	s.network.heal(names...)
 	return seen
 }
 
 // sicken has the providers at some paths be ill for a while.
-func (s *stand) sicken(mode string, paths ...string) string {
+func (s *stand) sicken(chance *rand.Rand, mode string, paths ...string) string {
 	s.provider.set(mode, paths...)
-	s.pause(shortly)
+	s.meanwhile(chance)
 	if met := s.provider.set("", paths...); met > 0 {
 		return fmt.Sprintf("%d requests met it", met)
 	}
@@ -330,12 +362,12 @@ func (s *stand) sicken(mode string, paths ...string) string {
 }
 
 // configure sets a setting of the primary for a while, in which writes should be refused.
-func (s *stand) configure(setting, ill, well string) string {
+func (s *stand) configure(chance *rand.Rand, setting, ill, well string) string {
 	client := s.store(s.primary())
 	defer func() { _ = client.Close() }()
 	script.Check(client.ConfigSet(s.ctx, setting, ill).Err())
 	refused := client.Set(s.ctx, "probe", "", time.Second).Err()
-	s.pause(shortly)
+	s.meanwhile(chance)
 	script.Check(client.ConfigSet(s.ctx, setting, well).Err())
 	if refused == nil {
 		return ""

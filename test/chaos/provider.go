@@ -120,18 +120,6 @@ func (p *provider) gap(lane topology.Lane, from, to time.Time) time.Duration {
 	return longestGap(p.firsts[lane], from, to)
 }
 
-// copies are those that were accepted again in a time.
-func (p *provider) copies(from, to time.Time) (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.again {
-		if c.at.After(from) && c.at.Before(to) {
-			n++
-		}
-	}
-	return n
-}
-
 // longestGap is the longest time without any of some times, which are in order.
 func longestGap(times []time.Time, from, to time.Time) (longest time.Duration) {
 	for _, at := range append(times, to) {

@@ -73,7 +73,7 @@ func (r *report) print(s *stand) bool {
 		case !is.word.Final():
 			lost++
 			example(lost, "lost", id, is)
-		case !wanted(id, is.word, is.reason), is.word == topology.Sent && copies == 0,
+		case !wanted(id, is.word, is.reason, doubts[id]), is.word == topology.Sent && copies == 0,
 			copies > 0 && slices.Contains([]int{nobody, uncovered, unwanted}, kindOf(id)),
 			copies > 0 && s.provider.first[id].Before(s.upstream.ledger[id].due(id)) && !s.hurried(s.provider.first[id]):
 			wrong++
@@ -103,12 +103,12 @@ func (r *report) print(s *stand) bool {
 	fmt.Printf("repeated: %d counted as ambiguous (of %d counted), %d of which only an emptied Redis knew, "+
 		"%d not counted\n", covered, sum(doubts), forgotten, uncounted)
 	r.printFaults(s)
-	rolled, copies := r.rolled, s.provider.copies(r.rolled.from, r.rolled.to)
+	rolled, again := r.rolled, s.repeated(r.rolled)
 	fmt.Printf("rolling restart of every role: %.0f s, repeated %d, longest gap real time %.2f s, batch %.2f s\n",
-		rolled.to.Sub(rolled.from).Seconds(), copies, s.provider.gap(topology.Realtime, rolled.from, rolled.to).Seconds(),
+		rolled.to.Sub(rolled.from).Seconds(), again, s.provider.gap(topology.Realtime, rolled.from, rolled.to).Seconds(),
 		s.provider.gap(topology.Batch, rolled.from, rolled.to).Seconds())
-	valid := r.valid(s, float64(published)/took.Seconds())
-	return valid && lost == 0 && wrong == 0 && verified == 0 && uncounted == 0
+	valid := r.valid(s, float64(len(ids))/took.Seconds())
+	return valid && lost == 0 && wrong == 0 && verified == 0 && uncounted == 0 && again == 0
 }
 
 // example prints the first few of a kind.
@@ -116,6 +116,16 @@ func example(n int, what string, id topology.EventID, is status) {
 	if n <= 5 {
 		fmt.Printf("  %s: %s, %s %s\n", what, id, is.word, is.reason)
 	}
+}
+
+// repeated is how many messages were accepted again of events that were published in a time.
+func (s *stand) repeated(h happened) (n int) {
+	for _, c := range s.provider.again {
+		if at := s.upstream.ledger[c.id].at; at.After(h.from) && at.Before(h.to) {
+			n++
+		}
+	}
+	return n
 }
 
 // copies are when an event's message was accepted.
@@ -188,7 +198,7 @@ func (s *stand) when(id topology.EventID) string {
 // nothing to upstream.
 func (r *report) printFaults(s *stand) {
 	fmt.Printf("%-28s %5s %9s %9s %9s %9s  %s\n", "fault", "times", "gap", "wait", "batch", "upstream", "bounded by")
-	for _, f := range faults {
+	for _, f := range append(faults, killedMeanwhile) {
 		var most [4]time.Duration
 		times := 0
 		for _, h := range r.made {
@@ -243,7 +253,11 @@ func (s *stand) waits(from, to time.Time) map[source][]time.Duration {
 // percentile of some that are in order.
 func percentile(waits []time.Duration, p int) time.Duration { return waits[len(waits)*p/100] }
 
-// valid says whether the run says anything: events at the rate that was wanted, mostly, and faults that bit.
+// A run of half an hour makes faults of so many kinds at least.
+const half, leastKinds = 30 * time.Minute, 14
+
+// valid says whether the run says anything: events that Kafka took at the rate that was wanted, mostly, and faults that
+// bit.
 func (r *report) valid(s *stand, rate float64) bool {
 	ok := rate >= float64(s.rate)/2
 	if !ok {
@@ -258,6 +272,10 @@ func (r *report) valid(s *stand, rate float64) bool {
 		}
 	}
 	fmt.Printf("%d faults of %d kinds\n", len(r.made), len(kinds))
+	if s.only == "" && s.lasts >= half && len(kinds) < leastKinds {
+		fmt.Printf("not valid: fewer kinds than %d in %v\n", leastKinds, s.lasts)
+		ok = false
+	}
 	return ok
 }
 
@@ -265,12 +283,16 @@ func (r *report) valid(s *stand, rate float64) bool {
 func (s *stand) verify() int {
 	out, err := s.call("status", "verify", "-o", "json")
 	var found struct {
-		Differ   int
-		Causes   map[string]int
-		Examples json.RawMessage
+		Differ, Behind, Lost int
+		Causes               map[string]int
+		Examples             json.RawMessage
 	}
 	if json.Unmarshal([]byte(out), &found) != nil {
 		script.Check(err)
+	}
+	if found.Behind+found.Lost > 0 {
+		script.Check(fmt.Errorf("status verify: %d records of the log are not in Redis yet, %d could not be read",
+			found.Behind, found.Lost))
 	}
 	fmt.Printf("status verify: %v\n", found.Causes)
 	if found.Differ > 0 {

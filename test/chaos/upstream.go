@@ -114,9 +114,9 @@ func kindOf(id topology.EventID) int {
 	return n % kinds
 }
 
-// wanted says whether a final status can be that of an event.
-func wanted(id topology.EventID, status topology.Status, reason string) bool {
-	ambiguous := status == topology.DeliveryError && reason == string(topology.ReasonAmbiguous)
+// wanted says whether a final status can be that of an event, of which it was so often said that it may have been sent.
+func wanted(id topology.EventID, status topology.Status, reason string, doubts int) bool {
+	ambiguous := status == topology.DeliveryError && reason == string(topology.ReasonAmbiguous) && doubts > 0
 	switch kindOf(id) {
 	case nobody:
 		return status == topology.Ignored
