@@ -88,8 +88,8 @@ const (
 	Unknown
 	// Expired means that the job's validity ended before the message could be handed over.
 	Expired
-	// Throttled means that a limit did not let the message pass before ctx
-	// ended, so that nothing was tried. It counts for no attempt.
+	// Throttled means that a limit did not let the message pass in time, so
+	// that nothing was tried. It counts for no attempt.
 	Throttled
 )
 

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -128,6 +129,33 @@ func TestThrottledIsNoTry(t *testing.T) {
 			if got := within(o, 40*time.Millisecond, topology.Job{}); got.Verdict != want {
 				t.Errorf("message %d: %+v, want verdict %d", i, got, want)
 			}
+		}
+	})
+}
+
+// TestThrottledTellsNothing: that a message was not tried neither closes a circuit nor ends a row of failures.
+func TestThrottledTellsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const down, throttled = provider.Down, provider.Throttled
+		one := answering("one", down, throttled, down, throttled, throttled, down)
+		var told []Turn
+		o := route(t, func(c *Config) {
+			c.Backends[0].Breaker = Breaker{Failures: 2, Open: time.Minute}
+			c.Tell = func(_ string, what Turn, _ provider.Response) { told = append(told, what) }
+		}, one)
+		for i, want := range []provider.Verdict{down, throttled, down, throttled, throttled, down} {
+			if i == 3 {
+				time.Sleep(time.Minute + 1)
+			}
+			if got := send(o, "job"); got.Verdict != want {
+				t.Errorf("message %d: %+v, want %v", i, got, want)
+			}
+			if since := time.Unix(0, o.backends[0].since.Load()); time.Since(since) > time.Hour {
+				t.Errorf("after message %d it does not fail any more", i)
+			}
+		}
+		if want := []Turn{Failing, Opened, Failing, Opened}; !slices.Equal(told, want) || !o.Stats()[0].Open {
+			t.Errorf("told %v, not %v", told, want)
 		}
 	})
 }

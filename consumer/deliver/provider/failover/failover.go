@@ -268,6 +268,7 @@ func newBackend(of Backend, tell func(string, Turn, provider.Response)) *backend
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			return counts.ConsecutiveFailures >= uint32(of.Breaker.Failures)
 		},
+		IsExcluded: func(err error) bool { return errors.Is(err, errNotTried) },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			switch to {
 			case gobreaker.StateOpen:
@@ -321,9 +322,12 @@ func (b *backend) send(
 			response.Late = &late{Late: response.Late, backend: b, began: began}
 			return
 		}
-		if b.failed(response) {
+		switch {
+		case response.Verdict == provider.Throttled:
+			report(errNotTried)
+		case b.failed(response):
 			report(errFailed)
-		} else {
+		default:
 			report(nil) // it is there, and may take other messages
 		}
 		b.answered(response.Verdict, began)
@@ -422,7 +426,10 @@ func (b *backend) release(late bool) {
 	}
 }
 
-var errFailed = errors.New("the provider failed")
+var (
+	errFailed   = errors.New("the provider failed")
+	errNotTried = errors.New("nothing was tried, which tells nothing of the provider")
+)
 
 func (b *backend) circuitOpen() provider.Response {
 	again := time.Until(time.Unix(0, b.openedAt.Load()).Add(b.Breaker.Open))

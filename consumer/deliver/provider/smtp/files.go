@@ -32,6 +32,10 @@ const mostFiles = 20 << 20
 
 var room = semaphore.NewWeighted(mostFiles)
 
+// waitShare is the part of a try's time that a message may wait for room, as it may for a limit: the rest is for the
+// files, and for the server.
+const waitShare = 4
+
 // file is one that was fetched.
 type file struct {
 	name, kind string

@@ -229,12 +229,13 @@ func (s *Provider) Send(ctx context.Context, job *topology.Job, m *template.Mess
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	held := int64(0)
-	if len(m.Attachments) > 0 { // a message without any is not to stand behind those that wait
+	if len(m.Attachments) > 0 { // one without any needs no room: Acquire would have it wait behind those that do
 		held = int64(min(s.config.Attachments.MaxBytes, mostFiles)) // how large they are is not known yet
-		if room.Acquire(ctx, held) != nil {
-			return provider.Response{
-				Verdict: provider.Failed, Detail: "the attachments of other messages take all the time", OfMessage: true,
-			}
+		end, _ := ctx.Deadline()
+		waiting, stop := context.WithTimeout(ctx, time.Until(end)/waitShare)
+		defer stop()
+		if room.Acquire(waiting, held) != nil {
+			return provider.Response{Verdict: provider.Throttled, Detail: "there was no room for its attachments in time"}
 		}
 	}
 	defer func() { room.Release(held) }()
