@@ -67,8 +67,10 @@ type Partition struct {
 	// on delay topics, included.
 	Lag int64
 	// Oldest is since when the oldest of them has waited: since it was written,
-	// or since it was due. Zero if none waits for the role.
+	// or since it was due. Zero if none waits for the role, or that is not known.
 	Oldest time.Time
+
+	id string // of the topic
 }
 
 // Lag is how many records the group has not done with.
@@ -130,7 +132,7 @@ func (g *Gauge) Measure(ctx context.Context) (*Report, error) {
 	}
 	_ = all.Wait()
 	if !g.Timeless {
-		g.readOldest(ctx, report, bounds)
+		g.readOldest(ctx, report)
 	}
 	return report, nil
 }
@@ -151,11 +153,10 @@ func (g *Gauge) groups() (groups []Group) {
 	return groups
 }
 
-// bounds are the first offset of each partition, and that after its last; by topic, of which ids has the ids.
+// bounds are the first offset of each partition, and that after its last; by topic, of which topics knows the ids.
 type bounds struct {
-	of      map[topology.Topic][]kafka.PartitionOffsets
-	ids     map[topology.Topic]string
-	unknown map[topology.Topic]error // why there is no id
+	of     map[topology.Topic][]kafka.PartitionOffsets
+	topics wire.Leaders
 }
 
 // bounds asks for those of every topic that a group of the report reads, and
@@ -194,14 +195,10 @@ func (g *Gauge) bounds(ctx context.Context, report *Report) (*bounds, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the topics' offsets: %w", err)
 	}
-	all := &bounds{make(map[topology.Topic][]kafka.PartitionOffsets), make(map[topology.Topic]string),
-		make(map[topology.Topic]error)}
+	all := &bounds{make(map[topology.Topic][]kafka.PartitionOffsets), wire.Leaders{Addr: g.Addr, Transport: g.Transport}}
 	for name, partitions := range answer.Topics {
 		slices.SortFunc(partitions, func(a, b kafka.PartitionOffsets) int { return a.Partition - b.Partition })
-		topic := topology.Topic(name)
-		if all.of[topic] = partitions; len(partitions) > 0 {
-			all.ids[topic], all.unknown[topic] = wire.TopicID(ctx, g.Addr, g.Transport, topic)
-		}
+		all.of[topology.Topic(name)] = partitions
 	}
 	return all, nil
 }
@@ -252,17 +249,21 @@ func (g *Gauge) measure(ctx context.Context, group *Group, all *bounds) error {
 		return err
 	}
 	for _, topic := range topics {
-		if err := all.unknown[topic]; err != nil { // so that it is not known which commits are of it
+		if len(all.of[topic]) == 0 {
+			continue
+		}
+		id, err := all.topics.ID(ctx, topic)
+		if err != nil { // so that it is not known which commits are of it
 			return fmt.Errorf("the id of topic %s: %w", topic, err)
 		}
 		for _, b := range all.of[topic] {
 			if b.Error != nil {
 				continue // a new leader is being chosen
 			}
-			p := Partition{Topic: topic, ID: b.Partition, First: b.FirstOffset, Committed: -1, End: b.LastOffset}
+			p := Partition{Topic: topic, ID: b.Partition, First: b.FirstOffset, Committed: -1, End: b.LastOffset, id: id}
 			for _, c := range commits[string(topic)] {
-				of, is := wire.MarkOf(c.Metadata).ID, all.ids[topic]
-				if c.Partition == b.Partition && c.Error == nil && (of == is || of == "" || is == "") {
+				of := wire.MarkOf(c.Metadata).ID
+				if c.Partition == b.Partition && c.Error == nil && (of == id || of == "" || id == "") {
 					p.Committed = max(c.CommittedOffset, -1)
 				}
 			}
@@ -294,6 +295,8 @@ func (g *Gauge) client() *kafka.Client { return &kafka.Client{Addr: g.Addr, Tran
 const (
 	// oneFetchBytes is enough for a batch of records; a larger one comes whole.
 	oneFetchBytes = 16 << 10
+	// mostFetches bounds how much is read where no record has a time that can be true.
+	mostFetches = 16
 	// mostUnpacked bounds what is unpacked to know when its records were written.
 	mostUnpacked = 1 << 20
 	// shortWait is how long a broker waits for a record that is there.
@@ -302,7 +305,7 @@ const (
 
 // readOldest reads the first record that is not done with wherever there is
 // one, for its time. Those that cannot be read are left without.
-func (g *Gauge) readOldest(ctx context.Context, report *Report, of *bounds) {
+func (g *Gauge) readOldest(ctx context.Context, report *Report) {
 	var all errgroup.Group
 	all.SetLimit(atOnce)
 	for i := range report.Groups {
@@ -316,22 +319,23 @@ func (g *Gauge) readOldest(ctx context.Context, report *Report, of *bounds) {
 						wait = tier.Wait
 					}
 				}
-				all.Go(func() error { p.Oldest = g.oldest(ctx, p, of.ids[p.Topic], wait, report.At); return nil })
+				all.Go(func() error { p.Oldest = g.oldest(ctx, p, wait, report.At); return nil })
 			}
 		}
 	}
 	_ = all.Wait()
 }
 
-// oldest is since when the first record that is not done with, or the next of which that can be told, has waited in the
-// topic of an id, where it is to wait so long at most.
-func (g *Gauge) oldest(ctx context.Context, p *Partition, id string, wait time.Duration, now time.Time) time.Time {
+// oldest is since when the first record that is not done with, or one of the next of which that can be told, has waited
+// in its topic, where it is to wait so long at most.
+func (g *Gauge) oldest(ctx context.Context, p *Partition, wait time.Duration, now time.Time) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	for offset, from := p.End-p.Lag, int64(-1); from < offset && offset < p.End; {
+	offset := p.End - p.Lag
+	for n, from := 0, int64(-1); n < mostFetches && from < offset && offset < p.End; n++ {
 		from = offset
 		request := wire.NewFetch(wire.AnyLeader, shortWait, 1, oneFetchBytes)
-		request.Add(p.Topic, id, p.ID, offset, oneFetchBytes)
+		request.Add(p.Topic, p.id, p.ID, offset, oneFetchBytes)
 		topics, err := request.Await(ctx, g.Transport, g.Addr)
 		if err != nil || len(topics) == 0 || len(topics[0].Partitions) == 0 {
 			return time.Time{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -267,6 +268,23 @@ func TestTimesOfWrongClocks(t *testing.T) {
 	}
 }
 
+// TestNoTrueTimeForLong: not all that there is is read for a time that can be true.
+func TestNoTrueTimeForLong(t *testing.T) {
+	w := newWorld(t)
+	for _, at := range append(slices.Repeat([]time.Time{time.UnixMilli(1e9)}, 40), time.Now()) {
+		w.Publish(t, names.Events(lane), 0, topology.Record{Time: at, Value: make([]byte, 20<<10)})
+	}
+	var asked atomic.Int64
+	w.Cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		asked.Add(1)
+		return nil, nil, false
+	})
+	if g := w.group(topology.RoleMatch); g.Lag() != 41 || !g.Oldest().IsZero() || asked.Load() > 20 {
+		t.Errorf("%d behind since %v, by %d fetches", g.Lag(), g.Oldest(), asked.Load())
+	}
+}
+
 // TestEachChannelHasItsOwn: deliverers of all channels read the same jobs, each up to where it is.
 func TestEachChannelHasItsOwn(t *testing.T) {
 	w := newWorld(t)
@@ -407,6 +425,27 @@ func TestATopicOfUnknownID(t *testing.T) {
 	report, err := gauge.Measure(fixtures.Soon(t))
 	if err != nil || report.Groups[0].Err == nil {
 		t.Errorf("%+v, %v: want the group's own error", report, err)
+	}
+}
+
+// TestAnIDThatIsNotKnownYet is asked for again, as all else that a cluster does not know while it settles.
+func TestAnIDThatIsNotKnownYet(t *testing.T) {
+	w := newWorld(t)
+	w.write(names.Events(lane), 0, time.Now())
+	var asked atomic.Int64
+	w.Cluster.ControlKey(int16(kmsg.Metadata), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		w.Cluster.KeepControl()
+		if request.GetVersion() < 12 || asked.Add(1) > 2 {
+			return nil, nil, false
+		}
+		response := request.ResponseKind().(*kmsg.MetadataResponse)
+		topic := kmsg.NewMetadataResponseTopic()
+		topic.Topic, topic.ErrorCode = request.(*kmsg.MetadataRequest).Topics[0].Topic, int16(kafka.LeaderNotAvailable)
+		response.Topics = append(response.Topics, topic)
+		return response, nil, true
+	})
+	if g := w.group(topology.RoleMatch); g.Lag() != 1 || asked.Load() < 3 {
+		t.Errorf("%d behind, asked %d times", g.Lag(), asked.Load())
 	}
 }
 
