@@ -136,11 +136,13 @@ type report struct {
 
 // parseReport reads a report, one without means from what is none. Its error is for the mail server.
 func parseReport(message []byte) (r report, err error) {
-	text := &io.LimitedReader{R: bytes.NewReader(message), N: maxHeader}
-	m, err := mail.ReadMessage(text)
-	if err != nil && text.N == 0 {
+	text := &io.LimitedReader{R: bytes.NewReader(message), N: maxHeader + 1}
+	ahead := bufio.NewReader(text) // which ReadMessage reads by: of a header that ended in time, it has what follows
+	m, err := mail.ReadMessage(ahead)
+	switch {
+	case text.N == 0 && ahead.Buffered() == 0: // to ReadMessage that is the end of the message, and no error
 		return report{}, errLongHeader
-	} else if err != nil {
+	case err != nil:
 		return report{}, nil
 	}
 	text.N = maxBody

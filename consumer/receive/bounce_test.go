@@ -189,6 +189,19 @@ func TestLongHeaders(t *testing.T) {
 	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 12<<20 {
 		t.Errorf("%d bytes were made of them", after.TotalAlloc-before.TotalAlloc)
 	}
+	for _, size := range []int{1000, maxHeader - 1000, maxHeader, maxHeader + 1, 2 * maxHeader} { // most of it one value
+		first, rest, _ := strings.Cut(report, "\r\n\r\n")
+		fill := size - len(first+"\r\nX-A:\r\n\r\n")
+		folded := strings.Repeat("\r\n "+strings.Repeat("b", 70), fill/73) + strings.Repeat("b", fill%73)
+		header := first + "\r\nX-A:" + folded + "\r\n\r\n"
+		r, err := parseReport([]byte(header + rest))
+		if isLong := len(header) > maxHeader; isLong != (err == errLongHeader) || isLong == (r.means == Bounced) {
+			t.Errorf("a header of %d bytes: %+v, %v", len(header), r, err)
+		}
+		if _, err := parseReport([]byte(header)); (len(header) > maxHeader) != (err == errLongHeader) {
+			t.Errorf("no more than a header of %d bytes: %v", len(header), err)
+		}
+	}
 	s := newSite(t)
 	if code := sendTo(t, s, "abuse@bounces.example.com", many.String()+report); code != 552 ||
 		s.Counts()[Count{Mail, Refused}] != 1 {
