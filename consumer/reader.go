@@ -294,12 +294,15 @@ func (r *Reader) letOn(shares int) {
 }
 
 // readsOf makes a read of each partition of a group, for those that are furthest, in
-// the group's order; what is left is for another request.
+// the group's order; what is left is for another request. A topic of which no id is
+// known would take the ids off all others of a request.
 func readsOf(group []*pipeline) (reads []*read, left []*pipeline) {
 	found := make(map[place]*read, len(group))
 	for _, p := range group {
 		at, offset := place{topic: p.topic, partition: p.partition}, p.fetcher.offset
 		switch one := found[at]; {
+		case (p.id == "") != (group[0].id == ""):
+			left = append(left, p)
 		case one == nil:
 			found[at] = &read{place: p.place(), offset: offset, pipelines: []*pipeline{p}}
 			reads = append(reads, found[at])

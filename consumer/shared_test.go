@@ -229,6 +229,15 @@ func TestReadsOf(t *testing.T) {
 	if reads[0].topic != topology.Topic("t") {
 		t.Errorf("topic %q", reads[0].topic)
 	}
+	// A request by name has none of those that are read by their ids, and the other way round.
+	byID, byName := pipelineAt(0, 5), pipelineAt(1, 5)
+	byID.id = "id"
+	for _, group := range [][]*pipeline{{byID, byName}, {byName, byID}} {
+		if reads, left = readsOf(group); len(reads) != 1 || reads[0].id != group[0].id || len(left) != 1 ||
+			left[0] != group[1] {
+			t.Errorf("beside id %q: %d reads, %d left", group[0].id, len(reads), len(left))
+		}
+	}
 	// Who comes first is answered even where there is no more room in the answer.
 	late := pipelineAt(0, 5)
 	late.topic = "z"

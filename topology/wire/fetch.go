@@ -70,8 +70,8 @@ const AnyLeader = -1
 // ApiKey implements protocol.Message.
 func (*FetchRequest) ApiKey() protocol.ApiKey { return protocol.Fetch }
 
-// Required implements what the client asks of a message that is exchanged by itself: a topic of which no id is known,
-// as while a cluster is upgraded to Kafka 3.1, is asked for by its name also where the broker would take an id.
+// Required implements what the client asks of a message that is exchanged by itself: with a topic of which no id is
+// known, as while a cluster is upgraded to Kafka 3.1, all are asked for by their names also where the broker takes ids.
 func (r *FetchRequest) Required(versions map[protocol.ApiKey]int16) bool {
 	return versions[protocol.Fetch] >= fetchByID &&
 		slices.ContainsFunc(r.Topics, func(of RequestTopic) bool { return of.id == "" })
@@ -111,7 +111,8 @@ func NewFetch(broker int, wait time.Duration, least, most int) *Fetch {
 }
 
 // Add asks for about most bytes of a partition of the topic that has an id, from an offset on. The
-// partitions of one topic are best added one after the other.
+// partitions of one topic are best added one after the other. A topic without an id takes those of all others
+// off the request: it is to have one of its own.
 func (f *Fetch) Add(topic topology.Topic, id string, partition int, offset int64, most int) {
 	n := len(f.request.Topics)
 	if n == 0 || f.request.Topics[n-1].id != id || f.request.Topics[n-1].Topic != string(topic) {
@@ -167,7 +168,7 @@ func (f *Fetch) Send(ctx context.Context, transport kafka.RoundTripper, addr net
 	return answer.Topics, throttled(answer.ThrottleTimeMs), nil
 }
 
-// Await is Send, and again when the time is over for which a quota had it bring nothing.
+// Await is Send, repeated for as long as a quota is used up: the broker then answers at once, with nothing.
 func (f *Fetch) Await(ctx context.Context, transport kafka.RoundTripper, addr net.Addr) ([]FetchedTopic, error) {
 	topics, rest, err := f.Send(ctx, transport, addr)
 	for err == nil && rest > 0 && len(topics) == 0 && retry.Sleep(ctx, rest) {
