@@ -115,6 +115,15 @@ func Latest(ranges []Range, n int64) []Range {
 	return latest
 }
 
+// ID returns a topic's id, as wire.TopicID has it.
+func (t *Topics) ID(ctx context.Context, topic topology.Topic) (id string, err error) {
+	err = t.retry(ctx, func(ctx context.Context) (err error) {
+		id, err = wire.TopicID(ctx, t.Addr, t.Transport, topic)
+		return err
+	})
+	return id, err
+}
+
 const requestTime = 10 * time.Second
 
 var errNoAnswer = errors.New("the broker's answer has none")

@@ -30,7 +30,7 @@ func TestControl(t *testing.T) {
 	}
 	run("list").WantOut(t, "nothing is paused or killed\n")
 	run("pause", "type:sale", "lane:batch", "--dry-run").WantOut(t, "type:sale would be paused\n"+
-		"lane:batch would be paused\nno live template is meant by type:sale: see meddela templates list\n")
+		"lane:batch would be paused\ntype:sale: no live template is for events of that type: see meddela templates list\n")
 	run("list").WantOut(t, "nothing is paused or killed\n")
 	run("pause", "type:sale", "provider:smtp", "type:sale", "--by", "kim", "--reason", "wrong price").Says(t,
 		"type:sale is paused\nprovider:smtp is paused\nseen in force ")
@@ -79,7 +79,7 @@ func TestControlOfTheUnknown(t *testing.T) {
 	run := func(args ...string) clitest.Result {
 		return meddela(t, environment, "", append([]string{"control"}, args...)...)
 	}
-	const says = "no live template is meant by "
+	const says = ": see meddela templates list"
 	known := []string{"template:order_confirmation", "type:password_reset", "channel:sms", "lane:batch", "provider:any"}
 	for _, action := range []string{"pause", "kill"} {
 		for _, subject := range known {
@@ -88,7 +88,7 @@ func TestControlOfTheUnknown(t *testing.T) {
 			}
 		}
 		run(action, "template:order_confirmatoin", known[0]).Says(t, "template:order_confirmatoin is ",
-			says+"template:order_confirmatoin: see meddela templates list\n")
+			"template:order_confirmatoin: there is no template of that name"+says+"\n")
 		run(action, "type:order_confirmation_", "-o", "json").Says(t, `"unknown":["type:order_confirmation_"]`)
 	}
 	if got := run("resume", "template:order_confirmatoin"); strings.Contains(got.Out, says) {

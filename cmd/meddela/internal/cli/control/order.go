@@ -17,7 +17,7 @@ type orderView struct {
 	DryRun bool               `json:"dry_run"`
 	Orders []orderedView      `json:"orders"`
 	Idle   []topology.Subject `json:"idle"` // to be resumed, but nothing stops them
-	// Unknown are stopped all the same: no template has the name, or is for events of the type.
+	// Unknown are stopped all the same: no template has the name, or no live one is for events of the type.
 	Unknown []topology.Subject `json:"unknown"`
 	// How long Kafka took, and from then on until the order was seen to be in
 	// force.
@@ -133,7 +133,11 @@ func (o *ordering) text(view *orderView) string {
 			view.WrittenMillis)
 	}
 	for _, subject := range view.Unknown {
-		fmt.Fprintf(&b, "no live template is meant by %s: see meddela templates list\n", subject)
+		says := "there is no template of that name"
+		if kind, _ := subject.Split(); kind == topology.SubjectType {
+			says = "no live template is for events of that type"
+		}
+		fmt.Fprintf(&b, "%s: %s: see meddela templates list\n", subject, says)
 	}
 	return b.String()
 }

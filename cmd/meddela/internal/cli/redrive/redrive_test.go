@@ -2,13 +2,17 @@ package redrive
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/cluster"
@@ -28,13 +32,14 @@ var names = topology.Topics{Prefix: topology.DefaultPrefix, Build: "1.0"}
 type place struct {
 	t           *testing.T
 	environment map[string]string
+	kafka       *kfake.Cluster
 	redis       *miniredis.Miniredis
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{t: t, redis: clitest.StartRedis(t, nil)}
-	p.environment = map[string]string{"MEDDELA_KAFKA_BROKERS": clitest.StartKafka(t).ListenAddrs()[0],
+	p := &place{t: t, kafka: clitest.StartKafka(t), redis: clitest.StartRedis(t, nil)}
+	p.environment = map[string]string{"MEDDELA_KAFKA_BROKERS": p.kafka.ListenAddrs()[0],
 		"MEDDELA_REDIS_ADDRS": p.redis.Addr(), "MEDDELA_TOPICS_PARTITIONS": "2"}
 	folder := t.TempDir()
 	for file, content := range map[string]string{
@@ -218,6 +223,22 @@ func TestDeadLetters(t *testing.T) {
 		!strings.Contains(got.Err, "is done already") {
 		t.Errorf("what is done is cancelled: %s", got.Err)
 	}
+
+	// The other lane is not asked for, and an answer that does not come is asked for again.
+	var here, other atomic.Int64
+	asked := map[string]*atomic.Int64{"meddela.realtime.dead-letters": &here, "meddela.batch.dead-letters": &other}
+	p.kafka.ControlKey(int16(kmsg.Metadata), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		p.kafka.KeepControl()
+		if request.GetVersion() < 12 { // by which no id is asked for
+			return nil, nil, false
+		}
+		n := asked[*request.(*kmsg.MetadataRequest).Topics[0].Topic]
+		return nil, errors.New("away"), n != nil && n.Add(1) == 1
+	})
+	p.run("dead-letters", "redrive", positions[good], "--dry-run").Says(t, "lane realtime: 1 dead letter, ")
+	if here.Load() < 2 || other.Load() > 0 {
+		t.Errorf("asked %d times, and %d of the other lane", here.Load(), other.Load())
+	}
 }
 
 // TestOrdersAboutTasks: what nobody does is paused, resumed and cancelled; meanwhile the lane has no other.
@@ -293,7 +314,9 @@ func TestUncoveredAndResend(t *testing.T) {
 	}
 	p.run("resend", "--yes", "--provider", "other").Says(t, "nothing is to be published: ",
 		" records in meddela.realtime.delivery-log and meddela.batch.delivery-log since "+
-			time.Now().Add(-7*24*time.Hour).UTC().Format("2006-01-02 15:"), "(--since), none of which is meant\n")
+			time.Now().Add(-7*24*time.Hour).UTC().Format("2006-01-02 15:"), "(--since), none of which matches\n")
+	p.run("resend", "--yes", "--until", "1h").Says(t, " (--since) until "+
+		time.Now().Add(-time.Hour).UTC().Format("2006-01-02 15:"), " (--until), none of which matches\n")
 	p.run("resend", "--yes", "--reason", "provider_rejected").Says(t, "is done: 1 published again")
 	p.run("resend", "s1", "--dry-run").Says(t, "1  left as they are: sent: it was sent, or may have been: --new-message")
 	p.run("resend", "s1", "--new-message", "--yes").Says(t, "is done: 1 published again")

@@ -20,7 +20,6 @@ import (
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/topology"
-	"github.com/meddela/meddela/topology/wire"
 )
 
 // taskHelp is what all commands that start a task do.
@@ -198,14 +197,16 @@ func (s *starting) ranges(ctx context.Context, topics *scan.Topics, topic topolo
 // positions are those of a topic that were named. Its error says which has no dead letter.
 func (s *starting) positions(ctx context.Context, topics *scan.Topics, topic topology.Topic) (of []topology.TaskRange,
 	err error) {
-	id, err := wire.TopicID(ctx, topics.Addr, topics.Transport, topic)
-	if err != nil {
-		return nil, err
-	}
+	id := ""
 	for _, name := range s.named {
 		in, partition, offset, _ := topology.Source(name).Split()
 		if in != topic {
 			continue
+		}
+		if len(of) == 0 {
+			if id, err = topics.ID(ctx, topic); err != nil {
+				return nil, err
+			}
 		}
 		if _, err := topics.At(ctx, topic, partition, offset); err != nil {
 			return nil, err
@@ -323,9 +324,13 @@ func (s *starting) looked(names topology.Topics, specs []topology.TaskSpec, view
 	for i, lane := range s.lanes {
 		topics[i] = string(s.topic(names, lane))
 	}
-	return fmt.Sprintf(": %s in %s since %s (--since), none of which is meant",
+	until := ""
+	if s.until > 0 {
+		until = fmt.Sprintf(" until %s (--until)", wording.Moment(time.Now().Add(-s.until)))
+	}
+	return fmt.Sprintf(": %s in %s since %s (--since)%s, none of which matches",
 		wording.Count(int(records), "record", "records"), strings.Join(topics, " and "),
-		wording.Moment(time.Now().Add(-s.since)))
+		wording.Moment(time.Now().Add(-s.since)), until)
 }
 
 // topic has what is to be found.
