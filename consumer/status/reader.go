@@ -1,9 +1,11 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -24,6 +26,14 @@ type Answer struct {
 	State topology.State
 	Found bool  // whether anything is known
 	Err   error // why what is stored cannot be understood
+
+	finalAt string // as it is stored
+}
+
+// Sound reports whether what follows from the rest of what is stored is so: the rank, and when the event came to rest.
+func (a *Answer) Sound() bool {
+	final := max(a.State.FinalAt().UnixMilli(), 0)
+	return a.State.Sound() && cmp.Or(a.finalAt, "0") == strconv.FormatInt(final, 10)
 }
 
 // Get returns the state of an event, and whether anything is known of it.
@@ -58,6 +68,7 @@ func (r *Reader) GetMany(ctx context.Context, ids []topology.EventID) ([]Answer,
 				return nil, fmt.Errorf("read the status of %s: %w", some[i], err)
 			default:
 				a.State, a.Found, a.Err = topology.ParseState(some[i], hash)
+				a.finalAt = hash[topology.FieldFinalAt]
 			}
 			answers = append(answers, a)
 		}

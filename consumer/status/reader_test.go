@@ -89,6 +89,30 @@ func TestGetMany(t *testing.T) {
 	})
 }
 
+// TestSound: whether what is stored fits together.
+func TestSound(t *testing.T) {
+	onServers(t, func(t *testing.T, client redis.UniversalClient, keys topology.Keys) {
+		ctx, reader := context.Background(), Reader{Client: client, Keys: keys}
+		mustWrite(t, &Store{Client: client, Keys: keys}, stateOf(said("pending", 0, topology.Pending, 1)))
+		ids := []topology.EventID{"sent", "other-end", "no-end", "other-rank", "pending"}
+		for _, id := range ids[:4] {
+			mustWrite(t, &Store{Client: client, Keys: keys}, stateOf(said(id, 1, topology.Sent, 1)))
+		}
+		client.HIncrBy(ctx, keys.Event("other-end"), topology.FieldFinalAt, 1)
+		client.HDel(ctx, keys.Event("no-end"), topology.FieldFinalAt)
+		client.HSet(ctx, keys.Event("other-rank"), topology.FieldDetail, "x")
+		answers, err := reader.GetMany(ctx, ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range answers {
+			if want := ids[i] == "sent" || ids[i] == "pending"; answers[i].Sound() != want {
+				t.Errorf("%s: sound is %v, want %v", ids[i], !want, want)
+			}
+		}
+	})
+}
+
 func TestReadersWithoutRedis(t *testing.T) {
 	server := miniredis.RunT(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1})

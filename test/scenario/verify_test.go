@@ -102,6 +102,9 @@ func (s *site) holdByHand(e topology.Entry) {
 	state := topology.StateOf(&e)
 	s.hand("hset", string(e.EventID), "status", string(e.Status), "lane", string(e.Lane), "rank", string(state.Rank),
 		"updated_at", state.UpdatedAt.UnixMilli(), "redrives", 0, "attempt", 0)
+	if e.Status.Final() {
+		s.hand("hset", string(e.EventID), "final_at", state.FinalAt().UnixMilli())
+	}
 }
 
 // verified wants each event that differs named with its cause, and no other.

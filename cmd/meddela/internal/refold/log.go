@@ -60,9 +60,13 @@ func (f folds) add(r *topology.Record, s *topology.State) {
 	of.Merge(s)
 }
 
-// waits reports whether nothing has come of the last job: there is no entry of it, or but an end that role match says
-// of another reading of the event, which is of no attempt as the job's rank is, and which the job outlives.
+// waits reports whether nothing has come of the last job, as far as Redis and the topics know: there is no entry of it,
+// or but an end that role match says of another reading of the event, which is of no attempt as the job's rank is, and
+// which the job outlives.
 func (f *fold) waits(has *topology.State) bool {
+	if has.Rank < f.Rank {
+		has = &f.State
+	}
 	matched := strings.TrimRight(string(f.job), "0123456789")
 	return f.job > has.Rank || f.job != "" && has.Status.Final() && strings.HasPrefix(string(has.Rank), matched)
 }

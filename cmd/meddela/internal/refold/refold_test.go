@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"runtime"
 	"slices"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/listoffsets"
 	"pgregory.net/rapid"
 
 	"github.com/meddela/meddela/consumer/scan"
@@ -227,6 +229,15 @@ var faults = []struct {
 		w.sent(id)
 		w.do("hset", key, "scheduled_at", now.UnixMilli()+1)
 	}},
+	{"other-end", Different, func(w *world, id, key string) {
+		w.sent(id)
+		w.do("hset", key, "final_at", now.UnixMilli()-1)
+	}},
+	{"no-final", Different, func(w *world, id, key string) { w.sent(id); w.do("hdel", key, "final_at") }},
+	{"ended-too-soon", Different, func(w *world, id, key string) {
+		w.event(id, 0)
+		w.do("hset", key, "final_at", now.UnixMilli())
+	}},
 	{"no-rank", Different, func(w *world, id, key string) { w.sent(id); w.do("hdel", key, "rank") }},
 	{"no-hash", Different, func(w *world, id, key string) { w.sent(id); w.do("del", key); w.do("set", key, "x") }},
 	{"no-number", Different, func(w *world, id, key string) { w.sent(id); w.do("hset", key, "attempt", "x") }},
@@ -360,6 +371,128 @@ func TestMoving(t *testing.T) {
 	}
 }
 
+// TestElection: of a partition whose leader is being chosen nothing is taken to have been read, and it is asked again.
+func TestElection(t *testing.T) {
+	for name, row := range map[string]struct {
+		times  int // that it is asked for without an answer
+		wait   time.Duration
+		behind int64
+		want   map[string]Cause
+	}{
+		"for long": {-1, 0, 3, map[string]Cause{}},
+		"passing":  {3, time.Hour, 0, map[string]Cause{"a": Older}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.sent("a")
+			w.live = false
+			w.log(0, entry("a", topology.DeliveryError, topology.ReasonBounced, now.Add(time.Minute)))
+			w.commit()
+			v := w.verifier()
+			v.Wait, v.Topics.Transport = row.wait, &election{w.Transport, row.times}
+			if report := w.verify(v); report.Behind != row.behind || !maps.Equal(found(report), row.want) {
+				t.Errorf("%+v, want %v and %d behind", report, row.want, row.behind)
+			}
+		})
+	}
+}
+
+// election has the first of the delivery log's partitions without a leader, as often as the measurement asks for it.
+type election struct {
+	kafka.RoundTripper
+	times int
+}
+
+func (e *election) RoundTrip(ctx context.Context, to net.Addr, r kafka.Request) (kafka.Response, error) {
+	answer, err := e.RoundTripper.RoundTrip(ctx, to, r)
+	if asked, ok := r.(*listoffsets.Request); !ok || err != nil || len(asked.Topics) < 2 || e.times == 0 {
+		return answer, err
+	}
+	e.times--
+	for _, topic := range answer.(*listoffsets.Response).Topics {
+		for i := range topic.Partitions {
+			if p := &topic.Partitions[i]; topic.Topic == string(names.DeliveryLog(lane)) && p.Partition == 0 {
+				p.ErrorCode = int16(kafka.NotLeaderForPartition)
+			}
+		}
+	}
+	return answer, err
+}
+
+// TestJobsAhead: while role status is behind, jobs whose entries it has yet to read are not said to have none.
+func TestJobsAhead(t *testing.T) {
+	w := newWorld(t)
+	w.event("no-entry", 0)
+	w.commit()
+	w.live = false
+	w.event("new", 0)
+	for _, id := range []string{"no-entry", "new"} {
+		w.job(id, now.Add(-61*time.Minute))
+		w.log(0, entry(id, topology.PendingDelivery, "", now.Add(-60*time.Minute)))
+	}
+	for name, ids := range map[string][]topology.EventID{"all": nil, "by name": {"no-entry", "new"}} {
+		if report := w.verify(w.verifier(), ids...); report.Differ != 0 || report.Behind != 3 || report.Events != 2 {
+			t.Errorf("%s: %+v", name, report)
+		}
+	}
+}
+
+// TestCopyOfALostKey: what Redis has of a later copy alone is older, however it is asked for.
+func TestCopyOfALostKey(t *testing.T) {
+	w := newWorld(t)
+	at := now.Add(-5 * time.Hour)
+	first := w.write(names.Events(lane), 0, topology.Record{Time: at, Value: []byte(`{"id":"e","type":"order","ctx":{}}`)})
+	e := entry("e", topology.Sent, "", at.Add(time.Minute))
+	e.Attempt, e.Source = 2, first.Source
+	want := w.log(0, e)
+	w.do("del", keys.Event("e"))
+	w.event("e", 1)
+	w.commit()
+	for name, ids := range map[string][]topology.EventID{"all": nil, "by name": {"e"}} {
+		if got := found(w.verify(w.verifier(), ids...)); !maps.Equal(got, map[string]Cause{"e": Older}) {
+			t.Errorf("%s: found %v, want it older", name, got)
+		}
+	}
+	v := w.verifier()
+	v.Mend = w.rebuilder().Mend(true)
+	w.verify(v)
+	reader := status.Reader{Client: w.client, Keys: keys}
+	if got, _, err := reader.Get(fixtures.Soon(t), "e"); err != nil || got.Rank != want.Rank {
+		t.Errorf("mended, Redis has %+v, %v; want rank %s", got, err, want.Rank)
+	}
+}
+
+// keep sets the retention.ms of a topic.
+func (w *world) keep(topic topology.Topic, retention string) {
+	w.t.Helper()
+	settings := kafka.AlterConfigRequestResource{ResourceType: kafka.ResourceTypeTopic, ResourceName: string(topic),
+		Configs: []kafka.AlterConfigRequestConfig{{Name: "retention.ms", Value: retention}}}
+	if _, err := w.Client.AlterConfigs(fixtures.Soon(w.t), &kafka.AlterConfigsRequest{
+		Resources: []kafka.AlterConfigRequestResource{settings}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestIdlePartition: one that its retention has emptied hides nothing that is younger than that, and else it is told.
+func TestIdlePartition(t *testing.T) {
+	log := names.DeliveryLog(lane)
+	for retention, want := range map[string]Cause{"604800000": Newer, "600000": Emptied, "-1": Emptied} {
+		w := newWorld(t)
+		w.keep(log, retention)
+		w.sent("e")
+		ahead := entry("e", topology.DeliveryError, topology.ReasonBounced, now.Add(time.Minute))
+		w.hold(topology.StateOf(&ahead))
+		w.write(log, 1, topology.Record{Value: []byte("x")})
+		if err := w.Cluster.DeleteRecords(string(log), 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		w.commit()
+		if report := w.verify(w.verifier()); report.Causes[want] != 1 {
+			t.Errorf("retention.ms=%s: %+v, want %s", retention, report, want)
+		}
+	}
+}
+
 // TestRetained: of what the topics do not keep any more nothing can be said.
 func TestRetained(t *testing.T) {
 	w := newWorld(t)
@@ -367,6 +500,7 @@ func TestRetained(t *testing.T) {
 	e := entry("older", topology.Sent, "", now.Add(-time.Minute))
 	w.hold(topology.StateOf(&e))
 	for _, topic := range names.Reads(topology.RoleStatus, lane) {
+		w.keep(topic, "-1")
 		kept, err := w.topics.Kept(fixtures.Soon(t), topic, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -377,7 +511,7 @@ func TestRetained(t *testing.T) {
 	}
 	w.commit()
 	report := w.verify(w.verifier())
-	if report.Causes[Retained] != 2 || report.Events != 2 {
+	if report.Causes[Retained] != 1 || report.Causes[Emptied] != 1 || report.Events != 2 {
 		t.Errorf("%+v", report)
 	}
 }
@@ -464,6 +598,7 @@ func TestNothingIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
+			w.keep(log, "-1")
 			w.write(row.first, 0, topology.Record{Value: []byte(`{"id":"e","type":"order","ctx":{}}`)})
 			e := row.of(w)
 			if w.hold(topology.StateOf(e)); row.log != "" {
@@ -478,7 +613,7 @@ func TestNothingIsTaken(t *testing.T) {
 			w.commit()
 			before, v := w.hashes(), w.verifier()
 			v.Mend = w.rebuilder().Mend(true)
-			if report := w.verify(v); report.Causes[Retained] != 1 {
+			if report := w.verify(v); report.Causes[Retained]+report.Causes[Emptied] != 1 {
 				t.Errorf("%v, want it retained", report.Causes)
 			}
 			if after := w.hashes(); !maps.EqualFunc(after, before, maps.Equal) {

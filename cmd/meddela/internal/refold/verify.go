@@ -8,16 +8,19 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
 
 	"github.com/meddela/meddela/consumer/lag"
 	"github.com/meddela/meddela/consumer/position"
 	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
+	"github.com/meddela/meddela/producer/provision"
 	"github.com/meddela/meddela/topology"
 	"github.com/meddela/meddela/topology/retry"
 )
@@ -30,6 +33,7 @@ const (
 	Overdue   Cause = "overdue"   // so too, and it waits for longer than it should
 	Expired   Cause = "expired"   // Redis has forgotten it, as it should by now
 	Retained  Cause = "retained"  // Redis knows what the topics do not keep any more
+	Emptied   Cause = "emptied"   // or do not keep only if it was on a partition that is empty again
 	Missing   Cause = "missing"   // Redis has nothing of it
 	Older     Cause = "older"     // Redis lacks the latest word
 	Newer     Cause = "newer"     // Redis has a later word than the topics
@@ -40,10 +44,10 @@ const (
 )
 
 // Causes lists every cause.
-var Causes = []Cause{Agrees, Overdue, Expired, Retained, Missing, Older, Newer, Unknown, Different, Unlogged}
+var Causes = []Cause{Agrees, Overdue, Expired, Retained, Emptied, Missing, Older, Newer, Unknown, Different, Unlogged}
 
 // Differs reports whether Redis is not as it should be.
-func (c Cause) Differs() bool { return slices.Contains(Causes[4:], c) }
+func (c Cause) Differs() bool { return slices.Contains(Causes[5:], c) }
 
 // Report is what a verification found.
 type Report struct {
@@ -82,35 +86,41 @@ type Verifier struct {
 	Mend func(ctx context.Context, cause Cause, whole bool, holds, says *topology.State) error
 
 	report Report
+	began  time.Time
 	read   map[place]int64 // up to where role status has read
 	starts map[topology.Topic]start
 }
 
 // start is what a topic keeps, and from when on that is all that was written to it.
 type start struct {
-	kept []scan.Range
-	at   time.Time
+	kept  []scan.Range
+	at    time.Time // as its records prove
+	empty time.Time // as is proven of partitions that are empty again
 }
 
 // EventBytes is about what an event takes while its records are folded.
 const EventBytes = 1200
 
-// Verify compares the events whose ids are given, or else all of the log.
+// Verify compares the events whose ids are given, wherever they are, or else all of the log.
 func (v *Verifier) Verify(ctx context.Context, ids []topology.EventID) (*Report, error) {
 	v.report = Report{Causes: make(map[Cause]int64), Examples: []Example{}}
-	err := v.awaitStatus(ctx)
-	if err == nil {
-		err = v.findStarts(ctx)
+	v.began = time.Now()
+	each := v.walk
+	if slices.Sort(ids); len(ids) > 0 {
+		v.Lanes, v.Partitions, v.Since = topology.Lanes(), nil, time.Time{}
+		each = func(_ context.Context, do func([]topology.EventID) error) error { return do(slices.Clone(ids)) }
 	}
-	if err == nil && len(ids) > 0 {
-		err = v.exact(ctx, ids)
+	err := v.findStarts(ctx)
+	if err == nil {
+		err = v.awaitStatus(ctx)
 	}
 	seed, most := maphash.MakeSeed(), max(v.Memory/EventBytes, 100)
-	for first := uint64(0); err == nil && len(ids) == 0; { // events by their hashes, as many as fit
+	for first := uint64(0); err == nil; { // events by their hashes, as many as fit
 		last := uint64(math.MaxUint64)
 		known, mine := make(folds), func(id topology.EventID) bool {
+			_, named := slices.BinarySearch(ids, id)
 			h := maphash.String(seed, string(id))
-			return first <= h && h <= last
+			return first <= h && h <= last && (named || len(ids) == 0)
 		}
 		fit := func() {
 			for int64(len(known)) > most {
@@ -118,14 +128,15 @@ func (v *Verifier) Verify(ctx context.Context, ids []topology.EventID) (*Report,
 				maps.DeleteFunc(known, func(id topology.EventID, _ *fold) bool { return !mine(id) })
 			}
 		}
-		err = v.fold(ctx, func(r *topology.Record, s *topology.State) {
+		var read []scan.Range
+		read, err = v.fold(ctx, func(r *topology.Record, s *topology.State) {
 			if mine(s.EventID) {
 				known.add(r, s)
 				fit()
 			}
 		})
 		if err == nil {
-			err = v.walk(ctx, func(ids []topology.EventID) error {
+			err = each(ctx, func(ids []topology.EventID) error {
 				ids = slices.DeleteFunc(ids, func(id topology.EventID) bool { return !mine(id) || known[id] != nil })
 				ids, err := v.ofPart(ctx, ids)
 				for _, id := range ids {
@@ -138,7 +149,7 @@ func (v *Verifier) Verify(ctx context.Context, ids []topology.EventID) (*Report,
 			})
 		}
 		if err == nil {
-			err = v.compare(ctx, known, int(most))
+			err = v.compare(ctx, known, read, int(most))
 		}
 		v.report.Passes++
 		if first = last + 1; first == 0 {
@@ -155,9 +166,8 @@ func (v *Verifier) Verify(ctx context.Context, ids []topology.EventID) (*Report,
 // awaitStatus waits until role status has read what there is now.
 func (v *Verifier) awaitStatus(ctx context.Context) error {
 	gauge := lag.Gauge{Addr: v.Topics.Addr, Transport: v.Topics.Transport, Names: v.Names, Lanes: topology.Lanes(),
-		Roles: []topology.Role{topology.RoleStatus}}
-	ends, until := make(map[place]int64), time.Now().Add(v.Wait)
-	for {
+		Roles: []topology.Role{topology.RoleStatus}, Timeless: true}
+	for until := time.Now().Add(v.Wait); ; {
 		measured, err := gauge.Measure(ctx)
 		if err != nil {
 			return err
@@ -166,12 +176,15 @@ func (v *Verifier) awaitStatus(ctx context.Context) error {
 		for _, g := range measured.Groups {
 			err = cmp.Or(err, g.Err)
 			for _, p := range g.Partitions {
-				at := place{p.Topic, p.ID}
-				if _, known := ends[at]; !known {
-					ends[at] = p.End
-				}
-				if v.read[at] = min(ends[at], p.End-p.Lag); v.has(g.Lane, p.ID) {
-					v.report.Behind += ends[at] - v.read[at]
+				v.read[place{p.Topic, p.ID}] = p.End - p.Lag
+			}
+		}
+		for topic, of := range v.starts {
+			lane, _ := v.Names.LaneOf(topic)
+			for i, r := range of.kept {
+				at := place{topic, i} // of which nothing is read where that is not known, as in an election
+				if v.read[at] = min(v.read[at], r.To); v.has(lane, i) {
+					v.report.Behind += r.To - max(r.From, v.read[at])
 				}
 			}
 		}
@@ -181,18 +194,19 @@ func (v *Verifier) awaitStatus(ctx context.Context) error {
 	}
 }
 
-// fold reads what role status has read, and the jobs.
-func (v *Verifier) fold(ctx context.Context, take func(*topology.Record, *topology.State)) error {
+// fold reads what role status has read, and the jobs, and returns what that was.
+func (v *Verifier) fold(ctx context.Context, take func(*topology.Record, *topology.State)) ([]scan.Range, error) {
 	ranges, err := v.ranges(ctx, v.jobs)
 	for i := range ranges {
-		if read, ok := v.read[place{ranges[i].Topic, ranges[i].Partition}]; ok {
-			ranges[i].To = min(ranges[i].To, read)
+		r := &ranges[i]
+		if read, ok := v.read[place{r.Topic, r.Partition}]; ok {
+			r.To = max(r.From, min(r.To, read))
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return v.each(ctx, ranges, v.Progress, take)
+	return ranges, v.each(ctx, ranges, v.Progress, take)
 }
 
 // ofPart are those of the ids in Redis that belong to the part of the log that is read, as far as Redis knows.
@@ -210,8 +224,9 @@ func (v *Verifier) ofPart(ctx context.Context, ids []topology.EventID) (part []t
 	return part, err
 }
 
-func (v *Verifier) compare(ctx context.Context, known folds, most int) error {
-	var suspects []topology.EventID
+// compare judges events by what was read of them, and those of which that says too little by the rest of the topics.
+func (v *Verifier) compare(ctx context.Context, known folds, read []scan.Range, most int) error {
+	suspects := make(map[topology.EventID]*status.Answer)
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(known)), readAtOnce) {
 		answers, err := v.Reader.GetMany(ctx, ids)
 		if err != nil {
@@ -219,24 +234,25 @@ func (v *Verifier) compare(ctx context.Context, known folds, most int) error {
 		}
 		for i, id := range ids {
 			f, has := known[id], &answers[i].State
-			cause := v.judge(&answers[i], f)
-			if cause == suspect && f.Rank == "" && f.job == "" && !v.keepsAll(has, &f.State) {
-				cause = Retained // whatever has come of it since
+			cause := v.judge(&answers[i], f, nil)
+			if cause == suspect && f.Rank == "" && f.job == "" {
+				cause = v.lack(has, &f.State) // whatever has come of it since
 			}
 			if cause == suspect || cause.Differs() && v.Mend != nil {
-				suspects = append(suspects, id)
+				suspects[id] = new(answers[i])
 			} else {
 				v.count(cause, &answers[i], f)
+				delete(known, id) // there is room for suspects
 			}
 		}
-	}
-	clear(known) // there is room for suspects
-	for ids := range slices.Chunk(suspects, most/2) {
-		if err := v.exact(ctx, ids); err != nil {
-			return err
+		if len(suspects) > most/4 {
+			if err := v.settle(ctx, suspects, known, read); err != nil {
+				return err
+			}
+			clear(suspects)
 		}
 	}
-	return nil
+	return v.settle(ctx, suspects, known, read)
 }
 
 const readAtOnce = 5000
@@ -244,27 +260,46 @@ const readAtOnce = 5000
 // clocks is by how much those of Redis and of this machine may differ.
 const clocks = 5 * time.Second
 
-// judge compares with what the topics have at least.
-func (v *Verifier) judge(redis *status.Answer, least *fold) Cause {
+// judge compares with what the topics have at least, and with all that they have, unless that is not known yet.
+func (v *Verifier) judge(redis *status.Answer, least, most *fold) Cause {
 	has, now, last := &redis.State, time.Now(), later(least.UpdatedAt, least.Scheduled)
 	if least.Rank == "" {
 		last = least.jobAt
 	}
 	switch {
-	case redis.Err != nil || redis.Found && !has.Sound():
+	case redis.Err != nil || redis.Found && !redis.Sound():
 		return Different
 	case !redis.Found && last.Add(v.TTL).Before(now.Add(clocks)):
 		return Expired
-	case !redis.Found:
+	case !redis.Found && least.Rank != "":
 		return Missing
 	case least.Rank > has.Rank:
 		return Older
-	case least.waits(has) && now.Sub(later(least.jobAt, least.Scheduled)) > v.Overdue:
+	case (!redis.Found || *has == least.State) && !v.unlogged(least, has):
+		return Agrees
+	case most == nil:
+		return suspect
+	case v.unlogged(most, has):
 		return Unlogged
-	case *has == least.State:
+	case has.Rank <= most.Rank && !has.Has(&least.State):
+		return Different
+	case has.Rank <= most.Rank && most.Has(has):
 		return Agrees
 	}
-	return suspect
+	switch lack := v.lack(has, &most.State); {
+	case lack != suspect:
+		return lack
+	case most.Rank == "":
+		return Unknown
+	case has.Rank > most.Rank:
+		return Newer
+	}
+	return Different
+}
+
+// unlogged reports whether nothing had come of a job for too long when the verification began.
+func (v *Verifier) unlogged(f *fold, has *topology.State) bool {
+	return f.waits(has) && v.began.Sub(later(f.jobAt, f.Scheduled)) > v.Overdue
 }
 
 // walk passes on the ids of all statuses that Redis has, some at a time.
@@ -293,87 +328,56 @@ func (v *Verifier) walk(ctx context.Context, do func([]topology.EventID) error) 
 	})
 }
 
-// exact judges events by all that the topics have of them: what Redis has must be no less than what role
-// status had read at the start, and no more than what there is after it was read. That is looked for from
-// when the events began, as Redis knows it, and only then everywhere.
-func (v *Verifier) exact(ctx context.Context, ids []topology.EventID) error {
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	for _, everywhere := range []bool{false, true} {
-		answers, err := v.Reader.GetMany(ctx, ids)
-		if err != nil || len(ids) == 0 {
-			return err
-		}
-		log := &Log{Topics: v.Topics, Names: v.Names, Lanes: topology.Lanes(), Since: time.Now()}
-		least, most := make(folds), make(folds)
-		for i, id := range ids {
-			if began := answers[i].State.PendingAt.Add(-10 * time.Minute); began.Before(log.Since) {
-				log.Since = began
+// settle judges events by all that the topics have of them: what Redis has must be no less than what role status had
+// read at the start, and no more than what there is after it was read. What was read is in least.
+func (v *Verifier) settle(ctx context.Context, suspects map[topology.EventID]*status.Answer, least folds,
+	read []scan.Range) error {
+	if len(suspects) == 0 {
+		return nil
+	}
+	log := &Log{Topics: v.Topics, Names: v.Names, Lanes: topology.Lanes()}
+	rest, err := log.ranges(ctx, v.jobs)
+	if err != nil {
+		return err
+	}
+	for i := range rest {
+		for _, of := range read {
+			if r := &rest[i]; of.Topic == r.Topic && of.Partition == r.Partition && v.Since.IsZero() {
+				r.From = max(r.From, of.To)
 			}
-			least.of(id)
-			most.of(id)
 		}
-		if everywhere || log.Since.Unix() <= 0 {
-			log.Since, everywhere = time.Time{}, true
+	}
+	most := make(folds)
+	for id := range suspects {
+		most[id] = new(*least[id])
+	}
+	err = log.each(ctx, rest, v.Progress, func(r *topology.Record, s *topology.State) {
+		if most[s.EventID] == nil {
+			return
 		}
-		ranges, err := log.ranges(ctx, v.jobs)
-		if err != nil {
-			return err
+		most.add(r, s)
+		if end, known := v.read[place{r.Topic, r.Partition}]; !known || r.Offset < end {
+			least.add(r, s)
 		}
-		err = log.each(ctx, ranges, v.Progress, func(r *topology.Record, s *topology.State) {
-			if most[s.EventID] == nil {
-				return
+	})
+	if err == nil {
+		err = v.findStarts(ctx) // only now: of what is removed until here nothing may have been read
+	}
+	if err != nil {
+		return err
+	}
+	for id, redis := range suspects {
+		has, says := &redis.State, &most[id].State
+		cause := v.judge(redis, least[id], most[id])
+		if cause.Differs() && v.Mend != nil {
+			if err := v.Mend(ctx, cause, v.lack(has, says) == suspect, has, says); err != nil {
+				return err
 			}
-			most.add(r, s)
-			if end, known := v.read[place{r.Topic, r.Partition}]; !known || r.Offset < end {
-				least.add(r, s)
-			}
-		})
-		if err == nil {
-			err = v.findStarts(ctx) // only now: of what is removed until here nothing may have been read
 		}
-		if err != nil {
-			return err
-		}
-		var again []topology.EventID
-		for i, id := range ids {
-			has, says := &answers[i].State, &most[id].State
-			whole := v.keepsAll(has, says)
-			cause := v.decide(&answers[i], least[id], most[id], whole)
-			switch {
-			case cause.Differs() && !everywhere:
-				again = append(again, id)
-				continue
-			case v.Mend != nil && cause.Differs():
-				if err := v.Mend(ctx, cause, whole, has, says); err != nil {
-					return err
-				}
-			}
-			v.count(cause, &answers[i], most[id])
-		}
-		ids = again
+		v.count(cause, redis, most[id])
+		delete(least, id)
 	}
 	return nil
-}
-
-// decide judges by all that the topics have, which is the whole or what is left of it.
-func (v *Verifier) decide(redis *status.Answer, least, most *fold, whole bool) Cause {
-	has, cause := &redis.State, v.judge(redis, least)
-	switch {
-	case cause != suspect:
-		return cause
-	case has.Rank <= most.Rank && !has.Has(&least.State):
-		return Different
-	case has.Rank <= most.Rank && most.Has(has):
-		return Agrees
-	case !whole:
-		return Retained
-	case most.Rank == "":
-		return Unknown
-	case has.Rank > most.Rank:
-		return Newer
-	}
-	return Different
 }
 
 // findStarts finds out from when on the topics of each lane that was ever used have all that was written to them: from
@@ -388,10 +392,17 @@ func (v *Verifier) findStarts(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			heads, firsts := slices.Clone(kept), slices.Repeat([]time.Time{now}, len(kept)) // now where there is none
+			s, heads := start{kept: kept}, slices.Clone(kept)
+			firsts := slices.Repeat([]time.Time{now}, len(kept)) // now where there is none
 			for i := range heads {
 				heads[i].To = min(heads[i].To, heads[i].From+100)
 				used = used || kept[i].To > 0
+				if kept[i].Size() == 0 && kept[i].From > 0 { // where there was one
+					firsts[i] = time.Time{}
+					if s.empty.IsZero() {
+						s.empty = v.proven(ctx, topic)
+					}
+				}
 			}
 			err = topics.Scan(ctx, heads, nil, func(records []topology.Record) error {
 				if r := &records[0]; firsts[r.Partition].Equal(now) {
@@ -402,7 +413,7 @@ func (v *Verifier) findStarts(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			s := start{kept, slices.MinFunc(firsts, time.Time.Compare)}
+			s.at = slices.MinFunc(firsts, time.Time.Compare)
 			for i, first := range firsts {
 				if kept[i].From > 0 {
 					s.at = later(s.at, first)
@@ -417,10 +428,20 @@ func (v *Verifier) findStarts(ctx context.Context) error {
 	return nil
 }
 
-// keepsAll reports whether the topics still keep all that was written of an event: its record, and what there was since
-// it began on all partitions of its lane, and of the other unless no copy of it is there: an event's source is the
-// least of those of all copies.
-func (v *Verifier) keepsAll(has, says *topology.State) bool {
+// proven is from when on the retention of a topic has removed nothing, as the cluster tells it, by ten minutes less for
+// clocks that differ: now, where it does not.
+func (v *Verifier) proven(ctx context.Context, topic topology.Topic) time.Time {
+	client := &kafka.Client{Addr: v.Topics.Addr, Transport: v.Topics.Transport, Timeout: 10 * time.Second}
+	existing, _ := provision.Survey(ctx, client, []topology.Topic{topic})
+	kept, _ := strconv.ParseInt(existing[topic].Config["retention.ms"], 10, 64)
+	return time.UnixMilli(time.Now().UnixMilli() - max(kept-600_000, 0))
+}
+
+// lack is Retained where the topics do not keep all that was written of an event, Emptied where that is open only for
+// partitions that are empty again, and else none: they keep its record, and what there was since it began on all
+// partitions of its lane, and of the other unless no copy of it is there: an event's source is the least of those of
+// all copies.
+func (v *Verifier) lack(has, says *topology.State) (lack Cause) {
 	var began time.Time
 	for _, at := range []time.Time{has.PendingAt, has.PendingDeliveryAt, has.UpdatedAt, says.PendingAt, says.UpdatedAt} {
 		if began.IsZero() || !at.IsZero() && at.Before(began) {
@@ -431,16 +452,24 @@ func (v *Verifier) keepsAll(has, says *topology.State) bool {
 	if of, ours := v.starts[topic]; !ours {
 		topic = ""
 	} else if partition >= len(of.kept) || offset < of.kept[partition].From || offset >= of.kept[partition].To {
-		return false
+		return Retained
 	}
-	_, all := v.starts[v.Names.Events(cmp.Or(says.Lane, has.Lane))]
+	if _, used := v.starts[v.Names.Events(cmp.Or(says.Lane, has.Lane))]; !used {
+		return Retained
+	}
 	for of, s := range v.starts {
 		lane, _ := v.Names.LaneOf(of)
 		noCopy := v.Names.Events(lane) < topic // whose place would be the source
 		noRedrive := of == v.Names.Redrive(lane) && has.Redrives == 0
-		all = all && (noCopy || noRedrive || !began.Before(s.at))
+		switch {
+		case noCopy || noRedrive || !began.Before(later(s.at, s.empty)):
+		case began.Before(s.at):
+			return Retained
+		default:
+			lack = Emptied
+		}
 	}
-	return all
+	return lack
 }
 
 // count counts an event, and keeps an example of what is worth a look.
@@ -449,7 +478,7 @@ func (v *Verifier) count(cause Cause, redis *status.Answer, f *fold) {
 	if has.Reason != topology.NoReason && has.Reason != topology.ReasonScheduled {
 		wait += 24 * time.Hour // it waits for that
 	}
-	if cause == Agrees && !has.Status.Final() && has.Reason != topology.ReasonPaused &&
+	if cause == Agrees && redis.Found && !has.Status.Final() && has.Reason != topology.ReasonPaused &&
 		time.Since(later(has.UpdatedAt, has.Scheduled)) > wait {
 		cause = Overdue
 	}

@@ -68,6 +68,8 @@ func simulate(t *testing.T, plans int, each bool) (bitten map[string]int) {
 			t.Run(fmt.Sprint(*seed+n), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
+					// A bubble begins in 2000, and times before 2020 are those of wrong clocks, which count for nothing.
+					time.Sleep(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
 					w := newWorld(t, planOf(*seed+n, each))
 					w.run()
 					mu.Lock()
@@ -219,9 +221,8 @@ func (w *world) judge(found map[topology.EventID]topology.State) {
 		case !slices.Contains(ends[e.kind], got.Status):
 			why("it may end as %v only", ends[e.kind])
 		}
-		if want := fold[id]; want == nil || want.Status != got.Status || want.Rank != got.Rank || want.Source != got.Source ||
-			want.Reason != got.Reason || !want.UpdatedAt.Equal(got.UpdatedAt) {
-			why("the log says %+v", want)
+		if want := fold[id]; want == nil || *want != got {
+			why("it is %+v, and the log says %+v", got, want)
 		}
 		if e.kind == invalid && !letters[id] {
 			why("there is no dead letter")

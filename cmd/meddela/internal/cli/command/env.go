@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -22,7 +23,11 @@ const (
 	ExitFailed = 1
 	// ExitMisused is for a command line or a configuration that cannot be.
 	ExitMisused = 2
+	ExitOverdue = 3 // status verify: nothing differs, but something should have gone on
 )
+
+// ErrOverdue is the error for ExitOverdue.
+var ErrOverdue = errors.New("nothing has happened for longer than --overdue")
 
 // Called is what to write for this program on the command line: its path, where it was called by one.
 func Called() string {

@@ -28,6 +28,9 @@ func (env *Env) Execute(ctx context.Context, args []string, commands ...func(*En
 	for line := range strings.Lines(err.Error()) {
 		_, _ = fmt.Fprintln(env.ErrOut, "meddela:", strings.TrimRight(line, "\n"))
 	}
+	if errors.Is(err, ErrOverdue) {
+		return ExitOverdue
+	}
 	if errors.As(err, new(*Misuse)) || errors.As(err, new(config.Faults)) {
 		return ExitMisused
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/clitest"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/command"
 	"github.com/meddela/meddela/cmd/meddela/internal/cli/show"
@@ -179,12 +181,17 @@ func TestVerifyTells(t *testing.T) {
 	if !strings.Contains(got.Out, "different: e1\n  Redis   sent") {
 		t.Errorf("printed %s", got.Out)
 	}
-	meddela(t, environment, "", "status", "rebuild", "--replace").Says(t, "statuses written: 0", "1  different")
+	got = meddela(t, environment, "", "status", "rebuild", "--replace")
+	got.Want(t, command.ExitFailed)
+	if !strings.Contains(got.Out, "statuses written: 0") || !strings.Contains(got.Out, "1  different") ||
+		!strings.Contains(got.Err, "of 1 event Redis still does not have what it should") {
+		t.Errorf("printed %s and %s", got.Out, got.Err)
+	}
 	meddela(t, environment, "", "status", "verify").Want(t, command.ExitFailed)
 	if !redis.Exists("meddela:event:e1") {
 		t.Error("a status is gone of which the topics cannot know anything")
 	}
-	meddela(t, environment, "", "status", "rebuild", "e1").Says(t, "statuses written: 0")
+	meddela(t, environment, "", "status", "rebuild", "e1").Want(t, command.ExitFailed)
 	for _, misuse := range [][]string{
 		{"--since", "yesterday"}, {"--memory", "0"}, {"--lane", "slow"}, {"a b"}, {"--partitions", "x"},
 		{"--partitions", "1"},
@@ -197,4 +204,41 @@ func TestVerifyTells(t *testing.T) {
 	if !strings.Contains(got.Err, "the topics have nothing of e1 by then: read: offsets") {
 		t.Errorf("stderr %s", got.Err)
 	}
+}
+
+// TestOverdueIsTold by an exit status of its own, unless something is wrong or not known.
+func TestOverdueIsTold(t *testing.T) {
+	names := topology.Topics{Prefix: topology.DefaultPrefix}
+	broker, redis := clitest.StartKafka(t), clitest.StartRedis(t, nil)
+	for _, topic := range names.All() {
+		if err := broker.CreateTopic(string(topic), 1, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := &kafka.Client{Addr: kafka.TCP(broker.ListenAddrs()...)}
+	_, err := client.Produce(t.Context(), &kafka.ProduceRequest{Topic: string(names.Events(topology.Batch)),
+		RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(kafka.Record{Time: time.Now().Add(-time.Hour),
+			Value: kafka.NewBytes([]byte(`{"id":"e1","type":"order","ctx":{}}`))})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := map[string]string{"MEDDELA_REDIS_ADDRS": redis.Addr(), "MEDDELA_KAFKA_BROKERS": broker.ListenAddrs()[0],
+		"MEDDELA_LOG_LEVEL": "error"}
+	verify := func(want int, says string) {
+		t.Helper()
+		got := meddela(t, environment, "", "status", "verify", "--wait", "0s", "--overdue", "1ns")
+		if got.Want(t, want); !strings.Contains(got.Err, says) {
+			t.Errorf("stderr %s, want %q", got.Err, says)
+		}
+	}
+	verify(command.ExitMisused, "1 records were not compared")
+	_, err = client.OffsetCommit(t.Context(), &kafka.OffsetCommitRequest{
+		GroupID: names.Group(topology.RoleStatus, topology.Batch), GenerationID: -1,
+		Topics: map[string][]kafka.OffsetCommit{string(names.Events(topology.Batch)): {{Offset: 1}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(command.ExitFailed, "of 1 event Redis does not have what it should")
+	meddela(t, environment, "", "status", "rebuild").Says(t, "statuses written: 1")
+	verify(command.ExitOverdue, "nothing has happened for longer than --overdue to 1 event: see by meddela lag")
 }

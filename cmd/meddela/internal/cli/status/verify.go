@@ -79,6 +79,7 @@ while all roles go on; nothing is written. Each event is one of
   overdue    so too, and nothing has happened for longer than --overdue
   expired    Redis has forgotten it, as it should by now
   retained   Redis knows more of it than the topics keep
+  emptied    so too, if the rest was on a partition that is empty again
   missing    Redis has nothing of it
   older      Redis lacks the latest word
   newer      Redis has a later word than the topics
@@ -87,8 +88,8 @@ while all roles go on; nothing is written. Each event is one of
   unlogged   it has a job, and the delivery log has nothing of that
 
 From missing on Redis is not as it should be. "status rebuild" mends missing and
-older, with --replace all but unlogged. Exit status: 0 nothing differs, 1 something
-does, 2 it could not be found out.`,
+older, with --replace all but unlogged. Exit status: 0 all is well, 1 something
+differs, 2 it could not be found out, 3 nothing differs but something is overdue.`,
 		Example: `  meddela status verify
   meddela status verify --lane realtime --since 24h --examples 10
   meddela status verify --partitions 0,7 -o json | jq .causes`,
@@ -108,6 +109,9 @@ func (r *refolding) verify(ctx context.Context) error {
 	case report.Behind+report.Lost > 0:
 		return command.Misusef("%d records were not compared: role status has not read them within --wait, or they cannot be read",
 			report.Behind+report.Lost)
+	case report.Causes[refold.Overdue] > 0:
+		return fmt.Errorf("%w to %s: see by meddela lag which role does not go on", command.ErrOverdue,
+			wording.Count(int(report.Causes[refold.Overdue]), "event", "events"))
 	}
 	return nil
 }
@@ -190,17 +194,24 @@ func (r *refolding) rebuild(ctx context.Context) (err error) {
 	if r.Mend = b.Mend(r.replace); err == nil && (r.replace || len(r.ids) > 0) {
 		report, err = r.compare(ctx)
 	}
+	left := report
+	if r.Mend = nil; err == nil && report.Differ > 0 {
+		left, err = r.compare(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("the rebuild has not ended, and goes on when it is started again: %w", err)
 	}
 	took := time.Since(began)
 	b.Records += report.Records
-	if lost := b.Lost + report.Lost + report.Behind; lost > 0 {
-		defer func() {
-			err = cmp.Or(err, fmt.Errorf("%d records were not taken in: they cannot be read any more, or role status has not read them within --wait", lost))
-		}()
-	}
-	return r.env.Print(&b.Rebuilt, "%s%d records read in %s, %.0f a second; %d read before; statuses written: %d\n",
+	err = r.env.Print(&b.Rebuilt, "%s%d records read in %s, %.0f a second; %d read before; statuses written: %d\n",
 		causesText(report.Causes), b.Records, took.Round(time.Millisecond), command.PerSecond(int(b.Records), took), b.Before,
 		b.Written)
+	if lost := b.Lost + left.Lost + left.Behind; err == nil && lost > 0 {
+		err = fmt.Errorf("%d records were not taken in: they cannot be read any more, or role status has not read them within --wait", lost)
+	}
+	if err == nil && left.Differ > 0 {
+		err = fmt.Errorf("of %s Redis still does not have what it should: see meddela status verify",
+			wording.Count(int(left.Differ), "event", "events"))
+	}
+	return err
 }
