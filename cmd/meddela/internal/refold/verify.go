@@ -160,7 +160,7 @@ func (v *Verifier) Verify(ctx context.Context, ids []topology.EventID) (*Report,
 		return cmp.Or(cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.ID, b.ID))
 	})
 	v.report.Records, v.report.Lost = v.Progress.Done.Load(), v.Progress.Lost.Load()
-	return &v.report, err
+	return new(v.report), err
 }
 
 // awaitStatus waits until role status has read what there is now.

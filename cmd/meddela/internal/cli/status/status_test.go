@@ -239,6 +239,6 @@ func TestOverdueIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	verify(command.ExitFailed, "of 1 event Redis does not have what it should")
-	meddela(t, environment, "", "status", "rebuild").Says(t, "statuses written: 1")
+	meddela(t, environment, "", "status", "rebuild", "e1").Says(t, "1  missing", "statuses written: 1")
 	verify(command.ExitOverdue, "nothing has happened for longer than --overdue to 1 event: see by meddela lag")
 }
