@@ -8,29 +8,30 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/meddela/meddela/consumer/scan"
 	"github.com/meddela/meddela/consumer/status"
 	"github.com/meddela/meddela/test/script"
 	"github.com/meddela/meddela/topology"
 )
 
 // statusFigure has the status updater work off a delivery log, and a bare writer write the same states, which the
-// updater has made beforehand, in the same portions: once with an entry an event, and once with two.
+// updater has made beforehand, in the same portions: once with an entry an event, and once with two. Then statuses are
+// rebuilt from the same log, beside a bare reader of it and that writer together.
 func statusFigure(flags *flag.FlagSet) func(*bench) []Table {
 	entries := flags.Int("entries", 300_000, "how many entries of the delivery log are folded each time")
 	rounds := roundsFlag(flags)
 	return func(b *bench) []Table {
-		return []Table{
-			b.compareStatus("status, an entry an event", "distinct", *entries, *rounds, entriesOf(1)),
-			b.compareStatus("status, two entries an event", "mixed", *entries, *rounds, entriesOf(2)),
-		}
+		return slices.Concat(b.compareStatus("an entry an event", "distinct", *entries, *rounds, entriesOf(1)),
+			b.compareStatus("two entries an event", "mixed", *entries, *rounds, entriesOf(2)))
 	}
 }
 
 func (b *bench) compareStatus(
 	title, name string, entries, rounds int, make func(partition, at int) topology.Record,
-) Table {
+) []Table {
 	s := b.newSystem("status." + name)
 	log := s.names.DeliveryLog(lane)
 	s.fill(log, entries, make)
@@ -48,24 +49,45 @@ func (b *bench) compareStatus(
 		}
 	}
 	// Written by as many side by side as a topic has partitions.
-	bare := func() work {
-		metered := s.meter()
-		writing, ctx := errgroup.WithContext(s.ctx)
+	write := func(ctx context.Context) error {
+		writing, ctx := errgroup.WithContext(ctx)
 		writing.SetLimit(partitions)
 		for _, states := range recorded.portions {
 			writing.Go(func() error { return store.Write(ctx, states) })
 		}
-		script.Check(writing.Wait())
+		return writing.Wait()
+	}
+	bare := func() work {
+		metered := s.meter()
+		script.Check(write(s.ctx))
+		return metered(entries)
+	}
+	topics := scan.Topics{Addr: s.broker.Addr(), Transport: b.transport, Log: zerolog.Nop()}
+	both := func() work {
+		metered := s.meter()
+		working, ctx := errgroup.WithContext(s.ctx)
+		working.Go(func() error { return write(ctx) })
+		working.Go(func() error {
+			return topics.Scan(ctx, script.Must(topics.Ranges(ctx, log, time.Time{})), nil,
+				func([]topology.Record) error { return nil })
+		})
+		script.Check(working.Wait())
 		return metered(entries)
 	}
 	rebuild := func() work {
 		metered := s.meter()
 		script.Run(s.command("status", "rebuild", "--lane", string(lane)))
-		return metered(entries)
+		done := metered(entries)
+		script.Run(s.command("status", "verify", "--lane", string(lane)))
+		return done
 	}
-	return compare(title, "entries", rounds, 0.7, contestant{ours.name, emptied(ours.run)},
-		contestant{"bare pipelined writer of the same states", emptied(bare)},
-		contestant{"status rebuild, a process of its own", emptied(rebuild)})
+	return []Table{
+		compare("status, "+title, "entries", rounds, 0.7, contestant{ours.name, emptied(ours.run)},
+			contestant{"bare pipelined writer of the same states", emptied(bare)}),
+		compare("status rebuild, and then verify, "+title, "entries", rounds, 0.7,
+			contestant{"status rebuild, a process of its own", emptied(rebuild)},
+			contestant{"bare reader and writer", emptied(both)}),
+	}
 }
 
 // recorder keeps the states that a handler writes.
