@@ -90,7 +90,7 @@ simulate: ## SEEDS (default 1000) plans of faults from SEED (default 1) on, in o
 	$(GO) test ./cmd/meddela/internal/simulation -run TestSeeds -v -timeout 3h -seed $(SEED) -seeds $(SEEDS)
 
 .PHONY: mutants
-mutants: ## make twelve defects, one at a time, and want the simulation to find each
+mutants: ## make thirteen defects, one at a time, and want the simulation to find each
 	$(GO) test ./test/mutants -v -timeout 1h -try
 
 .PHONY: fuzz

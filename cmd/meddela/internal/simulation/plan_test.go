@@ -91,7 +91,7 @@ var kinds = []string{
 	"stop", "cut Kafka", "cut Redis", "hold Kafka", "hold Redis", "freeze", "latency", "Redis away",
 	"Redis emptied", "produce timed out",
 	"produce refused", "commit refused", "leaders move", "coordinators move", "provider down", "provider slow",
-	"answers lost", "pause", "one more",
+	"answers lost", "pause", "order to kill", "suppression", "one more",
 }
 
 // planOf is the plan of a seed, with some faults of every kind in a minute, or with each once in five.
@@ -131,7 +131,7 @@ func planOf(seed uint64, each bool) plan {
 		if each {
 			f.n = min(f.n, 2)
 			switch {
-			case what == "pause":
+			case what == "pause", what == "order to kill":
 				f.lasts = max(f.lasts, 15*time.Second)
 			case slices.ContainsFunc([]string{"paused", "JoinGroup", "SyncGroup", "OffsetFetch"}, // which are rare
 				func(rare string) bool { return strings.Contains(what, rare) }):

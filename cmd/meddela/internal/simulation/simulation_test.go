@@ -218,6 +218,8 @@ func (w *world) judge(found map[topology.EventID]topology.State) {
 			why("it has not come to rest")
 		case got.Reason == topology.ReasonAmbiguous && doubts > 0:
 		case e.kind == shortLived && got.Reason == topology.ReasonProviderDown: // until it would have expired
+		case got.Reason == topology.ReasonKilled && w.bitten["order to kill"] > 0 && e.event.Type == "code":
+		case got.Reason == topology.ReasonSuppressed && !w.unwanted[e.event.To].IsZero():
 		case !slices.Contains(ends[e.kind], got.Status):
 			why("it may end as %v only", ends[e.kind])
 		}
@@ -235,7 +237,7 @@ func (w *world) judge(found map[topology.EventID]topology.State) {
 			why("nobody got it")
 		}
 		unsent := []topology.Status{topology.Expired, topology.Ignored, topology.NotCovered}
-		if slices.Contains(unsent, got.Status) && len(copies) > forgotten {
+		if slices.Contains(unsent, got.Status) && len(copies) > forgotten+doubts {
 			why("somebody got it")
 		}
 		for _, c := range copies {
@@ -249,8 +251,11 @@ func (w *world) judge(found map[topology.EventID]topology.State) {
 			}
 			for _, s := range w.orders {
 				if s.typ == e.event.Type && c.at.After(s.from.Add(within)) && c.at.Before(s.to) {
-					why("it was sent at %s, while its type was paused", c.at)
+					why("it was sent at %s, while its type was paused or killed", c.at)
 				}
+			}
+			if since := w.unwanted[c.to]; !since.IsZero() && c.at.After(since.Add(within)) {
+				why("it was sent at %s, to somebody who had said no", c.at)
 			}
 		}
 	}

@@ -66,6 +66,7 @@ type world struct {
 	published map[topology.EventID]planned
 	bitten    map[string]int // of each fault, how often it happened
 	orders    []stopped
+	unwanted  map[string]time.Time // since when addresses are suppressed
 	emptied   []time.Time // when Redis was
 	seen      int         // how often when the statuses were last read
 }
@@ -109,7 +110,7 @@ func (w *world) settings() *config.Config {
 
 func newWorld(t *testing.T, p plan) *world {
 	w := &world{T: t, plan: p, started: time.Now(), published: make(map[topology.EventID]planned),
-		bitten: make(map[string]int)}
+		bitten: make(map[string]int), unwanted: make(map[string]time.Time)}
 	w.outside.accepted = make(map[topology.JobID][]acceptance)
 	var err error
 	w.broker, err = embedded.StartBroker(embedded.BrokerConfig{Nodes: 3, Listen: w.network.Listen, RetainBytes: -1})
@@ -154,14 +155,27 @@ func (w *world) prepare() {
 	if _, err = authoring.Write(ctx, w.writer, w.in.Names.Templates(), plan, time.Now()); err != nil {
 		w.Fatal(err)
 	}
+	w.suppress("gone@example.test")
+}
+
+// suppress has addresses of mail get no more messages.
+func (w *world) suppress(addresses ...string) {
 	list := &suppress.List{Topic: w.in.Names.Suppressions(), Publish: w.publishTo(0)}
 	var keep, stop func()
-	list.Copy, keep, stop = connect.Suppressions(ctx, w.in.Config, w.in.Kafka, w.client, zerolog.Nop())
+	list.Copy, keep, stop = connect.Suppressions(w.Context(), w.in.Config, w.in.Kafka, w.client, zerolog.Nop())
 	defer stop()
 	keep()
-	gone := []suppress.Subject{{Channel: topology.Email, Address: "gone@example.test"}}
-	if _, err := list.Add(ctx, gone, topology.Unsubscribed, time.Time{}); err != nil {
-		w.Fatal(err)
+	var subjects []suppress.Subject
+	for _, address := range addresses {
+		subjects = append(subjects, suppress.Subject{Channel: topology.Email, Address: address})
+	}
+	if _, err := list.Add(w.Context(), subjects, topology.Unsubscribed, time.Time{}); err != nil {
+		w.log.fault("suppressions", "%v", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, address := range addresses {
+		w.unwanted[address] = time.Now()
 	}
 }
 
@@ -347,7 +361,17 @@ func (w *world) strike(f fault) {
 	case "answers lost":
 		during(func() { world(func(o *outside) { o.loses = f.n * 10 }) }, func() { world(func(o *outside) { o.loses = 0 }) })
 	case "pause":
-		w.pause("alarm", f.lasts)
+		w.order(topology.Pause, "alarm", f.lasts)
+	case "order to kill":
+		w.order(topology.Kill, "code", f.lasts)
+	case "suppression": // of some whose messages wait, or are to come
+		var some []string
+		for i := f.n; i < len(w.plan.events); i += 7 {
+			if e := w.plan.events[i]; e.event.Channel == topology.Email && (e.kind == plain || e.kind == scheduled) {
+				some = append(some, e.event.To)
+			}
+		}
+		w.suppress(some...)
 	case "one more":
 		p := w.start(f.who)
 		time.Sleep(f.lasts)
@@ -378,8 +402,8 @@ func (w *world) strike(f fault) {
 	}
 }
 
-// pause pauses a type, and lets it go on.
-func (w *world) pause(typ string, lasts time.Duration) {
+// order has a type paused or killed for a while.
+func (w *world) order(what topology.ControlAction, typ string, lasts time.Duration) {
 	give := func(action topology.ControlAction) {
 		subject := topology.SubjectOf(topology.SubjectType, typ)
 		record := topology.ControlRecord{Subject: subject, Action: action, At: time.Now()}
@@ -389,7 +413,7 @@ func (w *world) pause(typ string, lasts time.Duration) {
 			w.log.fault("orders", "%v", err)
 		}
 	}
-	give(topology.Pause)
+	give(what)
 	from := time.Now()
 	time.Sleep(lasts)
 	w.mu.Lock()
