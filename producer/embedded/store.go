@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -19,6 +20,8 @@ type StoreConfig struct {
 	Port int
 	// Listen in place of net.Listen, for tests that come between the store and its clients.
 	Listen Listen
+	// ExpiryInterval is by how much a key may expire earlier or later. Default 100 ms.
+	ExpiryInterval time.Duration
 }
 
 // Store is a Redis-protocol server in this process, for trying meddela out and for tests; it keeps nothing after Close.
@@ -55,7 +58,7 @@ func StartStore(config StoreConfig) (*Store, error) {
 			server.ServeConn(conn)
 		}
 	})
-	running.Go(func() { s.expire(ctx) })
+	running.Go(func() { s.expire(ctx, cmp.Or(config.ExpiryInterval, expiryInterval)) })
 	s.close = sync.OnceFunc(func() {
 		stop()
 		_ = listener.Close()
@@ -77,12 +80,12 @@ const expiryInterval = 100 * time.Millisecond
 // passed. Being told takes time in proportion to the number of keys, while nothing else is served, so with many keys it
 // is told more rarely; then keys expire later. A key also expires earlier by up to that interval, as what has passed
 // counts for those that were set a moment ago.
-func (s *Store) expire(ctx context.Context) {
+func (s *Store) expire(ctx context.Context, least time.Duration) {
 	const share = 50 // at most one part in so many of the time goes to expiry
-	interval := expiryInterval
+	interval := least
 	for last := time.Now(); retry.Sleep(ctx, interval); {
 		now := time.Now()
 		s.redis.FastForward(now.Sub(last))
-		last, interval = now, max(expiryInterval, share*time.Since(now))
+		last, interval = now, max(least, share*time.Since(now))
 	}
 }

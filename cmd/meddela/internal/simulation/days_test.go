@@ -11,14 +11,15 @@ import (
 )
 
 // TestDays: the night in which summer time ends, a schedule over two of the longest waits, and an id that comes again
-// after a day. All processes are stopped for most of the time, and what they wait for goes on.
+// after a day, and after nine. All processes are stopped for most of the time, and what they wait for goes on.
 func TestDays(t *testing.T) {
 	if *seeds < 3 {
 		t.Skip("it takes a minute: -seeds 3")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2026, 10, 24, 20, 55, 0, 0, time.UTC)))
-		w := newWorld(t, plan{lane: topology.Realtime, partitions: 1, layout: []layout{{"all", topology.Roles()}}})
+		w := newWorld(t, plan{lane: topology.Realtime, partitions: 1, expiry: time.Second,
+			layout: []layout{{"all", topology.Roles()}}})
 		evening := time.Now()
 		once := func(id string, e topology.Event) {
 			e.ID, e.Ctx = topology.EventID(id), []byte(`{"name":"Kim"}`)
@@ -55,6 +56,13 @@ func TestDays(t *testing.T) {
 				t.Errorf("%s was to be sent once, at %s: %+v\n%+v\n%s", id, due, copies, got, w.log.about(string(id)))
 			}
 		}
+
+		w.rest(evening.Add(9 * 24 * time.Hour)) // a claim is kept for eight days: after that the id is another event's
+		once("again", sms("code", "SE"))
+		time.Sleep(5 * time.Minute)
+		if copies := w.outside.accepted[topology.JobIDOf("again", 0)]; len(copies) != 2 {
+			t.Errorf("on the ninth day: %+v", copies)
+		}
 		w.end()
 		w.close()
 	})
@@ -67,5 +75,6 @@ func (w *world) rest(until time.Time) {
 		w.staysAway(i, time.Until(until))
 	}
 	w.stopAll()
+	w.writer.Transport.(interface{ CloseIdleConnections() }).CloseIdleConnections() // which ask for metadata all the time
 	time.Sleep(time.Until(until))
 }

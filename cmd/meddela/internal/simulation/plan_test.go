@@ -19,6 +19,7 @@ type plan struct {
 	events     []planned
 	faults     []fault // by time
 	load       time.Duration
+	expiry     time.Duration // how exact Redis is
 }
 
 // layout is one process.

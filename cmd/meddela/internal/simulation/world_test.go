@@ -67,8 +67,8 @@ type world struct {
 	bitten    map[string]int // of each fault, how often it happened
 	orders    []stopped
 	unwanted  map[string]time.Time // since when addresses are suppressed
-	emptied   []time.Time // when Redis was
-	seen      int         // how often when the statuses were last read
+	emptied   []time.Time          // when Redis was
+	seen      int                  // how often when the statuses were last read
 }
 
 // stopped is a time in which a type must not be sent.
@@ -117,7 +117,7 @@ func newWorld(t *testing.T, p plan) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = embedded.StartStore(embedded.StoreConfig{Listen: w.network.Listen}); err != nil {
+	if w.store, err = embedded.StartStore(embedded.StoreConfig{Listen: w.network.Listen, ExpiryInterval: p.expiry}); err != nil {
 		t.Fatal(err)
 	}
 	direct := connect.Dial(w.network.DialContext)
