@@ -22,6 +22,7 @@ type Entry struct {
 	Source            Source    // of the event record
 	ReceivedAt        time.Time // the Kafka time of the event record
 	At                time.Time
+	Due               time.Time // of what waits, when it goes on; zero where that is not known, as while it is paused
 }
 
 // MaxDetailBytes bounds an entry's detail; what is longer is cut.
@@ -50,7 +51,7 @@ func EntryOf(j *Job, status Status, reason Reason, at time.Time) Entry {
 // because an outcome matters more than its particulars.
 const maxEntryTextBytes = 512
 
-func (e *Entry) fields() [17]field {
+func (e *Entry) fields() [18]field {
 	return [...]field{
 		{"event_id", (*string)(&e.EventID), 0},
 		{"job_id", (*string)(&e.JobID), 0},
@@ -69,6 +70,7 @@ func (e *Entry) fields() [17]field {
 		{"source", (*string)(&e.Source), maxEntryTextBytes},
 		{"received_at", &e.ReceivedAt, 0},
 		{"at", &e.At, 0},
+		{"due", &e.Due, 0},
 	}
 }
 

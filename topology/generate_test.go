@@ -99,6 +99,7 @@ func genEntry() *rapid.Generator[Entry] {
 			Source:            Source(genText.Draw(t, "source")),
 			ReceivedAt:        genTime().Draw(t, "received_at"),
 			At:                genSomeTime().Draw(t, "at"),
+			Due:               genTime().Draw(t, "due"),
 		}
 	})
 }

@@ -32,6 +32,9 @@ func (h *Handler) emit(deliveries []delivery) consumer.Result {
 			h.compare(d)
 		}
 		entry := d.first.outcome.entry(&d.job)
+		if d.first.wait != nil {
+			entry.Due = d.first.wait.due
+		}
 		out = append(out, topology.Record{
 			Topic:   log,
 			Key:     []byte(d.job.EventID),

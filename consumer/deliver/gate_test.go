@@ -314,7 +314,8 @@ func TestQuietHours(t *testing.T) {
 		}
 		due, _ := out[1].Header(topology.HeaderDue)
 		e := entriesOf(t, out[:1])[0]
-		if e.Reason != topology.ReasonQuiet || string(due) != test.due.Format(topology.TimeFormat) || e.Attempt != 1 {
+		if e.Reason != topology.ReasonQuiet || string(due) != test.due.Format(topology.TimeFormat) || e.Attempt != 1 ||
+			!e.Due.Equal(test.due) {
 			t.Errorf("%s: %s, due %s, want %s", name, e.Reason, due, test.due)
 		}
 		if string(out[1].Value) != string(job.Append(nil)) || len(w.store.Keys()) > 0 {

@@ -85,6 +85,9 @@ func step(t *testing.T, h *Handler, job topology.Job) (topology.Entry, *topology
 	if err != nil {
 		t.Fatal(err)
 	}
+	if due.Sub(entry.Due).Abs() > time.Millisecond {
+		t.Errorf("the log says that it is due at %v, and it is at %v", entry.Due, due)
+	}
 	return entry, &next, due
 }
 

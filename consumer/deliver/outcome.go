@@ -46,7 +46,7 @@ func newOutcome(job *topology.Job, end ending, at time.Time) outcome {
 func (o *outcome) entry(job *topology.Job) topology.Entry {
 	e := topology.EntryOf(job, o.status, o.reason, o.at)
 	e.Attempt, e.Template, e.Detail = o.attempt, o.template, o.detail
-	e.Provider, e.ProviderMessageID = o.provider, o.messageID
+	e.Provider, e.ProviderMessageID, e.Due = o.provider, o.messageID, o.due
 	return e
 }
 

@@ -51,6 +51,9 @@ func TestRetries(t *testing.T) {
 			next.JobID != job.JobID || wait < tier.Wait || wait > tier.Wait*6/5 {
 			t.Fatalf("the next attempt is %d, after %v", next.Attempt, wait)
 		}
+		if due := entriesOf(t, first[:1])[0].Due; !due.Equal(next.NotBefore) {
+			t.Errorf("the log says that attempt %d is due at %v, and it is at %v", attempt+2, due, next.NotBefore)
+		}
 		job = next
 	}
 	if entry := deliverOne(t, h, job); entry.Status != topology.Sent || entry.Attempt != 3 {

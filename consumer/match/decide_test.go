@@ -348,6 +348,9 @@ func TestAJobWaitsNoLongerThanItIsValid(t *testing.T) {
 		if due, _ := result.Out[0].Header(topology.HeaderDue); string(due) != want.Format(topology.TimeFormat) {
 			t.Errorf("valid until %v it waits until %s; want %v", expiration, due, want)
 		}
+		if e, err := topology.DecodeEntry(result.Out[1].Value); err != nil || !e.Due.Equal(want) {
+			t.Errorf("the log says that it is due at %v; want %v; %v", e.Due, want, err)
+		}
 	}
 }
 

@@ -148,7 +148,7 @@ func (m *matching) emitJob(r *topology.Record, event *topology.Event, d *Decisio
 		if !d.Expires.IsZero() && d.Expires.Before(due) {
 			due = d.Expires // it waits no longer than it is valid
 		}
-		record = m.handler.Names.Delayed(m.handler.Lane, record, due, m.now)
+		record, entry.Due = m.handler.Names.Delayed(m.handler.Lane, record, due, m.now), due
 	}
 	m.out = append(m.out, record)
 }
