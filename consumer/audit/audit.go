@@ -7,11 +7,11 @@ package audit
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,9 +43,14 @@ type Auditor struct {
 	read  map[place]int64 // how far delivery log and dead letters are read
 	gone  map[place]int64 // up to where it is known that records were deleted unread
 	begun bool
-	// saving becomes the position once what it tells of is judged.
-	saving, position *snapshot
-	saved            time.Time // when the position was committed
+	id    string // of the events topic
+	apart time.Duration
+	// routes are, of each channel, that of its jobs, and that of those that wait.
+	routes [4][2]route
+	// saving becomes the position, by topic, once what it tells of is judged.
+	saving   *snapshot
+	position map[string][]kafka.OffsetCommit
+	saved    time.Time // when the position was committed
 
 	mu      sync.Mutex // of what follows
 	events  []*window
@@ -62,7 +67,9 @@ type place struct {
 type Stats struct {
 	At      time.Time               // when it last looked at all
 	Offsets map[string]int64        // of the events topic, by what they turned out to be
+	Since   time.Time               // when it began at the present, so that nothing is known of events before
 	Open    int64                   // events with a job of which nothing has come yet
+	Waiting int64                   // events that are followed because they wait, or were open before a restart
 	Noticed time.Duration           // the longest from when an event was written to when its loss was noticed
 	Lost    []Loss                  // that are known one by one
 	More    map[topology.Role]int64 // that are lost beyond those
@@ -74,7 +81,7 @@ const (
 	Absent    = "absent"    // compacted away
 	Lost      = "lost"      // nothing tells of it
 	Recovered = "recovered" // nothing told of it, and now something does
-	GivenUp   = "given_up"  // it was open when there were too many
+	GivenUp   = "given_up"  // it was open, or waited, when there were too many
 	Letter    = "letter"    // its job became a dead letter
 )
 
@@ -95,7 +102,8 @@ const (
 	lookTime  = 500 * time.Millisecond
 	saveTime  = 10 * time.Second // between two commits where there is nothing new
 	askTime   = 10 * time.Second
-	mostTries = 6 // of a fetch, so that a batch that stays damaged is passed over by the fetcher that met it
+	clocks    = time.Minute // by how much those of processes may differ
+	mostTries = 6           // of a fetch, so that a batch that stays damaged is passed over by the fetcher that met it
 )
 
 // Losers are the roles that can lose an event.
@@ -106,7 +114,7 @@ func Losers() []topology.Role {
 // New makes an auditor.
 func New(c Config) *Auditor {
 	a := &Auditor{Config: c, read: make(map[place]int64), gone: make(map[place]int64),
-		stats: Stats{Offsets: make(map[string]int64), More: make(map[topology.Role]int64)}}
+		apart: clocks, stats: Stats{Offsets: make(map[string]int64), More: make(map[topology.Role]int64)}}
 	if c.Topics != nil {
 		a.gauge = lag.Gauge{Addr: c.Topics.Addr, Transport: c.Topics.Transport, Names: c.Names,
 			Lanes: []topology.Lane{c.Lane}, Roles: Losers(), Channels: topology.Channels(), Timeless: true}
@@ -150,16 +158,15 @@ func (a *Auditor) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	topics := []topology.Topic{a.Names.DeliveryLog(a.Lane), a.Names.DeadLetters(a.Lane), a.Names.Events(a.Lane),
-		a.Names.Jobs(a.Lane)}
+	topics := []topology.Topic{a.Names.DeliveryLog(a.Lane), a.Names.DeadLetters(a.Lane), a.Names.Events(a.Lane)}
 	ends := make([][]scan.Range, len(topics))
 	for i, topic := range topics {
 		if ends[i], err = a.Topics.All(ctx, topic); err != nil {
 			return err
 		}
 	}
-	log, events, jobs := append(ends[0], ends[1]...), ends[2], ends[3]
-	if err := a.resume(ctx, topics[:3], log, events); err != nil {
+	log, events := append(ends[0], ends[1]...), ends[2]
+	if err := a.resume(ctx, topics, log, events); err != nil {
 		return err
 	}
 	for i := range events {
@@ -173,13 +180,19 @@ func (a *Auditor) look(ctx context.Context) error {
 			return err
 		}
 	}
+	delay := &report.Groups[len(report.Groups)-1] // the last of Losers
 	for i := range report.Groups {
 		g := &report.Groups[i]
 		if g.Err != nil {
 			return g.Err
 		}
 		for j := range g.Partitions {
-			if err := a.judge(ctx, g, &g.Partitions[j], events, jobs); err != nil {
+			if err := a.judge(ctx, g, &g.Partitions[j], events); err != nil {
+				return err
+			}
+		}
+		if g.Role == topology.RoleDeliver {
+			if err := cmp.Or(a.judgeJobs(ctx, events, g), a.judgeJobs(ctx, events, g, delay, g)); err != nil {
 				return err
 			}
 		}
@@ -227,23 +240,24 @@ var errUnread = errors.New("of what cannot be read of the log it is not known wh
 // take notes what a record tells.
 func (a *Auditor) take(r *topology.Record) {
 	var e topology.Entry
-	channel, deadJob := -1, false
+	channel, due, deadJob := -1, int64(0), false
 	if r.Topic == a.Names.DeadLetters(a.Lane) {
 		switch l := topology.LetterOf(r); l.Role {
 		case topology.RoleMatch:
 			e.Source = l.Original.Source()
-		case topology.RoleDeliver:
+		case topology.RoleDeliver, topology.RoleDelay:
 			job, _ := topology.DecodeJob(l.Original.Value)
 			e.EventID, e.Source, deadJob = job.EventID, job.Source, true
 		default: // of a role that reads the events too, and does not answer for them
 			return
 		}
 	} else if entry, err := topology.DecodeEntry(r.Value); err == nil {
-		e, channel = entry, channelOf(&entry)
+		e = entry
+		channel, due = tells(&e)
 	}
 	topic, partition, offset, ok := e.Source.Split()
 	if ok && topic == a.Names.Events(a.Lane) && partition < len(a.events) {
-		if ended := a.events[partition].tell(offset, channel); ended && deadJob {
+		if ended := a.events[partition].tell(offset, channel, due); ended && deadJob {
 			a.stats.Offsets[Letter]++
 		}
 	}
@@ -251,7 +265,7 @@ func (a *Auditor) take(r *topology.Record) {
 		return
 	}
 	a.stats.Lost = slices.DeleteFunc(a.stats.Lost, func(l Loss) bool {
-		found := l.ID == e.EventID && (channel < 0 || l.Role == topology.RoleMatch)
+		found := l.ID == e.EventID && (channel < 0 || due > 0 || l.Role == topology.RoleMatch)
 		if found { // it came late, or was published again
 			a.stats.Offsets[Recovered]++
 			l.line(a.Log.Info()).Msg("an event that was unaccounted for is told of now")
@@ -262,7 +276,7 @@ func (a *Auditor) take(r *topology.Record) {
 
 // judge compares what is told with what a group had committed of a partition before. What had been deleted by then it
 // will not read.
-func (a *Auditor) judge(ctx context.Context, g *lag.Group, p *lag.Partition, events, jobs []scan.Range) error {
+func (a *Auditor) judge(ctx context.Context, g *lag.Group, p *lag.Partition, events []scan.Range) error {
 	past := max(p.Committed, p.First)
 	switch at := (place{p.Topic, p.ID}); {
 	case p.ID >= len(events):
@@ -284,12 +298,7 @@ func (a *Auditor) judge(ctx context.Context, g *lag.Group, p *lag.Partition, eve
 			}
 			w.matched = to
 		}
-	case p.Topic == a.Names.Jobs(a.Lane):
-		for id := p.ID; id < len(a.events); id += len(jobs) {
-			if err := a.judgeJobs(ctx, a.events[id], g, min(past, jobs[p.ID].To), &events[id], jobs[p.ID].To); err != nil {
-				return err
-			}
-		}
+	case p.Topic == a.Names.Jobs(a.Lane): // of which each is followed
 	case max(p.Committed, a.gone[at]) < p.First:
 		a.lose(Loss{Role: g.Role, Topic: p.Topic, Partition: p.ID, From: max(p.Committed, a.gone[at], 0), To: p.First})
 		a.gone[at] = p.First
@@ -297,35 +306,86 @@ func (a *Auditor) judge(ctx context.Context, g *lag.Group, p *lag.Partition, eve
 	return nil
 }
 
-// judgeJobs judges the events with a job on a channel: those that match had committed when the jobs topic was asked for
-// its end, once the deliverers have committed that.
-func (a *Auditor) judgeJobs(ctx context.Context, w *window, g *lag.Group, past int64, events *scan.Range,
-	end int64) error {
-	channel := slices.Index(topology.Channels(), g.Channel)
-	h := &w.hops[channel]
-	if h.upTo > 0 {
-		h.end = min(h.end, end) // where the topic is another, or has lost its end
-		if past < h.end {
-			return nil
+// route is the way of jobs until something is told of them: groups have to commit, one after the other, all that their
+// topics have when it is their turn, on whatever partitions, as topics may get more.
+type route struct {
+	upTo   []int64 // the events of each partition before these are followed; none while nothing is
+	due    int64   // if they wait: those that were due by then
+	step   int
+	ends   []scan.Range // that the group whose turn it is has yet to commit
+	passed time.Time    // when it was seen that it had
+}
+
+// judgeJobs judges the events with a job on a channel or, where there are three groups, those that wait. What match had
+// committed is on its topic; deliverers tell of it, and commit it. What waits is on a delay topic when they have
+// committed what it was, and on the jobs topic again when it is due and role delay has committed that.
+func (a *Auditor) judgeJobs(ctx context.Context, events []scan.Range, groups ...*lag.Group) error {
+	channel, waits := slices.Index(topology.Channels(), groups[0].Channel), len(groups)/3
+	of, due := &a.routes[channel][waits], time.Now().Add(-a.apart-a.Wait).Unix()
+	if over, err := a.pass(ctx, of, groups); err != nil || !over {
+		return err
+	}
+	for p, upTo := range of.upTo {
+		w := a.events[p]
+		late := w.open(channel, upTo)
+		if waits > 0 {
+			late = slices.Values(w.overdue(channel, upTo, of.due))
 		}
-		if h.passed.IsZero() {
-			h.passed = time.Now()
-		}
-		if time.Since(h.passed) < a.Wait {
-			return nil
-		}
-		for o := range w.open(channel, h.upTo) {
-			if err := a.lookUp(ctx, w, events, o, o+1, g.Role); err != nil {
+		for o := range late {
+			role := topology.RoleDelay
+			if w.waits[o] < 4 {
+				role = topology.RoleDeliver
+			}
+			if err := a.lookUp(ctx, w, &events[p], o, o+1, role); err != nil {
 				return err
 			}
-			w.ended.set(o - w.base)
+			w.tell(o, -1, 0)
 		}
 	}
-	*h = hop{}
-	if w.from < w.matched { // something is open, or was
-		*h = hop{upTo: w.matched, end: end}
+	next, some := route{due: due}, false
+	for _, w := range a.events {
+		next.upTo = append(next.upTo, w.matched)
+		some = some || waits == 0 && w.from < w.matched || waits > 0 && len(w.overdue(channel, w.matched, due)) > 0
 	}
-	return nil
+	if *of = (route{}); some {
+		*of = next
+	}
+	_, err := a.pass(ctx, of, groups)
+	return err
+}
+
+// pass reports whether the groups of a route have done their part, or nothing is followed on it.
+func (a *Auditor) pass(ctx context.Context, of *route, groups []*lag.Group) (over bool, err error) {
+	if len(of.upTo) == 0 || of.step == len(groups) {
+		return true, nil
+	}
+	g := groups[of.step]
+	if of.ends == nil {
+		for _, topic := range a.Names.Reads(g.Role, g.Lane) {
+			all, err := a.Topics.All(ctx, topic)
+			if err != nil {
+				of.ends = nil
+				return false, err
+			}
+			if topic != a.Names.Paused(g.Lane) { // which is left when an order says so
+				of.ends = append(of.ends, all...)
+			}
+		}
+		return false, nil
+	}
+	of.ends = slices.DeleteFunc(of.ends, func(r scan.Range) bool {
+		return slices.ContainsFunc(g.Partitions, func(p lag.Partition) bool { // it ends before where it is another topic
+			return p.Topic == r.Topic && p.ID == r.Partition && max(p.Committed, p.First) >= min(r.To, p.End)
+		})
+	})
+	if of.passed.IsZero() && len(of.ends) == 0 {
+		of.passed = time.Now()
+	}
+	if len(of.ends) > 0 || time.Since(of.passed) < a.Wait {
+		return false, nil
+	}
+	of.step, of.ends, of.passed = of.step+1, nil, time.Time{}
+	return a.pass(ctx, of, groups)
 }
 
 // lookUp finds out what an offset is that nothing tells of, or those up to another that are deleted: whether they were
@@ -435,10 +495,11 @@ func (l *Loss) line(e *zerolog.Event) *zerolog.Event {
 func (a *Auditor) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.stats.Open, a.stats.At = 0, time.Now()
+	a.stats.Open, a.stats.Waiting, a.stats.At = 0, 0, time.Now()
 	for _, w := range a.events {
 		open, forgotten := w.settle()
 		a.stats.Open += open
+		a.stats.Waiting += int64(len(w.waits))
 		a.stats.Offsets[GivenUp] += forgotten
 	}
 	named := 0
@@ -460,28 +521,31 @@ func (a *Auditor) settle() {
 
 // snapshot is how far was read, and of which events of each partition that told: those below high. Once match has
 // committed those, the auditor's position is: of the log where the snapshot was, and of the events where each partition
-// is judged up to, with those before it that are open, or where the first of these is. What is lost by then is told
-// with it: what is lost later is found again from there.
+// is judged up to, with those before it that are open, or where the first of these is, and with those that wait, as far
+// as there is room. What is lost by then is told with it: what is lost later is found again from there.
 type snapshot struct {
 	read map[place]int64
 	high []int64
-	told []string
 }
 
 // save commits the position, in one request, of a group of its own. What was found is its metadata.
 func (a *Auditor) save(ctx context.Context) error {
 	next, judged := &snapshot{read: maps.Clone(a.read)}, a.saving != nil
-	from, told := make([]int64, len(a.events)), make([]string, len(a.events))
 	for i, w := range a.events {
-		from[i], told[i] = w.aside(mostAside)
-		judged = judged && (i >= len(a.saving.high) || from[i] >= a.saving.high[i])
+		from, _ := w.aside()
+		judged = judged && (i >= len(a.saving.high) || from >= a.saving.high[i])
 		next.high = append(next.high, w.high)
 	}
 	if judged {
-		for i := range told {
-			told[i] += a.losses(i, mostMetadata-len(told[i]))
+		a.position = make(map[string][]kafka.OffsetCommit)
+		for at, offset := range a.saving.read {
+			a.position[string(at.topic)] = append(a.position[string(at.topic)],
+				kafka.OffsetCommit{Partition: at.partition, Offset: offset})
 		}
-		a.position = &snapshot{a.saving.read, from, told}
+		for i := range a.events {
+			events := string(a.Names.Events(a.Lane))
+			a.position[events] = append(a.position[events], a.remember(i))
+		}
 	}
 	if judged || a.saving == nil {
 		a.saving = next
@@ -489,24 +553,11 @@ func (a *Auditor) save(ctx context.Context) error {
 	if a.position == nil || time.Since(a.saved) < saveTime {
 		return nil
 	}
-	topics := make(map[string][]kafka.OffsetCommit)
-	for at, offset := range a.position.read {
-		topics[string(at.topic)] = append(topics[string(at.topic)],
-			kafka.OffsetCommit{Partition: at.partition, Offset: offset})
-	}
-	events := string(a.Names.Events(a.Lane))
-	for i, offset := range a.position.high {
-		told := a.position.told[i]
-		if i == 0 {
-			told += fmt.Sprintf("%s %d\n", looked, a.stats.At.Unix())
-		}
-		topics[events] = append(topics[events], kafka.OffsetCommit{Partition: i, Offset: offset, Metadata: told})
-	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	client := kafka.Client{Addr: a.Topics.Addr, Transport: a.Topics.Transport}
 	answer, err := client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
-		GroupID: a.Names.Group(topology.RoleAudit, a.Lane), GenerationID: -1, Topics: topics})
+		GroupID: a.Names.Group(topology.RoleAudit, a.Lane), GenerationID: -1, Topics: a.position})
 	if err == nil {
 		for _, partitions := range answer.Topics {
 			for _, p := range partitions {
@@ -521,67 +572,68 @@ func (a *Auditor) save(ctx context.Context) error {
 	return nil
 }
 
-// mostMetadata is what Kafka takes with a commit unless it is told otherwise, less room for numbers of each role;
-// mostAside what open events take of that.
-const (
-	mostMetadata = 4096 - 160
-	mostAside    = mostMetadata / 2
-)
+// mostMetadata is what Kafka takes with a commit unless it is told otherwise, less room for what is not counted.
+const mostMetadata = 4096 - 300
 
-// losses are those that are kept with an events partition, as text of so many bytes.
-func (a *Auditor) losses(partition, most int) string {
-	var b strings.Builder
-	more := make(map[topology.Role]int64)
-	if partition == 0 {
-		maps.Copy(more, a.stats.More)
-	}
-	for _, l := range a.stats.Lost {
-		if l.Partition%len(a.events) != partition {
-			continue
-		}
-		line := fmt.Sprintf("%s %s %d %d %d %q\n", l.Role, l.Topic, l.Partition, l.From, l.To, l.ID)
-		if b.Len()+len(line) > most {
-			more[l.Role] += l.To - l.From
-		} else {
-			_, _ = b.WriteString(line)
-		}
-	}
-	for role, n := range more {
-		_, _ = fmt.Fprintf(&b, "%s %d\n", role, n)
-	}
-	return b.String()
+// memory is what the position has of a partition of the events beside its offset: as JSON, in its metadata.
+type memory struct {
+	ID            string                  `json:",omitempty"` // of the topic
+	Looked, Since int64                   `json:",omitempty"`
+	Waits         map[int64]wait          `json:",omitempty"`
+	Lost          []Loss                  `json:",omitempty"`
+	More          map[topology.Role]int64 `json:",omitempty"` // that are lost beyond those
 }
 
-// looked is where others have a role, of the time at which it was.
-const looked = "looked"
+func (a *Auditor) remember(partition int) kafka.OffsetCommit {
+	w := a.events[partition]
+	from, waits := w.aside()
+	m := memory{Waits: waits, More: make(map[topology.Role]int64)}
+	if partition == 0 {
+		m.ID, m.Looked, m.Since = a.id, a.stats.At.Unix(), a.stats.Since.Unix()
+		maps.Copy(m.More, a.stats.More)
+	}
+	room := mostMetadata - len(waits)*len(`"1234567890":12345678901,`)
+	for _, l := range a.stats.Lost {
+		text, _ := json.Marshal(l)
+		if l.Partition%len(a.events) != partition {
+			continue
+		} else if room -= len(text) + 1; room > 0 {
+			m.Lost = append(m.Lost, l)
+		} else {
+			m.More[l.Role] += l.To - l.From
+		}
+	}
+	text, _ := json.Marshal(m)
+	return kafka.OffsetCommit{Partition: partition, Offset: from, Metadata: string(text)}
+}
 
 func (a *Auditor) restore(w *window, text string) {
+	var m memory
+	_ = json.Unmarshal([]byte(text), &m) // nothing of somebody else's
+	maps.Copy(w.waits, m.Waits)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for line := range strings.Lines(text) {
-		l := Loss{named: true}
-		switch n, _ := fmt.Sscanf(line, "%s %s %d %d %d %q", &l.Role, &l.Topic, &l.Partition, &l.From, &l.To, &l.ID); {
-		case l.Role == "open":
-		case l.Role == looked:
-			_, _ = fmt.Sscan(line, &l.Role, &l.To)
-			a.stats.At = time.Unix(l.To, 0)
-		case n < 6:
-			_, _ = fmt.Sscan(line, &l.Role, &l.To)
-			a.stats.More[l.Role] += l.To
-		default:
-			if at := (place{l.Topic, l.Partition}); l.Topic != a.Names.Events(a.Lane) {
-				a.gone[at] = max(a.gone[at], l.To)
-			} else {
-				w.known = append(w.known, l)
-			}
-			a.stats.Lost = append(a.stats.Lost, l)
+	if m.Looked > 0 {
+		a.id, a.stats.At, a.stats.Since = m.ID, time.Unix(m.Looked, 0), time.Unix(m.Since, 0)
+	}
+	for role, n := range m.More {
+		a.stats.More[role] += n
+	}
+	for _, l := range m.Lost {
+		l.named = true
+		if at := (place{l.Topic, l.Partition}); l.Topic != a.Names.Events(a.Lane) {
+			a.gone[at] = max(a.gone[at], l.To)
+		} else {
+			w.known = append(w.known, l)
 		}
+		a.stats.Lost = append(a.stats.Lost, l)
 	}
 }
 
 // resume goes on from the auditor's own position when it starts. Where it has none that counts it begins at the
 // present: of events that come from now on, the log tells from now on.
 func (a *Auditor) resume(ctx context.Context, topics []topology.Topic, log, events []scan.Range) error {
+	again := false // the events topic was made again: Kafka forgets what was committed of a topic that is deleted
 	if !a.begun {
 		asked := make(map[string][]int)
 		for _, r := range append(log, events...) {
@@ -594,28 +646,30 @@ func (a *Auditor) resume(ctx context.Context, topics []topology.Topic, log, even
 		for _, topic := range topics {
 			for _, c := range saved[string(topic)] {
 				if at := (place{topic, c.Partition}); topic != events[0].Topic {
-					a.read[at] = max(c.CommittedOffset, 0)
+					a.read[at], again = max(c.CommittedOffset, 0), again || c.CommittedOffset >= 0
 				} else if c.CommittedOffset >= 0 || a.events != nil { // of one added since from its first event on
 					w := newWindow(max(c.CommittedOffset, 0))
-					w.reopen(c.Metadata)
 					a.events = append(a.events, w)
 					a.restore(w, c.Metadata)
 				}
 			}
 		}
-		a.begun = true
+		a.begun, again = true, again && a.events == nil
 	}
 	why := ""
+	again = again || a.events != nil && cmp.Or(a.id, events[0].ID) != cmp.Or(events[0].ID, a.id)
+	for i, w := range a.events {
+		if again || i >= len(events) || events[i].To < w.matched {
+			why = fmt.Sprintf("%s/%d is another, or ends before %d, up to which it was judged", events[0].Topic, i, w.matched)
+		}
+	}
 	for _, r := range log {
 		if at := a.read[place{r.Topic, r.Partition}]; at < r.From || at > r.To {
 			why = fmt.Sprintf("%s/%d has offsets %d to %d, and was read to %d", r.Topic, r.Partition, r.From, r.To, at)
+			again = false
 		}
 	}
-	for i, w := range a.events {
-		if r := events[i]; r.To < w.matched {
-			why = fmt.Sprintf("%s/%d ends at %d, and was judged to %d", r.Topic, r.Partition, r.To, w.matched)
-		}
-	}
+	a.id = cmp.Or(events[0].ID, a.id)
 	if a.events != nil && why == "" {
 		return nil
 	}
@@ -623,12 +677,17 @@ func (a *Auditor) resume(ctx context.Context, topics []topology.Topic, log, even
 		Msg("the audit begins at the present: of events before, it is not known whether all are accounted for")
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.events, a.saving, a.position = nil, nil, nil
-	for _, r := range log {
-		a.read[place{r.Topic, r.Partition}] = r.To
-	}
+	a.events, a.saving, a.position, a.routes, a.stats.Since = nil, nil, nil, [4][2]route{}, time.Now()
 	for _, r := range events {
+		if again { // each of its records is new
+			r.To = r.From
+		}
 		a.events = append(a.events, newWindow(r.To))
+	}
+	for _, r := range log {
+		if !again {
+			a.read[place{r.Topic, r.Partition}] = r.To
+		}
 	}
 	return nil
 }

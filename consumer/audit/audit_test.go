@@ -61,12 +61,14 @@ func (w *world) restart() {
 	w.a = New(Config{
 		Lane: lane, Names: names, Topics: &scan.Topics{Addr: w.Link.Addr(), Transport: w.Transport}, Log: zerolog.New(&w.log),
 	})
+	w.a.apart = 0
 }
 
-// look looks three times: at what match has committed, at what deliver has, and once more.
+// look looks as often as it takes until all is judged that can be: at what match, deliver, delay and deliver have
+// committed.
 func (w *world) look() {
 	w.t.Helper()
-	for range 3 {
+	for range 5 {
 		if err := w.a.look(fixtures.Soon(w.t)); err != nil {
 			w.t.Fatal(err)
 		}
@@ -76,14 +78,45 @@ func (w *world) look() {
 
 func (w *world) commit(group string, topic topology.Topic, offset int64) {
 	w.t.Helper()
+	w.commitAt(group, topic, 0, offset)
+}
+
+func (w *world) commitAt(group string, topic topology.Topic, partition int, offset int64) {
+	w.t.Helper()
 	fixtures.Await(w.t, "the offset is committed", func() error { // after an outage not at once
 		response, err := w.Client.OffsetCommit(fixtures.Soon(w.t), &kafka.OffsetCommitRequest{
-			GroupID: group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{string(topic): {{Offset: offset}}},
+			GroupID: group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{string(topic): {
+				{Partition: partition, Offset: offset}}},
 		})
 		if err != nil {
 			return err
 		}
 		return response.Topics[string(topic)][0].Error
+	})
+}
+
+// grow gives a topic so many partitions, and waits until an auditor knows.
+func (w *world) grow(topic topology.Topic, partitions int32) {
+	w.t.Helper()
+	answer, err := w.Client.CreatePartitions(fixtures.Soon(w.t), &kafka.CreatePartitionsRequest{
+		Topics: []kafka.TopicPartitionsConfig{{Name: string(topic), Count: partitions}}})
+	if err == nil {
+		err = answer.Errors[string(topic)]
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	fixtures.Eventually(w.t, "the partitions are there", func() bool {
+		all, err := w.a.Topics.All(fixtures.Soon(w.t), topic)
+		report, failed := w.a.gauge.Measure(fixtures.Soon(w.t))
+		if err != nil || failed != nil || len(all) != int(partitions) {
+			return false
+		}
+		return slices.ContainsFunc(report.Groups, func(g lag.Group) bool {
+			return slices.ContainsFunc(g.Partitions, func(p lag.Partition) bool {
+				return p.Topic == topic && p.ID == int(partitions)-1
+			})
+		})
 	})
 }
 
@@ -128,6 +161,32 @@ func (w *world) job(id string, offset int64) {
 	w.t.Helper()
 	w.Publish(w.t, names.Jobs(lane), 0, topology.Record{Value: []byte("{}")})
 	w.says(id, offset, topology.PendingDelivery, "")
+}
+
+// waits is what deliver, or match, does with an event that is to go on at a time: a record that role delay holds, and
+// an entry.
+func (w *world) waits(id string, offset int64, reason topology.Reason, due time.Time) {
+	w.t.Helper()
+	w.Publish(w.t, names.Delay(lane, topology.Tiers()[0]), 0, topology.Record{Value: []byte("{}")})
+	e := topology.Entry{EventID: topology.EventID(id), Status: topology.PendingDelivery, Reason: reason, Due: due,
+		Channel: topology.Email, Source: topology.SourceOf(names.Events(lane), 0, offset), At: time.Now()}
+	w.Publish(w.t, names.DeliveryLog(lane), 0, topology.Record{Key: []byte(id), Value: e.Append(nil)})
+}
+
+// retries is that an event has a job that deliver has had, and tries again at a time.
+func (w *world) retries(id string, due time.Time) {
+	w.t.Helper()
+	w.event(id)
+	w.job(id, 1)
+	w.waits(id, 1, topology.ReasonTransient, due)
+	w.matched(2)
+	w.delivered(2)
+}
+
+// held is up to where role delay has committed what waits.
+func (w *world) held(offset int64) {
+	w.t.Helper()
+	w.commit(names.Group(topology.RoleDelay, lane), names.Delay(lane, topology.Tiers()[0]), offset)
 }
 
 func (w *world) sent(id string, offset int64) { w.t.Helper(); w.says(id, offset, topology.Sent, "") }
@@ -320,6 +379,64 @@ func TestWhatIsLost(t *testing.T) {
 			w.matched(6)
 			w.delivered(1)
 		}, map[string]int64{Event: 5}, nil},
+		{"deliver swallows a retry", func(w *world) {
+			w.retries("a", time.Now())
+			w.Publish(w.t, names.Jobs(lane), 0, topology.Record{Value: []byte("{}")})
+			w.held(1)
+			w.delivered(3)
+		}, map[string]int64{Event: 1, Lost: 1}, []string{"delay a 1-2"}},
+		{"delay swallows it", func(w *world) {
+			w.retries("a", time.Now())
+			w.held(1)
+		}, map[string]int64{Event: 1, Lost: 1}, []string{"delay a 1-2"}},
+		{"delay has not come to it", func(w *world) {
+			w.retries("a", time.Now())
+		}, map[string]int64{Event: 1}, nil},
+		{"deliver has not come to it again", func(w *world) {
+			w.retries("a", time.Now())
+			w.Publish(w.t, names.Jobs(lane), 0, topology.Record{Value: []byte("{}")})
+			w.held(1)
+		}, map[string]int64{Event: 1}, nil},
+		{"it is not due", func(w *world) {
+			w.retries("a", time.Now().Add(time.Hour))
+			w.held(1)
+		}, map[string]int64{Event: 1}, nil},
+		{"the retry is sent", func(w *world) {
+			w.retries("a", time.Now())
+			w.look()
+			w.held(1)
+			w.sent("a", 1)
+			w.waits("a", 1, topology.ReasonTransient, time.Now()) // an entry that comes late
+		}, map[string]int64{Event: 1}, nil},
+		{"the retry is paused", func(w *world) {
+			w.retries("a", time.Now())
+			w.says("a", 1, topology.PendingDelivery, topology.ReasonPaused)
+			w.held(1)
+		}, map[string]int64{Event: 1}, nil},
+		{"the second retry is swallowed, long after the first", func(w *world) {
+			w.retries("a", time.Now())
+			w.look()
+			w.waits("a", 1, topology.ReasonProviderDown, time.Now())
+			w.held(2)
+		}, map[string]int64{Event: 1, Lost: 1}, []string{"delay a 1-2"}},
+		{"a retry of which role delay made a dead letter", func(w *world) {
+			w.retries("a", time.Now())
+			w.look()
+			j := topology.Job{EventID: "a", Source: topology.SourceOf(names.Events(lane), 0, 1)}
+			w.letter(topology.Record{Topic: names.Delay(lane, topology.Tiers()[0]), Value: j.Append(nil)}, topology.RoleDelay)
+			w.held(1)
+		}, map[string]int64{Event: 1, Letter: 1}, nil},
+		{"what is scheduled is swallowed", func(w *world) {
+			w.event("a")
+			w.waits("a", 1, topology.ReasonScheduled, time.Now())
+			w.matched(2)
+			w.held(1)
+		}, map[string]int64{Event: 1, Lost: 1}, []string{"delay a 1-2"}},
+		{"match has not committed what is scheduled", func(w *world) {
+			w.event("a")
+			w.waits("a", 1, topology.ReasonScheduled, time.Now())
+			w.held(1)
+		}, nil, nil},
 		{"transactions, one aborted", func(w *world) {
 			w.transact("a", kgo.TryCommit) // and its marker
 			w.transact("b", kgo.TryAbort)
@@ -458,6 +575,117 @@ func TestARestart(t *testing.T) {
 	}
 }
 
+// TestWhatWaits is still known after a restart, whatever else came meanwhile, as far as there is room.
+func TestWhatWaits(t *testing.T) {
+	w := newWorld(t)
+	w.wellDone("first", 0)
+	w.retries("a", time.Now().Add(time.Second))
+	for i := range int64(100) { // so that the window is beyond it
+		w.wellDone("b", 2+i)
+	}
+	w.look()
+	w.restart()
+	w.look()
+	if s := w.a.Stats(); s.Waiting != 1 || s.Open != 0 {
+		t.Errorf("%d wait, %d are open", s.Waiting, s.Open)
+	}
+	w.held(1)
+	fixtures.Eventually(t, "it is due, and noticed", func() bool { w.look(); return len(w.a.Stats().Lost) > 0 })
+	w.want(nil, "delay a 1-2")
+
+	const n = 400
+	events, entries := make([]topology.Record, n), make([]topology.Record, n)
+	for i := range events {
+		events[i].Value = []byte(`{"id":"e","type":"order","ctx":{}}`)
+		e := topology.Entry{EventID: "e", Status: topology.PendingDelivery, Reason: topology.ReasonQuiet,
+			Channel: topology.Email, Source: topology.SourceOf(names.Events(lane), 0, int64(102+i)), At: time.Now(),
+			Due: time.Now().Add(time.Hour)}
+		entries[i].Value = e.Append(nil)
+	}
+	w.Publish(t, names.Events(lane), 0, events...)
+	w.Publish(t, names.DeliveryLog(lane), 0, entries...)
+	w.matched(102 + n)
+	w.look()
+	w.restart()
+	w.look()
+	if s := w.a.Stats(); s.Waiting != mostAside {
+		t.Errorf("of %d that wait %d are known, want %d", n, s.Waiting, mostAside)
+	}
+}
+
+// TestTooManyWait: what is beyond a bound is counted, and not followed.
+func TestTooManyWait(t *testing.T) {
+	w := newWindow(0)
+	w.end = mostWaiting + 7
+	for o := range w.end {
+		w.tell(o, 0, never)
+	}
+	if w.matched = w.end; len(w.waits) != mostWaiting {
+		t.Errorf("%d wait", len(w.waits))
+	}
+	if open, forgotten := w.settle(); open != 0 || forgotten != 7 {
+		t.Errorf("%d are open, %d forgotten", open, forgotten)
+	}
+}
+
+// TestMorePartitions of the jobs: where an event's job is depends on when it was written.
+func TestMorePartitions(t *testing.T) {
+	w := newWorld(t)
+	publish := func(partition int, id string, offset int64) {
+		w.Publish(t, names.Events(lane), partition, topology.Record{Value: fmt.Appendf(nil, `{"id":%q,"ctx":{}}`, id)})
+		e := topology.Entry{EventID: topology.EventID(id), Status: topology.PendingDelivery, Channel: topology.Email,
+			Source: topology.SourceOf(names.Events(lane), partition, offset), At: time.Now()}
+		w.Publish(t, names.DeliveryLog(lane), 0, topology.Record{Value: e.Append(nil)})
+	}
+	w.grow(names.Events(lane), 4)
+	w.look()
+	publish(3, "a", 0)
+	w.Publish(t, names.Jobs(lane), 1, topology.Record{Value: []byte("{}")}) // 3 modulo 2
+	w.commitAt(names.Group(topology.RoleMatch, lane), names.Events(lane), 3, 1)
+	w.look()
+	w.grow(names.Jobs(lane), 4)
+	w.look()
+	w.want(nil)
+	w.commitAt(names.DeliverGroup(lane, topology.Email), names.Jobs(lane), 1, 1)
+	w.look()
+	if s := w.a.Stats(); len(s.Lost) != 1 || s.Lost[0].ID != "a" {
+		t.Errorf("lost are %v, want a", s.Lost)
+	}
+}
+
+// TestTheEventsAreMadeAgain: the new topic's offsets are not those of the old one, whether anybody looks meanwhile.
+func TestTheEventsAreMadeAgain(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		w := newWorld(t)
+		w.wellDone("a", 0)
+		w.event("b")
+		w.matched(2)
+		w.look()
+		w.want(nil, "match b 1-2")
+		since := w.a.Stats().Since
+		if _, err := w.Client.DeleteTopics(fixtures.Soon(t), &kafka.DeleteTopicsRequest{
+			Topics: []string{string(names.Events(lane))}}); err != nil {
+			t.Fatal(err)
+		}
+		w.CreateTopic(t, names.Events(lane), partitions, nil)
+		w.event("c", "d", "e", "f")
+		w.matched(4)
+		for i, id := range []string{"c", "e", "f"} {
+			w.says(id, []int64{0, 2, 3}[i], topology.NotCovered, topology.ReasonNoTemplateForType)
+		}
+		lost := []string{"match b 1-2", "match d 1-2"}
+		if restarts { // of the old topic it knows no more
+			w.restart()
+			lost = lost[1:]
+		}
+		w.look()
+		w.want(nil, lost...)
+		if s := w.a.Stats(); !s.Since.After(since) {
+			t.Errorf("it began anew at %v, and says %v", since, s.Since)
+		}
+	}
+}
+
 // TestManyLosses are counted, and remembered as far as there is room.
 func TestManyLosses(t *testing.T) {
 	w := newWorld(t)
@@ -491,7 +719,7 @@ func TestMillionsDeleted(t *testing.T) {
 	}
 	judge := func(ctx context.Context) error {
 		return a.judge(ctx, &lag.Group{Role: topology.RoleMatch}, &lag.Partition{Topic: names.Events(lane), First: n},
-			[]scan.Range{{Topic: names.Events(lane), From: n, To: n}}, nil)
+			[]scan.Range{{Topic: names.Events(lane), From: n, To: n}})
 	}
 	ended, end := context.WithCancel(soon)
 	if end(); !errors.Is(judge(ended), context.Canceled) {
@@ -508,6 +736,7 @@ func TestMillionsDeleted(t *testing.T) {
 // TestTheLogIsGone: then nothing is known of before, and nothing is said of it.
 func TestTheLogIsGone(t *testing.T) {
 	w := newWorld(t)
+	began := w.a.Stats().Since
 	w.wellDone("a", 0)
 	w.event("b")
 	w.says("b", 1, topology.NotCovered, topology.ReasonNoTemplateForType)
@@ -517,6 +746,15 @@ func TestTheLogIsGone(t *testing.T) {
 	w.want(nil)
 	if !strings.Contains(w.log.String(), "begins at the present") {
 		t.Error("the log does not say that it begins anew")
+	}
+	if since := w.a.Stats().Since; !since.After(began) {
+		t.Errorf("it says that it began at %v, when it did so first", since)
+	}
+	began = w.a.Stats().Since
+	w.restart()
+	w.look()
+	if since := w.a.Stats().Since; since.Unix() != began.Unix() {
+		t.Errorf("after a restart it says that it began at %v, which was at %v", since, began)
 	}
 	w.event("c")
 	w.matched(3)

@@ -49,24 +49,31 @@ func BenchmarkEvent(b *testing.B) {
 			b.Fatalf("%d are open", a.stats.Open)
 		}
 	})
-	b.Run("memory", func(b *testing.B) {
-		var before, after runtime.MemStats
-		for b.Loop() {
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			p := newWindow(0)
-			p.end = open
-			for o := range int64(open) {
-				p.tell(o, 0)
+	memory := func(due int64) func(b *testing.B) {
+		return func(b *testing.B) {
+			var before, after runtime.MemStats
+			for b.Loop() {
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				p, n := newWindow(0), int64(open)
+				if due > 0 {
+					n = mostWaiting
+				}
+				p.end = n
+				for o := range n {
+					p.tell(o, 0, due)
+				}
+				p.matched = n
+				if n, _ := p.settle(); n != open && due == 0 {
+					b.Fatalf("%d are open", n)
+				}
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				runtime.KeepAlive(p)
+				b.ReportMetric(8*(float64(after.HeapAlloc)-float64(before.HeapAlloc))/float64(n), "bits/event")
 			}
-			p.matched = open
-			if n, _ := p.settle(); n != open {
-				b.Fatalf("%d are open", n)
-			}
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			runtime.KeepAlive(p)
 		}
-		b.ReportMetric(8*(float64(after.HeapAlloc)-float64(before.HeapAlloc))/open, "bits/event")
-	})
+	}
+	b.Run("memory", memory(0))
+	b.Run("waiting", memory(never))
 }

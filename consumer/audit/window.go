@@ -1,20 +1,26 @@
 package audit
 
 import (
-	"fmt"
 	"iter"
+	"math"
 	"math/bits"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/meddela/meddela/consumer"
 	"github.com/meddela/meddela/topology"
 )
 
-// mostOpen bounds how many offsets of a partition are followed: at six bits each they take 3 MB.
-const mostOpen = 4_000_000
+// mostOpen bounds how many offsets of a partition are followed: at six bits each they take 3 MB. mostWaiting bounds how
+// many of its events are that wait, however old they are; mostAside how many events are kept with the position.
+const mostOpen, mostWaiting, mostAside = 4_000_000, 50_000, 100
+
+// wait is until when an event waits, in Unix seconds, four times, and its channel. One that was open before a restart
+// waits since 1970.
+type wait int64
+
+// never is due what nobody knows when it is, as while it is paused.
+const never = math.MaxUint32
 
 // bitmap has a bit for each offset of a window.
 type bitmap []uint64
@@ -41,39 +47,51 @@ type window struct {
 	// from is where the first event is that is neither accounted for nor known to be lost; matched up to where each
 	// offset has an entry, is no event, or is lost; high what the furthest entry tells of, and one; end that of the topic.
 	from, matched, high, end int64
-	told, ended              bitmap // there is an entry; it says that it is over, or why it waits
+	told, ended              bitmap // there is an entry; it says that it is over, or that it waits
 	jobs                     [4]bitmap
-	hops                     [4]hop
+	waits                    map[int64]wait   // by offset, also before from; what has ended otherwise waits no more
+	forgotten                int64            // that wait, and are too many
 	known                    []Loss           // from before a restart, as they may be judged again
 	fetched                  consumer.Fetched // of the events topic, from seen on; until all is judged
 	seen                     int64
 }
 
-// hop is from match to the deliverers of a channel: the jobs of events up to an offset are on their topic before end.
-type hop struct {
-	upTo, end int64
-	passed    time.Time // when it was seen that the deliverers had committed them all
-}
-
 func newWindow(from int64) *window {
-	return &window{base: from &^ 63, from: from, matched: from, high: from, end: from}
+	return &window{base: from &^ 63, from: from, matched: from, high: from, end: from, waits: make(map[int64]wait)}
 }
 
-// tell notes what an entry tells of an event: that it has a job on a channel or, where that is negative, anything else.
-// It reports whether it has ended by that.
-func (w *window) tell(offset int64, channel int) (ends bool) {
+// tell notes what an entry tells of an event: that it has a job on a channel; that it waits, where there is a time at
+// which it is due; or, where the channel is negative, that it has ended. It reports whether it has by that.
+func (w *window) tell(offset int64, channel int, due int64) (ends bool) {
+	next := wait(4*due + int64(channel))
+	if _, waits := w.waits[offset]; waits {
+		if channel < 0 {
+			delete(w.waits, offset)
+		} else if due > 0 {
+			w.waits[offset] = next
+		}
+		return channel < 0
+	}
 	if offset < w.from || offset >= w.end {
 		return false
 	}
 	w.high = max(w.high, offset+1)
 	w.told.set(offset - w.base)
-	if channel >= 0 {
+	if channel >= 0 && due == 0 {
 		w.jobs[channel].set(offset - w.base)
 		return false
 	}
 	ends = !w.ended.has(offset - w.base)
 	w.ended.set(offset - w.base)
-	return ends
+	if !ends || channel < 0 {
+		return ends // and what has ended waits no more, whatever comes late
+	}
+	if len(w.waits) == mostWaiting {
+		w.forgotten++
+	} else {
+		w.waits[offset] = next
+	}
+	return false
 }
 
 func (w *window) isTold(offset int64) bool { return offset < w.from || w.told.has(offset-w.base) }
@@ -91,51 +109,33 @@ func (w *window) open(channel int, end int64) iter.Seq[int64] {
 	}
 }
 
-// aside is from where on the log is needed after a restart: from what match has committed, if the events before that
-// which are open fit into a text of so many bytes, and else from the first of them.
-func (w *window) aside(most int) (from int64, text string) {
-	var b []byte
-	for channel := range w.jobs {
-		last := int64(0)
-		b = fmt.Appendf(b, "open %d", channel)
-		for o := range w.open(channel, w.matched) {
-			if b = strconv.AppendInt(append(b, ' '), o-last, 36); len(b) > most {
-				return w.from, ""
-			}
-			last = o
+// overdue are the events below an end that wait on a channel and were due by a time.
+func (w *window) overdue(channel int, end, by int64) (all []int64) {
+	for o, is := range w.waits {
+		if int(is%4) == channel && o < end && int64(is/4) <= by {
+			all = append(all, o)
 		}
-		b = append(b, '\n')
 	}
-	return w.matched, string(b)
+	return all
 }
 
-// reopen has the events of aside's text open again, and no others that match has committed.
-func (w *window) reopen(text string) {
-	var jobs [len(w.jobs)][]int64
-	first := w.matched
-	for line := range strings.Lines(text) {
-		var channel uint
-		if _, err := fmt.Sscanf(line, "open %d", &channel); err != nil || channel >= uint(len(jobs)) {
-			continue
-		}
-		o := int64(0)
-		for _, gap := range strings.Fields(line)[2:] {
-			n, err := strconv.ParseInt(gap, 36, 64)
-			if o += n; err == nil && w.matched-2*mostOpen < o && o < w.matched {
-				jobs[channel], first = append(jobs[channel], o), min(first, o)
+// aside is from where on the log is needed after a restart: from what match has committed, with those before that which
+// wait or are open; or from the first that is open, where they are too many.
+func (w *window) aside() (from int64, waits map[int64]wait) {
+	waits = make(map[int64]wait)
+	for channel := range w.jobs {
+		for o := range w.open(channel, w.matched) {
+			if waits[o] = wait(channel); len(waits) > mostAside {
+				return w.from, nil
 			}
 		}
 	}
-	w.base, w.from = first&^63, first
-	for o := first; o < w.matched; o++ {
-		w.tell(o, -1)
-	}
-	for channel, offsets := range jobs {
-		for _, o := range offsets {
-			w.jobs[channel].set(o - w.base)
-			w.ended[(o-w.base)/64] &^= 1 << ((o - w.base) % 64)
+	for o, is := range w.waits {
+		if o < w.matched && len(waits) < mostAside {
+			waits[o] = is
 		}
 	}
+	return w.matched, waits
 }
 
 // settle forgets what is accounted for, and what is beyond mostOpen. It returns how many events have a job that nothing
@@ -159,14 +159,27 @@ func (w *window) settle() (open, forgotten int64) {
 	for _, b := range append([]*bitmap{&w.told, &w.ended}, &w.jobs[0], &w.jobs[1], &w.jobs[2], &w.jobs[3]) {
 		*b = (*b)[min(int(w.from-w.base)/64, len(*b)):]
 	}
+	for _, is := range w.waits {
+		if is < 4 {
+			open++
+		}
+	}
 	w.base, w.fetched = w.from&^63, consumer.Fetched{}
+	forgotten, w.forgotten = forgotten+w.forgotten, 0
 	return open, forgotten
 }
 
-// channelOf is which channel's job an entry tells of, or -1: others tell that an event has ended, or why it waits.
-func channelOf(e *topology.Entry) int {
-	if e.Status != topology.PendingDelivery || e.Reason != "" || e.Redrives > 0 {
-		return -1
+// tells is what an entry tells, as tell has it. What waits is not due before that is told; what is redriven has ended.
+func tells(e *topology.Entry) (channel int, due int64) {
+	if e.Status != topology.PendingDelivery || e.Redrives > 0 {
+		return -1, 0
 	}
-	return slices.Index(topology.Channels(), e.Channel)
+	channel = slices.Index(topology.Channels(), e.Channel)
+	switch {
+	case e.Reason == topology.NoReason:
+		return channel, 0
+	case e.Due.IsZero():
+		return channel, never
+	}
+	return channel, min(max(e.Due.Unix(), time.Now().Unix()), never)
 }

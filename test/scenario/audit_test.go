@@ -192,6 +192,13 @@ func TestTheAuditorRaisesNoFalseAlarm(t *testing.T) {
 			s.publish(lane, twice, twice, record{key: "tombstone", partition: anyPartition},
 				event("bad", "{"), event("none", `{"id":%q,"type":"unheard_of","ctx":{}}`, string(lane)+"-none"))
 			want[string(lane)+"twice"], want[string(lane)+"-none"] = "sent", "not_covered/no_template_for_type"
+			later := string(lane) + "later"
+			s.publish(lane, event(later, `{"id":%q,"type":"password_reset","scheduled":%q,"email":"kim@mail.%s","ctx":{"firstName":"Kim","link":"https://shop.test/r"}}`,
+				later, time.Now().Add(10*time.Second).UTC().Format(topology.TimeFormat), recipientDomain))
+			want[later] = "sent"
+			s.eventually(20*time.Second, "what waits is followed", func() error {
+				return auditor.shows([]string{fmt.Sprintf(`meddela_audit_waiting{lane="%s"} 1`, lane)})
+			})
 			for _, p := range roles[:2] { // match and deliver: others take over, and do again what was not committed
 				s.start(p.role, lane)
 				s.kill9(p)
@@ -209,6 +216,7 @@ func TestTheAuditorRaisesNoFalseAlarm(t *testing.T) {
 			s.awaitQuiet(lane)
 			s.eventually(20*time.Second, "all are accounted for", func() error {
 				return auditor.shows(append(unaccounted(lane, 0, 0, 0), fmt.Sprintf(`meddela_audit_open{lane="%s"} 0`, lane),
+					fmt.Sprintf(`meddela_audit_waiting{lane="%s"} 0`, lane),
 					fmt.Sprintf(`meddela_audit_offsets_total{is="marker",lane="%s"} 2`, lane),
 					fmt.Sprintf(`meddela_audit_offsets_total{is="aborted",lane="%s"} 1`, lane)))
 			})

@@ -203,6 +203,9 @@ func (m *Metrics) Audit(a *audit.Auditor) {
 				append(of, "is", is)...)
 		}
 		show(out, "audit_open", "Events with a job of which nothing has come yet.", s.Open, of...)
+		show(out, "audit_waiting", "Events that wait, and are expected to go on when they are due.", s.Waiting, of...)
+		show(out, "audit_begun_timestamp_seconds", "When the audit began at the present, of which nothing before is known.",
+			max(s.Since.Unix(), 0), of...)
 		show(out, "audit_noticed_seconds", "The longest from when an event was written to when its loss was noticed.",
 			s.Noticed.Seconds(), of...)
 		show(out, "audit_looked_timestamp_seconds", "When all was last looked at.", looked, of...)
