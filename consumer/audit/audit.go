@@ -592,7 +592,8 @@ func (a *Auditor) remember(partition int) kafka.OffsetCommit {
 		m.ID, m.Looked, m.Since = a.id, a.stats.At.Unix(), a.stats.Since.Unix()
 		maps.Copy(m.More, a.stats.More)
 	}
-	room := mostMetadata - len(waits)*len(`"1234567890":12345678901,`)
+	text, _ := json.Marshal(waits)
+	room := mostMetadata - len(text)
 	for _, l := range a.stats.Lost {
 		text, _ := json.Marshal(l)
 		if l.Partition%len(a.events) != partition {
@@ -603,7 +604,7 @@ func (a *Auditor) remember(partition int) kafka.OffsetCommit {
 			m.More[l.Role] += l.To - l.From
 		}
 	}
-	text, _ := json.Marshal(m)
+	text, _ = json.Marshal(m)
 	return kafka.OffsetCommit{Partition: partition, Offset: from, Metadata: string(text)}
 }
 

@@ -613,6 +613,23 @@ func TestWhatWaits(t *testing.T) {
 	}
 }
 
+// TestThePositionFits into what Kafka takes, however far offsets are, and however much there is to tell.
+func TestThePositionFits(t *testing.T) {
+	const far = 1 << 60
+	a, w := New(Config{Lane: lane, Names: names}), newWindow(far)
+	a.events, a.id, a.stats.Since, w.matched = []*window{w}, strings.Repeat("x", 22), time.Now(), far+1000
+	for o := range int64(1000) {
+		w.waits[far+o] = never * 4
+		for _, role := range Losers() {
+			a.lose(Loss{Role: role, Topic: names.Events(lane), From: far + o, To: 1 << 62, ID: "e"})
+		}
+	}
+	metadata := a.remember(0).Metadata
+	if len(metadata) > 4096 || len(metadata) < 3000 {
+		t.Errorf("%d bytes, want nearly 4096", len(metadata))
+	}
+}
+
 // TestTooManyWait: what is beyond a bound is counted, and not followed.
 func TestTooManyWait(t *testing.T) {
 	w := newWindow(0)
