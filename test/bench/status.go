@@ -81,9 +81,14 @@ func (b *bench) compareStatus(
 		script.Run(s.command("status", "verify", "--lane", string(lane)))
 		return done
 	}
+	updater := compare("status, "+title, "entries", rounds, 0.7, contestant{ours.name, emptied(ours.run)},
+		contestant{"bare pipelined writer of the same states", emptied(bare)})
+	s.start(topology.RoleStatus, lane) // verify compares what the role has read
+	s.awaitCommitted(s.names.Group(topology.RoleStatus, lane), log)
+	s.stop()
+	s.deleteKeys(s.keys.Prefix)
 	return []Table{
-		compare("status, "+title, "entries", rounds, 0.7, contestant{ours.name, emptied(ours.run)},
-			contestant{"bare pipelined writer of the same states", emptied(bare)}),
+		updater,
 		compare("status rebuild, and then verify, "+title, "entries", rounds, 0.7,
 			contestant{"status rebuild, a process of its own", emptied(rebuild)},
 			contestant{"bare reader and writer", emptied(both)}),
