@@ -117,7 +117,8 @@ func newWorld(t *testing.T, p plan) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = embedded.StartStore(embedded.StoreConfig{Listen: w.network.Listen, ExpiryInterval: p.expiry}); err != nil {
+	w.store, err = embedded.StartStore(embedded.StoreConfig{Listen: w.network.Listen, ExpiryInterval: p.expiry})
+	if err != nil {
 		t.Fatal(err)
 	}
 	direct := connect.Dial(w.network.DialContext)
