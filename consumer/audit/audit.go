@@ -327,15 +327,13 @@ func (a *Auditor) judgeJobs(ctx context.Context, events []scan.Range, groups ...
 	}
 	for p, upTo := range of.upTo {
 		w := a.events[p]
-		late := w.open(channel, upTo)
+		late, role := slices.Collect(w.open(channel, upTo)), topology.RoleDeliver
 		if waits > 0 {
-			late = slices.Values(w.overdue(channel, upTo, of.due))
+			late, role = w.overdue(channel, upTo, 1, of.due), topology.RoleDelay
+		} else {
+			late = append(late, w.overdue(channel, upTo, 0, 0)...) // open since before a restart
 		}
-		for o := range late {
-			role := topology.RoleDelay
-			if w.waits[o] < 4 {
-				role = topology.RoleDeliver
-			}
+		for _, o := range late {
 			if err := a.lookUp(ctx, w, &events[p], o, o+1, role); err != nil {
 				return err
 			}
@@ -345,7 +343,11 @@ func (a *Auditor) judgeJobs(ctx context.Context, events []scan.Range, groups ...
 	next, some := route{due: due}, false
 	for _, w := range a.events {
 		next.upTo = append(next.upTo, w.matched)
-		some = some || waits == 0 && w.from < w.matched || waits > 0 && len(w.overdue(channel, w.matched, due)) > 0
+		if waits == 0 {
+			some = some || w.from < w.matched || len(w.overdue(channel, w.matched, 0, 0)) > 0
+		} else {
+			some = some || len(w.overdue(channel, w.matched, 1, due)) > 0
+		}
 	}
 	if *of = (route{}); some {
 		*of = next
@@ -362,14 +364,15 @@ func (a *Auditor) pass(ctx context.Context, of *route, groups []*lag.Group) (ove
 	g := groups[of.step]
 	if of.ends == nil {
 		for _, topic := range a.Names.Reads(g.Role, g.Lane) {
+			if topic == a.Names.Paused(g.Lane) { // which is left when an order says so
+				continue
+			}
 			all, err := a.Topics.All(ctx, topic)
 			if err != nil {
 				of.ends = nil
 				return false, err
 			}
-			if topic != a.Names.Paused(g.Lane) { // which is left when an order says so
-				of.ends = append(of.ends, all...)
-			}
+			of.ends = append(of.ends, all...)
 		}
 		return false, nil
 	}
@@ -610,7 +613,10 @@ func (a *Auditor) remember(partition int) kafka.OffsetCommit {
 
 func (a *Auditor) restore(w *window, text string) {
 	var m memory
-	_ = json.Unmarshal([]byte(text), &m) // nothing of somebody else's
+	if err := json.Unmarshal([]byte(text), &m); err != nil && text != "" { // another build's
+		a.Log.Warn().Err(err).Msg("what the auditor before had found and followed cannot be read, and is forgotten")
+		m = memory{Looked: time.Now().Unix(), Since: time.Now().Unix()}
+	}
 	maps.Copy(w.waits, m.Waits)
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -556,6 +556,8 @@ func TestARestart(t *testing.T) {
 	w.matched(3) // and committed: its job is open
 	w.look()
 	w.restart()
+	// What others wait for does not put it off.
+	w.Publish(t, names.Delay(lane, topology.TierFor(6*time.Hour)), 0, topology.Record{Value: []byte("{}")})
 	w.event("d")
 	w.matched(4) // d is lost while nobody looks
 	w.delivered(2)
@@ -630,7 +632,19 @@ func TestThePositionFits(t *testing.T) {
 	}
 }
 
-// TestTooManyWait: what is beyond a bound is counted, and not followed.
+// TestAnotherBuildsPosition is told of as a gap.
+func TestAnotherBuildsPosition(t *testing.T) {
+	a, began := New(Config{Lane: lane, Names: names}), time.Now().Add(-time.Second)
+	for text, gap := range map[string]bool{"open 0 3\nlooked 17": true, "{}": false, "": false} {
+		a.stats.Since = time.Time{}
+		a.restore(newWindow(0), text)
+		if since := a.Stats().Since; since.After(began) != gap {
+			t.Errorf("%q: it begins anew at %v", text, since)
+		}
+	}
+}
+
+// TestTooManyWait: what is beyond a bound is counted, and not followed, nor kept beyond another; what is due first is.
 func TestTooManyWait(t *testing.T) {
 	w := newWindow(0)
 	w.end = mostWaiting + 7
@@ -642,6 +656,16 @@ func TestTooManyWait(t *testing.T) {
 	}
 	if open, forgotten := w.settle(); open != 0 || forgotten != 7 {
 		t.Errorf("%d are open, %d forgotten", open, forgotten)
+	}
+	const soon = mostAside / 2
+	for o := range int64(soon) {
+		w.tell(o*7, 0, 1+o)
+	}
+	_, kept := w.aside()
+	for o := range int64(soon) {
+		if len(kept) != mostAside || kept[o*7] != wait(4*(1+o)) {
+			t.Fatalf("%d are kept, %d as %d", len(kept), o*7, kept[o*7])
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"cmp"
 	"iter"
+	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -109,10 +111,10 @@ func (w *window) open(channel int, end int64) iter.Seq[int64] {
 	}
 }
 
-// overdue are the events below an end that wait on a channel and were due by a time.
-func (w *window) overdue(channel int, end, by int64) (all []int64) {
+// overdue are the events below an end that wait on a channel and were due within a time.
+func (w *window) overdue(channel int, end, from, by int64) (all []int64) {
 	for o, is := range w.waits {
-		if int(is%4) == channel && o < end && int64(is/4) <= by {
+		if due := int64(is / 4); int(is%4) == channel && o < end && from <= due && due <= by {
 			all = append(all, o)
 		}
 	}
@@ -130,9 +132,14 @@ func (w *window) aside() (from int64, waits map[int64]wait) {
 			}
 		}
 	}
-	for o, is := range w.waits {
-		if o < w.matched && len(waits) < mostAside {
-			waits[o] = is
+	soonest := slices.SortedFunc(maps.Keys(w.waits), func(a, b int64) int {
+		return cmp.Or(cmp.Compare(w.waits[a]/4, w.waits[b]/4), cmp.Compare(a, b))
+	})
+	for _, o := range soonest {
+		if len(waits) == mostAside {
+			break
+		} else if o < w.matched {
+			waits[o] = w.waits[o]
 		}
 	}
 	return w.matched, waits

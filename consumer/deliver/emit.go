@@ -31,9 +31,9 @@ func (h *Handler) emit(deliveries []delivery) consumer.Result {
 		if d.first != d || d.claim == settled {
 			h.compare(d)
 		}
-		entry := d.first.outcome.entry(&d.job)
-		if d.first.wait != nil {
-			entry.Due = d.first.wait.due
+		entry, waits := d.first.outcome.entry(&d.job), d.first.wait
+		if waits != nil {
+			entry.Due = waits.due
 		}
 		out = append(out, topology.Record{
 			Topic:   log,
@@ -41,7 +41,7 @@ func (h *Handler) emit(deliveries []delivery) consumer.Result {
 			Value:   values.Keep(entry.Append(values.Room(entryBytes))),
 			Headers: d.first.span.Carry(topology.CarriedByEntries(d.record.Headers)),
 		})
-		if d.first == d && (d.wait != nil || d.outcome.retry && d.outcome.attempt == d.job.Attempt) {
+		if waits != nil || d.first.outcome.retry { // of a repeated job too: what is said to wait comes back
 			out = append(out, h.again(d))
 		}
 	}
@@ -52,7 +52,7 @@ func (h *Handler) emit(deliveries []delivery) consumer.Result {
 // else its next attempt, which a repeated job makes in the same way, so that its
 // claim recognizes it.
 func (h *Handler) again(d *delivery) topology.Record {
-	lane, names, o := h.config.Lane, h.config.Names, &d.outcome
+	lane, names, o, wait := h.config.Lane, h.config.Names, &d.first.outcome, d.first.wait
 	record := topology.Record{
 		Topic:   names.Jobs(lane),
 		Key:     []byte(d.job.EventID),
@@ -60,16 +60,16 @@ func (h *Handler) again(d *delivery) topology.Record {
 		Headers: d.span.Carry(topology.JobHeaders(d.record.Headers, d.job.Channel)),
 	}
 	switch {
-	case d.wait == nil:
+	case wait == nil:
 		next := d.job
-		next.Attempt, next.NotBefore = next.Attempt+1, o.due
+		next.Attempt, next.NotBefore = o.attempt+1, o.due
 		if !o.ambiguous {
 			next.Key = string(next.JobID) + "-" + strconv.Itoa(next.Attempt)
 		}
 		record.Value = next.Append(make([]byte, 0, len(next.Event)+512))
 		return names.Delayed(lane, record, o.due, o.at)
-	case d.wait.due.IsZero():
-		return names.Pausing(lane, record, d.wait.orders, d.wait.providers)
+	case wait.due.IsZero():
+		return names.Pausing(lane, record, wait.orders, wait.providers)
 	}
-	return names.Delayed(lane, record, d.wait.due, o.at)
+	return names.Delayed(lane, record, wait.due, o.at)
 }

@@ -64,6 +64,51 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// TestCopiesComeBack: of an event that is published again each copy goes on that is said to wait, as others may.
+func TestCopiesComeBack(t *testing.T) {
+	w := newWorld(t)
+	fake := &fakeProvider{name: "fake", concurrency: 1, script: []provider.Response{down, down, accepted}}
+	h := w.handler(t, func(c *Config) {
+		c.Tries, c.Retries = 1, []time.Duration{10 * time.Second, time.Minute}
+		c.Providers = map[topology.Channel]provider.Provider{topology.Email: fake}
+	})
+	goOn := func(attempt int, batch ...topology.Job) (next topology.Job) {
+		t.Helper()
+		out := handleAll(t.Context(), t, h, batchOf(batch...))
+		if len(out) != 2*len(batch) {
+			t.Fatalf("%d outputs of %d copies, want an entry and a record of each", len(out), len(batch))
+		}
+		for ; len(out) > 0; out = out[2:] {
+			var err error
+			entry := entriesOf(t, out[:1])[0]
+			if next, err = topology.DecodeJob(out[1].Value); err != nil || next.Attempt != attempt+1 ||
+				!next.NotBefore.Equal(entry.Due) || entry.Attempt != attempt {
+				t.Errorf("after attempt %d, due at %v: %+v, %v", entry.Attempt, entry.Due, next, err)
+			}
+		}
+		return next
+	}
+	job := aJob("event-1")
+	second := goOn(1, job, job)
+	third := goOn(2, second)
+	goOn(2, job, second) // late
+	for range 2 {
+		if entry := deliverOne(t, h, third); entry.Status != topology.Sent || entry.Attempt != 3 {
+			t.Errorf("at last: %s of attempt %d", entry.Status, entry.Attempt)
+		}
+	}
+	if fake.sent() != 3 {
+		t.Errorf("the provider was asked %d times, want once an attempt", fake.sent())
+	}
+	waiting := w.handler(t, func(c *Config) {
+		c.Orders = ordersOf(order(topology.Pause, topology.SubjectType, "order"))
+	})
+	if out := handleAll(t.Context(), t, waiting, batchOf(aJob("event-2"), aJob("event-2"))); len(out) != 4 ||
+		out[3].Topic != names.Paused(topology.Realtime) {
+		t.Errorf("of two copies that are paused come %+v", out)
+	}
+}
+
 // TestUnreadableTemplates: a version that is published, but which this deliverer cannot read, as one of a later
 // release may be, is waited for like a provider that is away: the next attempt may be another deliverer's.
 func TestUnreadableTemplates(t *testing.T) {

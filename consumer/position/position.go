@@ -153,13 +153,19 @@ type generation struct {
 	keys    []string
 	running sync.WaitGroup
 
-	mu      sync.Mutex
+	mu      lock
 	servers string // that had the keys when positions were last noted
 	first   int
 	parts   []*part
 	mending bool
 	left    int64 // offsets still to be mended
 }
+
+// lock is held while Redis is asked. It is a channel so that simulated time goes on for who waits for it.
+type lock chan struct{}
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
 
 // part is a partition. The range is what is being mended.
 type part struct {
@@ -170,7 +176,7 @@ type part struct {
 }
 
 func (p *Positions) generation(committed assignments) *generation {
-	g := &generation{Positions: p, keys: p.keys()}
+	g := &generation{Positions: p, keys: p.keys(), mu: make(lock, 1)}
 	for topic, partitions := range committed {
 		for _, a := range partitions {
 			if a.Offset <= 0 {

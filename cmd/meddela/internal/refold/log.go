@@ -34,6 +34,7 @@ type place struct {
 type fold struct {
 	topology.State
 	last  topology.Source // the record that brought the rank
+	due   time.Time       // when that goes on, where it waits
 	job   topology.Rank   // less than that of any entry of its last job
 	jobAt time.Time
 }
@@ -56,6 +57,10 @@ func (f folds) add(r *topology.Record, s *topology.State) {
 		return
 	case s.Rank > of.Rank:
 		of.last = r.Source()
+		if s.Status == topology.PendingDelivery && s.Reason != topology.NoReason {
+			entry, _ := topology.DecodeEntry(r.Value)
+			of.due = entry.Due
+		}
 	}
 	of.Merge(s)
 }

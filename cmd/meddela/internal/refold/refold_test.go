@@ -257,6 +257,16 @@ var faults = []struct {
 	{"tries-on", "", func(w *world, id, _ string) {
 		w.log(0, entry(id, topology.PendingDelivery, topology.ReasonTransient, now.Add(-2*time.Hour)))
 	}},
+	{"tries-on-in-days", "", func(w *world, id, _ string) {
+		e := entry(id, topology.PendingDelivery, topology.ReasonTransient, now.Add(-30*time.Hour))
+		e.Due = now.Add(10 * time.Hour)
+		w.log(0, e)
+	}},
+	{"was-due", Overdue, func(w *world, id, _ string) {
+		e := entry(id, topology.PendingDelivery, topology.ReasonTransient, now.Add(-60*time.Hour))
+		e.Due = now.Add(-30 * time.Hour)
+		w.log(0, e)
+	}},
 	{"paused", "", func(w *world, id, _ string) {
 		w.log(0, entry(id, topology.PendingDelivery, topology.ReasonPaused, now.Add(-200*time.Hour)))
 	}},
@@ -314,7 +324,7 @@ func TestCauses(t *testing.T) {
 		if many := report.Passes > 1; many != (name == "in many") {
 			t.Errorf("%s: %d passes", name, report.Passes)
 		}
-		if report.Causes[Expired] != 1 || report.Differ != int64(len(want)-1) { // Overdue is no difference
+		if report.Causes[Expired] != 1 || report.Differ != int64(len(want)-2) { // Overdue is no difference
 			t.Errorf("%s: %d expired, %d differ", name, report.Causes[Expired], report.Differ)
 		}
 	}
@@ -698,7 +708,8 @@ func TestRebuild(t *testing.T) {
 		t.Errorf("replacing, found\n%v, want\n%v", got, want)
 	}
 	// What is not about Redis is left, and what is of a time that is not known.
-	left := map[string]Cause{"no-entry": Unlogged, "no-end": Unlogged, "stuck": Overdue, "nothing": Different}
+	left := map[string]Cause{"no-entry": Unlogged, "no-end": Unlogged, "stuck": Overdue, "was-due": Overdue,
+		"nothing": Different}
 	if got := found(w.verify(w.verifier())); !maps.Equal(got, left) {
 		t.Errorf("after replacing, found\n%v, want\n%v", got, left)
 	}

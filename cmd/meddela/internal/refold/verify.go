@@ -479,7 +479,7 @@ func (v *Verifier) count(cause Cause, redis *status.Answer, f *fold) {
 		wait += 24 * time.Hour // it waits for that
 	}
 	if cause == Agrees && redis.Found && !has.Status.Final() && has.Reason != topology.ReasonPaused &&
-		time.Since(later(has.UpdatedAt, has.Scheduled)) > wait {
+		time.Since(later(later(has.UpdatedAt, has.Scheduled), f.due)) > wait {
 		cause = Overdue
 	}
 	v.report.Events++

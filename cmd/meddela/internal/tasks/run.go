@@ -68,7 +68,9 @@ func (r *Run) Do(ctx context.Context, progress *scan.Progress) error {
 	})
 	stop(nil)
 	speaking.Wait()
-	if lost := progress.Lost.Load(); lost > 0 {
+	if lost := progress.Lost.Load(); lost > 0 && r.Task.Spec.Kind == topology.RedriveLetters {
+		r.counts[Unread] += lost // which are not walked again
+	} else if lost > 0 {
 		r.counts[Unread] = lost
 	}
 	return r.end(context.WithoutCancel(ctx), err)
