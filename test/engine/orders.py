@@ -55,7 +55,8 @@ class Orders:
         return order["action"] if until is None or now() < until else ""
 
     def _follow(self, timeout: float) -> bool:
-        """Reads on, and tells whether the end was reached."""
+        """Reads on, and tells whether the end was reached. Without time to wait it
+        reads all that has come: an end in its midst may be an earlier one."""
         while True:
             record = self._consumer.poll(timeout)
             if record is None:
@@ -64,7 +65,8 @@ class Orders:
             if not error:
                 self._take(record)
             elif error.code() == KafkaError._PARTITION_EOF:
-                return True
+                if timeout:
+                    return True
             elif error.fatal() or error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
                 raise KafkaException(error)
 
