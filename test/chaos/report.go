@@ -198,7 +198,7 @@ func (s *stand) when(id topology.EventID) string {
 // nothing to upstream.
 func (r *report) printFaults(s *stand) {
 	fmt.Printf("%-28s %5s %9s %9s %9s %9s  %s\n", "fault", "times", "gap", "wait", "batch", "upstream", "bounded by")
-	for _, f := range append(faults, killedMeanwhile) {
+	for _, f := range slices.Concat(faults, []fault{killedMeanwhile}) {
 		var most [4]time.Duration
 		times := 0
 		for _, h := range r.made {

@@ -169,6 +169,7 @@ func (e *Engine) walk(ctx context.Context, spec *topology.TaskSpec, next map[int
 	var wanted map[topology.Source]*Event
 	var gone []Item
 	told := new(scan.Progress)
+	walked := told
 	ranges := RangesOf(e.Names.DeadLetters(spec.Lane), spec.Ranges)
 	if spec.Kind == topology.ResendEvents {
 		found, err := e.Find(ctx, spec, told)
@@ -178,10 +179,7 @@ func (e *Engine) walk(ctx context.Context, spec *topology.TaskSpec, next map[int
 		if wanted, gone, ranges, err = e.places(ctx, spec, found, next); err != nil {
 			return err
 		}
-	}
-	walked := told
-	if spec.Kind == topology.ResendEvents { // of an event that is gone it is told by its id
-		walked = nil
+		walked = nil // each event that is gone is told of
 	}
 	itemsOf := func(records []topology.Record) (items []Item) {
 		one.Lock()
